@@ -1,0 +1,81 @@
+/* The base layer: what every other layer may rely on. Errors and scopes are in the public base.h. */
+#ifndef EBB_BASE_BASE_H
+#define EBB_BASE_BASE_H
+
+#include <ebb/base.h>
+#include <stdatomic.h>
+
+#if defined(__GNUC__)
+#define EBB_LIKELY(x) __builtin_expect(!!(x), 1)
+#define EBB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define EBB_NOINLINE __attribute__((noinline, cold))
+#define EBB_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define EBB_LIKELY(x) (x)
+#define EBB_UNLIKELY(x) (x)
+#define EBB_NOINLINE
+#define EBB_TLS _Thread_local
+#endif
+
+/* ---- memory (alloc.c) ----
+ * Blocks are aligned to 64 bytes from 64 bytes on, to 16 below. Callers remember sizes, so blocks carry no header.
+ * Every allocation of the library goes through ebb__alloc, also those of a few bytes. */
+void *ebb__alloc(size_t bytes); /* NULL and EBB_ERR_MEMORY on failure; bytes 0 gives a block of the smallest size */
+void *ebb__alloc_zeroed(size_t bytes);
+void ebb__free(void *block, size_t bytes); /* bytes as asked for; NULL is fine */
+/* Grow an array to at least `need` elements, doubling; *capacity is updated. False (and an error) on failure, array intact. */
+bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size);
+void ebb__alloc_thread_release(void); /* hand this thread's cached blocks to the shared cache */
+
+/* ---- errors (error.c) ---- */
+struct ebb__error {
+    ebb_error_info info;
+    char op[64];
+    char message[1024];
+};
+/* ebb_fail with the operator's name; both keep the first error of the thread. */
+ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, ...) EBB_PRINTF(3, 4);
+/* For a NULL argument: the pending error's status, or a new EBB_ERR_ARGUMENT that names what is NULL. */
+ebb_status ebb__fail_null(const char *op, const char *what);
+
+/* ---- the thread's state: one block, so that hot paths touch one cache line ---- */
+struct ebb__thread {
+    const char *file; /* call site noted last */
+    int line;
+    bool no_grad;   /* recording is off */
+    bool inference; /* inference mode */
+    uint8_t default_dtype; /* 0: float32 */
+    struct ebb__error *error; /* NULL: none */
+    ebb_tensor **scope; /* stack of owned tensors; the lowest bit marks those handed to the parent */
+    size_t scope_n, scope_capacity;
+    size_t scope_depth;
+    uint64_t sequence; /* of the next node */
+    void *free_list;   /* nodes waiting to be freed (record/node.c) */
+    bool freeing;
+    ebb_rng_state rng;
+};
+extern EBB_TLS struct ebb__thread ebb__thread;
+
+/* The tensor layer tells the base how to release a tensor; set once before any tensor exists. */
+extern void (*ebb__scope_release)(ebb_tensor *t);
+/* Give a new reference to the innermost scope. False (and an error) when out of memory: the caller still owns it. */
+bool ebb__scope_push_slow(ebb_tensor *t);
+static inline bool ebb__scope_push(ebb_tensor *t) {
+    struct ebb__thread *th = &ebb__thread;
+    if (EBB_UNLIKELY(th->scope_n == th->scope_capacity)) return ebb__scope_push_slow(t);
+    th->scope[th->scope_n++] = t;
+    return true;
+}
+
+/* ---- threads (threads.c) ---- */
+/* Run body(context, first, last) over [0, n) in pieces of at least `grain`. Pieces depend on n and grain only, never on
+ * the number of threads. Runs here, in one piece, when one thread suffices or when already inside a piece. */
+void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last), void *context);
+
+/* ---- random numbers (rng.c) ----
+ * Philox 4x32-10: word i of the stream of `seed` depends on (seed, i) only, so pieces can be made by any thread. */
+void ebb__philox(uint64_t seed, uint64_t block, uint32_t ret_words[4]);
+/* Take n blocks of 4 words from the thread's generator: returns the number of the first. */
+uint64_t ebb__rng_take(uint64_t n_blocks);
+
+#endif

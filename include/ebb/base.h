@@ -108,8 +108,13 @@ static inline ebb_tensor *ebb__at_tensor(ebb_tensor *t, const char *file, int li
     (void)ebb_at(file, line);
     return t;
 }
+#ifdef EBB_NO_CALL_SITES /* the library itself: what a rule calls belongs to the line of the user's call */
+#define EBB_AT(tensor) (tensor)
+#define EBB_HERE 0
+#else
 #define EBB_AT(tensor) ebb__at_tensor((tensor), __FILE__, __LINE__)
 #define EBB_HERE ebb_at(__FILE__, __LINE__)
+#endif
 
 /* ---- Scopes ------------------------------------------------------------------------------------------------------ */
 

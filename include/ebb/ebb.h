@@ -1,0 +1,11 @@
+/* Ebb: automatic differentiation in C. Includes every public header. */
+#ifndef EBB_EBB_H
+#define EBB_EBB_H
+
+#include <ebb/base.h>
+#include <ebb/tensor.h>
+#include <ebb/opdef.h>
+#include <ebb/ops.h>
+#include <ebb/autograd.h>
+
+#endif

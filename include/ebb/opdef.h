@@ -1,0 +1,208 @@
+/* What an operator is: one constant struct. The built-in operators are defined with it (src/ops), and so are a user's own;
+ * neither has privileges. See CONTRIBUTING.md, "Add an operator", for a complete file. */
+#ifndef EBB_OPDEF_H
+#define EBB_OPDEF_H
+
+#include <ebb/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EBB_OP_MAX_IN 8  /* named inputs; a list input holds any number of tensors */
+#define EBB_OP_MAX_OUT 4
+#define EBB_OP_MAX_SAMPLES 24
+
+/* A list of tensors as one argument. EBB_LIST(a, b, c) */
+typedef struct ebb_list {
+    int64_t n;
+    ebb_tensor *const *t;
+} ebb_list;
+#ifdef __cplusplus
+} /* extern "C" */
+#include <initializer_list>
+#define EBB_LIST(...) \
+    (ebb_list{(int64_t)std::initializer_list<ebb_tensor *>{__VA_ARGS__}.size(), \
+              std::initializer_list<ebb_tensor *>{__VA_ARGS__}.begin()})
+extern "C" {
+#else
+#define EBB_LIST(...) \
+    EBB_LITERAL(ebb_list, (int64_t)(sizeof((ebb_tensor *[]){__VA_ARGS__}) / sizeof(ebb_tensor *)), (ebb_tensor *[]){__VA_ARGS__})
+#endif
+
+enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+
+/* ---- the parts of a definition ---- */
+
+enum ebb_input_kind {
+    EBB_INPUT_TENSOR = 0,
+    EBB_INPUT_NUMBER,   /* a tensor or a number */
+    EBB_INPUT_OPTIONAL, /* may be NULL */
+    EBB_INPUT_LIST      /* any number of tensors; must be the only input */
+};
+
+struct ebb_op_input {
+    const char *name; /* PyTorch's */
+    enum ebb_input_kind kind;
+};
+
+enum ebb_attr_kind {
+    EBB_ATTR_BOOL,   /* bool */
+    EBB_ATTR_INT,    /* int64_t */
+    EBB_ATTR_FLOAT,  /* double */
+    EBB_ATTR_DIM,    /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
+    EBB_ATTR_NEWDIM, /* the same, of an output with one dimension more */
+    EBB_ATTR_DIMS,   /* ebb_dims; dimensions of input 0, distinct, counted from the front */
+    EBB_ATTR_SHAPE,  /* ebb_dims; sizes or plain integers */
+    EBB_ATTR_DTYPE,  /* ebb_dtype */
+    EBB_ATTR_ENUM    /* int; `values` names them, "mean,sum,none" */
+};
+
+struct ebb_attr {
+    const char *name;
+    enum ebb_attr_kind kind;
+    uint16_t offset; /* in the operator's attribute struct */
+    bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
+    const char *values;
+};
+
+/* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before forward()
+ * sees them, gradients are cast back; rules never do either. */
+enum ebb_promotion {
+    EBB_PROMOTE_NONE = 0, /* inputs as they are; the output has input 0's dtype unless infer() says otherwise */
+    EBB_PROMOTE_COMMON,   /* torch.result_type of all inputs */
+    EBB_PROMOTE_FLOAT,    /* the same, with integers and bool becoming the default dtype */
+    EBB_PROMOTE_COMPARE   /* COMMON for the inputs, bool out */
+};
+
+/* What the gradient of one input reads; the union over the inputs that need gradients is saved. */
+#define EBB_IN(i) (1u << (i))          /* input i */
+#define EBB_OUT(i) (1u << (8 + (i)))   /* output i */
+#define EBB_META(i) (1u << (16 + (i))) /* input i's shape and dtype, even where that input needs no gradient */
+
+/* Sets of dtypes. */
+#define EBB_DTYPES(d) (1u << (d))
+#define EBB_FLOATING (EBB_DTYPES(EBB_F32) | EBB_DTYPES(EBB_F64))
+#define EBB_INTEGRAL (EBB_DTYPES(EBB_U8) | EBB_DTYPES(EBB_I32) | EBB_DTYPES(EBB_I64))
+#define EBB_NUMERIC (EBB_FLOATING | EBB_INTEGRAL)
+#define EBB_ANY_DTYPE 0u
+
+struct ebb_op;
+
+/* A tensor's outside, without its data. */
+typedef struct ebb_meta {
+    ebb_dtype dtype;
+    ebb_dims shape;
+    ebb_dims strides; /* views only, in elements */
+    int64_t offset;   /* views only, in elements from input 0's first element */
+} ebb_meta;
+
+struct ebb_infer {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in;
+    const ebb_meta *in; /* an absent optional input has dtype EBB_DTYPE_NONE */
+    ebb_dtype dtype;    /* the promoted dtype */
+    ebb_meta *out;      /* [n_out]; dtype is preset by the promotion rule */
+};
+
+struct ebb_forward {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in;
+    ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
+    ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
+};
+
+/* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
+struct ebb_vjp {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in;
+    ebb_tensor *const *grad; /* [n_out] upstream gradients; zeros where nothing flowed, unless the op takes undefined ones */
+    ebb_tensor *const *in;   /* [n_in] */
+    ebb_tensor *const *out;  /* [n_out] */
+    const bool *needs;       /* [n_in] which gradients are wanted; giving others is ignored */
+    ebb_tensor **given;      /* [n_in] what ebb_vjp_give() stores */
+    const ebb_node *node;
+};
+
+/* Give the gradient of input i (borrowed). It may have the broadcast shape and the promoted dtype: both are undone
+ * centrally. Not giving one means zero; giving NULL is the error that made it NULL. */
+EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
+
+/* The shape and dtype of input i, which must need its gradient. */
+EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
+EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
+
+/* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast one. */
+typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
+
+/* The definition. Name, inputs, attributes and outputs of a built-in operator come from EBB_SIGNATURE (src/ops/signatures.h). */
+struct ebb_op {
+    const char *name;      /* PyTorch's */
+    const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
+    const char *doc;       /* what it computes, with the formula, in a few sentences */
+    const char *torch;     /* its counterpart, "torch.sum" */
+    const char *node;      /* the name of its node, "SumBackward0" */
+    /* Optional: another node name for some attributes, as PyTorch's overloads have ("SumBackward1"). NULL: `node`. */
+    const char *(*node_variant)(const void *attrs, const ebb_meta *in);
+    struct ebb_op_input in[EBB_OP_MAX_IN];
+    int n_in;
+    const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
+    int n_out;                       /* 0 means 1 */
+    const struct ebb_attr *attrs;
+    int n_attrs;
+    uint32_t attrs_size;
+
+    enum ebb_promotion promote;
+    uint32_t dtypes; /* accepted for the promoted dtype; 0 is any */
+
+    /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
+    ebb_status (*infer)(struct ebb_infer *f);
+
+    /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its parts. */
+    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
+    ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
+    ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
+
+    bool contiguous; /* forward() wants contiguous inputs: others are copied first */
+    bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
+    bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */
+
+    /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
+    void (*vjp)(struct ebb_vjp *v);
+    bool no_derivative;   /* zero by nature: comparisons, argmax, … */
+    bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
+    uint32_t saves[EBB_OP_MAX_IN];
+    const char *formula[EBB_OP_MAX_IN]; /* the gradient of each input, in the names of the signature; g is the upstream gradient */
+
+    /* Inputs and attributes it is tested, documented, fuzzed and timed with; "!" begins one that must fail:
+     * "(3,4) (4)", "(2,0,3) dim=(1) keepdim=true", "i5(4)" integers below 5, "b(2,2)" bool, "[(2,3) (1,3)]" a list, "2.5". */
+    const char *samples[EBB_OP_MAX_SAMPLES];
+    double domain[2]; /* the samples' values lie between these; both 0: −2 to 2 */
+};
+
+/* ---- calling ---- */
+
+/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL when it
+ * has none. Results are stored in `ret_out` [n_out]. Every public operator is this call. */
+EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor **ret_out);
+
+/* The same for the first output only; NULL on failure. */
+EBB_API ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
+
+/* Write the result of an operator that has an in-place form into in[0]; returns in[0]. */
+EBB_API ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
+
+/* The built-in operators, in order of their names. */
+EBB_API int ebb_op_count(void);
+EBB_API const struct ebb_op *ebb_op_get(int i);
+
+/* The operator of a name, or NULL (no error is set). */
+EBB_API const struct ebb_op *ebb_op_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

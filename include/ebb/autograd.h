@@ -30,13 +30,13 @@ EBB_API ebb_tensor *ebb_detach(ebb_tensor *t);
 
 /* ---- backward and grad ---- */
 
-struct ebb_backward_options {
+typedef struct ebb_backward_options {
     ebb_tensor *gradient; /* dL/dt, needed when t has more than one element; NULL is 1 */
     bool retain_graph;    /* keep what was saved, for another pass */
     bool create_graph;    /* record the pass itself, for higher derivatives (and keep the graph) */
     ebb_list inputs;      /* accumulate into these only; empty: into every leaf */
     int ebb__at;
-};
+} ebb_backward_options;
 
 /* Add dt/dleaf to the .grad of every leaf that t was computed from: vector-Jacobian products, from t back to the leaves.
  *     if (ebb_backward(loss)) return ebb_perror("training step");
@@ -44,27 +44,35 @@ struct ebb_backward_options {
  * Errors: EBB_ERR_GRAPH when t does not require gradients or is not a scalar and no gradient is given; EBB_ERR_SHAPE,
  * EBB_ERR_DTYPE for a gradient that does not fit; EBB_ERR_FREED for a second pass; EBB_ERR_VERSION for saved tensors that were
  * overwritten. torch.Tensor.backward */
-EBB_API ebb_status ebb_backward(ebb_tensor *t, struct ebb_backward_options options);
+EBB_API ebb_status ebb_backward(ebb_tensor *t, ebb_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_backward(...) (EBB_HERE, ebb_backward(__VA_ARGS__))
+#else
 #define ebb_backward(...) ebb__backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__backward_(t, ...) ebb_backward(EBB_AT(t), EBB_LITERAL(struct ebb_backward_options, __VA_ARGS__))
+#define ebb__backward_(t, ...) ebb_backward(EBB_AT(t), (ebb_backward_options){__VA_ARGS__})
+#endif
 
-struct ebb_grad_options {
+typedef struct ebb_grad_options {
     ebb_list grad_outputs; /* one a output, NULL entries for 1; empty when all outputs are scalars */
     bool retain_graph, create_graph;
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
     int ebb__at;
-};
+} ebb_grad_options;
 
 /* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n] and owned by the innermost
  * scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
-EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, struct ebb_grad_options options);
+EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_grad(...) (EBB_HERE, ebb_grad(__VA_ARGS__))
+#else
 #define ebb_grad(...) ebb__grad_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__grad_(outputs, inputs, ret_grads, ...) \
-    ebb_grad(outputs, inputs, ret_grads, EBB_LITERAL(struct ebb_grad_options, __VA_ARGS__))
+    ebb_grad(outputs, inputs, ret_grads, (ebb_grad_options){__VA_ARGS__})
+#endif
 
 /* ---- grad modes of the thread ---- */
 

@@ -24,18 +24,20 @@
 #endif
 
 #if defined(__GNUC__)
-#define EBB_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define EBB_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #define EBB_MUST_USE __attribute__((warn_unused_result))
 #else
-#define EBB_PRINTF(format, first)
+#define EBB_PRINTF(text, first)
 #define EBB_MUST_USE
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #define EBB_LITERAL(type, ...) (type{__VA_ARGS__}) /* a value of a struct type, in an expression */
+#define EBB_DEFAULT = {}                           /* options may be left out: in C by a macro, in C++ by a default */
 #else
 #define EBB_LITERAL(type, ...) ((type){__VA_ARGS__})
+#define EBB_DEFAULT
 #endif
 
 #define EBB_VERSION_MAJOR 0

@@ -72,7 +72,8 @@ enum ebb_promotion {
     EBB_PROMOTE_NONE = 0, /* inputs as they are; the output has input 0's dtype unless infer() says otherwise */
     EBB_PROMOTE_COMMON,   /* torch.result_type of all inputs */
     EBB_PROMOTE_FLOAT,    /* the same, with integers and bool becoming the default dtype */
-    EBB_PROMOTE_COMPARE   /* COMMON for the inputs, bool out */
+    EBB_PROMOTE_COMPARE,  /* COMMON for the inputs, bool out */
+    EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
 
 /* What the gradient of one input reads; the union over the inputs that need gradients is saved. */
@@ -145,8 +146,8 @@ struct ebb_op {
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
     const char *node;      /* the name of its node, "SumBackward0" */
-    /* Optional: another node name for some attributes, as PyTorch's overloads have ("SumBackward1"). NULL: `node`. */
-    const char *(*node_variant)(const void *attrs, const ebb_meta *in);
+    /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
+    const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
     struct ebb_op_input in[EBB_OP_MAX_IN];
     int n_in;
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
@@ -157,6 +158,7 @@ struct ebb_op {
 
     enum ebb_promotion promote;
     uint32_t dtypes; /* accepted for the promoted dtype; 0 is any */
+    uint32_t keeps;  /* EBB_IN(i) for inputs that promotion leaves as they are: where's condition */
 
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);

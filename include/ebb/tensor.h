@@ -116,6 +116,7 @@ EBB_API ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape,
  * What ebb_add(x, 2.0) makes of 2.0. */
 EBB_API ebb_tensor *ebb_number_f64(double value);
 EBB_API ebb_tensor *ebb_number_i64(int64_t value);
+EBB_API bool ebb_tensor_is_number(const ebb_tensor *t);
 
 /* ---- printing ---- */
 

@@ -1,0 +1,38 @@
+/* Attributes before a rule sees them: dimensions counted from the front, in range, distinct. */
+#include "record/call.h"
+#include <string.h>
+
+static ebb_status wrap(int64_t *dim, int ndim, const char *name) {
+    int64_t given = *dim, n = ndim > 0 ? ndim : 1;
+    if (ebb__wrap_dim(dim, ndim)) return EBB_OK;
+    return ebb_fail(EBB_ERR_INDEX, "%s is out of range: expected between %lld and %lld, got %lld", name, -(long long)n,
+                    (long long)n - 1, (long long)given);
+}
+
+static ebb_status wrap_list(ebb_dims *dims, int ndim, const char *name) {
+    unsigned seen = 0;
+    if (dims->n < 0 || dims->n > EBB_MAX_NDIM)
+        return ebb_fail(EBB_ERR_ARGUMENT, "%s has %d entries; at most %d are possible", name, (int)dims->n, EBB_MAX_NDIM);
+    for (int i = 0; i < dims->n; i++) {
+        if (wrap(&dims->d[i], ndim, name)) return ebb_error_status();
+        if (seen & (1u << dims->d[i])) return ebb_fail(EBB_ERR_ARGUMENT, "%s names dimension %lld twice", name, (long long)dims->d[i]);
+        seen |= 1u << dims->d[i];
+    }
+    return EBB_OK;
+}
+
+ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]) {
+    memcpy(ret_attrs, attrs, op->attrs_size);
+    for (int i = 0; i < op->n_attrs; i++) {
+        const struct ebb_attr *a = &op->attrs[i];
+        void *at = ret_attrs + a->offset;
+        ebb_status status = EBB_OK;
+        if (a->kind == EBB_ATTR_DIM) status = wrap(at, ndim, a->name);
+        else if (a->kind == EBB_ATTR_NEWDIM) status = wrap(at, ndim + 1, a->name);
+        else if (a->kind == EBB_ATTR_DIMS) status = wrap_list(at, ndim, a->name);
+        else if (a->kind == EBB_ATTR_SHAPE && (((ebb_dims *)at)->n < 0 || ((ebb_dims *)at)->n > EBB_MAX_NDIM))
+            status = ebb_fail(EBB_ERR_SHAPE, "%s has %d entries; at most %d are possible", a->name, (int)((ebb_dims *)at)->n, EBB_MAX_NDIM);
+        if (status) return status;
+    }
+    return EBB_OK;
+}

@@ -1,0 +1,228 @@
+/* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
+#include "record/call.h"
+#include <string.h>
+
+static const char *input_name(const struct ebb_op *op, int64_t i) {
+    const char *name = op->in[ebb__op_has_list(op) ? 0 : i].name;
+    return name ? name : "input";
+}
+
+static bool optional(const struct ebb_op *op, int64_t i) { return i < op->n_in && op->in[i].kind == EBB_INPUT_OPTIONAL; }
+
+/* "; inputs: self float32 [2, 3], other int64 []" */
+static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    size_t at = 0;
+    text[0] = 0;
+    for (int64_t i = 0; i < n && at + 1 < size; i++) {
+        char shape[EBB__SHAPE_TEXT];
+        if (!in[i]) continue;
+        if (i >= EBB_OP_MAX_IN) {
+            snprintf(text + at, size - at, ", …");
+            break;
+        }
+        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, i),
+                               ebb_dtype_name((ebb_dtype)in[i]->dtype), ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
+    }
+}
+
+ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const ebb_error_info *before) {
+    struct ebb__error *e = ebb__thread.error;
+    if (!before && e && e->info.status && !e->op[0]) {
+        char inputs[512];
+        snprintf(e->op, sizeof e->op, "%s", op->name);
+        describe_inputs(inputs, sizeof inputs, op, in, n);
+        size_t used = strlen(e->message);
+        snprintf(e->message + used, sizeof e->message - used, "%s", inputs);
+    }
+    return ebb_error_status();
+}
+
+ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        if (EBB_LIKELY(in[i])) continue;
+        if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
+    }
+    if (op->attrs_size > EBB__ATTRS_MAX) return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
+    return EBB_OK;
+}
+
+/* ---- operators with a shape rule ---- */
+
+struct prepared { /* inputs as forward() wants them; `owned` are references of ours */
+    ebb_tensor **in;
+    ebb_tensor *small[EBB_OP_MAX_IN];
+    bool owned_small[EBB_OP_MAX_IN];
+    bool *owned;
+};
+
+static bool prepare(struct prepared *p, const struct ebb_op *op, ebb_tensor *const *in, int64_t n, ebb_dtype dtype) {
+    bool ok = true;
+    p->in = p->small;
+    p->owned = p->owned_small;
+    if (n > EBB_OP_MAX_IN) {
+        p->in = ebb__alloc((size_t)n * (sizeof *p->in + sizeof *p->owned));
+        if (!p->in) return false;
+        p->owned = (bool *)(p->in + n);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        bool keeps = i < EBB_OP_MAX_IN && (op->keeps & EBB_IN(i));
+        ebb_dtype to = op->promote == EBB_PROMOTE_NONE || keeps || !in[i] ? EBB_DTYPE_NONE : dtype;
+        p->in[i] = in[i];
+        p->owned[i] = in[i] && ((to && in[i]->dtype != to) || (op->contiguous && !ebb__is_contiguous(in[i])));
+        if (!p->owned[i]) continue;
+        p->in[i] = ok ? ebb__cast(in[i], to ? to : (ebb_dtype)in[i]->dtype) : NULL;
+        ok = ok && p->in[i];
+    }
+    return ok;
+}
+
+static void unprepare(struct prepared *p, int64_t n) {
+    if (!p->in) return;
+    for (int64_t i = 0; i < n; i++)
+        if (p->owned[i]) ebb__unref(p->in[i]);
+    if (p->in != p->small) ebb__free(p->in, (size_t)n * (sizeof *p->in + sizeof *p->owned));
+}
+
+/* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. */
+static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype, ebb_meta *ret_out) {
+    ebb_meta small[EBB_OP_MAX_IN], *metas = small;
+    if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
+    for (int64_t i = 0; i < n; i++) {
+        metas[i] = (ebb_meta){0};
+        if (!in[i]) continue;
+        metas[i] = (ebb_meta){(ebb_dtype)in[i]->dtype, ebb__dims(in[i]->ndim, ebb__sizes(in[i])),
+                              ebb__dims(in[i]->ndim, ebb__strides(in[i])), 0};
+    }
+    ebb_status status = EBB_OK;
+    for (int i = 0; i < ebb__op_n_out(op); i++) {
+        ret_out[i] = (ebb_meta){.dtype = op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype};
+        if (!op->infer)
+            for (int64_t k = 0; k < n && !status; k++)
+                if (!ebb__broadcast(&ret_out[i].shape, &metas[k].shape)) status = ebb_fail(EBB_ERR_SHAPE, "shapes do not broadcast");
+    }
+    if (op->infer) {
+        struct ebb_infer f = {.op = op, .attrs = attrs, .n_in = n, .in = metas, .dtype = dtype, .out = ret_out};
+        status = op->infer(&f);
+    }
+    if (metas != small) ebb__free(metas, (size_t)n * sizeof *metas);
+    return status;
+}
+
+static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
+    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
+    if (!t) return NULL;
+    t->base = of->base ? of->base : of;
+    ebb__ref(t->base);
+    t->flags |= of->flags & EBB__INFERENCE;
+    return t;
+}
+
+static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+    ebb_dtype dtype = ebb__op_dtype(op, in, n);
+    if (!dtype && ebb_error()) return ebb_error_status();
+    ebb_meta metas[EBB_OP_MAX_OUT];
+    ebb_status status = infer(op, in, n, attrs, dtype, metas);
+    if (status) return status;
+    int n_out = ebb__op_n_out(op);
+    for (int i = 0; i < n_out && !status; i++) {
+        out[i] = op->view ? make_view(in[0], &metas[i]) : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        if (!out[i]) status = ebb_error_status();
+    }
+    if (status || op->view) return status;
+    struct prepared p;
+    status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
+    if (!status) {
+        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = out};
+        status = op->forward(&f);
+    }
+    unprepare(&p, n);
+    return status;
+}
+
+/* ---- compositions ---- */
+
+/* With a rule of its own a composition is computed unrecorded and becomes one node; without one its parts are recorded. */
+static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out};
+    bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
+    ebb_scope scope = ebb_scope_open();
+    if (whole) ebb__thread.no_grad = true;
+    ebb_tensor *t = op->compose(&f);
+    ebb__thread.no_grad = before;
+    if (t) {
+        bool fresh = whole && t->grad_fn == NULL && !(t->flags & EBB__REQUIRES_GRAD);
+        for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
+        if (whole && !fresh) t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+        else ebb__ref(t);
+    }
+    out[0] = t;
+    ebb_scope_close(&scope);
+    return t ? EBB_OK : ebb_error_status();
+}
+
+/* ---- the call ---- */
+
+static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+    ebb_status status;
+    if (op->loops && !op->infer) {
+        out[0] = ebb__elementwise(op, in, n, attrs, NULL);
+        status = out[0] ? EBB_OK : ebb_error_status();
+    } else {
+        status = op->compose ? compose(op, in, n, attrs, out) : compute(op, in, n, attrs, out);
+        if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
+    }
+    if (EBB_UNLIKELY(status)) return status;
+    return ebb__record(op, in, n, attrs, out, ebb__op_n_out(op), false);
+}
+
+ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer) {
+    if (op->n_attrs == 0) return EBB_OK;
+    if (!*attrs) return ebb_fail(EBB_ERR_ARGUMENT, "needs its attributes");
+    ebb_status status = ebb__attrs_normalize(op, *attrs, n && in[0] ? in[0]->ndim : 0, buffer);
+    *attrs = buffer;
+    return status;
+}
+
+ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor **ret_out) {
+    const ebb_error_info *before = ebb_error();
+    _Alignas(16) char buffer[EBB__ATTRS_MAX];
+    ebb_tensor *out[EBB_OP_MAX_OUT] = {NULL};
+    int n_out = ebb__op_n_out(op);
+    ebb_status status = ebb__call_check(op, in, n_in);
+    if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
+    if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
+    for (int i = 0; i < n_out; i++) { /* each goes to the scope, or on failure to nobody */
+        if (EBB_UNLIKELY(status)) ebb__unref(out[i]);
+        else if (EBB_UNLIKELY(!ebb__own(out[i]))) status = ebb_error_status();
+    }
+    if (EBB_UNLIKELY(status)) return ebb__call_failed(op, in, n_in, before);
+    for (int i = 0; i < n_out; i++) ret_out[i] = out[i];
+    return EBB_OK;
+}
+
+ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs) {
+    ebb_tensor *out[EBB_OP_MAX_OUT];
+    return ebb_call_op(op, in, n_in, attrs, out) ? NULL : out[0];
+}
+
+/* ---- the table ---- */
+
+extern const struct ebb_op *const ebb__op_table[]; /* made from the definitions; sorted by name */
+extern const int ebb__op_table_size;
+
+int ebb_op_count(void) { return ebb__op_table_size; }
+
+const struct ebb_op *ebb_op_get(int i) { return i >= 0 && i < ebb__op_table_size ? ebb__op_table[i] : NULL; }
+
+const struct ebb_op *ebb_op_find(const char *name) {
+    int low = 0, high = ebb__op_table_size - 1;
+    while (name && low <= high) {
+        int middle = (low + high) / 2, order = strcmp(name, ebb__op_table[middle]->name);
+        if (order == 0) return ebb__op_table[middle];
+        if (order < 0) high = middle - 1;
+        else low = middle + 1;
+    }
+    return NULL;
+}

@@ -1,0 +1,57 @@
+/* The in-place forms of operators: the result goes into input 0, whose version and history move on. */
+#include "record/call.h"
+
+static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
+    const char *name = ebb_tensor_name(self);
+    return ebb_fail(status, "%s%s%s", name, name[0] ? " " : "", why);
+}
+
+/* Whether self may be written at all, and, when recording, whether its history allows it. */
+static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
+    for (int i = 0; i < self->ndim; i++)
+        if (ebb__strides(self)[i] == 0 && self->dims[i] > 1)
+            return fail_self(EBB_ERR_ARGUMENT, self, "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+    if (ebb__thread.no_grad) return EBB_OK;
+    bool needed = false;
+    for (int64_t i = 0; i < n; i++) needed = needed || (in[i] && ebb__requires_grad(in[i]));
+    if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
+    if (self->flags & EBB__REQUIRES_GRAD && !self->grad_fn)
+        return fail_self(EBB_ERR_GRAPH, self, "is a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+    if (self->base && (self->base->flags & EBB__REQUIRES_GRAD) && !self->base->grad_fn)
+        return fail_self(EBB_ERR_GRAPH, self, "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+    if (self->base)
+        return fail_self(EBB_ERR_UNSUPPORTED, self, "is a view: writing it in place while recording is not supported; clone it, or write under EBB_NO_GRAD");
+    return EBB_OK;
+}
+
+static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
+    if (a->data != b->data || !ebb__same_shape(a, b)) return false;
+    for (int i = 0; i < a->ndim; i++)
+        if (a->dims[i] > 1 && ebb__strides(a)[i] != ebb__strides(b)[i]) return false;
+    return true;
+}
+
+ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    const ebb_error_info *before = ebb_error();
+    _Alignas(16) char buffer[EBB__ATTRS_MAX];
+    ebb_tensor *self = n > 0 ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL};
+    ebb_status status = ebb__call_check(op, in, n);
+    if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
+    if (!status) status = check_self(self, in, n);
+    for (int64_t i = 0; i < n && !status; i++) { /* what overlaps self without being self is read before it is written */
+        bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
+        if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
+        else ebb__ref(from[i] = in[i]);
+        if (!from[i]) status = ebb_error_status();
+    }
+    if (!status && !ebb__elementwise(op, from, n, attrs, self)) status = ebb_error_status();
+    for (int64_t i = 0; i < n; i++) ebb__unref(from[i]);
+    if (!status) {
+        ebb__bump_version(self);
+        status = ebb__record(op, in, n, attrs, &self, 1, true);
+    }
+    if (!status) return self;
+    ebb__call_failed(op, in, n, before);
+    return NULL;
+}

@@ -1,0 +1,269 @@
+/* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
+#include "record/call.h"
+#include <string.h>
+
+/* ---- leaves and their state ---- */
+
+struct ebb__autograd *ebb__autograd_of(ebb_tensor *t) {
+    struct ebb__autograd *a = atomic_load_explicit(&t->autograd, memory_order_acquire);
+    if (a) return a;
+    a = ebb__alloc_zeroed(sizeof *a);
+    if (!a) return NULL;
+    a->self = t;
+    a->leaf.flags = EBB__NODE_LEAF;
+    a->leaf.n_out = 1;
+    a->leaf.name = "AccumulateGrad";
+    a->leaf.sequence = UINT64_MAX; /* leaves come first in a pass: their gradients are not held longer than needed */
+    a->leaf.file = "";
+    struct ebb__autograd *expected = NULL; /* another thread may have been first */
+    if (atomic_compare_exchange_strong_explicit(&t->autograd, &expected, a, memory_order_acq_rel, memory_order_acquire)) return a;
+    ebb__free(a, sizeof *a);
+    return expected;
+}
+
+ebb_node *ebb__gradient_node(ebb_tensor *t) {
+    if (t->grad_fn) return t->grad_fn;
+    if (!(t->flags & EBB__REQUIRES_GRAD)) return NULL;
+    struct ebb__autograd *a = ebb__autograd_of(t);
+    return a ? &a->leaf : NULL;
+}
+
+struct ebb__meta ebb__node_meta(const ebb_node *n, uint32_t nr) {
+    if (n->flags & EBB__NODE_LEAF) {
+        const ebb_tensor *t = ebb__leaf_tensor(n);
+        return (struct ebb__meta){(ebb_dtype)t->dtype, t->ndim, t->dims};
+    }
+    const int64_t *m = ebb__node_metas(n);
+    while (nr--) m += 1 + (m[0] >> 8);
+    return (struct ebb__meta){(ebb_dtype)(m[0] & 255), (int)(m[0] >> 8), m + 1};
+}
+
+struct ebb__node_extra *ebb__node_extra(ebb_node *n) {
+    if (!n->extra) n->extra = ebb__alloc_zeroed(sizeof *n->extra);
+    return n->extra;
+}
+
+static void extra_free(ebb_node *n) {
+    struct ebb__node_extra *x = n->extra;
+    if (!x) return;
+    for (size_t i = 0; i < x->n_hooks; i++)
+        if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
+    ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
+    if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
+    ebb__free(x, sizeof *x);
+    n->extra = NULL;
+}
+
+void ebb__tensor_release_autograd(ebb_tensor *t) {
+    if (t->grad_fn) {
+        struct ebb__node_extra *x = t->grad_fn->extra;
+        if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t) x->retain[t->output_nr] = NULL;
+        ebb__node_unref(t->grad_fn);
+    }
+    struct ebb__autograd *a = t->autograd;
+    if (!a) return;
+    ebb__unref(a->grad);
+    extra_free(&a->leaf);
+    if (a->name) ebb__free(a->name, EBB__NAME_BYTES);
+    ebb__free(a, sizeof *a);
+}
+
+/* ---- freeing ----
+ * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through `pass`,
+ * which a dying node no longer needs) that the outermost call empties. */
+
+void ebb__node_release_saved(ebb_node *n) {
+    struct ebb__saved *s = ebb__node_saved(n);
+    for (int i = 0; i < n->n_saved; i++) {
+        ebb_tensor *t = s[i].t;
+        s[i].t = NULL;
+        ebb__unref(t);
+    }
+    if (n->n_saved) n->flags |= EBB__NODE_RELEASED;
+}
+
+void ebb__node_free_later(ebb_node *n) {
+    struct ebb__thread *th = &ebb__thread;
+    atomic_store_explicit(&n->pass, th->free_list, memory_order_relaxed);
+    th->free_list = n;
+    if (th->freeing) return;
+    th->freeing = true;
+    while ((n = th->free_list)) {
+        th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
+        ebb__node_release_saved(n);
+        for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
+        extra_free(n);
+        ebb__free(n, n->size);
+    }
+    th->freeing = false;
+}
+
+/* ---- recording ---- */
+
+/* The union of what the rules of the inputs that need gradients read. */
+static uint32_t saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in) {
+    uint32_t set = 0;
+    if (ebb__op_has_list(op)) return op->saves[0];
+    for (int64_t i = 0; i < n_in; i++)
+        if (in[i] && ebb__requires_grad(in[i])) set |= op->saves[i];
+    return set;
+}
+
+static int count_bits(uint32_t x) {
+    int n = 0;
+    for (; x; x &= x - 1) n++;
+    return n;
+}
+
+static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, int n_saved) {
+    size_t metas = (size_t)n_out;
+    for (int i = 0; i < n_out; i++) metas += out[i]->ndim;
+    size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) + (size_t)n_saved * sizeof(struct ebb__saved) + 8 * metas;
+    size_t size = attrs_at + op->attrs_size;
+    ebb_node *n = ebb__alloc(size);
+    if (EBB_UNLIKELY(!n)) return NULL;
+    struct ebb__thread *th = &ebb__thread;
+    n->refs = 0;
+    n->flags = 0;
+    n->n_out = (uint8_t)n_out;
+    n->n_saved = (uint16_t)n_saved;
+    n->op = op;
+    n->name = op->node;
+    n->sequence = th->sequence++;
+    n->file = th->file;
+    n->line = th->line;
+    n->n_in = (uint32_t)n_in;
+    n->pass = NULL;
+    n->size = (uint32_t)size;
+    n->attrs_at = op->attrs_size ? (uint32_t)attrs_at : 0;
+    n->extra = NULL;
+    int64_t *m = ebb__node_metas(n);
+    for (int i = 0; i < n_out; i++) {
+        *m++ = (int64_t)out[i]->dtype | (int64_t)out[i]->ndim << 8;
+        for (int d = 0; d < out[i]->ndim; d++) *m++ = out[i]->dims[d];
+    }
+    return n;
+}
+
+static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index, ebb_tensor *t, bool overwritten) {
+    *s = (struct ebb__saved){.kind = (uint8_t)kind, .index = (uint32_t)index & 0xffffff};
+    if (!t) return true;
+    if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
+    else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    else ebb__ref(s->t = t);
+    s->version = ebb__version(t) - overwritten;
+    return s->t != NULL;
+}
+
+/* Fill the saved slots in the order inputs, outputs, metas; false when out of memory (unfilled slots are NULL). */
+static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out, bool inplace) {
+    struct ebb__saved *s = ebb__node_saved(n);
+    bool ok = true, list = ebb__op_has_list(n->op);
+    if (n->n_saved) memset(s, 0, n->n_saved * sizeof *s);
+    for (int kind = EBB__SAVED_IN; kind <= EBB__SAVED_META; kind++) {
+        int64_t count = kind == EBB__SAVED_OUT ? n->n_out : n_in;
+        uint32_t bits = set >> (8 * kind) & 0xff;
+        for (int64_t i = 0; i < count && bits; i++) {
+            if (!(bits & 1u << (list && kind != EBB__SAVED_OUT ? 0 : i))) continue;
+            ebb_tensor *t = kind == EBB__SAVED_OUT ? out[i] : in[i];
+            bool overwritten = inplace && kind == EBB__SAVED_IN && t && t->storage == out[0]->storage;
+            ok = save(s++, (enum ebb__saved_kind)kind, i, t, overwritten) && ok;
+        }
+    }
+    return ok;
+}
+
+static int count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in) {
+    if (!ebb__op_has_list(op)) return count_bits(set);
+    return (int)n_in * (count_bits(set & 0xff) + count_bits(set >> 16 & 0xff)) + count_bits(set >> 8 & 0xff);
+}
+
+static ebb_status no_rule(const struct ebb_op *op) {
+    return ebb_fail(EBB_ERR_GRAPH, "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
+}
+
+/* A tensor written in place keeps the gradient of its new value. */
+static void move_retained(ebb_tensor *t, ebb_node *before) {
+    for (int i = 0; i < before->n_out; i++)
+        if (before->extra->retain[i] == t) before->extra->retain[i] = NULL;
+    t->flags &= (uint8_t)~EBB__RETAINS_GRAD;
+    ebb_retain_grad(t);
+}
+
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor *const *out,
+                       int n_out, bool inplace) {
+    if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
+    bool needed = false, floating = false;
+    for (int64_t i = 0; i < n_in && !needed; i++) needed = in[i] && ebb__requires_grad(in[i]);
+    if (!needed) return EBB_OK;
+    for (int i = 0; i < n_out && !floating; i++) floating = ebb_dtype_is_floating((ebb_dtype)out[i]->dtype);
+    if (!floating) return EBB_OK;
+    if (!op->vjp) return no_rule(op);
+
+    uint32_t set = saves(op, in, n_in);
+    ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
+    if (EBB_UNLIKELY(!n)) return ebb_error_status();
+    if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
+    if (op->node_variant) n->name = op->node_variant(attrs, in);
+    bool ok = set == 0 || save_all(n, set, in, n_in, out, inplace);
+    for (int64_t i = 0; i < n_in; i++) {
+        ebb_node *to = in[i] ? ebb__gradient_node(in[i]) : NULL;
+        if (EBB_UNLIKELY(!to) && in[i] && ebb__requires_grad(in[i])) ok = false;
+        ebb__node_edges(n)[i] = (struct ebb__edge){to, in[i] ? in[i]->output_nr : 0};
+        if (to) ebb__node_ref(to);
+    }
+    if (EBB_UNLIKELY(!ok)) {
+        ebb__node_free_later(n);
+        return ebb_error_status();
+    }
+    for (int i = 0; i < n_out; i++) {
+        if (!ebb_dtype_is_floating((ebb_dtype)out[i]->dtype)) continue;
+        ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
+        n->refs++;
+        out[i]->grad_fn = n;
+        out[i]->output_nr = (uint8_t)i;
+        if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);
+        ebb__node_unref(before);
+    }
+    return EBB_OK;
+}
+
+/* ---- saved tensors ---- */
+
+static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
+    ebb_tensor *a = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    if (!a) return NULL;
+    if (n) ebb__node_ref(n);
+    a->grad_fn = n;
+    a->output_nr = (uint8_t)nr;
+    return a;
+}
+
+static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
+    char shape[EBB__SHAPE_TEXT];
+    bool input = s->kind == EBB__SAVED_IN;
+    const char *name = input ? n->op->in[ebb__op_has_list(n->op) ? 0 : s->index].name : n->op->out[s->index];
+    ebb__thread.file = n->file;
+    ebb__thread.line = n->line;
+    ebb__fail_op(n->name, EBB_ERR_VERSION,
+                 "%s %s, which the gradient needs, was overwritten in place: %s %s was saved here at version %u and is now at version %u",
+                 input ? "input" : "output", name ? name : "0", ebb_dtype_name((ebb_dtype)s->t->dtype),
+                 ebb__shape_text(shape, s->t->ndim, ebb__sizes(s->t)), s->version, ebb__version(s->t));
+}
+
+ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
+    ebb_tensor *t = s->t;
+    *ret_owned = false;
+    if (!t || s->kind == EBB__SAVED_META) return t;
+    if (EBB_UNLIKELY(ebb__version(t) != s->version)) {
+        overwritten(n, s);
+        return NULL;
+    }
+    if (ebb__thread.no_grad) return t;
+    const struct ebb__edge *e = &ebb__node_edges(n)[s->index];
+    ebb_node *history = s->kind == EBB__SAVED_OUT ? n : e->node;
+    if (history && history->flags & EBB__NODE_LEAF) history = NULL; /* the leaf itself is the only tensor with that node */
+    if (t->grad_fn == history) return t;
+    *ret_owned = true; /* an output, or an input detached since */
+    return alias_with_history(t, history, s->kind == EBB__SAVED_OUT ? s->index : e->nr);
+}

@@ -1,0 +1,132 @@
+/* The recorded graph: nodes, edges, saved tensors, and what a tensor holds of autograd. */
+#ifndef EBB_RECORD_NODE_H
+#define EBB_RECORD_NODE_H
+
+#include "tensor/tensor.h"
+#include <ebb/autograd.h>
+
+/* An edge from a node to where the gradient of one of its inputs goes. node NULL: that input needs none. */
+struct ebb__edge {
+    ebb_node *node; /* a reference */
+    uint32_t nr;    /* which output of that node the input was */
+};
+
+enum ebb__saved_kind { EBB__SAVED_IN, EBB__SAVED_OUT, EBB__SAVED_META };
+
+/* A tensor saved for the vector-Jacobian product, with the version its storage had. An input is held as it is; an output
+ * through an alias without grad_fn, since the node may not own what owns the node. */
+struct ebb__saved {
+    ebb_tensor *t;
+    uint32_t version;
+    uint8_t kind;
+    uint32_t index : 24; /* of the input or output */
+};
+
+enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2 };
+
+/* One hook, or one retained gradient. */
+struct ebb__hook {
+    uint64_t id;
+    uint32_t nr; /* the output it watches */
+    ebb_tensor_hook call;
+    void *context;
+    void (*release)(void *context);
+};
+
+/* What few nodes have. */
+struct ebb__node_extra {
+    struct ebb__hook *hooks; /* in order of registration */
+    size_t n_hooks, hook_capacity;
+    ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
+};
+
+struct ebb_node {
+    _Atomic int32_t refs; /* a leaf's node counts on its tensor instead */
+    uint8_t flags;
+    uint8_t n_out;
+    uint16_t n_saved;
+    const struct ebb_op *op; /* NULL for a leaf */
+    const char *name;
+    uint64_t sequence;
+    const char *file;
+    int32_t line;
+    uint32_t n_in;
+    void *_Atomic pass; /* the backward pass that holds this node's entry at `entry`; others look it up */
+    uint32_t entry;
+    uint32_t size;     /* of the block */
+    uint32_t attrs_at; /* byte offset in the block; 0: no attributes */
+    struct ebb__node_extra *extra;
+    /* n_in edges, n_saved saved tensors, for each output dtype | ndim << 8 and its sizes, and the attributes follow */
+};
+
+static inline struct ebb__edge *ebb__node_edges(const ebb_node *n) { return (struct ebb__edge *)(uintptr_t)(n + 1); }
+static inline struct ebb__saved *ebb__node_saved(const ebb_node *n) {
+    return (struct ebb__saved *)(void *)(ebb__node_edges(n) + n->n_in);
+}
+static inline int64_t *ebb__node_metas(const ebb_node *n) { return (int64_t *)(void *)(ebb__node_saved(n) + n->n_saved); }
+static inline const void *ebb__node_attrs(const ebb_node *n) {
+    return n->attrs_at ? (const char *)(const void *)n + n->attrs_at : NULL;
+}
+
+/* The dtype, ndim and sizes of output nr. */
+struct ebb__meta {
+    ebb_dtype dtype;
+    int ndim;
+    const int64_t *sizes;
+};
+struct ebb__meta ebb__node_meta(const ebb_node *n, uint32_t nr);
+
+/* What a tensor has of autograd once it needs any. The leaf node lives in here, so that an edge to it keeps the tensor. */
+struct ebb__autograd {
+    ebb_tensor *self; /* not a reference */
+    ebb_tensor *grad; /* a reference */
+    _Atomic int lock; /* guards grad while passes accumulate */
+    char *name;       /* EBB__NAME_BYTES of it, or NULL */
+    struct ebb_node leaf;
+};
+#define EBB__NAME_BYTES 64
+
+/* t's autograd state, made when there is none. NULL and an error when out of memory. */
+struct ebb__autograd *ebb__autograd_of(ebb_tensor *t);
+
+static inline ebb_tensor *ebb__leaf_tensor(const ebb_node *leaf) {
+    return ((struct ebb__autograd *)(void *)((char *)(uintptr_t)leaf - offsetof(struct ebb__autograd, leaf)))->self;
+}
+
+/* References to nodes; a leaf's are references to its tensor. */
+static inline void ebb__node_ref(ebb_node *n) {
+    if (n->flags & EBB__NODE_LEAF) ebb__ref(ebb__leaf_tensor(n));
+    else atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+}
+void ebb__node_free_later(ebb_node *n);
+static inline void ebb__node_unref(ebb_node *n) {
+    if (!n) return;
+    if (n->flags & EBB__NODE_LEAF) {
+        ebb__unref(ebb__leaf_tensor(n));
+    } else if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_release) == 1) {
+        atomic_thread_fence(memory_order_acquire);
+        ebb__node_free_later(n);
+    }
+}
+
+static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD); }
+
+/* Where the gradient of t goes: its grad_fn, or its leaf node. Borrowed. NULL without an error when t needs no gradient,
+ * with one when out of memory. */
+ebb_node *ebb__gradient_node(ebb_tensor *t);
+
+/* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `inplace`: out[0]
+ * is in[0], already overwritten, so that what is saved of its old value is recognized as such. */
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor *const *out,
+                       int n_out, bool inplace);
+
+/* Let go of what a node saved. Idempotent. */
+void ebb__node_release_saved(ebb_node *n);
+
+/* Saved tensor `s` of node n as its rule may use it; checks the version. While recording it comes with its history, for which a new
+ * tensor may be needed (*ret_owned, a reference of the caller's); otherwise it is borrowed. NULL and an error when overwritten. */
+ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned);
+
+struct ebb__node_extra *ebb__node_extra(ebb_node *n); /* made when there is none */
+
+#endif

@@ -1,0 +1,69 @@
+/* Element types: names, sizes, promotion, and single elements as doubles. */
+#include "tensor/tensor.h"
+#include <math.h>
+#include <string.h>
+
+const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT] = {
+    [EBB_BOOL] = 1, [EBB_U8] = 1, [EBB_I32] = 4, [EBB_I64] = 8, [EBB_F32] = 4, [EBB_F64] = 8};
+
+static const struct {
+    const char *name, *alias;
+} names[EBB_DTYPE_COUNT] = {
+    [EBB_DTYPE_NONE] = {"none", "none"}, [EBB_BOOL] = {"bool", "bool"}, [EBB_U8] = {"uint8", "u8"},
+    [EBB_I32] = {"int32", "i32"},        [EBB_I64] = {"int64", "i64"},  [EBB_F32] = {"float32", "f32"},
+    [EBB_F64] = {"float64", "f64"}};
+
+const char *ebb_dtype_name(ebb_dtype dtype) {
+    return (unsigned)dtype < EBB_DTYPE_COUNT ? names[dtype].name : "none";
+}
+
+ebb_dtype ebb_dtype_from_name(const char *name) {
+    if (!name) return EBB_DTYPE_NONE;
+    for (int i = 1; i < EBB_DTYPE_COUNT; i++)
+        if (!strcmp(name, names[i].name) || !strcmp(name, names[i].alias)) return (ebb_dtype)i;
+    return EBB_DTYPE_NONE;
+}
+
+size_t ebb_dtype_size(ebb_dtype dtype) { return (unsigned)dtype < EBB_DTYPE_COUNT ? ebb__dtype_sizes[dtype] : 0; }
+
+bool ebb_dtype_is_floating(ebb_dtype dtype) { return dtype == EBB_F32 || dtype == EBB_F64; }
+
+/* The dtypes are numbered so that the wider one is the larger. */
+ebb_dtype ebb_promote_types(ebb_dtype a, ebb_dtype b) { return a > b ? a : b; }
+
+ebb_status ebb_set_default_dtype(ebb_dtype dtype) {
+    if (!ebb_dtype_is_floating(dtype))
+        return ebb__fail_op("set_default_dtype", EBB_ERR_DTYPE, "the default dtype must be floating point, not %s",
+                            ebb_dtype_name(dtype));
+    ebb__thread.default_dtype = (uint8_t)dtype;
+    return EBB_OK;
+}
+
+ebb_dtype ebb_default_dtype(void) {
+    return ebb__thread.default_dtype ? (ebb_dtype)ebb__thread.default_dtype : EBB_F32;
+}
+
+double ebb__load(const char *p, ebb_dtype dtype) {
+    switch (dtype) {
+    case EBB_BOOL:
+    case EBB_U8: return (double)*(const uint8_t *)p;
+    case EBB_I32: return (double)*(const int32_t *)p;
+    case EBB_I64: return (double)*(const int64_t *)p;
+    case EBB_F32: return (double)*(const float *)p;
+    case EBB_F64: return *(const double *)p;
+    case EBB_DTYPE_NONE: break;
+    }
+    return NAN;
+}
+
+void ebb__store(char *p, ebb_dtype dtype, double value) {
+    switch (dtype) {
+    case EBB_BOOL: *(uint8_t *)p = value != 0; break;
+    case EBB_U8: *(uint8_t *)p = (uint8_t)(int64_t)value; break;
+    case EBB_I32: *(int32_t *)p = (int32_t)value; break;
+    case EBB_I64: *(int64_t *)p = (int64_t)value; break;
+    case EBB_F32: *(float *)p = (float)value; break;
+    case EBB_F64: *(double *)p = value; break;
+    case EBB_DTYPE_NONE: break;
+    }
+}

@@ -1,0 +1,121 @@
+/* The iteration plan: see plan.h. Dimensions are kept in the order of the output's memory, as PyTorch's TensorIterator does. */
+#include "tensor/plan.h"
+
+#define GRAIN 32768 /* elements below which a loop is not worth sharing among threads */
+
+/* Dimension a should be inside dimension b when its strides are smaller, looking at the operands in order. */
+static bool inner_first(const struct ebb__plan *p, int a, int b) {
+    for (int k = 0; k < p->n; k++) {
+        int64_t sa = p->stride[a][k], sb = p->stride[b][k];
+        sa = sa < 0 ? -sa : sa;
+        sb = sb < 0 ? -sb : sb;
+        if (sa == 0 || sb == 0 || sa == sb) continue;
+        return sa < sb;
+    }
+    return a < b;
+}
+
+static void swap_dims(struct ebb__plan *p, int a, int b) {
+    int64_t s = p->size[a];
+    p->size[a] = p->size[b];
+    p->size[b] = s;
+    for (int k = 0; k < p->n; k++) {
+        s = p->stride[a][k];
+        p->stride[a][k] = p->stride[b][k];
+        p->stride[b][k] = s;
+    }
+}
+
+static void merge_dims(struct ebb__plan *p) {
+    int last = 0; /* the merged dimension that the next one may join */
+    for (int i = 1; i < p->ndim; i++) {
+        bool join = true;
+        for (int k = 0; k < p->n && join; k++) join = p->stride[i][k] == p->stride[last][k] * p->size[last];
+        if (join) {
+            p->size[last] *= p->size[i];
+        } else {
+            last++;
+            if (last != i) swap_dims(p, last, i);
+        }
+    }
+    p->ndim = p->ndim ? last + 1 : 0;
+}
+
+void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t) {
+    const ebb_tensor *shape = t[0];
+    plan->n = n;
+    plan->ndim = 0;
+    plan->numel = shape->numel;
+    bool flat = true; /* all operands contiguous and of one shape: one dimension, no analysis */
+    for (int k = 0; k < n; k++) {
+        plan->data[k] = t[k]->data;
+        flat = flat && ebb__is_contiguous(t[k]) && t[k]->numel == shape->numel && t[k]->ndim <= shape->ndim;
+    }
+    if (flat) {
+        plan->ndim = 1;
+        plan->size[0] = shape->numel;
+        for (int k = 0; k < n; k++) plan->stride[0][k] = ebb__dtype_sizes[t[k]->dtype];
+        return;
+    }
+    for (int i = shape->ndim - 1; i >= 0; i--) {
+        if (shape->dims[i] == 1) continue;
+        int at = plan->ndim++;
+        plan->size[at] = shape->dims[i];
+        for (int k = 0; k < n; k++) {
+            int d = i - (shape->ndim - t[k]->ndim); /* the operand's own dimension, aligned at the right */
+            bool has = d >= 0 && t[k]->dims[d] != 1;
+            plan->stride[at][k] = has ? ebb__strides(t[k])[d] * (int64_t)ebb__dtype_sizes[t[k]->dtype] : 0;
+        }
+    }
+    for (int i = 1; i < plan->ndim; i++) /* insertion sort: at most 8 */
+        for (int j = i; j > 0 && inner_first(plan, j, j - 1); j--) swap_dims(plan, j, j - 1);
+    merge_dims(plan);
+    if (plan->ndim == 0) { /* one element */
+        plan->ndim = 1;
+        plan->size[0] = plan->numel;
+        for (int k = 0; k < n; k++) plan->stride[0][k] = 0;
+    }
+}
+
+struct piece {
+    const struct ebb__plan *plan;
+    ebb_loop loop;
+    const void *attrs;
+};
+
+/* Run over the elements [first, last), counted in the plan's order. */
+static void run_piece(void *context, int64_t first, int64_t last) {
+    const struct piece *w = context;
+    const struct ebb__plan *p = w->plan;
+    int64_t index[EBB_MAX_NDIM] = {0}, rest = first;
+    char *at[EBB__PLAN_MAX];
+    for (int k = 0; k < p->n; k++) at[k] = p->data[k];
+    for (int i = 0; i < p->ndim && rest; i++) {
+        index[i] = rest % p->size[i];
+        rest /= p->size[i];
+        for (int k = 0; k < p->n; k++) at[k] += index[i] * p->stride[i][k];
+    }
+    while (first < last) {
+        int64_t run = p->size[0] - index[0];
+        if (run > last - first) run = last - first;
+        w->loop(run, at, p->stride[0], w->attrs);
+        first += run;
+        index[0] += run;
+        for (int k = 0; k < p->n; k++) at[k] += run * p->stride[0][k];
+        for (int i = 0; i + 1 < p->ndim && index[i] == p->size[i]; i++) {
+            index[i] = 0;
+            index[i + 1]++;
+            for (int k = 0; k < p->n; k++) at[k] += p->stride[i + 1][k] - p->size[i] * p->stride[i][k];
+        }
+    }
+}
+
+void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
+    if (plan->numel == 0) return;
+    if (plan->ndim == 1 && plan->numel <= GRAIN) {
+        loop(plan->size[0], plan->data, plan->stride[0], attrs);
+        return;
+    }
+    struct piece w = {plan, loop, attrs};
+    ebb__parallel_for(plan->numel, GRAIN, run_piece, &w);
+}

@@ -1,0 +1,26 @@
+/* The iteration plan: how one inner loop is run over several strided operands of one (broadcast) shape. Dimensions are
+ * ordered for memory, merged where all operands allow it, and cut into pieces that threads share. */
+#ifndef EBB_TENSOR_PLAN_H
+#define EBB_TENSOR_PLAN_H
+
+#include "tensor/tensor.h"
+#include <ebb/opdef.h>
+
+#define EBB__PLAN_MAX 6 /* operands */
+
+struct ebb__plan {
+    int n;    /* operands; operand 0 is written */
+    int ndim; /* after merging; dimension 0 is the innermost */
+    int64_t numel;
+    int64_t size[EBB_MAX_NDIM];
+    int64_t stride[EBB_MAX_NDIM][EBB__PLAN_MAX]; /* bytes */
+    char *data[EBB__PLAN_MAX];
+};
+
+/* A plan over t[0] (written, its shape is the shape) and t[1] … t[n-1], which broadcast to it. */
+void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t);
+
+/* Run the loop over the whole plan. */
+void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs);
+
+#endif

@@ -1,0 +1,195 @@
+/* Making, sharing and releasing tensors and their storage. */
+#include "tensor/tensor.h"
+#include <string.h>
+
+#define INLINE_DATA 1024 /* data up to this many bytes lies in the storage's own block */
+
+static void storage_unref(struct ebb__storage *s) {
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_release) != 1) return;
+    atomic_thread_fence(memory_order_acquire);
+    if (s->release) s->release(s->context);
+    else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
+    ebb__free(s, s->block);
+}
+
+static struct ebb__storage *storage_new(size_t bytes) {
+    bool inside = bytes <= INLINE_DATA;
+    size_t block = sizeof(struct ebb__storage) + (inside ? bytes : 0);
+    struct ebb__storage *s = ebb__alloc(block);
+    if (EBB_UNLIKELY(!s)) return NULL;
+    *s = (struct ebb__storage){.refs = 1, .bytes = bytes, .block = block, .data = (char *)(s + 1)};
+    if (!inside && !(s->data = ebb__alloc(bytes))) {
+        ebb__free(s, block);
+        return NULL;
+    }
+    return s;
+}
+
+static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    ebb_tensor *t = ebb__alloc(ebb__tensor_bytes(ndim));
+    if (EBB_UNLIKELY(!t)) return NULL;
+    t->refs = 1;
+    t->dtype = (uint8_t)dtype;
+    t->ndim = (uint8_t)ndim;
+    t->flags = EBB__CONTIGUOUS;
+    t->output_nr = 0;
+    t->storage = NULL;
+    t->data = NULL;
+    t->numel = 1;
+    t->grad_fn = NULL;
+    t->autograd = NULL;
+    t->base = NULL;
+    for (int i = 0; i < ndim; i++) t->dims[i] = sizes[i];
+    return t;
+}
+
+static ebb_tensor *fail_size(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    char text[EBB__SHAPE_TEXT];
+    bool negative = false;
+    for (int i = 0; i < ndim; i++) negative |= sizes[i] < 0;
+    ebb__shape_text(text, ndim, sizes);
+    if (negative) ebb_fail(EBB_ERR_SHAPE, "sizes must not be negative: %s", text);
+    else ebb_fail(EBB_ERR_MEMORY, "a %s tensor of shape %s is too large to be addressed", ebb_dtype_name(dtype), text);
+    return NULL;
+}
+
+ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    int64_t numel;
+    if (!ebb__numel(ndim, sizes, ebb__dtype_sizes[dtype], &numel)) return fail_size(dtype, ndim, sizes);
+    ebb_tensor *t = header_new(dtype, ndim, sizes);
+    if (EBB_UNLIKELY(!t)) return NULL;
+    ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
+    t->numel = numel;
+    return t;
+}
+
+ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    ebb_tensor *t = ebb__tensor_meta(dtype, ndim, sizes);
+    if (EBB_UNLIKELY(!t)) return NULL;
+    t->storage = storage_new((size_t)t->numel * ebb__dtype_sizes[dtype]);
+    if (EBB_UNLIKELY(!t->storage)) {
+        ebb__free(t, ebb__tensor_bytes(ndim));
+        return NULL;
+    }
+    t->data = t->storage->data;
+    return t;
+}
+
+ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
+    return ebb__tensor_new(dtype, like->ndim, like->dims);
+}
+
+ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides, int64_t offset) {
+    ebb_tensor *t = header_new((ebb_dtype)of->dtype, ndim, sizes);
+    if (EBB_UNLIKELY(!t)) return NULL;
+    for (int i = 0; i < ndim; i++) {
+        ebb__strides(t)[i] = strides[i];
+        t->numel *= sizes[i];
+    }
+    if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    t->storage = of->storage;
+    t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
+    if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
+    return t;
+}
+
+ebb_tensor *ebb__own(ebb_tensor *t) {
+    if (EBB_UNLIKELY(!t)) return NULL;
+    if (EBB_UNLIKELY(!ebb__scope_push(t))) {
+        ebb__unref(t);
+        return NULL;
+    }
+    return t;
+}
+
+void ebb__tensor_free(ebb_tensor *t) {
+    if (t->grad_fn || t->autograd) ebb__tensor_release_autograd(t);
+    if (t->storage) storage_unref(t->storage);
+    ebb_tensor *base = t->base;
+    ebb__free(t, ebb__tensor_bytes(t->ndim));
+    ebb__unref(base); /* never itself a view, so this goes one level deep */
+}
+
+ebb_tensor *ebb_keep(ebb_tensor *t) {
+    if (t) ebb__ref(t);
+    return t;
+}
+
+ebb_tensor *ebb_drop(ebb_tensor *t) {
+    ebb__unref(t);
+    return NULL;
+}
+
+static void release_owned(ebb_tensor *t) { ebb__unref(t); }
+void (*ebb__scope_release)(ebb_tensor *t) = release_owned;
+
+/* ---- from the caller's memory ---- */
+
+static bool check_new(const char *op, ebb_dtype dtype, const ebb_dims *shape) {
+    if (ebb_dtype_size(dtype) == 0) ebb__fail_op(op, EBB_ERR_DTYPE, "%d is not a dtype", (int)dtype);
+    else if (shape->n < 0 || shape->n > EBB_MAX_NDIM)
+        ebb__fail_op(op, EBB_ERR_SHAPE, "%d dimensions; at most %d are supported", (int)shape->n, EBB_MAX_NDIM);
+    else return true;
+    return false;
+}
+
+ebb_tensor *ebb_from_data(const void *data, ebb_dtype dtype, ebb_dims shape) {
+    if (!check_new("from_data", dtype, &shape)) return NULL;
+    ebb_tensor *t = ebb__tensor_new(dtype, shape.n, shape.d);
+    if (!t) return NULL;
+    if (t->numel && !data) {
+        ebb__unref(t);
+        ebb__fail_null("from_data", "data");
+        return NULL;
+    }
+    if (t->numel) memcpy(t->data, data, t->storage->bytes);
+    return ebb__own(t);
+}
+
+static void release_nothing(void *context) { (void)context; }
+
+ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides, void (*release)(void *),
+                            void *context) {
+    if (!check_new("from_memory", dtype, &shape)) return NULL;
+    if (strides.n != 0 && strides.n != shape.n) {
+        ebb__fail_op("from_memory", EBB_ERR_SHAPE, "%d strides for %d dimensions", (int)strides.n, (int)shape.n);
+        return NULL;
+    }
+    ebb_tensor *t = ebb__tensor_meta(dtype, shape.n, shape.d);
+    if (!t) return NULL;
+    if (t->numel && !data) {
+        ebb__unref(t);
+        ebb__fail_null("from_memory", "data");
+        return NULL;
+    }
+    struct ebb__storage *s = ebb__alloc(sizeof *s);
+    if (!s) {
+        ebb__unref(t);
+        return NULL;
+    }
+    *s = (struct ebb__storage){.refs = 1, .block = sizeof *s, .data = data};
+    t->storage = s;
+    t->data = data;
+    int64_t last = 0; /* the farthest element, for the storage's size */
+    for (int i = 0; i < shape.n; i++) {
+        if (strides.n) ebb__strides(t)[i] = strides.d[i];
+        if (ebb__strides(t)[i] > 0) last += (shape.d[i] - 1) * ebb__strides(t)[i];
+    }
+    s->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
+    if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    s->release = release ? release : release_nothing;
+    s->context = context;
+    return ebb__own(t);
+}
+
+static ebb_tensor *number(ebb_dtype dtype, double f, int64_t i) {
+    ebb_tensor *t = ebb__tensor_new(dtype, 0, NULL);
+    if (EBB_UNLIKELY(!t)) return NULL;
+    t->flags |= EBB__NUMBER;
+    if (dtype == EBB_F64) memcpy(t->data, &f, sizeof f);
+    else memcpy(t->data, &i, sizeof i);
+    return ebb__own(t);
+}
+
+ebb_tensor *ebb_number_f64(double value) { return number(EBB_F64, value, 0); }
+ebb_tensor *ebb_number_i64(int64_t value) { return number(EBB_I64, 0, value); }

@@ -1,0 +1,109 @@
+/* The tensor: a strided view of a reference-counted storage. Knows no arithmetic and holds its autograd state opaquely. */
+#ifndef EBB_TENSOR_TENSOR_H
+#define EBB_TENSOR_TENSOR_H
+
+#include "base/base.h"
+#include <ebb/tensor.h>
+
+/* Memory that tensors share. Small data lies behind the header, in the same block. */
+struct ebb__storage {
+    _Atomic int32_t refs;
+    _Atomic uint32_t version; /* counts writes in place */
+    size_t bytes;             /* of data */
+    size_t block;             /* bytes of this header and what follows it */
+    char *data;
+    void (*release)(void *context); /* NULL: data is the library's own */
+    void *context;
+};
+
+enum ebb__tensor_flag {
+    EBB__REQUIRES_GRAD = 1, /* a leaf that gathers gradients */
+    EBB__CONTIGUOUS = 2,
+    EBB__NUMBER = 4,       /* promotes as a Python number does */
+    EBB__INFERENCE = 8,    /* made in inference mode */
+    EBB__RETAINS_GRAD = 16 /* not a leaf, but keeps its gradient */
+};
+
+struct ebb__autograd; /* record/meta.h: .grad, hooks, name; made when first needed */
+
+struct ebb_tensor {
+    _Atomic int32_t refs;
+    uint8_t dtype;
+    uint8_t ndim;
+    uint8_t flags;
+    uint8_t output_nr; /* which output of grad_fn this is */
+    struct ebb__storage *storage;
+    char *data; /* the first element */
+    int64_t numel;
+    ebb_node *grad_fn;              /* a reference; NULL for a leaf */
+    struct ebb__autograd *_Atomic autograd; /* owned */
+    ebb_tensor *base;               /* a reference: the tensor this is a view of, never itself a view */
+    int64_t dims[];                 /* ndim sizes, then ndim strides in elements */
+};
+
+static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
+static inline int64_t *ebb__strides(const ebb_tensor *t) { return (int64_t *)t->dims + t->ndim; }
+static inline bool ebb__is_contiguous(const ebb_tensor *t) { return t->flags & EBB__CONTIGUOUS; }
+static inline size_t ebb__tensor_bytes(int ndim) { return sizeof(ebb_tensor) + 16 * (size_t)ndim; }
+
+extern const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT];
+
+/* ---- making ---- All return a reference that belongs to the caller (not to a scope), or NULL and an error. */
+
+/* A new contiguous tensor with uninitialized data. */
+ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes);
+/* The same, shaped as `like`. */
+ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype);
+/* A tensor over the storage of `of`; its base is not set. */
+ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides, int64_t offset);
+/* A tensor without storage: shape and dtype only. */
+ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
+/* Into the innermost scope; releases t and returns NULL when that fails. */
+ebb_tensor *ebb__own(ebb_tensor *t);
+
+static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
+void ebb__tensor_free(ebb_tensor *t);
+static inline void ebb__unref(ebb_tensor *t) {
+    if (!t) return;
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_release) == 1) {
+        atomic_thread_fence(memory_order_acquire);
+        ebb__tensor_free(t);
+    }
+}
+/* Releases grad_fn and autograd of a dying tensor: defined by the record layer, which knows what they are. */
+void ebb__tensor_release_autograd(ebb_tensor *t);
+
+static inline uint32_t ebb__version(const ebb_tensor *t) {
+    return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;
+}
+static inline void ebb__bump_version(ebb_tensor *t) {
+    if (t->storage) atomic_fetch_add_explicit(&t->storage->version, 1, memory_order_relaxed);
+}
+
+/* ---- shapes (shape.c) ---- */
+static inline ebb_dims ebb__dims(int n, const int64_t *d) {
+    ebb_dims r = {n, {0}};
+    for (int i = 0; i < n; i++) r.d[i] = d[i];
+    return r;
+}
+bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
+bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */
+bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_numel);
+void ebb__contiguous_strides(int ndim, const int64_t *sizes, int64_t *ret_strides);
+bool ebb__strides_contiguous(int ndim, const int64_t *sizes, const int64_t *strides);
+/* *shape becomes the broadcast of itself with `other`; false when they do not fit. */
+bool ebb__broadcast(ebb_dims *shape, const ebb_dims *other);
+/* Strides that view `from` (contiguous or not) as `shape` without a copy; false when there are none. torch's computeStride. */
+bool ebb__view_strides(const ebb_dims *sizes, const ebb_dims *strides, const ebb_dims *shape, ebb_dims *ret_strides);
+/* dim counted from the front, checked against ndim; false (no error is set) when out of range. */
+bool ebb__wrap_dim(int64_t *dim, int64_t ndim);
+/* "[2, 3]" into text; returns text. */
+#define EBB__SHAPE_TEXT 128
+char *ebb__shape_text(char text[EBB__SHAPE_TEXT], int ndim, const int64_t *sizes);
+
+/* ---- elements ---- */
+double ebb__load(const char *p, ebb_dtype dtype);
+void ebb__store(char *p, ebb_dtype dtype, double value);
+
+#endif

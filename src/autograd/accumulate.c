@@ -1,0 +1,93 @@
+/* Adding gradients up: along joining paths, back to the shape of a broadcast input, and into .grad. */
+#include "autograd/pass.h"
+#include <ebb/ops.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#endif
+
+/* Nobody else can see this memory. */
+static bool sole_owner(ebb_tensor *t) {
+    return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
+           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->release;
+}
+
+static ebb_tensor *take(ebb_tensor *t) {
+    if (t) ebb__ref(t);
+    return t;
+}
+
+ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
+    ebb_scope scope = ebb_scope_open();
+    if (!sole_owner(a) && sole_owner(b)) { /* addition commutes exactly */
+        ebb_tensor *other = a;
+        a = b;
+        b = other;
+    }
+    ebb_tensor *sum = ebb__thread.no_grad && sole_owner(a) ? ebb_add_(a, b) : ebb_add(a, b);
+    sum = take(sum);
+    ebb_scope_close(&scope);
+    ebb__unref(a);
+    ebb__unref(b);
+    return sum;
+}
+
+ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+    bool same = grad->ndim == m.ndim;
+    for (int i = 0; i < m.ndim && same; i++) same = grad->dims[i] == m.sizes[i];
+    if (!same) {
+        ebb_dims sum = {0}, shape = ebb__dims(m.ndim, m.sizes), have = ebb_tensor_shape(grad);
+        int more = grad->ndim - m.ndim;
+        bool fits = more >= 0;
+        for (int i = 0; i < grad->ndim && fits; i++) {
+            int64_t want = i < more ? 1 : m.sizes[i - more];
+            if (i < more || (want == 1 && have.d[i] != 1)) sum.d[sum.n++] = i;
+            else fits = want == have.d[i];
+        }
+        if (!fits) {
+            char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+            ebb_fail(EBB_ERR_SHAPE, "a gradient of shape %s does not fit an input of shape %s", ebb__shape_text(a, have.n, have.d),
+                     ebb__shape_text(b, shape.n, shape.d));
+            return NULL;
+        }
+        grad = ebb_sum(grad, .dim = sum, .keepdim = true);
+        if (more) grad = ebb_reshape(grad, shape);
+    }
+    return grad && grad->dtype != m.dtype ? ebb_to(grad, m.dtype) : grad;
+}
+
+static void lock(struct ebb__autograd *a) {
+    while (atomic_exchange_explicit(&a->lock, 1, memory_order_acquire)) {
+#if defined(__unix__) || defined(__APPLE__)
+        sched_yield();
+#endif
+    }
+}
+
+/* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass itself
+ * is recorded. */
+ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
+    struct ebb__autograd *a = ebb__autograd_of(t);
+    if (!a) {
+        ebb__unref(grad);
+        return ebb_error_status();
+    }
+    ebb_scope scope = ebb_scope_open();
+    bool recorded = !ebb__thread.no_grad;
+    ebb_tensor *result = NULL;
+    lock(a);
+    if (!a->grad) {
+        if (!recorded && sole_owner(grad) && ebb__is_contiguous(grad)) result = take(grad);
+        else result = take(ebb_clone(grad));
+    } else {
+        result = take(recorded ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
+    }
+    if (result) {
+        ebb_tensor *before = a->grad;
+        a->grad = result;
+        ebb__unref(before);
+    }
+    atomic_store_explicit(&a->lock, 0, memory_order_release);
+    ebb__unref(grad);
+    ebb_scope_close(&scope);
+    return result ? EBB_OK : ebb_error_status();
+}

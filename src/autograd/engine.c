@@ -1,0 +1,224 @@
+/* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here recurses
+ * along the graph. */
+#include "autograd/pass.h"
+#include <ebb/ops.h>
+
+#define SMALL 8 /* inputs for which the arrays of a rule's call need no allocation */
+
+/* ---- hooks and captures on the gradients of a node's outputs ---- */
+
+static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
+    struct ebb__node_extra *x = n->extra;
+    for (size_t i = 0; i < x->n_hooks; i++) {
+        struct ebb__hook h = x->hooks[i]; /* a copy: a hook may register or remove hooks */
+        ebb_tensor *g = grad[h.nr];
+        if (!g) continue;
+        const ebb_error_info *before = ebb_error();
+        ebb_tensor *replaced = h.call(g, h.context);
+        if (!before && ebb_error()) return ebb_error_status();
+        if (!replaced || replaced == g) continue;
+        if (replaced->dtype != g->dtype || !ebb__same_shape(replaced, g)) {
+            char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+            return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on an output of %s returned %s %s for a gradient %s %s", n->name,
+                                ebb_dtype_name((ebb_dtype)replaced->dtype), ebb__shape_text(a, replaced->ndim, ebb__sizes(replaced)),
+                                ebb_dtype_name((ebb_dtype)g->dtype), ebb__shape_text(b, g->ndim, ebb__sizes(g)));
+        }
+        ebb__ref(replaced);
+        ebb__unref(g);
+        grad[h.nr] = replaced;
+    }
+    for (uint32_t k = 0; x->retain && k < n->n_out; k++) {
+        if (!x->retain[k] || !grad[k]) continue;
+        ebb__ref(grad[k]);
+        if (ebb__accumulate(x->retain[k], grad[k])) return ebb_error_status();
+    }
+    return EBB_OK;
+}
+
+static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *grad) {
+    for (size_t i = 0; i < p->n_captures; i++) {
+        struct ebb__capture *c = &p->captures[i];
+        if (c->node != n || !grad[c->nr]) continue;
+        ebb__ref(grad[c->nr]);
+        c->grad = grad[c->nr];
+    }
+}
+
+/* ---- calling a rule ---- */
+
+struct call {
+    struct ebb_vjp v;
+    ebb_tensor **in, **given;
+    ebb_tensor *out[EBB_OP_MAX_OUT];
+    bool *needs;
+    ebb_tensor *small[2 * SMALL];
+    bool small_needs[SMALL];
+    size_t block;
+};
+
+static bool call_begin(struct call *c, uint32_t n_in) {
+    c->block = 0;
+    c->in = c->small;
+    c->needs = c->small_needs;
+    if (n_in > SMALL) {
+        c->block = n_in * (2 * sizeof *c->in + sizeof *c->needs);
+        if (!(c->in = ebb__alloc(c->block))) return false;
+        c->needs = (bool *)(c->in + 2 * (size_t)n_in);
+    }
+    c->given = c->in + (c->block ? n_in : SMALL);
+    for (uint32_t i = 0; i < n_in; i++) c->in[i] = c->given[i] = NULL;
+    for (int i = 0; i < EBB_OP_MAX_OUT; i++) c->out[i] = NULL;
+    return true;
+}
+
+static ebb_status unpack(struct call *c, ebb_node *n) {
+    if (n->flags & EBB__NODE_RELEASED) {
+        ebb__thread.file = n->file;
+        ebb__thread.line = n->line;
+        return ebb__fail_op(n->name, EBB_ERR_FREED,
+                            "backward a second time: what %s saved here was released by the first pass; give .retain_graph = true to it",
+                            n->op->name);
+    }
+    const struct ebb__saved *s = ebb__node_saved(n);
+    for (int i = 0; i < n->n_saved; i++, s++) {
+        bool owned;
+        ebb_tensor *t = ebb__saved_get(n, s, &owned);
+        if (!t && s->t) return ebb_error_status();
+        if (owned && !ebb__own(t)) return ebb_error_status(); /* the scope round this rule */
+        if (s->kind == EBB__SAVED_OUT) c->out[s->index] = t;
+        else if (!c->in[s->index] || s->kind == EBB__SAVED_IN) c->in[s->index] = t;
+    }
+    return EBB_OK;
+}
+
+/* Outputs into which nothing flowed count as zeros, unless the rule says it can do without. */
+static ebb_status materialize(ebb_node *n, ebb_tensor **grad) {
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        if (grad[k]) continue;
+        struct ebb__meta m = ebb__node_meta(n, k);
+        if (!ebb_dtype_is_floating(m.dtype)) continue;
+        ebb_tensor *zero = ebb_zeros(ebb__dims(m.ndim, m.sizes), .dtype = m.dtype);
+        if (!zero) return ebb_error_status();
+        ebb__ref(zero);
+        grad[k] = zero;
+    }
+    return EBB_OK;
+}
+
+/* Pass what the rule gave on to the inputs, whose entries may become ready. */
+static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
+    ebb_status status = EBB_OK;
+    const struct ebb__edge *edges = ebb__node_edges(n);
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (!edges[i].node) continue;
+        struct ebb__entry *to = ebb__pass_find(p, edges[i].node);
+        if (given && given[i] && to->wanted && !status) {
+            ebb__ref(given[i]);
+            status = ebb__pass_add(to, edges[i].nr, given[i]);
+        }
+        to->waits--;
+        if (to->waits == 0 && to->wanted && !status) status = ebb__pass_push(p, to);
+    }
+    return status;
+}
+
+static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
+    bool flowed = false;
+    for (uint32_t k = 0; k < n->n_out; k++) flowed = flowed || grad[k];
+    if (!flowed) return send(p, n, NULL);
+
+    struct ebb__thread *th = &ebb__thread;
+    const char *file = th->file;
+    int line = th->line;
+    struct call c;
+    if (!call_begin(&c, n->n_in)) return ebb_error_status();
+    ebb_scope scope = ebb_scope_open();
+    th->file = n->file; /* what a rule computes belongs to the line of the call it differentiates */
+    th->line = n->line;
+    ebb_status status = unpack(&c, n);
+    if (!status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
+    if (!status) {
+        const struct ebb__edge *edges = ebb__node_edges(n);
+        for (uint32_t i = 0; i < n->n_in; i++)
+            c.needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
+        c.v = (struct ebb_vjp){.op = n->op, .attrs = ebb__node_attrs(n), .n_in = n->n_in, .grad = grad, .in = c.in, .out = c.out,
+                               .needs = c.needs, .given = c.given, .node = n};
+        const ebb_error_info *before = ebb_error();
+        n->op->vjp(&c.v);
+        if (!before && ebb_error()) status = ebb_error_status();
+    }
+    if (!status) status = send(p, n, c.given);
+    ebb_scope_close(&scope);
+    if (c.block) ebb__free(c.in, c.block);
+    th->file = file;
+    th->line = line;
+    if (!p->keep_graph) ebb__node_release_saved(n);
+    return status;
+}
+
+/* ---- the pass ---- */
+
+static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
+    ebb_node *n = e->node;
+    ebb_tensor *one = NULL, **grad = &one;
+    bool run = e->run;
+    if (n->n_out > 1) grad = e->grad.many;
+    else one = e->grad.one;
+    e->grad.one = NULL; /* (all of the union) ours now */
+    e->grad.many = NULL;
+    if (!grad) return run ? send(p, n, NULL) : EBB_OK; /* several outputs, nothing flowed */
+    ebb_status status = EBB_OK;
+    if (EBB_UNLIKELY(n->extra)) {
+        ebb_scope scope = ebb_scope_open();
+        status = run_hooks(n, grad);
+        ebb_scope_close(&scope);
+    }
+    if (!status && p->n_captures) capture(p, n, grad);
+    if (!status && run) {
+        if (n->flags & EBB__NODE_LEAF) {
+            ebb_tensor *g = grad[0];
+            grad[0] = NULL;
+            if (g) status = ebb__accumulate(ebb__leaf_tensor(n), g);
+        } else {
+            status = run_rule(p, n, grad);
+        }
+    }
+    for (uint32_t k = 0; k < n->n_out; k++) ebb__unref(grad[k]);
+    if (n->n_out > 1) ebb__free(grad, n->n_out * sizeof *grad);
+    return status;
+}
+
+ebb_status ebb__pass_run(struct ebb__pass *p) {
+    ebb_status status = EBB_OK;
+    for (struct ebb__entry *e; !status && (e = ebb__pass_pop(p));) status = run_entry(p, e);
+    return status;
+}
+
+/* ---- what rules call ---- */
+
+void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
+    if (i < 0 || i >= v->n_in) {
+        ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave a gradient for input %lld of %lld", v->op->name, (long long)i, (long long)v->n_in);
+        return;
+    }
+    if (!v->needs[i]) return;
+    if (!gradient) {
+        if (!ebb_error()) ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name, (long long)i);
+        return;
+    }
+    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
+}
+
+ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i) {
+    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    if (!e->node) return v->in[i] ? ebb_tensor_shape(v->in[i]) : EBB_NO_DIMS;
+    struct ebb__meta m = ebb__node_meta(e->node, e->nr);
+    return ebb__dims(m.ndim, m.sizes);
+}
+
+ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i) {
+    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    if (!e->node) return v->in[i] ? (ebb_dtype)v->in[i]->dtype : EBB_DTYPE_NONE;
+    return ebb__node_meta(e->node, e->nr).dtype;
+}

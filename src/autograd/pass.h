@@ -1,0 +1,69 @@
+/* One backward pass: the nodes it reaches, what each waits for, and the gradients gathered so far. */
+#ifndef EBB_AUTOGRAD_PASS_H
+#define EBB_AUTOGRAD_PASS_H
+
+#include "record/node.h"
+
+struct ebb__entry {
+    ebb_node *node;
+    uint32_t waits; /* edges into this node whose gradient is still to come */
+    bool run;       /* its rule is wanted (or for a leaf: its gradient is to be accumulated) */
+    bool wanted;    /* run, or its gradient is asked for */
+    union {
+        ebb_tensor *one;   /* a node of one output */
+        ebb_tensor **many; /* of several; NULL until the first arrives */
+    } grad;                /* references; NULL: nothing flowed here */
+};
+
+/* A gradient that the caller asks for: of output nr of node. */
+struct ebb__capture {
+    ebb_node *node;
+    uint32_t nr;
+    ebb_tensor *grad; /* a reference, NULL when nothing flowed */
+};
+
+struct ebb__pass {
+    struct ebb__entry *entries;
+    size_t n, capacity;
+    uint32_t *ready; /* a heap of entries by sequence number, latest first */
+    size_t n_ready, ready_capacity;
+    /* Entries of nodes that another pass holds, by node: open addressing, a power of two, mostly absent. */
+    uint32_t *shared; /* entry + 1; 0 is free */
+    size_t n_shared, shared_capacity;
+    struct ebb__capture *captures;
+    size_t n_captures;
+    bool only_captures; /* run only what leads to a capture */
+    bool keep_graph;
+};
+
+/* Gather everything reachable from the roots and count the edges. */
+ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots);
+
+/* Decide which entries have to run for the captures, and mark `accumulate` leaves among them to be accumulated. */
+ebb_status ebb__pass_prune(struct ebb__pass *p, bool accumulate);
+
+/* The entry of a node, NULL when the pass does not reach it. */
+struct ebb__entry *ebb__pass_find(struct ebb__pass *p, ebb_node *node);
+
+/* Add a gradient (a reference that the pass takes over, also on failure) to output nr of an entry. */
+ebb_status ebb__pass_add(struct ebb__entry *e, uint32_t nr, ebb_tensor *grad);
+
+ebb_status ebb__pass_push(struct ebb__pass *p, struct ebb__entry *e);
+struct ebb__entry *ebb__pass_pop(struct ebb__pass *p); /* NULL when none is ready */
+
+/* Let go of everything, gradients that went nowhere included. */
+void ebb__pass_end(struct ebb__pass *p);
+
+/* Run until nothing is ready. */
+ebb_status ebb__pass_run(struct ebb__pass *p);
+
+/* Add a gradient (a reference that is taken over) to the .grad of a leaf, or of a tensor that retains it. */
+ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad);
+
+/* The sum of two gradients, both taken over: into the first one's memory when it has no other owner. */
+ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b);
+
+/* grad, shaped and typed as m says: summed over what was broadcast, cast back. Borrowed in, borrowed or scope-owned out. */
+ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m);
+
+#endif

@@ -88,7 +88,8 @@ static inline void check_error(ebb_status status, const char *text, const char *
 
 /* |got - want| <= tolerance * max(1, |want|); NaN equals NaN, and infinities themselves. */
 #define CHECK_CLOSE(got, want, tolerance) check_close((got), (want), (tolerance), #got, __FILE__, __LINE__)
-static inline void check_close(double got, double want, double tolerance, const char *what, const char *file, int line) {
+static inline void check_close(double got, double want, double tolerance, const char *what, const char *file,
+                               int line) {
     double size = want < 0 ? -want : want;
     double difference = got < want ? want - got : got - want;
     if (got == want || (got != got && want != want) || difference <= tolerance * (size > 1 ? size : 1)) return;
@@ -182,8 +183,7 @@ static int check_teardown(void **state) {
     }
     ebb_thread_release();
     ebb_memory_info m = ebb_memory();
-    if (m.live)
-        print_error("the test leaks %lld blocks, %lld bytes\n", (long long)m.live, (long long)m.in_use);
+    if (m.live) print_error("the test leaks %lld blocks, %lld bytes\n", (long long)m.live, (long long)m.in_use);
     return failed || m.live ? -1 : 0;
 }
 

@@ -16,8 +16,14 @@ if [ -z "$tool" ]; then
     echo "clang-format $version is not installed: formatting is not checked"
     exit 77
 fi
-mapfile -t files < <(find include src cli tests bench examples -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t files < <(find include src cli tests bench examples -name '*.[ch]' 2> /dev/null | LC_ALL=C sort)
 if [ "${1:-}" = --fix ]; then
+    scratch=$(mktemp)
+    trap 'rm -f "$scratch"' EXIT
+    for file in "${files[@]}"; do
+        LC_ALL=C awk -f scripts/wrap_comments.awk "$file" > "$scratch"
+        cmp -s "$scratch" "$file" || cat "$scratch" > "$file"
+    done
     $tool -i "${files[@]}"
 else
     $tool --dry-run -Werror --ferror-limit=3 "${files[@]}"

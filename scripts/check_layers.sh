@@ -3,9 +3,12 @@
 # it does catch a violation.   check_layers.sh [root]
 set -euo pipefail
 
+# Not every layer needs to be there yet.
+c_files() { find src cli -name '*.[ch]' 2> /dev/null || true; }
+
 # Print each violation under the folder $1; fail when there is one.
 check() {
-    (cd "$1" && find src cli -name '*.[ch]' | LC_ALL=C sort | xargs -r awk '
+    (cd "$1" && c_files | LC_ALL=C sort | xargs -r awk '
         BEGIN {
             while ((getline line < "LAYERS") > 0) {
                 if (line !~ /^[a-z]+:/) continue
@@ -63,4 +66,4 @@ expect 1 nn '#include "../base/base.h"'
 expect 1 other '#include <stdio.h>'
 
 check "$root"
-echo "layers: $(find "$root/src" "$root/cli" -name '*.[ch]' | wc -l) files keep to LAYERS"
+echo "layers: $(cd "$root" && c_files | wc -l) files keep to LAYERS"

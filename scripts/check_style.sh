@@ -11,7 +11,7 @@ complain() {
         bad=1
     fi
 }
-mapfile -t sources < <(find include src cli tests bench examples -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t sources < <(find include src cli tests bench examples -name '*.[ch]' 2> /dev/null | LC_ALL=C sort)
 mapfile -t texts < <(find . \( -path ./build -o -path ./.git -o -path ./tests/golden \) -prune -o -type f \
     \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.sh' -o -name '*.cmake' -o -name '*.txt' -o -name '*.md' \
     -o -name dev -o -name run -o -name LAYERS \) -print | LC_ALL=C sort)

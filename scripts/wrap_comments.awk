@@ -1,0 +1,37 @@
+# Break the lines of block comments that are longer than 120 characters: what is too long moves to the next line, or to a
+# new one before an indented example. clang-format could do this only by also refilling the examples.
+function characters(text) {
+    gsub(/[\200-\277]/, "", text)
+    return length(text)
+}
+
+{ line[++n] = $0 }
+
+END {
+    for (i = 1; i <= n; i++) {
+        text = line[i]
+        # Only lines that are nothing but comment, and no rulers.
+        if (characters(text) <= 120 || text !~ /^ *(\/\*|\*) / || text ~ /--- \*\/$/ || text ~ /\\$/) {
+            print text
+            continue
+        }
+        match(text, /^ */)
+        prefix = substr(text, 1, RLENGTH) (text ~ /^ *\/\*/ ? " * " : "* ")
+        rest = ""
+        while (characters(text) > 120 || rest == " */") {
+            cut = length(text)
+            while (cut > 0 && substr(text, cut, 1) != " ") cut--
+            rest = substr(text, cut) rest
+            text = substr(text, 1, cut - 1)
+        }
+        print text
+        rest = substr(rest, 2)
+        following = line[i + 1]
+        if (rest !~ /\*\/$/ && index(following, prefix) == 1 && substr(following, length(prefix) + 1) ~ /^[^ ]/)
+            line[i + 1] = prefix rest " " substr(following, length(prefix) + 1)
+        else {
+            line[i] = prefix rest
+            i--
+        }
+    }
+}

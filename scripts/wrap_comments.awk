@@ -1,5 +1,6 @@
-# Break the lines of block comments that are longer than 120 characters: what is too long moves to the next line, or to a
-# new one before an indented example. clang-format could do this only by also refilling the examples.
+# Shorten comments that reach beyond 120 characters. One behind code moves to a line of its own above it; of lines that are
+# nothing but comment, what is too long moves to the next line, or to a new one before an indented example. clang-format
+# could do this only by also refilling the examples.
 function characters(text) {
     gsub(/[\200-\277]/, "", text)
     return length(text)
@@ -10,6 +11,16 @@ function characters(text) {
 END {
     for (i = 1; i <= n; i++) {
         text = line[i]
+        if (characters(text) > 120 && text ~ /[;,] +\/\* [^*]*\*\/$/ && text !~ /^ *(\/\*|\*)/) {
+            at = match(text, /\/\* [^*]*\*\/$/)
+            match(text, /^ */)
+            line[i] = substr(text, 1, RLENGTH) substr(text, at)
+            code = substr(text, 1, at - 1)
+            sub(/ +$/, "", code)
+            for (j = ++n; j > i + 1; j--) line[j] = line[j - 1]
+            line[i + 1] = code
+            text = line[i]
+        }
         # Only lines that are nothing but comment, and no rulers.
         if (characters(text) <= 120 || text !~ /^ *(\/\*|\*) / || text ~ /--- \*\/$/ || text ~ /\\$/) {
             print text

@@ -11,7 +11,7 @@ function characters(text) {
 END {
     for (i = 1; i <= n; i++) {
         text = line[i]
-        if (characters(text) > 120 && text ~ /[;,] +\/\* [^*]*\*\/$/ && text !~ /^ *(\/\*|\*)/) {
+        if (characters(text) > 120 && text ~ /^ *[^} ].*[;,{] +\/\* [^*]*\*\/$/ && text !~ /^ *(\/\*|\*)/) {
             at = match(text, /\/\* [^*]*\*\/$/)
             match(text, /^ */)
             line[i] = substr(text, 1, RLENGTH) substr(text, at)

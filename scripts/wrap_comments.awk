@@ -21,8 +21,9 @@ END {
             line[i + 1] = code
             text = line[i]
         }
-        # Only lines that are nothing but comment, and no rulers.
-        if (characters(text) <= 120 || text !~ /^ *(\/\*|\*) / || text ~ /--- \*\/$/ || text ~ /\\$/) {
+        while (characters(text) > 120 && text ~ /--- \*\/$/) sub(/- \*\/$/, " */", text)
+        # Only lines that are nothing but comment.
+        if (characters(text) <= 120 || text !~ /^ *(\/\*|\*) / || text ~ /\\$/) {
             print text
             continue
         }

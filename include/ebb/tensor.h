@@ -149,8 +149,11 @@ inline ebb_tensor *ebb__num(long long v) { return ebb_number_i64((int64_t)v); }
 #define EBB_NUM(x) EBB_AT(ebb__num(x))
 #else
 static inline ebb_tensor *ebb__num_tensor(ebb_tensor *t) { return t; }
+/* clang-format off */
 #define EBB_NUM(x) \
-    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, double: ebb_number_f64, float: ebb_number_f64, default: ebb_number_i64)(x))
+    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, double: ebb_number_f64, float: ebb_number_f64, \
+                    default: ebb_number_i64)(x))
+/* clang-format on */
 #endif
 
 #endif

@@ -1,0 +1,33 @@
+# Build types: besides CMake's own, Asan (address and undefined behaviour) and Tsan (threads). A preset is a build type in
+# a folder of its own, so that CMakePresets.json and ./dev have no flags to keep in step.
+
+get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(NOT multi_config AND NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug, Asan or Tsan" FORCE)
+endif()
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# No errno and no traps from floating point: both hinder vectorization and Ebb uses neither. Contraction to fused
+# multiply-adds is off, so that a formula rounds alike with every compiler and CPU; kernels that want one call fma().
+set(release_flags -O3 -fno-math-errno -fno-trapping-math)
+set(sanitizer_flags -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls)
+set(asan_flags ${sanitizer_flags} -fsanitize=address,undefined -fno-sanitize-recover=all)
+set(tsan_flags ${sanitizer_flags} -fsanitize=thread)
+set(CMAKE_C_FLAGS_RELEASE "-DNDEBUG")
+
+add_library(ebb_flags INTERFACE)
+target_compile_options(ebb_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $<$<BOOL:${EBB_WERROR}>:-Werror>
+    -ffp-contract=off "$<$<CONFIG:Release>:${release_flags}>" "$<$<CONFIG:Asan>:${asan_flags}>"
+    "$<$<CONFIG:Tsan>:${tsan_flags}>")
+target_link_options(ebb_flags INTERFACE "$<$<CONFIG:Asan>:${asan_flags}>" "$<$<CONFIG:Tsan>:${tsan_flags}>")
+
+if(CMAKE_BUILD_TYPE MATCHES "^(Asan|Tsan)$")
+    set(EBB_SANITIZED TRUE)
+else()
+    set(EBB_SANITIZED FALSE)
+endif()

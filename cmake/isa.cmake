@@ -1,0 +1,48 @@
+# src/kernel/*.isa.c are compiled once for each instruction set that the target and the compiler know, with
+# EBB_ISA_NAME=baseline|avx2|avx512; which copy runs is chosen by CPU at run time. The library gets EBB_HAVE_ISA_<NAME>.
+include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
+
+set(isa_flags_baseline "")
+set(isa_flags_avx2 -mavx2 -mfma -mf16c)
+set(isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
+
+option(EBB_WITH_ISA "Compile kernels for AVX2 and AVX-512 besides the baseline, on x86-64" ON)
+set(EBB_ISAS baseline)
+check_c_source_compiles("
+    #if !defined(__x86_64__)
+    #error not x86-64
+    #endif
+    int main(void) { return 0; }" EBB_TARGET_X86_64)
+if(EBB_WITH_ISA AND EBB_TARGET_X86_64)
+    foreach(isa avx2 avx512)
+        list(JOIN isa_flags_${isa} " " flags)
+        check_c_compiler_flag("${flags}" EBB_COMPILER_HAS_${isa})
+        if(EBB_COMPILER_HAS_${isa})
+            list(APPEND EBB_ISAS ${isa})
+        endif()
+    endforeach()
+endif()
+
+set(EBB_ISA_DEFINITIONS "")
+foreach(isa ${EBB_ISAS})
+    string(TOUPPER EBB_HAVE_ISA_${isa}=1 definition)
+    list(APPEND EBB_ISA_DEFINITIONS ${definition})
+endforeach()
+
+# Append the objects of `sources`, for each instruction set, to the list named by ret_objects.
+function(ebb_add_isa_objects ret_objects sources)
+    set(objects ${${ret_objects}})
+    if(sources)
+        foreach(isa ${EBB_ISAS})
+            add_library(ebb_objects_${isa} OBJECT ${sources})
+            target_link_libraries(ebb_objects_${isa} PRIVATE ebb_internal)
+            target_compile_options(ebb_objects_${isa} PRIVATE ${isa_flags_${isa}})
+            target_compile_definitions(ebb_objects_${isa} PRIVATE EBB_ISA_NAME=${isa})
+            set_target_properties(ebb_objects_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON
+                                  C_VISIBILITY_PRESET hidden)
+            list(APPEND objects $<TARGET_OBJECTS:ebb_objects_${isa}>)
+        endforeach()
+    endif()
+    set(${ret_objects} ${objects} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,24 @@
+/* A user's program in C++17: the same gradient, and a thrown exception closing its scope. */
+#include <ebb/ebb.h>
+#include <cmath>
+#include <stdexcept>
+
+static double gradient(double at_x, double at_y) {
+    double result = 0;
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_requires_grad_(ebb_from_data(&at_x, EBB_F64, EBB_NO_DIMS), true);
+        ebb_tensor *y = ebb_from_data(&at_y, EBB_F64, EBB_NO_DIMS);
+        ebb_tensor *z = ebb_add(ebb_mul(x, y), ebb_sin(x));
+        ebb_tensor *dx = nullptr;
+        ebb_grad_options options = {};
+        if ((ebb_grad)(EBB_LIST(z), EBB_LIST(x), &dx, options)) throw std::runtime_error(ebb_error()->message);
+        result = ebb_item(dx);
+    }
+    return result;
+}
+
+int main() {
+    if (std::fabs(gradient(2.0, 3.0) - (3.0 + std::cos(2.0))) > 1e-12) return 2;
+    std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());
+    return 0;
+}

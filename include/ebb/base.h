@@ -24,10 +24,10 @@
 #endif
 
 #if defined(__GNUC__)
-#define EBB_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define EBB_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define EBB_MUST_USE __attribute__((warn_unused_result))
 #else
-#define EBB_PRINTF(format, first)
+#define EBB_PRINTF(text, first)
 #define EBB_MUST_USE
 #endif
 
@@ -155,7 +155,7 @@ EBB_API void ebb_thread_release(void);
 
 typedef struct ebb_memory_info {
     int64_t in_use;      /* bytes in live blocks, as requested */
-    int64_t peak;        /* the most that in_use has been since ebb_memory_reset_peak() */
+    int64_t peak;        /* the most that in_use has been since ebb_memory_reset_peak(), to within what threads cache */
     int64_t cached;      /* bytes held for reuse */
     int64_t allocations; /* blocks handed out since start */
     int64_t live;        /* blocks not yet given back */

@@ -2,8 +2,8 @@
  *
  * A thread takes and gives small blocks from lists of its own, one for each size class, without a lock or an atomic
  * read-modify-write; the lists are filled from and emptied to the slabs in batches. Counters belong to the thread that
- * writes them; ebb_memory() adds them up. A block given back by another thread than took it leaves one counter too high
- * and the other too low, which is right in the sum. */
+ * writes them; ebb_memory() adds them up. A block given back by another thread than took it counts as taken in
+ * one and as given in the other, which is right in the sum. */
 #define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include "base/alloc.h"
 #include "base/thread.h"
@@ -15,7 +15,8 @@
 enum {
     BATCH_BYTES = 16384, /* moved between a thread and the slabs at once, and at most BATCH_MAX blocks */
     BATCH_MAX = 64,
-    KEEP_BYTES = 1 << 19 /* kept by a thread in each class */
+    KEEP_BYTES = 1 << 19, /* kept by a thread in each class */
+    LARGE = EBB__SMALL_CLASSES /* the bin that counts large blocks, and holds none */
 };
 
 /* Written by the owning thread only, read by all: relaxed loads and stores, no read-modify-write. */
@@ -23,18 +24,18 @@ typedef _Atomic int64_t counter;
 
 struct bin {
     void *free;
-    counter live;  /* blocks taken less blocks given, by this thread */
-    int64_t floor; /* blocks received from the slabs, less those returned, less those to keep: free holds so many at most */
+    counter taken, given; /* blocks, by this thread; so free holds: given - taken + those received from the slabs */
+    int64_t room;         /* given - taken reaches this when free holds as many as may be kept */
 };
 
 struct heap {
-    counter in_use, allocations, large_live;
-    int64_t published; /* of in_use, in published_in_use */
+    counter bytes_taken, bytes_given;
+    int64_t published; /* bytes in use, in published_in_use */
     struct heap *next, *prev;
-    struct bin bins[EBB__SMALL_CLASSES];
+    _Alignas(64) struct bin bins[LARGE + 1]; /* so that none straddles two cache lines */
 };
 
-/* Of a thread that has none yet: its empty lists and zero floors send every call to the slow path. Never written. */
+/* Of a thread that has none yet: its empty lists without room send every call to the slow path. Never written. */
 static const struct heap no_heap;
 static EBB_TLS struct heap *heap = (struct heap *)(uintptr_t)&no_heap;
 
@@ -54,6 +55,14 @@ static inline void add(counter *n, int64_t change) {
     atomic_store_explicit(n, get(n) + change, memory_order_relaxed);
 }
 
+static struct bin *bin_of(struct heap *h, size_t bytes) {
+    return &h->bins[bytes <= EBB__SMALL_MAX ? ebb__class_of(bytes) : LARGE];
+}
+
+static int64_t keep_of(unsigned c) {
+    return (int64_t)(KEEP_BYTES / ebb__class_size(c));
+}
+
 static unsigned batch_of(size_t size) {
     size_t n = BATCH_BYTES / size;
     return n > BATCH_MAX ? BATCH_MAX : n < 2 ? 2 : (unsigned)n;
@@ -69,7 +78,7 @@ static bool make_heap(void) {
     struct heap *h = aligned_alloc(64, (sizeof *h + 63) / 64 * 64);
     if (!h) return false;
     memset(h, 0, sizeof *h);
-    for (unsigned c = 0; c < EBB__SMALL_CLASSES; c++) h->bins[c].floor = -(int64_t)(KEEP_BYTES / ebb__class_size(c));
+    for (unsigned c = 0; c < EBB__SMALL_CLASSES; c++) h->bins[c].room = keep_of(c);
     (void)pthread_mutex_lock(&registry);
     h->next = heaps;
     if (heaps) heaps->prev = h;
@@ -88,7 +97,7 @@ static void raise_peak(int64_t bytes) {
 
 /* Tell the other threads what this one holds; done whenever blocks come from or go to the shared lists. */
 static void publish(struct heap *h) {
-    int64_t now = get(&h->in_use), change = now - h->published;
+    int64_t now = get(&h->bytes_taken) - get(&h->bytes_given), change = now - h->published;
     h->published = now;
     raise_peak(atomic_fetch_add_explicit(&published_in_use, change, memory_order_relaxed) + change);
 }
@@ -100,7 +109,7 @@ static void give_batch(struct bin *bin, unsigned c, int64_t n) {
     for (int64_t i = 1; i < n; i++) last = *(void **)last;
     bin->free = *(void **)last;
     *(void **)last = NULL;
-    bin->floor -= n;
+    bin->room += n;
     ebb__slab_give(c, chain);
 }
 
@@ -108,8 +117,7 @@ static void give_batch(struct bin *bin, unsigned c, int64_t n) {
 static void give_all(struct heap *h) {
     for (unsigned c = 0; c < EBB__SMALL_CLASSES; c++) {
         struct bin *bin = &h->bins[c];
-        int64_t keep = (int64_t)(KEEP_BYTES / ebb__class_size(c));
-        give_batch(bin, c, bin->floor + keep - get(&bin->live));
+        give_batch(bin, c, get(&bin->given) - get(&bin->taken) + keep_of(c) - bin->room);
     }
     publish(h);
 }
@@ -122,10 +130,12 @@ void ebb__alloc_thread_release(void) {
     if (h->prev) h->prev->next = h->next;
     else heaps = h->next;
     if (h->next) h->next->prev = h->prev;
-    add(&retired.in_use, get(&h->in_use));
-    add(&retired.allocations, get(&h->allocations));
-    add(&retired.large_live, get(&h->large_live));
-    for (unsigned c = 0; c < EBB__SMALL_CLASSES; c++) add(&retired.bins[c].live, get(&h->bins[c].live));
+    add(&retired.bytes_taken, get(&h->bytes_taken));
+    add(&retired.bytes_given, get(&h->bytes_given));
+    for (unsigned c = 0; c <= LARGE; c++) {
+        add(&retired.bins[c].taken, get(&h->bins[c].taken));
+        add(&retired.bins[c].given, get(&h->bins[c].given));
+    }
     (void)pthread_mutex_unlock(&registry);
     heap = (struct heap *)(uintptr_t)&no_heap;
     free(h);
@@ -146,7 +156,7 @@ static void *small_take(struct heap *h, size_t bytes) {
         void *chain = ebb__slab_take(c, &n);
         if (!chain) return NULL;
         bin->free = chain;
-        bin->floor += n;
+        bin->room -= n;
     }
     void *block = bin->free;
     bin->free = *(void **)block;
@@ -184,9 +194,8 @@ static EBB_NOINLINE void *alloc_slow(size_t bytes, bool *ret_zeroed) {
     }
     if (!block) return refuse(bytes, "out of memory");
     struct heap *h = heap;
-    add(bytes <= EBB__SMALL_MAX ? &h->bins[ebb__class_of(bytes)].live : &h->large_live, 1);
-    add(&h->in_use, (int64_t)bytes);
-    add(&h->allocations, 1);
+    add(&bin_of(h, bytes)->taken, 1);
+    add(&h->bytes_taken, (int64_t)bytes);
     publish(h);
     return block;
 }
@@ -199,9 +208,8 @@ void *ebb__alloc(size_t bytes) {
         void *block = bin->free;
         if (EBB_LIKELY(block != NULL)) {
             bin->free = *(void **)block;
-            add(&bin->live, 1);
-            add(&h->in_use, (int64_t)bytes);
-            add(&h->allocations, 1);
+            add(&bin->taken, 1);
+            add(&h->bytes_taken, (int64_t)bytes);
             return block;
         }
     }
@@ -243,8 +251,8 @@ bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size)
 /* A thread that gives a block and cannot get a heap: the shared lists and counters take it. Giving never fails. */
 static void free_heapless(void *block, size_t bytes) {
     (void)pthread_mutex_lock(&registry);
-    add(bytes <= EBB__SMALL_MAX ? &retired.bins[ebb__class_of(bytes)].live : &retired.large_live, -1);
-    add(&retired.in_use, -(int64_t)bytes);
+    add(&bin_of(&retired, bytes)->given, 1);
+    add(&retired.bytes_given, (int64_t)bytes);
     (void)pthread_mutex_unlock(&registry);
     (void)atomic_fetch_sub_explicit(&published_in_use, (int64_t)bytes, memory_order_relaxed);
     if (EBB__PLAIN_ALLOC) {
@@ -262,7 +270,7 @@ static void small_give(struct heap *h, void *block, size_t bytes) {
     struct bin *bin = &h->bins[c];
     *(void **)block = bin->free;
     bin->free = block;
-    if (get(&bin->live) <= bin->floor) give_batch(bin, c, batch_of(ebb__class_size(c)));
+    if (get(&bin->given) - get(&bin->taken) >= bin->room) give_batch(bin, c, batch_of(ebb__class_size(c)));
 }
 
 static EBB_NOINLINE void free_slow(void *block, size_t bytes) {
@@ -272,8 +280,8 @@ static EBB_NOINLINE void free_slow(void *block, size_t bytes) {
         return;
     }
     struct heap *h = heap;
-    add(bytes <= EBB__SMALL_MAX ? &h->bins[ebb__class_of(bytes)].live : &h->large_live, -1);
-    add(&h->in_use, -(int64_t)bytes);
+    add(&bin_of(h, bytes)->given, 1);
+    add(&h->bytes_given, (int64_t)bytes);
     publish(h);
     if (EBB__PLAIN_ALLOC) free(block);
     else if (bytes > EBB__SMALL_MAX) ebb__large_give(block, bytes);
@@ -284,11 +292,11 @@ void ebb__free(void *block, size_t bytes) {
     struct heap *h = heap;
     if (EBB_LIKELY(!EBB__PLAIN_ALLOC && block && bytes <= EBB__SMALL_MAX)) {
         struct bin *bin = &h->bins[ebb__class_of(bytes)];
-        if (EBB_LIKELY(get(&bin->live) > bin->floor)) {
+        if (EBB_LIKELY(get(&bin->given) - get(&bin->taken) < bin->room)) {
             *(void **)block = bin->free;
             bin->free = block;
-            add(&bin->live, -1);
-            add(&h->in_use, -(int64_t)bytes);
+            add(&bin->given, 1);
+            add(&h->bytes_given, (int64_t)bytes);
             return;
         }
     }
@@ -304,13 +312,12 @@ static ebb_memory_info sums(int64_t *ret_rounded) {
     (void)pthread_mutex_lock(&registry);
     retired.next = heaps;
     for (struct heap *h = &retired; h; h = h->next) {
-        info.in_use += get(&h->in_use);
-        info.allocations += get(&h->allocations);
-        info.live += get(&h->large_live);
-        for (unsigned c = 0; c < EBB__SMALL_CLASSES; c++) {
-            int64_t live = get(&h->bins[c].live);
+        info.in_use += get(&h->bytes_taken) - get(&h->bytes_given);
+        for (unsigned c = 0; c <= LARGE; c++) {
+            int64_t taken = get(&h->bins[c].taken), live = taken - get(&h->bins[c].given);
+            info.allocations += taken;
             info.live += live;
-            *ret_rounded += live * (int64_t)ebb__class_size(c);
+            if (c != LARGE) *ret_rounded += live * (int64_t)ebb__class_size(c);
         }
     }
     (void)pthread_mutex_unlock(&registry);

@@ -157,7 +157,7 @@ EBB_API void ebb_thread_release(void);
 
 typedef struct ebb_memory_info {
     int64_t in_use;      /* bytes in live blocks, as requested */
-    int64_t peak;        /* the most that in_use has been since ebb_memory_reset_peak() */
+    int64_t peak;        /* the most that in_use has been since ebb_memory_reset_peak(), to within what threads cache */
     int64_t cached;      /* bytes held for reuse */
     int64_t allocations; /* blocks handed out since start */
     int64_t live;        /* blocks not yet given back */

@@ -18,7 +18,7 @@
 #endif
 
 /* ---- memory (alloc.c) ----
- * Blocks are aligned to 64 bytes from 64 bytes on, to 16 below. Callers remember sizes, so blocks carry no header.
+ * Blocks of a multiple of 64 bytes, and those of more than 1 KiB, are aligned to 64 bytes; others to 16. Callers remember sizes, so blocks carry no header.
  * Every allocation of the library goes through ebb__alloc, also those of a few bytes. */
 void *ebb__alloc(size_t bytes); /* NULL and EBB_ERR_MEMORY on failure; bytes 0 gives a block of the smallest size */
 void *ebb__alloc_zeroed(size_t bytes);
@@ -49,6 +49,7 @@ struct ebb__thread {
     ebb_tensor **scope; /* stack of owned tensors; the lowest bit marks those handed to the parent */
     size_t scope_n, scope_capacity;
     size_t scope_depth;
+    int scope_serial; /* of the scope opened last */
     uint64_t sequence; /* of the next node */
     void *free_list;   /* nodes waiting to be freed (record/node.c) */
     bool freeing;
@@ -69,12 +70,14 @@ static inline bool ebb__scope_push(ebb_tensor *t) {
 
 /* ---- threads (threads.c) ---- */
 /* Run body(context, first, last) over [0, n) in pieces of at least `grain`. Pieces depend on n and grain only, never on
- * the number of threads. Runs here, in one piece, when one thread suffices or when already inside a piece. */
+ * the number of threads, and start at multiples of grain. One thread, or a call inside a piece, runs the same pieces one after
+ * another: where the pieces are cut decides which elements a vector loop leaves to its scalar end, hence their last bits. */
 void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last), void *context);
 
 /* ---- random numbers (rng.c) ----
  * Philox 4x32-10: word i of the stream of `seed` depends on (seed, i) only, so pieces can be made by any thread. */
 void ebb__philox(uint64_t seed, uint64_t block, uint32_t ret_words[4]);
+void ebb__philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t ret_words[4]); /* the bare function */
 /* Take n blocks of 4 words from the thread's generator: returns the number of the first. */
 uint64_t ebb__rng_take(uint64_t n_blocks);
 

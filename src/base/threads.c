@@ -1,0 +1,105 @@
+/* Loops over index ranges on several threads (OpenMP where there is one). */
+#include "base/base.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+/* Enough to balance the load of many cores, few enough that handing them out costs nothing. */
+enum { PIECES_MAX = 256 };
+
+struct job {
+    void (*body)(void *context, int64_t first, int64_t last);
+    void *context;
+    int64_t n, grain, units, pieces; /* units of `grain` indices are dealt out to the pieces; the last takes the rest */
+    _Atomic int64_t next, finished;
+};
+
+static _Atomic int threads_wanted; /* 0: one per core */
+
+#if defined(_OPENMP)
+static EBB_TLS bool inside; /* this thread runs a piece */
+#endif
+
+void ebb_set_num_threads(int n) {
+    atomic_store_explicit(&threads_wanted, n < 1 ? 0 : n, memory_order_relaxed);
+}
+
+#if defined(_OPENMP)
+/* What OMP_NUM_THREADS says, or the number of cores. */
+static int threads_default(void) {
+    static _Atomic int known;
+    int n = atomic_load_explicit(&known, memory_order_relaxed);
+    if (n) return n;
+    n = omp_get_max_threads();
+    atomic_store_explicit(&known, n, memory_order_relaxed);
+    return n;
+}
+#else
+static int threads_default(void) {
+    return 1;
+}
+#endif
+
+int ebb_num_threads(void) {
+    int n = atomic_load_explicit(&threads_wanted, memory_order_relaxed);
+    return n ? n : threads_default();
+}
+
+static int64_t unit_of_piece(const struct job *job, int64_t piece) {
+    int64_t each = job->units / job->pieces, rest = job->units % job->pieces;
+    return piece * each + (piece < rest ? piece : rest);
+}
+
+static void run_piece(const struct job *job, int64_t piece) {
+    int64_t first = unit_of_piece(job, piece) * job->grain;
+    int64_t last = piece + 1 < job->pieces ? unit_of_piece(job, piece + 1) * job->grain : job->n;
+    job->body(job->context, first, last);
+}
+
+#if defined(_OPENMP)
+#if defined(__GNUC__)
+#define UNSANITIZED __attribute__((noinline, no_sanitize("thread")))
+#define NOT_INLINED __attribute__((noinline))
+#else
+#define UNSANITIZED
+#define NOT_INLINED
+#endif
+
+/* The order that `next` and `finished` give is the one OpenMP's own start and barrier give: it is said once more in
+ * atomics because thread sanitizer does not see into the OpenMP library. */
+static NOT_INLINED void take_pieces(struct job *job) {
+    inside = true;
+    for (;;) {
+        int64_t piece = atomic_fetch_add_explicit(&job->next, 1, memory_order_acq_rel);
+        if (piece >= job->pieces) break;
+        run_piece(job, piece);
+    }
+    inside = false;
+    (void)atomic_fetch_add_explicit(&job->finished, 1, memory_order_release);
+}
+
+static UNSANITIZED void share_out(struct job *job, int threads) {
+#pragma omp parallel num_threads(threads) default(none) shared(job)
+    take_pieces(job);
+}
+#endif
+
+void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last),
+                       void *context) {
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    struct job job = {.body = body, .context = context, .n = n, .grain = grain};
+    job.units = n / grain > 1 ? n / grain : 1;
+    job.pieces = job.units < PIECES_MAX ? job.units : PIECES_MAX;
+#if defined(_OPENMP)
+    int threads = job.pieces > 1 && !inside ? ebb_num_threads() : 1;
+    if (threads > 1) {
+        atomic_store_explicit(&job.next, 0, memory_order_release);
+        share_out(&job, (int64_t)threads < job.pieces ? threads : (int)job.pieces);
+        (void)atomic_load_explicit(&job.finished, memory_order_acquire);
+        return;
+    }
+#endif
+    for (int64_t piece = 0; piece < job.pieces; piece++) run_piece(&job, piece);
+}

@@ -10,12 +10,12 @@ extern "C" {
 
 /* ---- what is differentiated ---- */
 
-/* Set whether a leaf tensor gathers gradients; returns t. Only floating-point tensors can (EBB_ERR_DTYPE), and only leaves
- * can be switched off (EBB_ERR_GRAPH). t.requires_grad_() */
+/* Set whether a leaf tensor gathers gradients; returns t. Only floating-point tensors can (EBB_ERR_DTYPE), and only
+ * leaves can be switched off (EBB_ERR_GRAPH). t.requires_grad_() */
 EBB_API ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad);
 
-/* The gradient accumulated in a leaf (or in a tensor with ebb_retain_grad), borrowed: it lives as long as t keeps it. NULL,
- * without an error, when there is none. t.grad */
+/* The gradient accumulated in a leaf (or in a tensor with ebb_retain_grad), borrowed: it lives as long as t keeps it.
+ * NULL, without an error, when there is none. t.grad */
 EBB_API ebb_tensor *ebb_tensor_grad(const ebb_tensor *t);
 
 /* Replace the gradient; NULL clears it. The shape and dtype must be t's. t.grad = g */
@@ -38,12 +38,13 @@ typedef struct ebb_backward_options {
     int ebb__at;
 } ebb_backward_options;
 
-/* Add dt/dleaf to the .grad of every leaf that t was computed from: vector-Jacobian products, from t back to the leaves.
+/* Add dt/dleaf to the .grad of every leaf that t was computed from: vector-Jacobian products, from t back to the
+ * leaves.
  *     if (ebb_backward(loss)) return ebb_perror("training step");
  *     ebb_backward(y, .gradient = g, .retain_graph = true);
  * Errors: EBB_ERR_GRAPH when t does not require gradients or is not a scalar and no gradient is given; EBB_ERR_SHAPE,
- * EBB_ERR_DTYPE for a gradient that does not fit; EBB_ERR_FREED for a second pass; EBB_ERR_VERSION for saved tensors that were
- * overwritten. torch.Tensor.backward */
+ * EBB_ERR_DTYPE for a gradient that does not fit; EBB_ERR_FREED for a second pass; EBB_ERR_VERSION for saved tensors
+ * that were overwritten. torch.Tensor.backward */
 EBB_API ebb_status ebb_backward(ebb_tensor *t, ebb_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_backward(...) (EBB_HERE, ebb_backward(__VA_ARGS__))
@@ -65,7 +66,8 @@ typedef struct ebb_grad_options {
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
-EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options EBB_DEFAULT);
+EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
+                            ebb_grad_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_grad(...) (EBB_HERE, ebb_grad(__VA_ARGS__))
 #else
@@ -90,8 +92,8 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
  *     EBB_NO_GRAD { ebb_sub_(w, ebb_mul(ebb_tensor_grad(w), 0.1)); } */
 #if defined(__GNUC__)
 #define EBB__GRAD_MODE(enabled) \
-    for (ebb_grad_mode ebb__mode __attribute__((cleanup(ebb_grad_mode_close))) = ebb_grad_mode_open(enabled); ebb__mode.open; \
-         ebb_grad_mode_close(&ebb__mode))
+    for (ebb_grad_mode ebb__mode __attribute__((cleanup(ebb_grad_mode_close))) = ebb_grad_mode_open(enabled); \
+         ebb__mode.open; ebb_grad_mode_close(&ebb__mode))
 #define EBB_NO_GRAD EBB__GRAD_MODE(false)
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif
@@ -100,12 +102,12 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 
 typedef uint64_t ebb_hook; /* a handle; 0 is none */
 
-/* Called with the gradient of a tensor when a pass has computed it, before it goes further. May return another tensor to
- * replace it (same shape and dtype), or NULL to leave it. An error is reported with ebb_fail(). */
+/* Called with the gradient of a tensor when a pass has computed it, before it goes further. May return another tensor
+ * to replace it (same shape and dtype), or NULL to leave it. An error is reported with ebb_fail(). */
 typedef ebb_tensor *(*ebb_tensor_hook)(ebb_tensor *grad, void *context);
 
-/* Register a hook on a tensor that requires gradients; hooks run in the order of registration. Returns its handle, 0 on failure.
- * `release(context)` is called once when the hook is gone; may be NULL. t.register_hook */
+/* Register a hook on a tensor that requires gradients; hooks run in the order of registration. Returns its handle, 0 on
+ * failure. `release(context)` is called once when the hook is gone; may be NULL. t.register_hook */
 EBB_API ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *context));
 
 /* Remove a hook of t; EBB_ERR_ARGUMENT when it is not there. handle.remove() */
@@ -116,19 +118,23 @@ EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
 /* The operation that computed t, NULL for a leaf. t.grad_fn */
 EBB_API ebb_node *ebb_tensor_grad_fn(const ebb_tensor *t);
 
-/* Where gradients of t are sent: its grad_fn, or for a leaf that requires gradients its AccumulateGrad node. NULL otherwise. */
+/* Where gradients of t are sent: its grad_fn, or for a leaf that requires gradients its AccumulateGrad node. NULL
+ * otherwise. */
 EBB_API ebb_node *ebb_tensor_gradient_node(const ebb_tensor *t);
 
-EBB_API const char *ebb_node_name(const ebb_node *node);          /* "MulBackward0"; AccumulateGrad for leaves */
-EBB_API const struct ebb_op *ebb_node_op(const ebb_node *node);   /* NULL for AccumulateGrad */
-EBB_API const void *ebb_node_attrs(const ebb_node *node);         /* the operator's attribute struct, NULL when it has none */
-EBB_API uint64_t ebb_node_sequence(const ebb_node *node);         /* the order of recording in its thread */
-EBB_API const char *ebb_node_file(const ebb_node *node);          /* the line that recorded it; "" when unknown */
+EBB_API const char *ebb_node_name(const ebb_node *node);        /* "MulBackward0"; AccumulateGrad for leaves */
+EBB_API const struct ebb_op *ebb_node_op(const ebb_node *node); /* NULL for AccumulateGrad */
+/* the operator's attribute struct, NULL when it has none */
+EBB_API const void *ebb_node_attrs(const ebb_node *node);
+EBB_API uint64_t ebb_node_sequence(const ebb_node *node); /* the order of recording in its thread */
+EBB_API const char *ebb_node_file(const ebb_node *node);  /* the line that recorded it; "" when unknown */
 EBB_API int ebb_node_line(const ebb_node *node);
 EBB_API int64_t ebb_node_n_inputs(const ebb_node *node);
-EBB_API ebb_node *ebb_node_input(const ebb_node *node, int64_t i); /* next_functions[i]; NULL where no gradient is needed */
+/* next_functions[i]; NULL where no gradient is needed */
+EBB_API ebb_node *ebb_node_input(const ebb_node *node, int64_t i);
 EBB_API int64_t ebb_node_input_output(const ebb_node *node, int64_t i); /* which output of that node it was */
-EBB_API ebb_tensor *ebb_node_variable(const ebb_node *node);       /* the leaf of an AccumulateGrad node, borrowed; else NULL */
+/* the leaf of an AccumulateGrad node, borrowed; else NULL */
+EBB_API ebb_tensor *ebb_node_variable(const ebb_node *node);
 EBB_API int64_t ebb_node_n_outputs(const ebb_node *node);
 EBB_API ebb_dims ebb_node_output_shape(const ebb_node *node, int64_t i);
 EBB_API ebb_dtype ebb_node_output_dtype(const ebb_node *node, int64_t i);

@@ -2,11 +2,12 @@
  *
  * Errors flow like data. An operator that cannot be computed returns NULL, an operator given NULL returns NULL, and the
  * thread keeps the first error until ebb_clear_error(): look once, after the whole expression. Functions that return no
- * tensor return an ebb_status; 0 is success, and what they would have written through ret_ pointers stays untouched on failure.
+ * tensor return an ebb_status; 0 is success, and what they would have written through ret_ pointers stays untouched on
+ * failure.
  *
- * Ownership: (1) a returned tensor belongs to the innermost open scope of the thread; (2) ebb_keep(t) makes it outlive the
- * scope, t = ebb_drop(t) gives it back and accepts NULL; (3) arguments are borrowed; a function that stores one takes its
- * own reference. A thread with no open scope owns its tensors until it ends or calls ebb_thread_release(). */
+ * Ownership: (1) a returned tensor belongs to the innermost open scope of the thread; (2) ebb_keep(t) makes it outlive
+ * the scope, t = ebb_drop(t) gives it back and accepts NULL; (3) arguments are borrowed; a function that stores one
+ * takes its own reference. A thread with no open scope owns its tensors until it ends or calls ebb_thread_release(). */
 #ifndef EBB_BASE_H
 #define EBB_BASE_H
 
@@ -146,7 +147,8 @@ EBB_API ebb_tensor *ebb_scope_hand(ebb_tensor *t);
 /* Take a reference: the tensor lives until ebb_drop(), whatever scopes close. Returns t; NULL in, NULL out. */
 EBB_API ebb_tensor *ebb_keep(ebb_tensor *t);
 
-/* Give back a reference taken with ebb_keep(). Accepts NULL; returns NULL, so that `t = ebb_drop(t)` leaves nothing dangling. */
+/* Give back a reference taken with ebb_keep(). Accepts NULL; returns NULL, so that `t = ebb_drop(t)` leaves nothing
+ * dangling. */
 EBB_API ebb_tensor *ebb_drop(ebb_tensor *t);
 
 /* Release everything the calling thread owns: all its scopes, its error, its cached memory. For threads that end, and
@@ -174,7 +176,7 @@ EBB_API int64_t ebb_memory_trim(void);
  * Returns how many allocations were asked for since the last call. */
 EBB_API int64_t ebb_memory_fail_after(int64_t n);
 
-/* ---- Threads and random numbers ------------------------------------------------------------------------------------ */
+/* ---- Threads and random numbers ---------------------------------------------------------------------------------- */
 
 /* Threads used inside one operation. Results are bitwise the same for any number. n < 1 means one per core. */
 EBB_API void ebb_set_num_threads(int n);

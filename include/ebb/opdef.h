@@ -1,5 +1,5 @@
-/* What an operator is: one constant struct. The built-in operators are defined with it (src/ops), and so are a user's own;
- * neither has privileges. See CONTRIBUTING.md, "Add an operator", for a complete file. */
+/* What an operator is: one constant struct. The built-in operators are defined with it (src/ops), and so are a user's
+ * own; neither has privileges. See CONTRIBUTING.md, "Add an operator", for a complete file. */
 #ifndef EBB_OPDEF_H
 #define EBB_OPDEF_H
 
@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define EBB_OP_MAX_IN 8  /* named inputs; a list input holds any number of tensors */
+#define EBB_OP_MAX_IN 8 /* named inputs; a list input holds any number of tensors */
 #define EBB_OP_MAX_OUT 4
 #define EBB_OP_MAX_SAMPLES 24
 
@@ -27,7 +27,8 @@ typedef struct ebb_list {
 extern "C" {
 #else
 #define EBB_LIST(...) \
-    EBB_LITERAL(ebb_list, (int64_t)(sizeof((ebb_tensor *[]){__VA_ARGS__}) / sizeof(ebb_tensor *)), (ebb_tensor *[]){__VA_ARGS__})
+    EBB_LITERAL(ebb_list, (int64_t)(sizeof((ebb_tensor *[]){__VA_ARGS__}) / sizeof(ebb_tensor *)), \
+                (ebb_tensor *[]){__VA_ARGS__})
 #endif
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
@@ -66,8 +67,8 @@ struct ebb_attr {
     const char *values;
 };
 
-/* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before forward()
- * sees them, gradients are cast back; rules never do either. */
+/* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
+ * forward() sees them, gradients are cast back; rules never do either. */
 enum ebb_promotion {
     EBB_PROMOTE_NONE = 0, /* inputs as they are; the output has input 0's dtype unless infer() says otherwise */
     EBB_PROMOTE_COMMON,   /* torch.result_type of all inputs */
@@ -120,11 +121,12 @@ struct ebb_vjp {
     const struct ebb_op *op;
     const void *attrs;
     int64_t n_in;
-    ebb_tensor *const *grad; /* [n_out] upstream gradients; zeros where nothing flowed, unless the op takes undefined ones */
-    ebb_tensor *const *in;   /* [n_in] */
-    ebb_tensor *const *out;  /* [n_out] */
-    const bool *needs;       /* [n_in] which gradients are wanted; giving others is ignored */
-    ebb_tensor **given;      /* [n_in] what ebb_vjp_give() stores */
+    /* [n_out] upstream gradients; zeros where nothing flowed, unless the op takes undefined ones */
+    ebb_tensor *const *grad;
+    ebb_tensor *const *in;  /* [n_in] */
+    ebb_tensor *const *out; /* [n_out] */
+    const bool *needs;      /* [n_in] which gradients are wanted; giving others is ignored */
+    ebb_tensor **given;     /* [n_in] what ebb_vjp_give() stores */
     const ebb_node *node;
 };
 
@@ -136,10 +138,12 @@ EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
 
-/* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast one. */
+/* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
+ * one. */
 typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
 
-/* The definition. Name, inputs, attributes and outputs of a built-in operator come from EBB_SIGNATURE (src/ops/signatures.h). */
+/* The definition. Name, inputs, attributes and outputs of a built-in operator come from EBB_SIGNATURE
+ * (src/ops/signatures.h). */
 struct ebb_op {
     const char *name;      /* PyTorch's */
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
@@ -163,10 +167,11 @@ struct ebb_op {
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);
 
-    /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its parts. */
-    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
-    ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
-    ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
+    /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its
+     * parts. */
+    const ebb_loop *loops;                         /* elementwise: inner loops by the promoted dtype */
+    ebb_status (*forward)(struct ebb_forward *f);  /* fills f->out */
+    ebb_tensor *(*compose)(struct ebb_forward *f); /* written with public operators; f->out is not there */
 
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
@@ -177,25 +182,29 @@ struct ebb_op {
     bool no_derivative;   /* zero by nature: comparisons, argmax, … */
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];
-    const char *formula[EBB_OP_MAX_IN]; /* the gradient of each input, in the names of the signature; g is the upstream gradient */
+    /* the gradient of each input, in the names of the signature; g is the upstream gradient */
+    const char *formula[EBB_OP_MAX_IN];
 
     /* Inputs and attributes it is tested, documented, fuzzed and timed with; "!" begins one that must fail:
-     * "(3,4) (4)", "(2,0,3) dim=(1) keepdim=true", "i5(4)" integers below 5, "b(2,2)" bool, "[(2,3) (1,3)]" a list, "2.5". */
+     * "(3,4) (4)", "(2,0,3) dim=(1) keepdim=true", "i5(4)" integers below 5, "b(2,2)" bool, "[(2,3) (1,3)]" a list,
+     * "2.5". */
     const char *samples[EBB_OP_MAX_SAMPLES];
     double domain[2]; /* the samples' values lie between these; both 0: −2 to 2 */
 };
 
 /* ---- calling ---- */
 
-/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL when it
- * has none. Results are stored in `ret_out` [n_out]. Every public operator is this call. */
-EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor **ret_out);
+/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
+ * when it has none. Results are stored in `ret_out` [n_out]. Every public operator is this call. */
+EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                               ebb_tensor **ret_out);
 
 /* The same for the first output only; NULL on failure. */
 EBB_API ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
 
 /* Write the result of an operator that has an in-place form into in[0]; returns in[0]. */
-EBB_API ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
+EBB_API ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in,
+                                        const void *attrs);
 
 /* The built-in operators, in order of their names. */
 EBB_API int ebb_op_count(void);

@@ -28,7 +28,8 @@ typedef struct ebb_dims {
     int64_t d[EBB_MAX_NDIM];
 } ebb_dims;
 
-/* EBB_DIMS(2, 3): a list of two. Lists of more than 8 do not compile. EBB_NO_DIMS is the empty list, the shape of a 0-d tensor. */
+/* EBB_DIMS(2, 3): a list of two. Lists of more than 8 do not compile. EBB_NO_DIMS is the empty list, the shape of a 0-d
+ * tensor. */
 #define EBB_DIMS(...) \
     EBB_LITERAL(ebb_dims, (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__})
 #ifdef __cplusplus
@@ -70,19 +71,19 @@ EBB_API ebb_dtype ebb_default_dtype(void);
 EBB_API ebb_dtype ebb_tensor_dtype(const ebb_tensor *t);
 EBB_API int ebb_tensor_ndim(const ebb_tensor *t);
 EBB_API ebb_dims ebb_tensor_shape(const ebb_tensor *t);
-EBB_API ebb_dims ebb_tensor_strides(const ebb_tensor *t); /* in elements */
+EBB_API ebb_dims ebb_tensor_strides(const ebb_tensor *t);      /* in elements */
 EBB_API int64_t ebb_tensor_size(const ebb_tensor *t, int dim); /* dim < 0 counts from the end; EBB_ERR_INDEX and -1 */
 EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);
 EBB_API int64_t ebb_tensor_storage_offset(const ebb_tensor *t); /* in elements, from the start of the storage */
-EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);      /* row-major without gaps */
+EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);     /* row-major without gaps */
 EBB_API bool ebb_tensor_shares_storage(const ebb_tensor *a, const ebb_tensor *b);
 EBB_API uint32_t ebb_tensor_version(const ebb_tensor *t); /* how often the storage was written in place. t._version */
 EBB_API bool ebb_tensor_requires_grad(const ebb_tensor *t);
 EBB_API bool ebb_tensor_is_leaf(const ebb_tensor *t);
 EBB_API bool ebb_tensor_is_view(const ebb_tensor *t);
 
-/* The first element's address. Elements lie at data + sum(index[i] * stride[i]) * size. Writing through it is not seen by
- * version counters. NULL for a NULL tensor. t.data_ptr() */
+/* The first element's address. Elements lie at data + sum(index[i] * stride[i]) * size. Writing through it is not seen
+ * by version counters. NULL for a NULL tensor. t.data_ptr() */
 EBB_API void *ebb_tensor_data(const ebb_tensor *t);
 
 /* Give a tensor a name that errors, graphs and reports show; copied, at most 63 bytes. Returns t. */
@@ -107,8 +108,8 @@ EBB_API ebb_status ebb_tensor_read(const ebb_tensor *t, ebb_dtype dtype, void *r
  *     ebb_tensor *m = ebb_from_data(v, EBB_F32, EBB_DIMS(2, 3)); */
 EBB_API ebb_tensor *ebb_from_data(const void *data, ebb_dtype dtype, ebb_dims shape);
 
-/* A tensor over memory that the caller owns, without a copy; `release(context)` is called when the last tensor over it is
- * gone (not when this call fails). `strides` in elements; the empty list for row-major. torch.from_blob. */
+/* A tensor over memory that the caller owns, without a copy; `release(context)` is called when the last tensor over it
+ * is gone (not when this call fails). `strides` in elements; the empty list for row-major. torch.from_blob. */
 EBB_API ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides,
                                     void (*release)(void *context), void *context);
 
@@ -138,7 +139,8 @@ EBB_API size_t ebb_format(char *ret_text, size_t size, const ebb_tensor *t, cons
 }
 #endif
 
-/* Tensor-or-number arguments: EBB_NUM(x) is x for a tensor, and ebb_number_*(x) for a number; notes the caller's line. */
+/* Tensor-or-number arguments: EBB_NUM(x) is x for a tensor, and ebb_number_*(x) for a number; notes the caller's
+ * line. */
 #ifdef __cplusplus
 inline ebb_tensor *ebb__num(ebb_tensor *t) { return t; }
 inline ebb_tensor *ebb__num(double v) { return ebb_number_f64(v); }

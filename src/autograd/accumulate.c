@@ -45,8 +45,8 @@ ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
         }
         if (!fits) {
             char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-            ebb_fail(EBB_ERR_SHAPE, "a gradient of shape %s does not fit an input of shape %s", ebb__shape_text(a, have.n, have.d),
-                     ebb__shape_text(b, shape.n, shape.d));
+            ebb_fail(EBB_ERR_SHAPE, "a gradient of shape %s does not fit an input of shape %s",
+                     ebb__shape_text(a, have.n, have.d), ebb__shape_text(b, shape.n, shape.d));
             return NULL;
         }
         grad = ebb_sum(grad, .dim = sum, .keepdim = true);
@@ -63,8 +63,8 @@ static void lock(struct ebb__autograd *a) {
     }
 }
 
-/* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass itself
- * is recorded. */
+/* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass
+ * itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     struct ebb__autograd *a = ebb__autograd_of(t);
     if (!a) {

@@ -10,12 +10,14 @@ static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given)
     ebb__shape_text(a, root->ndim, ebb__sizes(root));
     if (!given) {
         if (root->numel != 1) {
-            ebb__fail_op(op, EBB_ERR_GRAPH, "%s has shape %s: only a tensor of one element has an implicit upstream gradient; give .%s",
+            ebb__fail_op(op, EBB_ERR_GRAPH,
+                         "%s has shape %s: only a tensor of one element has an implicit upstream gradient; give .%s",
                          name_of(root), a, op[0] == 'b' ? "gradient" : "grad_outputs");
             return NULL;
         }
         if (!ebb_dtype_is_floating((ebb_dtype)root->dtype)) {
-            ebb__fail_op(op, EBB_ERR_DTYPE, "gradients start at floating-point tensors only, not %s", ebb_dtype_name((ebb_dtype)root->dtype));
+            ebb__fail_op(op, EBB_ERR_DTYPE, "gradients start at floating-point tensors only, not %s",
+                         ebb_dtype_name((ebb_dtype)root->dtype));
             return NULL;
         }
         return ebb_keep(ebb_full(ebb_tensor_shape(root), 1.0, .dtype = (ebb_dtype)root->dtype));
@@ -26,7 +28,8 @@ static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given)
         return NULL;
     }
     if (!ebb_dtype_is_floating((ebb_dtype)given->dtype)) {
-        ebb__fail_op(op, EBB_ERR_DTYPE, "the upstream gradient must be floating point, not %s", ebb_dtype_name((ebb_dtype)given->dtype));
+        ebb__fail_op(op, EBB_ERR_DTYPE, "the upstream gradient must be floating point, not %s",
+                     ebb_dtype_name((ebb_dtype)given->dtype));
         return NULL;
     }
     return ebb_keep(given->dtype == root->dtype ? given : ebb_to(given, (ebb_dtype)root->dtype));
@@ -37,15 +40,18 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
         ebb_tensor *root = outputs.t[i];
         ebb_node *node = ebb__gradient_node(root);
         ebb_tensor *g = upstream(op, root, grads.n ? grads.t[i] : NULL);
-        if (!g || ebb__pass_add(ebb__pass_find(p, node), root->grad_fn ? root->output_nr : 0, g)) return ebb_error_status();
+        if (!g || ebb__pass_add(ebb__pass_find(p, node), root->grad_fn ? root->output_nr : 0, g))
+            return ebb_error_status();
     }
     for (size_t i = 0; i < p->n; i++)
-        if (p->entries[i].waits == 0 && p->entries[i].wanted && ebb__pass_push(p, &p->entries[i])) return ebb_error_status();
+        if (p->entries[i].waits == 0 && p->entries[i].wanted && ebb__pass_push(p, &p->entries[i]))
+            return ebb_error_status();
     return EBB_OK;
 }
 
 /* One pass from outputs; p says what is asked for. `accumulate`: captured leaves get their .grad. */
-static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph, bool accumulate) {
+static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph,
+                       bool accumulate) {
     size_t bytes = (size_t)outputs.n * sizeof(ebb_node *);
     ebb_node **roots = ebb__alloc(bytes);
     if (!roots) return ebb_error_status();
@@ -56,7 +62,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     ebb_status status = EBB_OK;
     for (int64_t i = 0; i < outputs.n && !status; i++) {
         if (!ebb__requires_grad(outputs.t[i]))
-            status = ebb__fail_op(op, EBB_ERR_GRAPH, "%s (%s) does not require gradients and was not computed from a tensor that does",
+            status = ebb__fail_op(op, EBB_ERR_GRAPH,
+                                  "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   name_of(outputs.t[i]), ebb_dtype_name((ebb_dtype)outputs.t[i]->dtype));
         else if (!(roots[i] = ebb__gradient_node(outputs.t[i]))) status = ebb_error_status();
     }
@@ -92,7 +99,8 @@ static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs)
         ebb_tensor *t = inputs.t[i];
         if (!ebb__requires_grad(t))
             return ebb__fail_op(op, ebb_dtype_is_floating((ebb_dtype)t->dtype) ? EBB_ERR_GRAPH : EBB_ERR_DTYPE,
-                                "input %lld (%s) does not require gradients", (long long)i, ebb_dtype_name((ebb_dtype)t->dtype));
+                                "input %lld (%s) does not require gradients", (long long)i,
+                                ebb_dtype_name((ebb_dtype)t->dtype));
         ebb_node *n = ebb__gradient_node(t);
         if (!n) return ebb_error_status();
         p->captures[i] = (struct ebb__capture){.node = n, .nr = t->grad_fn ? t->output_nr : 0};
@@ -105,7 +113,7 @@ static void captures_end(struct ebb__pass *p) {
     ebb__free(p->captures, p->n_captures * sizeof *p->captures);
 }
 
-ebb_status (ebb_backward)(ebb_tensor *t, ebb_backward_options options) {
+ebb_status(ebb_backward)(ebb_tensor *t, ebb_backward_options options) {
     static const char *op = "backward";
     if (!t) return ebb__fail_null(op, "tensor");
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
@@ -126,13 +134,15 @@ ebb_status (ebb_backward)(ebb_tensor *t, ebb_backward_options options) {
     return status;
 }
 
-ebb_status (ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
+ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
     static const char *op = "grad";
     if (check_list(op, "an output", outputs) || check_list(op, "an input", inputs)) return ebb_error_status();
-    if (outputs.n <= 0 || inputs.n <= 0) return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
+    if (outputs.n <= 0 || inputs.n <= 0)
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
     if (options.grad_outputs.n && options.grad_outputs.n != outputs.n)
-        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld grad_outputs", (long long)outputs.n, (long long)options.grad_outputs.n);
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld grad_outputs", (long long)outputs.n,
+                            (long long)options.grad_outputs.n);
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
     ebb_status status = captures(&p, op, inputs);
     if (!status) status = pass(&p, op, outputs, options.grad_outputs, options.create_graph, false);
@@ -143,9 +153,10 @@ ebb_status (ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
             c->grad = ebb_keep(ebb_zeros(ebb_tensor_shape(inputs.t[i]), .dtype = (ebb_dtype)inputs.t[i]->dtype));
             if (!c->grad) status = ebb_error_status();
         } else if (!options.allow_unused) {
-            status = ebb__fail_op(op, EBB_ERR_GRAPH,
-                                  "input %lld (%s) was not used to compute the outputs; give .allow_unused = true if that is meant",
-                                  (long long)i, name_of(inputs.t[i]));
+            status = ebb__fail_op(
+                op, EBB_ERR_GRAPH,
+                "input %lld (%s) was not used to compute the outputs; give .allow_unused = true if that is meant",
+                (long long)i, name_of(inputs.t[i]));
         }
     }
     for (int64_t i = 0; i < inputs.n && !status; i++) {

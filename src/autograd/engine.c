@@ -1,5 +1,5 @@
-/* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here recurses
- * along the graph. */
+/* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here
+ * recurses along the graph. */
 #include "autograd/pass.h"
 #include <ebb/ops.h>
 
@@ -19,8 +19,9 @@ static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
         if (!replaced || replaced == g) continue;
         if (replaced->dtype != g->dtype || !ebb__same_shape(replaced, g)) {
             char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-            return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on an output of %s returned %s %s for a gradient %s %s", n->name,
-                                ebb_dtype_name((ebb_dtype)replaced->dtype), ebb__shape_text(a, replaced->ndim, ebb__sizes(replaced)),
+            return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on an output of %s returned %s %s for a gradient %s %s",
+                                n->name, ebb_dtype_name((ebb_dtype)replaced->dtype),
+                                ebb__shape_text(a, replaced->ndim, ebb__sizes(replaced)),
                                 ebb_dtype_name((ebb_dtype)g->dtype), ebb__shape_text(b, g->ndim, ebb__sizes(g)));
         }
         ebb__ref(replaced);
@@ -75,9 +76,10 @@ static ebb_status unpack(struct call *c, ebb_node *n) {
     if (n->flags & EBB__NODE_RELEASED) {
         ebb__thread.file = n->file;
         ebb__thread.line = n->line;
-        return ebb__fail_op(n->name, EBB_ERR_FREED,
-                            "backward a second time: what %s saved here was released by the first pass; give .retain_graph = true to it",
-                            n->op->name);
+        return ebb__fail_op(
+            n->name, EBB_ERR_FREED,
+            "backward a second time: what %s saved here was released by the first pass; give .retain_graph = true to it",
+            n->op->name);
     }
     const struct ebb__saved *s = ebb__node_saved(n);
     for (int i = 0; i < n->n_saved; i++, s++) {
@@ -141,8 +143,15 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
         const struct ebb__edge *edges = ebb__node_edges(n);
         for (uint32_t i = 0; i < n->n_in; i++)
             c.needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
-        c.v = (struct ebb_vjp){.op = n->op, .attrs = ebb__node_attrs(n), .n_in = n->n_in, .grad = grad, .in = c.in, .out = c.out,
-                               .needs = c.needs, .given = c.given, .node = n};
+        c.v = (struct ebb_vjp){.op = n->op,
+                               .attrs = ebb__node_attrs(n),
+                               .n_in = n->n_in,
+                               .grad = grad,
+                               .in = c.in,
+                               .out = c.out,
+                               .needs = c.needs,
+                               .given = c.given,
+                               .node = n};
         const ebb_error_info *before = ebb_error();
         n->op->vjp(&c.v);
         if (!before && ebb_error()) status = ebb_error_status();
@@ -198,12 +207,15 @@ ebb_status ebb__pass_run(struct ebb__pass *p) {
 
 void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
     if (i < 0 || i >= v->n_in) {
-        ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave a gradient for input %lld of %lld", v->op->name, (long long)i, (long long)v->n_in);
+        ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave a gradient for input %lld of %lld", v->op->name, (long long)i,
+                 (long long)v->n_in);
         return;
     }
     if (!v->needs[i]) return;
     if (!gradient) {
-        if (!ebb_error()) ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name, (long long)i);
+        if (!ebb_error())
+            ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name,
+                     (long long)i);
         return;
     }
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];

@@ -16,7 +16,8 @@ ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, v
     struct ebb__node_extra *x = n ? ebb__node_extra(n) : NULL;
     if (!x || !ebb__grow((void **)&x->hooks, &x->hook_capacity, x->n_hooks + 1, sizeof *x->hooks)) return 0;
     uint64_t id = atomic_fetch_add(&next, 1);
-    x->hooks[x->n_hooks++] = (struct ebb__hook){.id = id, .nr = t->grad_fn ? t->output_nr : 0, .call = hook, .context = context, .release = release};
+    x->hooks[x->n_hooks++] = (struct ebb__hook){
+        .id = id, .nr = t->grad_fn ? t->output_nr : 0, .call = hook, .context = context, .release = release};
     return id;
 }
 

@@ -1,7 +1,7 @@
 /* The bookkeeping of one backward pass. Invariants are numbered in docs/autograd.md.
  *
- * A node remembers the pass that reached it first and its entry there, so that finding an entry is two loads. Concurrent
- * and re-entrant passes over the same node keep their entries for it in a small table of their own. */
+ * A node remembers the pass that reached it first and its entry there, so that finding an entry is two loads.
+ * Concurrent and re-entrant passes over the same node keep their entries for it in a small table of their own. */
 #include "autograd/pass.h"
 #include <assert.h>
 #include <string.h>
@@ -46,7 +46,8 @@ static struct ebb__entry *reach(struct ebb__pass *p, ebb_node *n) {
     uint32_t at = (uint32_t)p->n++;
     p->entries[at] = (struct ebb__entry){.node = n, .run = true, .wanted = true};
     void *nobody = NULL;
-    if (atomic_compare_exchange_strong_explicit(&n->pass, &nobody, p, memory_order_acquire, memory_order_relaxed)) n->entry = at;
+    if (atomic_compare_exchange_strong_explicit(&n->pass, &nobody, p, memory_order_acquire, memory_order_relaxed))
+        n->entry = at;
     else if (share(p, at)) return NULL;
     return &p->entries[at];
 }
@@ -69,8 +70,8 @@ ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_
 }
 
 ebb_status ebb__pass_prune(struct ebb__pass *p, bool accumulate) {
-    /* Topological order by Kahn's algorithm on a copy of the counts; then, from the leaves up, an entry runs when one of
-     * its inputs is wanted. */
+    /* Topological order by Kahn's algorithm on a copy of the counts; then, from the leaves up, an entry runs when one
+     * of its inputs is wanted. */
     size_t bytes = p->n * 2 * sizeof(uint32_t), n = 0;
     uint32_t *waits = ebb__alloc(bytes);
     if (!waits) return ebb_error_status();
@@ -157,7 +158,8 @@ void ebb__pass_end(struct ebb__pass *p) {
     for (size_t i = 0; i < p->n; i++) {
         struct ebb__entry *e = &p->entries[i];
         void *self = p;
-        atomic_compare_exchange_strong_explicit(&e->node->pass, &self, NULL, memory_order_release, memory_order_relaxed);
+        atomic_compare_exchange_strong_explicit(&e->node->pass, &self, NULL, memory_order_release,
+                                                memory_order_relaxed);
     }
     for (size_t i = 0; i < p->n; i++) { /* only now: releasing a gradient may free nodes */
         struct ebb__entry *e = &p->entries[i];

@@ -15,7 +15,7 @@
 enum {
     BATCH_BYTES = 16384, /* moved between a thread and the slabs at once, and at most BATCH_MAX blocks */
     BATCH_MAX = 64,
-    KEEP_BYTES = 1 << 19, /* kept by a thread in each class */
+    KEEP_BYTES = 1 << 19,      /* kept by a thread in each class */
     LARGE = EBB__SMALL_CLASSES /* the bin that counts large blocks, and holds none */
 };
 
@@ -47,21 +47,15 @@ static counter published_in_use, peak; /* these two by all threads */
 static _Atomic bool armed;             /* ebb_memory_fail_after */
 static counter grace, refused;         /* allocations still granted when armed; those not granted, since start */
 
-static inline int64_t get(counter *n) {
-    return atomic_load_explicit(n, memory_order_relaxed);
-}
+static inline int64_t get(counter *n) { return atomic_load_explicit(n, memory_order_relaxed); }
 
-static inline void add(counter *n, int64_t change) {
-    atomic_store_explicit(n, get(n) + change, memory_order_relaxed);
-}
+static inline void add(counter *n, int64_t change) { atomic_store_explicit(n, get(n) + change, memory_order_relaxed); }
 
 static struct bin *bin_of(struct heap *h, size_t bytes) {
     return &h->bins[bytes <= EBB__SMALL_MAX ? ebb__class_of(bytes) : LARGE];
 }
 
-static int64_t keep_of(unsigned c) {
-    return (int64_t)(KEEP_BYTES / ebb__class_size(c));
-}
+static int64_t keep_of(unsigned c) { return (int64_t)(KEEP_BYTES / ebb__class_size(c)); }
 
 static unsigned batch_of(size_t size) {
     size_t n = BATCH_BYTES / size;
@@ -70,9 +64,7 @@ static unsigned batch_of(size_t size) {
 
 /* ---- heaps ---- */
 
-static bool has_heap(void) {
-    return heap != &no_heap;
-}
+static bool has_heap(void) { return heap != &no_heap; }
 
 static bool make_heap(void) {
     struct heap *h = aligned_alloc(64, (sizeof *h + 63) / 64 * 64);
@@ -91,8 +83,8 @@ static bool make_heap(void) {
 
 static void raise_peak(int64_t bytes) {
     int64_t known = get(&peak);
-    while (bytes > known && !atomic_compare_exchange_weak_explicit(&peak, &known, bytes, memory_order_relaxed,
-                                                                   memory_order_relaxed)) {}
+    while (bytes > known &&
+           !atomic_compare_exchange_weak_explicit(&peak, &known, bytes, memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 /* Tell the other threads what this one holds; done whenever blocks come from or go to the shared lists. */

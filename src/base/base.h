@@ -18,12 +18,14 @@
 #endif
 
 /* ---- memory (alloc.c) ----
- * Blocks of a multiple of 64 bytes, and those of more than 1 KiB, are aligned to 64 bytes; others to 16. Callers remember sizes, so blocks carry no header.
- * Every allocation of the library goes through ebb__alloc, also those of a few bytes. */
+ * Blocks of a multiple of 64 bytes, and those of more than 1 KiB, are aligned to 64 bytes; others to 16. Callers
+ * remember sizes, so blocks carry no header. Every allocation of the library goes through ebb__alloc, also those of a
+ * few bytes. */
 void *ebb__alloc(size_t bytes); /* NULL and EBB_ERR_MEMORY on failure; bytes 0 gives a block of the smallest size */
 void *ebb__alloc_zeroed(size_t bytes);
 void ebb__free(void *block, size_t bytes); /* bytes as asked for; NULL is fine */
-/* Grow an array to at least `need` elements, doubling; *capacity is updated. False (and an error) on failure, array intact. */
+/* Grow an array to at least `need` elements, doubling; *capacity is updated. False (and an error) on failure, array
+ * intact. */
 bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size);
 void ebb__alloc_thread_release(void); /* hand this thread's cached blocks to the shared cache */
 
@@ -42,14 +44,14 @@ ebb_status ebb__fail_null(const char *op, const char *what);
 struct ebb__thread {
     const char *file; /* call site noted last */
     int line;
-    bool no_grad;   /* recording is off */
-    bool inference; /* inference mode */
-    uint8_t default_dtype; /* 0: float32 */
+    bool no_grad;             /* recording is off */
+    bool inference;           /* inference mode */
+    uint8_t default_dtype;    /* 0: float32 */
     struct ebb__error *error; /* NULL: none */
-    ebb_tensor **scope; /* stack of owned tensors; the lowest bit marks those handed to the parent */
+    ebb_tensor **scope;       /* stack of owned tensors; the lowest bit marks those handed to the parent */
     size_t scope_n, scope_capacity;
     size_t scope_depth;
-    int scope_serial; /* of the scope opened last */
+    int scope_serial;  /* of the scope opened last */
     uint64_t sequence; /* of the next node */
     void *free_list;   /* nodes waiting to be freed (record/node.c) */
     bool freeing;
@@ -70,9 +72,11 @@ static inline bool ebb__scope_push(ebb_tensor *t) {
 
 /* ---- threads (threads.c) ---- */
 /* Run body(context, first, last) over [0, n) in pieces of at least `grain`. Pieces depend on n and grain only, never on
- * the number of threads, and start at multiples of grain. One thread, or a call inside a piece, runs the same pieces one after
- * another: where the pieces are cut decides which elements a vector loop leaves to its scalar end, hence their last bits. */
-void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last), void *context);
+ * the number of threads, and start at multiples of grain. One thread, or a call inside a piece, runs the same pieces
+ * one after another: where the pieces are cut decides which elements a vector loop leaves to its scalar end, hence
+ * their last bits. */
+void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int64_t first, int64_t last),
+                       void *context);
 
 /* ---- random numbers (rng.c) ----
  * Philox 4x32-10: word i of the stream of `seed` depends on (seed, i) only, so pieces can be made by any thread. */

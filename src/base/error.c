@@ -61,9 +61,10 @@ static EBB_PRINTF(3, 0) ebb_status
         ebb__thread_attach();
     }
     tidy(record->op, sizeof record->op, snprintf(record->op, sizeof record->op, "%s", op ? op : ""));
-    tidy(record->message, sizeof record->message, vsnprintf(record->message, sizeof record->message, format, arguments));
-    record->info = (ebb_error_info){status, record->op, record->message, th->file ? th->file : "",
-                                    th->file ? th->line : 0};
+    tidy(record->message, sizeof record->message,
+         vsnprintf(record->message, sizeof record->message, format, arguments));
+    record->info =
+        (ebb_error_info){status, record->op, record->message, th->file ? th->file : "", th->file ? th->line : 0};
     th->error = record;
     return status;
 }
@@ -89,13 +90,9 @@ ebb_status ebb__fail_null(const char *op, const char *what) {
     return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s is NULL", what);
 }
 
-const ebb_error_info *ebb_error(void) {
-    return ebb__thread.error ? &ebb__thread.error->info : NULL;
-}
+const ebb_error_info *ebb_error(void) { return ebb__thread.error ? &ebb__thread.error->info : NULL; }
 
-ebb_status ebb_error_status(void) {
-    return ebb__thread.error ? ebb__thread.error->info.status : EBB_OK;
-}
+ebb_status ebb_error_status(void) { return ebb__thread.error ? ebb__thread.error->info.status : EBB_OK; }
 
 int ebb_perror(const char *prefix) {
     const ebb_error_info *e = ebb_error();
@@ -109,8 +106,8 @@ int ebb_perror(const char *prefix) {
     size_t used = 0, n = sizeof parts / sizeof *parts;
     for (size_t i = 0; i < n && used < sizeof text; i++) {
         if (!parts[i][0]) continue;
-        int wrote = snprintf(text + used, sizeof text - used, "%s%s%s", parts[i], i == 1 ? place : "",
-                             i + 1 < n ? ": " : "");
+        int wrote =
+            snprintf(text + used, sizeof text - used, "%s%s%s", parts[i], i == 1 ? place : "", i + 1 < n ? ": " : "");
         used += wrote > 0 ? (size_t)wrote : 0;
     }
     (void)fprintf(stderr, "%s\n", text);
@@ -118,9 +115,7 @@ int ebb_perror(const char *prefix) {
     return (int)status;
 }
 
-void ebb_clear_error(void) {
-    ebb__thread.error = NULL;
-}
+void ebb_clear_error(void) { ebb__thread.error = NULL; }
 
 void ebb__error_release(void) {
     ebb__thread.error = NULL;

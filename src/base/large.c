@@ -1,5 +1,6 @@
-/* Large blocks: rounded to size classes, kept for reuse when given back, because mapping and first touching fresh memory costs
- * a multiple of the arithmetic on it. What is kept is bounded; the block that waited longest goes first. */
+/* Large blocks: rounded to size classes, kept for reuse when given back, because mapping and first touching fresh
+ * memory costs a multiple of the arithmetic on it. What is kept is bounded; the block that waited longest goes
+ * first. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -20,9 +21,7 @@ static struct waiting *newest, *oldest;
 static int64_t cached, in_use, in_use_peak;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static unsigned large_class(size_t bytes) {
-    return ebb__coarse_class(bytes) - EBB__SMALL_CLASSES;
-}
+static unsigned large_class(size_t bytes) { return ebb__coarse_class(bytes) - EBB__SMALL_CLASSES; }
 
 static void append(struct waiting *w) {
     w->prev = NULL;

@@ -35,14 +35,8 @@ uint64_t ebb__rng_take(uint64_t n_blocks) {
     return first;
 }
 
-void ebb_manual_seed(uint64_t seed) {
-    ebb__thread.rng = (ebb_rng_state){seed, 0};
-}
+void ebb_manual_seed(uint64_t seed) { ebb__thread.rng = (ebb_rng_state){seed, 0}; }
 
-ebb_rng_state ebb_get_rng_state(void) {
-    return ebb__thread.rng;
-}
+ebb_rng_state ebb_get_rng_state(void) { return ebb__thread.rng; }
 
-void ebb_set_rng_state(ebb_rng_state state) {
-    ebb__thread.rng = state;
-}
+void ebb_set_rng_state(ebb_rng_state state) { ebb__thread.rng = state; }

@@ -1,9 +1,10 @@
 /* Scopes: a stack of owned tensors in each thread, cut into scopes by marks.
  *
- * An entry of the stack is a tensor, a tensor with bit 0 set (handed to the parent scope), or a scope's mark: its serial
- * number with bit 1 set. Tensors are aligned to 16 bytes, so these bits are free. The serial number tells whether a scope
- * is still open, wherever its ebb_scope was copied and whatever was closed round it. Releasing a tensor may run callbacks
- * that use scopes, so every entry leaves the stack before it is released and nothing is remembered across a release. */
+ * An entry of the stack is a tensor, a tensor with bit 0 set (handed to the parent scope), or a scope's mark: its
+ * serial number with bit 1 set. Tensors are aligned to 16 bytes, so these bits are free. The serial number tells
+ * whether a scope is still open, wherever its ebb_scope was copied and whatever was closed round it. Releasing a tensor
+ * may run callbacks that use scopes, so every entry leaves the stack before it is released and nothing is remembered
+ * across a release. */
 #include "base/base.h"
 #include "base/thread.h"
 
@@ -12,27 +13,15 @@
 
 enum { HANDED = 1, MARK = 2, STACK_LARGE = 1 << 16 };
 
-void (*ebb__scope_release)(ebb_tensor *t);
+static bool is_mark(const ebb_tensor *entry) { return ((uintptr_t)entry & MARK) != 0; }
 
-static bool is_mark(const ebb_tensor *entry) {
-    return ((uintptr_t)entry & MARK) != 0;
-}
+static bool is_handed(const ebb_tensor *entry) { return ((uintptr_t)entry & (HANDED | MARK)) == HANDED; }
 
-static bool is_handed(const ebb_tensor *entry) {
-    return ((uintptr_t)entry & (HANDED | MARK)) == HANDED;
-}
+static ebb_tensor *mark_of(int serial) { return (ebb_tensor *)(((uintptr_t)(unsigned)serial << 2) | MARK); }
 
-static ebb_tensor *mark_of(int serial) {
-    return (ebb_tensor *)(((uintptr_t)(unsigned)serial << 2) | MARK);
-}
+static ebb_tensor *handed(ebb_tensor *t) { return (ebb_tensor *)((uintptr_t)t | HANDED); }
 
-static ebb_tensor *handed(ebb_tensor *t) {
-    return (ebb_tensor *)((uintptr_t)t | HANDED);
-}
-
-static ebb_tensor *unhanded(ebb_tensor *entry) {
-    return (ebb_tensor *)((uintptr_t)entry & ~(uintptr_t)HANDED);
-}
+static ebb_tensor *unhanded(ebb_tensor *entry) { return (ebb_tensor *)((uintptr_t)entry & ~(uintptr_t)HANDED); }
 
 bool ebb__scope_push_slow(ebb_tensor *t) {
     struct ebb__thread *th = &ebb__thread;
@@ -69,7 +58,8 @@ ebb_scope ebb_scope_open(void) {
     return scope;
 }
 
-/* Move the handed tensors of the scope marked at `mark` below its mark, to the parent; returns where the mark is then. */
+/* Move the handed tensors of the scope marked at `mark` below its mark, to the parent; returns where the mark is
+ * then. */
 static size_t move_handed(struct ebb__thread *th, size_t mark) {
     ebb_tensor **stack = th->scope;
     for (size_t i = mark + 1; i < th->scope_n && !is_mark(stack[i]); i++) {

@@ -1,16 +1,17 @@
-/* Small blocks, shared by all threads: chunks of 2 MiB from the system, cut into slabs, each cut into blocks of one class.
+/* Small blocks, shared by all threads: chunks of 2 MiB from the system, cut into slabs, each cut into blocks of one
+ * class.
  *
- * A slab knows its free blocks, so one that is all free is found without searching and goes back to its chunk at once, and
- * a chunk that is all free goes back to the system. Threads exchange blocks here in chains of dozens (alloc.c), which is why
- * one lock is enough. The scheme is Bonwick's (The slab allocator, USENIX 1994), with magazines for the threads
- * (Bonwick and Adams, Magazines and vmem, USENIX 2001). */
+ * A slab knows its free blocks, so one that is all free is found without searching and goes back to its chunk at once,
+ * and a chunk that is all free goes back to the system. Threads exchange blocks here in chains of dozens (alloc.c),
+ * which is why one lock is enough. The scheme is Bonwick's (The slab allocator, USENIX 1994), with magazines for the
+ * threads (Bonwick and Adams, Magazines and vmem, USENIX 2001). */
 #include "base/alloc.h"
 
 #include <pthread.h>
 
 enum {
     CHUNK = 1 << 21,
-    SLAB = 1 << 16,     /* bytes of a slab of kind 0 */
+    SLAB = 1 << 16, /* bytes of a slab of kind 0 */
     SLABS = CHUNK / SLAB,
     HEADER = 2048,      /* at the start of a chunk's first slab */
     WIDE_ABOVE = 4096,  /* blocks from here on live in slabs of kind 1, four times as wide */
@@ -44,17 +45,11 @@ static size_t n_idle, n_mapped;
 static int64_t held;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int kind_of(unsigned c) {
-    return ebb__class_size(c) > WIDE_ABOVE;
-}
+static int kind_of(unsigned c) { return ebb__class_size(c) > WIDE_ABOVE; }
 
-static size_t slab_bytes(int kind) {
-    return (size_t)SLAB << (2 * kind);
-}
+static size_t slab_bytes(int kind) { return (size_t)SLAB << (2 * kind); }
 
-static uint32_t all_slabs(int kind) {
-    return kind ? (UINT32_C(1) << (SLABS / 4)) - 1 : UINT32_MAX;
-}
+static uint32_t all_slabs(int kind) { return kind ? (UINT32_C(1) << (SLABS / 4)) - 1 : UINT32_MAX; }
 
 static struct chunk *chunk_of(void *in_chunk) {
     return (struct chunk *)((uintptr_t)in_chunk & ~(uintptr_t)(CHUNK - 1));
@@ -65,9 +60,7 @@ static struct slab *slab_of(void *block, int kind) {
     return &chunk_of(block)->slabs[offset / slab_bytes(kind)];
 }
 
-static unsigned index_of(const struct chunk *chunk, const struct slab *slab) {
-    return (unsigned)(slab - chunk->slabs);
-}
+static unsigned index_of(const struct chunk *chunk, const struct slab *slab) { return (unsigned)(slab - chunk->slabs); }
 
 static unsigned bits(uint32_t n) {
     unsigned count = 0;

@@ -15,9 +15,7 @@ static void at_thread_end(void *state) {
     ebb_thread_release();
 }
 
-static void make_key(void) {
-    key_made = pthread_key_create(&key, at_thread_end) == 0;
-}
+static void make_key(void) { key_made = pthread_key_create(&key, at_thread_end) == 0; }
 
 void ebb__thread_attach(void) {
     (void)pthread_once(&key_once, make_key);

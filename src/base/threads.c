@@ -21,9 +21,7 @@ static _Atomic int threads_wanted; /* 0: one per core */
 static EBB_TLS bool inside; /* this thread runs a piece */
 #endif
 
-void ebb_set_num_threads(int n) {
-    atomic_store_explicit(&threads_wanted, n < 1 ? 0 : n, memory_order_relaxed);
-}
+void ebb_set_num_threads(int n) { atomic_store_explicit(&threads_wanted, n < 1 ? 0 : n, memory_order_relaxed); }
 
 #if defined(_OPENMP)
 /* What OMP_NUM_THREADS says, or the number of cores. */
@@ -36,9 +34,7 @@ static int threads_default(void) {
     return n;
 }
 #else
-static int threads_default(void) {
-    return 1;
-}
+static int threads_default(void) { return 1; }
 #endif
 
 int ebb_num_threads(void) {

@@ -12,10 +12,12 @@ static ebb_status wrap(int64_t *dim, int ndim, const char *name) {
 static ebb_status wrap_list(ebb_dims *dims, int ndim, const char *name) {
     unsigned seen = 0;
     if (dims->n < 0 || dims->n > EBB_MAX_NDIM)
-        return ebb_fail(EBB_ERR_ARGUMENT, "%s has %d entries; at most %d are possible", name, (int)dims->n, EBB_MAX_NDIM);
+        return ebb_fail(EBB_ERR_ARGUMENT, "%s has %d entries; at most %d are possible", name, (int)dims->n,
+                        EBB_MAX_NDIM);
     for (int i = 0; i < dims->n; i++) {
         if (wrap(&dims->d[i], ndim, name)) return ebb_error_status();
-        if (seen & (1u << dims->d[i])) return ebb_fail(EBB_ERR_ARGUMENT, "%s names dimension %lld twice", name, (long long)dims->d[i]);
+        if (seen & (1u << dims->d[i]))
+            return ebb_fail(EBB_ERR_ARGUMENT, "%s names dimension %lld twice", name, (long long)dims->d[i]);
         seen |= 1u << dims->d[i];
     }
     return EBB_OK;
@@ -31,7 +33,8 @@ ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int 
         else if (a->kind == EBB_ATTR_NEWDIM) status = wrap(at, ndim + 1, a->name);
         else if (a->kind == EBB_ATTR_DIMS) status = wrap_list(at, ndim, a->name);
         else if (a->kind == EBB_ATTR_SHAPE && (((ebb_dims *)at)->n < 0 || ((ebb_dims *)at)->n > EBB_MAX_NDIM))
-            status = ebb_fail(EBB_ERR_SHAPE, "%s has %d entries; at most %d are possible", a->name, (int)((ebb_dims *)at)->n, EBB_MAX_NDIM);
+            status = ebb_fail(EBB_ERR_SHAPE, "%s has %d entries; at most %d are possible", a->name,
+                              (int)((ebb_dims *)at)->n, EBB_MAX_NDIM);
         if (status) return status;
     }
     return EBB_OK;

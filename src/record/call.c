@@ -7,7 +7,9 @@ static const char *input_name(const struct ebb_op *op, int64_t i) {
     return name ? name : "input";
 }
 
-static bool optional(const struct ebb_op *op, int64_t i) { return i < op->n_in && op->in[i].kind == EBB_INPUT_OPTIONAL; }
+static bool optional(const struct ebb_op *op, int64_t i) {
+    return i < op->n_in && op->in[i].kind == EBB_INPUT_OPTIONAL;
+}
 
 /* "; inputs: self float32 [2, 3], other int64 []" */
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
@@ -21,7 +23,8 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             break;
         }
         at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, i),
-                               ebb_dtype_name((ebb_dtype)in[i]->dtype), ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
+                               ebb_dtype_name((ebb_dtype)in[i]->dtype),
+                               ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
 }
 
@@ -44,7 +47,8 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         if (EBB_LIKELY(in[i])) continue;
         if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
     }
-    if (op->attrs_size > EBB__ATTRS_MAX) return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
+    if (op->attrs_size > EBB__ATTRS_MAX)
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
     return EBB_OK;
 }
 
@@ -86,7 +90,8 @@ static void unprepare(struct prepared *p, int64_t n) {
 }
 
 /* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. */
-static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype, ebb_meta *ret_out) {
+static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype,
+                        ebb_meta *ret_out) {
     ebb_meta small[EBB_OP_MAX_IN], *metas = small;
     if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
     for (int64_t i = 0; i < n; i++) {
@@ -100,7 +105,8 @@ static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
         ret_out[i] = (ebb_meta){.dtype = op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype};
         if (!op->infer)
             for (int64_t k = 0; k < n && !status; k++)
-                if (!ebb__broadcast(&ret_out[i].shape, &metas[k].shape)) status = ebb_fail(EBB_ERR_SHAPE, "shapes do not broadcast");
+                if (!ebb__broadcast(&ret_out[i].shape, &metas[k].shape))
+                    status = ebb_fail(EBB_ERR_SHAPE, "shapes do not broadcast");
     }
     if (op->infer) {
         struct ebb_infer f = {.op = op, .attrs = attrs, .n_in = n, .in = metas, .dtype = dtype, .out = ret_out};
@@ -119,7 +125,8 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     return t;
 }
 
-static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                          ebb_tensor **out) {
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     if (!dtype && ebb_error()) return ebb_error_status();
     ebb_meta metas[EBB_OP_MAX_OUT];
@@ -127,7 +134,8 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
     if (status) return status;
     int n_out = ebb__op_n_out(op);
     for (int i = 0; i < n_out && !status; i++) {
-        out[i] = op->view ? make_view(in[0], &metas[i]) : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        out[i] = op->view ? make_view(in[0], &metas[i])
+                          : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
         if (!out[i]) status = ebb_error_status();
     }
     if (status || op->view) return status;
@@ -143,8 +151,10 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
 
 /* ---- compositions ---- */
 
-/* With a rule of its own a composition is computed unrecorded and becomes one node; without one its parts are recorded. */
-static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+/* With a rule of its own a composition is computed unrecorded and becomes one node; without one its parts are
+ * recorded. */
+static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                          ebb_tensor **out) {
     struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out};
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
     ebb_scope scope = ebb_scope_open();
@@ -177,7 +187,8 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     return ebb__record(op, in, n, attrs, out, ebb__op_n_out(op), false);
 }
 
-ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer) {
+ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
+                           char *buffer) {
     if (op->n_attrs == 0) return EBB_OK;
     if (!*attrs) return ebb_fail(EBB_ERR_ARGUMENT, "needs its attributes");
     ebb_status status = ebb__attrs_normalize(op, *attrs, n && in[0] ? in[0]->ndim : 0, buffer);
@@ -185,7 +196,8 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor **ret_out) {
+ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                       ebb_tensor **ret_out) {
     const ebb_error_info *before = ebb_error();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *out[EBB_OP_MAX_OUT] = {NULL};

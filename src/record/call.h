@@ -8,7 +8,9 @@
 #define EBB__ATTRS_MAX 512 /* bytes of an operator's attribute struct */
 
 static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out : 1; }
-static inline bool ebb__op_has_list(const struct ebb_op *op) { return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST; }
+static inline bool ebb__op_has_list(const struct ebb_op *op) {
+    return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST;
+}
 
 /* attrs.c: copy attributes to `ret_attrs` with dimensions counted from the front and checked. */
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]);
@@ -19,12 +21,13 @@ ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except);
 /* The dtype an operator computes in for these inputs; EBB_DTYPE_NONE and an error when it does not accept it. */
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 
-/* elementwise.c: the result of an elementwise operator, not yet recorded; into `into` when that is given (in-place forms),
- * else a new reference. NULL and an error on failure. */
-ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor *into);
+/* elementwise.c: the result of an elementwise operator, not yet recorded; into `into` when that is given (in-place
+ * forms), else a new reference. NULL and an error on failure. */
+ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                             ebb_tensor *into);
 
-/* call.c: the parts of a call that in-place forms share. NULL inputs and counts; attributes with dimensions normalized (in
- * `buffer` when there are any). */
+/* call.c: the parts of a call that in-place forms share. NULL inputs and counts; attributes with dimensions normalized
+ * (in `buffer` when there are any). */
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer);
 
@@ -32,7 +35,7 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
 ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const ebb_error_info *before);
 
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */
-ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);  /* a contiguous copy in another dtype */
+ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */
 ebb_status ebb__copy_into(ebb_tensor *to, ebb_tensor *from); /* elements of `from`, broadcast and cast */
 
 #endif

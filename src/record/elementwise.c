@@ -12,7 +12,8 @@ static bool is_flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     return op->loops[a->dtype] && (!op->dtypes || (op->dtypes & EBB_DTYPES(a->dtype)));
 }
 
-static ebb_tensor *flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor *into) {
+static ebb_tensor *flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                        ebb_tensor *into) {
     const ebb_tensor *a = in[0];
     ebb_tensor *out = into;
     if (!out) out = ebb__tensor_new_like(a, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : (ebb_dtype)a->dtype);
@@ -33,7 +34,8 @@ static ebb_tensor *flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     return out;
 }
 
-/* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference (*ret_owned). */
+/* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference
+ * (*ret_owned). */
 static ebb_tensor *as_dtype(ebb_tensor *t, ebb_dtype dtype, int64_t *buffer, char **ret_data, bool *ret_owned) {
     *ret_owned = t->dtype != dtype && t->ndim != 0;
     if (*ret_owned) t = ebb__cast(t, dtype);
@@ -66,8 +68,8 @@ static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *s
     ebb_dims have = ebb_tensor_shape(into);
     if (!ebb__dims_equal(&have, shape)) {
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-        ebb_fail(EBB_ERR_SHAPE, "the result of shape %s does not fit in place into shape %s", ebb__shape_text(a, shape->n, shape->d),
-                 ebb__shape_text(b, have.n, have.d));
+        ebb_fail(EBB_ERR_SHAPE, "the result of shape %s does not fit in place into shape %s",
+                 ebb__shape_text(a, shape->n, shape->d), ebb__shape_text(b, have.n, have.d));
         return NULL;
     }
     if (into->dtype == dtype) return into;
@@ -81,7 +83,8 @@ static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *s
     return ebb__tensor_new(dtype, shape->n, shape->d);
 }
 
-ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor *into) {
+ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                             ebb_tensor *into) {
     if (EBB_LIKELY(is_flat(op, in, n)) && (!into || (into == in[0] && op->promote != EBB_PROMOTE_COMPARE)))
         return flat(op, in, n, attrs, into);
     ebb_dtype dtype = ebb__op_dtype(op, in, n);

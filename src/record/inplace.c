@@ -10,17 +10,25 @@ static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const cha
 static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
     for (int i = 0; i < self->ndim; i++)
         if (ebb__strides(self)[i] == 0 && self->dims[i] > 1)
-            return fail_self(EBB_ERR_ARGUMENT, self, "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+            return fail_self(
+                EBB_ERR_ARGUMENT, self,
+                "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
     if (ebb__thread.no_grad) return EBB_OK;
     bool needed = false;
     for (int64_t i = 0; i < n; i++) needed = needed || (in[i] && ebb__requires_grad(in[i]));
     if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
     if (self->flags & EBB__REQUIRES_GRAD && !self->grad_fn)
-        return fail_self(EBB_ERR_GRAPH, self, "is a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+        return fail_self(
+            EBB_ERR_GRAPH, self,
+            "is a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
     if (self->base && (self->base->flags & EBB__REQUIRES_GRAD) && !self->base->grad_fn)
-        return fail_self(EBB_ERR_GRAPH, self, "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+        return fail_self(
+            EBB_ERR_GRAPH, self,
+            "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
     if (self->base)
-        return fail_self(EBB_ERR_UNSUPPORTED, self, "is a view: writing it in place while recording is not supported; clone it, or write under EBB_NO_GRAD");
+        return fail_self(
+            EBB_ERR_UNSUPPORTED, self,
+            "is a view: writing it in place while recording is not supported; clone it, or write under EBB_NO_GRAD");
     return EBB_OK;
 }
 
@@ -39,7 +47,8 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
-    for (int64_t i = 0; i < n && !status; i++) { /* what overlaps self without being self is read before it is written */
+    /* what overlaps self without being self is read before it is written */
+    for (int64_t i = 0; i < n && !status; i++) {
         bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
         if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
         else ebb__ref(from[i] = in[i]);

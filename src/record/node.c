@@ -16,7 +16,8 @@ struct ebb__autograd *ebb__autograd_of(ebb_tensor *t) {
     a->leaf.sequence = UINT64_MAX; /* leaves come first in a pass: their gradients are not held longer than needed */
     a->leaf.file = "";
     struct ebb__autograd *expected = NULL; /* another thread may have been first */
-    if (atomic_compare_exchange_strong_explicit(&t->autograd, &expected, a, memory_order_acq_rel, memory_order_acquire)) return a;
+    if (atomic_compare_exchange_strong_explicit(&t->autograd, &expected, a, memory_order_acq_rel, memory_order_acquire))
+        return a;
     ebb__free(a, sizeof *a);
     return expected;
 }
@@ -57,7 +58,8 @@ static void extra_free(ebb_node *n) {
 void ebb__tensor_release_autograd(ebb_tensor *t) {
     if (t->grad_fn) {
         struct ebb__node_extra *x = t->grad_fn->extra;
-        if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t) x->retain[t->output_nr] = NULL;
+        if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
+            x->retain[t->output_nr] = NULL;
         ebb__node_unref(t->grad_fn);
     }
     struct ebb__autograd *a = t->autograd;
@@ -69,8 +71,8 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
 }
 
 /* ---- freeing ----
- * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through `pass`,
- * which a dying node no longer needs) that the outermost call empties. */
+ * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
+ * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
 void ebb__node_release_saved(ebb_node *n) {
     struct ebb__saved *s = ebb__node_saved(n);
@@ -118,7 +120,8 @@ static int count_bits(uint32_t x) {
 static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, int n_saved) {
     size_t metas = (size_t)n_out;
     for (int i = 0; i < n_out; i++) metas += out[i]->ndim;
-    size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) + (size_t)n_saved * sizeof(struct ebb__saved) + 8 * metas;
+    size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) +
+                      (size_t)n_saved * sizeof(struct ebb__saved) + 8 * metas;
     size_t size = attrs_at + op->attrs_size;
     ebb_node *n = ebb__alloc(size);
     if (EBB_UNLIKELY(!n)) return NULL;
@@ -156,7 +159,8 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index,
 }
 
 /* Fill the saved slots in the order inputs, outputs, metas; false when out of memory (unfilled slots are NULL). */
-static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out, bool inplace) {
+static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out,
+                     bool inplace) {
     struct ebb__saved *s = ebb__node_saved(n);
     bool ok = true, list = ebb__op_has_list(n->op);
     if (n->n_saved) memset(s, 0, n->n_saved * sizeof *s);
@@ -179,7 +183,8 @@ static int count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in) {
 }
 
 static ebb_status no_rule(const struct ebb_op *op) {
-    return ebb_fail(EBB_ERR_GRAPH, "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
+    return ebb_fail(EBB_ERR_GRAPH,
+                    "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
 }
 
 /* A tensor written in place keeps the gradient of its new value. */
@@ -190,8 +195,8 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
     ebb_retain_grad(t);
 }
 
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor *const *out,
-                       int n_out, bool inplace) {
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                       ebb_tensor *const *out, int n_out, bool inplace) {
     if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
     bool needed = false, floating = false;
     for (int64_t i = 0; i < n_in && !needed; i++) needed = in[i] && ebb__requires_grad(in[i]);
@@ -245,10 +250,11 @@ static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
     const char *name = input ? n->op->in[ebb__op_has_list(n->op) ? 0 : s->index].name : n->op->out[s->index];
     ebb__thread.file = n->file;
     ebb__thread.line = n->line;
-    ebb__fail_op(n->name, EBB_ERR_VERSION,
-                 "%s %s, which the gradient needs, was overwritten in place: %s %s was saved here at version %u and is now at version %u",
-                 input ? "input" : "output", name ? name : "0", ebb_dtype_name((ebb_dtype)s->t->dtype),
-                 ebb__shape_text(shape, s->t->ndim, ebb__sizes(s->t)), s->version, ebb__version(s->t));
+    ebb__fail_op(
+        n->name, EBB_ERR_VERSION,
+        "%s %s, which the gradient needs, was overwritten in place: %s %s was saved here at version %u and is now at version %u",
+        input ? "input" : "output", name ? name : "0", ebb_dtype_name((ebb_dtype)s->t->dtype),
+        ebb__shape_text(shape, s->t->ndim, ebb__sizes(s->t)), s->version, ebb__version(s->t));
 }
 
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
@@ -262,7 +268,8 @@ ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_ow
     if (ebb__thread.no_grad) return t;
     const struct ebb__edge *e = &ebb__node_edges(n)[s->index];
     ebb_node *history = s->kind == EBB__SAVED_OUT ? n : e->node;
-    if (history && history->flags & EBB__NODE_LEAF) history = NULL; /* the leaf itself is the only tensor with that node */
+    /* the leaf itself is the only tensor with that node */
+    if (history && history->flags & EBB__NODE_LEAF) history = NULL;
     if (t->grad_fn == history) return t;
     *ret_owned = true; /* an output, or an input detached since */
     return alias_with_history(t, history, s->kind == EBB__SAVED_OUT ? s->index : e->nr);

@@ -13,8 +13,8 @@ struct ebb__edge {
 
 enum ebb__saved_kind { EBB__SAVED_IN, EBB__SAVED_OUT, EBB__SAVED_META };
 
-/* A tensor saved for the vector-Jacobian product, with the version its storage had. An input is held as it is; an output
- * through an alias without grad_fn, since the node may not own what owns the node. */
+/* A tensor saved for the vector-Jacobian product, with the version its storage had. An input is held as it is; an
+ * output through an alias without grad_fn, since the node may not own what owns the node. */
 struct ebb__saved {
     ebb_tensor *t;
     uint32_t version;
@@ -63,7 +63,9 @@ static inline struct ebb__edge *ebb__node_edges(const ebb_node *n) { return (str
 static inline struct ebb__saved *ebb__node_saved(const ebb_node *n) {
     return (struct ebb__saved *)(void *)(ebb__node_edges(n) + n->n_in);
 }
-static inline int64_t *ebb__node_metas(const ebb_node *n) { return (int64_t *)(void *)(ebb__node_saved(n) + n->n_saved); }
+static inline int64_t *ebb__node_metas(const ebb_node *n) {
+    return (int64_t *)(void *)(ebb__node_saved(n) + n->n_saved);
+}
 static inline const void *ebb__node_attrs(const ebb_node *n) {
     return n->attrs_at ? (const char *)(const void *)n + n->attrs_at : NULL;
 }
@@ -76,7 +78,8 @@ struct ebb__meta {
 };
 struct ebb__meta ebb__node_meta(const ebb_node *n, uint32_t nr);
 
-/* What a tensor has of autograd once it needs any. The leaf node lives in here, so that an edge to it keeps the tensor. */
+/* What a tensor has of autograd once it needs any. The leaf node lives in here, so that an edge to it keeps the
+ * tensor. */
 struct ebb__autograd {
     ebb_tensor *self; /* not a reference */
     ebb_tensor *grad; /* a reference */
@@ -111,20 +114,21 @@ static inline void ebb__node_unref(ebb_node *n) {
 
 static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD); }
 
-/* Where the gradient of t goes: its grad_fn, or its leaf node. Borrowed. NULL without an error when t needs no gradient,
- * with one when out of memory. */
+/* Where the gradient of t goes: its grad_fn, or its leaf node. Borrowed. NULL without an error when t needs no
+ * gradient, with one when out of memory. */
 ebb_node *ebb__gradient_node(ebb_tensor *t);
 
-/* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `inplace`: out[0]
- * is in[0], already overwritten, so that what is saved of its old value is recognized as such. */
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs, ebb_tensor *const *out,
-                       int n_out, bool inplace);
+/* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `inplace`:
+ * out[0] is in[0], already overwritten, so that what is saved of its old value is recognized as such. */
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                       ebb_tensor *const *out, int n_out, bool inplace);
 
 /* Let go of what a node saved. Idempotent. */
 void ebb__node_release_saved(ebb_node *n);
 
-/* Saved tensor `s` of node n as its rule may use it; checks the version. While recording it comes with its history, for which a new
- * tensor may be needed (*ret_owned, a reference of the caller's); otherwise it is borrowed. NULL and an error when overwritten. */
+/* Saved tensor `s` of node n as its rule may use it; checks the version. While recording it comes with its history, for
+ * which a new tensor may be needed (*ret_owned, a reference of the caller's); otherwise it is borrowed. NULL and an
+ * error when overwritten. */
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned);
 
 struct ebb__node_extra *ebb__node_extra(ebb_node *n); /* made when there is none */

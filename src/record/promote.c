@@ -1,5 +1,5 @@
-/* Type promotion by PyTorch's rules: tensors with dimensions decide, then 0-d tensors, then numbers, each only when it is of
- * a higher kind (bool < integer < floating) than what stands before it. */
+/* Type promotion by PyTorch's rules: tensors with dimensions decide, then 0-d tensors, then numbers, each only when it
+ * is of a higher kind (bool < integer < floating) than what stands before it. */
 #include "record/call.h"
 
 static ebb_dtype combine(ebb_dtype higher, ebb_dtype lower) {
@@ -13,7 +13,8 @@ ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except) {
     for (int64_t i = 0; i < n; i++) {
         if (!in[i] || (i < EBB_OP_MAX_IN && (except & EBB_IN(i)))) continue;
         ebb_dtype d = (ebb_dtype)in[i]->dtype;
-        if (in[i]->flags & EBB__NUMBER) number = ebb_promote_types(number, ebb_dtype_is_floating(d) ? ebb_default_dtype() : d);
+        if (in[i]->flags & EBB__NUMBER)
+            number = ebb_promote_types(number, ebb_dtype_is_floating(d) ? ebb_default_dtype() : d);
         else if (in[i]->ndim == 0) zero = ebb_promote_types(zero, d);
         else dims = ebb_promote_types(dims, d);
     }
@@ -22,7 +23,8 @@ ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except) {
 
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     ebb_dtype dtype = EBB_DTYPE_NONE;
-    if (op->promote == EBB_PROMOTE_NONE || op->promote == EBB_PROMOTE_FIRST) dtype = n > 0 && in[0] ? (ebb_dtype)in[0]->dtype : EBB_DTYPE_NONE;
+    if (op->promote == EBB_PROMOTE_NONE || op->promote == EBB_PROMOTE_FIRST)
+        dtype = n > 0 && in[0] ? (ebb_dtype)in[0]->dtype : EBB_DTYPE_NONE;
     else dtype = ebb__result_type(in, n, op->keeps);
     if (op->promote == EBB_PROMOTE_FLOAT && !ebb_dtype_is_floating(dtype)) dtype = ebb_default_dtype();
     if (op->dtypes && dtype && !(op->dtypes & EBB_DTYPES(dtype))) {

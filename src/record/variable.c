@@ -28,7 +28,8 @@ ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad) {
         return NULL;
     }
     if (requires_grad && !ebb_dtype_is_floating((ebb_dtype)t->dtype)) {
-        ebb__fail_op(op, EBB_ERR_DTYPE, "only floating-point tensors can require gradients, not %s", ebb_dtype_name((ebb_dtype)t->dtype));
+        ebb__fail_op(op, EBB_ERR_DTYPE, "only floating-point tensors can require gradients, not %s",
+                     ebb_dtype_name((ebb_dtype)t->dtype));
         return NULL;
     }
     if (!requires_grad && t->grad_fn) {
@@ -36,7 +37,8 @@ ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad) {
                      ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "the tensor", t->grad_fn->name);
         return NULL;
     }
-    if (!t->grad_fn) t->flags = (uint8_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
+    if (!t->grad_fn)
+        t->flags = (uint8_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
     return t;
 }
 
@@ -47,9 +49,9 @@ ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad) {
     if (!grad && !t->autograd) return EBB_OK;
     if (grad && (grad->dtype != t->dtype || !ebb__same_shape(grad, t))) {
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-        return ebb__fail_op("set_grad", EBB_ERR_SHAPE, "the gradient is %s %s, the tensor %s %s", ebb_dtype_name((ebb_dtype)grad->dtype),
-                            ebb__shape_text(a, grad->ndim, ebb__sizes(grad)), ebb_dtype_name((ebb_dtype)t->dtype),
-                            ebb__shape_text(b, t->ndim, ebb__sizes(t)));
+        return ebb__fail_op("set_grad", EBB_ERR_SHAPE, "the gradient is %s %s, the tensor %s %s",
+                            ebb_dtype_name((ebb_dtype)grad->dtype), ebb__shape_text(a, grad->ndim, ebb__sizes(grad)),
+                            ebb_dtype_name((ebb_dtype)t->dtype), ebb__shape_text(b, t->ndim, ebb__sizes(t)));
     }
     struct ebb__autograd *a = ebb__autograd_of(t);
     if (!a) return ebb_error_status();
@@ -61,11 +63,13 @@ ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad) {
 
 ebb_status ebb_retain_grad(ebb_tensor *t) {
     if (!t) return ebb__fail_null("retain_grad", "tensor");
-    if (!ebb__requires_grad(t)) return ebb__fail_op("retain_grad", EBB_ERR_GRAPH, "the tensor does not require gradients");
+    if (!ebb__requires_grad(t))
+        return ebb__fail_op("retain_grad", EBB_ERR_GRAPH, "the tensor does not require gradients");
     if (!t->grad_fn || t->flags & EBB__RETAINS_GRAD) return EBB_OK;
     struct ebb__node_extra *x = ebb__node_extra(t->grad_fn);
     if (!x || !ebb__autograd_of(t)) return ebb_error_status();
-    if (!x->retain && !(x->retain = ebb__alloc_zeroed(t->grad_fn->n_out * sizeof *x->retain))) return ebb_error_status();
+    if (!x->retain && !(x->retain = ebb__alloc_zeroed(t->grad_fn->n_out * sizeof *x->retain)))
+        return ebb_error_status();
     x->retain[t->output_nr] = t;
     t->flags |= EBB__RETAINS_GRAD;
     return EBB_OK;
@@ -91,4 +95,6 @@ ebb_tensor *ebb_name(ebb_tensor *t, const char *name) {
     return t;
 }
 
-const char *ebb_tensor_name(const ebb_tensor *t) { return t && t->autograd && t->autograd->name ? t->autograd->name : ""; }
+const char *ebb_tensor_name(const ebb_tensor *t) {
+    return t && t->autograd && t->autograd->name ? t->autograd->name : "";
+}

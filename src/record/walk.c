@@ -3,7 +3,9 @@
 
 ebb_node *ebb_tensor_grad_fn(const ebb_tensor *t) { return t ? t->grad_fn : NULL; }
 
-ebb_node *ebb_tensor_gradient_node(const ebb_tensor *t) { return t ? ebb__gradient_node((ebb_tensor *)(uintptr_t)t) : NULL; }
+ebb_node *ebb_tensor_gradient_node(const ebb_tensor *t) {
+    return t ? ebb__gradient_node((ebb_tensor *)(uintptr_t)t) : NULL;
+}
 
 const char *ebb_node_name(const ebb_node *n) { return n && n->name ? n->name : ""; }
 const struct ebb_op *ebb_node_op(const ebb_node *n) { return n ? n->op : NULL; }

@@ -13,9 +13,7 @@ static const struct {
     [EBB_I32] = {"int32", "i32"},        [EBB_I64] = {"int64", "i64"},  [EBB_F32] = {"float32", "f32"},
     [EBB_F64] = {"float64", "f64"}};
 
-const char *ebb_dtype_name(ebb_dtype dtype) {
-    return (unsigned)dtype < EBB_DTYPE_COUNT ? names[dtype].name : "none";
-}
+const char *ebb_dtype_name(ebb_dtype dtype) { return (unsigned)dtype < EBB_DTYPE_COUNT ? names[dtype].name : "none"; }
 
 ebb_dtype ebb_dtype_from_name(const char *name) {
     if (!name) return EBB_DTYPE_NONE;
@@ -39,9 +37,7 @@ ebb_status ebb_set_default_dtype(ebb_dtype dtype) {
     return EBB_OK;
 }
 
-ebb_dtype ebb_default_dtype(void) {
-    return ebb__thread.default_dtype ? (ebb_dtype)ebb__thread.default_dtype : EBB_F32;
-}
+ebb_dtype ebb_default_dtype(void) { return ebb__thread.default_dtype ? (ebb_dtype)ebb__thread.default_dtype : EBB_F32; }
 
 double ebb__load(const char *p, ebb_dtype dtype) {
     switch (dtype) {

@@ -1,4 +1,5 @@
-/* The iteration plan: see plan.h. Dimensions are kept in the order of the output's memory, as PyTorch's TensorIterator does. */
+/* The iteration plan: see plan.h. Dimensions are kept in the order of the output's memory, as PyTorch's TensorIterator
+ * does. */
 #include "tensor/plan.h"
 
 #define GRAIN 32768 /* elements below which a loop is not worth sharing among threads */

@@ -71,7 +71,8 @@ bool ebb__wrap_dim(int64_t *dim, int64_t ndim) {
     return true;
 }
 
-/* Walks both shapes from the innermost dimension: a run of old dimensions that is laid out as one is cut into new ones. */
+/* Walks both shapes from the innermost dimension: a run of old dimensions that is laid out as one is cut into new
+ * ones. */
 bool ebb__view_strides(const ebb_dims *sizes, const ebb_dims *strides, const ebb_dims *shape, ebb_dims *ret_strides) {
     ebb_dims r = {shape->n, {0}};
     int64_t numel = 1;

@@ -79,7 +79,8 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
     return ebb__tensor_new(dtype, like->ndim, like->dims);
 }
 
-ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides, int64_t offset) {
+ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
+                              int64_t offset) {
     ebb_tensor *t = header_new((ebb_dtype)of->dtype, ndim, sizes);
     if (EBB_UNLIKELY(!t)) return NULL;
     for (int i = 0; i < ndim; i++) {

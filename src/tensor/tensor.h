@@ -1,4 +1,5 @@
-/* The tensor: a strided view of a reference-counted storage. Knows no arithmetic and holds its autograd state opaquely. */
+/* The tensor: a strided view of a reference-counted storage. Knows no arithmetic and holds its autograd state
+ * opaquely. */
 #ifndef EBB_TENSOR_TENSOR_H
 #define EBB_TENSOR_TENSOR_H
 
@@ -35,10 +36,10 @@ struct ebb_tensor {
     struct ebb__storage *storage;
     char *data; /* the first element */
     int64_t numel;
-    ebb_node *grad_fn;              /* a reference; NULL for a leaf */
+    ebb_node *grad_fn;                      /* a reference; NULL for a leaf */
     struct ebb__autograd *_Atomic autograd; /* owned */
-    ebb_tensor *base;               /* a reference: the tensor this is a view of, never itself a view */
-    int64_t dims[];                 /* ndim sizes, then ndim strides in elements */
+    ebb_tensor *base;                       /* a reference: the tensor this is a view of, never itself a view */
+    int64_t dims[];                         /* ndim sizes, then ndim strides in elements */
 };
 
 static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
@@ -55,7 +56,8 @@ ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes);
 /* The same, shaped as `like`. */
 ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype);
 /* A tensor over the storage of `of`; its base is not set. */
-ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides, int64_t offset);
+ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
+                              int64_t offset);
 /* A tensor without storage: shape and dtype only. */
 ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
 /* Into the innermost scope; releases t and returns NULL when that fails. */
@@ -94,7 +96,8 @@ void ebb__contiguous_strides(int ndim, const int64_t *sizes, int64_t *ret_stride
 bool ebb__strides_contiguous(int ndim, const int64_t *sizes, const int64_t *strides);
 /* *shape becomes the broadcast of itself with `other`; false when they do not fit. */
 bool ebb__broadcast(ebb_dims *shape, const ebb_dims *other);
-/* Strides that view `from` (contiguous or not) as `shape` without a copy; false when there are none. torch's computeStride. */
+/* Strides that view `from` (contiguous or not) as `shape` without a copy; false when there are none. torch's
+ * computeStride. */
 bool ebb__view_strides(const ebb_dims *sizes, const ebb_dims *strides, const ebb_dims *shape, ebb_dims *ret_strides);
 /* dim counted from the front, checked against ndim; false (no error is set) when out of range. */
 bool ebb__wrap_dim(int64_t *dim, int64_t ndim);

@@ -77,6 +77,7 @@ EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);
 EBB_API int64_t ebb_tensor_storage_offset(const ebb_tensor *t); /* in elements, from the start of the storage */
 EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);     /* row-major without gaps */
 EBB_API bool ebb_tensor_shares_storage(const ebb_tensor *a, const ebb_tensor *b);
+EBB_API void ebb_increment_version(ebb_tensor *t); /* after writing through ebb_tensor_data, so that autograd knows */
 EBB_API uint32_t ebb_tensor_version(const ebb_tensor *t); /* how often the storage was written in place. t._version */
 EBB_API bool ebb_tensor_requires_grad(const ebb_tensor *t);
 EBB_API bool ebb_tensor_is_leaf(const ebb_tensor *t);

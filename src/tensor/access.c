@@ -13,6 +13,10 @@ bool ebb_tensor_is_leaf(const ebb_tensor *t) { return t && !t->grad_fn; }
 bool ebb_tensor_requires_grad(const ebb_tensor *t) { return t && (t->grad_fn || (t->flags & EBB__REQUIRES_GRAD)); }
 bool ebb_tensor_is_view(const ebb_tensor *t) { return t && t->base; }
 bool ebb_tensor_is_number(const ebb_tensor *t) { return t && (t->flags & EBB__NUMBER); }
+void ebb_increment_version(ebb_tensor *t) {
+    if (t) ebb__bump_version(t);
+}
+
 void *ebb_tensor_data(const ebb_tensor *t) { return t ? t->data : NULL; }
 
 int64_t ebb_tensor_storage_offset(const ebb_tensor *t) {

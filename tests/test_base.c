@@ -26,9 +26,7 @@ static int order[256];
 static size_t n_released;
 static void (*on_release)(int i);
 
-static ebb_tensor *fake(int i) {
-    return (ebb_tensor *)(void *)&fakes[i];
-}
+static ebb_tensor *fake(int i) { return (ebb_tensor *)(void *)&fakes[i]; }
 
 static void release_fake(ebb_tensor *t) {
     struct fake *f = (struct fake *)(void *)t;
@@ -54,9 +52,7 @@ static int tear_down(void **state) {
     return ebb_memory().live ? -1 : 0;
 }
 
-static void push(int i) {
-    assert_true(ebb__scope_push(fake(i)));
-}
+static void push(int i) { assert_true(ebb__scope_push(fake(i))); }
 
 /* ---- errors ---- */
 

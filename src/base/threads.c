@@ -62,8 +62,8 @@ static void run_piece(const struct job *job, int64_t piece) {
 #define NOT_INLINED
 #endif
 
-/* The order that `started` and `finished` give is the one that OpenMP's own start and barrier give: it is said once more
- * in atomics because thread sanitizer does not see into the OpenMP library. */
+/* The order that `started` and `finished` give is the one that OpenMP's own start and barrier give: it is said once
+ * more in atomics because thread sanitizer does not see into the OpenMP library. */
 static _Atomic int64_t started;
 
 static NOT_INLINED void take_pieces(struct job *job) {

@@ -139,9 +139,12 @@ EBB_API ebb_tensor *ebb_scope_hand(ebb_tensor *t);
 /* A block with a scope of its own. Leaving it by its end, break, continue, return or goto closes the scope (break and
  * continue leave this block only). Compilers without the cleanup attribute use ebb_scope_open and ebb_scope_close. */
 #if defined(__GNUC__)
-#define EBB_SCOPE \
-    for (ebb_scope ebb__scope __attribute__((cleanup(ebb_scope_close))) = ebb_scope_open(); ebb__scope.open; \
-         ebb_scope_close(&ebb__scope))
+#define EBB_SCOPE EBB__SCOPE_LINE(__LINE__) /* a name of its own on each line: nested scopes shadow nothing */
+#define EBB__SCOPE_LINE(line) EBB__SCOPE_ON(line)
+#define EBB__SCOPE_ON(line) EBB__SCOPE_AS(ebb__scope_on_##line)
+#define EBB__SCOPE_AS(scope) \
+    for (ebb_scope scope __attribute__((cleanup(ebb_scope_close))) = ebb_scope_open(); (scope).open; \
+         ebb_scope_close(&(scope)))
 #endif
 
 /* Take a reference: the tensor lives until ebb_drop(), whatever scopes close. Returns t; NULL in, NULL out. */

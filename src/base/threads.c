@@ -62,12 +62,15 @@ static void run_piece(const struct job *job, int64_t piece) {
 #define NOT_INLINED
 #endif
 
-/* The order that `next` and `finished` give is the one OpenMP's own start and barrier give: it is said once more in
- * atomics because thread sanitizer does not see into the OpenMP library. */
+/* The order that `started` and `finished` give is the one that OpenMP's own start and barrier give: it is said once
+ * more in atomics because thread sanitizer does not see into the OpenMP library. */
+static _Atomic int64_t started;
+
 static NOT_INLINED void take_pieces(struct job *job) {
+    (void)atomic_load_explicit(&started, memory_order_acquire);
     inside = true;
     for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&job->next, 1, memory_order_acq_rel);
+        int64_t piece = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
         if (piece >= job->pieces) break;
         run_piece(job, piece);
     }
@@ -91,7 +94,7 @@ void ebb__parallel_for(int64_t n, int64_t grain, void (*body)(void *context, int
 #if defined(_OPENMP)
     int threads = job.pieces > 1 && !inside ? ebb_num_threads() : 1;
     if (threads > 1) {
-        atomic_store_explicit(&job.next, 0, memory_order_release);
+        (void)atomic_fetch_add_explicit(&started, 1, memory_order_release);
         share_out(&job, (int64_t)threads < job.pieces ? threads : (int)job.pieces);
         (void)atomic_load_explicit(&job.finished, memory_order_acquire);
         return;

@@ -4,9 +4,9 @@
  * their element's size. Zero elements are legal everywhere. What may fail returns an ebb_status and has reported the error.
  *
  * Two promises hold for every function here. A result does not depend on the number of threads: work is cut by shape
- * only. And the value of an element does not depend on its position, on n, or on strides: a strided sin gives bit for bit
- * what the contiguous one gives. Between instruction sets values may differ within the error bounds, except for
- * random numbers, which are the same everywhere.
+ * only. And what an elementwise loop gives for an element does not depend on its position, on n, or on strides: a strided
+ * sin gives bit for bit what the contiguous one gives. Between instruction sets values may differ within the error bounds,
+ * except for random numbers, which are the same everywhere.
  *
  * Every table starts with code for the baseline CPU; ebb__kernel_init() overwrites it with what the CPU has (dispatch.c).
  * Files named *.isa.c are compiled once for each instruction set, with -DEBB_ISA_NAME=baseline|avx2|avx512. */
@@ -34,8 +34,9 @@ typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, cons
 /* Every loop by name: ebb__loops_NAME[dtype], the dtype in which it computes; NULL where it is not defined.
  * Inputs and output have that dtype unless said otherwise. Floating point follows IEEE 754; integers wrap. */
 #define EBB__LOOPS(X) \
-    /* unary; ints too: neg abs relu square sign (bool: none) */ \
-    X(neg) X(abs) X(relu) X(square) X(sign) /* relu and sign keep NaN; sign of NaN is 0, as PyTorch's */ \
+    /* unary; these for ints too, not for bool */ \
+    X(neg) X(abs) X(relu) X(square) X(sign) /* relu keeps NaN, sign of NaN is 0 */ \
+    /* unary, floating only */ \
     X(sqrt) X(rsqrt) X(reciprocal) X(floor) \
     X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) /* within 1 ulp, sigmoid within 2 */ \
     /* binary */ \

@@ -10,12 +10,14 @@ ebb__isa_table ebb__isa;
 #define CALL(fn) fn();
 static void fill_baseline(void) { EBB__ISA_FILES(CALL, baseline) }
 static bool always(void) { return true; }
-#if defined(EBB_HAVE_ISA_X86)
+#if defined(EBB_HAVE_ISA_AVX2)
 static void fill_avx2(void) { EBB__ISA_FILES(CALL, avx2) }
-static void fill_avx512(void) { EBB__ISA_FILES(CALL, avx512) }
 static bool have_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+#if defined(EBB_HAVE_ISA_AVX512)
+static void fill_avx512(void) { EBB__ISA_FILES(CALL, avx512) }
 static bool have_avx512(void) {
-    return have_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+    return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 #endif
@@ -27,8 +29,10 @@ static const struct isa {
     void (*fill)(void);
 } isas[] = {
     {"baseline", always, fill_baseline},
-#if defined(EBB_HAVE_ISA_X86)
+#if defined(EBB_HAVE_ISA_AVX2)
     {"avx2", have_avx2, fill_avx2},
+#endif
+#if defined(EBB_HAVE_ISA_AVX512)
     {"avx512", have_avx512, fill_avx512},
 #endif
 };
@@ -54,7 +58,7 @@ __attribute__((constructor(200)))
 #endif
 void ebb__kernel_init(void) {
     if (atomic_exchange(&ready, true)) return;
-#if defined(EBB_HAVE_ISA_X86)
+#if defined(EBB_HAVE_ISA_AVX2) || defined(EBB_HAVE_ISA_AVX512)
     __builtin_cpu_init();
 #endif
     const char *wish = getenv("EBB_ISA");

@@ -81,7 +81,7 @@ ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const v
 
 /* Maximum, minimum, of any dtype. NaN is both. `index` may be NULL; else it receives, at index_stride (bytes, 0 for the
  * reduced dimensions), the row-major number, counted over the reduced dimensions, of the first element that is the
- * maximum. Reducing nothing to something is EBB_ERR_SHAPE. */
+ * maximum; dst may be NULL then. Reducing nothing to something is EBB_ERR_SHAPE. */
 ebb_status ebb__reduce_max(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
 ebb_status ebb__reduce_min(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,

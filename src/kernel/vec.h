@@ -22,6 +22,7 @@
 
 /* In-place use has output and input at the same address: no element depends on another, which compilers must be told. */
 #if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed" /* where it cannot, or at -O1, clang warns */
 #define EBB__IVDEP _Pragma("clang loop vectorize(assume_safety)")
 #define EBB__UNROLL _Pragma("clang loop unroll(full)")
 #define EBB__INLINE inline __attribute__((always_inline))

@@ -21,11 +21,11 @@ typedef struct ebb__reducer {
 typedef void (*ebb__softmax_row)(int64_t n, const void *x, void *y);
 typedef void (*ebb__softmax_row_backward)(int64_t n, const void *g, const void *y, void *dx);
 
-/* A product with no threads and no blocking for caches beyond what `scratch` holds; see gemm.isa.c. */
+/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *b,
-                                int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc, void *scratch);
+                                int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
-                                int64_t x_stride, bool accumulate, void *y, int64_t y_stride);
+                                bool accumulate, void *y, int64_t y_stride);
 
 typedef struct ebb__isa_table {
     ebb__reducer sum[EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
@@ -35,11 +35,6 @@ typedef struct ebb__isa_table {
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
-
-/* A block product's limits, and the bytes of scratch it needs (64-byte aligned). */
-#define EBB__GEMM_MAX_K 384
-#define EBB__GEMM_MAX_N 512
-#define EBB__GEMM_SCRATCH(k, n_bytes) ((size_t)(k) * ((size_t)(n_bytes) + 256) + 64 * 1024)
 
 /* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
 #define EBB__ISA_FILES(X, isa) \

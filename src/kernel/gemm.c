@@ -1,0 +1,183 @@
+/* Matrix products: which code computes them, and the cut into tiles, by shape only, that threads share out. */
+#include "base/base.h"
+#include "kernel/blas.h"
+#include "kernel/isa.h"
+
+#include <string.h>
+
+enum {
+    TILE_WORK = 1 << 21, /* multiplications that make a tile worth a thread */
+    MAX_TILES = 16,      /* of one product */
+    TILE_MULTIPLE = 48,  /* sizes of tiles are multiples of this: of every register tile's */
+    LIBRARY_WORK = 1 << 21, /* multiplications from which a library is asked */
+};
+
+typedef struct matrix {
+    const char *data;
+    int64_t rs, cs, bs; /* strides in elements: row, column, batch */
+} matrix;
+
+struct product {
+    ebb_dtype dtype;
+    bool accumulate, library;
+    int64_t size, batch, m, n, k;
+    matrix a, b;
+    char *c;
+    int64_t ldc, c_bs;
+    int64_t m_tile, n_tile, m_tiles, n_tiles;
+};
+
+static const void *at(const struct product *p, const matrix *x, int64_t batch, int64_t row, int64_t column) {
+    return x->data + (batch * x->bs + row * x->rs + column * x->cs) * p->size;
+}
+
+/* Whether a library takes the matrix as it lies, stored by rows or by columns. */
+static bool flat(const matrix *x, int64_t rows, int64_t columns, bool *ret_transposed, int64_t *ret_ld) {
+    *ret_transposed = !(x->cs == 1 && x->rs >= columns);
+    *ret_ld = *ret_transposed ? x->cs : x->rs;
+    return !*ret_transposed || (x->rs == 1 && x->cs >= rows);
+}
+
+static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m, int64_t j, int64_t n) {
+    const void *a = at(p, &p->a, batch, i, 0), *b = at(p, &p->b, batch, 0, j);
+    char *c = p->c + (batch * p->c_bs + i * p->ldc + j) * p->size;
+    if (p->library) {
+        bool transpose_a, transpose_b;
+        int64_t lda, ldb;
+        if (flat(&p->a, p->m, p->k, &transpose_a, &lda) && flat(&p->b, p->k, p->n, &transpose_b, &ldb) &&
+            ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->accumulate, c, p->ldc))
+            return;
+    }
+    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->b.cs, p->accumulate, c, p->ldc);
+}
+
+static void compute_tiles(void *context, int64_t first, int64_t last) {
+    const struct product *p = context;
+    for (; first < last; first++) {
+        const int64_t tile = first % (p->m_tiles * p->n_tiles), batch = first / (p->m_tiles * p->n_tiles);
+        const int64_t i = tile / p->n_tiles * p->m_tile, j = tile % p->n_tiles * p->n_tile;
+        compute(p, batch, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j, p->n - j < p->n_tile ? p->n - j : p->n_tile);
+    }
+}
+
+static int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+
+static int64_t count(int64_t n, int64_t tile) { return (n + tile - 1) / tile; }
+
+/* Halve the longer side until there are tiles enough for many threads, or each is small. */
+static void cut(struct product *p) {
+    const int64_t work = p->m * p->n * p->k;
+    p->m_tile = p->m;
+    p->n_tile = p->n;
+    for (int64_t tiles = 1; tiles < MAX_TILES && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
+        int64_t *longer = p->m_tile > p->n_tile ? &p->m_tile : &p->n_tile;
+        if (*longer <= TILE_MULTIPLE) break;
+        *longer = round_up((*longer + 1) / 2, TILE_MULTIPLE);
+    }
+    p->m_tiles = count(p->m, p->m_tile);
+    p->n_tiles = count(p->n, p->n_tile);
+}
+
+/* ---- vectors ---- */
+
+static void gemv_rows(void *context, int64_t first, int64_t last) {
+    const struct product *p = context;
+    for (; first < last; first++) {
+        const int64_t i = first % p->m_tiles * p->m_tile, batch = first / p->m_tiles;
+        ebb__isa.gemv[p->dtype](p->m - i < p->m_tile ? p->m - i : p->m_tile, p->k, at(p, &p->a, batch, i, 0), p->a.rs, p->a.cs,
+                                at(p, &p->b, batch, 0, 0), p->accumulate, p->c + (batch * p->c_bs + i * p->ldc) * p->size,
+                                p->ldc);
+    }
+}
+
+/* n = 1, or m = 1 seen transposed. False when the layout is one that the general code does better. */
+static bool by_vector(const struct product *given) {
+    struct product p = *given;
+    if (!ebb__isa.gemv[p.dtype] || (p.m != 1 && p.n != 1)) return false;
+    if (p.n != 1) {
+        p.a = (matrix){given->b.data, given->b.cs, given->b.rs, given->b.bs};
+        p.b = (matrix){given->a.data, given->a.cs, given->a.rs, given->a.bs};
+        p.m = p.n;
+        p.ldc = 1;
+    }
+    if ((p.b.rs != 1 && p.k != 1) || (p.a.cs != 1 && p.a.rs != 1 && p.k != 1)) return false;
+    p.m_tile = 64;
+    p.m_tiles = count(p.m, p.m_tile);
+    if (p.batch * p.m * p.k < TILE_WORK / 16) {
+        gemv_rows(&p, 0, p.batch * p.m_tiles);
+    } else {
+        ebb__parallel_for(p.batch * p.m_tiles, TILE_WORK / 16 / (p.m_tile * p.k) + 1, gemv_rows, &p);
+    }
+    return true;
+}
+
+/* ---- the entry ---- */
+
+/* A copy of x by rows, when that makes a library able to take it. */
+static ebb_status make_flat(const struct product *p, matrix *x, int64_t rows, int64_t columns, void **ret_block,
+                            size_t *ret_bytes) {
+    bool transposed;
+    int64_t ld;
+    *ret_block = NULL;
+    if (flat(x, rows, columns, &transposed, &ld)) return EBB_OK;
+    const int64_t batch = x->bs ? p->batch : 1;
+    *ret_bytes = (size_t)(batch * rows * columns * p->size);
+    if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
+    ebb__copy(3, (int64_t[]){batch, rows, columns}, p->dtype, *ret_block,
+              (int64_t[]){rows * columns * p->size, columns * p->size, p->size}, p->dtype, x->data,
+              (int64_t[]){x->bs * p->size, x->rs * p->size, x->cs * p->size});
+    *x = (matrix){*ret_block, columns, 1, x->bs ? rows * columns : 0};
+    return EBB_OK;
+}
+
+static void clear(const struct product *p) {
+    for (int64_t batch = 0; batch < p->batch; batch++)
+        for (int64_t i = 0; i < p->m; i++)
+            memset(p->c + (batch * p->c_bs + i * p->ldc) * p->size, 0, (size_t)(p->n * p->size));
+}
+
+static ebb_status run_large(struct product *p) {
+    void *a = NULL, *b = NULL;
+    size_t a_bytes = 0, b_bytes = 0;
+    ebb_status status = EBB_OK;
+    p->library = p->m * p->n * p->k >= LIBRARY_WORK && ebb__blas_has(p->dtype);
+    if (p->library) {
+        status = make_flat(p, &p->a, p->m, p->k, &a, &a_bytes);
+        if (!status) status = make_flat(p, &p->b, p->k, p->n, &b, &b_bytes);
+    }
+    if (!status) {
+        cut(p);
+        const int64_t tiles = p->batch * p->m_tiles * p->n_tiles;
+        ebb__parallel_for(tiles, TILE_WORK / 4 / (p->m_tile * p->n_tile * p->k) + 1, compute_tiles, p);
+    }
+    ebb__free(a, a_bytes);
+    ebb__free(b, b_bytes);
+    return status;
+}
+
+ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_bs,
+                             int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs, int64_t b_cs,
+                             double beta, void *c, int64_t c_bs, int64_t ldc) {
+    if (!ebb__isa.gemm[dtype]) return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
+    if (batch < 1 || m < 1 || n < 1) return EBB_OK;
+    if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc) { /* one product with all rows */
+        m *= batch;
+        batch = 1;
+    }
+    struct product p = {.dtype = dtype, .accumulate = beta != 0, .size = (int64_t)ebb_dtype_size(dtype), .batch = batch,
+                        .m = m, .n = n, .k = k, .a = {a, a_rs, a_cs, a_bs}, .b = {b, b_rs, b_cs, b_bs}, .c = c, .ldc = ldc,
+                        .c_bs = c_bs};
+    if (k < 1) {
+        if (!p.accumulate) clear(&p);
+        return EBB_OK;
+    }
+    if ((m == 1 || n == 1) && by_vector(&p)) return EBB_OK;
+    if (batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
+    for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n);
+    return EBB_OK;
+}
+
+ebb_status ebb__gemm(ebb_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
+                     const void *b, int64_t b_rs, int64_t b_cs, double beta, void *c, int64_t ldc) {
+    return ebb__gemm_batched(dtype, 1, m, n, k, a, 0, a_rs, a_cs, b, 0, b_rs, b_cs, beta, c, 0, ldc);
+}

@@ -1,0 +1,48 @@
+/* What the *.isa.c files give besides the elementwise tables: inner functions that the other files of this layer call
+ * through the one table ebb__isa, filled for the CPU. */
+#ifndef EBB_KERNEL_ISA_H
+#define EBB_KERNEL_ISA_H
+
+#include "kernel/kernel.h"
+
+#define EBB__CAT_(a, b) a##b
+#define EBB__CAT(a, b) EBB__CAT_(a, b)
+/* A name of its own for each compilation of an *.isa.c file. */
+#define EBB__ISA(name) EBB__CAT(EBB__CAT(name, _), EBB_ISA_NAME)
+
+/* Reductions work on leaves: one run of elements, or up to EBB__LEAF_ROWS rows side by side. */
+#define EBB__LEAF_ROWS 16
+typedef struct ebb__reducer {
+    void (*run)(int64_t n, const char *p, int64_t stride, void *ret); /* reduce n >= 1 elements to one */
+    void (*rows)(int n_rows, const char *const *rows, int64_t n, void *ret); /* ret[j] over rows[0..n_rows)[j] */
+    void (*merge)(int64_t n, void *acc, const void *x);                      /* acc[j] with x[j] */
+} ebb__reducer;
+
+typedef void (*ebb__softmax_row)(int64_t n, const void *x, void *y);
+typedef void (*ebb__softmax_row_backward)(int64_t n, const void *g, const void *y, void *dx);
+
+/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
+typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *b,
+                                int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
+typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
+                                bool accumulate, void *y, int64_t y_stride);
+
+typedef struct ebb__isa_table {
+    ebb__reducer sum[EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
+    ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
+    ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
+    ebb__gemm_block gemm[EBB_DTYPE_COUNT];
+    ebb__gemv_block gemv[EBB_DTYPE_COUNT];
+} ebb__isa_table;
+extern ebb__isa_table ebb__isa;
+
+/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
+#define EBB__ISA_FILES(X, isa) \
+    X(ebb__init_arith_##isa) X(ebb__init_compare_##isa) X(ebb__init_cast_##isa) X(ebb__init_transcendental_##isa) \
+    X(ebb__init_reduce_##isa) X(ebb__init_softmax_##isa) X(ebb__init_gemm_##isa)
+#define EBB__ISA_DECLARE(fn) void fn(void);
+EBB__ISA_FILES(EBB__ISA_DECLARE, baseline)
+EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)
+EBB__ISA_FILES(EBB__ISA_DECLARE, avx512)
+
+#endif

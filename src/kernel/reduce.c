@@ -1,0 +1,293 @@
+/* Sums and extremes over any dimensions of a strided array.
+ *
+ * The reduced space of an output is cut into leaves: runs of up to RUN elements where a reduced dimension has the smallest
+ * stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then LANES outputs are made side by side). Leaves are
+ * merged sixteen by sixteen, level by level, so rounding errors grow with the logarithm of their number. Where few outputs
+ * are made from much, the leaves of one output are cut into parts, by shape only, and the parts merged in pairs. */
+#include "base/base.h"
+#include "kernel/isa.h"
+#include "kernel/walk.h"
+
+#include <string.h>
+
+enum { RUN = 4096, LANES = 128, LEVELS = 14, GRAIN = 1 << 15, MAX_PARTS = 32 };
+
+struct reduction {
+    ebb__reducer fn;
+    ebb__walk kept, reduced; /* kept: 0 source, 1 result, 2 index; reduced: 0 source. Without the dimension inside */
+    bool by_rows;            /* a kept dimension is innermost */
+    int64_t inner, inner_src, inner_dst, inner_index; /* the innermost dimension */
+    int64_t tiles, leaves, parts, reduced_count;
+    size_t src_size, size; /* of an element, and of a result */
+    const char *src;
+    char *dst, *partial;
+    int64_t *index;
+    ebb_dtype dtype; /* of the source */
+    bool max;
+};
+
+/* ---- one output, or LANES of them ---- */
+
+typedef struct cascade {
+    int n[LEVELS];
+    int64_t lanes;
+    _Alignas(64) char level[LEVELS][LANES * 8];
+} cascade;
+
+static void cascade_add(const struct reduction *r, cascade *c, const void *x) {
+    for (int l = 0; l < LEVELS; l++) {
+        if (c->n[l] == 0) {
+            memcpy(c->level[l], x, (size_t)c->lanes * r->size);
+        } else {
+            r->fn.merge(c->lanes, c->level[l], x);
+        }
+        if (++c->n[l] < 16) return;
+        c->n[l] = 0;
+        x = c->level[l];
+    }
+}
+
+static void cascade_end(const struct reduction *r, cascade *c, void *ret) {
+    const char *x = NULL;
+    for (int l = 0; l < LEVELS; l++) {
+        if (c->n[l] == 0) continue;
+        if (x) r->fn.merge(c->lanes, c->level[l], x);
+        x = c->level[l];
+    }
+    memcpy(ret, x, (size_t)c->lanes * r->size);
+}
+
+static void reduce_leaves(const struct reduction *r, const char *src, int64_t lanes, int64_t first, int64_t last, void *ret) {
+    const int64_t pieces = r->by_rows ? 1 : (r->inner + RUN - 1) / RUN;
+    ebb__cursor at = ebb__walk_at(&r->reduced, r->by_rows ? first * EBB__LEAF_ROWS : first / pieces);
+    int64_t piece = first % pieces;
+    _Alignas(64) char leaf[LANES * 8];
+    cascade c;
+    const bool alone = last - first == 1;
+    if (!alone) memset(c.n, 0, sizeof c.n), c.lanes = lanes;
+    for (; first < last; first++) {
+        void *x = alone ? ret : leaf;
+        if (r->by_rows) {
+            const char *rows[EBB__LEAF_ROWS];
+            const int64_t left = r->reduced_count - first * EBB__LEAF_ROWS;
+            const int n = left < EBB__LEAF_ROWS ? (int)left : EBB__LEAF_ROWS;
+            for (int i = 0; i < n; i++, ebb__walk_next(&r->reduced, &at)) rows[i] = src + at.offset[0];
+            r->fn.rows(n, rows, lanes, x);
+        } else {
+            const int64_t start = piece * RUN, n = r->inner - start < RUN ? r->inner - start : RUN;
+            r->fn.run(n, src + at.offset[0] + start * r->inner_src, r->inner_src, x);
+            if (++piece == pieces) piece = 0, ebb__walk_next(&r->reduced, &at);
+        }
+        if (!alone) cascade_add(r, &c, x);
+    }
+    if (!alone) cascade_end(r, &c, ret);
+}
+
+static void store(const struct reduction *r, char *dst, int64_t lanes, const char *x) {
+    if (lanes == 1 || r->inner_dst == (int64_t)r->size) {
+        memcpy(dst, x, (size_t)lanes * r->size);
+    } else {
+        for (int64_t j = 0; j < lanes; j++) memcpy(dst + j * r->inner_dst, x + (size_t)j * r->size, r->size);
+    }
+}
+
+/* Work is numbered (kept position, tile, part). */
+static void reduce_body(void *context, int64_t first, int64_t last) {
+    const struct reduction *r = context;
+    for (; first < last; first++) {
+        const int64_t part = first % r->parts, unit = first / r->parts, tile = unit % r->tiles;
+        const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
+        const int64_t lane = tile * LANES, left = r->inner - lane, lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
+        const int64_t from = part * r->leaves / r->parts, to = (part + 1) * r->leaves / r->parts;
+        _Alignas(64) char out[LANES * 8];
+        char *ret = r->parts > 1 ? r->partial + (size_t)first * LANES * r->size : out;
+        reduce_leaves(r, r->src + at.offset[0] + (r->by_rows ? lane * r->inner_src : 0), lanes, from, to, ret);
+        if (r->parts == 1) store(r, r->dst + at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, ret);
+    }
+}
+
+static void merge_parts(const struct reduction *r, int64_t units) {
+    for (int64_t unit = 0; unit < units; unit++) {
+        const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
+        const int64_t lane = unit % r->tiles * LANES, left = r->inner - lane;
+        const int64_t lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
+        char *part = r->partial + (size_t)(unit * r->parts) * LANES * r->size;
+        for (int64_t step = 1; step < r->parts; step *= 2)
+            for (int64_t i = 0; i + step < r->parts; i += 2 * step)
+                r->fn.merge(lanes, part + (size_t)i * LANES * r->size, part + (size_t)(i + step) * LANES * r->size);
+        store(r, r->dst + at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, part);
+    }
+}
+
+/* ---- the plan ---- */
+
+static void take_inner(struct reduction *r, ebb__walk *walk) {
+    if (walk->n == 0) {
+        r->inner = 1;
+        r->inner_src = (int64_t)r->src_size;
+        return;
+    }
+    const int d = --walk->n;
+    r->inner = walk->size[d];
+    r->inner_src = walk->stride[d][0];
+    r->inner_dst = walk->stride[d][1];
+    r->inner_index = walk->stride[d][2];
+}
+
+/* Kept and reduced dimensions apart; `ordered` keeps the reduced ones in row-major order. */
+static void plan(struct reduction *r, int ndim, const int64_t *shape, const int64_t *src_stride, const int64_t *dst_stride,
+                 const int64_t *index_stride, bool ordered) {
+    const int64_t *mark = dst_stride ? dst_stride : index_stride;
+    for (int d = 0; d < ndim; d++)
+        ebb__walk_push(mark[d] ? &r->kept : &r->reduced, shape[d], src_stride[d], dst_stride ? dst_stride[d] : 0,
+                       index_stride && mark[d] ? index_stride[d] : 0);
+    ebb__walk_sort(&r->kept, 0);
+    if (!ordered) ebb__walk_sort(&r->reduced, 0);
+    ebb__walk_merge(&r->kept);
+    ebb__walk_merge(&r->reduced);
+    const ebb__walk *k = &r->kept, *c = &r->reduced;
+    r->by_rows = k->n > 0 && k->stride[k->n - 1][0] == (int64_t)r->src_size &&
+                 !(c->n > 0 && c->stride[c->n - 1][0] == (int64_t)r->src_size);
+    take_inner(r, r->by_rows ? &r->kept : &r->reduced);
+    r->reduced_count = ebb__walk_count(&r->reduced);
+    r->tiles = r->by_rows ? (r->inner + LANES - 1) / LANES : 1;
+    r->leaves = r->by_rows ? (r->reduced_count + EBB__LEAF_ROWS - 1) / EBB__LEAF_ROWS
+                           : r->reduced_count * ((r->inner + RUN - 1) / RUN);
+}
+
+static ebb_status run(struct reduction *r) {
+    const int64_t units = ebb__walk_count(&r->kept) * r->tiles;
+    const int64_t total = ebb__walk_count(&r->kept) * r->inner * r->reduced_count;
+    r->parts = 1;
+    if (units <= MAX_PARTS / 2 && total > 4 * GRAIN) {
+        const int64_t wanted = total / GRAIN < MAX_PARTS / units ? total / GRAIN : MAX_PARTS / units;
+        r->parts = wanted < r->leaves ? wanted : r->leaves;
+    }
+    const size_t bytes = (size_t)(units * r->parts) * LANES * r->size;
+    if (r->parts > 1 && !(r->partial = ebb__alloc(bytes))) return EBB_ERR_MEMORY;
+    ebb__parallel_for(units * r->parts, GRAIN / (total / (units * r->parts) + 1) + 1, reduce_body, r);
+    if (r->parts > 1) {
+        merge_parts(r, units);
+        ebb__free(r->partial, bytes);
+    }
+    return EBB_OK;
+}
+
+static int64_t product(int ndim, const int64_t *shape, const int64_t *mark, bool kept) {
+    int64_t count = 1;
+    for (int d = 0; d < ndim; d++)
+        if ((mark[d] != 0) == kept || shape[d] == 1) count *= shape[d];
+    return count;
+}
+
+ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const void *src, const int64_t *src_stride,
+                           ebb_dtype out, void *dst, const int64_t *dst_stride) {
+    if (out != (ebb_dtype_is_floating(in) ? in : EBB_I64))
+        return ebb_fail(EBB_ERR_DTYPE, "no sum of %s in %s", ebb_dtype_name(in), ebb_dtype_name(out));
+    if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
+    struct reduction r = {.fn = ebb__isa.sum[in], .src = src, .dst = dst, .src_size = ebb_dtype_size(in),
+                          .size = ebb_dtype_size(out)};
+    if (product(ndim, shape, dst_stride, false) == 0) {
+        static const double zero = 0; /* all its bits are zero: an integer's zero too */
+        const int64_t none[EBB_MAX_NDIM] = {0};
+        int64_t size[EBB_MAX_NDIM];
+        for (int d = 0; d < ndim; d++) size[d] = dst_stride[d] ? shape[d] : 1;
+        ebb__copy(ndim, size, out, dst, dst_stride, out, &zero, none);
+        return EBB_OK;
+    }
+    plan(&r, ndim, shape, src_stride, dst_stride, NULL, false);
+    return run(&r);
+}
+
+/* ---- extremes with the place of the first ---- */
+
+/* LANES outputs side by side, or one: the first of equals wins since positions rise; a NaN wins, and stays. */
+#define DEFINE_SEARCH(S, T, IS_NAN) \
+    static void search_##S(const struct reduction *r, const char *src, int64_t lanes, void *values, int64_t *index) { \
+        T *best = values; \
+        int64_t position = 0; \
+        const int64_t inner = r->by_rows ? 1 : r->inner, lane_stride = r->by_rows ? r->inner_src : 0; \
+        ebb__cursor at = ebb__walk_at(&r->reduced, 0); \
+        for (int64_t i = 0; i < r->reduced_count; i++, ebb__walk_next(&r->reduced, &at)) { \
+            for (int64_t k = 0; k < inner; k++, position++) { \
+                const char *x = src + at.offset[0] + k * r->inner_src; \
+                for (int64_t j = 0; j < lanes; j++) { \
+                    const T v = *(const T *)(x + j * lane_stride); \
+                    const bool better = r->max ? v > best[j] : v < best[j]; \
+                    if (position == 0 || better || (IS_NAN(v) && !IS_NAN(best[j]))) { \
+                        best[j] = v; \
+                        index[j] = position; \
+                    } \
+                } \
+            } \
+        } \
+    } \
+    static int64_t find_##S(int64_t n, const char *src, const void *value) { \
+        const T *x = (const T *)src; \
+        const T v = *(const T *)value; \
+        int64_t i = 0; \
+        while (i < n && !(x[i] == v || (IS_NAN(v) && IS_NAN(x[i])))) i++; \
+        return i; \
+    }
+#define NEVER(x) 0
+#define UNEQUAL_ITSELF(x) ((x) != (x))
+DEFINE_SEARCH(u8, uint8_t, NEVER)
+DEFINE_SEARCH(i32, int32_t, NEVER)
+DEFINE_SEARCH(i64, int64_t, NEVER)
+DEFINE_SEARCH(f32, float, UNEQUAL_ITSELF)
+DEFINE_SEARCH(f64, double, UNEQUAL_ITSELF)
+
+static const struct search {
+    void (*search)(const struct reduction *, const char *, int64_t, void *, int64_t *);
+    int64_t (*find)(int64_t, const char *, const void *);
+} searches[EBB_DTYPE_COUNT] = {
+    [EBB_BOOL] = {search_u8, find_u8},   [EBB_U8] = {search_u8, find_u8},    [EBB_I32] = {search_i32, find_i32},
+    [EBB_I64] = {search_i64, find_i64},  [EBB_F32] = {search_f32, find_f32}, [EBB_F64] = {search_f64, find_f64},
+};
+
+static void index_body(void *context, int64_t first, int64_t last) {
+    const struct reduction *r = context;
+    const struct search *fn = &searches[r->dtype];
+    for (; first < last; first++) {
+        const ebb__cursor at = ebb__walk_at(&r->kept, first / r->tiles);
+        const int64_t lane = first % r->tiles * LANES, left = r->inner - lane;
+        const int64_t lanes = r->by_rows ? (left < LANES ? left : LANES) : 1, shift = r->by_rows ? lane : 0;
+        const char *src = r->src + at.offset[0] + shift * r->inner_src;
+        _Alignas(64) char best[LANES * 8];
+        int64_t index[LANES];
+        if (!r->by_rows && r->reduced_count == 1 && r->inner_src == (int64_t)r->size) {
+            r->fn.run(r->inner, src, r->inner_src, best);
+            index[0] = fn->find(r->inner, src, best);
+        } else {
+            fn->search(r, src, lanes, best, index);
+        }
+        if (r->dst) store(r, r->dst + at.offset[1] + shift * r->inner_dst, lanes, best);
+        char *to = (char *)r->index + at.offset[2] + shift * r->inner_index;
+        for (int64_t j = 0; j < lanes; j++) *(int64_t *)(to + j * r->inner_index) = index[j];
+    }
+}
+
+static ebb_status extreme(bool max, int ndim, const int64_t *shape, ebb_dtype dtype, const void *src,
+                          const int64_t *src_stride, void *dst, const int64_t *dst_stride, int64_t *index,
+                          const int64_t *index_stride) {
+    const int64_t *mark = dst ? dst_stride : index_stride;
+    if (product(ndim, shape, mark, true) == 0) return EBB_OK;
+    if (product(ndim, shape, mark, false) == 0)
+        return ebb_fail(EBB_ERR_SHAPE, "the %s of no elements is not defined", max ? "maximum" : "minimum");
+    struct reduction r = {.fn = (max ? ebb__isa.max : ebb__isa.min)[dtype], .src = src, .dst = dst, .index = index,
+                          .src_size = ebb_dtype_size(dtype), .size = ebb_dtype_size(dtype), .dtype = dtype, .max = max};
+    plan(&r, ndim, shape, src_stride, dst ? dst_stride : NULL, index ? index_stride : NULL, index != NULL);
+    if (!index) return run(&r);
+    ebb__parallel_for(ebb__walk_count(&r.kept) * r.tiles, GRAIN / (r.inner * r.reduced_count) + 1, index_body, &r);
+    return EBB_OK;
+}
+
+ebb_status ebb__reduce_max(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
+                           void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride) {
+    return extreme(true, ndim, shape, dtype, src, src_stride, dst, dst_stride, index, index_stride);
+}
+
+ebb_status ebb__reduce_min(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
+                           void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride) {
+    return extreme(false, ndim, shape, dtype, src, src_stride, dst, dst_stride, index, index_stride);
+}

@@ -1,0 +1,181 @@
+/* Elementwise exp, log, sin, cos, tanh, sigmoid and pow: through SLEEF's vectors (Shibata and Petrogalli 2020) where they
+ * are there, through libm otherwise. Every element, also a lone or a strided one, goes through the same vector function,
+ * so that its value does not depend on where it stands. */
+#include "kernel/loops.h"
+
+EBB__VEC_MATH(exp, f32, float, expf)
+EBB__VEC_MATH(exp, f64, double, exp)
+EBB__VEC_MATH(log, f32, float, logf)
+EBB__VEC_MATH(log, f64, double, log)
+EBB__VEC_MATH(tanh, f32, float, tanhf)
+EBB__VEC_MATH(tanh, f64, double, tanh)
+EBB__VEC_MATH2(pow, f32, float, powf)
+EBB__VEC_MATH2(pow, f64, double, pow)
+
+static EBB__INLINE ebb__vf32 ebb__sigmoid_f32(ebb__vf32 x) { return 1 / (1 + ebb__exp_f32(-x)); }
+static EBB__INLINE ebb__vf64 ebb__sigmoid_f64(ebb__vf64 x) { return 1 / (1 + ebb__exp_f64(-x)); }
+
+#if EBB__VECTOR_MATH
+/* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may depend
+ * on its neighbours. So lanes of different ranges are computed apart. The limits are those of SLEEF's misc.h. */
+#define DEFINE_PERIODIC(fn, F, T, UNSIGNED) \
+    static __attribute__((noinline)) ebb__v##F fn##_apart_##F(ebb__v##F x) { \
+        enum { W = sizeof x / sizeof(T) }; \
+        static const T limit[] = {LIMITS_##F}; \
+        T a[W], ret[W]; \
+        int range[W]; \
+        memcpy(a, &x, sizeof x); \
+        for (int i = 0; i < W; i++) { \
+            for (range[i] = 0; range[i] < 2 && !(ABS_##F(a[i]) < limit[range[i]]);) range[i]++; \
+        } \
+        for (int r = 0; r < 3; r++) { \
+            T mine[W]; \
+            int count = 0; \
+            for (int i = 0; i < W; i++) { \
+                mine[i] = range[i] == r ? a[i] : r == 0 ? 0 : limit[r - 1]; \
+                count += range[i] == r; \
+            } \
+            if (count == 0) continue; \
+            memcpy(&x, mine, sizeof x); \
+            x = (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x); \
+            memcpy(mine, &x, sizeof x); \
+            for (int i = 0; i < W; i++) \
+                if (range[i] == r) ret[i] = mine[i]; \
+        } \
+        memcpy(&x, ret, sizeof x); \
+        return x; \
+    } \
+    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x) { \
+        static const T limit[] = {LIMITS_##F}; \
+        if (EBB__ALL_BELOW_##F(x, limit[0])) return (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x); \
+        return fn##_apart_##F(x); \
+    }
+#define LIMITS_f32 125.0f, 39000.0f
+#define LIMITS_f64 15.0, 1e14
+#define ABS_f32 fabsf
+#define ABS_f64 fabs
+#if EBB__ISA_LEVEL == 2
+#define EBB__ALL_BELOW_f32(x, limit) \
+    (_mm512_cmp_ps_mask(_mm512_abs_ps((__m512)x), _mm512_set1_ps(limit), _CMP_LT_OQ) == 0xffff)
+#define EBB__ALL_BELOW_f64(x, limit) \
+    (_mm512_cmp_pd_mask(_mm512_abs_pd((__m512d)x), _mm512_set1_pd(limit), _CMP_LT_OQ) == 0xff)
+#else
+#define EBB__ALL_BELOW_f32(x, limit) \
+    (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)x), _mm256_set1_ps(limit), \
+                                      _CMP_LT_OQ)) == 0xff)
+#define EBB__ALL_BELOW_f64(x, limit) \
+    (_mm256_movemask_pd(_mm256_cmp_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)x), _mm256_set1_pd(limit), \
+                                      _CMP_LT_OQ)) == 0xf)
+#endif
+DEFINE_PERIODIC(sin, f32, float, uint32_t)
+DEFINE_PERIODIC(sin, f64, double, uint64_t)
+DEFINE_PERIODIC(cos, f32, float, uint32_t)
+DEFINE_PERIODIC(cos, f64, double, uint64_t)
+#else
+EBB__VEC_MATH(sin, f32, float, sinf)
+EBB__VEC_MATH(sin, f64, double, sin)
+EBB__VEC_MATH(cos, f32, float, cosf)
+EBB__VEC_MATH(cos, f64, double, cos)
+#endif
+
+/* Fewer elements than a vector holds are filled up with copies of the first. */
+#define DEFINE_UNARY(fn, F, T) \
+    static void fn##_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        (void)param; \
+        if (n == 1) { \
+            const ebb__v##F y = ebb__##fn##_##F(ebb__splat_##F(*(const T *)p[1])); \
+            memcpy(p[0], &y, sizeof(T)); \
+            return; \
+        } \
+        const int64_t so = stride[0], sa = stride[1]; \
+        const bool flat_in = sa == (int64_t)sizeof(T), flat_out = so == (int64_t)sizeof(T); \
+        for (int64_t i = 0; i < n; i += W) { \
+            const int m = n - i < W ? (int)(n - i) : W; \
+            const char *in = p[1] + i * sa; \
+            char *out = p[0] + i * so; \
+            T a[W]; \
+            if (m < W || !flat_in) \
+                for (int j = 0; j < W; j++) a[j] = *(const T *)(in + (j < m ? j : 0) * sa); \
+            const ebb__v##F y = ebb__##fn##_##F(ebb__load_##F(m < W || !flat_in ? a : (const T *)in)); \
+            if (m == W && flat_out) { \
+                ebb__store_##F((T *)out, y); \
+            } else { \
+                memcpy(a, &y, sizeof y); \
+                for (int j = 0; j < m; j++) *(T *)(out + j * so) = a[j]; \
+            } \
+        } \
+    }
+#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid)
+#define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
+UNARY(DEFINE_BOTH)
+
+/* ---- pow: exponents 2, 3 and 1/2 as PyTorch computes them, wherever they stand ---- */
+#define DEFINE_POW(F, T, SQRT) \
+    static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5; } \
+    static void pow_plain_##F(int64_t n, char *const *p, const int64_t *stride, T b) { \
+        for (int64_t i = 0; i < n; i++) { \
+            const T a = *(const T *)(p[1] + i * stride[1]); \
+            *(T *)(p[0] + i * stride[0]) = b == 2 ? a * a : b == 3 ? a * a * a : SQRT(a); \
+        } \
+    } \
+    static void pow_flat_##F(int64_t n, T *o, const T *a, T b) { \
+        if (b == 2) { \
+            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i]; \
+        } else if (b == 3) { \
+            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i] * a[i]; \
+        } else { \
+            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = SQRT(a[i]); \
+        } \
+    } \
+    static void pow_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        (void)param; \
+        const int64_t so = stride[0], sa = stride[1], sb = stride[2], size = (int64_t)sizeof(T); \
+        if (n < 1) return; \
+        if ((n == 1 || sb == 0) && plain_exponent_##F(*(const T *)p[2])) { \
+            if (n > 1 && so == size && sa == size) \
+                pow_flat_##F(n, (T *)p[0], (const T *)p[1], *(const T *)p[2]); \
+            else \
+                pow_plain_##F(n, p, stride, *(const T *)p[2]); \
+            return; \
+        } \
+        for (int64_t i = 0; i < n; i += W) { \
+            const int m = n - i < W ? (int)(n - i) : W; \
+            T a[W], b[W], c[W]; \
+            for (int j = 0; j < W; j++) { \
+                const int64_t at = i + (j < m ? j : 0); \
+                a[j] = *(const T *)(p[1] + at * sa); \
+                b[j] = *(const T *)(p[2] + at * sb); \
+            } \
+            ebb__store_##F(c, ebb__pow_##F(ebb__load_##F(a), ebb__load_##F(b))); \
+            for (int j = 0; j < m; j++) { \
+                if (plain_exponent_##F(b[j])) c[j] = b[j] == 2 ? a[j] * a[j] : b[j] == 3 ? a[j] * a[j] * a[j] : SQRT(a[j]); \
+                *(T *)(p[0] + (i + j) * so) = c[j]; \
+            } \
+        } \
+    }
+DEFINE_POW(f32, float, sqrtf)
+DEFINE_POW(f64, double, sqrt)
+
+/* Wrapping in 64 bits and cutting off gives the wrapped result of every narrower type. */
+static int64_t integer_power(int64_t base, int64_t exponent) {
+    if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent & 1 ? -1 : 1) : 0;
+    uint64_t result = 1;
+    for (uint64_t square = (uint64_t)base; exponent; exponent >>= 1, square *= square)
+        if (exponent & 1) result *= square;
+    return (int64_t)result;
+}
+EBB__BINARY(pow_u8, uint8_t, uint8_t, integer_power(a, b))
+EBB__BINARY(pow_i32, int32_t, int32_t, integer_power(a, b))
+EBB__BINARY(pow_i64, int64_t, int64_t, integer_power(a, b))
+
+#define FLOATS(fn) [EBB_F32] = fn##_f32, [EBB_F64] = fn##_f64
+#define DEFINE_TABLE(fn) EBB__TABLE(fn, FLOATS(fn))
+UNARY(DEFINE_TABLE)
+EBB__TABLE(pow, FLOATS(pow), [EBB_U8] = pow_u8, [EBB_I32] = pow_i32, [EBB_I64] = pow_i64)
+
+void EBB__ISA(ebb__init_transcendental)(void) {
+    UNARY(EBB__TABLE_USE)
+    EBB__TABLE_USE(pow)
+}

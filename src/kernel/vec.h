@@ -1,0 +1,123 @@
+/* Vectors of the instruction set being compiled, for *.isa.c files only: types, loads and stores, fused multiply-add, and
+ * the functions that SLEEF gives. Without vector extensions a vector is one number. */
+#ifndef EBB_KERNEL_VEC_H
+#define EBB_KERNEL_VEC_H
+
+#include "kernel/isa.h"
+
+#include <math.h>
+#include <string.h>
+
+#define EBB__ISA_baseline 0
+#define EBB__ISA_avx2 1
+#define EBB__ISA_avx512 2
+#define EBB__ISA_LEVEL EBB__CAT(EBB__ISA_, EBB_ISA_NAME)
+
+#if EBB__ISA_LEVEL > 0
+#include <immintrin.h>
+#endif
+#if EBB__ISA_LEVEL > 0 && defined(EBB_HAVE_SLEEF)
+#include <sleef.h>
+#endif
+
+/* In-place use has output and input at the same address: no element depends on another, which compilers must be told. */
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed" /* where it cannot, or at -O1, clang warns */
+#define EBB__IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#define EBB__UNROLL _Pragma("clang loop unroll(full)")
+#define EBB__INLINE inline __attribute__((always_inline))
+#elif defined(__GNUC__)
+#define EBB__IVDEP _Pragma("GCC ivdep")
+#define EBB__UNROLL _Pragma("GCC unroll 32")
+#define EBB__INLINE inline __attribute__((always_inline))
+#else
+#define EBB__IVDEP
+#define EBB__UNROLL
+#define EBB__INLINE inline
+#endif
+
+#if EBB__ISA_LEVEL == 2
+#define EBB__VBYTES 64
+#elif EBB__ISA_LEVEL == 1
+#define EBB__VBYTES 32
+#else
+#define EBB__VBYTES 16
+#endif
+
+#if defined(__GNUC__)
+typedef float ebb__vf32 __attribute__((vector_size(EBB__VBYTES)));
+typedef double ebb__vf64 __attribute__((vector_size(EBB__VBYTES)));
+#define EBB__W_F32 (EBB__VBYTES / 4)
+#define EBB__W_F64 (EBB__VBYTES / 8)
+#else
+typedef float ebb__vf32;
+typedef double ebb__vf64;
+#define EBB__W_F32 1
+#define EBB__W_F64 1
+#endif
+
+#define EBB__VEC_BASICS(F, T) \
+    static EBB__INLINE ebb__v##F ebb__load_##F(const T *p) { \
+        ebb__v##F v; \
+        memcpy(&v, p, sizeof v); \
+        return v; \
+    } \
+    static EBB__INLINE void ebb__store_##F(T *p, ebb__v##F v) { memcpy(p, &v, sizeof v); } \
+    static EBB__INLINE ebb__v##F ebb__splat_##F(T x) { return x - (ebb__v##F){0}; }
+EBB__VEC_BASICS(f32, float)
+EBB__VEC_BASICS(f64, double)
+
+/* a * b + c, rounded once where the CPU does so. */
+#if EBB__ISA_LEVEL == 2
+#define ebb__fma_f32(a, b, c) ((ebb__vf32)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define ebb__fma_f64(a, b, c) ((ebb__vf64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#elif EBB__ISA_LEVEL == 1
+#define ebb__fma_f32(a, b, c) ((ebb__vf32)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define ebb__fma_f64(a, b, c) ((ebb__vf64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#else
+#define ebb__fma_f32(a, b, c) ((a) * (b) + (c))
+#define ebb__fma_f64(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* ---- mathematical functions, ebb__exp_f32(vector), ... ---- */
+#if EBB__ISA_LEVEL > 0 && defined(EBB_HAVE_SLEEF)
+#if EBB__ISA_LEVEL == 2
+#define EBB__SLEEF_f32(fn) EBB__CAT(Sleef_##fn, f16_u10avx512f)
+#define EBB__SLEEF_f64(fn) EBB__CAT(Sleef_##fn, d8_u10avx512f)
+typedef __m512 ebb__mf32;
+typedef __m512d ebb__mf64;
+#else
+#define EBB__SLEEF_f32(fn) EBB__CAT(Sleef_##fn, f8_u10avx2)
+#define EBB__SLEEF_f64(fn) EBB__CAT(Sleef_##fn, d4_u10avx2)
+typedef __m256 ebb__mf32;
+typedef __m256d ebb__mf64;
+#endif
+#define EBB__VEC_MATH(fn, F, T, scalar) \
+    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x) { return (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x); }
+#define EBB__VEC_MATH2(fn, F, T, scalar) \
+    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x, ebb__v##F y) { \
+        return (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x, (ebb__m##F)y); \
+    }
+#define EBB__VECTOR_MATH 1
+#else
+#define EBB__VEC_MATH(fn, F, T, scalar) \
+    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x) { \
+        T a[sizeof x / sizeof(T)]; \
+        memcpy(a, &x, sizeof x); \
+        for (size_t i = 0; i < sizeof x / sizeof(T); i++) a[i] = scalar(a[i]); \
+        memcpy(&x, a, sizeof x); \
+        return x; \
+    }
+#define EBB__VEC_MATH2(fn, F, T, scalar) \
+    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x, ebb__v##F y) { \
+        T a[sizeof x / sizeof(T)], b[sizeof x / sizeof(T)]; \
+        memcpy(a, &x, sizeof x); \
+        memcpy(b, &y, sizeof y); \
+        for (size_t i = 0; i < sizeof x / sizeof(T); i++) a[i] = scalar(a[i], b[i]); \
+        memcpy(&x, a, sizeof x); \
+        return x; \
+    }
+#define EBB__VECTOR_MATH 0
+#endif
+
+#endif

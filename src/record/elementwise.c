@@ -1,6 +1,8 @@
 /* Elementwise operators: promotion, broadcasting and the loop, with a short way for what needs neither. */
 #include "record/call.h"
 
+#define FLAT_MAX 16384 /* elements up to which flat memory is one call of the loop, without a plan */
+
 /* All inputs alike and contiguous, so that one call of the inner loop on flat memory is the whole work. */
 static bool is_flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     const ebb_tensor *a = in[0];
@@ -15,23 +17,24 @@ static bool is_flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
 static ebb_tensor *flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                         ebb_tensor *into) {
     const ebb_tensor *a = in[0];
-    ebb_tensor *out = into;
-    if (!out) out = ebb__tensor_new_like(a, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : (ebb_dtype)a->dtype);
-    if (EBB_UNLIKELY(!out)) return NULL;
-    struct ebb__plan plan = {.n = (int)n + 1, .ndim = 1, .numel = a->numel};
-    plan.size[0] = a->numel;
-    plan.data[0] = out->data;
-    plan.stride[0][0] = ebb__dtype_sizes[out->dtype];
-    for (int64_t i = 0; i < n; i++) {
-        plan.data[i + 1] = in[i]->data;
-        plan.stride[0][i + 1] = ebb__dtype_sizes[a->dtype];
-    }
-    if (EBB_LIKELY(a->numel <= 4096)) {
-        if (a->numel) op->loops[a->dtype](a->numel, plan.data, plan.stride[0], attrs);
+    ebb_tensor *t[EBB__PLAN_MAX];
+    t[0] = into ? into : ebb__tensor_new_like(a, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : (ebb_dtype)a->dtype);
+    if (EBB_UNLIKELY(!t[0])) return NULL;
+    for (int64_t i = 0; i < n; i++) t[i + 1] = in[i];
+    if (EBB_LIKELY(a->numel <= FLAT_MAX)) {
+        char *data[EBB__PLAN_MAX];
+        int64_t stride[EBB__PLAN_MAX];
+        for (int64_t i = 0; i <= n; i++) {
+            data[i] = t[i]->data;
+            stride[i] = ebb__dtype_sizes[t[i]->dtype];
+        }
+        if (a->numel) op->loops[a->dtype](a->numel, data, stride, attrs);
     } else {
+        struct ebb__plan plan;
+        ebb__plan_make(&plan, (int)n + 1, t);
         ebb__plan_run(&plan, op->loops[a->dtype], attrs);
     }
-    return out;
+    return t[0];
 }
 
 /* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference

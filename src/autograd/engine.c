@@ -82,7 +82,7 @@ static ebb_status unpack(struct call *c, ebb_node *n) {
             n->op->name);
     }
     const struct ebb__saved *s = ebb__node_saved(n);
-    for (int i = 0; i < n->n_saved; i++, s++) {
+    for (uint32_t i = 0; i < n->n_saved; i++, s++) {
         bool owned;
         ebb_tensor *t = ebb__saved_get(n, s, &owned);
         if (!t && s->t) return ebb_error_status();

@@ -17,6 +17,17 @@
 #define EBB_TLS _Thread_local
 #endif
 
+/* The number of the lowest bit that is set; x is not 0. */
+static inline int ebb__lowest_bit(uint32_t x) {
+#if defined(__GNUC__)
+    return __builtin_ctz(x);
+#else
+    int n = 0;
+    for (; !(x & 1); x >>= 1) n++;
+    return n;
+#endif
+}
+
 /* ---- memory (alloc.c) ----
  * Blocks of a multiple of 64 bytes, and those of more than 1 KiB, are aligned to 64 bytes; others to 16. Callers
  * remember sizes, so blocks carry no header. Every allocation of the library goes through ebb__alloc, also those of a

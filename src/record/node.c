@@ -76,7 +76,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
 
 void ebb__node_release_saved(ebb_node *n) {
     struct ebb__saved *s = ebb__node_saved(n);
-    for (int i = 0; i < n->n_saved; i++) {
+    for (uint32_t i = 0; i < n->n_saved; i++) {
         ebb_tensor *t = s[i].t;
         s[i].t = NULL;
         ebb__unref(t);
@@ -111,13 +111,7 @@ static uint32_t saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_
     return set;
 }
 
-static int count_bits(uint32_t x) {
-    int n = 0;
-    for (; x; x &= x - 1) n++;
-    return n;
-}
-
-static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, int n_saved) {
+static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, uint32_t n_saved) {
     size_t metas = (size_t)n_out;
     for (int i = 0; i < n_out; i++) metas += out[i]->ndim;
     size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) +
@@ -126,17 +120,17 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     ebb_node *n = ebb__alloc(size);
     if (EBB_UNLIKELY(!n)) return NULL;
     struct ebb__thread *th = &ebb__thread;
-    n->refs = 0;
+    atomic_init(&n->refs, 0);
     n->flags = 0;
     n->n_out = (uint8_t)n_out;
-    n->n_saved = (uint16_t)n_saved;
+    n->n_saved = n_saved;
     n->op = op;
     n->name = op->node;
     n->sequence = th->sequence++;
     n->file = th->file;
     n->line = th->line;
     n->n_in = (uint32_t)n_in;
-    n->pass = NULL;
+    atomic_init(&n->pass, NULL);
     n->size = (uint32_t)size;
     n->attrs_at = op->attrs_size ? (uint32_t)attrs_at : 0;
     n->extra = NULL;
@@ -149,37 +143,46 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
 }
 
 static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index, ebb_tensor *t, bool overwritten) {
-    *s = (struct ebb__saved){.kind = (uint8_t)kind, .index = (uint32_t)index & 0xffffff};
+    s->t = t;
+    s->version = 0;
+    s->kind = (uint32_t)kind & 3;
+    s->index = (uint32_t)index & 0x3fffffff;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
     else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    else ebb__ref(s->t = t);
+    else ebb__ref(t);
     s->version = ebb__version(t) - overwritten;
     return s->t != NULL;
 }
 
-/* Fill the saved slots in the order inputs, outputs, metas; false when out of memory (unfilled slots are NULL). */
+/* For an operator on a list the sets speak of all its tensors at once. */
+static uint32_t count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in) {
+    uint32_t n = 0;
+    bool list = ebb__op_has_list(op);
+    for (uint32_t bits = set; bits; bits &= bits - 1)
+        n += list && ebb__lowest_bit(bits) / 8 != EBB__SAVED_OUT ? (uint32_t)n_in : 1;
+    return n;
+}
+
+/* Fill the saved slots; false when out of memory (unfilled slots are NULL). */
 static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out,
                      bool inplace) {
     struct ebb__saved *s = ebb__node_saved(n);
     bool ok = true, list = ebb__op_has_list(n->op);
-    if (n->n_saved) memset(s, 0, n->n_saved * sizeof *s);
-    for (int kind = EBB__SAVED_IN; kind <= EBB__SAVED_META; kind++) {
-        int64_t count = kind == EBB__SAVED_OUT ? n->n_out : n_in;
-        uint32_t bits = set >> (8 * kind) & 0xff;
-        for (int64_t i = 0; i < count && bits; i++) {
-            if (!(bits & 1u << (list && kind != EBB__SAVED_OUT ? 0 : i))) continue;
-            ebb_tensor *t = kind == EBB__SAVED_OUT ? out[i] : in[i];
-            bool overwritten = inplace && kind == EBB__SAVED_IN && t && t->storage == out[0]->storage;
-            ok = save(s++, (enum ebb__saved_kind)kind, i, t, overwritten) && ok;
+    for (uint32_t bits = set; bits; bits &= bits - 1) {
+        enum ebb__saved_kind kind = (enum ebb__saved_kind)(ebb__lowest_bit(bits) / 8);
+        int64_t first = ebb__lowest_bit(bits) % 8, last = first;
+        if (kind == EBB__SAVED_OUT) {
+            ok = save(s++, kind, first, out[first], false) && ok;
+            continue;
+        }
+        if (list) last = n_in - 1;
+        for (int64_t i = first; i <= last; i++) {
+            bool overwritten = inplace && kind == EBB__SAVED_IN && in[i] && in[i]->storage == out[0]->storage;
+            ok = save(s++, kind, i, in[i], overwritten) && ok;
         }
     }
     return ok;
-}
-
-static int count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in) {
-    if (!ebb__op_has_list(op)) return count_bits(set);
-    return (int)n_in * (count_bits(set & 0xff) + count_bits(set >> 16 & 0xff)) + count_bits(set >> 8 & 0xff);
 }
 
 static ebb_status no_rule(const struct ebb_op *op) {
@@ -224,7 +227,7 @@ ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     for (int i = 0; i < n_out; i++) {
         if (!ebb_dtype_is_floating((ebb_dtype)out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
-        n->refs++;
+        atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
         out[i]->grad_fn = n;
         out[i]->output_nr = (uint8_t)i;
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);

@@ -18,8 +18,7 @@ enum ebb__saved_kind { EBB__SAVED_IN, EBB__SAVED_OUT, EBB__SAVED_META };
 struct ebb__saved {
     ebb_tensor *t;
     uint32_t version;
-    uint8_t kind;
-    uint32_t index : 24; /* of the input or output */
+    uint32_t kind : 2, index : 30; /* index of the input or output */
 };
 
 enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2 };
@@ -44,13 +43,12 @@ struct ebb_node {
     _Atomic int32_t refs; /* a leaf's node counts on its tensor instead */
     uint8_t flags;
     uint8_t n_out;
-    uint16_t n_saved;
     const struct ebb_op *op; /* NULL for a leaf */
     const char *name;
     uint64_t sequence;
     const char *file;
     int32_t line;
-    uint32_t n_in;
+    uint32_t n_in, n_saved;
     void *_Atomic pass; /* the backward pass that holds this node's entry at `entry`; others look it up */
     uint32_t entry;
     uint32_t size;     /* of the block */

@@ -28,7 +28,7 @@ static struct ebb__storage *storage_new(size_t bytes) {
 static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     ebb_tensor *t = ebb__alloc(ebb__tensor_bytes(ndim));
     if (EBB_UNLIKELY(!t)) return NULL;
-    t->refs = 1;
+    atomic_init(&t->refs, 1);
     t->dtype = (uint8_t)dtype;
     t->ndim = (uint8_t)ndim;
     t->flags = EBB__CONTIGUOUS;
@@ -37,7 +37,7 @@ static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     t->data = NULL;
     t->numel = 1;
     t->grad_fn = NULL;
-    t->autograd = NULL;
+    atomic_init(&t->autograd, NULL);
     t->base = NULL;
     for (int i = 0; i < ndim; i++) t->dims[i] = sizes[i];
     return t;

@@ -908,116 +908,82 @@ static const struct print_case print_cases[] = {
      1, .linewidth = 20},
      .text =
          "tensor([1,  ..., 6])"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 108},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 33},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
+         "tensor([0.5000, 1.5000, 2.5000],\n"
+         "       dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 34},
+     .text =
+         "tensor([0.5000, 1.5000, 2.5000],\n"
+         "       dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 39},
+     .text =
+         "tensor([0.5000, 1.5000, 2.5000],\n"
+         "       dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 40},
+     .text =
+         "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 109},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 41},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
+         "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 110},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 42},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
+         "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 111},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 46},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
+         "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 112},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 47},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
+         "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 113},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 48},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {11}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 114},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 49},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 116},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 50},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 117},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 51},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 118},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 52},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 119},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 66},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 120},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 67},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 121},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
+         "       requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 68},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {12}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 122},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 69},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 124},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 70},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 125},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 71},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 126},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
+    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 72},
      .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 127},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 128},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 129},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {13}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 130},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 132},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000,\n"
-         "        13.5000], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 133},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 134},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 135},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 136},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 137},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 138},
-     .text =
-         "tensor([ 0.5000,  1.5000,  2.5000,  3.5000,  4.5000,  5.5000,  6.5000,  7.5000,  8.5000,  9.5000, 10.5000, 11.5000, 12.5000, 13.5000],\n"
-         "       dtype=float64, requires_grad=True)"},
+         "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
 };

@@ -67,7 +67,7 @@ static void float_text(const struct printer *p, double v, char text[NUMBER_TEXT]
     else if (p->scientific) snprintf(text, NUMBER_TEXT, "%.*e", p->precision, v);
     else if (p->whole) snprintf(text, NUMBER_TEXT, "%.0f.", v);
     else snprintf(text, NUMBER_TEXT, "%.*f", p->precision, v);
-    fix_point(text);
+    if (isfinite(v)) fix_point(text);
 }
 
 static void element_text(const struct printer *p, const char *at, char text[NUMBER_TEXT]) {

@@ -131,9 +131,9 @@ static void scatter_add_vjp(struct ebb_vjp *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (!v->needs[2]) return;
     ebb_dims shape = ebb_vjp_shape(v, 2), picked = ebb_tensor_shape(v->in[1]);
-    if (!ebb__dims_equal(&shape, &picked))
-        ebb_fail(EBB_ERR_GRAPH, "the gradient of src is defined where src and index have one shape");
-    ebb_vjp_give(v, 2, ebb_error() ? NULL : ebb_gather(v->grad[0], v->in[1], a->dim));
+    bool alike = ebb__dims_equal(&shape, &picked);
+    if (!alike) ebb_fail(EBB_ERR_GRAPH, "the gradient of src is defined where src and index have one shape");
+    ebb_vjp_give(v, 2, alike ? ebb_gather(v->grad[0], v->in[1], a->dim) : NULL);
 }
 
 const struct ebb_op ebb_op_scatter_add = {

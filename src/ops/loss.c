@@ -126,31 +126,35 @@ static ebb_status nll_backward_infer(struct ebb_infer *f) {
     return status;
 }
 
+static ebb_status check_targets(const ebb_tensor *target, int64_t classes, int64_t ignore_index) {
+    const int64_t *t = (const int64_t *)(const void *)target->data;
+    for (int64_t i = 0; i < target->numel; i++)
+        if ((t[i] < 0 || t[i] >= classes) && t[i] != ignore_index) return fail_target(target, i, classes);
+    return EBB_OK;
+}
+
 static ebb_status nll_backward_forward(struct ebb_forward *f) {
     const struct ebb__attrs_nll_loss_backward *a = f->attrs;
     const ebb_tensor *g = f->in[0], *target = f->in[1], *weight = f->in[3];
     ebb_tensor *dx = f->out[0], *last = NULL, *into = dx;
     ebb_dtype dtype = (ebb_dtype)dx->dtype;
+    ebb_status status = check_targets(target, classes_of(&a->size), ignored(&a->ignore_index));
+    if (status) return status;
     if (dx->ndim > 2) {
         last = classes_last(dx);
         into = last ? ebb__tensor_new_like(last, dtype) : NULL;
+        if (!into) status = ebb_error_status();
     }
-    if (into) {
-        const int64_t *t = (const int64_t *)(const void *)target->data, classes = classes_of(&a->size);
-        for (int64_t i = 0; i < target->numel; i++)
-            if ((t[i] < 0 || t[i] >= classes) && t[i] != ignored(&a->ignore_index)) {
-                fail_target(target, i, classes);
-                break;
-            }
+    if (!status) {
         double scale = a->reduction == EBB_REDUCTION_MEAN ? 1 / ebb__load(f->in[2]->data, dtype) : 1;
-        if (!ebb_error())
-            ebb__nll_backward(dtype, target->numel, classes, g->data, a->reduction == EBB_REDUCTION_NONE, scale, t,
-                              weight ? weight->data : NULL, ignored(&a->ignore_index), into->data);
+        ebb__nll_backward(dtype, target->numel, classes_of(&a->size), g->data, a->reduction == EBB_REDUCTION_NONE, scale,
+                          (const int64_t *)(const void *)target->data, weight ? weight->data : NULL, ignored(&a->ignore_index),
+                          into->data);
+        if (last) status = ebb__copy_into(last, into);
     }
-    if (into && last && !ebb_error()) ebb__copy_into(last, into);
     if (into != dx) ebb__unref(into);
     ebb__unref(last);
-    return ebb_error_status();
+    return status;
 }
 
 /* It is linear in grad_output, and nll_loss is its transpose. */
@@ -213,25 +217,31 @@ static ebb_tensor *of_classes(ebb_tensor *logp, ebb_tensor *target, ebb_tensor *
     return ebb_add(ebb_mul(nll, 1 - s), ebb_mul(smooth, s / (double)logp->dims[dim]));
 }
 
+/* Whether the target holds probabilities or class numbers, and whether everything fits. */
+static ebb_status cross_entropy_check(const struct ebb_forward *f, bool probabilities) {
+    const struct ebb__attrs_cross_entropy *a = f->attrs;
+    const ebb_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
+    ebb_dims shape = ebb_tensor_shape(x);
+    ebb_meta t = {.dtype = (ebb_dtype)target->dtype, .shape = ebb_tensor_shape(target)}, w = {.shape = ebb_tensor_shape(weight)};
+    w.dtype = ebb_tensor_dtype(weight);
+    if (!ebb_dtype_is_floating((ebb_dtype)x->dtype))
+        return ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));
+    if (!(a->label_smoothing >= 0 && a->label_smoothing <= 1))
+        return ebb_fail(EBB_ERR_ARGUMENT, "label_smoothing must lie between 0 and 1, got %g", a->label_smoothing);
+    if (probabilities && !ebb__same_shape(x, target))
+        return ebb_fail(EBB_ERR_SHAPE, "target must hold class numbers as int64, or probabilities in the shape of the input");
+    if (probabilities && a->ignore_index.n)
+        return ebb_fail(EBB_ERR_ARGUMENT, "ignore_index needs targets that are class numbers");
+    if (probabilities && shape.n) t = (ebb_meta){.dtype = EBB_I64, .shape = target_shape(&shape)}; /* the rest is the same */
+    return check(&shape, (ebb_dtype)x->dtype, &t, &w, &a->ignore_index);
+}
+
 static ebb_tensor *cross_entropy(struct ebb_forward *f) {
     const struct ebb__attrs_cross_entropy *a = f->attrs;
     ebb_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
-    int64_t dim = x->ndim > 1;
     bool probabilities = ebb_dtype_is_floating((ebb_dtype)target->dtype);
-    ebb_meta metas[] = {{.dtype = (ebb_dtype)target->dtype, .shape = ebb_tensor_shape(target)}, {.shape = ebb_tensor_shape(weight)}};
-    ebb_dims shape = ebb_tensor_shape(x);
-    if (weight) metas[1].dtype = (ebb_dtype)weight->dtype;
-    if (probabilities && ebb__same_shape(x, target)) { /* the rest of the rules are the same */
-        if (a->ignore_index.n) ebb_fail(EBB_ERR_ARGUMENT, "ignore_index needs targets that are class numbers");
-        metas[0] = (ebb_meta){.dtype = EBB_I64, .shape = target_shape(&shape)};
-    } else if (probabilities) {
-        ebb_fail(EBB_ERR_SHAPE, "target must hold class numbers as int64, or probabilities in the shape of the input");
-    }
-    if (!(a->label_smoothing >= 0 && a->label_smoothing <= 1))
-        ebb_fail(EBB_ERR_ARGUMENT, "label_smoothing must lie between 0 and 1, got %g", a->label_smoothing);
-    if (!ebb_dtype_is_floating((ebb_dtype)x->dtype))
-        ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));
-    if (ebb_error() || check(&shape, (ebb_dtype)x->dtype, &metas[0], &metas[1], &a->ignore_index)) return NULL;
+    if (cross_entropy_check(f, probabilities)) return NULL;
+    int64_t dim = x->ndim > 1;
     ebb_tensor *logp = ebb_log_softmax(x, dim);
     if (!logp) return NULL;
     return probabilities ? of_probabilities(logp, target, weight, dim, a) : of_classes(logp, target, weight, dim, a);

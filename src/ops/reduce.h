@@ -1,0 +1,23 @@
+/* What the reductions share: which dimensions go, and the shapes and strides that are left. */
+#ifndef EBB_OPS_REDUCE_H
+#define EBB_OPS_REDUCE_H
+
+#include "ops/ops.h"
+
+/* `shape` after reducing over `dim` (none listed: all), as size 1 with keepdim. */
+ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool keepdim);
+
+/* How many elements become one. */
+int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim);
+
+/* As the kernels take a reduction: strides in bytes of x, and of a contiguous result of elements of `element` bytes, which are 0
+ * for the dimensions reduced. */
+struct ebb__reduction {
+    int64_t from[EBB_MAX_NDIM], to[EBB_MAX_NDIM];
+};
+struct ebb__reduction ebb__reduction_of(const ebb_tensor *x, const ebb_dims *dim, size_t element);
+
+/* A result, or its gradient, with the reduced dimensions put back as size 1, so that it broadcasts against `shape`. */
+ebb_tensor *ebb__reduced_restore(ebb_tensor *y, ebb_dims shape, const ebb_dims *dim, bool keepdim);
+
+#endif

@@ -25,6 +25,391 @@ static inline ebb_list ebb__at_list(ebb_list list, const char *file, int line) {
 #define EBB_AT_LIST(list) ebb__at_list((list), __FILE__, __LINE__)
 #endif
 
+/* ---- extremes.c: The largest and the smallest ----------------------------------------------------------------- */
+
+/* The largest of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension,
+ * with indices: max_dim.
+ * max(Tensor self) -> Tensor. Gradients (MaxBackward1): self: where(self == max, g / count(self == max), 0).
+ * torch.max */
+EBB_API ebb_tensor *ebb_max(ebb_tensor *self);
+#define ebb_max(self) ebb_max(EBB_AT(self))
+
+/* The smallest of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension,
+ * with indices: min_dim.
+ * min(Tensor self) -> Tensor. Gradients (MinBackward1): self: where(self == min, g / count(self == min), 0).
+ * torch.min */
+EBB_API ebb_tensor *ebb_min(ebb_tensor *self);
+#define ebb_min(self) ebb_min(EBB_AT(self))
+
+typedef struct ebb_amax_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_amax_options;
+
+/* The largest over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient
+ * evenly.
+ * amax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor. Gradients (AmaxBackward0): self: g * (self ==
+ * amax) / count(self == amax, dim). torch.amax */
+EBB_API ebb_tensor *ebb_amax(ebb_tensor *self, ebb_amax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_amax(...) ((void)EBB_HERE, ebb_amax(__VA_ARGS__))
+#else
+#define ebb_amax(...) ebb__amax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__amax_(self, ...) ebb_amax(EBB_AT(self), (ebb_amax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_amin_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_amin_options;
+
+/* The smallest over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient
+ * evenly.
+ * amin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor. Gradients (AminBackward0): self: g * (self ==
+ * amin) / count(self == amin, dim). torch.amin */
+EBB_API ebb_tensor *ebb_amin(ebb_tensor *self, ebb_amin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_amin(...) ((void)EBB_HERE, ebb_amin(__VA_ARGS__))
+#else
+#define ebb_amin(...) ebb__amin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__amin_(self, ...) ebb_amin(EBB_AT(self), (ebb_amin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_argmax_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_argmax_options;
+
+/* The index (int64) of the first largest element along dim, a list of one, or in row-major order over all. A NaN
+ * counts as the largest.
+ * argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor. No gradient. torch.argmax */
+EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
+#else
+#define ebb_argmax(...) ebb__argmax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__argmax_(self, ...) ebb_argmax(EBB_AT(self), (ebb_argmax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_argmin_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_argmin_options;
+
+/* The index (int64) of the first smallest element along dim, a list of one, or in row-major order over all. A NaN
+ * counts as the smallest.
+ * argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor. No gradient. torch.argmin */
+EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
+#else
+#define ebb_argmin(...) ebb__argmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__argmin_(self, ...) ebb_argmin(EBB_AT(self), (ebb_argmin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_max_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_dim_options;
+
+/* The largest element along dim and its index (int64), the first one where several tie; that element receives the
+ * gradient. NaN if any is.
+ * max_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices. Gradients (MaxBackward0):
+ * self: scatter g into zeros at indices along dim. torch.max(input, dim) */
+EBB_API ebb_tensor *ebb_max_dim(ebb_tensor *self, int64_t dim, ebb_max_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_dim(...) ((void)EBB_HERE, ebb_max_dim(__VA_ARGS__))
+#else
+#define ebb_max_dim(...) ebb__max_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_dim_(self, dim, ...) ebb_max_dim(EBB_AT(self), dim, (ebb_max_dim_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_min_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_min_dim_options;
+
+/* The smallest element along dim and its index (int64), the first one where several tie; that element receives the
+ * gradient. NaN if any is.
+ * min_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices. Gradients (MinBackward0):
+ * self: scatter g into zeros at indices along dim. torch.min(input, dim) */
+EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_min_dim(...) ((void)EBB_HERE, ebb_min_dim(__VA_ARGS__))
+#else
+#define ebb_min_dim(...) ebb__min_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__min_dim_(self, dim, ...) ebb_min_dim(EBB_AT(self), dim, (ebb_min_dim_options){__VA_ARGS__})
+#endif
+
+/* ---- gather.c: Picking elements along a dimension by an index tensor, and adding elements to such places ------ */
+
+/* Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so
+ * on. index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it
+ * may be smaller than self.
+ * gather(Tensor self, Tensor index, dim dim) -> Tensor. Gradients (GatherBackward0): self: scatter_add(zeros, dim,
+ * index, g). torch.gather */
+EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim);
+#define ebb_gather(self, index, dim) ebb_gather(EBB_AT(self), EBB_AT(index), dim)
+
+/* self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] +=
+ * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
+ * scatter_add(Tensor self, Tensor index, Tensor src, dim dim) -> Tensor. Gradients (ScatterAddBackward0): self: g;
+ * src: gather(g, dim, index). torch.scatter_add */
+EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+#define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+
+/* ---- loss.c: Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss) --- */
+
+typedef struct ebb_nll_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_dims ignore_index; /* default none */
+    int reduction; /* mean,sum,none */
+    ebb_tensor **ret_total_weight; /* may be NULL */
+    int ebb__at;
+} ebb_nll_loss_options;
+
+/* The negative log likelihood -weight[t] * self[..., t, ...] of the classes t that target (int64) names, for
+ * log-probabilities self (C), (N, C) or (N, C, d1, ...) and target (), (N) or (N, d1, ...). The mean divides by
+ * total_weight, the sum of the weights that took part. Targets equal to ignore_index count nothing; since 0 is a
+ * class, it is a list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of
+ * self's dtype.
+ * nll_loss(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean)
+ * -> Tensor output, Tensor total_weight. Dtypes: floating point only. Gradients (NllLossBackward0): self: -g *
+ * weight[target] / total_weight at target, 0 elsewhere. torch.nn.functional.nll_loss */
+EBB_API ebb_tensor *ebb_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_nll_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nll_loss(...) ((void)EBB_HERE, ebb_nll_loss(__VA_ARGS__))
+#else
+#define ebb_nll_loss(...) ebb__nll_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nll_loss_(self, target, ...) ebb_nll_loss(EBB_AT(self), EBB_AT(target), (ebb_nll_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_nll_loss_backward_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_dims ignore_index; /* default none */
+    int reduction; /* mean,sum,none */
+    int ebb__at;
+} ebb_nll_loss_backward_options;
+
+/* The gradient of nll_loss for log-probabilities of shape size: -grad_output * weight[t] (divided by total_weight
+ * for the mean) at the classes t that target names, zero elsewhere.
+ * nll_loss_backward(Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape
+ * ignore_index=none, enum(mean|sum|none) reduction=mean) -> Tensor. Dtypes: floating point only. Gradients
+ * (NllLossBackwardBackward0): grad_output: nll_loss(g, target). torch.ops.aten.nll_loss_backward */
+EBB_API ebb_tensor *ebb_nll_loss_backward(ebb_tensor *grad_output, ebb_tensor *target, ebb_tensor *total_weight, ebb_dims size, ebb_nll_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nll_loss_backward(...) ((void)EBB_HERE, ebb_nll_loss_backward(__VA_ARGS__))
+#else
+#define ebb_nll_loss_backward(...) ebb__nll_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nll_loss_backward_(grad_output, target, total_weight, size, ...) ebb_nll_loss_backward(EBB_AT(grad_output), EBB_AT(target), EBB_AT(total_weight), size, (ebb_nll_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cross_entropy_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_dims ignore_index; /* default none */
+    int reduction; /* mean,sum,none */
+    double label_smoothing; /* default 0 */
+    int ebb__at;
+} ebb_cross_entropy_options;
+
+/* The cross entropy of logits self (C), (N, C) or (N, C, d1, ...) with target: class numbers (int64) without the
+ * class dimension, or probabilities in the shape of self. It is nll_loss(log_softmax(self), target); weight,
+ * ignore_index (a list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1]
+ * mixes the target with the uniform distribution.
+ * cross_entropy(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
+ * reduction=mean, float label_smoothing=0) -> Tensor. torch.nn.functional.cross_entropy */
+EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cross_entropy(...) ((void)EBB_HERE, ebb_cross_entropy(__VA_ARGS__))
+#else
+#define ebb_cross_entropy(...) ebb__cross_entropy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cross_entropy_(self, target, ...) ebb_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_cross_entropy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_mse_loss_options {
+    int reduction; /* mean,sum,none */
+    int ebb__at;
+} ebb_mse_loss_options;
+
+/* The squared error (self - target)^2, its mean or sum.
+ * mse_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor. Dtypes: inputs are promoted
+ * to a common dtype; floating point only. Gradients (MseLossBackward0): self: g * 2 (self - target) / count;
+ * target: -g * 2 (self - target) / count. torch.nn.functional.mse_loss */
+EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
+#else
+#define ebb_mse_loss(...) ebb__mse_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__mse_loss_(self, target, ...) ebb_mse_loss(EBB_AT(self), EBB_AT(target), (ebb_mse_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_l1_loss_options {
+    int reduction; /* mean,sum,none */
+    int ebb__at;
+} ebb_l1_loss_options;
+
+/* The absolute error |self - target|, its mean or sum.
+ * l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor. torch.nn.functional.l1_loss */
+EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
+#else
+#define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
+#endif
+
+/* ---- matmul.c: matmul, the product of whatever has dimensions, and linear ------------------------------------- */
+
+/* The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the
+ * left is a row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.
+ * matmul(Tensor self, Tensor other) -> Tensor. torch.matmul */
+EBB_API ebb_tensor *ebb_matmul(ebb_tensor *self, ebb_tensor *other);
+#define ebb_matmul(self, other) ebb_matmul(EBB_AT(self), EBB_AT(other))
+
+typedef struct ebb_linear_options {
+    ebb_tensor *bias; /* may be NULL */
+    int ebb__at;
+} ebb_linear_options;
+
+/* input weight^T + bias, for input (*, in), weight (out, in) and bias (out).
+ * linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor. torch.nn.functional.linear */
+EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_linear(...) ((void)EBB_HERE, ebb_linear(__VA_ARGS__))
+#else
+#define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- products.c: Products of matrices and vectors of fixed shapes --------------------------------------------- */
+
+/* The sum of the products of two vectors' elements, 0-d.
+ * dot(Tensor self, Tensor tensor) -> Tensor. Dtypes: not for bool. Gradients (DotBackward0): self: g * tensor;
+ * tensor: g * self. torch.dot */
+EBB_API ebb_tensor *ebb_dot(ebb_tensor *self, ebb_tensor *tensor);
+#define ebb_dot(self, tensor) ebb_dot(EBB_AT(self), EBB_AT(tensor))
+
+/* The product of a matrix (m, k) and a vector (k).
+ * mv(Tensor self, Tensor vec) -> Tensor. Dtypes: not for bool. Gradients (MvBackward0): self: outer(g, vec); vec:
+ * self^T g. torch.mv */
+EBB_API ebb_tensor *ebb_mv(ebb_tensor *self, ebb_tensor *vec);
+#define ebb_mv(self, vec) ebb_mv(EBB_AT(self), EBB_AT(vec))
+
+/* The product of a matrix (m, k) and a matrix (k, n).
+ * mm(Tensor self, Tensor mat2) -> Tensor. Dtypes: not for bool. Gradients (MmBackward0): self: g mat2^T; mat2:
+ * self^T g. torch.mm */
+EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
+#define ebb_mm(self, mat2) ebb_mm(EBB_AT(self), EBB_AT(mat2))
+
+/* The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.
+ * bmm(Tensor self, Tensor mat2) -> Tensor. Dtypes: not for bool. Gradients (BmmBackward0): self: g mat2^T, pair by
+ * pair; mat2: self^T g, pair by pair. torch.bmm */
+EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
+#define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
+
+/* input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.
+ * addmm(Tensor input, Tensor mat1, Tensor mat2) -> Tensor. Dtypes: not for bool. Gradients (AddmmBackward0): input:
+ * g; mat1: g mat2^T; mat2: mat1^T g. torch.addmm */
+EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2);
+#define ebb_addmm(input, mat1, mat2) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2))
+
+/* ---- reduce.c: Sums and means over any dimensions ------------------------------------------------------------- */
+
+typedef struct ebb_sum_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_sum_options;
+
+/* The sum over the dimensions listed in dim, or over all. Integers and bool sum to int64; dtype casts first. The
+ * sum of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count.
+ * sum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor. Gradients (SumBackward0): self:
+ * expand(g, shape of self). torch.sum */
+EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_sum(...) ((void)EBB_HERE, ebb_sum(__VA_ARGS__))
+#else
+#define ebb_sum(...) ebb__sum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__sum_(self, ...) ebb_sum(EBB_AT(self), (ebb_sum_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_mean_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_mean_options;
+
+/* The mean over the dimensions listed in dim, or over all: sum / count. For floating point; integers need dtype,
+ * which casts first. The mean of nothing is NaN.
+ * mean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor. Gradients (MeanBackward0): self:
+ * expand(g / count, shape of self). torch.mean */
+EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_mean(...) ((void)EBB_HERE, ebb_mean(__VA_ARGS__))
+#else
+#define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- softmax.c: softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be differentiated --- */
+
+typedef struct ebb_softmax_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmax_options;
+
+/* Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim). Computed without overflow; dtype casts
+ * first.
+ * softmax(Tensor self, dim dim, dtype dtype=none) -> Tensor. Gradients (SoftmaxBackward0): self: output * (g -
+ * sum(g * output, dim)). torch.softmax */
+EBB_API ebb_tensor *ebb_softmax(ebb_tensor *self, int64_t dim, ebb_softmax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmax(...) ((void)EBB_HERE, ebb_softmax(__VA_ARGS__))
+#else
+#define ebb_softmax(...) ebb__softmax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmax_(self, dim, ...) ebb_softmax(EBB_AT(self), dim, (ebb_softmax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_log_softmax_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_log_softmax_options;
+
+/* The logarithm of softmax along dim: self - log(sum(exp(self), dim)). Computed without overflow; dtype casts
+ * first.
+ * log_softmax(Tensor self, dim dim, dtype dtype=none) -> Tensor. Gradients (LogSoftmaxBackward0): self: g -
+ * exp(output) * sum(g, dim). torch.log_softmax */
+EBB_API ebb_tensor *ebb_log_softmax(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_log_softmax(...) ((void)EBB_HERE, ebb_log_softmax(__VA_ARGS__))
+#else
+#define ebb_log_softmax(...) ebb__log_softmax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_softmax_(self, dim, ...) ebb_log_softmax(EBB_AT(self), dim, (ebb_log_softmax_options){__VA_ARGS__})
+#endif
+
+/* The gradient of softmax along dim, from its output: output * (grad_output - sum(grad_output * output, dim)).
+ * softmax_backward(Tensor grad_output, Tensor output, dim dim) -> Tensor. Dtypes: inputs are promoted to a common
+ * dtype; floating point only. Gradients (SoftmaxBackwardDataBackward0): grad_output: output * (g - sum(g * output,
+ * dim)); output: g * (grad_output - sum(grad_output * output, dim)) - grad_output * sum(g * output, dim).
+ * torch._softmax_backward_data */
+EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
+#define ebb_softmax_backward(grad_output, output, dim) ebb_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+/* The gradient of log_softmax along dim, from its output: grad_output - exp(output) * sum(grad_output, dim).
+ * log_softmax_backward(Tensor grad_output, Tensor output, dim dim) -> Tensor. Dtypes: inputs are promoted to a
+ * common dtype; floating point only. Gradients (LogSoftmaxBackwardDataBackward0): grad_output: g - sum(g *
+ * exp(output), dim); output: -g * exp(output) * sum(grad_output, dim). torch._log_softmax_backward_data */
+EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
+#define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
 /* ---- unary.c: Elementwise functions of one tensor ------------------------------------------------------------- */
 
 /* -self.

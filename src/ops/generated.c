@@ -3,42 +3,191 @@
 #include "ops/ops.h"
 
 extern const struct ebb_op ebb_op_abs;
+extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_amax;
+extern const struct ebb_op ebb_op_amin;
+extern const struct ebb_op ebb_op_argmax;
+extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_cos;
+extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_exp;
 extern const struct ebb_op ebb_op_floor;
+extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_linear;
 extern const struct ebb_op ebb_op_log;
+extern const struct ebb_op ebb_op_log_softmax;
+extern const struct ebb_op ebb_op_log_softmax_backward;
+extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_max;
+extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_min;
+extern const struct ebb_op ebb_op_min_dim;
+extern const struct ebb_op ebb_op_mm;
+extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_neg;
+extern const struct ebb_op ebb_op_nll_loss;
+extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_rsqrt;
+extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_sigmoid;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_softmax;
+extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
+extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_tanh;
 
 extern const struct ebb_op *const ebb__op_table[];
 extern const int ebb__op_table_size;
 const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
+    &ebb_op_addmm,
+    &ebb_op_amax,
+    &ebb_op_amin,
+    &ebb_op_argmax,
+    &ebb_op_argmin,
+    &ebb_op_bmm,
     &ebb_op_cos,
+    &ebb_op_cross_entropy,
+    &ebb_op_dot,
     &ebb_op_exp,
     &ebb_op_floor,
+    &ebb_op_gather,
+    &ebb_op_l1_loss,
+    &ebb_op_linear,
     &ebb_op_log,
+    &ebb_op_log_softmax,
+    &ebb_op_log_softmax_backward,
+    &ebb_op_matmul,
+    &ebb_op_max,
+    &ebb_op_max_dim,
+    &ebb_op_mean,
+    &ebb_op_min,
+    &ebb_op_min_dim,
+    &ebb_op_mm,
+    &ebb_op_mse_loss,
+    &ebb_op_mv,
     &ebb_op_neg,
+    &ebb_op_nll_loss,
+    &ebb_op_nll_loss_backward,
     &ebb_op_reciprocal,
     &ebb_op_relu,
     &ebb_op_rsqrt,
+    &ebb_op_scatter_add,
     &ebb_op_sigmoid,
     &ebb_op_sign,
     &ebb_op_sin,
+    &ebb_op_softmax,
+    &ebb_op_softmax_backward,
     &ebb_op_sqrt,
     &ebb_op_square,
+    &ebb_op_sum,
     &ebb_op_tanh,
     NULL,
 };
-const int ebb__op_table_size = 15;
+const int ebb__op_table_size = 43;
+
+const struct ebb_attr ebb__attr_table_amax[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_amin[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_argmax[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_argmin[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cross_entropy[] = {
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none"},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_gather[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none"},
+};
+
+const struct ebb_attr ebb__attr_table_log_softmax[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_max_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_min_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_mse_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none"},
+};
+
+const struct ebb_attr ebb__attr_table_nll_loss[] = {
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none"},
+};
+
+const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none"},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_add[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_softmax[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_softmax_backward[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_sum[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL},
+};
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
@@ -50,6 +199,40 @@ ebb_tensor *(ebb_abs_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_abs, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
+    ebb_tensor *const in[] = {input, mat1, mat2};
+    return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
+    const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_amax, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
+    const struct ebb__attrs_amin attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_amin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argmax)(ebb_tensor *self, ebb_argmax_options options) {
+    const struct ebb__attrs_argmax attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argmax, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
+    const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
+    ebb_tensor *const in[] = {self, mat2};
+    return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_cos)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_cos, in, 1, NULL);
@@ -58,6 +241,17 @@ ebb_tensor *(ebb_cos)(ebb_tensor *self) {
 ebb_tensor *(ebb_cos_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cos, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
+    const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
+    ebb_tensor *const in[] = {self, tensor};
+    return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_exp)(ebb_tensor *self) {
@@ -80,6 +274,23 @@ ebb_tensor *(ebb_floor_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_floor, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
+    const struct ebb__attrs_gather attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
+    const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
+}
+
 ebb_tensor *(ebb_log)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_log, in, 1, NULL);
@@ -90,6 +301,73 @@ ebb_tensor *(ebb_log_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_log, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_log_softmax)(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options) {
+    const struct ebb__attrs_log_softmax attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log_softmax, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_log_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim) {
+    const struct ebb__attrs_log_softmax_backward attrs = {.dim = dim};
+    ebb_tensor *const in[] = {grad_output, output};
+    return ebb_call_op1(&ebb_op_log_softmax_backward, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_max)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_max, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options options) {
+    const struct ebb__attrs_max_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
+    const struct ebb__attrs_mean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_min)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_min, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_min_dim)(ebb_tensor *self, int64_t dim, ebb_min_dim_options options) {
+    const struct ebb__attrs_min_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_min_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
+    ebb_tensor *const in[] = {self, mat2};
+    return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
+    const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
+    ebb_tensor *const in[] = {self, vec};
+    return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_neg)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_neg, in, 1, NULL);
@@ -98,6 +376,21 @@ ebb_tensor *(ebb_neg)(ebb_tensor *self) {
 ebb_tensor *(ebb_neg_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_neg, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_nll_loss_options options) {
+    const struct ebb__attrs_nll_loss attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_nll_loss, in, 3, &attrs, out)) return NULL;
+    if (options.ret_total_weight) *options.ret_total_weight = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target, ebb_tensor *total_weight, ebb_dims size, ebb_nll_loss_backward_options options) {
+    const struct ebb__attrs_nll_loss_backward attrs = {.size = size, .ignore_index = options.ignore_index, .reduction = options.reduction};
+    ebb_tensor *const in[] = {grad_output, target, total_weight, options.weight};
+    return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
 ebb_tensor *(ebb_reciprocal)(ebb_tensor *self) {
@@ -130,6 +423,12 @@ ebb_tensor *(ebb_rsqrt_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_rsqrt, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_sigmoid)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sigmoid, in, 1, NULL);
@@ -160,6 +459,18 @@ ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {
+    const struct ebb__attrs_softmax attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmax, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim) {
+    const struct ebb__attrs_softmax_backward attrs = {.dim = dim};
+    ebb_tensor *const in[] = {grad_output, output};
+    return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sqrt, in, 1, NULL);
@@ -178,6 +489,12 @@ ebb_tensor *(ebb_square)(ebb_tensor *self) {
 ebb_tensor *(ebb_square_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_square, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
+    const struct ebb__attrs_sum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_tanh)(ebb_tensor *self) {

@@ -5,6 +5,355 @@
 
 #include <ebb/opdef.h>
 
+#define EBB__SIG_max \
+    .name = "max", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_min \
+    .name = "min", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_amax {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_amax[2];
+#define EBB__SIG_amax \
+    .name = "amax", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_amax, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_amax)
+
+struct ebb__attrs_amin {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_amin[2];
+#define EBB__SIG_amin \
+    .name = "amin", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_amin, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_amin)
+
+struct ebb__attrs_argmax {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_argmax[2];
+#define EBB__SIG_argmax \
+    .name = "argmax", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argmax, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_argmax)
+
+struct ebb__attrs_argmin {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_argmin[2];
+#define EBB__SIG_argmin \
+    .name = "argmin", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argmin, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_argmin)
+
+struct ebb__attrs_max_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_max_dim[2];
+#define EBB__SIG_max_dim \
+    .name = "max_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .out = {"values", "indices"}, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_max_dim, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_max_dim)
+
+struct ebb__attrs_min_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_min_dim[2];
+#define EBB__SIG_min_dim \
+    .name = "min_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .out = {"values", "indices"}, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_min_dim, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_min_dim)
+
+struct ebb__attrs_gather {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_gather[1];
+#define EBB__SIG_gather \
+    .name = "gather", \
+    .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gather, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_gather)
+
+struct ebb__attrs_scatter_add {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_add[1];
+#define EBB__SIG_scatter_add \
+    .name = "scatter_add", \
+    .signature = "Tensor self, Tensor index, Tensor src, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_add, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_add)
+
+struct ebb__attrs_nll_loss {
+    ebb_dims ignore_index;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_nll_loss[2];
+#define EBB__SIG_nll_loss \
+    .name = "nll_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .out = {"output", "total_weight"}, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_nll_loss, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_nll_loss)
+
+struct ebb__attrs_nll_loss_backward {
+    ebb_dims size;
+    ebb_dims ignore_index;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_nll_loss_backward[3];
+#define EBB__SIG_nll_loss_backward \
+    .name = "nll_loss_backward", \
+    .signature = "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nll_loss_backward, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nll_loss_backward)
+
+struct ebb__attrs_cross_entropy {
+    ebb_dims ignore_index;
+    int reduction;
+    double label_smoothing;
+};
+extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
+#define EBB__SIG_cross_entropy \
+    .name = "cross_entropy", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross_entropy, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
+
+struct ebb__attrs_mse_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_mse_loss[1];
+#define EBB__SIG_mse_loss \
+    .name = "mse_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_mse_loss, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+
+struct ebb__attrs_l1_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_l1_loss[1];
+#define EBB__SIG_l1_loss \
+    .name = "l1_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_l1_loss, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+
+#define EBB__SIG_matmul \
+    .name = "matmul", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_linear \
+    .name = "linear", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_dot \
+    .name = "dot", \
+    .signature = "Tensor self, Tensor tensor -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_mv \
+    .name = "mv", \
+    .signature = "Tensor self, Tensor vec -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_mm \
+    .name = "mm", \
+    .signature = "Tensor self, Tensor mat2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bmm \
+    .name = "bmm", \
+    .signature = "Tensor self, Tensor mat2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_addmm \
+    .name = "addmm", \
+    .signature = "Tensor input, Tensor mat1, Tensor mat2 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+struct ebb__attrs_sum {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_sum[3];
+#define EBB__SIG_sum \
+    .name = "sum", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_sum, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_sum)
+
+struct ebb__attrs_mean {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_mean[3];
+#define EBB__SIG_mean \
+    .name = "mean", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_mean, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_softmax {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmax[2];
+#define EBB__SIG_softmax \
+    .name = "softmax", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmax, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmax)
+
+struct ebb__attrs_log_softmax {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_log_softmax[2];
+#define EBB__SIG_log_softmax \
+    .name = "log_softmax", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_log_softmax, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_log_softmax)
+
+struct ebb__attrs_softmax_backward {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_softmax_backward[1];
+#define EBB__SIG_softmax_backward \
+    .name = "softmax_backward", \
+    .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmax_backward, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softmax_backward)
+
+struct ebb__attrs_log_softmax_backward {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
+#define EBB__SIG_log_softmax_backward \
+    .name = "log_softmax_backward", \
+    .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_log_softmax_backward, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
+
 #define EBB__SIG_neg \
     .name = "neg", \
     .signature = "Tensor self -> Tensor", \

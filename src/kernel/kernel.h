@@ -38,11 +38,12 @@ typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, cons
     X(neg) X(abs) X(relu) X(square) X(sign) /* relu keeps NaN, sign of NaN is 0 */ \
     /* unary, floating only */ \
     X(sqrt) X(rsqrt) X(reciprocal) X(floor) \
-    X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) /* within 1 ulp, sigmoid within 2 */ \
+    X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) /* within 1 ulp, sigmoid 2; libm's tanh 2 */ \
     /* binary */ \
     X(add) X(sub) X(mul) /* ints too; bool: add is or, mul is and, no sub */ \
     X(div)               /* floating only: PyTorch promotes ints first */ \
-    X(pow)               /* ints too: by squaring; exponent < 0 gives 0, but 1 and -1 for base 1 and -1 */ \
+    X(pow)               /* within 1 ulp; exponents 2, 3, 1/2 as a * a, a * a * a, sqrt(a), as PyTorch for numbers; \
+                            ints too: exponent < 0 gives 0, but 1 and -1 for base 1 and -1 */ \
     X(maximum) X(minimum) /* NaN if either is NaN; ints and bool too */ \
     X(add_scaled)        /* p[1] + alpha * p[2]; param: const double alpha; ints too, with alpha made an int */ \
     /* comparisons of every dtype, the output is bool; false with NaN, ne true */ \

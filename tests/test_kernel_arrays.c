@@ -1,0 +1,425 @@
+/* The kernel layer's work on whole arrays: copies, reductions, softmax, products, random numbers, nll; against plain loops,
+ * for every instruction set, and bit for bit the same for every number of threads. */
+#include "tests/check.h"
+
+#include "base/base.h"
+#include "kernel/kernel.h"
+
+#include <math.h>
+
+static const char *const isas[] = {"baseline", "avx2", "avx512"};
+#define EACH_ISA(i) \
+    for (int i = 0; i < 3; i++) \
+        if (ebb__kernel_use(isas[i]))
+
+static uint32_t random_state = 1;
+static double uniform(void) {
+    random_state = random_state * 1664525u + 1013904223u;
+    return (double)(random_state >> 8) / 8388608.0 - 1;
+}
+static double get(ebb_dtype dtype, const void *p, int64_t i) {
+    switch (dtype) {
+    case EBB_I32: return ((const int32_t *)p)[i];
+    case EBB_I64: return (double)((const int64_t *)p)[i];
+    case EBB_F32: return (double)((const float *)p)[i];
+    case EBB_F64: return ((const double *)p)[i];
+    default: return ((const uint8_t *)p)[i];
+    }
+}
+static void put(ebb_dtype dtype, void *p, int64_t i, double x) {
+    switch (dtype) {
+    case EBB_I32: ((int32_t *)p)[i] = (int32_t)(x * 100); break;
+    case EBB_I64: ((int64_t *)p)[i] = (int64_t)(x * 100); break;
+    case EBB_F32: ((float *)p)[i] = (float)x; break;
+    case EBB_F64: ((double *)p)[i] = x; break;
+    case EBB_U8: ((uint8_t *)p)[i] = (uint8_t)(int)(fabs(x) * 200); break;
+    default: ((uint8_t *)p)[i] = x > 0; break;
+    }
+}
+static double epsilon(ebb_dtype dtype) { return dtype == EBB_F32 ? 0x1p-24 : dtype == EBB_F64 ? 0x1p-53 : 0; }
+static void *random_array(ebb_dtype dtype, int64_t n) {
+    void *p = calloc((size_t)n + 1, 8);
+    if (!p) abort();
+    for (int64_t i = 0; i < n; i++) put(dtype, p, i, uniform());
+    return p;
+}
+
+/* Row-major strides of `shape`, in bytes, of dimensions in this order. */
+static void strides_of(int ndim, const int64_t *shape, const int *order, int64_t size, int64_t *ret_stride) {
+    for (int i = ndim - 1; i >= 0; i--) {
+        ret_stride[order[i]] = size;
+        size *= shape[order[i]];
+    }
+}
+
+/* ---- copies ---- */
+
+static void check_copy(int ndim, const int64_t *shape, ebb_dtype to, ebb_dtype from, const int *to_order, const int *from_order) {
+    int64_t total = 1, to_stride[4] = {0}, from_stride[4] = {0};
+    for (int d = 0; d < ndim; d++) total *= shape[d];
+    const int64_t to_size = (int64_t)ebb_dtype_size(to), from_size = (int64_t)ebb_dtype_size(from);
+    strides_of(ndim, shape, to_order, to_size, to_stride);
+    strides_of(ndim, shape, from_order, from_size, from_stride);
+    char *src = random_array(from, total), *dst = calloc((size_t)total + 1, 8);
+    ebb__copy(ndim, shape, to, dst, to_stride, from, src, from_stride);
+    for (int64_t i = 0; i < total; i++) {
+        int64_t rest = i, a = 0, b = 0;
+        for (int d = ndim - 1; d >= 0; rest /= shape[d--]) a += rest % shape[d] * to_stride[d], b += rest % shape[d] * from_stride[d];
+        char want[8];
+        ebb__loops_cast[to][from](1, (char *[]){want, src + b}, (int64_t[]){to_size, from_size}, NULL);
+        if (memcmp(want, dst + a, (size_t)to_size) != 0) fail_msg("copy of %d dimensions, element %d", ndim, (int)i);
+    }
+    free(src);
+    free(dst);
+}
+
+EBB_TEST(copies_of_all_layouts) {
+    static const int64_t shapes[][4] = {{5, 7, 3, 2}, {64, 65, 1, 1}, {1, 300, 200, 2}, {2, 3, 100, 130}, {0, 3, 2, 2}};
+    static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {0, 2, 1, 3}, {2, 0, 3, 1}};
+    static const ebb_dtype pairs[][2] = {{EBB_F32, EBB_F32}, {EBB_F64, EBB_F64}, {EBB_U8, EBB_U8}, {EBB_F32, EBB_I64}};
+    EACH_ISA(isa)
+        for (int s = 0; s < 5; s++)
+            for (int a = 0; a < 5; a++)
+                for (int b = 0; b < 5; b++)
+                    for (int p = 0; p < 4; p++) check_copy(4, shapes[s], pairs[p][0], pairs[p][1], orders[a], orders[b]);
+    float x = 3, y = 0;
+    ebb__copy(0, NULL, EBB_F32, &y, NULL, EBB_F32, &x, NULL);
+    CHECK(y == 3);
+    float many[6];
+    ebb__copy(2, (int64_t[]){2, 3}, EBB_F32, many, (int64_t[]){12, 4}, EBB_F32, &x, (int64_t[]){0, 0});
+    for (int i = 0; i < 6; i++) CHECK(many[i] == 3);
+}
+
+/* ---- reductions ---- */
+
+struct plan {
+    int ndim;
+    const int64_t *shape;
+    int64_t src_stride[4], dst_stride[4], index_stride[4], total, outputs;
+};
+
+static struct plan make_plan(int ndim, const int64_t *shape, const int *order, unsigned reduced, int64_t size, int64_t out_size) {
+    struct plan p = {.ndim = ndim, .shape = shape, .total = 1, .outputs = 1};
+    strides_of(ndim, shape, order, size, p.src_stride);
+    for (int d = ndim - 1; d >= 0; d--) {
+        p.total *= shape[d];
+        if (reduced >> d & 1) continue;
+        p.dst_stride[d] = p.outputs * out_size;
+        p.index_stride[d] = p.outputs * 8;
+        p.outputs *= shape[d];
+    }
+    return p;
+}
+
+static void locate(const struct plan *p, int64_t i, int64_t *ret_src, int64_t *ret_out, int64_t *ret_index) {
+    int64_t position = 1;
+    *ret_src = *ret_out = *ret_index = 0;
+    for (int d = p->ndim - 1; d >= 0; i /= p->shape[d--]) {
+        const int64_t at = i % p->shape[d];
+        *ret_src += at * p->src_stride[d];
+        *ret_out += at * p->index_stride[d] / 8;
+        if (p->index_stride[d] == 0) *ret_index += at * position, position *= p->shape[d];
+    }
+}
+
+static void check_sum(const struct plan *p, ebb_dtype in) {
+    const ebb_dtype out = ebb_dtype_is_floating(in) ? in : EBB_I64;
+    char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8), *again = calloc((size_t)p->outputs, 8);
+    double *want = calloc((size_t)p->outputs, 8), *size = calloc((size_t)p->outputs, 8);
+    const int64_t width = (int64_t)ebb_dtype_size(in);
+    for (int64_t i = 0; i < p->total; i++) {
+        int64_t at, output, index;
+        locate(p, i, &at, &output, &index);
+        want[output] += get(in, src, at / width);
+        size[output] += fabs(get(in, src, at / width));
+    }
+    ebb_set_num_threads(1);
+    CHECK(!ebb__reduce_sum(p->ndim, p->shape, in, src, p->src_stride, out, dst, p->dst_stride));
+    for (int64_t i = 0; i < p->outputs; i++) {
+        const double got = get(out, dst, i), bound = (in == EBB_F64 ? 64 : 8) * epsilon(in) * size[i];
+        if (!(fabs(got - want[i]) <= bound)) fail_msg("sum %s %d of %d: %.17g, not %.17g", ebb_dtype_name(in), (int)i, (int)p->outputs, got, want[i]);
+    }
+    for (int threads = 2; threads < 5; threads++) {
+        ebb_set_num_threads(threads);
+        CHECK(!ebb__reduce_sum(p->ndim, p->shape, in, src, p->src_stride, out, again, p->dst_stride));
+        CHECK(memcmp(dst, again, (size_t)p->outputs * ebb_dtype_size(out)) == 0);
+    }
+    ebb_set_num_threads(0);
+    free(src), free(dst), free(again), free(want), free(size);
+}
+
+static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool with_nan) {
+    const int64_t width = (int64_t)ebb_dtype_size(dtype);
+    char *src = random_array(dtype, p->total), *dst = calloc((size_t)p->outputs, 8), *plain = calloc((size_t)p->outputs, 8);
+    int64_t *index = calloc((size_t)p->outputs, 8), *want_index = calloc((size_t)p->outputs, 8);
+    double *want = calloc((size_t)p->outputs, 8);
+    for (int64_t i = 0; i < p->outputs; i++) want_index[i] = -1;
+    if (with_nan)
+        for (int64_t i = 0; i < p->total; i += 7) put(dtype, src, i, NAN);
+    for (int64_t i = 0; i < p->total; i++) {
+        int64_t at, output, k;
+        locate(p, i, &at, &output, &k);
+        const double x = get(dtype, src, at / width), best = want[output];
+        if (want_index[output] >= 0 && !((max ? x > best : x < best) || (x != x && best == best))) continue;
+        want[output] = x;
+        want_index[output] = k;
+    }
+    ebb_status (*reduce)(int, const int64_t *, ebb_dtype, const void *, const int64_t *, void *, const int64_t *, int64_t *,
+                         const int64_t *) = max ? ebb__reduce_max : ebb__reduce_min;
+    CHECK(!reduce(p->ndim, p->shape, dtype, src, p->src_stride, dst, p->dst_stride, index, p->index_stride));
+    CHECK(!reduce(p->ndim, p->shape, dtype, src, p->src_stride, plain, p->dst_stride, NULL, NULL));
+    for (int64_t i = 0; i < p->outputs; i++) {
+        const double a = get(dtype, dst, i), b = get(dtype, plain, i);
+        CHECK((a == want[i] || (a != a && want[i] != want[i])) && (b == want[i] || (b != b && want[i] != want[i])));
+        CHECK(index[i] == want_index[i]);
+    }
+    memset(index, 0, (size_t)p->outputs * 8);
+    CHECK(!reduce(p->ndim, p->shape, dtype, src, p->src_stride, NULL, NULL, index, p->index_stride));
+    for (int64_t i = 0; i < p->outputs; i++) CHECK(index[i] == want_index[i]);
+    free(src), free(dst), free(plain), free(index), free(want_index), free(want);
+}
+
+EBB_TEST(reductions_of_all_layouts) {
+    static const int64_t shapes[][4] = {{3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {700, 2, 150, 1}, {1, 1, 1, 1}};
+    static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 3, 0, 1}};
+    EACH_ISA(isa)
+        for (int s = 0; s < 5; s++)
+            for (int o = 0; o < 4; o++)
+                for (unsigned reduced = 0; reduced < 16; reduced++)
+                    for (int d = EBB_BOOL; d < EBB_DTYPE_COUNT; d++) {
+                        if (s == 3 && (d < EBB_F32 || reduced % 3)) continue;
+                        const ebb_dtype dtype = (ebb_dtype)d;
+                        const int64_t size = (int64_t)ebb_dtype_size(dtype);
+                        struct plan p = make_plan(4, shapes[s], orders[o], reduced, size, ebb_dtype_is_floating(dtype) ? size : 8);
+                        check_sum(&p, dtype);
+                        p = make_plan(4, shapes[s], orders[o], reduced, size, size);
+                        check_extreme(&p, dtype, s & 1, false);
+                        if (d >= EBB_F32) check_extreme(&p, dtype, o & 1, true);
+                    }
+}
+
+EBB_TEST(reductions_of_much_and_of_nothing) {
+    enum { MANY = 3000000 };
+    float *x = malloc(MANY * sizeof *x), sum = 0;
+    double exact = 0;
+    for (int i = 0; i < MANY; i++) x[i] = (float)(uniform() + 1), exact += (double)x[i];
+    CHECK(!ebb__reduce_sum(1, (int64_t[]){MANY}, EBB_F32, x, (int64_t[]){4}, EBB_F32, &sum, (int64_t[]){0}));
+    CHECK_CLOSE((double)sum, exact, 2e-7);
+    float columns[2], first[2] = {0};
+    for (int threads = 1; threads < 9; threads++) { /* two columns of many rows: cut into parts */
+        ebb_set_num_threads(threads);
+        CHECK(!ebb__reduce_sum(2, (int64_t[]){MANY / 2, 2}, EBB_F32, x, (int64_t[]){8, 4}, EBB_F32, columns, (int64_t[]){0, 4}));
+        if (threads == 1) memcpy(first, columns, sizeof first);
+        CHECK(memcmp(first, columns, sizeof first) == 0);
+    }
+    ebb_set_num_threads(0);
+    free(x);
+    float nothing[3] = {7, 7, 7};
+    int64_t index[3];
+    CHECK(!ebb__reduce_sum(2, (int64_t[]){3, 0}, EBB_F32, nothing, (int64_t[]){0, 4}, EBB_F32, nothing, (int64_t[]){4, 0}));
+    CHECK(nothing[0] == 0 && nothing[1] == 0 && nothing[2] == 0);
+    CHECK(!ebb__reduce_sum(2, (int64_t[]){0, 4}, EBB_F32, nothing, (int64_t[]){16, 4}, EBB_F32, nothing, (int64_t[]){4, 0}));
+    CHECK(ebb__reduce_max(2, (int64_t[]){3, 0}, EBB_F32, nothing, (int64_t[]){4, 4}, nothing, (int64_t[]){4, 0}, index,
+                          (int64_t[]){8, 0}) == EBB_ERR_SHAPE);
+    CHECK_ERROR(EBB_ERR_SHAPE, "no elements");
+    CHECK(ebb__reduce_sum(0, NULL, EBB_F32, nothing, NULL, EBB_F64, nothing, NULL) == EBB_ERR_DTYPE);
+    CHECK_ERROR(EBB_ERR_DTYPE, "float32");
+}
+
+/* ---- softmax ---- */
+
+static void check_softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner) {
+    const int64_t total = outer * n * inner;
+    void *x = random_array(dtype, total), *g = random_array(dtype, total), *out[4];
+    for (int i = 0; i < 4; i++) out[i] = calloc((size_t)total + 1, 8);
+    CHECK(!ebb__softmax(dtype, outer, n, inner, x, out[0]));
+    CHECK(!ebb__log_softmax(dtype, outer, n, inner, x, out[1]));
+    CHECK(!ebb__softmax_backward(dtype, outer, n, inner, g, out[0], out[2]));
+    CHECK(!ebb__log_softmax_backward(dtype, outer, n, inner, g, out[1], out[3]));
+    const double tolerance = 8 * epsilon(dtype) * (1 + (double)n / 8);
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t j = 0; j < inner; j++) {
+            double sum = 0, gy = 0, gs = 0;
+            const int64_t at = o * n * inner + j;
+            for (int64_t k = 0; k < n; k++) sum += exp(get(dtype, x, at + k * inner)), gs += get(dtype, g, at + k * inner);
+            for (int64_t k = 0; k < n; k++) gy += get(dtype, g, at + k * inner) * exp(get(dtype, x, at + k * inner)) / sum;
+            for (int64_t k = 0; k < n; k++) {
+                const int64_t i = at + k * inner;
+                const double y = exp(get(dtype, x, i)) / sum;
+                CHECK_CLOSE(get(dtype, out[0], i), y, tolerance);
+                CHECK_CLOSE(get(dtype, out[1], i), log(y), tolerance);
+                CHECK_CLOSE(get(dtype, out[2], i), y * (get(dtype, g, i) - gy), tolerance);
+                CHECK_CLOSE(get(dtype, out[3], i), get(dtype, g, i) - y * gs, tolerance);
+            }
+        }
+    CHECK(!ebb__softmax(dtype, outer, n, inner, x, x)); /* in place */
+    CHECK(memcmp(x, out[0], (size_t)total * ebb_dtype_size(dtype)) == 0);
+    free(x), free(g);
+    for (int i = 0; i < 4; i++) free(out[i]);
+}
+
+EBB_TEST(softmax_and_back) {
+    static const int64_t shapes[][3] = {{3, 10, 1}, {1, 1, 1}, {2, 33, 5}, {400, 100, 1}, {2, 7, 300}, {0, 3, 1}, {3, 0, 2}};
+    EACH_ISA(isa)
+        for (int i = 0; i < 7; i++)
+            for (int d = EBB_F32; d <= EBB_F64; d++) check_softmax((ebb_dtype)d, shapes[i][0], shapes[i][1], shapes[i][2]);
+    EACH_ISA(isa) {
+        const double x[3] = {-INFINITY, 1000, -INFINITY};
+        double y[3];
+        CHECK(!ebb__softmax(EBB_F64, 1, 3, 1, x, y));
+        CHECK(y[0] == 0 && y[1] == 1 && y[2] == 0);
+        CHECK(!ebb__softmax(EBB_F64, 1, 2, 1, (double[]){NAN, 1}, y));
+        CHECK(isnan(y[0]) && isnan(y[1]));
+    }
+    CHECK(ebb__softmax(EBB_I64, 1, 1, 1, NULL, NULL) == EBB_ERR_DTYPE);
+    CHECK_ERROR(EBB_ERR_DTYPE, "int64");
+}
+
+/* ---- products ---- */
+
+static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, double beta) {
+    const int64_t step = layout & 8 ? 2 : 1, size = (int64_t)ebb_dtype_size(dtype), ldc = n + (layout & 4 ? 3 : 0);
+    const int64_t a_rs = layout & 1 ? step : step * k, a_cs = layout & 1 ? step * m : step;
+    const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
+    const int64_t a_bs = step * m * k, b_bs = layout & 4 ? 0 : step * k * n, c_bs = m * ldc;
+    void *a = random_array(dtype, batch * a_bs), *b = random_array(dtype, batch * step * k * n);
+    char *start = random_array(dtype, batch * c_bs), *c = malloc((size_t)(batch * c_bs + 1) * 8), *first = malloc((size_t)(batch * c_bs + 1) * 8);
+    static const int threads[] = {1, 2, 3, 8};
+    for (int t = 0; t < 4; t++) {
+        ebb_set_num_threads(threads[t]);
+        memcpy(c, start, (size_t)(batch * c_bs * size));
+        CHECK(!ebb__gemm_batched(dtype, batch, m, n, k, a, a_bs, a_rs, a_cs, b, b_bs, b_rs, b_cs, beta, c, c_bs, ldc));
+        if (t == 0) memcpy(first, c, (size_t)(batch * c_bs * size));
+        CHECK(memcmp(first, c, (size_t)(batch * c_bs * size)) == 0);
+        if (m * n * k < 100000 && t > 0) break;
+    }
+    ebb_set_num_threads(0);
+    const int64_t stride = m * n * k > 1000000 ? 37 : 1; /* of large products a sample */
+    for (int64_t i = 0; i < batch * m * ldc; i += stride) {
+        const int64_t at = i / (m * ldc), row = i % (m * ldc) / ldc, column = i % ldc;
+        double want = beta != 0 || column >= n ? get(dtype, start, i) : 0, bound = fabs(want);
+        for (int64_t p = 0; p < k && column < n; p++) {
+            const double x = get(dtype, a, at * a_bs + row * a_rs + p * a_cs) * get(dtype, b, at * b_bs + p * b_rs + column * b_cs);
+            want += x;
+            bound += fabs(x);
+        }
+        if (dtype == EBB_U8) want = fmod(want, 256);
+        bound *= epsilon(dtype) * (4 + (double)k / 4);
+        if (!(fabs(get(dtype, c, i) - want) <= bound))
+            fail_msg("%s %s %dx(%d,%d,%d) layout %d beta %g: element %d is %.17g, not %.17g", ebb__kernel_isa(),
+                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i), want);
+    }
+    free(a), free(b), free(c), free(start), free(first);
+}
+
+EBB_TEST(products_of_all_layouts) {
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 3, 5, 7},   {1, 32, 32, 16}, {1, 32, 1, 32},  {1, 1, 33, 65},
+                                       {1, 13, 17, 300}, {1, 6, 16, 2}, {4, 5, 9, 3},    {1, 70, 100, 33}, {1, 4, 4, 0},
+                                       {1, 0, 3, 2},   {3, 1, 40, 9},  {5, 30, 1, 20},  {2, 12, 31, 259}, {1, 1, 1, 1000}};
+    EACH_ISA(isa)
+        for (int s = 0; s < 15; s++)
+            for (int layout = 0; layout < 16; layout++)
+                for (int beta = 0; beta < 2; beta++)
+                    for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
+                        check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
+    float x = 0;
+    CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
+    CHECK_ERROR(EBB_ERR_DTYPE, "bool");
+}
+
+EBB_TEST(large_products) {
+    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60}, {1, 300, 257, 128}, {1, 1, 3000, 900}, {1, 3000, 1, 900}};
+    EACH_ISA(isa)
+        for (int s = 0; s < 6; s++)
+            for (int layout = 0; layout < 16; layout++)
+                for (int d = EBB_F32; d <= EBB_F64; d++)
+                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
+}
+
+/* A repeated row or column has stride 0. */
+EBB_TEST(products_with_broadcast_operands) {
+    float a[4] = {1, 2, 3, 4}, one = 2, c[8];
+    CHECK(!ebb__gemm(EBB_F32, 2, 4, 2, a, 2, 1, &one, 0, 0, 0, c, 4));
+    for (int j = 0; j < 4; j++) CHECK(c[j] == 6 && c[4 + j] == 14);
+    CHECK(!ebb__gemm(EBB_F32, 2, 1, 2, a, 2, 1, &one, 0, 0, 1, c, 4));
+    CHECK(c[0] == 12 && c[4] == 28);
+    float *big = random_array(EBB_F32, 200), *out = calloc(200 * 200, sizeof *out);
+    CHECK(!ebb__gemm(EBB_F32, 200, 200, 200, big, 0, 1, big, 1, 0, 0, out, 200));
+    for (int i = 1; i < 200 * 200; i++) CHECK(fabsf(out[i] - out[0]) <= 1e-4f);
+    free(big), free(out);
+}
+
+/* ---- random numbers ---- */
+
+EBB_TEST(random_numbers_by_position) {
+    enum { MANY = 100001 };
+    double *x = malloc(MANY * 8), *y = malloc(MANY * 8);
+    float *f = malloc(MANY * 4);
+    double mean = 0, square = 0;
+    CHECK(ebb__random_blocks(EBB__UNIFORM, EBB_F32, 9) == 3 && ebb__random_blocks(EBB__NORMAL, EBB_F64, 9) == 5);
+    CHECK(!ebb__random_uniform(EBB_F64, 42, 7, MANY, x));
+    CHECK(!ebb__random_uniform(EBB_F32, 42, 7, MANY, f));
+    for (int i = 0; i < MANY; i++) {
+        CHECK(x[i] >= 0 && x[i] < 1 && f[i] >= 0 && f[i] < 1);
+        mean += x[i] / MANY;
+    }
+    CHECK_CLOSE(mean, 0.5, 0.005);
+    uint32_t words[4];
+    ebb__philox(42, 7, words);
+    CHECK(f[0] == (float)(words[0] >> 8) / 16777216.0f && f[3] == (float)(words[3] >> 8) / 16777216.0f);
+    mean = 0;
+    CHECK(!ebb__random_normal(EBB_F64, 42, 7, MANY, x));
+    CHECK(!ebb__random_normal(EBB_F32, 42, 7, MANY, f));
+    for (int i = 0; i < MANY; i++) {
+        CHECK(isfinite(x[i]) && isfinite(f[i]));
+        mean += x[i] / MANY;
+        square += x[i] * x[i] / MANY;
+    }
+    CHECK_CLOSE(mean, 0, 0.015);
+    CHECK_CLOSE(square, 1, 0.02);
+    const double u = ((double)words[0] + 0.5) / 4294967296.0, v = words[1] / 4294967296.0; /* against libm */
+    CHECK_CLOSE((double)f[0], sqrt(-2 * log(u)) * cos(6.283185307179586477 * v), 1e-7);
+    CHECK_CLOSE((double)f[1], sqrt(-2 * log(u)) * sin(6.283185307179586477 * v), 1e-7);
+    CHECK(!ebb__random_normal(EBB_F64, 42, 9, MANY - 4, y)); /* two blocks on: four elements on */
+    CHECK(memcmp(x + 4, y, (MANY - 4) * 8) == 0);
+    ebb_set_num_threads(1);
+    CHECK(!ebb__random_normal(EBB_F64, 42, 7, MANY, y));
+    CHECK(memcmp(x, y, MANY * 8) == 0);
+    ebb_set_num_threads(0);
+    free(x), free(y), free(f);
+    CHECK(ebb__random_normal(EBB_I64, 1, 0, 1, &mean) == EBB_ERR_DTYPE);
+    CHECK_ERROR(EBB_ERR_DTYPE, "int64");
+}
+
+EBB_TEST(random_integers) {
+    enum { MANY = 60000 };
+    static int64_t x[MANY];
+    int64_t count[6] = {0};
+    ebb__random_integer(3, 0, MANY, -2, 4, x);
+    for (int i = 0; i < MANY; i++) {
+        CHECK(x[i] >= -2 && x[i] < 4);
+        count[x[i] + 2]++;
+    }
+    for (int i = 0; i < 6; i++) CHECK(llabs(count[i] - MANY / 6) < 500);
+    ebb__random_integer(3, 0, MANY, INT64_MIN, INT64_MAX, x); /* a range whose rejection happens */
+    ebb__random_integer(3, 0, MANY, INT64_MIN / 2 - 1, INT64_MAX / 2, x);
+    for (int i = 0; i < MANY; i++) CHECK(x[i] >= INT64_MIN / 2 - 1 && x[i] < INT64_MAX / 2);
+}
+
+/* ---- negative log likelihood ---- */
+
+EBB_TEST(nll_forward_and_back) {
+    const float logp[6] = {-1, -2, -3, -4, -5, -6}, weight[3] = {1, 10, 100}, grad = 2;
+    float loss[2], back[6];
+    double sum, total;
+    CHECK(ebb__nll_forward(EBB_F32, 2, 3, logp, (int64_t[]){1, 2}, weight, -100, loss, &sum, &total) == -1);
+    CHECK(loss[0] == 20 && loss[1] == 600 && sum == 620 && total == 110);
+    CHECK(ebb__nll_forward(EBB_F32, 2, 3, logp, (int64_t[]){-100, 0}, NULL, -100, loss, &sum, &total) == -1);
+    CHECK(loss[0] == 0 && loss[1] == 4 && sum == 4 && total == 1);
+    CHECK(ebb__nll_forward(EBB_F32, 2, 3, logp, (int64_t[]){0, 3}, NULL, -100, NULL, &sum, &total) == 1);
+    CHECK(ebb__nll_forward(EBB_F32, 2, 3, logp, (int64_t[]){-1, 3}, NULL, -100, NULL, &sum, &total) == 0);
+    ebb__nll_backward(EBB_F32, 2, 3, &grad, 0, 0.5, (int64_t[]){1, -100}, weight, -100, back);
+    for (int i = 0; i < 6; i++) CHECK(back[i] == (i == 1 ? -10.0f : 0.0f));
+}
+
+EBB_TEST_MAIN

@@ -48,9 +48,9 @@ static ebb_tensor *folded(ebb_tensor *a, ebb_tensor *b) {
     int64_t rows = 1, k = shape.d[--shape.n];
     for (int i = 0; i < shape.n; i++) rows *= shape.d[i];
     ebb_tensor *tall = ebb_reshape(a, EBB_DIMS(rows, k));
-    if (b->ndim == 1) return ebb__unsafe_view(ebb_mv(tall, b), shape);
+    if (b->ndim == 1) return ebb_unsafe_view(ebb_mv(tall, b), shape);
     shape.d[shape.n++] = b->dims[1];
-    return ebb__unsafe_view(ebb_mm(tall, b), shape);
+    return ebb_unsafe_view(ebb_mm(tall, b), shape);
 }
 
 /* Pair by pair, with both batches broadcast; vectors are matrices of one row or column meanwhile. */
@@ -65,7 +65,7 @@ static ebb_tensor *batched(ebb_tensor *a, ebb_tensor *b, ebb_dims batch) {
     ebb_dims shape = batch;
     if (!row) shape.d[shape.n++] = m;
     if (!column) shape.d[shape.n++] = n;
-    return ebb__unsafe_view(ebb_bmm(a, b), shape);
+    return ebb_unsafe_view(ebb_bmm(a, b), shape);
 }
 
 static ebb_tensor *matmul(struct ebb_forward *f) {
@@ -114,7 +114,7 @@ static ebb_tensor *linear(struct ebb_forward *f) {
     int64_t rows = 1, in = shape.d[shape.n - 1];
     for (int i = 0; i + 1 < shape.n; i++) rows *= shape.d[i];
     shape.d[shape.n - 1] = weight->dims[0];
-    return ebb__unsafe_view(ebb_addmm(bias, ebb_reshape(x, EBB_DIMS(rows, in)), ebb_t(weight)), shape);
+    return ebb_unsafe_view(ebb_addmm(bias, ebb_reshape(x, EBB_DIMS(rows, in)), ebb_t(weight)), shape);
 }
 
 const struct ebb_op ebb_op_linear = {

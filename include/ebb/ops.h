@@ -25,6 +25,194 @@ static inline ebb_list ebb__at_list(ebb_list list, const char *file, int line) {
 #define EBB_AT_LIST(list) ebb__at_list((list), __FILE__, __LINE__)
 #endif
 
+/* ---- activation_backward.c: The gradients of relu, sigmoid and tanh as operators of one loop each, with derivatives of their own --- */
+
+/* The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0.
+ * threshold_backward(Tensor grad_output, Tensor output) -> Tensor. Dtypes: inputs are promoted to a common dtype;
+ * floating point only. Gradients (ThresholdBackwardBackward0): grad_output: g where output > 0, else 0; output: 0.
+ * torch.ops.aten.threshold_backward */
+EBB_API ebb_tensor *ebb_threshold_backward(ebb_tensor *grad_output, ebb_tensor *output);
+#define ebb_threshold_backward(grad_output, output) ebb_threshold_backward(EBB_AT(grad_output), EBB_AT(output))
+
+/* The gradient of sigmoid: grad_output * (1 - output) * output, with sigmoid's result.
+ * sigmoid_backward(Tensor grad_output, Tensor output) -> Tensor. Dtypes: inputs are promoted to a common dtype;
+ * floating point only. Gradients (SigmoidBackwardBackward0): grad_output: g * (1 - output) * output; output: g *
+ * grad_output * (1 - 2 * output). torch.ops.aten.sigmoid_backward */
+EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *output);
+#define ebb_sigmoid_backward(grad_output, output) ebb_sigmoid_backward(EBB_AT(grad_output), EBB_AT(output))
+
+/* The gradient of tanh: grad_output * (1 - output * output), with tanh's result.
+ * tanh_backward(Tensor grad_output, Tensor output) -> Tensor. Dtypes: inputs are promoted to a common dtype;
+ * floating point only. Gradients (TanhBackwardBackward0): grad_output: g * (1 - output * output); output: -2 * g *
+ * grad_output * output. torch.ops.aten.tanh_backward */
+EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
+#define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
+
+/* ---- binary.c: Elementwise arithmetic of two tensors, or of a tensor and a number ----------------------------- */
+
+/* self + other; of bools, or.
+ * add(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients
+ * (AddBackward0): self: g; other: g. In place: ebb_add_. torch.add */
+EBB_API ebb_tensor *ebb_add(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_add_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_add(self, other) ebb_add(EBB_NUM(self), EBB_NUM(other))
+#define ebb_add_(self, other) ebb_add_(EBB_NUM(self), EBB_NUM(other))
+
+/* self - other.
+ * sub(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; not for bool. Gradients
+ * (SubBackward0): self: g; other: -g. In place: ebb_sub_. torch.sub */
+EBB_API ebb_tensor *ebb_sub(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_sub_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_sub(self, other) ebb_sub(EBB_NUM(self), EBB_NUM(other))
+#define ebb_sub_(self, other) ebb_sub_(EBB_NUM(self), EBB_NUM(other))
+
+/* self * other; of bools, and.
+ * mul(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients
+ * (MulBackward0): self: g * other; other: g * self. In place: ebb_mul_. torch.mul */
+EBB_API ebb_tensor *ebb_mul(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_mul_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_mul(self, other) ebb_mul(EBB_NUM(self), EBB_NUM(other))
+#define ebb_mul_(self, other) ebb_mul_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other, true division also of integers.
+ * div(Number self, Number other) -> Tensor. Dtypes: integers and bool become the default dtype; floating point
+ * only. Gradients (DivBackward0): self: g / other; other: -g * (self / other) / other. In place: ebb_div_.
+ * torch.div */
+EBB_API ebb_tensor *ebb_div(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_div_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_div(self, other) ebb_div(EBB_NUM(self), EBB_NUM(other))
+#define ebb_div_(self, other) ebb_div_(EBB_NUM(self), EBB_NUM(other))
+
+/* self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.
+ * pow(Number self, Number exponent) -> Tensor. Dtypes: inputs are promoted to a common dtype; not for bool.
+ * Gradients (PowBackward0): self: g * exponent * self^(exponent - 1), 0 where exponent is 0; exponent: g * y *
+ * log(self), 0 where self is 0 and exponent >= 0. In place: ebb_pow_. torch.pow */
+EBB_API ebb_tensor *ebb_pow(ebb_tensor *self, ebb_tensor *exponent);
+EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
+#define ebb_pow(self, exponent) ebb_pow(EBB_NUM(self), EBB_NUM(exponent))
+#define ebb_pow_(self, exponent) ebb_pow_(EBB_NUM(self), EBB_NUM(exponent))
+
+/* The greater of self and other; NaN where either is NaN.
+ * maximum(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients
+ * (MaximumBackward0): self: g where self > other, g / 2 where equal, else 0; other: g where other > self, g / 2
+ * where equal, else 0. In place: ebb_maximum_. torch.maximum */
+EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
+#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
+
+/* The smaller of self and other; NaN where either is NaN.
+ * minimum(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients
+ * (MinimumBackward0): self: g where self < other, g / 2 where equal, else 0; other: g where other < self, g / 2
+ * where equal, else 0. In place: ebb_minimum_. torch.minimum */
+EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
+#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
+
+/* ---- compare.c: Comparisons and logic ------------------------------------------------------------------------- */
+
+/* self == other.
+ * eq(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.eq */
+EBB_API ebb_tensor *ebb_eq(ebb_tensor *self, ebb_tensor *other);
+#define ebb_eq(self, other) ebb_eq(EBB_NUM(self), EBB_NUM(other))
+
+/* self != other; true where either is NaN.
+ * ne(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.ne */
+EBB_API ebb_tensor *ebb_ne(ebb_tensor *self, ebb_tensor *other);
+#define ebb_ne(self, other) ebb_ne(EBB_NUM(self), EBB_NUM(other))
+
+/* self < other.
+ * lt(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.lt */
+EBB_API ebb_tensor *ebb_lt(ebb_tensor *self, ebb_tensor *other);
+#define ebb_lt(self, other) ebb_lt(EBB_NUM(self), EBB_NUM(other))
+
+/* self <= other.
+ * le(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.le */
+EBB_API ebb_tensor *ebb_le(ebb_tensor *self, ebb_tensor *other);
+#define ebb_le(self, other) ebb_le(EBB_NUM(self), EBB_NUM(other))
+
+/* self > other.
+ * gt(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.gt */
+EBB_API ebb_tensor *ebb_gt(ebb_tensor *self, ebb_tensor *other);
+#define ebb_gt(self, other) ebb_gt(EBB_NUM(self), EBB_NUM(other))
+
+/* self >= other.
+ * ge(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.ge */
+EBB_API ebb_tensor *ebb_ge(ebb_tensor *self, ebb_tensor *other);
+#define ebb_ge(self, other) ebb_ge(EBB_NUM(self), EBB_NUM(other))
+
+/* Whether both are true; what is not 0 is true.
+ * logical_and(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is
+ * bool. No gradient. torch.logical_and */
+EBB_API ebb_tensor *ebb_logical_and(ebb_tensor *self, ebb_tensor *other);
+#define ebb_logical_and(self, other) ebb_logical_and(EBB_NUM(self), EBB_NUM(other))
+
+/* Whether either is true; what is not 0 is true.
+ * logical_or(Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is
+ * bool. No gradient. torch.logical_or */
+EBB_API ebb_tensor *ebb_logical_or(ebb_tensor *self, ebb_tensor *other);
+#define ebb_logical_or(self, other) ebb_logical_or(EBB_NUM(self), EBB_NUM(other))
+
+/* Whether self is 0, or false.
+ * logical_not(Tensor self) -> Tensor. Dtypes: inputs are promoted to a common dtype; the result is bool. No
+ * gradient. torch.logical_not */
+EBB_API ebb_tensor *ebb_logical_not(ebb_tensor *self);
+#define ebb_logical_not(self) ebb_logical_not(EBB_AT(self))
+
+/* ---- copy.c: Copies, conversions, and filling ----------------------------------------------------------------- */
+
+/* A contiguous copy with memory of its own.
+ * clone(Tensor self) -> Tensor. Gradients (CloneBackward0): self: g. torch.clone */
+EBB_API ebb_tensor *ebb_clone(ebb_tensor *self);
+#define ebb_clone(self) ebb_clone(EBB_AT(self))
+
+/* self itself when its elements lie in row-major order without gaps, else a copy that does.
+ * contiguous(Tensor self) -> Tensor. Gradients (): self: g. torch.Tensor.contiguous */
+EBB_API ebb_tensor *ebb_contiguous(ebb_tensor *self);
+#define ebb_contiguous(self) ebb_contiguous(EBB_AT(self))
+
+/* A contiguous copy of self, converted to dtype. Floating point to integer truncates; to bool is != 0.
+ * to_copy(Tensor self, dtype dtype) -> Tensor. Gradients (ToCopyBackward0): self: g, converted back.
+ * torch.Tensor.to(copy=True) */
+EBB_API ebb_tensor *ebb_to_copy(ebb_tensor *self, ebb_dtype dtype);
+#define ebb_to_copy(self, dtype) ebb_to_copy(EBB_AT(self), dtype)
+
+/* self converted to dtype; self itself when it has that dtype already.
+ * to(Tensor self, dtype dtype) -> Tensor. Gradients (): self: g, converted back. torch.Tensor.to */
+EBB_API ebb_tensor *ebb_to(ebb_tensor *self, ebb_dtype dtype);
+#define ebb_to(self, dtype) ebb_to(EBB_AT(self), dtype)
+
+/* The elements of src, broadcast to the shape of self and converted to its dtype.
+ * copy(Tensor self, Tensor src) -> Tensor. Dtypes: the result has the dtype of the first input. Gradients
+ * (CopyBackwards): self: 0; src: g. In place: ebb_copy_. torch.Tensor.copy_ */
+EBB_API ebb_tensor *ebb_copy(ebb_tensor *self, ebb_tensor *src);
+EBB_API ebb_tensor *ebb_copy_(ebb_tensor *self, ebb_tensor *src);
+#define ebb_copy(self, src) ebb_copy(EBB_AT(self), EBB_AT(src))
+#define ebb_copy_(self, src) ebb_copy_(EBB_AT(self), EBB_AT(src))
+
+/* value in the shape and dtype of self.
+ * fill(Tensor self, Number value) -> Tensor. Dtypes: the result has the dtype of the first input. Gradients
+ * (FillBackward0): self: 0; value: g, summed. In place: ebb_fill_. torch.fill */
+EBB_API ebb_tensor *ebb_fill(ebb_tensor *self, ebb_tensor *value);
+EBB_API ebb_tensor *ebb_fill_(ebb_tensor *self, ebb_tensor *value);
+#define ebb_fill(self, value) ebb_fill(EBB_AT(self), EBB_NUM(value))
+#define ebb_fill_(self, value) ebb_fill_(EBB_AT(self), EBB_NUM(value))
+
+/* Zeros in the shape and dtype of self.
+ * zero(Tensor self) -> Tensor. Dtypes: the result has the dtype of the first input. Gradients (ZeroBackward0):
+ * self: 0. In place: ebb_zero_. torch.Tensor.zero_ */
+EBB_API ebb_tensor *ebb_zero(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
+#define ebb_zero(self) ebb_zero(EBB_AT(self))
+#define ebb_zero_(self) ebb_zero_(EBB_AT(self))
+
 /* ---- extremes.c: The largest and the smallest ----------------------------------------------------------------- */
 
 /* The largest of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension,
@@ -422,7 +610,7 @@ EBB_API ebb_tensor *ebb_neg_(ebb_tensor *self);
 
 /* The absolute value.
  * abs(Tensor self) -> Tensor. Dtypes: inputs are promoted to a common dtype; not for bool. Gradients
- * (AbsBackward0): self: g * sign(self), 0 at 0. In place: ebb_abs_. torch.abs */
+ * (AbsBackward0): self: g * sign(self), which is 0 at 0. In place: ebb_abs_. torch.abs */
 EBB_API ebb_tensor *ebb_abs(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 #define ebb_abs(self) ebb_abs(EBB_AT(self))
@@ -460,7 +648,7 @@ EBB_API ebb_tensor *ebb_square_(ebb_tensor *self);
 #define ebb_square(self) ebb_square(EBB_AT(self))
 #define ebb_square_(self) ebb_square_(EBB_AT(self))
 
-/* e to the power of self.
+/* The exponential: e to the power of self.
  * exp(Tensor self) -> Tensor. Dtypes: integers and bool become the default dtype; floating point only. Gradients
  * (ExpBackward0): self: g * y. In place: ebb_exp_. torch.exp */
 EBB_API ebb_tensor *ebb_exp(ebb_tensor *self);
@@ -484,7 +672,7 @@ EBB_API ebb_tensor *ebb_sqrt_(ebb_tensor *self);
 #define ebb_sqrt(self) ebb_sqrt(EBB_AT(self))
 #define ebb_sqrt_(self) ebb_sqrt_(EBB_AT(self))
 
-/* 1 / sqrt(self).
+/* 1 / sqrt(self); NaN below 0.
  * rsqrt(Tensor self) -> Tensor. Dtypes: integers and bool become the default dtype; floating point only. Gradients
  * (RsqrtBackward0): self: -0.5 * g * y^3. In place: ebb_rsqrt_. torch.rsqrt */
 EBB_API ebb_tensor *ebb_rsqrt(ebb_tensor *self);
@@ -531,6 +719,14 @@ EBB_API ebb_tensor *ebb_sigmoid(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sigmoid_(ebb_tensor *self);
 #define ebb_sigmoid(self) ebb_sigmoid(EBB_AT(self))
 #define ebb_sigmoid_(self) ebb_sigmoid_(EBB_AT(self))
+
+/* ---- where.c: Choosing between two tensors, element by element ------------------------------------------------ */
+
+/* self where condition is true, else other; all three broadcast. condition must be bool.
+ * where(Tensor condition, Number self, Number other) -> Tensor. Dtypes: inputs are promoted to a common dtype.
+ * Gradients (WhereBackward0): self: g where condition, else 0; other: 0 where condition, else g. torch.where */
+EBB_API ebb_tensor *ebb_where(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other);
+#define ebb_where(condition, self, other) ebb_where(EBB_AT(condition), EBB_NUM(self), EBB_NUM(other))
 
 #ifdef __cplusplus
 }

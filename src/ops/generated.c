@@ -3,98 +3,152 @@
 #include "ops/ops.h"
 
 extern const struct ebb_op ebb_op_abs;
+extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_clone;
+extern const struct ebb_op ebb_op_contiguous;
+extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_eq;
 extern const struct ebb_op ebb_op_exp;
+extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_ge;
+extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_linear;
 extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
+extern const struct ebb_op ebb_op_logical_and;
+extern const struct ebb_op ebb_op_logical_not;
+extern const struct ebb_op ebb_op_logical_or;
+extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
+extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
+extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_sigmoid;
+extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
+extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_tanh;
+extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_threshold_backward;
+extern const struct ebb_op ebb_op_to;
+extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_where;
+extern const struct ebb_op ebb_op_zero;
 
 extern const struct ebb_op *const ebb__op_table[];
 extern const int ebb__op_table_size;
 const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
+    &ebb_op_add,
     &ebb_op_addmm,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_argmax,
     &ebb_op_argmin,
     &ebb_op_bmm,
+    &ebb_op_clone,
+    &ebb_op_contiguous,
+    &ebb_op_copy,
     &ebb_op_cos,
     &ebb_op_cross_entropy,
+    &ebb_op_div,
     &ebb_op_dot,
+    &ebb_op_eq,
     &ebb_op_exp,
+    &ebb_op_fill,
     &ebb_op_floor,
     &ebb_op_gather,
+    &ebb_op_ge,
+    &ebb_op_gt,
     &ebb_op_l1_loss,
+    &ebb_op_le,
     &ebb_op_linear,
     &ebb_op_log,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
+    &ebb_op_logical_and,
+    &ebb_op_logical_not,
+    &ebb_op_logical_or,
+    &ebb_op_lt,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
+    &ebb_op_maximum,
     &ebb_op_mean,
     &ebb_op_min,
     &ebb_op_min_dim,
+    &ebb_op_minimum,
     &ebb_op_mm,
     &ebb_op_mse_loss,
+    &ebb_op_mul,
     &ebb_op_mv,
+    &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_pow,
     &ebb_op_reciprocal,
     &ebb_op_relu,
     &ebb_op_rsqrt,
     &ebb_op_scatter_add,
     &ebb_op_sigmoid,
+    &ebb_op_sigmoid_backward,
     &ebb_op_sign,
     &ebb_op_sin,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_sqrt,
     &ebb_op_square,
+    &ebb_op_sub,
     &ebb_op_sum,
     &ebb_op_tanh,
+    &ebb_op_tanh_backward,
+    &ebb_op_threshold_backward,
+    &ebb_op_to,
+    &ebb_op_to_copy,
+    &ebb_op_where,
+    &ebb_op_zero,
     NULL,
 };
-const int ebb__op_table_size = 43;
+const int ebb__op_table_size = 70;
 
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
@@ -189,6 +243,14 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_to[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_to_copy[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL},
+};
+
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_abs, in, 1, NULL);
@@ -197,6 +259,16 @@ ebb_tensor *(ebb_abs)(ebb_tensor *self) {
 ebb_tensor *(ebb_abs_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_abs, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_add, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_add_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_add, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
@@ -233,6 +305,26 @@ ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_clone)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_contiguous, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_copy)(ebb_tensor *self, ebb_tensor *src) {
+    ebb_tensor *const in[] = {self, src};
+    return ebb_call_op1(&ebb_op_copy, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_copy_)(ebb_tensor *self, ebb_tensor *src) {
+    ebb_tensor *const in[] = {self, src};
+    return ebb_call_op_inplace(&ebb_op_copy, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_cos)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_cos, in, 1, NULL);
@@ -249,9 +341,24 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_div)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_div, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_div, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_eq, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_exp)(ebb_tensor *self) {
@@ -262,6 +369,16 @@ ebb_tensor *(ebb_exp)(ebb_tensor *self) {
 ebb_tensor *(ebb_exp_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_exp, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
+    ebb_tensor *const in[] = {self, value};
+    return ebb_call_op1(&ebb_op_fill, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fill_)(ebb_tensor *self, ebb_tensor *value) {
+    ebb_tensor *const in[] = {self, value};
+    return ebb_call_op_inplace(&ebb_op_fill, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -280,10 +397,25 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target};
     return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_le, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
@@ -313,6 +445,26 @@ ebb_tensor *(ebb_log_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *outp
     return ebb_call_op1(&ebb_op_log_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logical_not)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logical_not, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_logical_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
@@ -330,6 +482,16 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
     if (ebb_call_op(&ebb_op_max_dim, in, 1, &attrs, out)) return NULL;
     if (options.ret_indices) *options.ret_indices = out[1];
     return out[0];
+}
+
+ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_maximum_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_maximum, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
@@ -352,6 +514,16 @@ ebb_tensor *(ebb_min_dim)(ebb_tensor *self, int64_t dim, ebb_min_dim_options opt
     return out[0];
 }
 
+ebb_tensor *(ebb_minimum)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_minimum, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     ebb_tensor *const in[] = {self, mat2};
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
@@ -363,9 +535,24 @@ ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_op
     return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     ebb_tensor *const in[] = {self, vec};
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_neg)(ebb_tensor *self) {
@@ -391,6 +578,16 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     const struct ebb__attrs_nll_loss_backward attrs = {.size = size, .ignore_index = options.ignore_index, .reduction = options.reduction};
     ebb_tensor *const in[] = {grad_output, target, total_weight, options.weight};
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_pow)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op1(&ebb_op_pow, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op_inplace(&ebb_op_pow, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_reciprocal)(ebb_tensor *self) {
@@ -437,6 +634,11 @@ ebb_tensor *(ebb_sigmoid)(ebb_tensor *self) {
 ebb_tensor *(ebb_sigmoid_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_sigmoid, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sigmoid_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
+    ebb_tensor *const in[] = {grad_output, output};
+    return ebb_call_op1(&ebb_op_sigmoid_backward, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_sign)(ebb_tensor *self) {
@@ -491,6 +693,16 @@ ebb_tensor *(ebb_square_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_square, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_sub, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_sub_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_sub, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     const struct ebb__attrs_sum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -505,4 +717,41 @@ ebb_tensor *(ebb_tanh)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_tanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
+    ebb_tensor *const in[] = {grad_output, output};
+    return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
+    ebb_tensor *const in[] = {grad_output, output};
+    return ebb_call_op1(&ebb_op_threshold_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_to)(ebb_tensor *self, ebb_dtype dtype) {
+    const struct ebb__attrs_to attrs = {.dtype = dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_to, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
+    const struct ebb__attrs_to_copy attrs = {.dtype = dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {condition, self, other};
+    return ebb_call_op1(&ebb_op_where, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_zero)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_zero, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_zero_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_zero, in, 1, NULL);
 }

@@ -1,4 +1,5 @@
-/* What the file of every operator includes: the call path, the kernels, and what the generator made of its signature. */
+/* What the file of every operator includes: the call path, the kernels, and what the generator made of its
+ * signature. */
 #ifndef EBB_OPS_OPS_H
 #define EBB_OPS_OPS_H
 

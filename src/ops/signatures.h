@@ -5,6 +5,202 @@
 
 #include <ebb/opdef.h>
 
+#define EBB__SIG_threshold_backward \
+    .name = "threshold_backward", \
+    .signature = "Tensor grad_output, Tensor output -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_sigmoid_backward \
+    .name = "sigmoid_backward", \
+    .signature = "Tensor grad_output, Tensor output -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_tanh_backward \
+    .name = "tanh_backward", \
+    .signature = "Tensor grad_output, Tensor output -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_add \
+    .name = "add", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_sub \
+    .name = "sub", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_mul \
+    .name = "mul", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_div \
+    .name = "div", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_pow \
+    .name = "pow", \
+    .signature = "Number self, Number exponent -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_maximum \
+    .name = "maximum", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_minimum \
+    .name = "minimum", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_eq \
+    .name = "eq", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_ne \
+    .name = "ne", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_lt \
+    .name = "lt", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_le \
+    .name = "le", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_gt \
+    .name = "gt", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_ge \
+    .name = "ge", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_logical_and \
+    .name = "logical_and", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_logical_or \
+    .name = "logical_or", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_logical_not \
+    .name = "logical_not", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_clone \
+    .name = "clone", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_contiguous \
+    .name = "contiguous", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_to_copy {
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_to_copy[1];
+#define EBB__SIG_to_copy \
+    .name = "to_copy", \
+    .signature = "Tensor self, dtype dtype -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_to_copy, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_to_copy)
+
+struct ebb__attrs_to {
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_to[1];
+#define EBB__SIG_to \
+    .name = "to", \
+    .signature = "Tensor self, dtype dtype -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_to, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_to)
+
+#define EBB__SIG_copy \
+    .name = "copy", \
+    .signature = "Tensor self, Tensor src -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_fill \
+    .name = "fill", \
+    .signature = "Tensor self, Number value -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_zero \
+    .name = "zero", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
@@ -457,6 +653,13 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_where \
+    .name = "where", \
+    .signature = "Tensor condition, Number self, Number other -> Tensor", \
+    .in = {{"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
     .n_out = 1
 
 #endif

@@ -1,0 +1,101 @@
+/* Elementwise arithmetic of two tensors, or of a tensor and a number. */
+#include "ops/ops.h"
+
+static void add_vjp(struct ebb_vjp *v) {
+    for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
+}
+
+static void sub_vjp(struct ebb_vjp *v) {
+    ebb_vjp_give(v, 0, v->grad[0]);
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(v->grad[0]));
+}
+
+static void mul_vjp(struct ebb_vjp *v) {
+    for (int i = 0; i < 2; i++)
+        if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], v->in[1 - i]));
+}
+
+static void div_vjp(struct ebb_vjp *v) {
+    ebb_tensor *a = v->in[0], *b = v->in[1], *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_div(g, b));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, ebb_div(ebb_div(a, b), b))));
+}
+
+/* d x^e / dx = e x^(e-1). x^0 is 1 everywhere, so its gradient is 0 also where x^(-1) is infinite. */
+static ebb_tensor *pow_base_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e) {
+    if (!ebb_tensor_is_number(e)) return ebb_where(ebb_eq(e, 0), 0, ebb_mul(g, ebb_mul(e, ebb_pow(x, ebb_sub(e, 1)))));
+    double value = ebb_item(e);
+    if (value == 0) return ebb_zero(g);
+    return ebb_mul(g, ebb_mul(value == 2 ? x : ebb_pow(x, value - 1), e));
+}
+
+/* d x^e / de = x^e log(x), in the limit 0 for x = 0 and e >= 0. */
+static ebb_tensor *pow_exponent_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e, ebb_tensor *y) {
+    ebb_tensor *limit = ebb_logical_and(ebb_eq(x, 0), ebb_ge(e, 0));
+    return ebb_mul(g, ebb_where(limit, 0, ebb_mul(y, ebb_log(ebb_to(x, ebb_tensor_dtype(y))))));
+}
+
+static void pow_vjp(struct ebb_vjp *v) {
+    ebb_tensor *x = v->in[0], *e = v->in[1], *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, pow_base_grad(g, x, e));
+    if (v->needs[1]) ebb_vjp_give(v, 1, pow_exponent_grad(g, x, e, v->out[0]));
+}
+
+/* The chosen element gets the gradient; where both are equal, each gets half. `loses` says which is not chosen. */
+static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
+    ebb_tensor *g = v->grad[0];
+    for (int i = 0; i < 2; i++) {
+        ebb_tensor *mine = v->in[i], *other = v->in[1 - i];
+        if (!v->needs[i]) continue;
+        ebb_vjp_give(v, i, ebb_where(ebb_eq(mine, other), ebb_mul(g, 0.5), ebb_where(loses(mine, other), 0, g)));
+    }
+}
+static void maximum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_lt); }
+static void minimum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_gt); }
+
+/* PyTorch's overloads for numbers have nodes of their own. */
+static const char *sub_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[0]) ? "RsubBackward1" : "SubBackward0";
+}
+static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[1]) ? "PowBackward0" : ebb_tensor_is_number(in[0]) ? "PowBackward2" : "PowBackward1";
+}
+
+#define BINARY(op, second, ...) \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number " #second " -> Tensor"), \
+                                       .torch = "torch." #op, \
+                                       .loops = ebb__loops_##op, \
+                                       .vjp = op##_vjp, \
+                                       .inplace = true, \
+                                       .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
+                                                   "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", "i5(4) (4)", "i5(4) i5(3,4)", \
+                                                   "! (3) (4)"}, \
+                                       __VA_ARGS__};
+#define BOTH (EBB_IN(0) | EBB_IN(1))
+
+BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0", .doc = "self + other; of bools, or.",
+       .formula = {"g", "g"})
+BINARY(sub, other, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
+       .node_variant = sub_node, .doc = "self - other.", .formula = {"g", "-g"})
+BINARY(mul, other, .promote = EBB_PROMOTE_COMMON, .node = "MulBackward0", .doc = "self * other; of bools, and.",
+       .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"g * other", "g * self"})
+BINARY(div, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "DivBackward0",
+       .doc = "self / other, true division also of integers.", .saves = {EBB_IN(1), BOTH},
+       .formula = {"g / other", "-g * (self / other) / other"}, .domain = {0.2, 3})
+BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "PowBackward0",
+       .node_variant = pow_node,
+       .doc = "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.",
+       .saves = {BOTH, BOTH | EBB_OUT(0)},
+       .formula = {"g * exponent * self^(exponent - 1), 0 where exponent is 0",
+                   "g * y * log(self), 0 where self is 0 and exponent >= 0"},
+       .domain = {0.2, 3})
+BINARY(maximum, other, .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
+       .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+       .formula = {"g where self > other, g / 2 where equal, else 0",
+                   "g where other > self, g / 2 where equal, else 0"})
+BINARY(minimum, other, .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
+       .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+       .formula = {"g where self < other, g / 2 where equal, else 0",
+                   "g where other < self, g / 2 where equal, else 0"})

@@ -91,9 +91,12 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 /* Blocks in which nothing is recorded, or in which recording is on again; leaving them in any way restores the mode.
  *     EBB_NO_GRAD { ebb_sub_(w, ebb_mul(ebb_tensor_grad(w), 0.1)); } */
 #if defined(__GNUC__)
-#define EBB__GRAD_MODE(enabled) \
-    for (ebb_grad_mode ebb__mode __attribute__((cleanup(ebb_grad_mode_close))) = ebb_grad_mode_open(enabled); \
-         ebb__mode.open; ebb_grad_mode_close(&ebb__mode))
+#define EBB__GRAD_MODE(enabled) EBB__GRAD_MODE_LINE(enabled, __LINE__) /* a name of its own on each line */
+#define EBB__GRAD_MODE_LINE(enabled, line) EBB__GRAD_MODE_ON(enabled, line)
+#define EBB__GRAD_MODE_ON(enabled, line) EBB__GRAD_MODE_AS(enabled, ebb__mode_on_##line)
+#define EBB__GRAD_MODE_AS(enabled, mode) \
+    for (ebb_grad_mode mode __attribute__((cleanup(ebb_grad_mode_close))) = ebb_grad_mode_open(enabled); mode.open; \
+         ebb_grad_mode_close(&mode))
 #define EBB_NO_GRAD EBB__GRAD_MODE(false)
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif

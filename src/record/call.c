@@ -174,6 +174,17 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
 
 /* ---- the call ---- */
 
+/* A tensor that was made, not computed, is a leaf, and its attribute `requires_grad` says whether it gathers gradients. */
+static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *out) {
+    for (int i = 0; i < op->n_attrs; i++) {
+        const struct ebb_attr *a = &op->attrs[i];
+        if (a->kind != EBB_ATTR_BOOL || strcmp(a->name, "requires_grad") != 0) continue;
+        bool wanted = *(const bool *)((const char *)attrs + a->offset);
+        return wanted && !ebb_requires_grad_(out, true) ? ebb_error_status() : EBB_OK;
+    }
+    return EBB_OK;
+}
+
 static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
     ebb_status status;
     if (op->loops && !op->infer) {
@@ -184,6 +195,7 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
         if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
+    if (op->no_derivative) return made(op, attrs, out[0]);
     return ebb__record(op, in, n, attrs, out, ebb__op_n_out(op), false);
 }
 

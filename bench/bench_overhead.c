@@ -10,11 +10,11 @@ typedef struct {
     double bytes;                      /* held by the graph, an operation */
 } cost;
 
-/* One chain of CHAIN recorded operations. Intermediate tensors are released as the chain grows, so that what is left, and
+/* One chain y = y + k or y = y * k of CHAIN recorded operations; k is a constant. Intermediate tensors are released as the chain grows, so that what is left, and
  * measured as bytes, is the graph. */
 static cost chain(bool multiply, ebb_dims shape) {
     cost c = {0};
-    ebb_tensor *x = ebb_keep(ebb_full(shape, 1.0, .requires_grad = true)), *k = ebb_keep(ebb_full(shape, 0.999, .requires_grad = true));
+    ebb_tensor *x = ebb_keep(ebb_full(shape, 1.0, .requires_grad = true)), *k = ebb_keep(ebb_full(shape, 0.999));
     ebb_tensor *y = ebb_keep(x);
     ebb_tensor *ones = ebb_keep(ebb_ones(shape));
     int64_t before = ebb_memory().in_use;

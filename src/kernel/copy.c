@@ -42,12 +42,14 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
     }
 }
 
+/* Through a small buffer, so that each cache line of either side is touched once, however its address collides. */
 #define DEFINE_TILE(T) \
     static void tile_##T(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from, int64_t from_stride) { \
+        T buffer[TILE_BYTES / sizeof(T)][TILE_ROWS]; \
+        for (int64_t j = 0; j < columns; j++) memcpy(buffer[j], from + j * from_stride, (size_t)rows * sizeof(T)); \
         for (int64_t i = 0; i < rows; i++) { \
             T *o = (T *)(to + i * to_stride); \
-            const char *x = from + i * (int64_t)sizeof(T); \
-            for (int64_t j = 0; j < columns; j++) o[j] = *(const T *)(x + j * from_stride); \
+            for (int64_t j = 0; j < columns; j++) o[j] = buffer[j][i]; \
         } \
     }
 DEFINE_TILE(uint8_t)

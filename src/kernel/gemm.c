@@ -9,7 +9,7 @@ enum {
     TILE_WORK = 1 << 21, /* multiplications that make a tile worth a thread */
     MAX_TILES = 16,      /* of one product */
     TILE_MULTIPLE = 48,  /* sizes of tiles are multiples of this: of every register tile's */
-    LIBRARY_WORK = 1 << 21, /* multiplications from which a library is asked */
+    LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
 };
 
 typedef struct matrix {

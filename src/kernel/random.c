@@ -58,10 +58,13 @@ static double natural_log(double u) {
 static void turn(double v, double *ret_cos, double *ret_sin) {
     const int quarter = (int)(4 * v + 0.5);
     const double r = (4 * v - quarter) * 1.57079632679489661923, r2 = r * r;
+    /* 1 / k(k - 1) and 1 / k(k + 1) for k = 16, 14, ... 2 */
+    static const double cosine[] = {1.0 / 240, 1.0 / 182, 1.0 / 132, 1.0 / 90, 1.0 / 56, 1.0 / 30, 1.0 / 12, 1.0 / 2};
+    static const double sine[] = {1.0 / 272, 1.0 / 210, 1.0 / 156, 1.0 / 110, 1.0 / 72, 1.0 / 42, 1.0 / 20, 1.0 / 6};
     double c = 1, s = 1;
-    for (int k = 16; k >= 2; k -= 2) {
-        c = 1 - c * r2 / (k * (k - 1));
-        s = 1 - s * r2 / (k * (k + 1));
+    for (int i = 0; i < 8; i++) {
+        c = 1 - c * (r2 * cosine[i]);
+        s = 1 - s * (r2 * sine[i]);
     }
     s *= r;
     const double x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;

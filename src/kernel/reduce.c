@@ -94,6 +94,12 @@ static void store(const struct reduction *r, char *dst, int64_t lanes, const cha
 /* Work is numbered (kept position, tile, part). */
 static void reduce_body(void *context, int64_t first, int64_t last) {
     const struct reduction *r = context;
+    if (r->leaves == 1 && !r->by_rows) { /* short runs: nothing to merge */
+        ebb__cursor at = ebb__walk_at(&r->kept, first);
+        for (; first < last; first++, ebb__walk_next(&r->kept, &at))
+            r->fn.run(r->inner, r->src + at.offset[0], r->inner_src, r->dst + at.offset[1]);
+        return;
+    }
     for (; first < last; first++) {
         const int64_t part = first % r->parts, unit = first / r->parts, tile = unit % r->tiles;
         const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
@@ -214,10 +220,9 @@ ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const v
                 for (int64_t j = 0; j < lanes; j++) { \
                     const T v = *(const T *)(x + j * lane_stride); \
                     const bool better = r->max ? v > best[j] : v < best[j]; \
-                    if (position == 0 || better || (IS_NAN(v) && !IS_NAN(best[j]))) { \
-                        best[j] = v; \
-                        index[j] = position; \
-                    } \
+                    const bool take = position == 0 || better || (IS_NAN(v) && !IS_NAN(best[j])); \
+                    best[j] = take ? v : best[j]; \
+                    index[j] = take ? position : index[j]; \
                 } \
             } \
         } \

@@ -24,10 +24,16 @@ EBB__VEC_MATH(exp, f64, double, exp)
             for (int k = 0; k < half; k++) a[k] += a[k + half]; \
         return a[0]; \
     } \
-    static T row_max_##F(int64_t n, const T *x) { \
-        T max; \
-        ebb__isa.max[EBB__DTYPE_##F].run(n, (const char *)x, (int64_t)sizeof(T), &max); \
-        return max; \
+    /* A NaN may be passed over: its own exponential makes the sum NaN. */ \
+    static EBB__INLINE T row_max_##F(int64_t n, const T *x) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        ebb__v##F max = part_##F(x, n, -(T)INFINITY); \
+        for (int64_t i = W; i < n; i += W) max = ebb__max_##F(part_##F(x + i, n - i, -(T)INFINITY), max); \
+        T a[W]; \
+        ebb__store_##F(a, max); \
+        for (int half = W / 2; half > 0; half /= 2) \
+            for (int k = 0; k < half; k++) a[k] = a[k] > a[k + half] ? a[k] : a[k + half]; \
+        return a[0]; \
     } \
     static void softmax_##F(int64_t n, const void *x_, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
@@ -73,8 +79,6 @@ EBB__VEC_MATH(exp, f64, double, exp)
         for (int64_t i = 0; i < n; i += W) \
             put_##F(dx + i, n - i, part_##F(g + i, n - i, 0) - ebb__exp_##F(part_##F(y + i, n - i, 0)) * all); \
     }
-#define EBB__DTYPE_f32 EBB_F32
-#define EBB__DTYPE_f64 EBB_F64
 DEFINE_SOFTMAX(f32, float, logf)
 DEFINE_SOFTMAX(f64, double, log)
 

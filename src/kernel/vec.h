@@ -67,6 +67,27 @@ typedef double ebb__vf64;
 EBB__VEC_BASICS(f32, float)
 EBB__VEC_BASICS(f64, double)
 
+/* The greater; which one where there is a NaN is not said. */
+#if EBB__ISA_LEVEL == 2
+#define ebb__max_f32(a, b) ((ebb__vf32)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define ebb__max_f64(a, b) ((ebb__vf64)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#elif EBB__ISA_LEVEL == 1
+#define ebb__max_f32(a, b) ((ebb__vf32)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define ebb__max_f64(a, b) ((ebb__vf64)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#else
+#define EBB__VEC_MAX(F, T) \
+    static EBB__INLINE ebb__v##F ebb__max_##F(ebb__v##F a, ebb__v##F b) { \
+        T x[sizeof a / sizeof(T)], y[sizeof b / sizeof(T)]; \
+        memcpy(x, &a, sizeof a); \
+        memcpy(y, &b, sizeof b); \
+        for (size_t i = 0; i < sizeof a / sizeof(T); i++) x[i] = x[i] > y[i] ? x[i] : y[i]; \
+        memcpy(&a, x, sizeof a); \
+        return a; \
+    }
+EBB__VEC_MAX(f32, float)
+EBB__VEC_MAX(f64, double)
+#endif
+
 /* a * b + c, rounded once where the CPU does so. */
 #if EBB__ISA_LEVEL == 2
 #define ebb__fma_f32(a, b, c) ((ebb__vf32)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))

@@ -44,6 +44,9 @@ extern "C" {
 #endif
 #define EBB_NO_DIMS EBB_LITERAL(ebb_dims, 0, {0})
 
+/* The end of a dimension, however long: ebb_slice(x, 0, 1, EBB_END) is x[1:]. */
+#define EBB_END INT64_MAX
+
 /* ---- dtypes ---- */
 
 /* "float32", "int64", "bool", …: PyTorch's name; "none" for what is no dtype. */

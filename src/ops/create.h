@@ -1,0 +1,16 @@
+/* What operators that make tensors have in common: the outside of a new tensor, and filling it. */
+#ifndef EBB_OPS_CREATE_H
+#define EBB_OPS_CREATE_H
+
+#include "ops/ops.h"
+
+/* infer() of a tensor of this shape, of the dtype asked for or else of `otherwise`, which must be in the set `accepted`. */
+ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise, uint32_t accepted);
+
+/* Whether a value can be stored in a dtype: whole ones within an integer's range, any in floating point and bool. */
+ebb_status ebb__check_value(ebb_dtype dtype, double value);
+
+/* Every element of a contiguous tensor becomes value. */
+ebb_status ebb__fill(ebb_tensor *t, double value);
+
+#endif

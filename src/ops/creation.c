@@ -1,0 +1,247 @@
+/* New tensors: of one value, or counting. */
+#include "ops/create.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- shared with random.c ---- */
+
+ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise, uint32_t accepted) {
+    ebb_meta *out = &f->out[0];
+    out->shape = *shape;
+    out->dtype = dtype ? dtype : otherwise ? otherwise : ebb_default_dtype();
+    if (ebb_dtype_size(out->dtype) == 0) return ebb_fail(EBB_ERR_DTYPE, "%d is not a dtype", (int)out->dtype);
+    if (accepted && !(accepted & EBB_DTYPES(out->dtype)))
+        return ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(out->dtype));
+    return EBB_OK;
+}
+
+ebb_status ebb__check_value(ebb_dtype dtype, double value) {
+    static const struct {
+        double least, end;
+    } ranges[EBB_DTYPE_COUNT] = {
+        [EBB_U8] = {0, 0x1p8}, [EBB_I32] = {-0x1p31, 0x1p31}, [EBB_I64] = {-0x1p63, 0x1p63}};
+    if (!(EBB_INTEGRAL & EBB_DTYPES(dtype)) || (trunc(value) >= ranges[dtype].least && trunc(value) < ranges[dtype].end))
+        return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "%g does not fit in %s", value, ebb_dtype_name(dtype));
+}
+
+struct filling {
+    ebb__loop loop;
+    char *data;
+    int64_t size;
+    const void *value;
+};
+
+static void fill_piece(void *context, int64_t first, int64_t last) {
+    const struct filling *c = context;
+    char *const p[] = {c->data + first * c->size};
+    c->loop(last - first, p, &c->size, c->value);
+}
+
+ebb_status ebb__fill(ebb_tensor *t, double value) {
+    _Alignas(8) char element[8] = {0};
+    struct filling c = {ebb__loops_fill[t->dtype], t->data, (int64_t)ebb__dtype_sizes[t->dtype], element};
+    ebb__store(element, (ebb_dtype)t->dtype, value);
+    ebb__parallel_for(t->numel, 1 << 16, fill_piece, &c);
+    return EBB_OK;
+}
+
+/* ---- of one value ---- */
+
+#define NEW "dtype dtype=none, bool requires_grad=false -> Tensor"
+
+/* An operator NAME and its form NAME_like, filled by the statement `fill` from the attributes a into out; `check` of the
+ * dtype out->dtype may refuse. `more` are attributes between the size and the options. */
+#define FILLED(name, more, text, check, fill) \
+    static ebb_status infer_##name(struct ebb_infer *f) { \
+        const struct ebb__attrs_##name *a = f->attrs; \
+        ebb_status status = ebb__new_meta(f, &a->size, a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE); \
+        return status ? status : check; \
+    } \
+    static ebb_status forward_##name(struct ebb_forward *f) { \
+        const struct ebb__attrs_##name *a = f->attrs; \
+        ebb_tensor *out = f->out[0]; \
+        (void)a, (void)out; \
+        return fill; \
+    } \
+    static ebb_status infer_##name##_like(struct ebb_infer *f) { \
+        const struct ebb__attrs_##name##_like *a = f->attrs; \
+        ebb_status status = ebb__new_meta(f, &f->in[0].shape, a->dtype, f->in[0].dtype, EBB_ANY_DTYPE); \
+        return status ? status : check; \
+    } \
+    static ebb_status forward_##name##_like(struct ebb_forward *f) { \
+        const struct ebb__attrs_##name##_like *a = f->attrs; \
+        ebb_tensor *out = f->out[0]; \
+        (void)a, (void)out; \
+        return fill; \
+    } \
+    const struct ebb_op ebb_op_##name = { \
+        EBB_SIGNATURE(name, "shape size, " more NEW), \
+        .doc = text " The dtype is the default one where none is given.", \
+        .torch = "torch." #name, \
+        .infer = infer_##name, \
+        .forward = forward_##name, \
+        .no_derivative = true, \
+        .samples = {"size=(2,3)" SAMPLE_##name, "size=()" SAMPLE_##name, "size=(2,0) dtype=float64" SAMPLE_##name, \
+                    "size=(3) dtype=int64" SAMPLE_##name, "! size=(-1)" SAMPLE_##name}, \
+    }; \
+    const struct ebb_op ebb_op_##name##_like = { \
+        EBB_SIGNATURE(name##_like, "Tensor input, " more NEW), \
+        .doc = text " Shape, and dtype where none is given, are those of input.", \
+        .torch = "torch." #name "_like", \
+        .infer = infer_##name##_like, \
+        .forward = forward_##name##_like, \
+        .no_derivative = true, \
+        .samples = {"(2,3)" SAMPLE_##name, "()" SAMPLE_##name, "i5(2,0)" SAMPLE_##name, "(3) dtype=bool" SAMPLE_##name}, \
+    };
+
+#define SAMPLE_zeros
+#define SAMPLE_ones
+#define SAMPLE_empty
+#define SAMPLE_full " fill_value=1.5"
+
+FILLED(zeros, "", "A tensor of zeros.", EBB_OK, ebb__fill(out, 0))
+FILLED(ones, "", "A tensor of ones.", EBB_OK, ebb__fill(out, 1))
+FILLED(empty, "", "A tensor whose elements are not set: whatever is in the memory.", EBB_OK, EBB_OK)
+FILLED(full, "float fill_value, ", "A tensor of one value everywhere; in integers its fraction is cut off.",
+       ebb__check_value(f->out[0].dtype, a->fill_value), ebb__fill(out, a->fill_value))
+
+static ebb_status infer_scalar(struct ebb_infer *f) {
+    const struct ebb__attrs_scalar *a = f->attrs;
+    ebb_status status = ebb__new_meta(f, &EBB_NO_DIMS, a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE);
+    return status ? status : ebb__check_value(f->out[0].dtype, a->value);
+}
+
+static ebb_status forward_scalar(struct ebb_forward *f) {
+    const struct ebb__attrs_scalar *a = f->attrs;
+    ebb__store(f->out[0]->data, (ebb_dtype)f->out[0]->dtype, a->value);
+    return EBB_OK;
+}
+
+const struct ebb_op ebb_op_scalar = {
+    EBB_SIGNATURE(scalar, "float value, " NEW),
+    .doc = "A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given.",
+    .torch = "torch.tensor",
+    .infer = infer_scalar,
+    .forward = forward_scalar,
+    .no_derivative = true,
+    .samples = {"value=2.5", "value=-3 dtype=int64", "value=1 dtype=float64", "! value=300 dtype=uint8"},
+};
+
+static ebb_status infer_eye(struct ebb_infer *f) {
+    const struct ebb__attrs_eye *a = f->attrs;
+    if (a->n < 0 || a->m < 0) return ebb_fail(EBB_ERR_SHAPE, "n and m must not be negative: %lld, %lld", (long long)a->n, (long long)a->m);
+    return ebb__new_meta(f, &EBB_DIMS(a->n, a->m ? a->m : a->n), a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE);
+}
+
+static ebb_status forward_eye(struct ebb_forward *f) {
+    ebb_tensor *out = f->out[0];
+    ebb__fill(out, 0);
+    for (int64_t i = 0; i < out->dims[0] && i < out->dims[1]; i++)
+        ebb__store(out->data + i * (out->dims[1] + 1) * (int64_t)ebb__dtype_sizes[out->dtype], (ebb_dtype)out->dtype, 1);
+    return EBB_OK;
+}
+
+const struct ebb_op ebb_op_eye = {
+    EBB_SIGNATURE(eye, "int n, int m=n, " NEW),
+    .doc = "A matrix of n rows and m columns (0 means n), ones on its diagonal and zeros elsewhere.",
+    .torch = "torch.eye",
+    .infer = infer_eye,
+    .forward = forward_eye,
+    .no_derivative = true,
+    .samples = {"n=3", "n=2 m=4", "n=4 m=2 dtype=int64", "n=0", "! n=-1"},
+};
+
+/* ---- counting ---- */
+
+#define COUNTABLE EBB_NUMERIC /* not bool */
+
+static bool is_integer(ebb_dtype dtype) { return EBB_INTEGRAL & EBB_DTYPES(dtype); }
+
+static ebb_dtype arange_dtype(const struct ebb__attrs_arange *a) {
+    bool whole = trunc(a->start) == a->start && trunc(a->end) == a->end && trunc(a->step) == a->step; /* false for NaN */
+    return whole ? EBB_I64 : EBB_DTYPE_NONE;
+}
+
+static ebb_status infer_arange(struct ebb_infer *f) {
+    const struct ebb__attrs_arange *a = f->attrs;
+    double start = a->start, end = a->end, step = a->step;
+    if (!isfinite(start) || !isfinite(end) || isnan(step))
+        return ebb_fail(EBB_ERR_ARGUMENT, "start, end and step must be finite: %g, %g, %g", start, end, step);
+    ebb_status status = ebb__new_meta(f, &EBB_DIMS(0), a->dtype, arange_dtype(a), COUNTABLE);
+    if (status) return status;
+    if (is_integer(f->out[0].dtype)) { /* counted in 64 bits, whatever they are stored in, as PyTorch does */
+        if (ebb__check_value(EBB_I64, start) || ebb__check_value(EBB_I64, end) || ebb__check_value(EBB_I64, step)) return EBB_ERR_ARGUMENT;
+        start = trunc(start);
+        end = trunc(end);
+        step = trunc(step);
+    }
+    if (!(fabs(step) > 0)) return ebb_fail(EBB_ERR_ARGUMENT, "step must not be 0");
+    if (step > 0 ? end < start : end > start)
+        return ebb_fail(EBB_ERR_ARGUMENT, "the step %g does not lead from %g to %g", step, start, end);
+    double n = ceil((end - start) / step);
+    if (!(n < 0x1p62)) return ebb_fail(EBB_ERR_MEMORY, "%g elements are too many to be addressed", n);
+    f->out[0].shape.d[0] = (int64_t)n;
+    return EBB_OK;
+}
+
+static ebb_status forward_arange(struct ebb_forward *f) {
+    const struct ebb__attrs_arange *a = f->attrs;
+    ebb_tensor *out = f->out[0];
+    ebb_dtype dtype = (ebb_dtype)out->dtype;
+    char *p = out->data;
+    if (dtype == EBB_I64) /* wraps where a double would round */
+        for (int64_t i = 0; i < out->numel; i++)
+            ((int64_t *)(void *)p)[i] = (int64_t)((uint64_t)(int64_t)a->start + (uint64_t)i * (uint64_t)(int64_t)a->step);
+    else {
+        bool whole = is_integer(dtype);
+        double start = whole ? trunc(a->start) : a->start, step = whole ? trunc(a->step) : a->step;
+        for (int64_t i = 0; i < out->numel; i++, p += ebb__dtype_sizes[dtype]) ebb__store(p, dtype, start + (double)i * step);
+    }
+    return EBB_OK;
+}
+
+const struct ebb_op ebb_op_arange = {
+    EBB_SIGNATURE(arange, "float start, float end, float step, " NEW),
+    .doc = "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where start, "
+           "end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give the "
+           "dtype where the arguments are computed.",
+    .torch = "torch.arange",
+    .infer = infer_arange,
+    .forward = forward_arange,
+    .no_derivative = true,
+    .samples = {"start=0 end=5 step=1", "start=0 end=1 step=0.25", "start=5 end=-1 step=-2", "start=0 end=3 step=1 dtype=float32",
+                "start=2 end=2 step=1", "start=0 end=7 step=2 dtype=uint8", "! start=0 end=5 step=0", "! start=5 end=0 step=1"},
+};
+
+static ebb_status infer_linspace(struct ebb_infer *f) {
+    const struct ebb__attrs_linspace *a = f->attrs;
+    if (a->steps < 0) return ebb_fail(EBB_ERR_ARGUMENT, "steps must not be negative: %lld", (long long)a->steps);
+    ebb_status status = ebb__new_meta(f, &EBB_DIMS(a->steps), a->dtype, EBB_DTYPE_NONE, COUNTABLE);
+    if (!status) status = ebb__check_value(f->out[0].dtype, a->start);
+    return status ? status : ebb__check_value(f->out[0].dtype, a->end);
+}
+
+/* Counted from both ends, so that both are met exactly and the points lie symmetrically. */
+static ebb_status forward_linspace(struct ebb_forward *f) {
+    const struct ebb__attrs_linspace *a = f->attrs;
+    ebb_tensor *out = f->out[0];
+    ebb_dtype dtype = (ebb_dtype)out->dtype;
+    int64_t n = out->numel;
+    double step = n > 1 ? (a->end - a->start) / (double)(n - 1) : 0;
+    char *p = out->data;
+    for (int64_t i = 0; i < n; i++, p += ebb__dtype_sizes[dtype])
+        ebb__store(p, dtype, i < n / 2 || n == 1 ? a->start + step * (double)i : a->end - step * (double)(n - 1 - i));
+    return EBB_OK;
+}
+
+const struct ebb_op ebb_op_linspace = {
+    EBB_SIGNATURE(linspace, "float start, float end, int steps, " NEW),
+    .doc = "`steps` numbers at equal distances, from start to end, both included.",
+    .torch = "torch.linspace",
+    .infer = infer_linspace,
+    .forward = forward_linspace,
+    .no_derivative = true,
+    .samples = {"start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1", "start=1 end=2 steps=0",
+                "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"},
+};

@@ -110,6 +110,21 @@ EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
 #define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
+/* ---- cat.c: Several tensors made one -------------------------------------------------------------------------- */
+
+/* The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes
+ * are promoted. Empty 1-d tensors are passed over.
+ * cat(Tensors tensors, int dim) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients (CatBackward0):
+ * tensors: narrow(g, dim, start of the tensor, its size). torch.cat */
+EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
+#define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
+
+/* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
+ * stack(Tensors tensors, newdim dim) -> Tensor. Dtypes: inputs are promoted to a common dtype. Gradients
+ * (StackBackward0): tensors: select(g, dim, number of the tensor). torch.stack */
+EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
+#define ebb_stack(tensors, dim) ebb_stack(EBB_AT_LIST(tensors), dim)
+
 /* ---- compare.c: Comparisons and logic ------------------------------------------------------------------------- */
 
 /* self == other.
@@ -212,6 +227,210 @@ EBB_API ebb_tensor *ebb_zero(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
 #define ebb_zero(self) ebb_zero(EBB_AT(self))
 #define ebb_zero_(self) ebb_zero_(EBB_AT(self))
+
+/* ---- creation.c: New tensors ---------------------------------------------------------------------------------- */
+
+typedef struct ebb_zeros_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_zeros_options;
+
+/* A tensor of zeros. The dtype is the default one where none is given.
+ * zeros(shape size, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.zeros */
+EBB_API ebb_tensor *ebb_zeros(ebb_dims size, ebb_zeros_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_zeros(...) ((void)EBB_HERE, ebb_zeros(__VA_ARGS__))
+#else
+#define ebb_zeros(...) ebb__zeros_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__zeros_(size, ...) ebb_zeros(size, (ebb_zeros_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_zeros_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_zeros_like_options;
+
+/* A tensor of zeros. Shape, and dtype where none is given, are those of input.
+ * zeros_like(Tensor input, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.zeros_like */
+EBB_API ebb_tensor *ebb_zeros_like(ebb_tensor *input, ebb_zeros_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_zeros_like(...) ((void)EBB_HERE, ebb_zeros_like(__VA_ARGS__))
+#else
+#define ebb_zeros_like(...) ebb__zeros_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__zeros_like_(input, ...) ebb_zeros_like(EBB_AT(input), (ebb_zeros_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ones_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_ones_options;
+
+/* A tensor of ones. The dtype is the default one where none is given.
+ * ones(shape size, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.ones */
+EBB_API ebb_tensor *ebb_ones(ebb_dims size, ebb_ones_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ones(...) ((void)EBB_HERE, ebb_ones(__VA_ARGS__))
+#else
+#define ebb_ones(...) ebb__ones_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ones_(size, ...) ebb_ones(size, (ebb_ones_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ones_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_ones_like_options;
+
+/* A tensor of ones. Shape, and dtype where none is given, are those of input.
+ * ones_like(Tensor input, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.ones_like */
+EBB_API ebb_tensor *ebb_ones_like(ebb_tensor *input, ebb_ones_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ones_like(...) ((void)EBB_HERE, ebb_ones_like(__VA_ARGS__))
+#else
+#define ebb_ones_like(...) ebb__ones_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ones_like_(input, ...) ebb_ones_like(EBB_AT(input), (ebb_ones_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_empty_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_empty_options;
+
+/* A tensor whose elements are not set: whatever is in the memory. The dtype is the default one where none is given.
+ * empty(shape size, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.empty */
+EBB_API ebb_tensor *ebb_empty(ebb_dims size, ebb_empty_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_empty(...) ((void)EBB_HERE, ebb_empty(__VA_ARGS__))
+#else
+#define ebb_empty(...) ebb__empty_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__empty_(size, ...) ebb_empty(size, (ebb_empty_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_empty_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_empty_like_options;
+
+/* A tensor whose elements are not set: whatever is in the memory. Shape, and dtype where none is given, are those
+ * of input.
+ * empty_like(Tensor input, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.empty_like */
+EBB_API ebb_tensor *ebb_empty_like(ebb_tensor *input, ebb_empty_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_empty_like(...) ((void)EBB_HERE, ebb_empty_like(__VA_ARGS__))
+#else
+#define ebb_empty_like(...) ebb__empty_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__empty_like_(input, ...) ebb_empty_like(EBB_AT(input), (ebb_empty_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_full_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_full_options;
+
+/* A tensor of one value everywhere; in integers its fraction is cut off. The dtype is the default one where none is
+ * given.
+ * full(shape size, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.full */
+EBB_API ebb_tensor *ebb_full(ebb_dims size, double fill_value, ebb_full_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_full(...) ((void)EBB_HERE, ebb_full(__VA_ARGS__))
+#else
+#define ebb_full(...) ebb__full_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__full_(size, fill_value, ...) ebb_full(size, fill_value, (ebb_full_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_full_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_full_like_options;
+
+/* A tensor of one value everywhere; in integers its fraction is cut off. Shape, and dtype where none is given, are
+ * those of input.
+ * full_like(Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient.
+ * torch.full_like */
+EBB_API ebb_tensor *ebb_full_like(ebb_tensor *input, double fill_value, ebb_full_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_full_like(...) ((void)EBB_HERE, ebb_full_like(__VA_ARGS__))
+#else
+#define ebb_full_like(...) ebb__full_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__full_like_(input, fill_value, ...) ebb_full_like(EBB_AT(input), fill_value, (ebb_full_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_scalar_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_scalar_options;
+
+/* A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is
+ * given.
+ * scalar(float value, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.tensor */
+EBB_API ebb_tensor *ebb_scalar(double value, ebb_scalar_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scalar(...) ((void)EBB_HERE, ebb_scalar(__VA_ARGS__))
+#else
+#define ebb_scalar(...) ebb__scalar_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scalar_(value, ...) ebb_scalar(value, (ebb_scalar_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_eye_options {
+    int64_t m; /* default n */
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_eye_options;
+
+/* A matrix of n rows and m columns (0 means n), ones on its diagonal and zeros elsewhere.
+ * eye(int n, int m=n, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.eye */
+EBB_API ebb_tensor *ebb_eye(int64_t n, ebb_eye_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eye(...) ((void)EBB_HERE, ebb_eye(__VA_ARGS__))
+#else
+#define ebb_eye(...) ebb__eye_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eye_(n, ...) ebb_eye(n, (ebb_eye_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_arange_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_arange_options;
+
+/* start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where
+ * start, end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give
+ * the dtype where the arguments are computed.
+ * arange(float start, float end, float step, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient.
+ * torch.arange */
+EBB_API ebb_tensor *ebb_arange(double start, double end, double step, ebb_arange_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_arange(...) ((void)EBB_HERE, ebb_arange(__VA_ARGS__))
+#else
+#define ebb_arange(...) ebb__arange_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__arange_(start, end, step, ...) ebb_arange(start, end, step, (ebb_arange_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_linspace_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_linspace_options;
+
+/* `steps` numbers at equal distances, from start to end, both included.
+ * linspace(float start, float end, int steps, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient.
+ * torch.linspace */
+EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_linspace_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_linspace(...) ((void)EBB_HERE, ebb_linspace(__VA_ARGS__))
+#else
+#define ebb_linspace(...) ebb__linspace_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
+#endif
 
 /* ---- extremes.c: The largest and the smallest ----------------------------------------------------------------- */
 
@@ -352,6 +571,22 @@ EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim)
 EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
 
+/* ---- index_select.c: Whole slices picked along a dimension by a list of indices, and slices added to such places --- */
+
+/* The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named:
+ * result[i] = self[index[i]] for dim 0.
+ * index_select(Tensor self, Tensor index, dim dim) -> Tensor. Gradients (IndexSelectBackward0): self:
+ * index_add(zeros, dim, index, g). torch.index_select */
+EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
+#define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
+
+/* self with the slices of source added at the places that index (int64) names along dim, in order: result[index[i]]
+ * += source[i] for dim 0.
+ * index_add(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor. Gradients (IndexAddBackward0): self: g;
+ * source: index_select(g, dim, index). torch.index_add */
+EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+#define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+
 /* ---- loss.c: Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss) --- */
 
 typedef struct ebb_nll_loss_options {
@@ -475,6 +710,25 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- permute.c: Dimensions in another order, as views --------------------------------------------------------- */
+
+/* A view with dimensions dim0 and dim1 exchanged.
+ * transpose(Tensor self, dim dim0, dim dim1) -> Tensor. Gradients (TransposeBackward0): self: transpose(g, dim0,
+ * dim1). A view: shares the storage of its input. torch.transpose */
+EBB_API ebb_tensor *ebb_transpose(ebb_tensor *self, int64_t dim0, int64_t dim1);
+#define ebb_transpose(self, dim0, dim1) ebb_transpose(EBB_AT(self), dim0, dim1)
+
+/* The transpose of a matrix, as a view; tensors of fewer dimensions as they are.
+ * t(Tensor self) -> Tensor. Gradients (TBackward0): self: t(g). A view: shares the storage of its input. torch.t */
+EBB_API ebb_tensor *ebb_t(ebb_tensor *self);
+#define ebb_t(self) ebb_t(EBB_AT(self))
+
+/* A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self.
+ * permute(Tensor self, dims dims) -> Tensor. Gradients (PermuteBackward0): self: permute(g, inverse of dims). A
+ * view: shares the storage of its input. torch.permute */
+EBB_API ebb_tensor *ebb_permute(ebb_tensor *self, ebb_dims dims);
+#define ebb_permute(self, dims) ebb_permute(EBB_AT(self), dims)
+
 /* ---- products.c: Products of matrices and vectors of fixed shapes --------------------------------------------- */
 
 /* The sum of the products of two vectors' elements, 0-d.
@@ -506,6 +760,108 @@ EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
  * g; mat1: g mat2^T; mat2: mat1^T g. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2);
 #define ebb_addmm(input, mat1, mat2) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2))
+
+/* ---- random.c: Random tensors, from the thread's generator ---------------------------------------------------- */
+
+typedef struct ebb_rand_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_rand_options;
+
+/* Independent numbers, uniform in [0, 1). Floating point only; the dtype is the default one where none is given.
+ * rand(shape size, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.rand */
+EBB_API ebb_tensor *ebb_rand(ebb_dims size, ebb_rand_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rand(...) ((void)EBB_HERE, ebb_rand(__VA_ARGS__))
+#else
+#define ebb_rand(...) ebb__rand_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rand_(size, ...) ebb_rand(size, (ebb_rand_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rand_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_rand_like_options;
+
+/* Independent numbers, uniform in [0, 1). Floating point only; shape, and dtype where none is given, are those of
+ * input.
+ * rand_like(Tensor input, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.rand_like */
+EBB_API ebb_tensor *ebb_rand_like(ebb_tensor *input, ebb_rand_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rand_like(...) ((void)EBB_HERE, ebb_rand_like(__VA_ARGS__))
+#else
+#define ebb_rand_like(...) ebb__rand_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rand_like_(input, ...) ebb_rand_like(EBB_AT(input), (ebb_rand_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_randn_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randn_options;
+
+/* Independent numbers of the normal distribution with mean 0 and variance 1. Floating point only; the dtype is the
+ * default one where none is given.
+ * randn(shape size, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.randn */
+EBB_API ebb_tensor *ebb_randn(ebb_dims size, ebb_randn_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randn(...) ((void)EBB_HERE, ebb_randn(__VA_ARGS__))
+#else
+#define ebb_randn(...) ebb__randn_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randn_(size, ...) ebb_randn(size, (ebb_randn_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_randn_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randn_like_options;
+
+/* Independent numbers of the normal distribution with mean 0 and variance 1. Floating point only; shape, and dtype
+ * where none is given, are those of input.
+ * randn_like(Tensor input, dtype dtype=none, bool requires_grad=false) -> Tensor. No gradient. torch.randn_like */
+EBB_API ebb_tensor *ebb_randn_like(ebb_tensor *input, ebb_randn_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randn_like(...) ((void)EBB_HERE, ebb_randn_like(__VA_ARGS__))
+#else
+#define ebb_randn_like(...) ebb__randn_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randn_like_(input, ...) ebb_randn_like(EBB_AT(input), (ebb_randn_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_randint_options {
+    ebb_dtype dtype; /* default int64 */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randint_options;
+
+/* Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given.
+ * randint(int low, int high, shape size, dtype dtype=int64, bool requires_grad=false) -> Tensor. No gradient.
+ * torch.randint */
+EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_randint_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randint(...) ((void)EBB_HERE, ebb_randint(__VA_ARGS__))
+#else
+#define ebb_randint(...) ebb__randint_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randint_(low, high, size, ...) ebb_randint(low, high, size, (ebb_randint_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_randperm_options {
+    ebb_dtype dtype; /* default int64 */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randperm_options;
+
+/* The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given.
+ * randperm(int n, dtype dtype=int64, bool requires_grad=false) -> Tensor. No gradient. torch.randperm */
+EBB_API ebb_tensor *ebb_randperm(int64_t n, ebb_randperm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randperm(...) ((void)EBB_HERE, ebb_randperm(__VA_ARGS__))
+#else
+#define ebb_randperm(...) ebb__randperm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randperm_(n, ...) ebb_randperm(n, (ebb_randperm_options){__VA_ARGS__})
+#endif
 
 /* ---- reduce.c: Sums and means over any dimensions ------------------------------------------------------------- */
 
@@ -546,6 +902,72 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
+
+/* ---- slice.c: Parts of a tensor, as views --------------------------------------------------------------------- */
+
+/* A view of the elements at one index of dim, without that dimension; a negative index counts from the end.
+ * select(Tensor self, dim dim, int index) -> Tensor. Gradients (SelectBackward0): self: zeros(self.shape) with
+ * select(dim, index) = g. A view: shares the storage of its input. torch.select */
+EBB_API ebb_tensor *ebb_select(ebb_tensor *self, int64_t dim, int64_t index);
+#define ebb_select(self, dim, index) ebb_select(EBB_AT(self), dim, index)
+
+/* Zeros of shape input_sizes with grad at one index of dim: the gradient of select.
+ * select_backward(Tensor grad, shape input_sizes, newdim dim, int index) -> Tensor. Gradients
+ * (SelectBackwardBackward0): grad: select(g, dim, index). torch.ops.aten.select_backward */
+EBB_API ebb_tensor *ebb_select_backward(ebb_tensor *grad, ebb_dims input_sizes, int64_t dim, int64_t index);
+#define ebb_select_backward(grad, input_sizes, dim, index) ebb_select_backward(EBB_AT(grad), input_sizes, dim, index)
+
+typedef struct ebb_slice_options {
+    int64_t step; /* default 1 */
+    int ebb__at;
+} ebb_slice_options;
+
+/* A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count
+ * from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.
+ * slice(Tensor self, dim dim, int start, int end, int step=1) -> Tensor. Gradients (SliceBackward0): self:
+ * zeros(self.shape) with slice(dim, start, end, step) = g. A view: shares the storage of its input.
+ * torch.Tensor.__getitem__ */
+EBB_API ebb_tensor *ebb_slice(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_slice(...) ((void)EBB_HERE, ebb_slice(__VA_ARGS__))
+#else
+#define ebb_slice(...) ebb__slice_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__slice_(self, dim, start, end, ...) ebb_slice(EBB_AT(self), dim, start, end, (ebb_slice_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_slice_backward_options {
+    int64_t step; /* default 1 */
+    int ebb__at;
+} ebb_slice_backward_options;
+
+/* Zeros of shape input_sizes with grad in a slice of dim: the gradient of slice.
+ * slice_backward(Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1) -> Tensor. Gradients
+ * (SliceBackwardBackward0): grad: slice(g, dim, start, end, step). torch.ops.aten.slice_backward */
+EBB_API ebb_tensor *ebb_slice_backward(ebb_tensor *grad, ebb_dims input_sizes, int64_t dim, int64_t start, int64_t end, ebb_slice_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_slice_backward(...) ((void)EBB_HERE, ebb_slice_backward(__VA_ARGS__))
+#else
+#define ebb_slice_backward(...) ebb__slice_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__slice_backward_(grad, input_sizes, dim, start, end, ...) ebb_slice_backward(EBB_AT(grad), input_sizes, dim, start, end, (ebb_slice_backward_options){__VA_ARGS__})
+#endif
+
+/* A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.
+ * narrow(Tensor self, dim dim, int start, int length) -> Tensor. torch.narrow */
+EBB_API ebb_tensor *ebb_narrow(ebb_tensor *self, int64_t dim, int64_t start, int64_t length);
+#define ebb_narrow(self, dim, start, length) ebb_narrow(EBB_AT(self), dim, start, length)
+
+/* A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 =
+ * offset.
+ * diagonal(Tensor self, int offset, dim dim1, dim dim2) -> Tensor. Gradients (DiagonalBackward0): self:
+ * zeros(self.shape) with diagonal(offset, dim1, dim2) = g. A view: shares the storage of its input. torch.diagonal */
+EBB_API ebb_tensor *ebb_diagonal(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
+#define ebb_diagonal(self, offset, dim1, dim2) ebb_diagonal(EBB_AT(self), offset, dim1, dim2)
+
+/* Zeros of shape input_sizes with grad on a diagonal: the gradient of diagonal.
+ * diagonal_backward(Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2) -> Tensor. Gradients
+ * (DiagonalBackwardBackward0): grad: diagonal(g, offset, dim1, dim2). torch.ops.aten.diagonal_backward */
+EBB_API ebb_tensor *ebb_diagonal_backward(ebb_tensor *grad, ebb_dims input_sizes, int64_t offset, int64_t dim1, int64_t dim2);
+#define ebb_diagonal_backward(grad, input_sizes, offset, dim1, dim2) ebb_diagonal_backward(EBB_AT(grad), input_sizes, offset, dim1, dim2)
 
 /* ---- softmax.c: softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be differentiated --- */
 
@@ -719,6 +1141,66 @@ EBB_API ebb_tensor *ebb_sigmoid(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sigmoid_(ebb_tensor *self);
 #define ebb_sigmoid(self) ebb_sigmoid(EBB_AT(self))
 #define ebb_sigmoid_(self) ebb_sigmoid_(EBB_AT(self))
+
+/* ---- view.c: Tensors of another shape over the same elements -------------------------------------------------- */
+
+/* The same elements in another shape, without a copy; one size may be -1. An error where the strides of self do not
+ * allow it: see reshape.
+ * view(Tensor self, shape size) -> Tensor. Gradients (ViewBackward0): self: reshape(g, self.shape). A view: shares
+ * the storage of its input. torch.Tensor.view */
+EBB_API ebb_tensor *ebb_view(ebb_tensor *self, ebb_dims size);
+#define ebb_view(self, size) ebb_view(EBB_AT(self), size)
+
+/* A view of a tensor that nothing else uses: what reshape makes of its copy. Use reshape.
+ * unsafe_view(Tensor self, shape size) -> Tensor. Gradients (UnsafeViewBackward0): self: reshape(g, self.shape).
+ * torch.ops.aten._unsafe_view */
+EBB_API ebb_tensor *ebb_unsafe_view(ebb_tensor *self, ebb_dims size);
+#define ebb_unsafe_view(self, size) ebb_unsafe_view(EBB_AT(self), size)
+
+/* The same elements in another shape: a view where that is possible, else a copy. One size may be -1.
+ * reshape(Tensor self, shape shape) -> Tensor. torch.reshape */
+EBB_API ebb_tensor *ebb_reshape(ebb_tensor *self, ebb_dims shape);
+#define ebb_reshape(self, shape) ebb_reshape(EBB_AT(self), shape)
+
+/* Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that is
+ * possible; a 0-d tensor becomes 1-d.
+ * flatten(Tensor self, dim start_dim, dim end_dim) -> Tensor. torch.flatten */
+EBB_API ebb_tensor *ebb_flatten(ebb_tensor *self, int64_t start_dim, int64_t end_dim);
+#define ebb_flatten(self, start_dim, end_dim) ebb_flatten(EBB_AT(self), start_dim, end_dim)
+
+typedef struct ebb_squeeze_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_squeeze_options;
+
+/* A view without the dimensions of size 1, or without those of them that are in dim.
+ * squeeze(Tensor self, dims dim=all) -> Tensor. Gradients (SqueezeBackward0): self: reshape(g, self.shape). A view:
+ * shares the storage of its input. torch.squeeze */
+EBB_API ebb_tensor *ebb_squeeze(ebb_tensor *self, ebb_squeeze_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_squeeze(...) ((void)EBB_HERE, ebb_squeeze(__VA_ARGS__))
+#else
+#define ebb_squeeze(...) ebb__squeeze_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__squeeze_(self, ...) ebb_squeeze(EBB_AT(self), (ebb_squeeze_options){__VA_ARGS__})
+#endif
+
+/* A view with a new dimension of size 1 at dim.
+ * unsqueeze(Tensor self, newdim dim) -> Tensor. Gradients (UnsqueezeBackward0): self: squeeze(g, dim). A view:
+ * shares the storage of its input. torch.unsqueeze */
+EBB_API ebb_tensor *ebb_unsqueeze(ebb_tensor *self, int64_t dim);
+#define ebb_unsqueeze(self, dim) ebb_unsqueeze(EBB_AT(self), dim)
+
+/* A view in which dimensions of size 1, and new ones in front, repeat (stride 0) up to the given size; -1 keeps a
+ * size. Clone it before writing it in place.
+ * expand(Tensor self, shape size) -> Tensor. Gradients (ExpandBackward0): self: sum_to_size(g, self.shape). A view:
+ * shares the storage of its input. torch.Tensor.expand */
+EBB_API ebb_tensor *ebb_expand(ebb_tensor *self, ebb_dims size);
+#define ebb_expand(self, size) ebb_expand(EBB_AT(self), size)
+
+/* The same as expand.
+ * broadcast_to(Tensor self, shape size) -> Tensor. torch.broadcast_to */
+EBB_API ebb_tensor *ebb_broadcast_to(ebb_tensor *self, ebb_dims size);
+#define ebb_broadcast_to(self, size) ebb_broadcast_to(EBB_AT(self), size)
 
 /* ---- where.c: Choosing between two tensors, element by element ------------------------------------------------ */
 

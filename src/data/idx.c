@@ -77,9 +77,9 @@ static void convert(char *data, const struct idx_type *type, uint64_t count) {
 }
 
 static ebb_status decode(struct ebb__source *s, ebb_tensor **ret_tensor) {
-    const struct idx_type *type;
+    const struct idx_type *type = NULL;
     ebb_dims shape = {0};
-    uint64_t count;
+    uint64_t count = 0;
     ebb_status status = read_header(s, &type, &shape, &count);
     if (status) return status;
     ebb_tensor *t = ebb_empty(shape, .dtype = type->dtype);

@@ -7,26 +7,41 @@ extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
+extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_broadcast_to;
+extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_diagonal;
+extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_empty;
+extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
 extern const struct ebb_op ebb_op_exp;
+extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
+extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_floor;
+extern const struct ebb_op ebb_op_full;
+extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_linear;
+extern const struct ebb_op ebb_op_linspace;
 extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
@@ -46,32 +61,57 @@ extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
+extern const struct ebb_op ebb_op_narrow;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_ones;
+extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pow;
+extern const struct ebb_op ebb_op_rand;
+extern const struct ebb_op ebb_op_rand_like;
+extern const struct ebb_op ebb_op_randint;
+extern const struct ebb_op ebb_op_randn;
+extern const struct ebb_op ebb_op_randn_like;
+extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
+extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_rsqrt;
+extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_select;
+extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_sigmoid;
 extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_slice;
+extern const struct ebb_op ebb_op_slice_backward;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
+extern const struct ebb_op ebb_op_squeeze;
+extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_unsafe_view;
+extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_zero;
+extern const struct ebb_op ebb_op_zeros;
+extern const struct ebb_op ebb_op_zeros_like;
 
 extern const struct ebb_op *const ebb__op_table[];
 extern const int ebb__op_table_size;
@@ -81,26 +121,41 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addmm,
     &ebb_op_amax,
     &ebb_op_amin,
+    &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
     &ebb_op_bmm,
+    &ebb_op_broadcast_to,
+    &ebb_op_cat,
     &ebb_op_clone,
     &ebb_op_contiguous,
     &ebb_op_copy,
     &ebb_op_cos,
     &ebb_op_cross_entropy,
+    &ebb_op_diagonal,
+    &ebb_op_diagonal_backward,
     &ebb_op_div,
     &ebb_op_dot,
+    &ebb_op_empty,
+    &ebb_op_empty_like,
     &ebb_op_eq,
     &ebb_op_exp,
+    &ebb_op_expand,
+    &ebb_op_eye,
     &ebb_op_fill,
+    &ebb_op_flatten,
     &ebb_op_floor,
+    &ebb_op_full,
+    &ebb_op_full_like,
     &ebb_op_gather,
     &ebb_op_ge,
     &ebb_op_gt,
+    &ebb_op_index_add,
+    &ebb_op_index_select,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_linear,
+    &ebb_op_linspace,
     &ebb_op_log,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
@@ -120,35 +175,60 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mse_loss,
     &ebb_op_mul,
     &ebb_op_mv,
+    &ebb_op_narrow,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_ones,
+    &ebb_op_ones_like,
+    &ebb_op_permute,
     &ebb_op_pow,
+    &ebb_op_rand,
+    &ebb_op_rand_like,
+    &ebb_op_randint,
+    &ebb_op_randn,
+    &ebb_op_randn_like,
+    &ebb_op_randperm,
     &ebb_op_reciprocal,
     &ebb_op_relu,
+    &ebb_op_reshape,
     &ebb_op_rsqrt,
+    &ebb_op_scalar,
     &ebb_op_scatter_add,
+    &ebb_op_select,
+    &ebb_op_select_backward,
     &ebb_op_sigmoid,
     &ebb_op_sigmoid_backward,
     &ebb_op_sign,
     &ebb_op_sin,
+    &ebb_op_slice,
+    &ebb_op_slice_backward,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_sqrt,
     &ebb_op_square,
+    &ebb_op_squeeze,
+    &ebb_op_stack,
     &ebb_op_sub,
     &ebb_op_sum,
+    &ebb_op_t,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
     &ebb_op_threshold_backward,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_transpose,
+    &ebb_op_unsafe_view,
+    &ebb_op_unsqueeze,
+    &ebb_op_view,
     &ebb_op_where,
     &ebb_op_zero,
+    &ebb_op_zeros,
+    &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 70;
+const int ebb__op_table_size = 110;
 
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
@@ -158,6 +238,14 @@ const struct ebb_attr ebb__attr_table_amax[] = {
 const struct ebb_attr ebb__attr_table_amin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_arange[] = {
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
@@ -170,18 +258,95 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_broadcast_to[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cat[] = {
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none"},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_diagonal[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_empty[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_empty_like[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_expand[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_eye[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL},
+    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_flatten[] = {
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_full[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_full_like[] = {
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_gather[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_index_add[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_select[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none"},
+};
+
+const struct ebb_attr ebb__attr_table_linspace[] = {
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
@@ -213,6 +378,12 @@ const struct ebb_attr ebb__attr_table_mse_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none"},
 };
 
+const struct ebb_attr ebb__attr_table_narrow[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none"},
@@ -224,8 +395,95 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none"},
 };
 
+const struct ebb_attr ebb__attr_table_ones[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_ones_like[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_permute[] = {
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_rand[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_rand_like[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_randint[] = {
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_randn[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_randn_like[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_randperm[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_reshape[] = {
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_scalar[] = {
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_select[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_select_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_slice[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_slice_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
@@ -235,6 +493,14 @@ const struct ebb_attr ebb__attr_table_softmax[] = {
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_squeeze[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_stack[] = {
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
@@ -249,6 +515,34 @@ const struct ebb_attr ebb__attr_table_to[] = {
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_transpose[] = {
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unsafe_view[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unsqueeze[] = {
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_view[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_zeros[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_zeros_like[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -288,6 +582,11 @@ ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
     return ebb_call_op1(&ebb_op_amin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
+    const struct ebb__attrs_arange attrs = {.start = start, .end = end, .step = step, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_arange, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_argmax)(ebb_tensor *self, ebb_argmax_options options) {
     const struct ebb__attrs_argmax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -303,6 +602,17 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
 ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     ebb_tensor *const in[] = {self, mat2};
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
+    const struct ebb__attrs_broadcast_to attrs = {.size = size};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_broadcast_to, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
+    const struct ebb__attrs_cat attrs = {.dim = dim};
+    return ebb_call_op1(&ebb_op_cat, tensors.t, tensors.n, &attrs);
 }
 
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
@@ -341,6 +651,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diagonal, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal_backward attrs = {.input_sizes = input_sizes, .offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_div)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_div, in, 2, NULL);
@@ -354,6 +676,17 @@ ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
+    const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_empty_like)(ebb_tensor *input, ebb_empty_like_options options) {
+    const struct ebb__attrs_empty_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_empty_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
@@ -371,6 +704,17 @@ ebb_tensor *(ebb_exp_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_exp, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
+    const struct ebb__attrs_expand attrs = {.size = size};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
+    const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, value};
     return ebb_call_op1(&ebb_op_fill, in, 2, NULL);
@@ -381,6 +725,12 @@ ebb_tensor *(ebb_fill_)(ebb_tensor *self, ebb_tensor *value) {
     return ebb_call_op_inplace(&ebb_op_fill, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) {
+    const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_floor, in, 1, NULL);
@@ -389,6 +739,17 @@ ebb_tensor *(ebb_floor)(ebb_tensor *self) {
 ebb_tensor *(ebb_floor_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_floor, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_full)(ebb_dims size, double fill_value, ebb_full_options options) {
+    const struct ebb__attrs_full attrs = {.size = size, .fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_full, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_full_like)(ebb_tensor *input, double fill_value, ebb_full_like_options options) {
+    const struct ebb__attrs_full_like attrs = {.fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_full_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -407,6 +768,18 @@ ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
+    const struct ebb__attrs_index_select attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target};
@@ -421,6 +794,11 @@ ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
     ebb_tensor *const in[] = {input, weight, options.bias};
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_linspace)(double start, double end, int64_t steps, ebb_linspace_options options) {
+    const struct ebb__attrs_linspace attrs = {.start = start, .end = end, .steps = steps, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_linspace, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_log)(ebb_tensor *self) {
@@ -550,6 +928,12 @@ ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t length) {
+    const struct ebb__attrs_narrow attrs = {.dim = dim, .start = start, .length = length};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
@@ -580,6 +964,23 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
+    const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
+    const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_permute attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_pow)(ebb_tensor *self, ebb_tensor *exponent) {
     ebb_tensor *const in[] = {self, exponent};
     return ebb_call_op1(&ebb_op_pow, in, 2, NULL);
@@ -588,6 +989,38 @@ ebb_tensor *(ebb_pow)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
     ebb_tensor *const in[] = {self, exponent};
     return ebb_call_op_inplace(&ebb_op_pow, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
+    const struct ebb__attrs_rand attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_rand, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_rand_like)(ebb_tensor *input, ebb_rand_like_options options) {
+    const struct ebb__attrs_rand_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_rand_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_randint)(int64_t low, int64_t high, ebb_dims size, ebb_randint_options options) {
+    const struct ebb__attrs_randint attrs = {.low = low, .high = high, .size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_randn)(ebb_dims size, ebb_randn_options options) {
+    const struct ebb__attrs_randn attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_randn_like)(ebb_tensor *input, ebb_randn_like_options options) {
+    const struct ebb__attrs_randn_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_randperm)(int64_t n, ebb_randperm_options options) {
+    const struct ebb__attrs_randperm attrs = {.n = n, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_randperm, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_reciprocal)(ebb_tensor *self) {
@@ -610,6 +1043,12 @@ ebb_tensor *(ebb_relu_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_relu, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
+    const struct ebb__attrs_reshape attrs = {.shape = shape};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_reshape, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_rsqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_rsqrt, in, 1, NULL);
@@ -620,10 +1059,27 @@ ebb_tensor *(ebb_rsqrt_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_rsqrt, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
+    const struct ebb__attrs_scalar attrs = {.value = value, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
+    const struct ebb__attrs_select attrs = {.dim = dim, .index = index};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_select, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_select_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t dim, int64_t index) {
+    const struct ebb__attrs_select_backward attrs = {.input_sizes = input_sizes, .dim = dim, .index = index};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_select_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_sigmoid)(ebb_tensor *self) {
@@ -661,6 +1117,18 @@ ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_slice)(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options) {
+    const struct ebb__attrs_slice attrs = {.dim = dim, .start = start, .end = end, .step = options.step};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_slice, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t dim, int64_t start, int64_t end, ebb_slice_backward_options options) {
+    const struct ebb__attrs_slice_backward attrs = {.input_sizes = input_sizes, .dim = dim, .start = start, .end = end, .step = options.step};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {
     const struct ebb__attrs_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -693,6 +1161,17 @@ ebb_tensor *(ebb_square_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_square, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_squeeze)(ebb_tensor *self, ebb_squeeze_options options) {
+    const struct ebb__attrs_squeeze attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_squeeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_stack)(ebb_list tensors, int64_t dim) {
+    const struct ebb__attrs_stack attrs = {.dim = dim};
+    return ebb_call_op1(&ebb_op_stack, tensors.t, tensors.n, &attrs);
+}
+
 ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_sub, in, 2, NULL);
@@ -707,6 +1186,11 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     const struct ebb__attrs_sum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_t)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_t, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_tanh)(ebb_tensor *self) {
@@ -741,6 +1225,30 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
+    const struct ebb__attrs_transpose attrs = {.dim0 = dim0, .dim1 = dim1};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
+    const struct ebb__attrs_unsafe_view attrs = {.size = size};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unsafe_view, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
+    const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
+    const struct ebb__attrs_view attrs = {.size = size};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_view, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {condition, self, other};
     return ebb_call_op1(&ebb_op_where, in, 3, NULL);
@@ -754,4 +1262,15 @@ ebb_tensor *(ebb_zero)(ebb_tensor *self) {
 ebb_tensor *(ebb_zero_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_zero, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_zeros)(ebb_dims size, ebb_zeros_options options) {
+    const struct ebb__attrs_zeros attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_zeros, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_zeros_like)(ebb_tensor *input, ebb_zeros_like_options options) {
+    const struct ebb__attrs_zeros_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_zeros_like, in, 1, &attrs);
 }

@@ -75,6 +75,34 @@
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_cat {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cat[1];
+#define EBB__SIG_cat \
+    .name = "cat", \
+    .signature = "Tensors tensors, int dim -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cat, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cat)
+
+struct ebb__attrs_stack {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_stack[1];
+#define EBB__SIG_stack \
+    .name = "stack", \
+    .signature = "Tensors tensors, newdim dim -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_stack, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_stack)
+
 #define EBB__SIG_eq \
     .name = "eq", \
     .signature = "Number self, Number other -> Tensor", \
@@ -200,6 +228,193 @@ extern const struct ebb_attr ebb__attr_table_to[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_zeros {
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_zeros[3];
+#define EBB__SIG_zeros \
+    .name = "zeros", \
+    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_zeros, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_zeros)
+
+struct ebb__attrs_zeros_like {
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_zeros_like[2];
+#define EBB__SIG_zeros_like \
+    .name = "zeros_like", \
+    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_zeros_like, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_zeros_like)
+
+struct ebb__attrs_ones {
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_ones[3];
+#define EBB__SIG_ones \
+    .name = "ones", \
+    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ones, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ones)
+
+struct ebb__attrs_ones_like {
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_ones_like[2];
+#define EBB__SIG_ones_like \
+    .name = "ones_like", \
+    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ones_like, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ones_like)
+
+struct ebb__attrs_empty {
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_empty[3];
+#define EBB__SIG_empty \
+    .name = "empty", \
+    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_empty, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_empty)
+
+struct ebb__attrs_empty_like {
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_empty_like[2];
+#define EBB__SIG_empty_like \
+    .name = "empty_like", \
+    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_empty_like, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_empty_like)
+
+struct ebb__attrs_full {
+    ebb_dims size;
+    double fill_value;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_full[4];
+#define EBB__SIG_full \
+    .name = "full", \
+    .signature = "shape size, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_full, \
+    .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_full)
+
+struct ebb__attrs_full_like {
+    double fill_value;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_full_like[3];
+#define EBB__SIG_full_like \
+    .name = "full_like", \
+    .signature = "Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_full_like, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_full_like)
+
+struct ebb__attrs_scalar {
+    double value;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_scalar[3];
+#define EBB__SIG_scalar \
+    .name = "scalar", \
+    .signature = "float value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scalar, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_scalar)
+
+struct ebb__attrs_eye {
+    int64_t n;
+    int64_t m;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_eye[4];
+#define EBB__SIG_eye \
+    .name = "eye", \
+    .signature = "int n, int m=n, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_eye, \
+    .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_eye)
+
+struct ebb__attrs_arange {
+    double start;
+    double end;
+    double step;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_arange[5];
+#define EBB__SIG_arange \
+    .name = "arange", \
+    .signature = "float start, float end, float step, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_arange, \
+    .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_arange)
+
+struct ebb__attrs_linspace {
+    double start;
+    double end;
+    int64_t steps;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_linspace[5];
+#define EBB__SIG_linspace \
+    .name = "linspace", \
+    .signature = "float start, float end, int steps, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_linspace, \
+    .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_linspace)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -335,6 +550,34 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
 
+struct ebb__attrs_index_select {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_select[1];
+#define EBB__SIG_index_select \
+    .name = "index_select", \
+    .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_select, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_select)
+
+struct ebb__attrs_index_add {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_add[1];
+#define EBB__SIG_index_add \
+    .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
 struct ebb__attrs_nll_loss {
     ebb_dims ignore_index;
     int reduction;
@@ -425,6 +668,42 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_transpose {
+    int64_t dim0;
+    int64_t dim1;
+};
+extern const struct ebb_attr ebb__attr_table_transpose[2];
+#define EBB__SIG_transpose \
+    .name = "transpose", \
+    .signature = "Tensor self, dim dim0, dim dim1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_transpose, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_transpose)
+
+#define EBB__SIG_t \
+    .name = "t", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_permute {
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_permute[1];
+#define EBB__SIG_permute \
+    .name = "permute", \
+    .signature = "Tensor self, dims dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_permute, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_permute)
+
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
@@ -460,6 +739,98 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_rand {
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_rand[3];
+#define EBB__SIG_rand \
+    .name = "rand", \
+    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_rand, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_rand)
+
+struct ebb__attrs_rand_like {
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_rand_like[2];
+#define EBB__SIG_rand_like \
+    .name = "rand_like", \
+    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_rand_like, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rand_like)
+
+struct ebb__attrs_randn {
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randn[3];
+#define EBB__SIG_randn \
+    .name = "randn", \
+    .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randn, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_randn)
+
+struct ebb__attrs_randn_like {
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randn_like[2];
+#define EBB__SIG_randn_like \
+    .name = "randn_like", \
+    .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randn_like, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_randn_like)
+
+struct ebb__attrs_randint {
+    int64_t low;
+    int64_t high;
+    ebb_dims size;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randint[5];
+#define EBB__SIG_randint \
+    .name = "randint", \
+    .signature = "int low, int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randint, \
+    .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_randint)
+
+struct ebb__attrs_randperm {
+    int64_t n;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randperm[3];
+#define EBB__SIG_randperm \
+    .name = "randperm", \
+    .signature = "int n, dtype dtype=int64, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randperm, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_randperm)
+
 struct ebb__attrs_sum {
     ebb_dims dim;
     bool keepdim;
@@ -491,6 +862,121 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .attrs = ebb__attr_table_mean, \
     .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_select {
+    int64_t dim;
+    int64_t index;
+};
+extern const struct ebb_attr ebb__attr_table_select[2];
+#define EBB__SIG_select \
+    .name = "select", \
+    .signature = "Tensor self, dim dim, int index -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_select, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_select)
+
+struct ebb__attrs_select_backward {
+    ebb_dims input_sizes;
+    int64_t dim;
+    int64_t index;
+};
+extern const struct ebb_attr ebb__attr_table_select_backward[3];
+#define EBB__SIG_select_backward \
+    .name = "select_backward", \
+    .signature = "Tensor grad, shape input_sizes, newdim dim, int index -> Tensor", \
+    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_select_backward, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_select_backward)
+
+struct ebb__attrs_slice {
+    int64_t dim;
+    int64_t start;
+    int64_t end;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_slice[4];
+#define EBB__SIG_slice \
+    .name = "slice", \
+    .signature = "Tensor self, dim dim, int start, int end, int step=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_slice, \
+    .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_slice)
+
+struct ebb__attrs_slice_backward {
+    ebb_dims input_sizes;
+    int64_t dim;
+    int64_t start;
+    int64_t end;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_slice_backward[5];
+#define EBB__SIG_slice_backward \
+    .name = "slice_backward", \
+    .signature = "Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1 -> Tensor", \
+    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_slice_backward, \
+    .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_slice_backward)
+
+struct ebb__attrs_narrow {
+    int64_t dim;
+    int64_t start;
+    int64_t length;
+};
+extern const struct ebb_attr ebb__attr_table_narrow[3];
+#define EBB__SIG_narrow \
+    .name = "narrow", \
+    .signature = "Tensor self, dim dim, int start, int length -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_narrow, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_narrow)
+
+struct ebb__attrs_diagonal {
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diagonal[3];
+#define EBB__SIG_diagonal \
+    .name = "diagonal", \
+    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diagonal, \
+    .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_diagonal)
+
+struct ebb__attrs_diagonal_backward {
+    ebb_dims input_sizes;
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
+#define EBB__SIG_diagonal_backward \
+    .name = "diagonal_backward", \
+    .signature = "Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2 -> Tensor", \
+    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diagonal_backward, \
+    .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_diagonal_backward)
 
 struct ebb__attrs_softmax {
     int64_t dim;
@@ -654,6 +1140,119 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_view {
+    ebb_dims size;
+};
+extern const struct ebb_attr ebb__attr_table_view[1];
+#define EBB__SIG_view \
+    .name = "view", \
+    .signature = "Tensor self, shape size -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_view, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_view)
+
+struct ebb__attrs_unsafe_view {
+    ebb_dims size;
+};
+extern const struct ebb_attr ebb__attr_table_unsafe_view[1];
+#define EBB__SIG_unsafe_view \
+    .name = "unsafe_view", \
+    .signature = "Tensor self, shape size -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unsafe_view, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_unsafe_view)
+
+struct ebb__attrs_reshape {
+    ebb_dims shape;
+};
+extern const struct ebb_attr ebb__attr_table_reshape[1];
+#define EBB__SIG_reshape \
+    .name = "reshape", \
+    .signature = "Tensor self, shape shape -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_reshape, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_reshape)
+
+struct ebb__attrs_flatten {
+    int64_t start_dim;
+    int64_t end_dim;
+};
+extern const struct ebb_attr ebb__attr_table_flatten[2];
+#define EBB__SIG_flatten \
+    .name = "flatten", \
+    .signature = "Tensor self, dim start_dim, dim end_dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_flatten, \
+    .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_flatten)
+
+struct ebb__attrs_squeeze {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_squeeze[1];
+#define EBB__SIG_squeeze \
+    .name = "squeeze", \
+    .signature = "Tensor self, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_squeeze, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_squeeze)
+
+struct ebb__attrs_unsqueeze {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
+#define EBB__SIG_unsqueeze \
+    .name = "unsqueeze", \
+    .signature = "Tensor self, newdim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unsqueeze, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_unsqueeze)
+
+struct ebb__attrs_expand {
+    ebb_dims size;
+};
+extern const struct ebb_attr ebb__attr_table_expand[1];
+#define EBB__SIG_expand \
+    .name = "expand", \
+    .signature = "Tensor self, shape size -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_expand, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_expand)
+
+struct ebb__attrs_broadcast_to {
+    ebb_dims size;
+};
+extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
+#define EBB__SIG_broadcast_to \
+    .name = "broadcast_to", \
+    .signature = "Tensor self, shape size -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_broadcast_to, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_broadcast_to)
 
 #define EBB__SIG_where \
     .name = "where", \

@@ -168,6 +168,12 @@ typedef struct ebb_memory_info {
     int64_t live;        /* blocks not yet given back */
 } ebb_memory_info;
 
+/* Memory from the library's allocator, for structs that go with tensors: it is counted, cached and made to fail as the
+ * library's own is. Aligned to 64 bytes from 1 KiB on, to 16 below. NULL and EBB_ERR_MEMORY on failure. */
+EBB_API void *ebb_alloc(size_t bytes);
+/* Give a block back; `bytes` as asked for. NULL is fine. */
+EBB_API void ebb_free(void *block, size_t bytes);
+
 /* What the allocator holds, over all threads. */
 EBB_API ebb_memory_info ebb_memory(void);
 EBB_API void ebb_memory_reset_peak(void);

@@ -7,5 +7,9 @@
 #include <ebb/opdef.h>
 #include <ebb/ops.h>
 #include <ebb/autograd.h>
+#include <ebb/nn.h>
+#include <ebb/optim.h>
+#include <ebb/data.h>
+#include <ebb/io.h>
 
 #endif

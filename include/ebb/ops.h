@@ -571,6 +571,22 @@ EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim)
 EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
 
+/* ---- index_select.c: Whole slices picked along a dimension by a list of indices, and slices added to such places --- */
+
+/* The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named:
+ * result[i] = self[index[i]] for dim 0.
+ * index_select(Tensor self, Tensor index, dim dim) -> Tensor. Gradients (IndexSelectBackward0): self:
+ * index_add(zeros, dim, index, g). torch.index_select */
+EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
+#define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
+
+/* self with the slices of source added at the places that index (int64) names along dim, in order: result[index[i]]
+ * += source[i] for dim 0.
+ * index_add(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor. Gradients (IndexAddBackward0): self: g;
+ * source: index_select(g, dim, index). torch.index_add */
+EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+#define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+
 /* ---- loss.c: Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss) --- */
 
 typedef struct ebb_nll_loss_options {

@@ -322,6 +322,9 @@ static ebb_memory_info sums(int64_t *ret_rounded) {
     return info;
 }
 
+void *ebb_alloc(size_t bytes) { return ebb__alloc(bytes); }
+void ebb_free(void *block, size_t bytes) { ebb__free(block, bytes); }
+
 ebb_memory_info ebb_memory(void) {
     int64_t rounded;
     ebb_memory_info info = sums(&rounded);

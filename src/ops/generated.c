@@ -36,6 +36,8 @@ extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_linear;
@@ -148,6 +150,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gather,
     &ebb_op_ge,
     &ebb_op_gt,
+    &ebb_op_index_add,
+    &ebb_op_index_select,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_linear,
@@ -224,7 +228,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 108;
+const int ebb__op_table_size = 110;
 
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
@@ -323,6 +327,14 @@ const struct ebb_attr ebb__attr_table_full_like[] = {
 
 const struct ebb_attr ebb__attr_table_gather[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_add[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_select[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -760,6 +772,18 @@ ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
+    const struct ebb__attrs_index_select attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {

@@ -550,6 +550,34 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
 
+struct ebb__attrs_index_select {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_select[1];
+#define EBB__SIG_index_select \
+    .name = "index_select", \
+    .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_select, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_select)
+
+struct ebb__attrs_index_add {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_add[1];
+#define EBB__SIG_index_add \
+    .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, \
+    .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
 struct ebb__attrs_nll_loss {
     ebb_dims ignore_index;
     int reduction;

@@ -45,6 +45,7 @@ export LD_LIBRARY_PATH=$libdir
 [ "$(pkg-config --modversion ebb)" = "$("$here/scripts/version.sh")" ] || fail "ebb.pc has another version than base.h"
 read -ra cflags < <(pkg-config --cflags ebb)
 read -ra shared < <(pkg-config --libs ebb)
+shared+=(-lm) # the programs call cos
 read -ra private < <(pkg-config --static --libs-only-l ebb)
 static=("$libdir/libebb.a" "${private[@]:1}")
 "$cc" -std=c11 "${cflags[@]}" "$here/tests/install/program.c" "${shared[@]}" -o "$scratch/c_shared"

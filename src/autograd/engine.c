@@ -98,7 +98,7 @@ static ebb_status materialize(ebb_node *n, ebb_tensor **grad) {
     for (uint32_t k = 0; k < n->n_out; k++) {
         if (grad[k]) continue;
         struct ebb__meta m = ebb__node_meta(n, k);
-        if (!ebb_dtype_is_floating(m.dtype)) continue;
+        if (!ebb__is_floating(m.dtype)) continue;
         ebb_tensor *zero = ebb_zeros(ebb__dims(m.ndim, m.sizes), .dtype = m.dtype);
         if (!zero) return ebb_error_status();
         ebb__ref(zero);

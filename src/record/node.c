@@ -22,8 +22,7 @@ struct ebb__autograd *ebb__autograd_of(ebb_tensor *t) {
     return expected;
 }
 
-ebb_node *ebb__gradient_node(ebb_tensor *t) {
-    if (t->grad_fn) return t->grad_fn;
+ebb_node *ebb__leaf_node(ebb_tensor *t) {
     if (!(t->flags & EBB__REQUIRES_GRAD)) return NULL;
     struct ebb__autograd *a = ebb__autograd_of(t);
     return a ? &a->leaf : NULL;
@@ -101,15 +100,6 @@ void ebb__node_free_later(ebb_node *n) {
 }
 
 /* ---- recording ---- */
-
-/* The union of what the rules of the inputs that need gradients read. */
-static uint32_t saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in) {
-    uint32_t set = 0;
-    if (ebb__op_has_list(op)) return op->saves[0];
-    for (int64_t i = 0; i < n_in; i++)
-        if (in[i] && ebb__requires_grad(in[i])) set |= op->saves[i];
-    return set;
-}
 
 static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, uint32_t n_saved) {
     size_t metas = (size_t)n_out;
@@ -201,31 +191,43 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
 ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                        ebb_tensor *const *out, int n_out, bool inplace) {
     if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
-    bool needed = false, floating = false;
-    for (int64_t i = 0; i < n_in && !needed; i++) needed = in[i] && ebb__requires_grad(in[i]);
+    /* The union of what the rules of the inputs that need gradients read; a list's rule speaks for all its tensors. */
+    bool needed = false, floating = false, list = ebb__op_has_list(op);
+    uint32_t set = 0;
+    for (int64_t i = 0; i < n_in; i++) {
+        if (!in[i] || !ebb__requires_grad(in[i])) continue;
+        needed = true;
+        set |= op->saves[list ? 0 : i];
+    }
     if (!needed) return EBB_OK;
-    for (int i = 0; i < n_out && !floating; i++) floating = ebb_dtype_is_floating((ebb_dtype)out[i]->dtype);
+    for (int i = 0; i < n_out; i++) floating = floating || ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
-    if (!op->vjp) return no_rule(op);
-
-    uint32_t set = saves(op, in, n_in);
+    if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, in, n_in, out, inplace);
-    for (int64_t i = 0; i < n_in; i++) {
-        ebb_node *to = in[i] ? ebb__gradient_node(in[i]) : NULL;
-        if (EBB_UNLIKELY(!to) && in[i] && ebb__requires_grad(in[i])) ok = false;
-        ebb__node_edges(n)[i] = (struct ebb__edge){to, in[i] ? in[i]->output_nr : 0};
-        if (to) ebb__node_ref(to);
+    struct ebb__edge *edge = ebb__node_edges(n);
+    for (int64_t i = 0; i < n_in; i++, edge++) {
+        edge->node = NULL;
+        edge->nr = 0;
+        if (!in[i] || !ebb__requires_grad(in[i])) continue;
+        ebb_node *to = ebb__gradient_node(in[i]);
+        if (EBB_UNLIKELY(!to)) {
+            ok = false;
+            continue;
+        }
+        edge->node = to;
+        edge->nr = in[i]->output_nr;
+        ebb__node_ref(to);
     }
     if (EBB_UNLIKELY(!ok)) {
         ebb__node_free_later(n);
         return ebb_error_status();
     }
     for (int i = 0; i < n_out; i++) {
-        if (!ebb_dtype_is_floating((ebb_dtype)out[i]->dtype)) continue;
+        if (!ebb__is_floating(out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
         atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
         out[i]->grad_fn = n;

@@ -114,7 +114,8 @@ static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn |
 
 /* Where the gradient of t goes: its grad_fn, or its leaf node. Borrowed. NULL without an error when t needs no
  * gradient, with one when out of memory. */
-ebb_node *ebb__gradient_node(ebb_tensor *t);
+ebb_node *ebb__leaf_node(ebb_tensor *t);
+static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? t->grad_fn : ebb__leaf_node(t); }
 
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `inplace`:
  * out[0] is in[0], already overwritten, so that what is saved of its old value is recognized as such. */

@@ -1,4 +1,4 @@
-/* The pointwise operators: values and gradients against formulas in C, promotion against PyTorch's table, forms in place,
+/* The pointwise operators: values and gradients against formulas in C, promotion against PyTorch, forms in place,
  * copies, and messages. */
 #include "tests/check.h"
 #include <ebb/ebb.h>

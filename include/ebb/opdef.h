@@ -31,6 +31,17 @@ extern "C" {
                 (ebb_tensor *[]){__VA_ARGS__})
 #endif
 
+/* A list as an argument that notes the caller's line, as EBB_AT does for a tensor. */
+static inline ebb_list ebb__at_list(ebb_list list, const char *file, int line) {
+    (void)ebb_at(file, line);
+    return list;
+}
+#ifdef EBB_NO_CALL_SITES
+#define EBB_AT_LIST(list) (list)
+#else
+#define EBB_AT_LIST(list) ebb__at_list((list), __FILE__, __LINE__)
+#endif
+
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 
 /* ---- the parts of a definition ---- */

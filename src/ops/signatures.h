@@ -85,8 +85,7 @@ extern const struct ebb_attr ebb__attr_table_cat[1];
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cat, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_cat, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_cat)
 
 struct ebb__attrs_stack {
@@ -99,8 +98,7 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_stack, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_stack, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_stack)
 
 #define EBB__SIG_eq \
@@ -190,8 +188,7 @@ extern const struct ebb_attr ebb__attr_table_to_copy[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_to_copy, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_to_copy, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_to_copy)
 
 struct ebb__attrs_to {
@@ -204,8 +201,7 @@ extern const struct ebb_attr ebb__attr_table_to[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_to, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_to)
 
 #define EBB__SIG_copy \
@@ -240,8 +236,7 @@ extern const struct ebb_attr ebb__attr_table_zeros[3];
     .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_zeros, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_zeros, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_zeros)
 
 struct ebb__attrs_zeros_like {
@@ -255,8 +250,7 @@ extern const struct ebb_attr ebb__attr_table_zeros_like[2];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_zeros_like, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_zeros_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_zeros_like)
 
 struct ebb__attrs_ones {
@@ -270,8 +264,7 @@ extern const struct ebb_attr ebb__attr_table_ones[3];
     .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_ones, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_ones, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_ones)
 
 struct ebb__attrs_ones_like {
@@ -285,8 +278,7 @@ extern const struct ebb_attr ebb__attr_table_ones_like[2];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_ones_like, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_ones_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_ones_like)
 
 struct ebb__attrs_empty {
@@ -300,8 +292,7 @@ extern const struct ebb_attr ebb__attr_table_empty[3];
     .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_empty, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_empty, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_empty)
 
 struct ebb__attrs_empty_like {
@@ -315,8 +306,7 @@ extern const struct ebb_attr ebb__attr_table_empty_like[2];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_empty_like, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_empty_like)
 
 struct ebb__attrs_full {
@@ -331,8 +321,7 @@ extern const struct ebb_attr ebb__attr_table_full[4];
     .signature = "shape size, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_full, \
-    .n_attrs = 4, \
+    .attrs = ebb__attr_table_full, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_full)
 
 struct ebb__attrs_full_like {
@@ -347,8 +336,7 @@ extern const struct ebb_attr ebb__attr_table_full_like[3];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_full_like, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_full_like, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_full_like)
 
 struct ebb__attrs_scalar {
@@ -362,8 +350,7 @@ extern const struct ebb_attr ebb__attr_table_scalar[3];
     .signature = "float value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_scalar, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_scalar, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_scalar)
 
 struct ebb__attrs_eye {
@@ -378,8 +365,7 @@ extern const struct ebb_attr ebb__attr_table_eye[4];
     .signature = "int n, int m=n, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_eye, \
-    .n_attrs = 4, \
+    .attrs = ebb__attr_table_eye, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_eye)
 
 struct ebb__attrs_arange {
@@ -395,8 +381,7 @@ extern const struct ebb_attr ebb__attr_table_arange[5];
     .signature = "float start, float end, float step, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_arange, \
-    .n_attrs = 5, \
+    .attrs = ebb__attr_table_arange, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_arange)
 
 struct ebb__attrs_linspace {
@@ -412,8 +397,7 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .signature = "float start, float end, int steps, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_linspace, \
-    .n_attrs = 5, \
+    .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
 
 #define EBB__SIG_max \
@@ -441,8 +425,7 @@ extern const struct ebb_attr ebb__attr_table_amax[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_amax, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_amax, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_amax)
 
 struct ebb__attrs_amin {
@@ -456,8 +439,7 @@ extern const struct ebb_attr ebb__attr_table_amin[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_amin, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_amin, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_amin)
 
 struct ebb__attrs_argmax {
@@ -471,8 +453,7 @@ extern const struct ebb_attr ebb__attr_table_argmax[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_argmax, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_argmax, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_argmax)
 
 struct ebb__attrs_argmin {
@@ -486,8 +467,7 @@ extern const struct ebb_attr ebb__attr_table_argmin[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_argmin, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_argmin, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_argmin)
 
 struct ebb__attrs_max_dim {
@@ -499,11 +479,10 @@ extern const struct ebb_attr ebb__attr_table_max_dim[2];
     .name = "max_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .n_in = 1, \
     .out = {"values", "indices"}, \
+    .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_dim, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_max_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_max_dim)
 
 struct ebb__attrs_min_dim {
@@ -515,11 +494,10 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
     .name = "min_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .n_in = 1, \
     .out = {"values", "indices"}, \
+    .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_min_dim, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
 
 struct ebb__attrs_gather {
@@ -532,8 +510,7 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_gather, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_gather, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
 struct ebb__attrs_scatter_add {
@@ -546,8 +523,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_scatter_add, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
 
 struct ebb__attrs_index_select {
@@ -560,8 +536,7 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_select, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_index_select, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_select)
 
 struct ebb__attrs_index_add {
@@ -574,8 +549,7 @@ extern const struct ebb_attr ebb__attr_table_index_add[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_add, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_add)
 
 struct ebb__attrs_nll_loss {
@@ -587,11 +561,10 @@ extern const struct ebb_attr ebb__attr_table_nll_loss[2];
     .name = "nll_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
-    .n_in = 3, \
     .out = {"output", "total_weight"}, \
+    .n_in = 3, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_nll_loss, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_nll_loss, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_nll_loss)
 
 struct ebb__attrs_nll_loss_backward {
@@ -606,8 +579,7 @@ extern const struct ebb_attr ebb__attr_table_nll_loss_backward[3];
     .in = {{"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
     .n_in = 4, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_nll_loss_backward, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_nll_loss_backward, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_nll_loss_backward)
 
 struct ebb__attrs_cross_entropy {
@@ -622,8 +594,7 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cross_entropy, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
 
 struct ebb__attrs_mse_loss {
@@ -636,8 +607,7 @@ extern const struct ebb_attr ebb__attr_table_mse_loss[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mse_loss, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_mse_loss)
 
 struct ebb__attrs_l1_loss {
@@ -650,8 +620,7 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_l1_loss, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_l1_loss)
 
 #define EBB__SIG_matmul \
@@ -679,8 +648,7 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_transpose, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_transpose, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_transpose)
 
 #define EBB__SIG_t \
@@ -700,8 +668,7 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_permute, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_permute, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_permute)
 
 #define EBB__SIG_dot \
@@ -750,8 +717,7 @@ extern const struct ebb_attr ebb__attr_table_rand[3];
     .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_rand, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_rand, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_rand)
 
 struct ebb__attrs_rand_like {
@@ -765,8 +731,7 @@ extern const struct ebb_attr ebb__attr_table_rand_like[2];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_rand_like, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_rand_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_rand_like)
 
 struct ebb__attrs_randn {
@@ -780,8 +745,7 @@ extern const struct ebb_attr ebb__attr_table_randn[3];
     .signature = "shape size, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randn, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_randn, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_randn)
 
 struct ebb__attrs_randn_like {
@@ -795,8 +759,7 @@ extern const struct ebb_attr ebb__attr_table_randn_like[2];
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randn_like, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_randn_like, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_randn_like)
 
 struct ebb__attrs_randint {
@@ -812,8 +775,7 @@ extern const struct ebb_attr ebb__attr_table_randint[5];
     .signature = "int low, int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randint, \
-    .n_attrs = 5, \
+    .attrs = ebb__attr_table_randint, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_randint)
 
 struct ebb__attrs_randperm {
@@ -827,8 +789,7 @@ extern const struct ebb_attr ebb__attr_table_randperm[3];
     .signature = "int n, dtype dtype=int64, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_randperm, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_randperm, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_randperm)
 
 struct ebb__attrs_sum {
@@ -843,8 +804,7 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_sum, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_sum, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sum)
 
 struct ebb__attrs_mean {
@@ -859,8 +819,7 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mean, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
 
 struct ebb__attrs_select {
@@ -874,8 +833,7 @@ extern const struct ebb_attr ebb__attr_table_select[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_select, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_select, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_select)
 
 struct ebb__attrs_select_backward {
@@ -890,8 +848,7 @@ extern const struct ebb_attr ebb__attr_table_select_backward[3];
     .in = {{"grad", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_select_backward, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_select_backward, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_select_backward)
 
 struct ebb__attrs_slice {
@@ -907,8 +864,7 @@ extern const struct ebb_attr ebb__attr_table_slice[4];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_slice, \
-    .n_attrs = 4, \
+    .attrs = ebb__attr_table_slice, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_slice)
 
 struct ebb__attrs_slice_backward {
@@ -925,8 +881,7 @@ extern const struct ebb_attr ebb__attr_table_slice_backward[5];
     .in = {{"grad", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_slice_backward, \
-    .n_attrs = 5, \
+    .attrs = ebb__attr_table_slice_backward, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_slice_backward)
 
 struct ebb__attrs_narrow {
@@ -941,8 +896,7 @@ extern const struct ebb_attr ebb__attr_table_narrow[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_narrow, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_narrow, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_narrow)
 
 struct ebb__attrs_diagonal {
@@ -957,8 +911,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_diagonal, \
-    .n_attrs = 3, \
+    .attrs = ebb__attr_table_diagonal, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_diagonal)
 
 struct ebb__attrs_diagonal_backward {
@@ -974,8 +927,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
     .in = {{"grad", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_diagonal_backward, \
-    .n_attrs = 4, \
+    .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_diagonal_backward)
 
 struct ebb__attrs_softmax {
@@ -989,8 +941,7 @@ extern const struct ebb_attr ebb__attr_table_softmax[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softmax, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_softmax, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_softmax)
 
 struct ebb__attrs_log_softmax {
@@ -1004,8 +955,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_log_softmax, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_log_softmax, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax)
 
 struct ebb__attrs_softmax_backward {
@@ -1018,8 +968,7 @@ extern const struct ebb_attr ebb__attr_table_softmax_backward[1];
     .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_softmax_backward, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_softmax_backward)
 
 struct ebb__attrs_log_softmax_backward {
@@ -1032,8 +981,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_log_softmax_backward, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
 #define EBB__SIG_neg \
@@ -1151,8 +1099,7 @@ extern const struct ebb_attr ebb__attr_table_view[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_view, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_view, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view)
 
 struct ebb__attrs_unsafe_view {
@@ -1165,8 +1112,7 @@ extern const struct ebb_attr ebb__attr_table_unsafe_view[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_unsafe_view, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_unsafe_view, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unsafe_view)
 
 struct ebb__attrs_reshape {
@@ -1179,8 +1125,7 @@ extern const struct ebb_attr ebb__attr_table_reshape[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_reshape, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_reshape, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_reshape)
 
 struct ebb__attrs_flatten {
@@ -1194,8 +1139,7 @@ extern const struct ebb_attr ebb__attr_table_flatten[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_flatten, \
-    .n_attrs = 2, \
+    .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_flatten)
 
 struct ebb__attrs_squeeze {
@@ -1208,8 +1152,7 @@ extern const struct ebb_attr ebb__attr_table_squeeze[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_squeeze, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_squeeze, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_squeeze)
 
 struct ebb__attrs_unsqueeze {
@@ -1222,8 +1165,7 @@ extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_unsqueeze, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_unsqueeze, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unsqueeze)
 
 struct ebb__attrs_expand {
@@ -1236,8 +1178,7 @@ extern const struct ebb_attr ebb__attr_table_expand[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_expand, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_expand, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_expand)
 
 struct ebb__attrs_broadcast_to {
@@ -1250,8 +1191,7 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_broadcast_to, \
-    .n_attrs = 1, \
+    .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_broadcast_to)
 
 #define EBB__SIG_where \

@@ -1,0 +1,107 @@
+# Reading the definitions of the operators: what scripts/generate.pl writes from.
+#
+# A definition is "const struct ebb_op ebb_op_NAME = {...}" after the preprocessor ($CC, or cc), so families may make
+# them with macros; EBB_SIGNATURE(NAME, "...") gives arguments and outputs, in the language of include/ebb/opdef.h.
+package definitions;
+use strict;
+use warnings;
+use Exporter qw(import);
+our @EXPORT = qw(%input_kind read_definitions strings subject);
+
+our %input_kind = ('Tensor' => 'TENSOR', 'Number' => 'NUMBER', 'Tensor?' => 'OPTIONAL', 'Tensors' => 'LIST');
+my %c_type = (
+    'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
+    bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
+    dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+);
+my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST'); # in the macros of call sites
+
+sub split_top { # at commas that are in no string, parenthesis, bracket or brace
+    my ($text) = @_;
+    my ($depth, @parts) = (0, '');
+    while ($text =~ /\G("(?:\\.|[^"\\])*"|.)/gs) {
+        my $token = $1;
+        $depth++ if $token =~ /^[\(\[\{]$/;
+        $depth-- if $token =~ /^[\)\]\}]$/;
+        if ($token eq ',' && $depth == 0) { push @parts, '' } else { $parts[-1] .= $token }
+    }
+    s/^\s+|\s+$//g for @parts;
+    return grep { length } @parts;
+}
+
+sub strings { # the string literals of an initializer, neighbours joined, designated ones in their places
+    my ($text) = @_;
+    my @found;
+    for my $part (split_top($text =~ /^\{(.*)\}$/s ? $1 : $text)) {
+        my $joined = join('', $part =~ /"((?:\\.|[^"\\])*)"/g) =~ s/\\(.)/$1/gr;
+        $found[$part =~ /^\[(\d+)\]/ ? $1 : scalar @found] = $joined;
+    }
+    return map { $_ // '' } @found;
+}
+
+sub parse_argument {
+    my ($text) = @_;
+    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:=(.+))?$/
+        or die "\"$text\" is no argument\n";
+    die "$name has the unknown kind $kind\n" unless $c_type{$kind};
+    die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
+    my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
+    die "the default of $name must be its zero, $zero{$kind}\n"
+        if defined $default && exists $zero{$kind} && $default ne $zero{$kind};
+    my $option = $kind eq 'Tensor?' || defined $default;
+    return {
+        kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
+        member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
+        noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
+        note => $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL',
+    };
+}
+
+sub parse_signature {
+    my ($op) = @_;
+    my ($left, $right) = $op->{signature} =~ /^(.*?)\s*->\s*(.+)$/ or die "the signature has no \"->\"\n";
+    my @arguments = map { parse_argument($_) } split_top($left);
+    my @outputs = map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
+    die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
+    $op->{outputs} = \@outputs;
+    $op->{inputs} = [grep { $input_kind{$_->{kind}} } @arguments];
+    $op->{attrs} = [grep { !$input_kind{$_->{kind}} } @arguments];
+    $op->{positional} = [grep { !$_->{option} } @arguments];
+    my @others = map { {member => "ebb_tensor **ret_$_", note => 'may be NULL'} } @outputs[1 .. $#outputs];
+    $op->{options} = [(grep { $_->{option} } @arguments), @others];
+    $op->{list} = grep { $_->{kind} eq 'Tensors' } @arguments;
+    die "a list must be the only input\n" if $op->{list} && @{$op->{inputs}} > 1;
+}
+
+sub read_definitions {
+    my ($file) = @_;
+    my $cc = $ENV{CC} || 'cc';
+    my $text = `$cc -std=c11 -E -P -DEBB_GENERATE -Iinclude -Isrc $file`;
+    die "generate: $cc -E failed for $file\n" if $?;
+    my @ops;
+    while ($text =~ /\bconst\s+struct\s+ebb_op\s+ebb_op_(\w+)\s*=\s*(\{(?:"(?:\\.|[^"\\])*"|[^{}"]|(?2))*\})/g) {
+        my %op = (name => $1, file => $file);
+        for my $field (split_top(substr $2, 1, -1)) { $op{$1} = $2 if $field =~ /^\.(\w+)\s*=\s*(.+)$/s }
+        $op{$_} = join '', strings($op{$_} // '') for qw(doc torch node);
+        eval {
+            (my $name, $op{signature}) = strings($op{generate} // '');
+            die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};
+            die "there is no .doc\n" unless length $op{doc};
+            parse_signature(\%op);
+            1;
+        } or die "$file: ebb_op_$op{name}: $@";
+        $op{forms} = ["ebb_$op{name}", $op{inplace} ? "ebb_$op{name}_" : ()];
+        push @ops, \%op;
+    }
+    return @ops;
+}
+
+sub subject { # the first sentence of a file's opening comment
+    my ($file) = @_;
+    open my $in, '<', $file or die "generate: $file: $!\n";
+    my $text = do { local $/; <$in> };
+    $text =~ m{^/\*\s*(.*?)(?:[.:;,]?\s*\*/|[.:](?=\s))}s or die "$file does not open with a comment\n";
+    return $1 =~ s/\s*\n \*\s*/ /gr;
+}
+
+1;

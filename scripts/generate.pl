@@ -298,8 +298,6 @@ sub function {
         $body .= '    ebb_tensor *out[' . @outputs . "];\n    if (ebb_call_op($arguments, out)) return NULL;\n";
         $body .= "    if (options.ret_$outputs[$_]) *options.ret_$outputs[$_] = out[$_];\n" for 1 .. $#outputs;
         $body .= "    return out[0];\n";
-    } elsif (grep { $_->{name} eq 'requires_grad' } @{$op->{attrs}}) { # what no forward() can set
-        $body .= "    ebb_tensor *t = ebb_call_op1($arguments);\n    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;\n";
     } else {
         $body .= '    return ' . ($name =~ /_$/ ? 'ebb_call_op_inplace' : 'ebb_call_op1') . "($arguments);\n";
     }

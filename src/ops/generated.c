@@ -584,8 +584,7 @@ ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
 
 ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
     const struct ebb__attrs_arange attrs = {.start = start, .end = end, .step = step, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_arange, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_arange, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_argmax)(ebb_tensor *self, ebb_argmax_options options) {
@@ -681,15 +680,13 @@ ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
 
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
     const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_empty_like)(ebb_tensor *input, ebb_empty_like_options options) {
     const struct ebb__attrs_empty_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_empty_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_empty_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
@@ -715,8 +712,7 @@ ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
 
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
@@ -747,15 +743,13 @@ ebb_tensor *(ebb_floor_)(ebb_tensor *self) {
 
 ebb_tensor *(ebb_full)(ebb_dims size, double fill_value, ebb_full_options options) {
     const struct ebb__attrs_full attrs = {.size = size, .fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_full, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_full, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_full_like)(ebb_tensor *input, double fill_value, ebb_full_like_options options) {
     const struct ebb__attrs_full_like attrs = {.fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_full_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_full_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -804,8 +798,7 @@ ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_optio
 
 ebb_tensor *(ebb_linspace)(double start, double end, int64_t steps, ebb_linspace_options options) {
     const struct ebb__attrs_linspace attrs = {.start = start, .end = end, .steps = steps, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_linspace, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_linspace, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_log)(ebb_tensor *self) {
@@ -973,15 +966,13 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
 
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
     const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
@@ -1002,40 +993,34 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
     const struct ebb__attrs_rand attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_rand, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_rand, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_rand_like)(ebb_tensor *input, ebb_rand_like_options options) {
     const struct ebb__attrs_rand_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_rand_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_rand_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_randint)(int64_t low, int64_t high, ebb_dims size, ebb_randint_options options) {
     const struct ebb__attrs_randint attrs = {.low = low, .high = high, .size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_randn)(ebb_dims size, ebb_randn_options options) {
     const struct ebb__attrs_randn attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_randn_like)(ebb_tensor *input, ebb_randn_like_options options) {
     const struct ebb__attrs_randn_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_randperm)(int64_t n, ebb_randperm_options options) {
     const struct ebb__attrs_randperm attrs = {.n = n, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_randperm, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_randperm, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_reciprocal)(ebb_tensor *self) {
@@ -1076,8 +1061,7 @@ ebb_tensor *(ebb_rsqrt_)(ebb_tensor *self) {
 
 ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     const struct ebb__attrs_scalar attrs = {.value = value, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
@@ -1282,13 +1266,11 @@ ebb_tensor *(ebb_zero_)(ebb_tensor *self) {
 
 ebb_tensor *(ebb_zeros)(ebb_dims size, ebb_zeros_options options) {
     const struct ebb__attrs_zeros attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_zeros, NULL, 0, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_zeros, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_zeros_like)(ebb_tensor *input, ebb_zeros_like_options options) {
     const struct ebb__attrs_zeros_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
-    ebb_tensor *t = ebb_call_op1(&ebb_op_zeros_like, in, 1, &attrs);
-    return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;
+    return ebb_call_op1(&ebb_op_zeros_like, in, 1, &attrs);
 }

@@ -184,9 +184,6 @@ sub function {
         push @body, 'ebb_tensor *out[' . @outputs . '];', "if (ebb_call_op($arguments, out)) return NULL;";
         push @body, map { "if (options.ret_$outputs[$_]) *options.ret_$outputs[$_] = out[$_];" } 1 .. $#outputs;
         push @body, 'return out[0];';
-    } elsif (grep { $_->{name} eq 'requires_grad' } @{$op->{attrs}}) { # what no forward() can set
-        push @body, "ebb_tensor *t = ebb_call_op1($arguments);";
-        push @body, 'return t && options.requires_grad ? ebb_requires_grad_(t, true) : t;';
     } else {
         push @body, "return ebb_call_op1($arguments);";
     }

@@ -1,5 +1,5 @@
-/* Softmax and losses: values and gradients by hand or by finite differences, second order, ignored and weighted classes, every
- * shape of target, errors. */
+/* Softmax and losses: values and gradients by hand or by finite differences, second order, ignored and weighted
+ * classes, every shape of target, errors. */
 #include "tests/check.h"
 
 #include <ebb/ebb.h>
@@ -103,8 +103,8 @@ static ebb_tensor *nll(ebb_tensor *x, const void *context) {
 }
 static ebb_tensor *entropy(ebb_tensor *x, const void *context) {
     const struct loss *c = context;
-    return ebb_cross_entropy(x, c->target, .weight = c->weight, .ignore_index = c->ignore_index, .reduction = c->reduction,
-                             .label_smoothing = c->label_smoothing);
+    return ebb_cross_entropy(x, c->target, .weight = c->weight, .ignore_index = c->ignore_index,
+                             .reduction = c->reduction, .label_smoothing = c->label_smoothing);
 }
 
 EBB_TEST(nll_values) {
@@ -127,7 +127,8 @@ EBB_TEST(nll_values) {
 
 EBB_TEST(gradients_of_classification) {
     ebb_tensor *t = INTEGERS(EBB_DIMS(3), 3, 0, 1), *deep = INTEGERS(EBB_DIMS(2, 3), 0, 1, 2, 3, 2, 1);
-    ebb_tensor *weight = FLOATS(EBB_DIMS(4), 0.5, 1, 2, 4), *x = leaf(EBB_DIMS(3, 4), 1), *x3 = leaf(EBB_DIMS(2, 4, 3), 1);
+    ebb_tensor *weight = FLOATS(EBB_DIMS(4), 0.5, 1, 2, 4), *x = leaf(EBB_DIMS(3, 4), 1),
+               *x3 = leaf(EBB_DIMS(2, 4, 3), 1);
     for (int reduction = EBB_REDUCTION_MEAN; reduction <= EBB_REDUCTION_NONE; reduction++) {
         for (int variant = 0; variant < 8; variant++) {
             struct loss c = {t, variant & 1 ? weight : NULL, variant & 2 ? EBB_DIMS(0) : EBB_NO_DIMS, reduction,
@@ -157,7 +158,8 @@ EBB_TEST(cross_entropy_values) {
     CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1)), 1e-15, (a + b) / 2);
     double smooth = 0.8 * b + 0.1 * (b + b + 1); /* the second row against (0.1, 0.9) */
     CHECK_VALUES(ebb_cross_entropy(x, t, .label_smoothing = 0.2, .reduction = EBB_REDUCTION_NONE), 1e-15, a, smooth);
-    CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1), .label_smoothing = 0.2, .reduction = EBB_REDUCTION_NONE),
+    CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1), .label_smoothing = 0.2,
+                                   .reduction = EBB_REDUCTION_NONE),
                  1e-15, a, smooth);
 }
 
@@ -194,13 +196,16 @@ struct regression {
     int reduction;
 };
 static ebb_tensor *mse_self(ebb_tensor *x, const void *c) {
-    return ebb_mse_loss(x, ((const struct regression *)c)->other, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_mse_loss(x, ((const struct regression *)c)->other,
+                        .reduction = ((const struct regression *)c)->reduction);
 }
 static ebb_tensor *mse_target(ebb_tensor *x, const void *c) {
-    return ebb_mse_loss(((const struct regression *)c)->other, x, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_mse_loss(((const struct regression *)c)->other, x,
+                        .reduction = ((const struct regression *)c)->reduction);
 }
 static ebb_tensor *l1(ebb_tensor *x, const void *c) {
-    return ebb_l1_loss(x, ((const struct regression *)c)->other, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_l1_loss(x, ((const struct regression *)c)->other,
+                       .reduction = ((const struct regression *)c)->reduction);
 }
 
 EBB_TEST(regression) {

@@ -232,4 +232,22 @@ EBB_TEST(regression) {
     CHECK_ERROR(EBB_ERR_SHAPE, "[3]");
 }
 
+/* ---- failing allocations, through forward, backward and second order ---- */
+
+static void losses_of_everything(void) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(EBB_DIMS(2, 4, 3), 1), *t = INTEGERS(EBB_DIMS(2, 3), 0, 1, 2, 3, 2, 1), *index = NULL,
+                   *g = NULL;
+        ebb_tensor *w = FLOATS(EBB_DIMS(4), 1, 2, 3, 4),
+                   *y = ebb_cross_entropy(x, t, .weight = w, .label_smoothing = 0.1);
+        y = ebb_add(y, ebb_sum(ebb_max_dim(ebb_transpose(x, 0, 2), 1, .ret_indices = &index), .dtype = EBB_F32));
+        y = ebb_add(y, ebb_mse_loss(ebb_matmul(ebb_softmax(x, 1), ebb_mean(ebb_transpose(x, 1, 2), .dim = EBB_DIMS(0))),
+                                    ebb_sum(x, .dim = EBB_DIMS(2), .keepdim = true)));
+        y = ebb_add(y, ebb_sum(ebb_matmul(x, ebb_transpose(x, 1, 2)), .dim = EBB_DIMS(0, 1, 2)));
+        if (!ebb_grad(EBB_LIST(y), EBB_LIST(x), &g, .create_graph = true)) ebb_backward(ebb_sum(g));
+    }
+}
+
+EBB_TEST(allocations_fail_softly) { CHECK_ALLOCATIONS_FAILING(losses_of_everything, 0); }
+
 EBB_TEST_MAIN

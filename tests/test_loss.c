@@ -133,10 +133,10 @@ EBB_TEST(gradients_of_classification) {
         for (int variant = 0; variant < 8; variant++) {
             struct loss c = {t, variant & 1 ? weight : NULL, variant & 2 ? EBB_DIMS(0) : EBB_NO_DIMS, reduction,
                              variant & 4 ? 0.25 : 0};
-            if (!c.label_smoothing) check_gradient(nll, &c, x, 1);
+            if (c.label_smoothing == 0) check_gradient(nll, &c, x, 1);
             check_gradients(entropy, &c, x);
             c.target = deep;
-            if (!c.label_smoothing) check_gradient(nll, &c, x3, 1);
+            if (c.label_smoothing == 0) check_gradient(nll, &c, x3, 1);
             check_gradient(entropy, &c, x3, 1);
             if (c.ignore_index.n) continue;
             c.target = ebb_detach(ebb_softmax(leaf(EBB_DIMS(3, 4), 9), 1));

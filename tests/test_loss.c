@@ -1,5 +1,5 @@
-/* Softmax and losses: values and gradients by hand or by finite differences, second order, ignored and weighted classes, every
- * shape of target, errors. */
+/* Softmax and losses: values and gradients by hand or by finite differences, second order, ignored and weighted
+ * classes, every shape of target, errors. */
 #include "tests/check.h"
 
 #include <ebb/ebb.h>
@@ -103,8 +103,8 @@ static ebb_tensor *nll(ebb_tensor *x, const void *context) {
 }
 static ebb_tensor *entropy(ebb_tensor *x, const void *context) {
     const struct loss *c = context;
-    return ebb_cross_entropy(x, c->target, .weight = c->weight, .ignore_index = c->ignore_index, .reduction = c->reduction,
-                             .label_smoothing = c->label_smoothing);
+    return ebb_cross_entropy(x, c->target, .weight = c->weight, .ignore_index = c->ignore_index,
+                             .reduction = c->reduction, .label_smoothing = c->label_smoothing);
 }
 
 EBB_TEST(nll_values) {
@@ -127,15 +127,16 @@ EBB_TEST(nll_values) {
 
 EBB_TEST(gradients_of_classification) {
     ebb_tensor *t = INTEGERS(EBB_DIMS(3), 3, 0, 1), *deep = INTEGERS(EBB_DIMS(2, 3), 0, 1, 2, 3, 2, 1);
-    ebb_tensor *weight = FLOATS(EBB_DIMS(4), 0.5, 1, 2, 4), *x = leaf(EBB_DIMS(3, 4), 1), *x3 = leaf(EBB_DIMS(2, 4, 3), 1);
+    ebb_tensor *weight = FLOATS(EBB_DIMS(4), 0.5, 1, 2, 4), *x = leaf(EBB_DIMS(3, 4), 1),
+               *x3 = leaf(EBB_DIMS(2, 4, 3), 1);
     for (int reduction = EBB_REDUCTION_MEAN; reduction <= EBB_REDUCTION_NONE; reduction++) {
         for (int variant = 0; variant < 8; variant++) {
             struct loss c = {t, variant & 1 ? weight : NULL, variant & 2 ? EBB_DIMS(0) : EBB_NO_DIMS, reduction,
                              variant & 4 ? 0.25 : 0};
-            if (!c.label_smoothing) check_gradient(nll, &c, x, 1);
+            if (c.label_smoothing == 0) check_gradient(nll, &c, x, 1);
             check_gradients(entropy, &c, x);
             c.target = deep;
-            if (!c.label_smoothing) check_gradient(nll, &c, x3, 1);
+            if (c.label_smoothing == 0) check_gradient(nll, &c, x3, 1);
             check_gradient(entropy, &c, x3, 1);
             if (c.ignore_index.n) continue;
             c.target = ebb_detach(ebb_softmax(leaf(EBB_DIMS(3, 4), 9), 1));
@@ -157,7 +158,8 @@ EBB_TEST(cross_entropy_values) {
     CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1)), 1e-15, (a + b) / 2);
     double smooth = 0.8 * b + 0.1 * (b + b + 1); /* the second row against (0.1, 0.9) */
     CHECK_VALUES(ebb_cross_entropy(x, t, .label_smoothing = 0.2, .reduction = EBB_REDUCTION_NONE), 1e-15, a, smooth);
-    CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1), .label_smoothing = 0.2, .reduction = EBB_REDUCTION_NONE),
+    CHECK_VALUES(ebb_cross_entropy(x, FLOATS(EBB_DIMS(2, 2), 1, 0, 0, 1), .label_smoothing = 0.2,
+                                   .reduction = EBB_REDUCTION_NONE),
                  1e-15, a, smooth);
 }
 
@@ -194,13 +196,16 @@ struct regression {
     int reduction;
 };
 static ebb_tensor *mse_self(ebb_tensor *x, const void *c) {
-    return ebb_mse_loss(x, ((const struct regression *)c)->other, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_mse_loss(x, ((const struct regression *)c)->other,
+                        .reduction = ((const struct regression *)c)->reduction);
 }
 static ebb_tensor *mse_target(ebb_tensor *x, const void *c) {
-    return ebb_mse_loss(((const struct regression *)c)->other, x, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_mse_loss(((const struct regression *)c)->other, x,
+                        .reduction = ((const struct regression *)c)->reduction);
 }
 static ebb_tensor *l1(ebb_tensor *x, const void *c) {
-    return ebb_l1_loss(x, ((const struct regression *)c)->other, .reduction = ((const struct regression *)c)->reduction);
+    return ebb_l1_loss(x, ((const struct regression *)c)->other,
+                       .reduction = ((const struct regression *)c)->reduction);
 }
 
 EBB_TEST(regression) {
@@ -226,5 +231,23 @@ EBB_TEST(regression) {
     CHECK(!ebb_mse_loss(x, FLOATS(EBB_DIMS(2), 1, 2)));
     CHECK_ERROR(EBB_ERR_SHAPE, "[3]");
 }
+
+/* ---- failing allocations, through forward, backward and second order ---- */
+
+static void losses_of_everything(void) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(EBB_DIMS(2, 4, 3), 1), *t = INTEGERS(EBB_DIMS(2, 3), 0, 1, 2, 3, 2, 1), *index = NULL,
+                   *g = NULL;
+        ebb_tensor *w = FLOATS(EBB_DIMS(4), 1, 2, 3, 4),
+                   *y = ebb_cross_entropy(x, t, .weight = w, .label_smoothing = 0.1);
+        y = ebb_add(y, ebb_sum(ebb_max_dim(ebb_transpose(x, 0, 2), 1, .ret_indices = &index), .dtype = EBB_F32));
+        y = ebb_add(y, ebb_mse_loss(ebb_matmul(ebb_softmax(x, 1), ebb_mean(ebb_transpose(x, 1, 2), .dim = EBB_DIMS(0))),
+                                    ebb_sum(x, .dim = EBB_DIMS(2), .keepdim = true)));
+        y = ebb_add(y, ebb_sum(ebb_matmul(x, ebb_transpose(x, 1, 2)), .dim = EBB_DIMS(0, 1, 2)));
+        if (!ebb_grad(EBB_LIST(y), EBB_LIST(x), &g, .create_graph = true)) ebb_backward(ebb_sum(g));
+    }
+}
+
+EBB_TEST(allocations_fail_softly) { CHECK_ALLOCATIONS_FAILING(losses_of_everything, 0); }
 
 EBB_TEST_MAIN

@@ -1,5 +1,5 @@
-/* Products: dot, mv, mm, bmm, addmm, linear, and every case of matmul, against sums written out; gradients against finite
- * differences; transposed, expanded and empty operands; errors. */
+/* Products: dot, mv, mm, bmm, addmm, linear, and every case of matmul, against sums written out; gradients against
+ * finite differences; transposed, expanded and empty operands; errors. */
 #include "tests/check.h"
 
 #include <ebb/ebb.h>
@@ -15,7 +15,8 @@ static ebb_tensor *filled(ebb_dims shape, double seed) {
 }
 static ebb_tensor *leaf(ebb_dims shape, double seed) { return ebb_requires_grad_(filled(shape, seed), true); }
 
-/* a (batch, m, k) times b (batch, k, n) element by element; vectors are rows or columns; batches broadcast from the right. */
+/* a (batch, m, k) times b (batch, k, n) element by element; vectors are rows or columns; batches broadcast from the
+ * right. */
 static double element(const ebb_tensor *t, const int64_t *batch, int n_batch, int64_t i, int64_t j, bool right) {
     ebb_dims shape = ebb_tensor_shape(t), at = shape;
     if (shape.n == 1) return ebb_at_index(t, EBB_DIMS(right ? i : j));
@@ -45,7 +46,8 @@ static void check_product(const ebb_tensor *a, const ebb_tensor *b, const ebb_te
             rest /= sc.d[d];
         }
         double want = 0;
-        for (int64_t l = 0; l < k; l++) want += element(a, batch, n_batch, i, l, false) * element(b, batch, n_batch, l, j, true);
+        for (int64_t l = 0; l < k; l++)
+            want += element(a, batch, n_batch, i, l, false) * element(b, batch, n_batch, l, j, true);
         CHECK_CLOSE(got[e], want, 1e-13);
     }
 }

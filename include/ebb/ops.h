@@ -713,6 +713,8 @@ typedef struct ebb_cross_entropy_options {
  * mixes the target with the uniform distribution.
  *     cross_entropy(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
  *     reduction=mean, float label_smoothing=0) -> Tensor
+ * Gradient of self: (softmax(self) - target) * weight * g / count, target as probabilities; of target:
+ * -log_softmax(self) * weight * g / count, for probabilities.
  * torch.nn.functional.cross_entropy */
 EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus

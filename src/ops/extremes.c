@@ -1,13 +1,15 @@
-/* The largest and the smallest: max, min, amax, amin, argmax, argmin, and max and min along one dimension with their indices.
- * Every one is a pair that differs in the kernel and its names only. */
+/* The largest and the smallest: max, min, amax, amin, argmax, argmin, and max and min along one dimension with their
+ * indices. Every one is a pair that differs in the kernel and its names only. */
 #include "ops/reduce.h"
 #include <math.h>
 
-typedef ebb_status extreme_kernel(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
-                                  void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
+typedef ebb_status extreme_kernel(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src,
+                                  const int64_t *src_stride, void *dst, const int64_t *dst_stride, int64_t *index,
+                                  const int64_t *index_stride);
 
 /* Values into `values`, places into `indices`; either may be NULL. */
-static ebb_status run(extreme_kernel *kernel, const ebb_tensor *x, const ebb_dims *dim, ebb_tensor *values, ebb_tensor *indices) {
+static ebb_status run(extreme_kernel *kernel, const ebb_tensor *x, const ebb_dims *dim, ebb_tensor *values,
+                      ebb_tensor *indices) {
     struct ebb__reduction v = ebb__reduction_of(x, dim, ebb__dtype_sizes[x->dtype]);
     struct ebb__reduction i = ebb__reduction_of(x, dim, sizeof(int64_t));
     return kernel(x->ndim, x->dims, (ebb_dtype)x->dtype, x->data, v.from, values ? values->data : NULL, v.to,
@@ -39,12 +41,15 @@ static void all_vjp(struct ebb_vjp *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self -> Tensor"), \
-        .doc = "The " words " of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, " \
+        .doc = "The " words \
+               " of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, " \
                "with indices: " #name_ "_dim.", \
         .torch = "torch." #name_, \
         .node = node_, \
-        .infer = all_infer, .forward = name_##_forward, \
-        .vjp = all_vjp, .saves = {EBB_IN(0) | EBB_OUT(0)}, \
+        .infer = all_infer, \
+        .forward = name_##_forward, \
+        .vjp = all_vjp, \
+        .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"where(self == " #name_ ", g / count(self == " #name_ "), 0)"}, \
         .samples = {"(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"}, \
     };
@@ -84,12 +89,15 @@ static void some_vjp(struct ebb_vjp *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dims dim=all, bool keepdim=false -> Tensor"), \
-        .doc = "The " words " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
+        .doc = "The " words \
+               " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
                "evenly.", \
         .torch = "torch." #name_, \
         .node = node_, \
-        .infer = some_infer, .forward = name_##_forward, \
-        .vjp = some_vjp, .saves = {EBB_IN(0) | EBB_OUT(0)}, \
+        .infer = some_infer, \
+        .forward = name_##_forward, \
+        .vjp = some_vjp, \
+        .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"g * (self == " #name_ ") / count(self == " #name_ ", dim)"}, \
         .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", "() dim=(-1)", \
                     "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"}, \
@@ -103,7 +111,8 @@ SOME(amin, ebb__reduce_min, "AminBackward0", "smallest")
 static ebb_status arg_infer(struct ebb_infer *f) {
     const struct ebb__attrs_argmax *a = f->attrs;
     f->out->dtype = EBB_I64;
-    if (a->dim.n > 1) return ebb_fail(EBB_ERR_ARGUMENT, "dim lists %d dimensions; expected one, or none for all", (int)a->dim.n);
+    if (a->dim.n > 1)
+        return ebb_fail(EBB_ERR_ARGUMENT, "dim lists %d dimensions; expected one, or none for all", (int)a->dim.n);
     return infer_shape(f, &a->dim, a->keepdim, f->out);
 }
 
@@ -114,13 +123,15 @@ static ebb_status arg_infer(struct ebb_infer *f) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dims dim=all, bool keepdim=false -> Tensor"), \
-        .doc = "The index (int64) of the first " words " element along dim, a list of one, or in row-major order over all. A NaN " \
+        .doc = "The index (int64) of the first " words \
+               " element along dim, a list of one, or in row-major order over all. A NaN " \
                "counts as the " words ".", \
         .torch = "torch." #name_, \
-        .infer = arg_infer, .forward = name_##_forward, \
+        .infer = arg_infer, \
+        .forward = name_##_forward, \
         .no_derivative = true, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", "i5(9)", "! (0)", \
-                    "! (3,4) dim=(0,1)"}, \
+        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", "i5(9)", \
+                    "! (0)", "! (3,4) dim=(0,1)"}, \
     };
 
 ARG(argmax, ebb__reduce_max, "largest")
@@ -152,15 +163,18 @@ static void dim_vjp(struct ebb_vjp *v) {
     } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices"), \
-        .doc = "The " words " element along dim and its index (int64), the first one where several tie; that element receives the " \
+        .doc = "The " words \
+               " element along dim and its index (int64), the first one where several tie; that element receives the " \
                "gradient. NaN if any is.", \
         .torch = torch_, \
         .node = node_, \
-        .infer = dim_infer, .forward = name_##_forward, \
-        .vjp = dim_vjp, .saves = {EBB_OUT(1)}, \
+        .infer = dim_infer, \
+        .forward = name_##_forward, \
+        .vjp = dim_vjp, \
+        .saves = {EBB_OUT(1)}, \
         .formula = {"scatter g into zeros at indices along dim"}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(4,3) dim=0", "! (0,3) dim=0", \
-                    "! (3) dim=1"}, \
+        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(4,3) dim=0", \
+                    "! (0,3) dim=0", "! (3) dim=1"}, \
     };
 
 DIM(max_dim, ebb__reduce_max, "MaxBackward0", "torch.max(input, dim)", "largest")

@@ -1,7 +1,9 @@
-/* Picking elements along a dimension by an index tensor, and adding elements to such places: each the other's gradient. */
+/* Picking elements along a dimension by an index tensor, and adding elements to such places: each the other's
+ * gradient. */
 #include "ops/ops.h"
 
-/* A walk over the places of `index`: the strides of two tensors, in bytes; a 0-d tensor counts as one dimension of size 1. */
+/* A walk over the places of `index`: the strides of two tensors, in bytes; a 0-d tensor counts as one dimension of size
+ * 1. */
 struct walk {
     int ndim, dim;
     int64_t size[EBB_MAX_NDIM];
@@ -33,8 +35,8 @@ static ebb_status walk(const struct walk *w, int64_t count, const char *index, c
     for (int64_t n = 0; n < count; n++) {
         int64_t k = *(const int64_t *)(const void *)index;
         if (k < 0 || k >= w->limit)
-            return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %d of size %lld", (long long)k, w->dim,
-                            (long long)w->limit);
+            return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %d of size %lld", (long long)k,
+                            w->dim, (long long)w->limit);
         visit(moving + k * w->step, fixed, dtype);
         for (int d = w->ndim - 1; d >= 0; d--) { /* the next place, like an odometer */
             int64_t back = ++at[d] < w->size[d] ? 0 : w->size[d];
@@ -64,7 +66,8 @@ static void add(char *moving, char *fixed, ebb_dtype dtype) {
 static ebb_status check_index(const ebb_meta *index, const ebb_meta *other, const char *name, int64_t dim) {
     int n = other->shape.n ? other->shape.n : 1;
     bool fits = (index->shape.n ? index->shape.n : 1) == n;
-    if (index->dtype != EBB_I64) return ebb_fail(EBB_ERR_DTYPE, "index must be int64, got %s", ebb_dtype_name(index->dtype));
+    if (index->dtype != EBB_I64)
+        return ebb_fail(EBB_ERR_DTYPE, "index must be int64, got %s", ebb_dtype_name(index->dtype));
     for (int i = 0; fits && i < n; i++) {
         int64_t size = index->shape.n ? index->shape.d[i] : 1;
         fits = i == dim || size <= (other->shape.n ? other->shape.d[i] : 1);
@@ -95,15 +98,19 @@ static void gather_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_gather = {
     EBB_SIGNATURE(gather, "Tensor self, Tensor index, dim dim -> Tensor"),
-    .doc = "Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on. "
-           "index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it may be "
-           "smaller than self.",
+    .doc =
+        "Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on. "
+        "index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it may be "
+        "smaller than self.",
     .torch = "torch.gather",
     .node = "GatherBackward0",
-    .infer = gather_infer, .forward = gather_forward,
-    .vjp = gather_vjp, .saves = {EBB_IN(1)}, .formula = {"scatter_add(zeros, dim, index, g)"},
-    .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0", "(5) i5(0) dim=0",
-                "! (3,4) i4(3) dim=0", "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1"},
+    .infer = gather_infer,
+    .forward = gather_forward,
+    .vjp = gather_vjp,
+    .saves = {EBB_IN(1)},
+    .formula = {"scatter_add(zeros, dim, index, g)"},
+    .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
+                "(5) i5(0) dim=0", "! (3,4) i4(3) dim=0", "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1"},
 };
 
 /* ---- scatter_add ---- */
@@ -138,12 +145,16 @@ static void scatter_add_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_scatter_add = {
     EBB_SIGNATURE(scatter_add, "Tensor self, Tensor index, Tensor src, dim dim -> Tensor"),
-    .doc = "self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] += "
-           "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.",
+    .doc =
+        "self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] += "
+        "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.",
     .torch = "torch.scatter_add",
     .node = "ScatterAddBackward0",
-    .infer = scatter_add_infer, .forward = scatter_add_forward,
-    .vjp = scatter_add_vjp, .saves = {0, 0, EBB_IN(1)}, .formula = {"g", NULL, "gather(g, dim, index)"},
+    .infer = scatter_add_infer,
+    .forward = scatter_add_forward,
+    .vjp = scatter_add_vjp,
+    .saves = {0, 0, EBB_IN(1)},
+    .formula = {"g", NULL, "gather(g, dim, index)"},
     .samples = {"(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
                 "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) (3,4) dim=1"},
 };

@@ -2,8 +2,8 @@
 #include "ops/ops.h"
 
 /* ---- negative log likelihood ----
- * Classes lie along dimension 1, or 0 for a single row: (C), (N, C), (N, C, d1, …). The kernel wants them last, so what has
- * dimensions behind the classes is copied. */
+ * Classes lie along dimension 1, or 0 for a single row: (C), (N, C), (N, C, d1, …). The kernel wants them last, so what
+ * has dimensions behind the classes is copied. */
 
 static ebb_dims target_shape(const ebb_dims *shape) {
     ebb_dims r = {0, {0}};
@@ -19,19 +19,23 @@ static int64_t ignored(const ebb_dims *ignore_index) { return ignore_index->n ? 
 static ebb_status check(const ebb_dims *shape, ebb_dtype dtype, const ebb_meta *target, const ebb_meta *weight,
                         const ebb_dims *ignore_index) {
     char text[EBB__SHAPE_TEXT];
-    if (shape->n == 0) return ebb_fail(EBB_ERR_SHAPE, "needs classes: expected (C), (N, C) or (N, C, ...), got a 0-d tensor");
+    if (shape->n == 0)
+        return ebb_fail(EBB_ERR_SHAPE, "needs classes: expected (C), (N, C) or (N, C, ...), got a 0-d tensor");
     ebb_dims want = target_shape(shape);
     if (target->dtype != EBB_I64)
-        return ebb_fail(EBB_ERR_DTYPE, "target must hold class numbers as int64, got %s", ebb_dtype_name(target->dtype));
+        return ebb_fail(EBB_ERR_DTYPE, "target must hold class numbers as int64, got %s",
+                        ebb_dtype_name(target->dtype));
     if (!ebb__dims_equal(&want, &target->shape))
         return ebb_fail(EBB_ERR_SHAPE, "target must have shape %s", ebb__shape_text(text, want.n, want.d));
     if (ignore_index->n > 1)
         return ebb_fail(EBB_ERR_ARGUMENT, "ignore_index lists %d classes; expected one, or none", (int)ignore_index->n);
     if (weight->dtype == EBB_DTYPE_NONE) return EBB_OK;
     if (weight->shape.n != 1 || weight->shape.d[0] != classes_of(shape))
-        return ebb_fail(EBB_ERR_SHAPE, "weight must have shape [%lld], one for each class", (long long)classes_of(shape));
+        return ebb_fail(EBB_ERR_SHAPE, "weight must have shape [%lld], one for each class",
+                        (long long)classes_of(shape));
     if (weight->dtype != dtype)
-        return ebb_fail(EBB_ERR_DTYPE, "weight must be %s, got %s", ebb_dtype_name(dtype), ebb_dtype_name(weight->dtype));
+        return ebb_fail(EBB_ERR_DTYPE, "weight must be %s, got %s", ebb_dtype_name(dtype),
+                        ebb_dtype_name(weight->dtype));
     return EBB_OK;
 }
 
@@ -75,12 +79,14 @@ static ebb_status nll_forward(struct ebb_forward *f) {
     ebb_dtype dtype = (ebb_dtype)y->dtype;
     ebb_dims shape = ebb_tensor_shape(f->in[0]);
     double sum, weights;
-    int64_t bad = ebb__nll_forward(dtype, target->numel, classes_of(&shape), logp->data, (const int64_t *)(const void *)target->data,
-                                   weight ? weight->data : NULL, ignored(&a->ignore_index),
-                                   a->reduction == EBB_REDUCTION_NONE ? y->data : NULL, &sum, &weights);
+    int64_t bad = ebb__nll_forward(dtype, target->numel, classes_of(&shape), logp->data,
+                                   (const int64_t *)(const void *)target->data, weight ? weight->data : NULL,
+                                   ignored(&a->ignore_index), a->reduction == EBB_REDUCTION_NONE ? y->data : NULL, &sum,
+                                   &weights);
     if (last) ebb__unref(logp);
     if (bad >= 0) return fail_target(target, bad, classes_of(&shape));
-    if (a->reduction != EBB_REDUCTION_NONE) ebb__store(y->data, dtype, a->reduction == EBB_REDUCTION_MEAN ? sum / weights : sum);
+    if (a->reduction != EBB_REDUCTION_NONE)
+        ebb__store(y->data, dtype, a->reduction == EBB_REDUCTION_MEAN ? sum / weights : sum);
     ebb__store(total_weight->data, dtype, weights);
     return EBB_OK;
 }
@@ -93,25 +99,35 @@ static const char *nll_node(const void *attrs, ebb_tensor *const *in) {
 static void nll_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_nll_loss *a = v->attrs;
     if (v->needs[0])
-        ebb_vjp_give(v, 0, ebb_nll_loss_backward(v->grad[0], v->in[1], v->out[1], ebb_vjp_shape(v, 0), .weight = v->in[2],
-                                                 .ignore_index = a->ignore_index, .reduction = a->reduction));
+        ebb_vjp_give(v, 0,
+                     ebb_nll_loss_backward(v->grad[0], v->in[1], v->out[1], ebb_vjp_shape(v, 0), .weight = v->in[2],
+                                           .ignore_index = a->ignore_index, .reduction = a->reduction));
 }
 
 const struct ebb_op ebb_op_nll_loss = {
-    EBB_SIGNATURE(nll_loss, "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean "
-                            "-> Tensor output, Tensor total_weight"),
-    .doc = "The negative log likelihood -weight[t] * self[..., t, ...] of the classes t that target (int64) names, for "
-           "log-probabilities self (C), (N, C) or (N, C, d1, ...) and target (), (N) or (N, d1, ...). The mean divides by "
-           "total_weight, the sum of the weights that took part. Targets equal to ignore_index count nothing; since 0 is a class, it is a "
-           "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype.",
+    EBB_SIGNATURE(
+        nll_loss,
+        "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean "
+        "-> Tensor output, Tensor total_weight"),
+    .doc =
+        "The negative log likelihood -weight[t] * self[..., t, ...] of the classes t that target (int64) names, for "
+        "log-probabilities self (C), (N, C) or (N, C, d1, ...) and target (), (N) or (N, d1, ...). The mean divides by "
+        "total_weight, the sum of the weights that took part. Targets equal to ignore_index count nothing; since 0 is a class, it is a "
+        "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype.",
     .torch = "torch.nn.functional.nll_loss",
-    .node = "NllLossBackward0", .node_variant = nll_node,
-    .dtypes = EBB_FLOATING, .contiguous = true, .infer = nll_infer, .forward = nll_forward,
-    .vjp = nll_vjp, .saves = {EBB_IN(1) | EBB_IN(2) | EBB_OUT(1)},
+    .node = "NllLossBackward0",
+    .node_variant = nll_node,
+    .dtypes = EBB_FLOATING,
+    .contiguous = true,
+    .infer = nll_infer,
+    .forward = nll_forward,
+    .vjp = nll_vjp,
+    .saves = {EBB_IN(1) | EBB_IN(2) | EBB_OUT(1)},
     .formula = {"-g * weight[target] / total_weight at target, 0 elsewhere"},
-    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()", "(2,4,3) i4(2,3)",
-                "(2,4,3,2) i4(2,3,2) (4) reduction=none", "(3,4) i4(3) ignore_index=(0)", "(0,4) i4(0) reduction=sum",
-                "! (3,4) i4(4)", "! (3,4) (3)", "! (3,4) i4(3) (3)", "! i4(3,4) i4(3)", "! () i4()"},
+    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()",
+                "(2,4,3) i4(2,3)", "(2,4,3,2) i4(2,3,2) (4) reduction=none", "(3,4) i4(3) ignore_index=(0)",
+                "(0,4) i4(0) reduction=sum", "! (3,4) i4(4)", "! (3,4) (3)", "! (3,4) i4(3) (3)", "! i4(3,4) i4(3)",
+                "! () i4()"},
 };
 
 /* ---- nll_loss_backward ---- */
@@ -147,9 +163,9 @@ static ebb_status nll_backward_forward(struct ebb_forward *f) {
     }
     if (!status) {
         double scale = a->reduction == EBB_REDUCTION_MEAN ? 1 / ebb__load(f->in[2]->data, dtype) : 1;
-        ebb__nll_backward(dtype, target->numel, classes_of(&a->size), g->data, a->reduction == EBB_REDUCTION_NONE, scale,
-                          (const int64_t *)(const void *)target->data, weight ? weight->data : NULL, ignored(&a->ignore_index),
-                          into->data);
+        ebb__nll_backward(dtype, target->numel, classes_of(&a->size), g->data, a->reduction == EBB_REDUCTION_NONE,
+                          scale, (const int64_t *)(const void *)target->data, weight ? weight->data : NULL,
+                          ignored(&a->ignore_index), into->data);
         if (last) status = ebb__copy_into(last, into);
     }
     if (into != dx) ebb__unref(into);
@@ -161,19 +177,27 @@ static ebb_status nll_backward_forward(struct ebb_forward *f) {
 static void nll_backward_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_nll_loss_backward *a = v->attrs;
     if (v->needs[0])
-        ebb_vjp_give(v, 0, ebb_nll_loss(v->grad[0], v->in[1], .weight = v->in[3], .ignore_index = a->ignore_index,
-                                        .reduction = a->reduction));
+        ebb_vjp_give(v, 0,
+                     ebb_nll_loss(v->grad[0], v->in[1], .weight = v->in[3], .ignore_index = a->ignore_index,
+                                  .reduction = a->reduction));
 }
 
 const struct ebb_op ebb_op_nll_loss_backward = {
-    EBB_SIGNATURE(nll_loss_backward, "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, "
-                                     "shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor"),
-    .doc = "The gradient of nll_loss for log-probabilities of shape size: -grad_output * weight[t] (divided by total_weight for the "
-           "mean) at the classes t that target names, zero elsewhere.",
+    EBB_SIGNATURE(nll_loss_backward,
+                  "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, "
+                  "shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor"),
+    .doc =
+        "The gradient of nll_loss for log-probabilities of shape size: -grad_output * weight[t] (divided by total_weight for the "
+        "mean) at the classes t that target names, zero elsewhere.",
     .torch = "torch.ops.aten.nll_loss_backward",
     .node = "NllLossBackwardBackward0",
-    .dtypes = EBB_FLOATING, .contiguous = true, .infer = nll_backward_infer, .forward = nll_backward_forward,
-    .vjp = nll_backward_vjp, .saves = {EBB_IN(1) | EBB_IN(3)}, .formula = {"nll_loss(g, target)"},
+    .dtypes = EBB_FLOATING,
+    .contiguous = true,
+    .infer = nll_backward_infer,
+    .forward = nll_backward_forward,
+    .vjp = nll_backward_vjp,
+    .saves = {EBB_IN(1) | EBB_IN(3)},
+    .formula = {"nll_loss(g, target)"},
     .samples = {"() i4(3) () size=(3,4) reduction=sum", "(3) i4(3) () (4) size=(3,4) reduction=none",
                 "() i4(2,3) () size=(2,4,3) reduction=sum", "! () i4(3) () size=(2,4)"},
 };
@@ -207,11 +231,12 @@ static ebb_tensor *of_classes(ebb_tensor *logp, ebb_tensor *target, ebb_tensor *
                               const struct ebb__attrs_cross_entropy *a) {
     ebb_tensor *total_weight = NULL;
     double s = a->label_smoothing;
-    ebb_tensor *nll = ebb_nll_loss(logp, target, .weight = weight, .ignore_index = a->ignore_index, .reduction = a->reduction,
-                                   .ret_total_weight = &total_weight);
+    ebb_tensor *nll = ebb_nll_loss(logp, target, .weight = weight, .ignore_index = a->ignore_index,
+                                   .reduction = a->reduction, .ret_total_weight = &total_weight);
     if (s <= 0 || !nll) return nll;
     ebb_tensor *terms = weight ? ebb_mul(logp, along_classes(weight, logp->ndim)) : logp;
-    ebb_tensor *rows = ebb_where(ebb_eq(target, ignored(&a->ignore_index)), 0.0, ebb_neg(ebb_sum(terms, .dim = EBB_DIMS(dim))));
+    ebb_tensor *rows =
+        ebb_where(ebb_eq(target, ignored(&a->ignore_index)), 0.0, ebb_neg(ebb_sum(terms, .dim = EBB_DIMS(dim))));
     ebb_tensor *smooth = reduce_sum_or_none(rows, a->reduction);
     if (a->reduction == EBB_REDUCTION_MEAN) smooth = ebb_div(smooth, total_weight);
     return ebb_add(ebb_mul(nll, 1 - s), ebb_mul(smooth, s / (double)logp->dims[dim]));
@@ -222,17 +247,20 @@ static ebb_status cross_entropy_check(const struct ebb_forward *f, bool probabil
     const struct ebb__attrs_cross_entropy *a = f->attrs;
     const ebb_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
     ebb_dims shape = ebb_tensor_shape(x);
-    ebb_meta t = {.dtype = (ebb_dtype)target->dtype, .shape = ebb_tensor_shape(target)}, w = {.shape = ebb_tensor_shape(weight)};
+    ebb_meta t = {.dtype = (ebb_dtype)target->dtype, .shape = ebb_tensor_shape(target)},
+             w = {.shape = ebb_tensor_shape(weight)};
     w.dtype = ebb_tensor_dtype(weight);
     if (!ebb_dtype_is_floating((ebb_dtype)x->dtype))
         return ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));
     if (!(a->label_smoothing >= 0 && a->label_smoothing <= 1))
         return ebb_fail(EBB_ERR_ARGUMENT, "label_smoothing must lie between 0 and 1, got %g", a->label_smoothing);
     if (probabilities && !ebb__same_shape(x, target))
-        return ebb_fail(EBB_ERR_SHAPE, "target must hold class numbers as int64, or probabilities in the shape of the input");
+        return ebb_fail(EBB_ERR_SHAPE,
+                        "target must hold class numbers as int64, or probabilities in the shape of the input");
     if (probabilities && a->ignore_index.n)
         return ebb_fail(EBB_ERR_ARGUMENT, "ignore_index needs targets that are class numbers");
-    if (probabilities && shape.n) t = (ebb_meta){.dtype = EBB_I64, .shape = target_shape(&shape)}; /* the rest is the same */
+    /* the rest is the same */
+    if (probabilities && shape.n) t = (ebb_meta){.dtype = EBB_I64, .shape = target_shape(&shape)};
     return check(&shape, (ebb_dtype)x->dtype, &t, &w, &a->ignore_index);
 }
 
@@ -250,14 +278,17 @@ static ebb_tensor *cross_entropy(struct ebb_forward *f) {
 const struct ebb_op ebb_op_cross_entropy = {
     EBB_SIGNATURE(cross_entropy, "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, "
                                  "enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor"),
-    .doc = "The cross entropy of logits self (C), (N, C) or (N, C, d1, ...) with target: class numbers (int64) without the class "
-           "dimension, or probabilities in the shape of self. It is nll_loss(log_softmax(self), target); weight, ignore_index (a "
-           "list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1] mixes the target with "
-           "the uniform distribution.",
+    .doc =
+        "The cross entropy of logits self (C), (N, C) or (N, C, d1, ...) with target: class numbers (int64) without the class "
+        "dimension, or probabilities in the shape of self. It is nll_loss(log_softmax(self), target); weight, ignore_index (a "
+        "list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1] mixes the target with "
+        "the uniform distribution.",
     .torch = "torch.nn.functional.cross_entropy",
     .compose = cross_entropy,
-    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1", "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
-                "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
+    .formula = {"(softmax(self) - target) * weight * g / count, target as probabilities",
+                "-log_softmax(self) * weight * g / count, for probabilities"},
+    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1", "(3,4) i4(3) reduction=none label_smoothing=0.5",
+                "(4) i4()", "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
                 "(3,4) i4(3) ignore_index=(0)", "! (3,4) (3)", "! (3,4) i4(4)", "! (3,4) (3,4) ignore_index=(0)",
                 "! (3,4) i4(3) label_smoothing=2", "! () i4()"},
 };
@@ -289,11 +320,14 @@ const struct ebb_op ebb_op_mse_loss = {
     .doc = "The squared error (self - target)^2, its mean or sum.",
     .torch = "torch.nn.functional.mse_loss",
     .node = "MseLossBackward0",
-    .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, .compose = mse_loss,
-    .vjp = mse_vjp, .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .compose = mse_loss,
+    .vjp = mse_vjp,
+    .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"g * 2 (self - target) / count", "-g * 2 (self - target) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)", "(0) (0)",
-                "! (3) (4)", "! i5(3) i5(3)"},
+    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)",
+                "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"},
 };
 
 static ebb_tensor *l1_loss(struct ebb_forward *f) {
@@ -306,5 +340,6 @@ const struct ebb_op ebb_op_l1_loss = {
     .doc = "The absolute error |self - target|, its mean or sum.",
     .torch = "torch.nn.functional.l1_loss",
     .compose = l1_loss,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)", "! (3) (4)"},
+    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)",
+                "! (3) (4)"},
 };

@@ -1,8 +1,11 @@
-/* matmul, the product of whatever has dimensions, and linear: compositions of the products of fixed shapes (products.c). */
+/* matmul, the product of whatever has dimensions, and linear: compositions of the products of fixed shapes
+ * (products.c). */
 #include "ops/ops.h"
 
 /* The size that is summed over, and the dimensions in front of the matrices (or of the vector). */
-static int64_t inner_size(const ebb_tensor *t, bool right) { return t->dims[right && t->ndim > 1 ? t->ndim - 2 : t->ndim - 1]; }
+static int64_t inner_size(const ebb_tensor *t, bool right) {
+    return t->dims[right && t->ndim > 1 ? t->ndim - 2 : t->ndim - 1];
+}
 static ebb_dims batch_of(const ebb_tensor *t) { return ebb__dims(t->ndim > 2 ? t->ndim - 2 : 0, t->dims); }
 
 static ebb_dims with(ebb_dims batch, int64_t rows, int64_t columns) {
@@ -24,8 +27,8 @@ static bool check(const ebb_tensor *a, const ebb_tensor *b, ebb_dims *ret_batch)
         ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s", ebb_dtype_name((ebb_dtype)a->dtype),
                  ebb_dtype_name((ebb_dtype)b->dtype));
     else if (inner_size(a, false) != inner_size(b, true))
-        ebb_fail(EBB_ERR_SHAPE, "inner dimensions of %s and %s differ: %lld and %lld", ta, tb, (long long)inner_size(a, false),
-                 (long long)inner_size(b, true));
+        ebb_fail(EBB_ERR_SHAPE, "inner dimensions of %s and %s differ: %lld and %lld", ta, tb,
+                 (long long)inner_size(a, false), (long long)inner_size(b, true));
     else if (!ebb__broadcast(ret_batch, &other))
         ebb_fail(EBB_ERR_SHAPE, "batch dimensions of %s and %s do not broadcast", ta, tb);
     else return true;
@@ -41,8 +44,8 @@ static bool folds_free(const ebb_tensor *t) {
     return true;
 }
 
-/* A batch times one matrix or vector, with the batch's rows as the rows of one tall matrix: one large product instead of many
- * small ones, and the gradient of b comes out summed. */
+/* A batch times one matrix or vector, with the batch's rows as the rows of one tall matrix: one large product instead
+ * of many small ones, and the gradient of b comes out summed. */
 static ebb_tensor *folded(ebb_tensor *a, ebb_tensor *b) {
     if (!a || !b) return NULL; /* a transposition failed */
     ebb_dims shape = ebb_tensor_shape(a);
@@ -57,7 +60,8 @@ static ebb_tensor *folded(ebb_tensor *a, ebb_tensor *b) {
 /* Pair by pair, with both batches broadcast; vectors are matrices of one row or column meanwhile. */
 static ebb_tensor *batched(ebb_tensor *a, ebb_tensor *b, ebb_dims batch) {
     bool row = a->ndim == 1, column = b->ndim == 1;
-    int64_t m = row ? 1 : a->dims[a->ndim - 2], k = inner_size(a, false), n = column ? 1 : b->dims[b->ndim - 1], count = 1;
+    int64_t m = row ? 1 : a->dims[a->ndim - 2], k = inner_size(a, false), n = column ? 1 : b->dims[b->ndim - 1],
+            count = 1;
     for (int i = 0; i < batch.n; i++) count *= batch.d[i];
     if (row) a = ebb_unsqueeze(a, 0);
     if (column) b = ebb_unsqueeze(b, 1);
@@ -85,13 +89,14 @@ static ebb_tensor *matmul(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_matmul = {
     EBB_SIGNATURE(matmul, "Tensor self, Tensor other -> Tensor"),
-    .doc = "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
-           "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.",
+    .doc =
+        "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
+        "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.",
     .torch = "torch.matmul",
     .compose = matmul,
     .samples = {"(4) (4)", "(3,4) (4)", "(4) (4,5)", "(3,4) (4,5)", "(2,3,4) (4)", "(2,3,4) (4,5)", "(4) (2,4,5)",
-                "(3,4) (2,4,5)", "(2,3,4) (2,4,5)", "(6,1,3,4) (2,4,5)", "(0,3,4) (4,5)", "(2,3,0) (2,0,5)", "i5(2,3) i5(3,2)",
-                "! (2,3) (4,5)", "! () (3)", "! (2,3,4) (3,4,5)", "! (3,4) i5(4)"},
+                "(3,4) (2,4,5)", "(2,3,4) (2,4,5)", "(6,1,3,4) (2,4,5)", "(0,3,4) (4,5)", "(2,3,0) (2,0,5)",
+                "i5(2,3) i5(3,2)", "! (2,3) (4,5)", "! () (3)", "! (2,3,4) (3,4,5)", "! (3,4) i5(4)"},
 };
 
 /* ---- linear ---- */
@@ -100,8 +105,8 @@ static ebb_tensor *linear(struct ebb_forward *f) {
     ebb_tensor *x = f->in[0], *weight = f->in[1], *bias = f->in[2];
     char tx[EBB__SHAPE_TEXT], tw[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
     if (x->ndim == 0 || weight->ndim != 2 || x->dims[x->ndim - 1] != weight->dims[1]) {
-        ebb_fail(EBB_ERR_SHAPE, "expected input (*, in) and weight (out, in), got %s and %s", ebb__shape_text(tx, x->ndim, x->dims),
-                 ebb__shape_text(tw, weight->ndim, weight->dims));
+        ebb_fail(EBB_ERR_SHAPE, "expected input (*, in) and weight (out, in), got %s and %s",
+                 ebb__shape_text(tx, x->ndim, x->dims), ebb__shape_text(tw, weight->ndim, weight->dims));
         return NULL;
     }
     if (!bias) return ebb_matmul(x, ebb_t(weight));
@@ -123,6 +128,6 @@ const struct ebb_op ebb_op_linear = {
     .doc = "input weight^T + bias, for input (*, in), weight (out, in) and bias (out).",
     .torch = "torch.nn.functional.linear",
     .compose = linear,
-    .samples = {"(3,4) (5,4) (5)", "(3,4) (5,4)", "(4) (5,4) (5)", "(2,3,4) (5,4) (5)", "(0,4) (5,4) (5)", "! (3,4) (4,5) (5)",
-                "! (3,4) (5,4) (4)"},
+    .samples = {"(3,4) (5,4) (5)", "(3,4) (5,4)", "(4) (5,4) (5)", "(2,3,4) (5,4) (5)", "(0,4) (5,4) (5)",
+                "! (3,4) (4,5) (5)", "! (3,4) (5,4) (4)"},
 };

@@ -1,5 +1,5 @@
-/* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, addmm. Transposed and sliced operands are read where they
- * lie: the kernel takes their strides. */
+/* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, addmm. Transposed and sliced operands are read
+ * where they lie: the kernel takes their strides. */
 #include "ops/ops.h"
 
 /* What every product asks of its inputs. */
@@ -23,8 +23,9 @@ static ebb_status check_inner(const struct ebb_infer *f, int i) {
     int64_t left = a->d[a->n - 1], right = b->d[b->n > 1 ? b->n - 2 : 0];
     char ta[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
     if (left == right) return EBB_OK;
-    return ebb_fail(EBB_ERR_SHAPE, "inner dimensions of %s and %s differ: %lld and %lld", ebb__shape_text(ta, a->n, a->d),
-                    ebb__shape_text(tb, b->n, b->d), (long long)left, (long long)right);
+    return ebb_fail(EBB_ERR_SHAPE, "inner dimensions of %s and %s differ: %lld and %lld",
+                    ebb__shape_text(ta, a->n, a->d), ebb__shape_text(tb, b->n, b->d), (long long)left,
+                    (long long)right);
 }
 
 /* Inputs first and first + 1 are of these numbers of dimensions and fit together. */
@@ -49,8 +50,8 @@ static ebb_status dot_infer(struct ebb_infer *f) { return check(f, 0, 1, 1); }
 
 static ebb_status dot_forward(struct ebb_forward *f) {
     const ebb_tensor *a = f->in[0], *b = f->in[1];
-    return ebb__gemm((ebb_dtype)a->dtype, 1, 1, a->dims[0], a->data, 0, ebb__strides(a)[0], b->data, ebb__strides(b)[0], 1, 0,
-                     f->out[0]->data, 1);
+    return ebb__gemm((ebb_dtype)a->dtype, 1, 1, a->dims[0], a->data, 0, ebb__strides(a)[0], b->data, ebb__strides(b)[0],
+                     1, 0, f->out[0]->data, 1);
 }
 
 static void dot_vjp(struct ebb_vjp *v) {
@@ -63,8 +64,12 @@ const struct ebb_op ebb_op_dot = {
     .doc = "The sum of the products of two vectors' elements, 0-d.",
     .torch = "torch.dot",
     .node = "DotBackward0",
-    .dtypes = EBB_NUMERIC, .infer = dot_infer, .forward = dot_forward,
-    .vjp = dot_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"g * tensor", "g * self"},
+    .dtypes = EBB_NUMERIC,
+    .infer = dot_infer,
+    .forward = dot_forward,
+    .vjp = dot_vjp,
+    .saves = {EBB_IN(1), EBB_IN(0)},
+    .formula = {"g * tensor", "g * self"},
     .samples = {"(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"},
 };
 
@@ -89,8 +94,12 @@ const struct ebb_op ebb_op_mv = {
     .doc = "The product of a matrix (m, k) and a vector (k).",
     .torch = "torch.mv",
     .node = "MvBackward0",
-    .dtypes = EBB_NUMERIC, .infer = mv_infer, .forward = mv_forward,
-    .vjp = mv_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"outer(g, vec)", "self^T g"},
+    .dtypes = EBB_NUMERIC,
+    .infer = mv_infer,
+    .forward = mv_forward,
+    .vjp = mv_vjp,
+    .saves = {EBB_IN(1), EBB_IN(0)},
+    .formula = {"outer(g, vec)", "self^T g"},
     .samples = {"(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"},
 };
 
@@ -115,10 +124,14 @@ const struct ebb_op ebb_op_mm = {
     .doc = "The product of a matrix (m, k) and a matrix (k, n).",
     .torch = "torch.mm",
     .node = "MmBackward0",
-    .dtypes = EBB_NUMERIC, .infer = mm_infer, .forward = mm_forward,
-    .vjp = mm_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"g mat2^T", "self^T g"},
-    .samples = {"(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)", "i5(3,2) i5(2,3)",
-                "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"},
+    .dtypes = EBB_NUMERIC,
+    .infer = mm_infer,
+    .forward = mm_forward,
+    .vjp = mm_vjp,
+    .saves = {EBB_IN(1), EBB_IN(0)},
+    .formula = {"g mat2^T", "self^T g"},
+    .samples = {"(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
+                "i5(3,2) i5(2,3)", "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"},
 };
 
 /* ---- bmm ---- */
@@ -134,8 +147,8 @@ static ebb_status bmm_infer(struct ebb_infer *f) {
 static ebb_status bmm_forward(struct ebb_forward *f) {
     const ebb_tensor *a = f->in[0], *b = f->in[1], *c = f->out[0];
     const int64_t *as = ebb__strides(a), *bs = ebb__strides(b), n = b->dims[2];
-    return ebb__gemm_batched((ebb_dtype)c->dtype, a->dims[0], a->dims[1], n, a->dims[2], a->data, as[0], as[1], as[2], b->data,
-                             bs[0], bs[1], bs[2], 0, c->data, a->dims[1] * n, n ? n : 1);
+    return ebb__gemm_batched((ebb_dtype)c->dtype, a->dims[0], a->dims[1], n, a->dims[2], a->data, as[0], as[1], as[2],
+                             b->data, bs[0], bs[1], bs[2], 0, c->data, a->dims[1] * n, n ? n : 1);
 }
 
 static void bmm_vjp(struct ebb_vjp *v) {
@@ -149,8 +162,12 @@ const struct ebb_op ebb_op_bmm = {
     .doc = "The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.",
     .torch = "torch.bmm",
     .node = "BmmBackward0",
-    .dtypes = EBB_NUMERIC, .infer = bmm_infer, .forward = bmm_forward,
-    .vjp = bmm_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
+    .dtypes = EBB_NUMERIC,
+    .infer = bmm_infer,
+    .forward = bmm_forward,
+    .vjp = bmm_vjp,
+    .saves = {EBB_IN(1), EBB_IN(0)},
+    .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
     .samples = {"(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)", "i5(2,2,3) i5(2,3,2)",
                 "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"},
 };
@@ -183,11 +200,17 @@ static void addmm_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_addmm = {
     EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2 -> Tensor"),
-    .doc = "input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.",
+    .doc =
+        "input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.",
     .torch = "torch.addmm",
     .node = "AddmmBackward0",
-    .dtypes = EBB_NUMERIC, .infer = addmm_infer, .forward = addmm_forward,
-    .vjp = addmm_vjp, .saves = {0, EBB_IN(2), EBB_IN(1)}, .formula = {"g", "g mat2^T", "mat1^T g"},
+    .dtypes = EBB_NUMERIC,
+    .infer = addmm_infer,
+    .forward = addmm_forward,
+    .vjp = addmm_vjp,
+    .saves = {0, EBB_IN(2), EBB_IN(1)},
+    .formula = {"g", "g mat2^T", "mat1^T g"},
     .samples = {"(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)", "(5) (0,4) (4,5)",
-                "(5) (3,0) (0,5)", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)", "! i5(5) (3,4) (4,5)"},
+                "(5) (3,0) (0,5)", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)",
+                "! i5(5) (3,4) (4,5)"},
 };

@@ -56,7 +56,8 @@ static ebb_status sum_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-/* The kernel sums floats in their own dtype and integers in int64; other dtypes are reached by a cast before and after. */
+/* The kernel sums floats in their own dtype and integers in int64; other dtypes are reached by a cast before and
+ * after. */
 static ebb_status sum_forward(struct ebb_forward *f) {
     const struct ebb__attrs_sum *a = f->attrs;
     ebb_tensor *x = f->in[0], *y = f->out[0];
@@ -67,7 +68,8 @@ static ebb_status sum_forward(struct ebb_forward *f) {
     ebb_status status = from && into ? EBB_OK : ebb_error_status();
     if (!status) {
         struct ebb__reduction r = ebb__reduction_of(from, &a->dim, ebb__dtype_sizes[in]);
-        status = ebb__reduce_sum(from->ndim, from->dims, (ebb_dtype)from->dtype, from->data, r.from, in, into->data, r.to);
+        status =
+            ebb__reduce_sum(from->ndim, from->dims, (ebb_dtype)from->dtype, from->data, r.from, in, into->data, r.to);
     }
     if (!status && into != y) status = ebb__copy_into(y, into);
     if (into != y) ebb__unref(into);
@@ -88,12 +90,16 @@ static void sum_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_sum = {
     EBB_SIGNATURE(sum, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "The sum over the dimensions listed in dim, or over all. Integers and bool sum to int64; dtype casts first. The sum "
-           "of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count.",
+    .doc =
+        "The sum over the dimensions listed in dim, or over all. Integers and bool sum to int64; dtype casts first. The sum "
+        "of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count.",
     .torch = "torch.sum",
-    .node = "SumBackward0", .node_variant = sum_node,
-    .infer = sum_infer, .forward = sum_forward,
-    .vjp = sum_vjp, .formula = {"expand(g, shape of self)"},
+    .node = "SumBackward0",
+    .node_variant = sum_node,
+    .infer = sum_infer,
+    .forward = sum_forward,
+    .vjp = sum_vjp,
+    .formula = {"expand(g, shape of self)"},
     .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
                 "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
 };
@@ -116,7 +122,8 @@ static ebb_status mean_forward(struct ebb_forward *f) {
     char count[sizeof(double)];
     ebb__store(count, (ebb_dtype)y->dtype, (double)ebb__reduced_count(&shape, &a->dim));
     int64_t step = (int64_t)ebb__dtype_sizes[y->dtype];
-    ebb__loops_div[y->dtype](y->numel, (char *const[]){y->data, y->data, count}, (const int64_t[]){step, step, 0}, NULL);
+    ebb__loops_div[y->dtype](y->numel, (char *const[]){y->data, y->data, count}, (const int64_t[]){step, step, 0},
+                             NULL);
     return EBB_OK;
 }
 
@@ -134,12 +141,16 @@ static void mean_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_mean = {
     EBB_SIGNATURE(mean, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "The mean over the dimensions listed in dim, or over all: sum / count. For floating point; integers need dtype, which "
-           "casts first. The mean of nothing is NaN.",
+    .doc =
+        "The mean over the dimensions listed in dim, or over all: sum / count. For floating point; integers need dtype, which "
+        "casts first. The mean of nothing is NaN.",
     .torch = "torch.mean",
-    .node = "MeanBackward0", .node_variant = mean_node,
-    .infer = mean_infer, .forward = mean_forward,
-    .vjp = mean_vjp, .formula = {"expand(g / count, shape of self)"},
-    .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()", "i5(3) dtype=float64",
-                "! i5(3,4)", "! (3,4) dim=(5)"},
+    .node = "MeanBackward0",
+    .node_variant = mean_node,
+    .infer = mean_infer,
+    .forward = mean_forward,
+    .vjp = mean_vjp,
+    .formula = {"expand(g / count, shape of self)"},
+    .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
+                "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"},
 };

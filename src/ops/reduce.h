@@ -10,8 +10,8 @@ ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool kee
 /* How many elements become one. */
 int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim);
 
-/* As the kernels take a reduction: strides in bytes of x, and of a contiguous result of elements of `element` bytes, which are 0
- * for the dimensions reduced. */
+/* As the kernels take a reduction: strides in bytes of x, and of a contiguous result of elements of `element` bytes,
+ * which are 0 for the dimensions reduced. */
 struct ebb__reduction {
     int64_t from[EBB_MAX_NDIM], to[EBB_MAX_NDIM];
 };

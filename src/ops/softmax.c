@@ -1,9 +1,10 @@
-/* softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be differentiated. */
+/* softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be
+ * differentiated. */
 #include "ops/ops.h"
 
 typedef ebb_status softmax_kernel(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);
-typedef ebb_status backward_kernel(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g, const void *y,
-                                   void *dx);
+typedef ebb_status backward_kernel(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
+                                   const void *y, void *dx);
 
 _Static_assert(sizeof(struct ebb__attrs_softmax) == sizeof(struct ebb__attrs_log_softmax) &&
                    offsetof(struct ebb__attrs_softmax, dim) == offsetof(struct ebb__attrs_log_softmax, dim) &&
@@ -92,10 +93,13 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
         .doc = words " Computed without overflow; dtype casts first.", \
         .torch = "torch." #name_, \
         .node = node_ "Backward0", \
-        .infer = infer, .forward = name_##_forward, \
-        .vjp = name_##_vjp, .saves = {EBB_OUT(0)}, .formula = {formula_}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", "i5(2,3) dim=0 dtype=float64", \
-                    "! (2,3) dim=2", "! i5(3) dim=0"}, \
+        .infer = infer, \
+        .forward = name_##_forward, \
+        .vjp = name_##_vjp, \
+        .saves = {EBB_OUT(0)}, \
+        .formula = {formula_}, \
+        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
+                    "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"}, \
     };
 
 #define SOFTMAX_BACKWARD(name_, node_, words, of_grad, of_output) \
@@ -105,10 +109,16 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
         .doc = "The gradient of " #name_ " along dim, from its output: " words ".", \
         .torch = "torch._" #name_ "_backward_data", \
         .node = node_ "BackwardDataBackward0", \
-        .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, .contiguous = true, \
-        .infer = backward_infer, .forward = name_##_backward_forward, \
-        .vjp = name_##_backward_vjp, .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, .formula = {of_grad, of_output}, \
-        .samples = {"(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", "! (2,3) (3) dim=0"}, \
+        .promote = EBB_PROMOTE_COMMON, \
+        .dtypes = EBB_FLOATING, \
+        .contiguous = true, \
+        .infer = backward_infer, \
+        .forward = name_##_backward_forward, \
+        .vjp = name_##_backward_vjp, \
+        .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
+        .formula = {of_grad, of_output}, \
+        .samples = {"(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
+                    "! (2,3) (3) dim=0"}, \
     };
 
 SOFTMAX(softmax, "Softmax", "Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim).",

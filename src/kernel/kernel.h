@@ -27,7 +27,7 @@ bool ebb__kernel_use(const char *isa);
 /* "baseline", "avx2" or "avx512". */
 const char *ebb__kernel_isa(void);
 
-/* ---- elementwise loops (elementwise.isa.c, transcendental.isa.c) ----
+/* ---- elementwise loops (arith, compare, cast, transcendental.isa.c) ----
  * loop(n, p, stride, param): for i in [0, n), element i of argument j is at p[j] + i * stride[j], strides in bytes, 0
  * to repeat one element. p[0] is the output. The output may be the very memory of an input (same address, same stride),
  * and must not overlap one otherwise. A loop runs in the calling thread; callers cut large n themselves. */
@@ -35,28 +35,32 @@ typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, cons
 
 /* Every loop by name: ebb__loops_NAME[dtype], the dtype in which it computes; NULL where it is not defined.
  * Inputs and output have that dtype unless said otherwise. Floating point follows IEEE 754; integers wrap. */
-#define EBB__LOOPS(X) \
-    /* unary; these for ints too, not for bool */ \
-    X(neg) \
-    X(abs) X(relu) X(square) X(sign) /* relu keeps NaN, sign of NaN is 0 */ /* unary, floating only */ \
-        X(sqrt) X(rsqrt) X(reciprocal) X(floor) X(exp) X(log) X(sin) X(cos) X(tanh) \
-            X(sigmoid) /* within 1 ulp, sigmoid 2; libm's tanh 2 */ /* binary */ \
-        X(add) X(sub) X(mul) /* ints too; bool: add is or, mul is and, no sub */ \
-        X(div)               /* floating only: PyTorch promotes ints first */ \
-        X(pow) /* within 1 ulp; exponents 2, 3, 1/2 as a * a, a * a * a, sqrt(a), as PyTorch for numbers; \
-                            ints too: exponent < 0 gives 0, but 1 and -1 for base 1 and -1 */ \
-        X(maximum) X(minimum) /* NaN if either is NaN; ints and bool too */ \
-        X(add_scaled) /* p[1] + alpha * p[2]; param: const double alpha; ints too, with alpha made an int */ /* comparisons of every dtype, the output is bool; false with NaN, ne true */ \
-        X(eq) X(ne) X(lt) X(le) X(gt) X(ge) /* of every dtype, non-zero is true (NaN too); the output is bool */ \
-        X(logical_not) X(logical_and) X(logical_or) /* every dtype */ \
-        X(where)                                    /* p[1] (bool) ? p[2] : p[3] */ \
-        X(fill) /* param: the value, in the dtype itself; no inputs */ /* backward of, with p[1] the upstream gradient and p[2] the output of forward; floating only */ \
-        X(threshold_backward) /* relu: out > 0 ? g : 0; NaN in out gives g, as PyTorch */ \
-        X(sigmoid_backward)   /* g * (1 - y) * y */ \
-        X(tanh_backward)      /* g * (1 - y * y) */
+typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 
-#define EBB__LOOP_DECLARE(name) extern ebb__loop ebb__loops_##name[EBB_DTYPE_COUNT];
-EBB__LOOPS(EBB__LOOP_DECLARE)
+/* Unary, of numbers (not bool). relu keeps NaN, the sign of NaN is 0. */
+extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
+/* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
+extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
+    ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid;
+/* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
+ * either input is. */
+extern ebb__loop_table ebb__loops_add, ebb__loops_sub, ebb__loops_mul, ebb__loops_maximum, ebb__loops_minimum;
+/* Floating only: PyTorch promotes integers first. */
+extern ebb__loop_table ebb__loops_div;
+/* Of numbers; within 1 ulp. Exponents 2, 3 and 1/2 are a * a, a * a * a and sqrt(a), as PyTorch has it for exponents
+ * that are numbers. Integers with an exponent < 0 give 0, except that 1 and -1 give 1 and +-1. */
+extern ebb__loop_table ebb__loops_pow;
+/* p[1] + alpha * p[2], of numbers; param: const double alpha, made an integer for integers. */
+extern ebb__loop_table ebb__loops_add_scaled;
+/* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
+extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
+/* Of every dtype, where non-zero is true (NaN too); the output is bool. */
+extern ebb__loop_table ebb__loops_logical_not, ebb__loops_logical_and, ebb__loops_logical_or;
+/* Of every dtype. where: p[1] (bool) ? p[2] : p[3]. fill: no inputs; param points at the value, in the dtype itself. */
+extern ebb__loop_table ebb__loops_where, ebb__loops_fill;
+/* Backward, floating only; p[1] is the upstream gradient g, p[2] forward's output y. threshold (relu): y > 0 or NaN ? g
+ * : 0; sigmoid: g * (1 - y) * y; tanh: g * (1 - y * y). */
+extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backward, ebb__loops_tanh_backward;
 
 /* Conversion, [to][from], defined for all pairs. To bool: != 0. Floating to integer truncates; what is out of range
  * gives the type's least value for i32 and i64 and the low byte for u8, NaN like out of range: what x86 and PyTorch

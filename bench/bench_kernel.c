@@ -44,16 +44,16 @@ static void run_loop(const job *j) {
 }
 static void run_gemm(const job *j) {
     const bool ta = j->flags & TRANSPOSE_A, tb = j->flags & TRANSPOSE_B;
-    (void)ebb__gemm(j->dtype, j->m, j->n, j->k, arrays[1], ta ? 1 : j->k, ta ? j->m : 1, arrays[2], tb ? 1 : j->n, tb ? j->k : 1,
-                    0, arrays[0], j->n);
+    (void)ebb__gemm(j->dtype, j->m, j->n, j->k, arrays[1], ta ? 1 : j->k, ta ? j->m : 1, arrays[2], tb ? 1 : j->n,
+                    tb ? j->k : 1, 0, arrays[0], j->n);
 }
 static void run_block(const job *j) { /* the built-in code alone */
     ebb__isa.gemm[j->dtype](j->m, j->n, j->k, arrays[1], j->k, 1, arrays[2], j->n, 1, false, arrays[0], j->n);
 }
 static void run_sum(const job *j) { /* flags: 0 all, 1 the last dimension, 2 the first */
     const int64_t size = (int64_t)ebb_dtype_size(j->dtype);
-    (void)ebb__reduce_sum(2, (int64_t[]){j->m, j->n}, j->dtype, arrays[1], (int64_t[]){j->n * size, size}, j->dtype, arrays[0],
-                          (int64_t[]){j->flags == 1 ? size : 0, j->flags == 2 ? size : 0});
+    (void)ebb__reduce_sum(2, (int64_t[]){j->m, j->n}, j->dtype, arrays[1], (int64_t[]){j->n * size, size}, j->dtype,
+                          arrays[0], (int64_t[]){j->flags == 1 ? size : 0, j->flags == 2 ? size : 0});
 }
 static void run_max(const job *j) {
     (void)ebb__reduce_max(2, (int64_t[]){j->m, j->n}, j->dtype, arrays[1], (int64_t[]){j->n * 4, 4}, arrays[0],
@@ -76,15 +76,20 @@ static void bench_products(void) {
         int64_t m, n, k;
         int flags;
     } products[] = {
-        {"f32 32x32x16", EBB_F32, 32, 32, 16, 0},     {"f32 32x32x32", EBB_F32, 32, 32, 32, 0},
+        {"f32 32x32x16", EBB_F32, 32, 32, 16, 0},
+        {"f32 32x32x32", EBB_F32, 32, 32, 32, 0},
         {"f32 32x32x32, b transposed", EBB_F32, 32, 32, 32, TRANSPOSE_B},
         {"f32 32x32x32, a transposed", EBB_F32, 32, 32, 32, TRANSPOSE_A},
-        {"f32 32x1x32", EBB_F32, 32, 1, 32, 0},       {"f32 64x128x784", EBB_F32, 64, 128, 784, 0},
+        {"f32 32x1x32", EBB_F32, 32, 1, 32, 0},
+        {"f32 64x128x784", EBB_F32, 64, 128, 784, 0},
         {"f32 784x128x64, a transposed", EBB_F32, 784, 128, 64, TRANSPOSE_A},
-        {"f32 64x10x128", EBB_F32, 64, 10, 128, 0},   {"f32 256x768x768", EBB_F32, 256, 768, 768, 0},
+        {"f32 64x10x128", EBB_F32, 64, 10, 128, 0},
+        {"f32 256x768x768", EBB_F32, 256, 768, 768, 0},
         {"f32 1024x1024x1024", EBB_F32, 1024, 1024, 1024, 0},
-        {"f32 1x1024x1024", EBB_F32, 1, 1024, 1024, 0}, {"f32 1024x1x1024", EBB_F32, 1024, 1, 1024, 0},
-        {"f64 32x32x32", EBB_F64, 32, 32, 32, 0},     {"f64 512x512x512", EBB_F64, 512, 512, 512, 0},
+        {"f32 1x1024x1024", EBB_F32, 1, 1024, 1024, 0},
+        {"f32 1024x1x1024", EBB_F32, 1024, 1, 1024, 0},
+        {"f64 32x32x32", EBB_F64, 32, 32, 32, 0},
+        {"f64 512x512x512", EBB_F64, 512, 512, 512, 0},
     };
     for (size_t i = 0; i < sizeof products / sizeof products[0]; i++) {
         job j = {run_gemm, products[i].dtype, products[i].m, products[i].n, products[i].k, NULL, products[i].flags};
@@ -104,9 +109,9 @@ static void bench_loops(void) {
         const char *name;
         ebb__loop *table;
         int arrays;
-    } loops[] = {{"add", ebb__loops_add, 3}, {"relu", ebb__loops_relu, 2}, {"exp", ebb__loops_exp, 2}, {"log", ebb__loops_log, 2},
-                 {"sin", ebb__loops_sin, 2}, {"tanh", ebb__loops_tanh, 2}, {"sigmoid", ebb__loops_sigmoid, 2},
-                 {"pow", ebb__loops_pow, 3}};
+    } loops[] = {{"add", ebb__loops_add, 3},         {"relu", ebb__loops_relu, 2}, {"exp", ebb__loops_exp, 2},
+                 {"log", ebb__loops_log, 2},         {"sin", ebb__loops_sin, 2},   {"tanh", ebb__loops_tanh, 2},
+                 {"sigmoid", ebb__loops_sigmoid, 2}, {"pow", ebb__loops_pow, 3}};
     static const int64_t sizes[] = {1, 1024, 1 << 22};
     for (size_t i = 0; i < sizeof loops / sizeof loops[0]; i++)
         for (int s = 0; s < 3; s++)
@@ -117,8 +122,8 @@ static void bench_loops(void) {
                 if (sizes[s] == 1) {
                     measure(name, j, 1e9, "ns", false);
                 } else {
-                    measure(name, j, 1e-9 * (double)(loops[i].arrays * sizes[s]) * (double)ebb_dtype_size((ebb_dtype)d), "GB/s",
-                            true);
+                    measure(name, j, 1e-9 * (double)(loops[i].arrays * sizes[s]) * (double)ebb_dtype_size((ebb_dtype)d),
+                            "GB/s", true);
                 }
             }
 }
@@ -130,14 +135,22 @@ static void bench_arrays(void) {
         int64_t m, n, k;
         int flags, passes;
     } work[] = {
-        {"copy 16 MB", run_copy, 2048, 2048, 0, 0, 2},       {"copy 16 MB transposed", run_copy, 2048, 2048, 0, 1, 2},
-        {"copy 256x256 transposed", run_copy, 256, 256, 0, 1, 2}, {"sum all 16 MB", run_sum, 2048, 2048, 0, 0, 1},
-        {"sum rows 2048x2048", run_sum, 2048, 2048, 0, 1, 1}, {"sum columns 2048x2048", run_sum, 2048, 2048, 0, 2, 1},
-        {"sum all 64x128", run_sum, 64, 128, 0, 0, 1},        {"sum rows 64x128", run_sum, 64, 128, 0, 1, 1},
-        {"sum columns 64x128", run_sum, 64, 128, 0, 2, 1},    {"argmax rows 2048x2048", run_max, 2048, 2048, 0, 1, 1},
-        {"argmax columns 2048x2048", run_max, 2048, 2048, 0, 2, 1}, {"softmax 64x10", run_softmax, 64, 10, 1, 0, 2},
-        {"softmax 2048x1024", run_softmax, 2048, 1024, 1, 0, 2}, {"softmax over columns 64x1024x64", run_softmax, 64, 1024, 64, 0, 2},
-        {"uniform 4 M", run_random, 1, 1 << 22, 1, 0, 1},     {"normal 4 M", run_random, 1, 1 << 22, 1, 1, 1},
+        {"copy 16 MB", run_copy, 2048, 2048, 0, 0, 2},
+        {"copy 16 MB transposed", run_copy, 2048, 2048, 0, 1, 2},
+        {"copy 256x256 transposed", run_copy, 256, 256, 0, 1, 2},
+        {"sum all 16 MB", run_sum, 2048, 2048, 0, 0, 1},
+        {"sum rows 2048x2048", run_sum, 2048, 2048, 0, 1, 1},
+        {"sum columns 2048x2048", run_sum, 2048, 2048, 0, 2, 1},
+        {"sum all 64x128", run_sum, 64, 128, 0, 0, 1},
+        {"sum rows 64x128", run_sum, 64, 128, 0, 1, 1},
+        {"sum columns 64x128", run_sum, 64, 128, 0, 2, 1},
+        {"argmax rows 2048x2048", run_max, 2048, 2048, 0, 1, 1},
+        {"argmax columns 2048x2048", run_max, 2048, 2048, 0, 2, 1},
+        {"softmax 64x10", run_softmax, 64, 10, 1, 0, 2},
+        {"softmax 2048x1024", run_softmax, 2048, 1024, 1, 0, 2},
+        {"softmax over columns 64x1024x64", run_softmax, 64, 1024, 64, 0, 2},
+        {"uniform 4 M", run_random, 1, 1 << 22, 1, 0, 1},
+        {"normal 4 M", run_random, 1, 1 << 22, 1, 1, 1},
     };
     for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
         const job j = {work[i].run, EBB_F32, work[i].m, work[i].n, work[i].k, NULL, work[i].flags};

@@ -31,44 +31,36 @@ static int64_t power(int64_t a, int64_t b) {
     const int64_t half = power(a, b / 2);
     return wrap_mul(wrap_mul(half, half), b % 2 ? a : 1);
 }
-REAL(neg, -a) WHOLE(neg, wrap_neg(a))
-REAL(abs, fabsl(a)) WHOLE(abs, a < 0 ? wrap_neg(a) : a)
-REAL(relu, a <= 0 ? 0 : a) WHOLE(relu, a > 0 ? a : 0)
-REAL(square, a * a) WHOLE(square, wrap_mul(a, a))
-REAL(sign, (a > 0) - (a < 0)) WHOLE(sign, (a > 0) - (a < 0))
-REAL(sqrt, sqrtl(a))
-REAL(rsqrt, 1 / sqrtl(a))
-REAL(reciprocal, 1 / a)
-REAL(floor, floorl(a))
-REAL(exp, expl(a))
-REAL(log, logl(a))
-REAL(sin, sinl(a))
-REAL(cos, cosl(a))
-REAL(tanh, tanhl(a))
-REAL(sigmoid, 1 / (1 + expl(-a)))
-REAL(add, a + b) WHOLE(add, wrap_add(a, b))
-REAL(sub, a - b) WHOLE(sub, wrap_add(a, wrap_neg(b)))
-REAL(mul, a * b) WHOLE(mul, wrap_mul(a, b))
-REAL(div, a / b)
-REAL(pow, b == 0.5L ? sqrtl(a) : powl(a, b)) WHOLE(pow, power(a, b))
-REAL(maximum, a != a ? a : b != b ? b : a > b ? a : b) WHOLE(maximum, a > b ? a : b)
-REAL(minimum, a != a ? a : b != b ? b : a < b ? a : b) WHOLE(minimum, a < b ? a : b)
-REAL(add_scaled, a + alpha * b) WHOLE(add_scaled, a)
-REAL(threshold_backward, b <= 0 ? 0 : a)
-REAL(sigmoid_backward, a * (1 - b) * b)
-REAL(tanh_backward, a * (1 - b * b))
-REAL(eq, a == b) WHOLE(eq, a == b)
-REAL(ne, a != b) WHOLE(ne, a != b)
-REAL(lt, a < b) WHOLE(lt, a < b)
-REAL(le, a <= b) WHOLE(le, a <= b)
-REAL(gt, a > b) WHOLE(gt, a > b)
-REAL(ge, a >= b) WHOLE(ge, a >= b)
-REAL(logical_not, a == 0) WHOLE(logical_not, a == 0)
-REAL(logical_and, a != 0 && b != 0) WHOLE(logical_and, a != 0 && b != 0)
-REAL(logical_or, a != 0 || b != 0) WHOLE(logical_or, a != 0 || b != 0)
+REAL(neg, -a)
+WHOLE(neg, wrap_neg(a)) REAL(abs, fabsl(a)) WHOLE(abs, a < 0 ? wrap_neg(a) : a) REAL(relu, a <= 0 ? 0 : a)
+    WHOLE(relu, a > 0 ? a : 0) REAL(square, a *a) WHOLE(square, wrap_mul(a, a)) REAL(sign, (a > 0) - (a < 0))
+        WHOLE(sign, (a > 0) - (a < 0)) REAL(sqrt, sqrtl(a)) REAL(rsqrt, 1 / sqrtl(a)) REAL(reciprocal, 1 / a)
+            REAL(floor, floorl(a)) REAL(exp, expl(a)) REAL(log, logl(a)) REAL(sin, sinl(a)) REAL(cos, cosl(a))
+                REAL(tanh, tanhl(a)) REAL(sigmoid, 1 / (1 + expl(-a))) REAL(add, a + b) WHOLE(add, wrap_add(a, b))
+                    REAL(sub, a - b) WHOLE(sub, wrap_add(a, wrap_neg(b))) REAL(mul, a *b) WHOLE(mul, wrap_mul(a, b))
+                        REAL(div, a / b) REAL(pow, b == 0.5L ? sqrtl(a) : powl(a, b)) WHOLE(pow, power(a, b))
+                            REAL(maximum, a != a   ? a
+                                          : b != b ? b
+                                          : a > b  ? a
+                                                   : b) WHOLE(maximum, a > b ? a : b) REAL(minimum, a != a   ? a
+                                                                                                   : b != b ? b
+                                                                                                   : a < b  ? a
+                                                                                                            : b)
+                                WHOLE(minimum, a < b ? a : b) REAL(add_scaled, a + alpha * b) WHOLE(add_scaled, a)
+                                    REAL(threshold_backward, b <= 0 ? 0 : a) REAL(sigmoid_backward, a *(1 - b) * b)
+                                        REAL(tanh_backward, a *(1 - b * b)) REAL(eq, a == b) WHOLE(eq, a == b)
+                                            REAL(ne, a != b) WHOLE(ne, a != b) REAL(lt, a < b) WHOLE(lt, a < b)
+                                                REAL(le, a <= b) WHOLE(le, a <= b) REAL(gt, a > b) WHOLE(gt, a > b)
+                                                    REAL(ge, a >= b) WHOLE(ge, a >= b) REAL(logical_not, a == 0)
+                                                        WHOLE(logical_not, a == 0) REAL(logical_and, a != 0 && b != 0)
+                                                            WHOLE(logical_and, a != 0 && b != 0)
+                                                                REAL(logical_or, a != 0 || b != 0)
+                                                                    WHOLE(logical_or, a != 0 || b != 0)
 
-/* What an error is measured by where cancellation makes the result small. */
-static real size_add_scaled(real a, real b) { return fabsl(a) + fabsl(alpha * b); }
+    /* What an error is measured by where cancellation makes the result small. */
+    static real size_add_scaled(real a, real b) {
+    return fabsl(a) + fabsl(alpha * b);
+}
 static real size_tanh_backward(real a, real b) { return fabsl(a) * (1 + b * b); }
 static real size_sigmoid_backward(real a, real b) { return fabsl(a) * (1 + fabsl(b)) * (1 + fabsl(b)); }
 
@@ -83,19 +75,47 @@ static const struct entry {
     int64_t (*whole)(int64_t, int64_t);
     real (*size)(real, real);
 } entries[] = {
-#define FLOAT(name, inputs, ulps, size) {#name, ebb__loops_##name, inputs, FLOATS, false, ulps, real_##name, NULL, size}
-#define ANY(name, inputs, dtypes) {#name, ebb__loops_##name, inputs, dtypes, false, 0.51, real_##name, whole_##name, NULL}
-#define TEST(name, inputs) {#name, ebb__loops_##name, inputs, ALL, true, 0, real_##name, whole_##name, NULL}
-    ANY(neg, 1, NUMBERS), ANY(abs, 1, NUMBERS), ANY(relu, 1, NUMBERS), ANY(square, 1, NUMBERS), ANY(sign, 1, NUMBERS),
-    FLOAT(sqrt, 1, 0.51, NULL), FLOAT(rsqrt, 1, 1.5, NULL), FLOAT(reciprocal, 1, 0.51, NULL), FLOAT(floor, 1, 0, NULL),
-    FLOAT(exp, 1, 1.01, NULL), FLOAT(log, 1, 1.01, NULL), FLOAT(sin, 1, 1.01, NULL), FLOAT(cos, 1, 1.01, NULL),
-    FLOAT(tanh, 1, 1.01, NULL), FLOAT(sigmoid, 1, 2, NULL), FLOAT(div, 2, 0.51, NULL), ANY(add, 2, ALL),
-    ANY(sub, 2, NUMBERS), ANY(mul, 2, ALL), ANY(maximum, 2, ALL), ANY(minimum, 2, ALL),
+#define FLOAT(name, inputs, ulps, size) \
+    { #name, ebb__loops_##name, inputs, FLOATS, false, ulps, real_##name, NULL, size }
+#define ANY(name, inputs, dtypes) \
+    { #name, ebb__loops_##name, inputs, dtypes, false, 0.51, real_##name, whole_##name, NULL }
+#define TEST(name, inputs) \
+    { #name, ebb__loops_##name, inputs, ALL, true, 0, real_##name, whole_##name, NULL }
+    ANY(neg, 1, NUMBERS),
+    ANY(abs, 1, NUMBERS),
+    ANY(relu, 1, NUMBERS),
+    ANY(square, 1, NUMBERS),
+    ANY(sign, 1, NUMBERS),
+    FLOAT(sqrt, 1, 0.51, NULL),
+    FLOAT(rsqrt, 1, 1.5, NULL),
+    FLOAT(reciprocal, 1, 0.51, NULL),
+    FLOAT(floor, 1, 0, NULL),
+    FLOAT(exp, 1, 1.01, NULL),
+    FLOAT(log, 1, 1.01, NULL),
+    FLOAT(sin, 1, 1.01, NULL),
+    FLOAT(cos, 1, 1.01, NULL),
+    FLOAT(tanh, 1, 1.01, NULL),
+    FLOAT(sigmoid, 1, 2, NULL),
+    FLOAT(div, 2, 0.51, NULL),
+    ANY(add, 2, ALL),
+    ANY(sub, 2, NUMBERS),
+    ANY(mul, 2, ALL),
+    ANY(maximum, 2, ALL),
+    ANY(minimum, 2, ALL),
     {"pow", ebb__loops_pow, 2, NUMBERS, false, 1.01, real_pow, whole_pow, NULL},
     {"add_scaled", ebb__loops_add_scaled, 2, NUMBERS, false, 1.01, real_add_scaled, whole_add_scaled, size_add_scaled},
-    FLOAT(threshold_backward, 2, 0, NULL), FLOAT(sigmoid_backward, 2, 2, size_sigmoid_backward),
-    FLOAT(tanh_backward, 2, 2, size_tanh_backward), TEST(eq, 2), TEST(ne, 2), TEST(lt, 2), TEST(le, 2), TEST(gt, 2),
-    TEST(ge, 2), TEST(logical_not, 1), TEST(logical_and, 2), TEST(logical_or, 2),
+    FLOAT(threshold_backward, 2, 0, NULL),
+    FLOAT(sigmoid_backward, 2, 2, size_sigmoid_backward),
+    FLOAT(tanh_backward, 2, 2, size_tanh_backward),
+    TEST(eq, 2),
+    TEST(ne, 2),
+    TEST(lt, 2),
+    TEST(le, 2),
+    TEST(gt, 2),
+    TEST(ge, 2),
+    TEST(logical_not, 1),
+    TEST(logical_and, 2),
+    TEST(logical_or, 2),
 };
 enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
 
@@ -127,8 +147,9 @@ static void put(ebb_dtype dtype, void *p, real value) {
 
 /* Mostly moderate numbers, with everything odd among them. */
 static void put_any(ebb_dtype dtype, void *p) {
-    static const real odd[] = {0,   -0.0L, 1,     -1,    2,     3,    0.5L,      INFINITY,   -INFINITY, NAN, 1e30L, -1e30L,
-                               1e5L, -300,  126.5L, 4e4L, 1e-40L, 16.5L, 2e14L, 88.5L, -87.0L, 709.5L, 1e-310L, 0.25L};
+    static const real odd[] = {0,         -0.0L, 1,     -1,     2,      3,      0.5L,    INFINITY,
+                               -INFINITY, NAN,   1e30L, -1e30L, 1e5L,   -300,   126.5L,  4e4L,
+                               1e-40L,    16.5L, 2e14L, 88.5L,  -87.0L, 709.5L, 1e-310L, 0.25L};
     const uint32_t pick = next_random() >> 8;
     const real uniform = (real)(next_random() >> 8) / 8388608.0L - 1;
     if (dtype == EBB_I64 || dtype == EBB_I32) {
@@ -140,7 +161,8 @@ static void put_any(ebb_dtype dtype, void *p) {
             *(int32_t *)p = (int32_t)(uint32_t)whole;
         }
     } else if (ebb_dtype_is_floating(dtype)) {
-        put(dtype, p, pick % 6 == 0 ? odd[pick / 6 % (sizeof odd / sizeof odd[0])] : uniform * (pick % 5 == 0 ? 50 : 4));
+        put(dtype, p,
+            pick % 6 == 0 ? odd[pick / 6 % (sizeof odd / sizeof odd[0])] : uniform * (pick % 5 == 0 ? 50 : 4));
     } else {
         put(dtype, p, dtype == EBB_U8 ? (real)(pick & 255) : (real)(pick & 1));
     }
@@ -167,7 +189,9 @@ static bool close_to(ebb_dtype dtype, real got, real want, double ulps, real siz
     return fabsl(got - want) <= (real)unit * (fabsl(want) < 2 * least && ulps > 0 ? ulps + 1 : ulps);
 }
 
-static int dtype_kind(ebb_dtype dtype) { return dtype == EBB_BOOL ? BOOL : ebb_dtype_is_floating(dtype) ? FLOATS : INTS; }
+static int dtype_kind(ebb_dtype dtype) {
+    return dtype == EBB_BOOL ? BOOL : ebb_dtype_is_floating(dtype) ? FLOATS : INTS;
+}
 
 /* ---- one element at a time against the formula ---- */
 
@@ -177,12 +201,13 @@ static void check_value(const struct entry *e, ebb_dtype dtype, const void *a, c
     bool right;
     if (dtype_kind(dtype) == FLOATS) {
         const real x = get(dtype, a), y = get(dtype, b), size = e->size ? e->size(x, y) : 0;
-        const bool libm = strcmp(ebb__kernel_isa(), "baseline") == 0 && e->table == ebb__loops_tanh; /* 2 ulp in glibc */
+        /* 2 ulp in glibc */
+        const bool libm = strcmp(ebb__kernel_isa(), "baseline") == 0 && e->table == ebb__loops_tanh;
         const bool cube = e->table == ebb__loops_pow && y == 3; /* x * x * x */
         const double ulps = libm || cube ? 2.2 : e->ulps;
         right = close_to(out_dtype == EBB_BOOL ? EBB_F64 : dtype, got, e->real(x, y), ulps, size);
         if (e->size && !(size < (dtype == EBB_F32 ? (real)1e30L : (real)1e300L))) right = true; /* inner overflow, */
-        if (e->size && fabsl(x) < 1e-30L) right = true; /* or underflow */
+        if (e->size && fabsl(x) < 1e-30L) right = true;                                         /* or underflow */
     } else {
         real want = 0;
         char cut[8];
@@ -191,8 +216,8 @@ static void check_value(const struct entry *e, ebb_dtype dtype, const void *a, c
         right = got == want;
     }
     if (!right)
-        fail_msg("%s %s, %s: (%.9Lg, %.9Lg) gives %.17Lg, not %.17Lg", ebb__kernel_isa(), e->name, ebb_dtype_name(dtype),
-                 get(dtype, a), get(dtype, b), got,
+        fail_msg("%s %s, %s: (%.9Lg, %.9Lg) gives %.17Lg, not %.17Lg", ebb__kernel_isa(), e->name,
+                 ebb_dtype_name(dtype), get(dtype, a), get(dtype, b), got,
                  dtype_kind(dtype) == FLOATS ? e->real(get(dtype, a), get(dtype, b)) : (real)0);
 }
 
@@ -233,7 +258,7 @@ static void check_in_place(const struct entry *e, ebb_dtype dtype) {
 }
 
 static void check_entry(const struct entry *e, ebb_dtype dtype) {
-    static const int layouts[][3] = {{1, 1, 1}, {1, 1, 0}, {1, 0, 1}, {1, 0, 0}, {2, 1, 1}, {1, 2, 1},
+    static const int layouts[][3] = {{1, 1, 1}, {1, 1, 0}, {1, 0, 1},  {1, 0, 0},  {2, 1, 1}, {1, 2, 1},
                                      {1, 1, 3}, {3, 2, 1}, {1, -1, 1}, {-1, 1, 2}, {2, 0, 3}};
     static const int64_t counts[] = {0, 1, 3, 17, N};
     const size_t size = ebb_dtype_size(dtype);
@@ -275,7 +300,8 @@ EBB_TEST(where_chooses) {
             for (int j = 0; j < N; j++) put_any(EBB_BOOL, buffer[1] + j);
             for (int layout = 0; layout < 8; layout++) {
                 const int64_t n = 317, out = layout & 4 ? 2 * size : size;
-                const int64_t stride[4] = {out, layout == 7 ? 0 : 1, layout & 1 ? 0 : size, layout & 2 ? 0 : 2 * size / (1 + (layout != 0))};
+                const int64_t stride[4] = {out, layout == 7 ? 0 : 1, layout & 1 ? 0 : size,
+                                           layout & 2 ? 0 : 2 * size / (1 + (layout != 0))};
                 ebb__loops_where[d](n, (char *[]){buffer[0], buffer[1], buffer[2], buffer[3]}, stride, NULL);
                 for (int64_t j = 0; j < n; j++) {
                     const int from = buffer[1][j * stride[1]] ? 2 : 3;

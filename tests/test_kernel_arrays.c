@@ -1,5 +1,5 @@
-/* The kernel layer's work on whole arrays: copies, reductions, softmax, products, random numbers, nll; against plain loops,
- * for every instruction set, and bit for bit the same for every number of threads. */
+/* The kernel layer's work on whole arrays: copies, reductions, softmax, products, random numbers, nll; against plain
+ * loops, for every instruction set, and bit for bit the same for every number of threads. */
 #include "tests/check.h"
 
 #include "base/base.h"
@@ -54,7 +54,8 @@ static void strides_of(int ndim, const int64_t *shape, const int *order, int64_t
 
 /* ---- copies ---- */
 
-static void check_copy(int ndim, const int64_t *shape, ebb_dtype to, ebb_dtype from, const int *to_order, const int *from_order) {
+static void check_copy(int ndim, const int64_t *shape, ebb_dtype to, ebb_dtype from, const int *to_order,
+                       const int *from_order) {
     int64_t total = 1, to_stride[4] = {0}, from_stride[4] = {0};
     for (int d = 0; d < ndim; d++) total *= shape[d];
     const int64_t to_size = (int64_t)ebb_dtype_size(to), from_size = (int64_t)ebb_dtype_size(from);
@@ -64,7 +65,8 @@ static void check_copy(int ndim, const int64_t *shape, ebb_dtype to, ebb_dtype f
     ebb__copy(ndim, shape, to, dst, to_stride, from, src, from_stride);
     for (int64_t i = 0; i < total; i++) {
         int64_t rest = i, a = 0, b = 0;
-        for (int d = ndim - 1; d >= 0; rest /= shape[d--]) a += rest % shape[d] * to_stride[d], b += rest % shape[d] * from_stride[d];
+        for (int d = ndim - 1; d >= 0; rest /= shape[d--])
+            a += rest % shape[d] * to_stride[d], b += rest % shape[d] * from_stride[d];
         char want[8];
         ebb__loops_cast[to][from](1, (char *[]){want, src + b}, (int64_t[]){to_size, from_size}, NULL);
         if (memcmp(want, dst + a, (size_t)to_size) != 0) fail_msg("copy of %d dimensions, element %d", ndim, (int)i);
@@ -78,10 +80,10 @@ EBB_TEST(copies_of_all_layouts) {
     static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {0, 2, 1, 3}, {2, 0, 3, 1}};
     static const ebb_dtype pairs[][2] = {{EBB_F32, EBB_F32}, {EBB_F64, EBB_F64}, {EBB_U8, EBB_U8}, {EBB_F32, EBB_I64}};
     EACH_ISA(isa)
-        for (int s = 0; s < 5; s++)
-            for (int a = 0; a < 5; a++)
-                for (int b = 0; b < 5; b++)
-                    for (int p = 0; p < 4; p++) check_copy(4, shapes[s], pairs[p][0], pairs[p][1], orders[a], orders[b]);
+    for (int s = 0; s < 5; s++)
+        for (int a = 0; a < 5; a++)
+            for (int b = 0; b < 5; b++)
+                for (int p = 0; p < 4; p++) check_copy(4, shapes[s], pairs[p][0], pairs[p][1], orders[a], orders[b]);
     float x = 3, y = 0;
     ebb__copy(0, NULL, EBB_F32, &y, NULL, EBB_F32, &x, NULL);
     CHECK(y == 3);
@@ -98,7 +100,8 @@ struct plan {
     int64_t src_stride[4], dst_stride[4], index_stride[4], total, outputs;
 };
 
-static struct plan make_plan(int ndim, const int64_t *shape, const int *order, unsigned reduced, int64_t size, int64_t out_size) {
+static struct plan make_plan(int ndim, const int64_t *shape, const int *order, unsigned reduced, int64_t size,
+                             int64_t out_size) {
     struct plan p = {.ndim = ndim, .shape = shape, .total = 1, .outputs = 1};
     strides_of(ndim, shape, order, size, p.src_stride);
     for (int d = ndim - 1; d >= 0; d--) {
@@ -124,7 +127,8 @@ static void locate(const struct plan *p, int64_t i, int64_t *ret_src, int64_t *r
 
 static void check_sum(const struct plan *p, ebb_dtype in) {
     const ebb_dtype out = ebb_dtype_is_floating(in) ? in : EBB_I64;
-    char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8), *again = calloc((size_t)p->outputs, 8);
+    char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8),
+         *again = calloc((size_t)p->outputs, 8);
     double *want = calloc((size_t)p->outputs, 8), *size = calloc((size_t)p->outputs, 8);
     const int64_t width = (int64_t)ebb_dtype_size(in);
     for (int64_t i = 0; i < p->total; i++) {
@@ -137,7 +141,8 @@ static void check_sum(const struct plan *p, ebb_dtype in) {
     CHECK(!ebb__reduce_sum(p->ndim, p->shape, in, src, p->src_stride, out, dst, p->dst_stride));
     for (int64_t i = 0; i < p->outputs; i++) {
         const double got = get(out, dst, i), bound = (in == EBB_F64 ? 64 : 8) * epsilon(in) * size[i];
-        if (!(fabs(got - want[i]) <= bound)) fail_msg("sum %s %d of %d: %.17g, not %.17g", ebb_dtype_name(in), (int)i, (int)p->outputs, got, want[i]);
+        if (!(fabs(got - want[i]) <= bound))
+            fail_msg("sum %s %d of %d: %.17g, not %.17g", ebb_dtype_name(in), (int)i, (int)p->outputs, got, want[i]);
     }
     for (int threads = 2; threads < 5; threads++) {
         ebb_set_num_threads(threads);
@@ -150,7 +155,8 @@ static void check_sum(const struct plan *p, ebb_dtype in) {
 
 static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool with_nan) {
     const int64_t width = (int64_t)ebb_dtype_size(dtype);
-    char *src = random_array(dtype, p->total), *dst = calloc((size_t)p->outputs, 8), *plain = calloc((size_t)p->outputs, 8);
+    char *src = random_array(dtype, p->total), *dst = calloc((size_t)p->outputs, 8),
+         *plain = calloc((size_t)p->outputs, 8);
     int64_t *index = calloc((size_t)p->outputs, 8), *want_index = calloc((size_t)p->outputs, 8);
     double *want = calloc((size_t)p->outputs, 8);
     for (int64_t i = 0; i < p->outputs; i++) want_index[i] = -1;
@@ -164,8 +170,8 @@ static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool 
         want[output] = x;
         want_index[output] = k;
     }
-    ebb_status (*reduce)(int, const int64_t *, ebb_dtype, const void *, const int64_t *, void *, const int64_t *, int64_t *,
-                         const int64_t *) = max ? ebb__reduce_max : ebb__reduce_min;
+    ebb_status (*reduce)(int, const int64_t *, ebb_dtype, const void *, const int64_t *, void *, const int64_t *,
+                         int64_t *, const int64_t *) = max ? ebb__reduce_max : ebb__reduce_min;
     CHECK(!reduce(p->ndim, p->shape, dtype, src, p->src_stride, dst, p->dst_stride, index, p->index_stride));
     CHECK(!reduce(p->ndim, p->shape, dtype, src, p->src_stride, plain, p->dst_stride, NULL, NULL));
     for (int64_t i = 0; i < p->outputs; i++) {
@@ -180,22 +186,24 @@ static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool 
 }
 
 EBB_TEST(reductions_of_all_layouts) {
-    static const int64_t shapes[][4] = {{3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {700, 2, 150, 1}, {1, 1, 1, 1}};
+    static const int64_t shapes[][4] = {
+        {3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {700, 2, 150, 1}, {1, 1, 1, 1}};
     static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 3, 0, 1}};
     EACH_ISA(isa)
-        for (int s = 0; s < 5; s++)
-            for (int o = 0; o < 4; o++)
-                for (unsigned reduced = 0; reduced < 16; reduced++)
-                    for (int d = EBB_BOOL; d < EBB_DTYPE_COUNT; d++) {
-                        if (s == 3 && (d < EBB_F32 || reduced % 3)) continue;
-                        const ebb_dtype dtype = (ebb_dtype)d;
-                        const int64_t size = (int64_t)ebb_dtype_size(dtype);
-                        struct plan p = make_plan(4, shapes[s], orders[o], reduced, size, ebb_dtype_is_floating(dtype) ? size : 8);
-                        check_sum(&p, dtype);
-                        p = make_plan(4, shapes[s], orders[o], reduced, size, size);
-                        check_extreme(&p, dtype, s & 1, false);
-                        if (d >= EBB_F32) check_extreme(&p, dtype, o & 1, true);
-                    }
+    for (int s = 0; s < 5; s++)
+        for (int o = 0; o < 4; o++)
+            for (unsigned reduced = 0; reduced < 16; reduced++)
+                for (int d = EBB_BOOL; d < EBB_DTYPE_COUNT; d++) {
+                    if (s == 3 && (d < EBB_F32 || reduced % 3)) continue;
+                    const ebb_dtype dtype = (ebb_dtype)d;
+                    const int64_t size = (int64_t)ebb_dtype_size(dtype);
+                    struct plan p =
+                        make_plan(4, shapes[s], orders[o], reduced, size, ebb_dtype_is_floating(dtype) ? size : 8);
+                    check_sum(&p, dtype);
+                    p = make_plan(4, shapes[s], orders[o], reduced, size, size);
+                    check_extreme(&p, dtype, s & 1, false);
+                    if (d >= EBB_F32) check_extreme(&p, dtype, o & 1, true);
+                }
 }
 
 EBB_TEST(reductions_of_much_and_of_nothing) {
@@ -208,7 +216,8 @@ EBB_TEST(reductions_of_much_and_of_nothing) {
     float columns[2], first[2] = {0};
     for (int threads = 1; threads < 9; threads++) { /* two columns of many rows: cut into parts */
         ebb_set_num_threads(threads);
-        CHECK(!ebb__reduce_sum(2, (int64_t[]){MANY / 2, 2}, EBB_F32, x, (int64_t[]){8, 4}, EBB_F32, columns, (int64_t[]){0, 4}));
+        CHECK(!ebb__reduce_sum(2, (int64_t[]){MANY / 2, 2}, EBB_F32, x, (int64_t[]){8, 4}, EBB_F32, columns,
+                               (int64_t[]){0, 4}));
         if (threads == 1) memcpy(first, columns, sizeof first);
         CHECK(memcmp(first, columns, sizeof first) == 0);
     }
@@ -216,9 +225,11 @@ EBB_TEST(reductions_of_much_and_of_nothing) {
     free(x);
     float nothing[3] = {7, 7, 7};
     int64_t index[3];
-    CHECK(!ebb__reduce_sum(2, (int64_t[]){3, 0}, EBB_F32, nothing, (int64_t[]){0, 4}, EBB_F32, nothing, (int64_t[]){4, 0}));
+    CHECK(!ebb__reduce_sum(2, (int64_t[]){3, 0}, EBB_F32, nothing, (int64_t[]){0, 4}, EBB_F32, nothing,
+                           (int64_t[]){4, 0}));
     CHECK(nothing[0] == 0 && nothing[1] == 0 && nothing[2] == 0);
-    CHECK(!ebb__reduce_sum(2, (int64_t[]){0, 4}, EBB_F32, nothing, (int64_t[]){16, 4}, EBB_F32, nothing, (int64_t[]){4, 0}));
+    CHECK(!ebb__reduce_sum(2, (int64_t[]){0, 4}, EBB_F32, nothing, (int64_t[]){16, 4}, EBB_F32, nothing,
+                           (int64_t[]){4, 0}));
     CHECK(ebb__reduce_max(2, (int64_t[]){3, 0}, EBB_F32, nothing, (int64_t[]){4, 4}, nothing, (int64_t[]){4, 0}, index,
                           (int64_t[]){8, 0}) == EBB_ERR_SHAPE);
     CHECK_ERROR(EBB_ERR_SHAPE, "no elements");
@@ -241,8 +252,10 @@ static void check_softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inn
         for (int64_t j = 0; j < inner; j++) {
             double sum = 0, gy = 0, gs = 0;
             const int64_t at = o * n * inner + j;
-            for (int64_t k = 0; k < n; k++) sum += exp(get(dtype, x, at + k * inner)), gs += get(dtype, g, at + k * inner);
-            for (int64_t k = 0; k < n; k++) gy += get(dtype, g, at + k * inner) * exp(get(dtype, x, at + k * inner)) / sum;
+            for (int64_t k = 0; k < n; k++)
+                sum += exp(get(dtype, x, at + k * inner)), gs += get(dtype, g, at + k * inner);
+            for (int64_t k = 0; k < n; k++)
+                gy += get(dtype, g, at + k * inner) * exp(get(dtype, x, at + k * inner)) / sum;
             for (int64_t k = 0; k < n; k++) {
                 const int64_t i = at + k * inner;
                 const double y = exp(get(dtype, x, i)) / sum;
@@ -259,10 +272,11 @@ static void check_softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inn
 }
 
 EBB_TEST(softmax_and_back) {
-    static const int64_t shapes[][3] = {{3, 10, 1}, {1, 1, 1}, {2, 33, 5}, {400, 100, 1}, {2, 7, 300}, {0, 3, 1}, {3, 0, 2}};
+    static const int64_t shapes[][3] = {{3, 10, 1},  {1, 1, 1}, {2, 33, 5}, {400, 100, 1},
+                                        {2, 7, 300}, {0, 3, 1}, {3, 0, 2}};
     EACH_ISA(isa)
-        for (int i = 0; i < 7; i++)
-            for (int d = EBB_F32; d <= EBB_F64; d++) check_softmax((ebb_dtype)d, shapes[i][0], shapes[i][1], shapes[i][2]);
+    for (int i = 0; i < 7; i++)
+        for (int d = EBB_F32; d <= EBB_F64; d++) check_softmax((ebb_dtype)d, shapes[i][0], shapes[i][1], shapes[i][2]);
     EACH_ISA(isa) {
         const double x[3] = {-INFINITY, 1000, -INFINITY};
         double y[3];
@@ -283,7 +297,8 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
     const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
     const int64_t a_bs = step * m * k, b_bs = layout & 4 ? 0 : step * k * n, c_bs = m * ldc;
     void *a = random_array(dtype, batch * a_bs), *b = random_array(dtype, batch * step * k * n);
-    char *start = random_array(dtype, batch * c_bs), *c = malloc((size_t)(batch * c_bs + 1) * 8), *first = malloc((size_t)(batch * c_bs + 1) * 8);
+    char *start = random_array(dtype, batch * c_bs), *c = malloc((size_t)(batch * c_bs + 1) * 8),
+         *first = malloc((size_t)(batch * c_bs + 1) * 8);
     static const int threads[] = {1, 2, 3, 8};
     for (int t = 0; t < 4; t++) {
         ebb_set_num_threads(threads[t]);
@@ -299,7 +314,8 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
         const int64_t at = i / (m * ldc), row = i % (m * ldc) / ldc, column = i % ldc;
         double want = beta != 0 || column >= n ? get(dtype, start, i) : 0, bound = fabs(want);
         for (int64_t p = 0; p < k && column < n; p++) {
-            const double x = get(dtype, a, at * a_bs + row * a_rs + p * a_cs) * get(dtype, b, at * b_bs + p * b_rs + column * b_cs);
+            const double x =
+                get(dtype, a, at * a_bs + row * a_rs + p * a_cs) * get(dtype, b, at * b_bs + p * b_rs + column * b_cs);
             want += x;
             bound += fabs(x);
         }
@@ -307,33 +323,36 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
         bound *= epsilon(dtype) * (4 + (double)k / 4);
         if (!(fabs(get(dtype, c, i) - want) <= bound))
             fail_msg("%s %s %dx(%d,%d,%d) layout %d beta %g: element %d is %.17g, not %.17g", ebb__kernel_isa(),
-                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i), want);
+                     ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i),
+                     want);
     }
     free(a), free(b), free(c), free(start), free(first);
 }
 
 EBB_TEST(products_of_all_layouts) {
-    static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 3, 5, 7},   {1, 32, 32, 16}, {1, 32, 1, 32},  {1, 1, 33, 65},
-                                       {1, 13, 17, 300}, {1, 6, 16, 2}, {4, 5, 9, 3},    {1, 70, 100, 33}, {1, 4, 4, 0},
-                                       {1, 0, 3, 2},   {3, 1, 40, 9},  {5, 30, 1, 20},  {2, 12, 31, 259}, {1, 1, 1, 1000}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {1, 3, 5, 7},     {1, 32, 32, 16}, {1, 32, 1, 32},
+                                       {1, 1, 33, 65},   {1, 13, 17, 300}, {1, 6, 16, 2},   {4, 5, 9, 3},
+                                       {1, 70, 100, 33}, {1, 4, 4, 0},     {1, 0, 3, 2},    {3, 1, 40, 9},
+                                       {5, 30, 1, 20},   {2, 12, 31, 259}, {1, 1, 1, 1000}};
     EACH_ISA(isa)
-        for (int s = 0; s < 15; s++)
-            for (int layout = 0; layout < 16; layout++)
-                for (int beta = 0; beta < 2; beta++)
-                    for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
-                        check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
+    for (int s = 0; s < 15; s++)
+        for (int layout = 0; layout < 16; layout++)
+            for (int beta = 0; beta < 2; beta++)
+                for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
+                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
     float x = 0;
     CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
     CHECK_ERROR(EBB_ERR_DTYPE, "bool");
 }
 
 EBB_TEST(large_products) {
-    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60}, {1, 300, 257, 128}, {1, 1, 3000, 900}, {1, 3000, 1, 900}};
+    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},
+                                       {1, 300, 257, 128}, {1, 1, 3000, 900}, {1, 3000, 1, 900}};
     EACH_ISA(isa)
-        for (int s = 0; s < 6; s++)
-            for (int layout = 0; layout < 16; layout++)
-                for (int d = EBB_F32; d <= EBB_F64; d++)
-                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
+    for (int s = 0; s < 6; s++)
+        for (int layout = 0; layout < 16; layout++)
+            for (int d = EBB_F32; d <= EBB_F64; d++)
+                check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
 }
 
 /* A repeated row or column has stride 0. */

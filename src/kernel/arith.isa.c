@@ -7,7 +7,7 @@
     X(neg, S, T, -a) \
     X(abs, S, T, ABS_##S(a)) \
     X(relu, S, T, a <= 0 ? 0 : a) \
-    X(square, S, T, a * a) \
+    X(square, S, T, a *a) \
     X(sign, S, T, (a > 0) - (a < 0)) \
     X(sqrt, S, T, SQRT_##S(a)) \
     X(rsqrt, S, T, 1 / SQRT_##S(a)) \
@@ -23,25 +23,25 @@
 #define FLOAT_BINARY(X, S, T) \
     X(add, S, T, a + b) \
     X(sub, S, T, a - b) \
-    X(mul, S, T, a * b) \
+    X(mul, S, T, a *b) \
     X(div, S, T, a / b) \
     X(maximum, S, T, a > b || a != a ? a : b) \
     X(minimum, S, T, a < b || a != a ? a : b) \
     X(threshold_backward, S, T, b <= 0 ? 0 : a) \
-    X(sigmoid_backward, S, T, a * (1 - b) * b) \
-    X(tanh_backward, S, T, a * (1 - b * b))
+    X(sigmoid_backward, S, T, a *(1 - b) * b) \
+    X(tanh_backward, S, T, a *(1 - b * b))
 
 #define INT_UNARY(X, S, T, U) \
     X(neg, S, T, (U)(0 - (U)a)) \
     X(abs, S, T, a > 0 ? (U)a : (U)(0 - (U)a)) \
     X(relu, S, T, a > 0 ? a : 0) \
-    X(square, S, T, (U)a * (U)a) \
+    X(square, S, T, (U)a *(U)a) \
     X(sign, S, T, a > 0 ? 1 : -(a != 0))
 
 #define INT_BINARY(X, S, T, U) \
     X(add, S, T, (U)a + (U)b) \
     X(sub, S, T, (U)a - (U)b) \
-    X(mul, S, T, (U)a * (U)b) \
+    X(mul, S, T, (U)a *(U)b) \
     X(maximum, S, T, a > b ? a : b) \
     X(minimum, S, T, a < b ? a : b)
 
@@ -84,10 +84,11 @@ EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, const uint64_t alpha = (uint
 #define ALL(name) [EBB_BOOL] = name##_b8, NUMBERS(name)
 
 #define TABLES(X) \
-    X(neg, NUMBERS) X(abs, NUMBERS) X(relu, NUMBERS) X(square, NUMBERS) X(sign, NUMBERS) \
-    X(sqrt, FLOATS) X(rsqrt, FLOATS) X(reciprocal, FLOATS) X(floor, FLOATS) \
-    X(add, ALL) X(sub, NUMBERS) X(mul, ALL) X(div, FLOATS) X(maximum, ALL) X(minimum, ALL) X(add_scaled, NUMBERS) \
-    X(threshold_backward, FLOATS) X(sigmoid_backward, FLOATS) X(tanh_backward, FLOATS)
+    X(neg, NUMBERS) \
+    X(abs, NUMBERS) X(relu, NUMBERS) X(square, NUMBERS) X(sign, NUMBERS) X(sqrt, FLOATS) X(rsqrt, FLOATS) \
+        X(reciprocal, FLOATS) X(floor, FLOATS) X(add, ALL) X(sub, NUMBERS) X(mul, ALL) X(div, FLOATS) X(maximum, ALL) \
+            X(minimum, ALL) X(add_scaled, NUMBERS) X(threshold_backward, FLOATS) X(sigmoid_backward, FLOATS) \
+                X(tanh_backward, FLOATS)
 #define DEFINE_TABLE(name, which) EBB__TABLE(name, which(name))
 TABLES(DEFINE_TABLE)
 

@@ -1,6 +1,6 @@
-/* oneDNN and OpenBLAS, loaded when the first large product asks for them: linked in, they would cost every program several
- * milliseconds at its start, and OpenBLAS its threads. Both are held to the calling thread, since Ebb cuts products into
- * tiles by shape and gives each to one thread; results then do not depend on the number of threads. */
+/* oneDNN and OpenBLAS, loaded when the first large product asks for them: linked in, they would cost every program
+ * several milliseconds at its start, and OpenBLAS its threads. Both are held to the calling thread, since Ebb cuts
+ * products into tiles by shape and gives each to one thread; results then do not depend on the number of threads. */
 #include "kernel/blas.h"
 
 #if (defined(EBB_HAVE_DNNL) || defined(EBB_HAVE_CBLAS)) && (defined(__unix__) || defined(__APPLE__))
@@ -45,8 +45,10 @@ static void load_dnnl(void) {
     void *library = open_first(names, RTLD_NOW | RTLD_LOCAL);
     if (!library) return;
     /* In the order in which oneDNN's own references were bound: the program's runtime first. */
-    if (!find(RTLD_DEFAULT, "omp_set_num_threads", &omp_set_threads)) find(library, "omp_set_num_threads", &omp_set_threads);
-    if (!find(RTLD_DEFAULT, "omp_get_max_threads", &omp_get_threads)) find(library, "omp_get_max_threads", &omp_get_threads);
+    if (!find(RTLD_DEFAULT, "omp_set_num_threads", &omp_set_threads))
+        find(library, "omp_set_num_threads", &omp_set_threads);
+    if (!find(RTLD_DEFAULT, "omp_get_max_threads", &omp_get_threads))
+        find(library, "omp_get_max_threads", &omp_get_threads);
     if (omp_set_threads && omp_get_threads) find(library, "dnnl_sgemm", &dnnl_sgemm_);
 #endif
 }
@@ -89,7 +91,8 @@ static bool by_dnnl(bool transpose_a, bool transpose_b, int64_t m, int64_t n, in
                     const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     const int threads = omp_get_threads();
     if (threads != 1) omp_set_threads(1);
-    const int status = dnnl_sgemm_(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+    const int status =
+        dnnl_sgemm_(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
     if (threads != 1) omp_set_threads(threads);
     return status == 0;
 }

@@ -4,8 +4,8 @@
 
 #include <ebb/tensor.h>
 
-/* c = op(a) op(b) + beta c, all row-major, in the calling thread only; lda and ldb are those of a and b as stored. False
- * when no library does this dtype: nothing was written. */
+/* c = op(a) op(b) + beta c, all row-major, in the calling thread only; lda and ldb are those of a and b as stored.
+ * False when no library does this dtype: nothing was written. */
 bool ebb__blas_gemm(ebb_dtype dtype, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const void *a,
                     int64_t lda, const void *b, int64_t ldb, double beta, void *c, int64_t ldc);
 /* Whether a library does this dtype; the first call for a dtype loads it. */

@@ -2,11 +2,15 @@
 #include "kernel/loops.h"
 
 /* What C leaves undefined (NaN, out of range) gives the least value, as the CPU's own conversion does on x86. */
-static EBB__INLINE int32_t i32_of_double(double a) { return a > -2147483649.0 && a < 2147483648.0 ? (int32_t)a : INT32_MIN; }
+static EBB__INLINE int32_t i32_of_double(double a) {
+    return a > -2147483649.0 && a < 2147483648.0 ? (int32_t)a : INT32_MIN;
+}
 static EBB__INLINE int64_t i64_of_double(double a) {
     return a >= -9223372036854775808.0 && a < 9223372036854775808.0 ? (int64_t)a : INT64_MIN;
 }
-static EBB__INLINE int32_t i32_of_float(float a) { return a >= -2147483648.0f && a < 2147483648.0f ? (int32_t)a : INT32_MIN; }
+static EBB__INLINE int32_t i32_of_float(float a) {
+    return a >= -2147483648.0f && a < 2147483648.0f ? (int32_t)a : INT32_MIN;
+}
 static EBB__INLINE int64_t i64_of_float(float a) {
     return a >= -9223372036854775808.0f && a < 9223372036854775808.0f ? (int64_t)a : INT64_MIN;
 }
@@ -18,10 +22,10 @@ static EBB__INLINE int64_t i64_of_float(float a) {
 #define TO_u8(from) TO_u8_##from
 #define TO_i32(from) TO_i32_##from
 #define TO_i64(from) TO_i64_##from
-#define TO_u8_int (uint32_t)a & 255
-#define TO_u8_f32 (uint32_t)i32_of_float(a) & 255
-#define TO_u8_f64 (uint32_t)i32_of_double(a) & 255
-#define TO_i32_int (uint32_t)a
+#define TO_u8_int (uint32_t) a & 255
+#define TO_u8_f32 (uint32_t) i32_of_float(a) & 255
+#define TO_u8_f64 (uint32_t) i32_of_double(a) & 255
+#define TO_i32_int (uint32_t) a
 #define TO_i32_f32 i32_of_float(a)
 #define TO_i32_f64 i32_of_double(a)
 #define TO_i64_int a
@@ -30,8 +34,8 @@ static EBB__INLINE int64_t i64_of_float(float a) {
 
 #define FROM_EACH(X, to, R) \
     X(to, R, b8, uint8_t, int) \
-    X(to, R, u8, uint8_t, int) X(to, R, i32, int32_t, int) X(to, R, i64, int64_t, int) X(to, R, f32, float, f32) \
-    X(to, R, f64, double, f64)
+    X(to, R, u8, uint8_t, int) \
+    X(to, R, i32, int32_t, int) X(to, R, i64, int64_t, int) X(to, R, f32, float, f32) X(to, R, f64, double, f64)
 #define DEFINE_CAST(to, R, from, A, kind) EBB__UNARY(cast_##to##_##from, A, R, TO_##to(kind))
 FROM_EACH(DEFINE_CAST, b8, uint8_t)
 FROM_EACH(DEFINE_CAST, u8, uint8_t)

@@ -3,8 +3,8 @@
 
 #define DTYPES(X, ...) \
     X(b8, uint8_t, __VA_ARGS__) \
-    X(u8, uint8_t, __VA_ARGS__) X(i32, int32_t, __VA_ARGS__) X(i64, int64_t, __VA_ARGS__) X(f32, float, __VA_ARGS__) \
-    X(f64, double, __VA_ARGS__)
+    X(u8, uint8_t, __VA_ARGS__) \
+    X(i32, int32_t, __VA_ARGS__) X(i64, int64_t, __VA_ARGS__) X(f32, float, __VA_ARGS__) X(f64, double, __VA_ARGS__)
 
 #define DEFINE_BINARY(S, T, name, expr) EBB__BINARY(name##_##S, T, uint8_t, expr)
 #define DEFINE_UNARY(S, T, name, expr) EBB__UNARY(name##_##S, T, uint8_t, expr)
@@ -73,9 +73,10 @@ DEFINE_FILL(uint64_t)
     [EBB_BOOL] = name##_uint8_t, [EBB_U8] = name##_uint8_t, [EBB_I32] = name##_uint32_t, [EBB_I64] = name##_uint64_t, \
     [EBB_F32] = name##_uint32_t, [EBB_F64] = name##_uint64_t
 #define TABLES(X) \
-    X(eq, EACH_DTYPE) X(ne, EACH_DTYPE) X(lt, EACH_DTYPE) X(le, EACH_DTYPE) X(gt, EACH_DTYPE) X(ge, EACH_DTYPE) \
-    X(logical_not, EACH_DTYPE) X(logical_and, EACH_DTYPE) X(logical_or, EACH_DTYPE) \
-    X(where, EACH_SIZE) X(fill, EACH_SIZE)
+    X(eq, EACH_DTYPE) \
+    X(ne, EACH_DTYPE) X(lt, EACH_DTYPE) X(le, EACH_DTYPE) X(gt, EACH_DTYPE) X(ge, EACH_DTYPE) \
+        X(logical_not, EACH_DTYPE) X(logical_and, EACH_DTYPE) X(logical_or, EACH_DTYPE) X(where, EACH_SIZE) \
+            X(fill, EACH_SIZE)
 #define DEFINE_TABLE(name, which) EBB__TABLE(name, which(name))
 TABLES(DEFINE_TABLE)
 

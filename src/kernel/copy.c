@@ -1,4 +1,5 @@
-/* Strided copies that convert: whole runs with memcpy, transpositions in blocks that fit the cache, the rest by rows. */
+/* Strided copies that convert: whole runs with memcpy, transpositions in blocks that fit the cache, the rest by
+ * rows. */
 #include "base/base.h"
 #include "kernel/kernel.h"
 #include "kernel/walk.h"
@@ -6,14 +7,14 @@
 #include <string.h>
 
 enum {
-    GRAIN = 1 << 15,    /* elements that are worth a thread */
-    ROW = 1 << 13,      /* elements at which a long row is cut */
-    TILE_ROWS = 64,     /* elements along the source's contiguous dimension handled at a time */
-    TILE_BYTES = 64     /* along the destination's: a cache line */
+    GRAIN = 1 << 15, /* elements that are worth a thread */
+    ROW = 1 << 13,   /* elements at which a long row is cut */
+    TILE_ROWS = 64,  /* elements along the source's contiguous dimension handled at a time */
+    TILE_BYTES = 64  /* along the destination's: a cache line */
 };
 
 struct copy {
-    ebb__walk outer; /* array 0: destination, 1: source */
+    ebb__walk outer;                  /* array 0: destination, 1: source */
     int64_t row, row_to, row_from;    /* the innermost dimension and its strides */
     int64_t line, line_to, line_from; /* of a transposition: the dimension contiguous in the source */
     int64_t pieces;                   /* of each row, or of each line */
@@ -44,7 +45,8 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
 
 /* Through a small buffer, so that each cache line of either side is touched once, however its address collides. */
 #define DEFINE_TILE(T) \
-    static void tile_##T(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from, int64_t from_stride) { \
+    static void tile_##T(int64_t rows, int64_t columns, char *to, int64_t to_stride, const char *from, \
+                         int64_t from_stride) { \
         T buffer[TILE_BYTES / sizeof(T)][TILE_ROWS]; \
         for (int64_t j = 0; j < columns; j++) memcpy(buffer[j], from + j * from_stride, (size_t)rows * sizeof(T)); \
         for (int64_t i = 0; i < rows; i++) { \
@@ -59,16 +61,18 @@ DEFINE_TILE(uint64_t)
 static void copy_transposed(void *context, int64_t first, int64_t last) {
     const struct copy *c = context;
     const int64_t columns = TILE_BYTES / (int64_t)c->size;
-    void (*tile)(int64_t, int64_t, char *, int64_t, const char *, int64_t) =
-        c->size == 1 ? tile_uint8_t : c->size == 4 ? tile_uint32_t : tile_uint64_t;
+    void (*tile)(int64_t, int64_t, char *, int64_t, const char *, int64_t) = c->size == 1   ? tile_uint8_t
+                                                                             : c->size == 4 ? tile_uint32_t
+                                                                                            : tile_uint64_t;
     for (; first < last; first++) {
         const ebb__cursor at = ebb__walk_at(&c->outer, first / c->pieces);
-        const int64_t start = first % c->pieces * TILE_ROWS, rows = c->line - start < TILE_ROWS ? c->line - start : TILE_ROWS;
+        const int64_t start = first % c->pieces * TILE_ROWS,
+                      rows = c->line - start < TILE_ROWS ? c->line - start : TILE_ROWS;
         char *to = c->dst + at.offset[0] + start * c->line_to;
         const char *from = c->src + at.offset[1] + start * c->line_from;
         for (int64_t j = 0; j < c->row; j += columns)
-            tile(rows, c->row - j < columns ? c->row - j : columns, to + j * c->row_to, c->line_to, from + j * c->row_from,
-                 c->row_from);
+            tile(rows, c->row - j < columns ? c->row - j : columns, to + j * c->row_to, c->line_to,
+                 from + j * c->row_from, c->row_from);
     }
 }
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 enum {
-    TILE_WORK = 1 << 21, /* multiplications that make a tile worth a thread */
-    MAX_TILES = 16,      /* of one product */
-    TILE_MULTIPLE = 48,  /* sizes of tiles are multiples of this: of every register tile's */
+    TILE_WORK = 1 << 21,    /* multiplications that make a tile worth a thread */
+    MAX_TILES = 16,         /* of one product */
+    TILE_MULTIPLE = 48,     /* sizes of tiles are multiples of this: of every register tile's */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
 };
 
@@ -56,7 +56,8 @@ static void compute_tiles(void *context, int64_t first, int64_t last) {
     for (; first < last; first++) {
         const int64_t tile = first % (p->m_tiles * p->n_tiles), batch = first / (p->m_tiles * p->n_tiles);
         const int64_t i = tile / p->n_tiles * p->m_tile, j = tile % p->n_tiles * p->n_tile;
-        compute(p, batch, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j, p->n - j < p->n_tile ? p->n - j : p->n_tile);
+        compute(p, batch, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j,
+                p->n - j < p->n_tile ? p->n - j : p->n_tile);
     }
 }
 
@@ -84,9 +85,9 @@ static void gemv_rows(void *context, int64_t first, int64_t last) {
     const struct product *p = context;
     for (; first < last; first++) {
         const int64_t i = first % p->m_tiles * p->m_tile, batch = first / p->m_tiles;
-        ebb__isa.gemv[p->dtype](p->m - i < p->m_tile ? p->m - i : p->m_tile, p->k, at(p, &p->a, batch, i, 0), p->a.rs, p->a.cs,
-                                at(p, &p->b, batch, 0, 0), p->accumulate, p->c + (batch * p->c_bs + i * p->ldc) * p->size,
-                                p->ldc);
+        ebb__isa.gemv[p->dtype](p->m - i < p->m_tile ? p->m - i : p->m_tile, p->k, at(p, &p->a, batch, i, 0), p->a.rs,
+                                p->a.cs, at(p, &p->b, batch, 0, 0), p->accumulate,
+                                p->c + (batch * p->c_bs + i * p->ldc) * p->size, p->ldc);
     }
 }
 
@@ -155,17 +156,27 @@ static ebb_status run_large(struct product *p) {
     return status;
 }
 
-ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_bs,
-                             int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs, int64_t b_cs,
-                             double beta, void *c, int64_t c_bs, int64_t ldc) {
-    if (!ebb__isa.gemm[dtype]) return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
+ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
+                             int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
+                             int64_t b_cs, double beta, void *c, int64_t c_bs, int64_t ldc) {
+    if (!ebb__isa.gemm[dtype])
+        return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
     if (batch < 1 || m < 1 || n < 1) return EBB_OK;
     if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc) { /* one product with all rows */
         m *= batch;
         batch = 1;
     }
-    struct product p = {.dtype = dtype, .accumulate = beta != 0, .size = (int64_t)ebb_dtype_size(dtype), .batch = batch,
-                        .m = m, .n = n, .k = k, .a = {a, a_rs, a_cs, a_bs}, .b = {b, b_rs, b_cs, b_bs}, .c = c, .ldc = ldc,
+    struct product p = {.dtype = dtype,
+                        .accumulate = beta != 0,
+                        .size = (int64_t)ebb_dtype_size(dtype),
+                        .batch = batch,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .a = {a, a_rs, a_cs, a_bs},
+                        .b = {b, b_rs, b_cs, b_bs},
+                        .c = c,
+                        .ldc = ldc,
                         .c_bs = c_bs};
     if (k < 1) {
         if (!p.accumulate) clear(&p);

@@ -1,6 +1,7 @@
-/* Matrix products in one thread: register tiles of MR x NR over panels of b, after Goto and van de Geijn 2008 ("Anatomy of
- * high-performance matrix multiplication"), and matrix-vector products. a is read where it lies, by broadcasts; b is read
- * where it lies when its rows are contiguous and few rows of a make packing pay badly, else packed in panels of NR columns. */
+/* Matrix products in one thread: register tiles of MR x NR over panels of b, after Goto and van de Geijn 2008 ("Anatomy
+ * of high-performance matrix multiplication"), and matrix-vector products. a is read where it lies, by broadcasts; b is
+ * read where it lies when its rows are contiguous and few rows of a make packing pay badly, else packed in panels of NR
+ * columns. */
 #include "kernel/vec.h"
 
 #if EBB__ISA_LEVEL == 2
@@ -53,10 +54,8 @@ enum { KC = 256, DIRECT_M = 64 };
 #endif
 #define CASE(rows) \
     case rows: \
-        if (width > W) \
-            TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
-        else \
-            TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
+        if (width > W) TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
+        else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
         break;
 
 /* All rows of c under one panel of b. */
@@ -120,8 +119,8 @@ DEFINE_PANEL(f64, double)
         ebb__v##F acc[4] = {{0}}; \
         int64_t p = 0; \
         for (; p + 4 * W <= k; p += 4 * W) { \
-            EBB__UNROLL for (int v = 0; v < 4; v++) \
-                acc[v] = ebb__fma_##F(ebb__load_##F(a + p + v * W), ebb__load_##F(x + p + v * W), acc[v]); \
+            EBB__UNROLL for (int v = 0; v < 4; v++) acc[v] = \
+                ebb__fma_##F(ebb__load_##F(a + p + v * W), ebb__load_##F(x + p + v * W), acc[v]); \
         } \
         for (; p + W <= k; p += W) acc[0] = ebb__fma_##F(ebb__load_##F(a + p), ebb__load_##F(x + p), acc[0]); \
         T lanes[W], tail = 0; \
@@ -139,8 +138,8 @@ DEFINE_PANEL(f64, double)
             ebb__v##F acc[4] = {{0}}; \
             for (int64_t p = 0; p < k; p++) { \
                 const ebb__v##F xv = ebb__splat_##F(x[p]); \
-                EBB__UNROLL for (int v = 0; v < 4; v++) \
-                    acc[v] = ebb__fma_##F(ebb__load_##F(a + p * a_cs + i + v * W), xv, acc[v]); \
+                EBB__UNROLL for (int v = 0; v < 4; v++) acc[v] = \
+                    ebb__fma_##F(ebb__load_##F(a + p * a_cs + i + v * W), xv, acc[v]); \
             } \
             EBB__UNROLL for (int v = 0; v < 4; v++) ebb__store_##F(y + i + v * W, acc[v]); \
         } \
@@ -156,8 +155,8 @@ DEFINE_PANEL(f64, double)
             y[i] = acc; \
         } \
     } \
-    static void gemv_##F(int64_t m, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *x, bool accumulate, \
-                         void *y_, int64_t y_stride) { \
+    static void gemv_##F(int64_t m, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *x, \
+                         bool accumulate, void *y_, int64_t y_stride) { \
         enum { BLOCK = 512 }; \
         const T *a = a_; \
         T *y = y_; \
@@ -198,8 +197,8 @@ DEFINE_INTEGER(i32, int32_t, uint32_t)
 DEFINE_INTEGER(i64, int64_t, uint64_t)
 
 void EBB__ISA(ebb__init_gemm)(void) {
-    const ebb__gemm_block products[EBB_DTYPE_COUNT] = {[EBB_U8] = gemm_u8, [EBB_I32] = gemm_i32, [EBB_I64] = gemm_i64,
-                                                       [EBB_F32] = gemm_f32, [EBB_F64] = gemm_f64};
+    const ebb__gemm_block products[EBB_DTYPE_COUNT] = {
+        [EBB_U8] = gemm_u8, [EBB_I32] = gemm_i32, [EBB_I64] = gemm_i64, [EBB_F32] = gemm_f32, [EBB_F64] = gemm_f64};
     memcpy(ebb__isa.gemm, products, sizeof products);
     ebb__isa.gemv[EBB_F32] = gemv_f32;
     ebb__isa.gemv[EBB_F64] = gemv_f64;

@@ -13,7 +13,7 @@
 /* Reductions work on leaves: one run of elements, or up to EBB__LEAF_ROWS rows side by side. */
 #define EBB__LEAF_ROWS 16
 typedef struct ebb__reducer {
-    void (*run)(int64_t n, const char *p, int64_t stride, void *ret); /* reduce n >= 1 elements to one */
+    void (*run)(int64_t n, const char *p, int64_t stride, void *ret);        /* reduce n >= 1 elements to one */
     void (*rows)(int n_rows, const char *const *rows, int64_t n, void *ret); /* ret[j] over rows[0..n_rows)[j] */
     void (*merge)(int64_t n, void *acc, const void *x);                      /* acc[j] with x[j] */
 } ebb__reducer;
@@ -22,8 +22,8 @@ typedef void (*ebb__softmax_row)(int64_t n, const void *x, void *y);
 typedef void (*ebb__softmax_row_backward)(int64_t n, const void *g, const void *y, void *dx);
 
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
-typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *b,
-                                int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
+typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
+                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);
 
@@ -38,8 +38,9 @@ extern ebb__isa_table ebb__isa;
 
 /* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
 #define EBB__ISA_FILES(X, isa) \
-    X(ebb__init_arith_##isa) X(ebb__init_compare_##isa) X(ebb__init_cast_##isa) X(ebb__init_transcendental_##isa) \
-    X(ebb__init_reduce_##isa) X(ebb__init_softmax_##isa) X(ebb__init_gemm_##isa)
+    X(ebb__init_arith_##isa) \
+    X(ebb__init_compare_##isa) X(ebb__init_cast_##isa) X(ebb__init_transcendental_##isa) X(ebb__init_reduce_##isa) \
+        X(ebb__init_softmax_##isa) X(ebb__init_gemm_##isa)
 #define EBB__ISA_DECLARE(fn) void fn(void);
 EBB__ISA_FILES(EBB__ISA_DECLARE, baseline)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)

@@ -1,15 +1,17 @@
 /* The kernel layer: arithmetic on raw pointers and strides. It knows no tensor, no shape rule and no gradient.
  *
  * Callers have resolved shapes, broadcasting and promotion; kernels trust what they are given. Pointers are aligned to
- * their element's size. Zero elements are legal everywhere. What may fail returns an ebb_status and has reported the error.
+ * their element's size. Zero elements are legal everywhere. What may fail returns an ebb_status and has reported the
+ * error.
  *
  * Two promises hold for every function here. A result does not depend on the number of threads: work is cut by shape
- * only. And what an elementwise loop gives for an element does not depend on its position, on n, or on strides: a strided
- * sin gives bit for bit what the contiguous one gives. Between instruction sets values may differ within the error bounds,
- * except for random numbers, which are the same everywhere.
+ * only. And what an elementwise loop gives for an element does not depend on its position, on n, or on strides: a
+ * strided sin gives bit for bit what the contiguous one gives. Between instruction sets values may differ within the
+ * error bounds, except for random numbers, which are the same everywhere.
  *
- * Every table starts with code for the baseline CPU; ebb__kernel_init() overwrites it with what the CPU has (dispatch.c).
- * Files named *.isa.c are compiled once for each instruction set, with -DEBB_ISA_NAME=baseline|avx2|avx512. */
+ * Every table starts with code for the baseline CPU; ebb__kernel_init() overwrites it with what the CPU has
+ * (dispatch.c). Files named *.isa.c are compiled once for each instruction set, with
+ * -DEBB_ISA_NAME=baseline|avx2|avx512. */
 #ifndef EBB_KERNEL_KERNEL_H
 #define EBB_KERNEL_KERNEL_H
 
@@ -25,44 +27,44 @@ bool ebb__kernel_use(const char *isa);
 /* "baseline", "avx2" or "avx512". */
 const char *ebb__kernel_isa(void);
 
-/* ---- elementwise loops (elementwise.isa.c, transcendental.isa.c) ----
- * loop(n, p, stride, param): for i in [0, n), element i of argument j is at p[j] + i * stride[j], strides in bytes, 0 to
- * repeat one element. p[0] is the output. The output may be the very memory of an input (same address, same stride), and
- * must not overlap one otherwise. A loop runs in the calling thread; callers cut large n themselves. */
+/* ---- elementwise loops (arith, compare, cast, transcendental.isa.c) ----
+ * loop(n, p, stride, param): for i in [0, n), element i of argument j is at p[j] + i * stride[j], strides in bytes, 0
+ * to repeat one element. p[0] is the output. The output may be the very memory of an input (same address, same stride),
+ * and must not overlap one otherwise. A loop runs in the calling thread; callers cut large n themselves. */
 typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, const void *param);
 
 /* Every loop by name: ebb__loops_NAME[dtype], the dtype in which it computes; NULL where it is not defined.
  * Inputs and output have that dtype unless said otherwise. Floating point follows IEEE 754; integers wrap. */
-#define EBB__LOOPS(X) \
-    /* unary; these for ints too, not for bool */ \
-    X(neg) X(abs) X(relu) X(square) X(sign) /* relu keeps NaN, sign of NaN is 0 */ \
-    /* unary, floating only */ \
-    X(sqrt) X(rsqrt) X(reciprocal) X(floor) \
-    X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) /* within 1 ulp, sigmoid 2; libm's tanh 2 */ \
-    /* binary */ \
-    X(add) X(sub) X(mul) /* ints too; bool: add is or, mul is and, no sub */ \
-    X(div)               /* floating only: PyTorch promotes ints first */ \
-    X(pow)               /* within 1 ulp; exponents 2, 3, 1/2 as a * a, a * a * a, sqrt(a), as PyTorch for numbers; \
-                            ints too: exponent < 0 gives 0, but 1 and -1 for base 1 and -1 */ \
-    X(maximum) X(minimum) /* NaN if either is NaN; ints and bool too */ \
-    X(add_scaled)        /* p[1] + alpha * p[2]; param: const double alpha; ints too, with alpha made an int */ \
-    /* comparisons of every dtype, the output is bool; false with NaN, ne true */ \
-    X(eq) X(ne) X(lt) X(le) X(gt) X(ge) \
-    /* of every dtype, non-zero is true (NaN too); the output is bool */ \
-    X(logical_not) X(logical_and) X(logical_or) \
-    /* every dtype */ \
-    X(where) /* p[1] (bool) ? p[2] : p[3] */ \
-    X(fill)  /* param: the value, in the dtype itself; no inputs */ \
-    /* backward of, with p[1] the upstream gradient and p[2] the output of forward; floating only */ \
-    X(threshold_backward) /* relu: out > 0 ? g : 0; NaN in out gives g, as PyTorch */ \
-    X(sigmoid_backward)   /* g * (1 - y) * y */ \
-    X(tanh_backward)      /* g * (1 - y * y) */
+typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 
-#define EBB__LOOP_DECLARE(name) extern ebb__loop ebb__loops_##name[EBB_DTYPE_COUNT];
-EBB__LOOPS(EBB__LOOP_DECLARE)
+/* Unary, of numbers (not bool). relu keeps NaN, the sign of NaN is 0. */
+extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
+/* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
+extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
+    ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid;
+/* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
+ * either input is. */
+extern ebb__loop_table ebb__loops_add, ebb__loops_sub, ebb__loops_mul, ebb__loops_maximum, ebb__loops_minimum;
+/* Floating only: PyTorch promotes integers first. */
+extern ebb__loop_table ebb__loops_div;
+/* Of numbers; within 1 ulp. Exponents 2, 3 and 1/2 are a * a, a * a * a and sqrt(a), as PyTorch has it for exponents
+ * that are numbers. Integers with an exponent < 0 give 0, except that 1 and -1 give 1 and +-1. */
+extern ebb__loop_table ebb__loops_pow;
+/* p[1] + alpha * p[2], of numbers; param: const double alpha, made an integer for integers. */
+extern ebb__loop_table ebb__loops_add_scaled;
+/* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
+extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
+/* Of every dtype, where non-zero is true (NaN too); the output is bool. */
+extern ebb__loop_table ebb__loops_logical_not, ebb__loops_logical_and, ebb__loops_logical_or;
+/* Of every dtype. where: p[1] (bool) ? p[2] : p[3]. fill: no inputs; param points at the value, in the dtype itself. */
+extern ebb__loop_table ebb__loops_where, ebb__loops_fill;
+/* Backward, floating only; p[1] is the upstream gradient g, p[2] forward's output y. threshold (relu): y > 0 or NaN ? g
+ * : 0; sigmoid: g * (1 - y) * y; tanh: g * (1 - y * y). */
+extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backward, ebb__loops_tanh_backward;
 
-/* Conversion, [to][from], defined for all pairs. To bool: != 0. Floating to integer truncates; what is out of range gives
- * the type's least value for i32 and i64 and the low byte for u8, NaN like out of range: what x86 and PyTorch give there. */
+/* Conversion, [to][from], defined for all pairs. To bool: != 0. Floating to integer truncates; what is out of range
+ * gives the type's least value for i32 and i64 and the low byte for u8, NaN like out of range: what x86 and PyTorch
+ * give there. */
 extern ebb__loop ebb__loops_cast[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT];
 
 /* ---- copies (copy.c) ----
@@ -72,8 +74,8 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
                const void *src, const int64_t *src_stride);
 
 /* ---- reductions (reduce.c) ----
- * Over `shape`, of up to EBB_MAX_NDIM dimensions: src_stride and dst_stride in bytes; dst_stride 0 marks a dimension that
- * is reduced. Every element of dst is written. */
+ * Over `shape`, of up to EBB_MAX_NDIM dimensions: src_stride and dst_stride in bytes; dst_stride 0 marks a dimension
+ * that is reduced. Every element of dst is written. */
 
 /* Sum. in f32 gives f32, f64 gives f64, integers and bool give i64 (else EBB_ERR_DTYPE). Floating sums are blocked and
  * pairwise: the error grows with log(n). No elements give 0. */
@@ -89,7 +91,8 @@ ebb_status ebb__reduce_min(int ndim, const int64_t *shape, ebb_dtype dtype, cons
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
 
 /* ---- softmax (softmax.c) ----
- * All arrays contiguous, seen as (outer, n, inner), along n; f32 and f64 (else EBB_ERR_DTYPE). y may be x, dx may be g. */
+ * All arrays contiguous, seen as (outer, n, inner), along n; f32 and f64 (else EBB_ERR_DTYPE). y may be x, dx may be
+ * g. */
 ebb_status ebb__softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);
 ebb_status ebb__log_softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);
 /* y * (g - sum(g * y)) */
@@ -106,9 +109,9 @@ ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, 
 ebb_status ebb__gemm(ebb_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                      const void *b, int64_t b_rs, int64_t b_cs, double beta, void *c, int64_t ldc);
 /* `batch` products; a_bs, b_bs, c_bs are the strides from one to the next, 0 to use the same a or b for all. */
-ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_bs,
-                             int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs, int64_t b_cs,
-                             double beta, void *c, int64_t c_bs, int64_t ldc);
+ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
+                             int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
+                             int64_t b_cs, double beta, void *c, int64_t c_bs, int64_t ldc);
 
 /* ---- random numbers (random.c) ----
  * Fill n contiguous elements from the Philox stream of `seed`, from block number `first` on (take them with
@@ -124,16 +127,17 @@ ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, in
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
 
 /* ---- negative log likelihood (nll.c) ----
- * logp (rows, classes) contiguous, f32 or f64; `weight` has `classes` elements of the same dtype, or is NULL for ones. Rows
- * whose target is `ignore_index` count nothing. */
+ * logp (rows, classes) contiguous, f32 or f64; `weight` has `classes` elements of the same dtype, or is NULL for ones.
+ * Rows whose target is `ignore_index` count nothing. */
 
 /* row_loss[i] = -weight[t] * logp[i, t] with t = target[i] (row_loss may be NULL); *ret_sum is the sum of all and
- * *ret_weight the sum of their weights. Returns -1, or the first row whose target is no class; then nothing is written. */
+ * *ret_weight the sum of their weights. Returns -1, or the first row whose target is no class; then nothing is
+ * written. */
 int64_t ebb__nll_forward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *logp, const int64_t *target,
                          const void *weight, int64_t ignore_index, void *row_loss, double *ret_sum, double *ret_weight);
-/* dlogp[i, t] = -weight[t] * scale * grad[i * grad_stride], zero elsewhere; grad_stride in elements, 0 for a mean or sum.
- * Targets have been checked by forward. */
-void ebb__nll_backward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *grad, int64_t grad_stride, double scale,
-                       const int64_t *target, const void *weight, int64_t ignore_index, void *dlogp);
+/* dlogp[i, t] = -weight[t] * scale * grad[i * grad_stride], zero elsewhere; grad_stride in elements, 0 for a mean or
+ * sum. Targets have been checked by forward. */
+void ebb__nll_backward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *grad, int64_t grad_stride,
+                       double scale, const int64_t *target, const void *weight, int64_t ignore_index, void *dlogp);
 
 #endif

@@ -1,11 +1,12 @@
-/* The shapes of elementwise loops, written once: contiguous, one operand repeated, general strides. For *.isa.c files. */
+/* The shapes of elementwise loops, written once: contiguous, one operand repeated, general strides. For *.isa.c
+ * files. */
 #ifndef EBB_KERNEL_LOOPS_H
 #define EBB_KERNEL_LOOPS_H
 
 #include "kernel/vec.h"
 
-/* Statements run over i; `a`, `b` are the operands that `expr` reads. A repeated operand is read before the loop, since the
- * output may not overlap it then. */
+/* Statements run over i; `a`, `b` are the operands that `expr` reads. A repeated operand is read before the loop, since
+ * the output may not overlap it then. */
 #define EBB__UNARY(fn, A, R, expr) \
     static void fn(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
         (void)param; \

@@ -19,7 +19,8 @@ static void put(ebb_dtype dtype, void *p, int64_t i, double value) {
 }
 
 int64_t ebb__nll_forward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *logp, const int64_t *target,
-                         const void *weight, int64_t ignore_index, void *row_loss, double *ret_sum, double *ret_weight) {
+                         const void *weight, int64_t ignore_index, void *row_loss, double *ret_sum,
+                         double *ret_weight) {
     double sum = 0, total = 0;
     for (int64_t i = 0; i < rows; i++)
         if (target[i] != ignore_index && (target[i] < 0 || target[i] >= classes)) return i;
@@ -59,8 +60,8 @@ static void scatter_rows(void *context, int64_t first, int64_t last) {
     }
 }
 
-void ebb__nll_backward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *grad, int64_t grad_stride, double scale,
-                       const int64_t *target, const void *weight, int64_t ignore_index, void *dlogp) {
+void ebb__nll_backward(ebb_dtype dtype, int64_t rows, int64_t classes, const void *grad, int64_t grad_stride,
+                       double scale, const int64_t *target, const void *weight, int64_t ignore_index, void *dlogp) {
     struct scatter s = {dtype, classes, grad_stride, ignore_index, grad, weight, scale, target, dlogp};
     if (rows < 1 || classes < 1) return;
     if (rows * classes <= GRAIN) {

@@ -1,6 +1,6 @@
 /* Random numbers by position: element i comes from a word of the Philox stream that depends on i only. The normal
- * distribution's logarithm, sine and cosine are computed here, from operations that IEEE 754 defines to the last bit, so that
- * every machine, library and instruction set gives the same numbers. */
+ * distribution's logarithm, sine and cosine are computed here, from operations that IEEE 754 defines to the last bit,
+ * so that every machine, library and instruction set gives the same numbers. */
 #include "base/base.h"
 #include "kernel/kernel.h"
 
@@ -92,7 +92,8 @@ static void normal_f32(const struct fill *f, uint64_t block, const uint32_t word
 
 static void normal_f64(const struct fill *f, uint64_t block, const uint32_t words[4], void *ret_elements) {
     (void)f, (void)block;
-    box_muller((double)((word64(words) >> 11) + 1) * 0x1p-53, (double)(word64(words + 2) >> 11) * 0x1p-53, ret_elements);
+    box_muller((double)((word64(words) >> 11) + 1) * 0x1p-53, (double)(word64(words + 2) >> 11) * 0x1p-53,
+               ret_elements);
 }
 
 /* ---- integers: Lemire 2019, "Fast random integer generation in an interval", made positional ---- */
@@ -156,16 +157,34 @@ uint64_t ebb__random_blocks(ebb__random what, ebb_dtype dtype, int64_t n) {
 }
 
 ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out) {
-    return fill(EBB__UNIFORM, dtype, (struct fill){.seed = seed, .first = first, .n = n, .out = out,
-                .make = dtype == EBB_F32 ? uniform_f32 : dtype == EBB_F64 ? uniform_f64 : NULL});
+    return fill(EBB__UNIFORM, dtype,
+                (struct fill){.seed = seed,
+                              .first = first,
+                              .n = n,
+                              .out = out,
+                              .make = dtype == EBB_F32   ? uniform_f32
+                                      : dtype == EBB_F64 ? uniform_f64
+                                                         : NULL});
 }
 
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out) {
-    return fill(EBB__NORMAL, dtype, (struct fill){.seed = seed, .first = first, .n = n, .out = out,
-                .make = dtype == EBB_F32 ? normal_f32 : dtype == EBB_F64 ? normal_f64 : NULL});
+    return fill(EBB__NORMAL, dtype,
+                (struct fill){.seed = seed,
+                              .first = first,
+                              .n = n,
+                              .out = out,
+                              .make = dtype == EBB_F32   ? normal_f32
+                                      : dtype == EBB_F64 ? normal_f64
+                                                         : NULL});
 }
 
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out) {
-    (void)fill(EBB__INTEGER, EBB_I64, (struct fill){.seed = seed, .first = first, .n = n, .out = (char *)out, .lo = lo,
-               .range = (uint64_t)hi - (uint64_t)lo, .make = integer_i64});
+    (void)fill(EBB__INTEGER, EBB_I64,
+               (struct fill){.seed = seed,
+                             .first = first,
+                             .n = n,
+                             .out = (char *)out,
+                             .lo = lo,
+                             .range = (uint64_t)hi - (uint64_t)lo,
+                             .make = integer_i64});
 }

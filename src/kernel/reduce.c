@@ -1,9 +1,10 @@
 /* Sums and extremes over any dimensions of a strided array.
  *
- * The reduced space of an output is cut into leaves: runs of up to RUN elements where a reduced dimension has the smallest
- * stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then LANES outputs are made side by side). Leaves are
- * merged sixteen by sixteen, level by level, so rounding errors grow with the logarithm of their number. Where few outputs
- * are made from much, the leaves of one output are cut into parts, by shape only, and the parts merged in pairs. */
+ * The reduced space of an output is cut into leaves: runs of up to RUN elements where a reduced dimension has the
+ * smallest stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then LANES outputs are made side by
+ * side). Leaves are merged sixteen by sixteen, level by level, so rounding errors grow with the logarithm of their
+ * number. Where few outputs are made from much, the leaves of one output are cut into parts, by shape only, and the
+ * parts merged in pairs. */
 #include "base/base.h"
 #include "kernel/isa.h"
 #include "kernel/walk.h"
@@ -57,7 +58,8 @@ static void cascade_end(const struct reduction *r, cascade *c, void *ret) {
     memcpy(ret, x, (size_t)c->lanes * r->size);
 }
 
-static void reduce_leaves(const struct reduction *r, const char *src, int64_t lanes, int64_t first, int64_t last, void *ret) {
+static void reduce_leaves(const struct reduction *r, const char *src, int64_t lanes, int64_t first, int64_t last,
+                          void *ret) {
     const int64_t pieces = r->by_rows ? 1 : (r->inner + RUN - 1) / RUN;
     ebb__cursor at = ebb__walk_at(&r->reduced, r->by_rows ? first * EBB__LEAF_ROWS : first / pieces);
     int64_t piece = first % pieces;
@@ -103,7 +105,8 @@ static void reduce_body(void *context, int64_t first, int64_t last) {
     for (; first < last; first++) {
         const int64_t part = first % r->parts, unit = first / r->parts, tile = unit % r->tiles;
         const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
-        const int64_t lane = tile * LANES, left = r->inner - lane, lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
+        const int64_t lane = tile * LANES, left = r->inner - lane,
+                      lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
         const int64_t from = part * r->leaves / r->parts, to = (part + 1) * r->leaves / r->parts;
         _Alignas(64) char out[LANES * 8];
         char *ret = r->parts > 1 ? r->partial + (size_t)first * LANES * r->size : out;
@@ -141,8 +144,8 @@ static void take_inner(struct reduction *r, ebb__walk *walk) {
 }
 
 /* Kept and reduced dimensions apart; `ordered` keeps the reduced ones in row-major order. */
-static void plan(struct reduction *r, int ndim, const int64_t *shape, const int64_t *src_stride, const int64_t *dst_stride,
-                 const int64_t *index_stride, bool ordered) {
+static void plan(struct reduction *r, int ndim, const int64_t *shape, const int64_t *src_stride,
+                 const int64_t *dst_stride, const int64_t *index_stride, bool ordered) {
     const int64_t *mark = dst_stride ? dst_stride : index_stride;
     for (int d = 0; d < ndim; d++)
         ebb__walk_push(mark[d] ? &r->kept : &r->reduced, shape[d], src_stride[d], dst_stride ? dst_stride[d] : 0,
@@ -191,8 +194,8 @@ ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const v
     if (out != (ebb_dtype_is_floating(in) ? in : EBB_I64))
         return ebb_fail(EBB_ERR_DTYPE, "no sum of %s in %s", ebb_dtype_name(in), ebb_dtype_name(out));
     if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
-    struct reduction r = {.fn = ebb__isa.sum[in], .src = src, .dst = dst, .src_size = ebb_dtype_size(in),
-                          .size = ebb_dtype_size(out)};
+    struct reduction r = {
+        .fn = ebb__isa.sum[in], .src = src, .dst = dst, .src_size = ebb_dtype_size(in), .size = ebb_dtype_size(out)};
     if (product(ndim, shape, dst_stride, false) == 0) {
         static const double zero = 0; /* all its bits are zero: an integer's zero too */
         const int64_t none[EBB_MAX_NDIM] = {0};
@@ -246,8 +249,8 @@ static const struct search {
     void (*search)(const struct reduction *, const char *, int64_t, void *, int64_t *);
     int64_t (*find)(int64_t, const char *, const void *);
 } searches[EBB_DTYPE_COUNT] = {
-    [EBB_BOOL] = {search_u8, find_u8},   [EBB_U8] = {search_u8, find_u8},    [EBB_I32] = {search_i32, find_i32},
-    [EBB_I64] = {search_i64, find_i64},  [EBB_F32] = {search_f32, find_f32}, [EBB_F64] = {search_f64, find_f64},
+    [EBB_BOOL] = {search_u8, find_u8},  [EBB_U8] = {search_u8, find_u8},    [EBB_I32] = {search_i32, find_i32},
+    [EBB_I64] = {search_i64, find_i64}, [EBB_F32] = {search_f32, find_f32}, [EBB_F64] = {search_f64, find_f64},
 };
 
 static void index_body(void *context, int64_t first, int64_t last) {
@@ -279,8 +282,14 @@ static ebb_status extreme(bool max, int ndim, const int64_t *shape, ebb_dtype dt
     if (product(ndim, shape, mark, true) == 0) return EBB_OK;
     if (product(ndim, shape, mark, false) == 0)
         return ebb_fail(EBB_ERR_SHAPE, "the %s of no elements is not defined", max ? "maximum" : "minimum");
-    struct reduction r = {.fn = (max ? ebb__isa.max : ebb__isa.min)[dtype], .src = src, .dst = dst, .index = index,
-                          .src_size = ebb_dtype_size(dtype), .size = ebb_dtype_size(dtype), .dtype = dtype, .max = max};
+    struct reduction r = {.fn = (max ? ebb__isa.max : ebb__isa.min)[dtype],
+                          .src = src,
+                          .dst = dst,
+                          .index = index,
+                          .src_size = ebb_dtype_size(dtype),
+                          .size = ebb_dtype_size(dtype),
+                          .dtype = dtype,
+                          .max = max};
     plan(&r, ndim, shape, src_stride, dst ? dst_stride : NULL, index ? index_stride : NULL, index != NULL);
     if (!index) return run(&r);
     ebb__parallel_for(ebb__walk_count(&r.kept) * r.tiles, GRAIN / (r.inner * r.reduced_count) + 1, index_body, &r);

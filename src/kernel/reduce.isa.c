@@ -13,8 +13,8 @@ enum { N_SUMS = 8, GATHER = 512 };
             EBB__UNROLL for (int k = 0; k < N_SUMS; k++) acc[k] += ebb__load_##F(x + i + k * W); \
         } \
         for (; i + W <= n; i += W) acc[0] += ebb__load_##F(x + i); \
-        EBB__UNROLL for (int half = N_SUMS / 2; half > 0; half /= 2) \
-            for (int k = 0; k < half; k++) acc[k] += acc[k + half]; \
+        EBB__UNROLL for (int half = N_SUMS / 2; half > 0; half /= 2) for (int k = 0; k < half; k++) acc[k] += \
+            acc[k + half]; \
         T lanes[W], tail = 0; \
         ebb__store_##F(lanes, acc[0]); \
         for (int half = W / 2; half > 0; half /= 2) \
@@ -101,8 +101,9 @@ DEFINE_SUM(f64, double)
 #define INT_MAX_ x > r ? x : r
 #define INT_MIN_ x < r ? x : r
 #define PLAIN(X) \
-    X(b8, uint8_t, INT_MAX_, INT_MIN_) X(u8, uint8_t, INT_MAX_, INT_MIN_) X(i32, int32_t, INT_MAX_, INT_MIN_) \
-    X(i64, int64_t, INT_MAX_, INT_MIN_) X(f32, float, MAX, MIN) X(f64, double, MAX, MIN)
+    X(b8, uint8_t, INT_MAX_, INT_MIN_) \
+    X(u8, uint8_t, INT_MAX_, INT_MIN_) X(i32, int32_t, INT_MAX_, INT_MIN_) X(i64, int64_t, INT_MAX_, INT_MIN_) \
+        X(f32, float, MAX, MIN) X(f64, double, MAX, MIN)
 #define DEFINE_EXTREMES(S, T, max, min) \
     DEFINE_REDUCER(max_##S, T, T, first, max) \
     DEFINE_REDUCER(min_##S, T, T, first, min)
@@ -136,7 +137,8 @@ DEFINE_MERGE(sum_f64, double, SUM)
 DEFINE_SUM_ROWS(f32, float)
 DEFINE_SUM_ROWS(f64, double)
 
-#define REDUCER(name) {name##_run, name##_rows, name##_merge}
+#define REDUCER(name) \
+    { name##_run, name##_rows, name##_merge }
 
 void EBB__ISA(ebb__init_reduce)(void) {
 #define SET_EXTREMES(S, T, a, b) REDUCER(max_##S), REDUCER(min_##S),
@@ -146,8 +148,10 @@ void EBB__ISA(ebb__init_reduce)(void) {
         ebb__isa.max[order[i]] = extremes[2 * i];
         ebb__isa.min[order[i]] = extremes[2 * i + 1];
     }
-    const ebb__reducer sums[EBB_DTYPE_COUNT] = {[EBB_BOOL] = REDUCER(sum_u8), [EBB_U8] = REDUCER(sum_u8),
-                                                [EBB_I32] = REDUCER(sum_i32), [EBB_I64] = REDUCER(sum_i64),
+    const ebb__reducer sums[EBB_DTYPE_COUNT] = {[EBB_BOOL] = REDUCER(sum_u8),
+                                                [EBB_U8] = REDUCER(sum_u8),
+                                                [EBB_I32] = REDUCER(sum_i32),
+                                                [EBB_I64] = REDUCER(sum_i64),
                                                 [EBB_F32] = {sum_run_f32, sum_f32_rows, sum_f32_merge},
                                                 [EBB_F64] = {sum_run_f64, sum_f64_rows, sum_f64_merge}};
     memcpy(ebb__isa.sum, sums, sizeof sums);

@@ -1,5 +1,5 @@
-/* Softmax, log-softmax and their backward over (outer, n, inner): rows where inner is 1, else LANES columns side by side,
- * with the elementwise loops as vocabulary. */
+/* Softmax, log-softmax and their backward over (outer, n, inner): rows where inner is 1, else LANES columns side by
+ * side, with the elementwise loops as vocabulary. */
 #include "base/base.h"
 #include "kernel/isa.h"
 
@@ -17,7 +17,8 @@ struct softmax {
     void (*columns)(const struct softmax *s, int64_t lanes, const char *x, const char *y_in, char *y);
 };
 
-static void apply(const struct softmax *s, ebb__loop *table, int64_t lanes, const void *out, const void *a, const void *b) {
+static void apply(const struct softmax *s, ebb__loop *table, int64_t lanes, const void *out, const void *a,
+                  const void *b) {
     table[s->dtype](lanes, (char *[]){(char *)(uintptr_t)out, (char *)(uintptr_t)a, (char *)(uintptr_t)b},
                     (int64_t[]){s->size, s->size, s->size}, NULL);
 }
@@ -69,7 +70,8 @@ static void softmax_backward_columns(const struct softmax *s, int64_t lanes, con
     }
 }
 
-static void log_softmax_backward_columns(const struct softmax *s, int64_t lanes, const char *g, const char *y, char *dx) {
+static void log_softmax_backward_columns(const struct softmax *s, int64_t lanes, const char *g, const char *y,
+                                         char *dx) {
     _Alignas(64) char sum[LANES * 8] = {0}, e[LANES * 8];
     EACH(k, at) apply(s, ebb__loops_add, lanes, sum, sum, g + at);
     EACH(k, at) {
@@ -97,7 +99,8 @@ static void body(void *context, int64_t first, int64_t last) {
 }
 
 static ebb_status run(struct softmax s, int64_t outer) {
-    if (!s.row && !s.row_backward) return ebb_fail(EBB_ERR_DTYPE, "softmax of %s is not defined", ebb_dtype_name(s.dtype));
+    if (!s.row && !s.row_backward)
+        return ebb_fail(EBB_ERR_DTYPE, "softmax of %s is not defined", ebb_dtype_name(s.dtype));
     if (outer < 1 || s.n < 1 || s.inner < 1) return EBB_OK;
     s.size = (int64_t)ebb_dtype_size(s.dtype);
     s.tiles = (s.inner + LANES - 1) / LANES;
@@ -111,25 +114,49 @@ static ebb_status run(struct softmax s, int64_t outer) {
 }
 
 ebb_status ebb__softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y) {
-    return run((struct softmax){.dtype = dtype, .n = n, .inner = inner, .x = x, .y = y, .row = ebb__isa.softmax[dtype],
-                                .columns = softmax_columns}, outer);
+    return run((struct softmax){.dtype = dtype,
+                                .n = n,
+                                .inner = inner,
+                                .x = x,
+                                .y = y,
+                                .row = ebb__isa.softmax[dtype],
+                                .columns = softmax_columns},
+               outer);
 }
 
 ebb_status ebb__log_softmax(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y) {
-    return run((struct softmax){.dtype = dtype, .n = n, .inner = inner, .x = x, .y = y,
-                                .row = ebb__isa.log_softmax[dtype], .columns = log_softmax_columns}, outer);
+    return run((struct softmax){.dtype = dtype,
+                                .n = n,
+                                .inner = inner,
+                                .x = x,
+                                .y = y,
+                                .row = ebb__isa.log_softmax[dtype],
+                                .columns = log_softmax_columns},
+               outer);
 }
 
 ebb_status ebb__softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g, const void *y,
                                  void *dx) {
-    return run((struct softmax){.dtype = dtype, .n = n, .inner = inner, .x = g, .y_in = y, .y = dx,
-                                .row_backward = ebb__isa.softmax_backward[dtype], .columns = softmax_backward_columns},
+    return run((struct softmax){.dtype = dtype,
+                                .n = n,
+                                .inner = inner,
+                                .x = g,
+                                .y_in = y,
+                                .y = dx,
+                                .row_backward = ebb__isa.softmax_backward[dtype],
+                                .columns = softmax_backward_columns},
                outer);
 }
 
 ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
                                      const void *y, void *dx) {
-    return run((struct softmax){.dtype = dtype, .n = n, .inner = inner, .x = g, .y_in = y, .y = dx,
+    return run((struct softmax){.dtype = dtype,
+                                .n = n,
+                                .inner = inner,
+                                .x = g,
+                                .y_in = y,
+                                .y = dx,
                                 .row_backward = ebb__isa.log_softmax_backward[dtype],
-                                .columns = log_softmax_backward_columns}, outer);
+                                .columns = log_softmax_backward_columns},
+               outer);
 }

@@ -6,16 +6,6 @@ EBB__VEC_MATH(exp, f64, double, exp)
 
 /* A short last vector is filled up with -inf, whose exponential adds nothing, or with zeros. */
 #define DEFINE_SOFTMAX(F, T, LOG) \
-    static EBB__INLINE ebb__v##F part_##F(const T *x, int64_t n, T filler) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        if (n >= W) return ebb__load_##F(x); \
-        T a[W]; \
-        for (int j = 0; j < W; j++) a[j] = j < n ? x[j] : filler; \
-        return ebb__load_##F(a); \
-    } \
-    static EBB__INLINE void put_##F(T *y, int64_t n, ebb__v##F v) { \
-        memcpy(y, &v, n >= (int64_t)(sizeof v / sizeof(T)) ? sizeof v : (size_t)n * sizeof(T)); \
-    } \
     static EBB__INLINE T total_##F(ebb__v##F v) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         T a[W]; \
@@ -27,8 +17,8 @@ EBB__VEC_MATH(exp, f64, double, exp)
     /* A NaN may be passed over: its own exponential makes the sum NaN. */ \
     static EBB__INLINE T row_max_##F(int64_t n, const T *x) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        ebb__v##F max = part_##F(x, n, -(T)INFINITY); \
-        for (int64_t i = W; i < n; i += W) max = ebb__max_##F(part_##F(x + i, n - i, -(T)INFINITY), max); \
+        ebb__v##F max = ebb__load_part_##F(x, n, -(T)INFINITY); \
+        for (int64_t i = W; i < n; i += W) max = ebb__max_##F(ebb__load_part_##F(x + i, n - i, -(T)INFINITY), max); \
         T a[W]; \
         ebb__store_##F(a, max); \
         for (int half = W / 2; half > 0; half /= 2) \
@@ -42,12 +32,13 @@ EBB__VEC_MATH(exp, f64, double, exp)
         const ebb__v##F max = ebb__splat_##F(row_max_##F(n, x)); \
         ebb__v##F sum = {0}; \
         for (int64_t i = 0; i < n; i += W) { \
-            const ebb__v##F e = ebb__exp_##F(part_##F(x + i, n - i, -(T)INFINITY) - max); \
+            const ebb__v##F e = ebb__exp_##F(ebb__load_part_##F(x + i, n - i, -(T)INFINITY) - max); \
             sum += e; \
-            put_##F(y + i, n - i, e); \
+            ebb__store_part_##F(y + i, n - i, e); \
         } \
         const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
-        for (int64_t i = 0; i < n; i += W) put_##F(y + i, n - i, part_##F(y + i, n - i, 0) / all); \
+        for (int64_t i = 0; i < n; i += W) \
+            ebb__store_part_##F(y + i, n - i, ebb__load_part_##F(y + i, n - i, 0) / all); \
     } \
     static void log_softmax_##F(int64_t n, const void *x_, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
@@ -55,29 +46,34 @@ EBB__VEC_MATH(exp, f64, double, exp)
         T *y = y_; \
         const ebb__v##F max = ebb__splat_##F(row_max_##F(n, x)); \
         ebb__v##F sum = {0}; \
-        for (int64_t i = 0; i < n; i += W) sum += ebb__exp_##F(part_##F(x + i, n - i, -(T)INFINITY) - max); \
+        for (int64_t i = 0; i < n; i += W) sum += ebb__exp_##F(ebb__load_part_##F(x + i, n - i, -(T)INFINITY) - max); \
         const ebb__v##F log_sum = ebb__splat_##F(LOG(total_##F(sum))); \
-        for (int64_t i = 0; i < n; i += W) put_##F(y + i, n - i, part_##F(x + i, n - i, 0) - max - log_sum); \
+        for (int64_t i = 0; i < n; i += W) \
+            ebb__store_part_##F(y + i, n - i, ebb__load_part_##F(x + i, n - i, 0) - max - log_sum); \
     } \
     static void softmax_backward_##F(int64_t n, const void *g_, const void *y_, void *dx_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         const T *g = g_, *y = y_; \
         T *dx = dx_; \
         ebb__v##F sum = {0}; \
-        for (int64_t i = 0; i < n; i += W) sum += part_##F(g + i, n - i, 0) * part_##F(y + i, n - i, 0); \
+        for (int64_t i = 0; i < n; i += W) \
+            sum += ebb__load_part_##F(g + i, n - i, 0) * ebb__load_part_##F(y + i, n - i, 0); \
         const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
         for (int64_t i = 0; i < n; i += W) \
-            put_##F(dx + i, n - i, part_##F(y + i, n - i, 0) * (part_##F(g + i, n - i, 0) - all)); \
+            ebb__store_part_##F(dx + i, n - i, \
+                                ebb__load_part_##F(y + i, n - i, 0) * (ebb__load_part_##F(g + i, n - i, 0) - all)); \
     } \
     static void log_softmax_backward_##F(int64_t n, const void *g_, const void *y_, void *dx_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         const T *g = g_, *y = y_; \
         T *dx = dx_; \
         ebb__v##F sum = {0}; \
-        for (int64_t i = 0; i < n; i += W) sum += part_##F(g + i, n - i, 0); \
+        for (int64_t i = 0; i < n; i += W) sum += ebb__load_part_##F(g + i, n - i, 0); \
         const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
         for (int64_t i = 0; i < n; i += W) \
-            put_##F(dx + i, n - i, part_##F(g + i, n - i, 0) - ebb__exp_##F(part_##F(y + i, n - i, 0)) * all); \
+            ebb__store_part_##F(dx + i, n - i, \
+                                ebb__load_part_##F(g + i, n - i, 0) - \
+                                    ebb__exp_##F(ebb__load_part_##F(y + i, n - i, 0)) * all); \
     }
 DEFINE_SOFTMAX(f32, float, logf)
 DEFINE_SOFTMAX(f64, double, log)

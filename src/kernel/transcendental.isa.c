@@ -1,6 +1,6 @@
-/* Elementwise exp, log, sin, cos, tanh, sigmoid and pow: through SLEEF's vectors (Shibata and Petrogalli 2020) where they
- * are there, through libm otherwise. Every element, also a lone or a strided one, goes through the same vector function,
- * so that its value does not depend on where it stands. */
+/* Elementwise exp, log, sin, cos, tanh, sigmoid and pow: through SLEEF's vectors (Shibata and Petrogalli 2020) where
+ * they are there, through libm otherwise. Every element, also a lone or a strided one, goes through the same vector
+ * function, so that its value does not depend on where it stands. */
 #include "kernel/loops.h"
 
 EBB__VEC_MATH(exp, f32, float, expf)
@@ -16,8 +16,8 @@ static EBB__INLINE ebb__vf32 ebb__sigmoid_f32(ebb__vf32 x) { return 1 / (1 + ebb
 static EBB__INLINE ebb__vf64 ebb__sigmoid_f64(ebb__vf64 x) { return 1 / (1 + ebb__exp_f64(-x)); }
 
 #if EBB__VECTOR_MATH
-/* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may depend
- * on its neighbours. So lanes of different ranges are computed apart. The limits are those of SLEEF's misc.h. */
+/* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may
+ * depend on its neighbours. So lanes of different ranges are computed apart. The limits are those of SLEEF's misc.h. */
 #define DEFINE_PERIODIC(fn, F, T, UNSIGNED) \
     static __attribute__((noinline)) ebb__v##F fn##_apart_##F(ebb__v##F x) { \
         enum { W = sizeof x / sizeof(T) }; \
@@ -64,8 +64,8 @@ static EBB__INLINE ebb__vf64 ebb__sigmoid_f64(ebb__vf64 x) { return 1 / (1 + ebb
     (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)x), _mm256_set1_ps(limit), \
                                       _CMP_LT_OQ)) == 0xff)
 #define EBB__ALL_BELOW_f64(x, limit) \
-    (_mm256_movemask_pd(_mm256_cmp_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)x), _mm256_set1_pd(limit), \
-                                      _CMP_LT_OQ)) == 0xf)
+    (_mm256_movemask_pd( \
+         _mm256_cmp_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)x), _mm256_set1_pd(limit), _CMP_LT_OQ)) == 0xf)
 #endif
 DEFINE_PERIODIC(sin, f32, float, uint32_t)
 DEFINE_PERIODIC(sin, f64, double, uint64_t)
@@ -134,10 +134,8 @@ UNARY(DEFINE_BOTH)
         const int64_t so = stride[0], sa = stride[1], sb = stride[2], size = (int64_t)sizeof(T); \
         if (n < 1) return; \
         if ((n == 1 || sb == 0) && plain_exponent_##F(*(const T *)p[2])) { \
-            if (n > 1 && so == size && sa == size) \
-                pow_flat_##F(n, (T *)p[0], (const T *)p[1], *(const T *)p[2]); \
-            else \
-                pow_plain_##F(n, p, stride, *(const T *)p[2]); \
+            if (n > 1 && so == size && sa == size) pow_flat_##F(n, (T *)p[0], (const T *)p[1], *(const T *)p[2]); \
+            else pow_plain_##F(n, p, stride, *(const T *)p[2]); \
             return; \
         } \
         for (int64_t i = 0; i < n; i += W) { \
@@ -150,7 +148,8 @@ UNARY(DEFINE_BOTH)
             } \
             ebb__store_##F(c, ebb__pow_##F(ebb__load_##F(a), ebb__load_##F(b))); \
             for (int j = 0; j < m; j++) { \
-                if (plain_exponent_##F(b[j])) c[j] = b[j] == 2 ? a[j] * a[j] : b[j] == 3 ? a[j] * a[j] * a[j] : SQRT(a[j]); \
+                if (plain_exponent_##F(b[j])) \
+                    c[j] = b[j] == 2 ? a[j] * a[j] : b[j] == 3 ? a[j] * a[j] * a[j] : SQRT(a[j]); \
                 *(T *)(p[0] + (i + j) * so) = c[j]; \
             } \
         } \

@@ -1,5 +1,5 @@
-/* Vectors of the instruction set being compiled, for *.isa.c files only: types, loads and stores, fused multiply-add, and
- * the functions that SLEEF gives. Without vector extensions a vector is one number. */
+/* Vectors of the instruction set being compiled, for *.isa.c files only: types, loads and stores, fused multiply-add,
+ * and the functions that SLEEF gives. Without vector extensions a vector is one number. */
 #ifndef EBB_KERNEL_VEC_H
 #define EBB_KERNEL_VEC_H
 
@@ -20,7 +20,8 @@
 #include <sleef.h>
 #endif
 
-/* In-place use has output and input at the same address: no element depends on another, which compilers must be told. */
+/* In-place use has output and input at the same address: no element depends on another, which compilers must be
+ * told. */
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed" /* where it cannot, or at -O1, clang warns */
 #define EBB__IVDEP _Pragma("clang loop vectorize(assume_safety)")
@@ -86,6 +87,64 @@ EBB__VEC_BASICS(f64, double)
     }
 EBB__VEC_MAX(f32, float)
 EBB__VEC_MAX(f64, double)
+#endif
+
+/* The first n elements, 0 < n; missing ones are `filler`. Storing writes the first n. */
+#if EBB__ISA_LEVEL == 2
+#define EBB__VEC_PART(F, T, W, PS, MASK) \
+    static EBB__INLINE ebb__v##F ebb__load_part_##F(const T *p, int64_t n, T filler) { \
+        return n >= W ? ebb__load_##F(p) \
+                      : (ebb__v##F)_mm512_mask_loadu_##PS(_mm512_set1_##PS(filler), (MASK)((1u << n) - 1), p); \
+    } \
+    static EBB__INLINE void ebb__store_part_##F(T *p, int64_t n, ebb__v##F v) { \
+        if (n >= W) { \
+            ebb__store_##F(p, v); \
+        } else { \
+            _mm512_mask_storeu_##PS(p, (MASK)((1u << n) - 1), (EBB__CAT(__m512, EBB__SUFFIX_##F))v); \
+        } \
+    }
+#define EBB__SUFFIX_f32
+#define EBB__SUFFIX_f64 d
+EBB__VEC_PART(f32, float, 16, ps, __mmask16)
+EBB__VEC_PART(f64, double, 8, pd, __mmask8)
+#elif EBB__ISA_LEVEL == 1
+static const int32_t ebb__mask_table[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+static EBB__INLINE __m256i ebb__mask(int64_t bytes) {
+    __m256i mask;
+    memcpy(&mask, (const char *)(ebb__mask_table + 8) - bytes, sizeof mask);
+    return mask;
+}
+#define EBB__VEC_PART(F, T, W, PS, CAST) \
+    static EBB__INLINE ebb__v##F ebb__load_part_##F(const T *p, int64_t n, T filler) { \
+        if (n >= W) return ebb__load_##F(p); \
+        const __m256i mask = ebb__mask(n * (int64_t)sizeof(T)); \
+        return (ebb__v##F)_mm256_blendv_##PS(_mm256_set1_##PS(filler), _mm256_maskload_##PS(p, mask), CAST(mask)); \
+    } \
+    static EBB__INLINE void ebb__store_part_##F(T *p, int64_t n, ebb__v##F v) { \
+        if (n >= W) { \
+            ebb__store_##F(p, v); \
+        } else { \
+            _mm256_maskstore_##PS(p, ebb__mask(n *(int64_t)sizeof(T)), (EBB__CAT(__m256, EBB__SUFFIX_##F))v); \
+        } \
+    }
+#define EBB__SUFFIX_f32
+#define EBB__SUFFIX_f64 d
+EBB__VEC_PART(f32, float, 8, ps, _mm256_castsi256_ps)
+EBB__VEC_PART(f64, double, 4, pd, _mm256_castsi256_pd)
+#else
+#define EBB__VEC_PART(F, T) \
+    static EBB__INLINE ebb__v##F ebb__load_part_##F(const T *p, int64_t n, T filler) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        if (n >= W) return ebb__load_##F(p); \
+        T a[W]; \
+        for (int j = 0; j < W; j++) a[j] = j < n ? p[j] : filler; \
+        return ebb__load_##F(a); \
+    } \
+    static EBB__INLINE void ebb__store_part_##F(T *p, int64_t n, ebb__v##F v) { \
+        memcpy(p, &v, n >= (int64_t)(sizeof v / sizeof(T)) ? sizeof v : (size_t)n * sizeof(T)); \
+    }
+EBB__VEC_PART(f32, float)
+EBB__VEC_PART(f64, double)
 #endif
 
 /* a * b + c, rounded once where the CPU does so. */

@@ -25,7 +25,8 @@ static void swap(ebb__walk *walk, int a, int b) {
 
 void ebb__walk_sort(ebb__walk *walk, int array) {
     for (int i = 1; i < walk->n; i++)
-        for (int j = i; j > 0 && llabs(walk->stride[j][array]) > llabs(walk->stride[j - 1][array]); j--) swap(walk, j, j - 1);
+        for (int j = i; j > 0 && llabs(walk->stride[j][array]) > llabs(walk->stride[j - 1][array]); j--)
+            swap(walk, j, j - 1);
 }
 
 void ebb__walk_merge(ebb__walk *walk) {

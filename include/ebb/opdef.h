@@ -185,9 +185,7 @@ struct ebb_op {
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];
 
-    /* Inputs and attributes it is tested, documented, fuzzed and timed with; "!" begins one that must fail:
-     * "(3,4) (4)", "(2,0,3) dim=(1) keepdim=true", "i5(4)" integers below 5, "b(2,2)" bool, "[(2,3) (1,3)]" a list,
-     * "2.5". */
+    /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. */
     const char *samples[EBB_OP_MAX_SAMPLES];
     double domain[2]; /* the samples' values lie between these; both 0: −2 to 2 */
 };
@@ -212,6 +210,46 @@ EBB_API const struct ebb_op *ebb_op_get(int i);
 
 /* The operator of a name, or NULL (no error is set). */
 EBB_API const struct ebb_op *ebb_op_find(const char *name);
+
+/* ---- samples ----
+ * A sample is one call of an operator as text, its words separated by blanks:
+ *
+ *     sample    = ["!"] word ...             "!" begins one that must fail
+ *     word      = input | list | attribute   inputs in order; attributes in any order, after them or between
+ *     input     = shape                      "(3,4)", "()" a 0-d tensor, "(0,3)" an empty one, of the dtype asked for
+ *               | "i" N shape                "i5(4)": int64, from 0 to N - 1
+ *               | "b" shape                  "b(2,2)": bool
+ *               | dtype shape                "float32(3)": of this dtype whatever is asked for
+ *               | number                     "2.5", "-1": for a tensor-or-number input, promoted as a number
+ *               | "none"                     an optional input that is absent; those at the end may be left out
+ *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input
+ *     attribute = name "=" value             "keepdim=true", "dim=-1", "eps=1e-5", "dim=(0,1)", "dtype=float64",
+ *                                            "reduction=sum"; all of those without a default must be there
+ *
+ * Values lie inside the operator's domain, differ within a tensor and stay away from 0, so that kinks, ties and poles
+ * are met only by samples that mean to; integers are never 0 unless the domain leaves nothing else. They depend on the
+ * text and the seed only, and are the same numbers in float32 and float64. */
+struct ebb_sample {
+    const struct ebb_op *op;
+    bool must_fail;
+    int64_t n_in;
+    ebb_tensor **in; /* [n_in] references of the sample; NULL where an optional input is absent */
+    void *attrs;     /* the attribute struct, NULL when the operator has none */
+};
+
+/* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample, until
+ * ebb_sample_release().
+ *     struct ebb_sample s;
+ *     if (ebb_sample_make(op, op->samples[0], EBB_F64, 1, &s)) return ebb_perror("sample");
+ *     ebb_tensor *y = ebb_call_op1(op, s.in, s.n_in, s.attrs);
+ *     ebb_sample_release(&s);
+ * Errors: EBB_ERR_FORMAT for text that is not a sample of this operator, naming the word that is wrong; EBB_ERR_NAME for
+ * an attribute it does not have; EBB_ERR_ARGUMENT for an attribute's value; EBB_ERR_MEMORY. */
+EBB_API ebb_status ebb_sample_make(const struct ebb_op *op, const char *text, ebb_dtype dtype, uint64_t seed,
+                                   struct ebb_sample *ret_sample);
+
+/* Release what ebb_sample_make() made; does nothing for one that is all zero. */
+EBB_API void ebb_sample_release(struct ebb_sample *sample);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,14 @@ static inline bool ebb__op_has_list(const struct ebb_op *op) {
 /* attrs.c: copy attributes to `ret_attrs` with dimensions counted from the front and checked. */
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]);
 
+/* byname.c: set the attribute `name` in an attribute struct from its text: "true", "-1", "2.5", "(0,1)", "float64", or
+ * one of an enum's words. EBB_ERR_NAME for one the operator does not have, EBB_ERR_ARGUMENT for text that does not fit;
+ * *attrs is then no longer meaningful. */
+ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name, const char *text);
+
+/* "(2,3)", "()" or "2"; false, without an error, for anything else and for more than 8. */
+bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims);
+
 /* promote.c: torch.result_type of the inputs, without those in the set `except` (EBB_IN). */
 ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except);
 

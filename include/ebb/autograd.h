@@ -76,6 +76,61 @@ EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_
     ebb_grad(outputs, inputs, ret_grads, (ebb_grad_options){__VA_ARGS__})
 #endif
 
+/* ---- checking gradients ---- */
+
+#define EBB_FUNCTION_MAX_OUT 16
+
+/* The results of a function that is being checked. */
+typedef struct ebb_outputs {
+    int64_t n;
+    ebb_tensor *t[EBB_FUNCTION_MAX_OUT]; /* owned by the innermost scope, as operators return them */
+} ebb_outputs;
+
+/* A function from tensors to tensors: computes `ret_out` (all zero at the call) from `in`. A status other than EBB_OK
+ * ends the check. */
+typedef ebb_status (*ebb_function)(ebb_list in, ebb_outputs *ret_out, void *context);
+
+/* All zero: PyTorch's defaults. */
+typedef struct ebb_gradcheck_options {
+    double eps;        /* the step of the finite differences; 0 means 1e-6 */
+    double atol, rtol; /* |backward - differences| <= atol + rtol * |differences|; 0 means 1e-5 and 1e-3 */
+    double nondet_tol; /* how far two backward passes over the same graph may differ */
+    bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
+    uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
+    int ebb__at;
+} ebb_gradcheck_options;
+
+/* Compare the gradients of a function with central finite differences, (f(x + eps) - f(x - eps)) / (2 eps), entry by
+ * entry of the Jacobian of every output that requires gradients by every input that does; when no output does, the
+ * differences must be zero. Inputs are written in place while the function is called, and are restored. EBB_OK when
+ * all agree.
+ *     static ebb_status f(ebb_list in, ebb_outputs *ret_out, void *context) {
+ *         (void)context;
+ *         ret_out->t[ret_out->n++] = ebb_mul(in.t[0], ebb_sin(in.t[1]));
+ *         return ebb_error_status();
+ *     }
+ *     ...
+ *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, y))) return ebb_perror("f");
+ * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
+ * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given; EBB_ERR_ARGUMENT
+ * for one whose elements share memory (expanded); whatever the function fails with. torch.autograd.gradcheck */
+EBB_API ebb_status ebb_gradcheck(ebb_function function, void *context, ebb_list inputs,
+                                 ebb_gradcheck_options options EBB_DEFAULT);
+
+/* The same for second derivatives: checks the gradients of the function's gradients, by its inputs and by random upstream
+ * gradients. torch.autograd.gradgradcheck */
+EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_list inputs,
+                                     ebb_gradcheck_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_gradcheck(...) (EBB_HERE, ebb_gradcheck(__VA_ARGS__))
+#define ebb_gradgradcheck(...) (EBB_HERE, ebb_gradgradcheck(__VA_ARGS__))
+#else
+#define ebb_gradcheck(...) ebb__gradcheck_(ebb_gradcheck, __VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb_gradgradcheck(...) ebb__gradcheck_(ebb_gradgradcheck, __VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gradcheck_(check, function, context, inputs, ...) \
+    (check)(function, context, inputs, (ebb_gradcheck_options){__VA_ARGS__})
+#endif
+
 /* ---- grad modes of the thread ---- */
 
 /* Whether operators are recorded; true at start. torch.is_grad_enabled, torch.set_grad_enabled (returns what was). */

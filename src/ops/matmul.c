@@ -44,6 +44,7 @@ static bool folds_free(const ebb_tensor *t) {
 /* A batch times one matrix or vector, with the batch's rows as the rows of one tall matrix: one large product instead of many
  * small ones, and the gradient of b comes out summed. */
 static ebb_tensor *folded(ebb_tensor *a, ebb_tensor *b) {
+    if (!a || !b) return NULL; /* a transposition failed */
     ebb_dims shape = ebb_tensor_shape(a);
     int64_t rows = 1, k = shape.d[--shape.n];
     for (int i = 0; i < shape.n; i++) rows *= shape.d[i];

@@ -165,7 +165,7 @@ static ebb_status addmm_infer(struct ebb_infer *f) {
     if (ebb__broadcast(&both, &f->in[0].shape) && ebb__dims_equal(&both, &f->out->shape)) return EBB_OK;
     char text[EBB__SHAPE_TEXT];
     return ebb_fail(EBB_ERR_SHAPE, "input does not broadcast to the product's shape %s",
-                    ebb__shape_text(text, both.n, f->out->shape.d));
+                    ebb__shape_text(text, f->out->shape.n, f->out->shape.d));
 }
 
 /* The product is added to the input's rows, which lie in the result already: no temporary. */

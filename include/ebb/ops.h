@@ -630,7 +630,8 @@ typedef struct ebb_cross_entropy_options {
  * ignore_index (a list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1]
  * mixes the target with the uniform distribution.
  * cross_entropy(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
- * reduction=mean, float label_smoothing=0) -> Tensor. torch.nn.functional.cross_entropy */
+ * reduction=mean, float label_smoothing=0) -> Tensor. Gradients (): self: g * (softmax(self) - target) / N; target:
+ * -g * log_softmax(self) / N. torch.nn.functional.cross_entropy */
 EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cross_entropy(...) ((void)EBB_HERE, ebb_cross_entropy(__VA_ARGS__))

@@ -256,6 +256,7 @@ const struct ebb_op ebb_op_cross_entropy = {
            "the uniform distribution.",
     .torch = "torch.nn.functional.cross_entropy",
     .compose = cross_entropy,
+    .formula = {"g * (softmax(self) - target) / N", "-g * log_softmax(self) / N"},
     .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1", "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
                 "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
                 "(3,4) i4(3) ignore_index=(0)", "! (3,4) (3)", "! (3,4) i4(4)", "! (3,4) (3,4) ignore_index=(0)",

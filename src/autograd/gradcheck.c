@@ -267,7 +267,7 @@ static ebb_status disagree(const struct check *c, int64_t k, int64_t j, int64_t 
     char out[256], in[256];
     describe(out, sizeof out, "output", &c->out, k, j, c->o.fast);
     describe(in, sizeof in, "input", &c->in, i, e, c->o.fast);
-    return ebb__fail_op(c->op, EBB_ERR_GRAPH, "the gradient of %s by %s: %s %.12g, finite differences give %.12g", out, in,
+    return ebb__fail_op(c->op, EBB_ERR_GRAPH, "the gradient of %s by %s: %s %.9g, finite differences give %.9g", out, in,
                         c->tracked ? "backward gives" : "no output requires gradients, so it should be", a, n);
 }
 

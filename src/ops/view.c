@@ -80,7 +80,7 @@ const struct ebb_op ebb_op_unsafe_view = {
     .compose = compose_unsafe_view,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)"},
+    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"},
 };
 
 static ebb_tensor *compose_reshape(struct ebb_forward *f) {

@@ -11,5 +11,6 @@
 #include <ebb/optim.h>
 #include <ebb/data.h>
 #include <ebb/io.h>
+#include <ebb/graph.h>
 
 #endif

@@ -1,156 +1,76 @@
 /* `ebb train`: train a classifier on real data, test it on what was held out, save it and load it again. */
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/train.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- options ---- */
 
-enum option_kind { OPTION_TEXT, OPTION_COUNT, OPTION_RATE, OPTION_SEED, OPTION_SIZES, OPTION_FLAG };
-
-struct option {
-    const char *name, *argument;
-    enum option_kind kind;
-    size_t offset;
-    long long least; /* of a count */
-    const char *help;
-};
-
-#define OPTION(name, argument, kind, member, least, help) \
-    {name, argument, kind, offsetof(struct train_options, member), least, help}
-
-static const struct option options[] = {
-    OPTION("--epochs", "N", OPTION_COUNT, epochs, 0, "times that all training images are seen"),
-    OPTION("--batch", "N", OPTION_COUNT, batch, 1, "images in one step"),
-    OPTION("--optimizer", "NAME", OPTION_TEXT, optimizer, 0, "sgd (with momentum 0.9), adam or adamw"),
-    OPTION("--lr", "RATE", OPTION_RATE, lr, 0, "learning rate"),
-    OPTION("--hidden", "N[,N...]", OPTION_SIZES, hidden, 0, "sizes of the hidden layers"),
-    OPTION("--seed", "N", OPTION_SEED, seed, 0, "where random numbers begin (42): the same seed gives the same result"),
-    OPTION("--save", "FILE", OPTION_TEXT, save, 0, "write the trained network to a safetensors file, and check it"),
-    OPTION("--load", "FILE", OPTION_TEXT, load, 0, "begin with the network of a file; trains only with --epochs"),
-    OPTION("--predict", "N", OPTION_COUNT, predict, 0, "show the first N test images and what they are taken for"),
-    OPTION("--data", "DIR", OPTION_TEXT, data, 0, "the folder of the data set's four IDX files"),
-    OPTION("--json", NULL, OPTION_FLAG, json, 0, "print one JSON object for programs"),
-};
-enum { N_OPTIONS = sizeof options / sizeof *options };
-
-static void usage(FILE *to) {
-    (void)fputs("usage: ebb train digits|fashion-mnist [option...]\n\n"
-                "Train a network of linear layers and ReLUs, and test it on images that were held out.\n\n",
-                to);
-    for (int i = 0; i < N_OPTIONS; i++) {
-        char left[32];
-        (void)snprintf(left, sizeof left, "%s %s", options[i].name, options[i].argument ? options[i].argument : "");
-        (void)fprintf(to, "  %-20s %s\n", left, options[i].help);
-    }
-}
+static const char *const optimizer_names[] = {"", "sgd", "adam", "adamw"};
+static const double optimizer_lr[] = {0, 0.05, 0.001, 0.001};
 
 static int wrong_use(const char *what, const char *word) {
-    (void)fprintf(stderr, "ebb train: %s: \"%s\"\n(ebb train --help lists what there is)\n", what, word);
-    return 2;
+    (void)fprintf(stderr, "ebb train: %s \"%s\"\nTry \"ebb train --help\".\n", what, word);
+    return CLI_MISUSED;
 }
 
-/* A whole number in [least, most]. */
-static bool read_count(const char *text, long long least, long long most, const char **ret_end, int64_t *ret_value) {
-    char *end;
-    errno = 0;
-    long long v = strtoll(text, &end, 10);
-    if (end == text || errno || v < least || v > most) return false;
-    *ret_end = end;
-    *ret_value = v;
-    return true;
-}
-
+/* "64" or "256,128". */
 static bool read_sizes(const char *text, ebb_dims *ret_sizes) {
     ebb_dims sizes = {0};
     for (;;) {
-        if (sizes.n == TRAIN_MAX_LAYERS - 1 || !read_count(text, 1, 1 << 16, &text, &sizes.d[sizes.n])) return false;
-        sizes.n++;
-        if (*text == '\0') break;
-        if (*text++ != ',') return false;
+        char *end;
+        long size = sizes.n < TRAIN_MAX_LAYERS - 1 ? strtol(text, &end, 10) : 0;
+        if (size < 1 || size > 1 << 16 || end == text) return false;
+        sizes.d[sizes.n++] = size;
+        if (*end == '\0') break;
+        if (*end != ',') return false;
+        text = end + 1;
     }
     *ret_sizes = sizes;
     return true;
 }
 
-static bool read_value(const struct option *option, const char *text, struct train_options *o) {
-    void *to = (char *)o + option->offset;
-    const char *rest = text;
-    char *end = NULL;
-    switch (option->kind) {
-    case OPTION_TEXT: *(const char **)to = text; return *text != '\0';
-    case OPTION_COUNT: return read_count(text, option->least, 1000000000, &rest, to) && *rest == '\0';
-    case OPTION_SIZES: return read_sizes(text, to);
-    case OPTION_RATE: *(double *)to = strtod(text, &end); return end != text && *end == '\0' && *(double *)to > 0;
-    case OPTION_SEED:
-        errno = 0;
-        *(uint64_t *)to = strtoull(text, &end, 10);
-        return end != text && *end == '\0' && errno == 0 && *text != '-';
-    default: *(bool *)to = true; return true;
+/* Read the command's words. What is not given comes from the data set; the learning rate from the optimizer, when that is
+ * not the set's own. CLI_GO_ON, or another of enum cli_parsed. */
+static enum cli_parsed read_options(int argc, char **argv, struct train_options *o, const struct train_dataset **ret_set) {
+    int set_number = 0, optimizer = 0;
+    const char *hidden = NULL;
+    const struct cli_option options[] = {
+        {"epochs", CLI_INT, &o->epochs, NULL, 0, 100000, "times that all training images are seen"},
+        {"batch", CLI_INT, &o->batch, NULL, 1, 1e6, "images in one step"},
+        {"optimizer", CLI_CHOICE, &optimizer, "default|sgd|adam|adamw", 0, 0, "sgd has momentum 0.9"},
+        {"lr", CLI_NUMBER, &o->lr, NULL, 1e-12, 1e6, "learning rate"},
+        {"hidden", CLI_TEXT, &hidden, NULL, 0, 0, "sizes of the hidden layers: 64, or 256,128"},
+        {"seed", CLI_SEED, &o->seed, NULL, 0, 0, "where random numbers begin: the same seed, the same result"},
+        {"save", CLI_TEXT, &o->save, NULL, 0, 0, "write the trained network to a safetensors file, and check it"},
+        {"load", CLI_TEXT, &o->load, NULL, 0, 0, "begin with a file's network; trains only when given --epochs"},
+        {"predict", CLI_INT, &o->predict, NULL, 0, 1e6, "show the first N test images and what they are taken for"},
+        {"data", CLI_TEXT, &o->data, NULL, 0, 0, "the folder with the data set's four IDX files"},
+        {"json", CLI_FLAG, &o->json, NULL, 0, 0, "print one JSON object, for programs"},
+        {NULL, CLI_FLAG, NULL, NULL, 0, 0, NULL}};
+    const struct cli_command command = {
+        .name = "train",
+        .summary = "Train a network of linear layers and ReLUs, and test it on images that were held out.",
+        .word = "data set",
+        .word_choices = "digits|fashion-mnist",
+        .word_value = &set_number,
+        .options = options,
+        .notes = "The digits are part of the program; Fashion-MNIST is Debian's package dataset-fashion-mnist."};
+    enum cli_parsed parsed = cli_parse(&command, argc, argv);
+    if (parsed != CLI_GO_ON) return parsed;
+    const struct train_dataset *set = train_dataset_get(set_number);
+    if (hidden && !read_sizes(hidden, &o->hidden)) {
+        (void)wrong_use("--hidden needs sizes such as 64 or 256,128, not", hidden);
+        return CLI_WRONG;
     }
-}
-
-static const struct option *option_of(const char *word, const char **ret_value) {
-    for (int i = 0; i < N_OPTIONS; i++) {
-        size_t n = strlen(options[i].name);
-        if (strncmp(word, options[i].name, n) != 0 || (word[n] && word[n] != '=')) continue;
-        *ret_value = word[n] ? word + n + 1 : NULL;
-        return &options[i];
-    }
-    return NULL;
-}
-
-/* -1 when the command goes on, else its exit status. */
-static int read_options(int argc, char **argv, struct train_options *o) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i], *value;
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            usage(stdout);
-            return 0;
-        }
-        if (word[0] != '-' && !o->dataset) {
-            o->dataset = word;
-            continue;
-        }
-        const struct option *option = option_of(word, &value);
-        if (!option) return wrong_use(word[0] == '-' ? "unknown option" : "one data set at a time", word);
-        if (option->kind != OPTION_FLAG && !value) {
-            if (i + 1 == argc) return wrong_use("a value is missing after", word);
-            value = argv[++i];
-        }
-        if ((option->kind == OPTION_FLAG && value) || !read_value(option, value ? value : "", o)) {
-            char what[64];
-            (void)snprintf(what, sizeof what, "not a value for %s", option->name);
-            return wrong_use(what, value);
-        }
-    }
-    if (o->dataset) return -1;
-    usage(stderr);
-    return 2;
-}
-
-/* What was not given comes from the data set; the learning rate from the optimizer when that is not the set's own. */
-static int complete_options(const struct train_dataset *set, struct train_options *o) {
-    static const struct {
-        const char *name;
-        double lr;
-    } optimizers[] = {{"sgd", 0.05}, {"adam", 0.001}, {"adamw", 0.001}};
-    bool own = !o->optimizer || strcmp(o->optimizer, set->optimizer) == 0;
-    double lr = own ? set->lr : 0;
-    if (!o->optimizer) o->optimizer = set->optimizer;
-    bool known = false;
-    for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++)
-        if (strcmp(o->optimizer, optimizers[i].name) == 0) {
-            known = true;
-            if (lr <= 0) lr = optimizers[i].lr;
-        }
-    if (!known) return wrong_use("unknown optimizer", o->optimizer);
-    if (o->lr <= 0) o->lr = lr;
+    o->optimizer = optimizer ? optimizer_names[optimizer] : set->optimizer;
+    if (o->lr <= 0) o->lr = strcmp(o->optimizer, set->optimizer) == 0 ? set->lr : optimizer_lr[optimizer];
     if (o->epochs < 0) o->epochs = o->load ? 0 : set->epochs;
     if (o->batch == 0) o->batch = set->batch;
     if (o->hidden.n == 0) o->hidden = set->hidden;
-    return -1;
+    *ret_set = set;
+    return CLI_GO_ON;
 }
 
 /* ---- training ---- */
@@ -293,19 +213,17 @@ static ebb_status command(const struct train_dataset *set, const struct train_op
 
 int ebb_cmd_train(int argc, char **argv) {
     struct train_options o = {.epochs = -1, .seed = 42};
-    int exit_status = read_options(argc, argv, &o);
-    if (exit_status >= 0) return exit_status;
-    const struct train_dataset *set = train_dataset_find(o.dataset);
-    if (!set) return wrong_use("unknown data set; there are digits and fashion-mnist", o.dataset);
-    exit_status = complete_options(set, &o);
-    if (exit_status >= 0) return exit_status;
+    const struct train_dataset *set;
+    enum cli_parsed parsed = read_options(argc, argv, &o, &set);
+    if (parsed != CLI_GO_ON) return parsed == CLI_HELP_SHOWN ? CLI_OK : CLI_MISUSED;
     bool ok = false;
-    if (!command(set, &o, &ok)) return ok ? 0 : 1;
+    if (!command(set, &o, &ok)) return ok ? CLI_OK : CLI_FAILED;
     bool missing = ebb_error_status() == EBB_ERR_IO && set->folder && !o.load && !o.save;
     (void)ebb_perror("ebb train");
     if (missing)
-        (void)fprintf(stderr, "%s was looked for in %s. On Debian and Ubuntu: apt install dataset-%s. "
-                              "Elsewhere: fetch its four IDX files, and name their folder with --data DIR.\n",
+        (void)fprintf(stderr,
+                      "%s was looked for in %s. On Debian and Ubuntu: apt install dataset-%s. "
+                      "Elsewhere: fetch its four IDX files, and name their folder with --data DIR.\n",
                       set->title, o.data ? o.data : set->folder, set->name);
-    return 1;
+    return CLI_FAILED;
 }

@@ -7,7 +7,7 @@
 enum { TRAIN_MAX_LAYERS = 9 };
 
 struct train_options {
-    const char *dataset, *optimizer, *data, *save, *load;
+    const char *optimizer, *data, *save, *load;
     int64_t epochs, batch, predict;
     double lr;
     uint64_t seed;
@@ -44,7 +44,7 @@ struct train_epoch {
 };
 
 /* ---- train_data.c ---- */
-const struct train_dataset *train_dataset_find(const char *name); /* NULL when there is none */
+const struct train_dataset *train_dataset_get(int i); /* 0 digits, 1 fashion-mnist */
 /* Errors are pending in the thread; EBB_ERR_IO where the files are not there. */
 ebb_status train_data_open(const struct train_dataset *set, const char *folder, struct train_data *ret_data);
 void train_data_close(struct train_data *data);

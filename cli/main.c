@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
     {"chapter", "compute, verify and draw the three examples of the chapter on automatic differentiation",
      ebb_cmd_chapter},
+    {"train", "train a classifier of digits, or of Fashion-MNIST, and test it", ebb_cmd_train},
     {"version", "print the version of the library", show_version},
     {"help", "list the commands; with a command's name, show its options", show_help},
 };

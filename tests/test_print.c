@@ -24,7 +24,7 @@ static ebb_tensor *make(const struct print_case *c) {
     size_t size = ebb_dtype_size(c->dtype);
     char *data = malloc((size_t)n * size + 1);
     for (int64_t i = 0; data && i < n; i++) {
-        double v = c->step != 0 ? (double)i * c->step + c->first : c->values[i];
+        double v = c->step != 0 ? (double)i * c->step + c->first : i < 8 ? c->values[i] : 0;
         ebb__store(data + (size_t)i * size, c->dtype, v);
     }
     ebb_tensor *t = ebb_from_data(data, c->dtype, c->shape);

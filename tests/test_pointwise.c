@@ -192,6 +192,7 @@ EBB_TEST(pow_at_its_edges) {
     ebb_tensor *x = LEAF(EBB_DIMS(3), 0, 0, 2), *e = LEAF(EBB_DIMS(3), 0, 2, -1);
     CHECK_VALUES(grad_of(ebb_pow(x, e), x, false), 1e-15, 0, 0, -0.25);
     CHECK_VALUES(grad_of(ebb_pow(x, e), e, false), 1e-15, 0, 0, 0.5 * log(2));
+    CHECK_VALUES(grad_of(grad_of(ebb_pow(x, e), e, true), e, false), 1e-15, 0, 0, 0.5 * log(2) * log(2));
     CHECK_VALUES(grad_of(ebb_pow(0, e), e, false), 0, 0, 0, -INFINITY);
     CHECK_VALUES(grad_of(ebb_pow(x, 0), x, false), 0, 0, 0, 0);
     CHECK_VALUES(grad_of(ebb_pow(x, 1), x, false), 0, 1, 1, 1);

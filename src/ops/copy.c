@@ -80,7 +80,7 @@ const struct ebb_op ebb_op_to_copy = {
     .forward = copy_forward,
     .vjp = copy_of_self_vjp,
     .formula = {"g, converted back"},
-    .samples = {"(3,4) dtype=float64", "() dtype=float32", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
+    .samples = {"(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
                 "! (3) dtype=none"},
 };
 
@@ -95,7 +95,7 @@ const struct ebb_op ebb_op_to = {
     .torch = "torch.Tensor.to",
     .compose = to,
     .formula = {"g, converted back"},
-    .samples = {"(3,4) dtype=float64", "() dtype=float32", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
+    .samples = {"(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
                 "! (3) dtype=none"},
 };
 

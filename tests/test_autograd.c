@@ -191,6 +191,11 @@ EBB_TEST(writing_in_place_is_recorded) {
         CHECK_ERROR(EBB_ERR_GRAPH, "is a leaf that requires gradients");
         EBB_NO_GRAD { ebb_add_(x, 1.0); }
         CHECK_CLOSE(ebb_item(x), 3, 0);
+        ebb_tensor *b = ebb_mul(x, 2.0), *y = leaf(4); /* y's gradient needs b as it was: a copy is kept */
+        ebb_mul_(b, y);
+        CHECK(ebb_set_grad(x, NULL) == EBB_OK && ebb_backward(b) == EBB_OK);
+        CHECK_CLOSE(grad_of(y), 6, 0);
+        CHECK_CLOSE(grad_of(x), 8, 0);
         ebb_tensor *own = ebb_mul(x, 2.0); /* x * x with x overwritten by the product itself */
         ebb_mul_(own, own);
         CHECK(ebb_backward(own) == EBB_ERR_VERSION);

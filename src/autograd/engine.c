@@ -87,8 +87,8 @@ static ebb_status unpack(struct call *c, ebb_node *n) {
         ebb_tensor *t = ebb__saved_get(n, s, &owned);
         if (!t && s->t) return ebb_error_status();
         if (owned && !ebb__own(t)) return ebb_error_status(); /* the scope round this rule */
-        if (s->kind == EBB__SAVED_OUT) c->out[s->index] = t;
-        else if (!c->in[s->index] || s->kind == EBB__SAVED_IN) c->in[s->index] = t;
+        if (ebb__saved_kind(s) == EBB__SAVED_OUT) c->out[ebb__saved_index(s)] = t;
+        else if (!c->in[ebb__saved_index(s)] || ebb__saved_kind(s) == EBB__SAVED_IN) c->in[ebb__saved_index(s)] = t;
     }
     return EBB_OK;
 }

@@ -196,7 +196,7 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     }
     if (EBB_UNLIKELY(status)) return status;
     if (op->no_derivative) return made(op, attrs, out[0]);
-    return ebb__record(op, in, n, attrs, out, ebb__op_n_out(op), false);
+    return ebb__record(op, in, in, n, attrs, out, ebb__op_n_out(op));
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,

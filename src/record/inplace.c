@@ -39,27 +39,38 @@ static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
     return true;
 }
 
+/* Whether a rule will read self as it was before it is written. */
+static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    bool needed;
+    return !ebb__thread.no_grad && !op->no_derivative && (ebb__record_saves(op, in, n, &needed) & EBB_IN(0));
+}
+
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     const ebb_error_info *before = ebb_error();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_tensor *self = n > 0 ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL};
+    ebb_tensor *self = n > 0 ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
     ebb_status status = ebb__call_check(op, in, n);
     if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
-    /* what overlaps self without being self is read before it is written */
-    for (int64_t i = 0; i < n && !status; i++) {
+    for (int64_t i = 0; i < n && !status; i++) { /* what overlaps self without being self is read before it is written */
         bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
         if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
         else ebb__ref(from[i] = in[i]);
         if (!from[i]) status = ebb_error_status();
+        saved[i] = in[i];
+    }
+    if (!status && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
+        old = saved[0] = ebb__cast(self, (ebb_dtype)self->dtype);
+        if (!old) status = ebb_error_status();
     }
     if (!status && !ebb__elementwise(op, from, n, attrs, self)) status = ebb_error_status();
     for (int64_t i = 0; i < n; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__bump_version(self);
-        status = ebb__record(op, in, n, attrs, &self, 1, true);
+        status = ebb__record(op, in, saved, n, attrs, &self, 1);
     }
+    ebb__unref(old);
     if (!status) return self;
     ebb__call_failed(op, in, n, before);
     return NULL;

@@ -135,8 +135,7 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
 static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
-    s->kind = (uint32_t)kind & 3;
-    s->index = (uint32_t)index & 0x3fffffff;
+    s->what = (uint32_t)kind | (uint32_t)index << 2;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
     else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
@@ -154,7 +153,8 @@ static uint32_t count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in)
     return n;
 }
 
-/* Fill the saved slots; false when out of memory (unfilled slots are NULL). */
+/* Fill the saved slots; false when out of memory (unfilled slots are NULL). What shares the storage that a call in place
+ * has just written is saved at the version it had before, which is gone. */
 static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out,
                      bool inplace) {
     struct ebb__saved *s = ebb__node_saved(n);
@@ -175,6 +175,19 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
     return ok;
 }
 
+/* A list's rule speaks for all its tensors. */
+uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed) {
+    bool needed = false, list = ebb__op_has_list(op);
+    uint32_t set = 0;
+    for (int64_t i = 0; i < n_in; i++) {
+        if (!in[i] || !ebb__requires_grad(in[i])) continue;
+        needed = true;
+        set |= op->saves[list ? 0 : i];
+    }
+    *ret_needed = needed;
+    return set;
+}
+
 static ebb_status no_rule(const struct ebb_op *op) {
     return ebb_fail(EBB_ERR_GRAPH,
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
@@ -188,17 +201,11 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
     ebb_retain_grad(t);
 }
 
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
-                       ebb_tensor *const *out, int n_out, bool inplace) {
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                       const void *attrs, ebb_tensor *const *out, int n_out) {
     if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
-    /* The union of what the rules of the inputs that need gradients read; a list's rule speaks for all its tensors. */
-    bool needed = false, floating = false, list = ebb__op_has_list(op);
-    uint32_t set = 0;
-    for (int64_t i = 0; i < n_in; i++) {
-        if (!in[i] || !ebb__requires_grad(in[i])) continue;
-        needed = true;
-        set |= op->saves[list ? 0 : i];
-    }
+    bool needed, floating = false;
+    uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     if (!needed) return EBB_OK;
     for (int i = 0; i < n_out; i++) floating = floating || ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
@@ -207,7 +214,7 @@ ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
-    bool ok = set == 0 || save_all(n, set, in, n_in, out, inplace);
+    bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
     struct ebb__edge *edge = ebb__node_edges(n);
     for (int64_t i = 0; i < n_in; i++, edge++) {
         edge->node = NULL;
@@ -251,8 +258,8 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
 
 static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
     char shape[EBB__SHAPE_TEXT];
-    bool input = s->kind == EBB__SAVED_IN;
-    const char *name = input ? n->op->in[ebb__op_has_list(n->op) ? 0 : s->index].name : n->op->out[s->index];
+    bool input = ebb__saved_kind(s) == EBB__SAVED_IN;
+    const char *name = input ? n->op->in[ebb__op_has_list(n->op) ? 0 : ebb__saved_index(s)].name : n->op->out[ebb__saved_index(s)];
     ebb__thread.file = n->file;
     ebb__thread.line = n->line;
     ebb__fail_op(
@@ -265,17 +272,17 @@ static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
     ebb_tensor *t = s->t;
     *ret_owned = false;
-    if (!t || s->kind == EBB__SAVED_META) return t;
+    if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
     if (EBB_UNLIKELY(ebb__version(t) != s->version)) {
         overwritten(n, s);
         return NULL;
     }
-    if (ebb__thread.no_grad) return t;
-    const struct ebb__edge *e = &ebb__node_edges(n)[s->index];
-    ebb_node *history = s->kind == EBB__SAVED_OUT ? n : e->node;
+    if (ebb__thread.no_grad || !ebb__is_floating(t->dtype)) return t;
+    const struct ebb__edge *e = &ebb__node_edges(n)[ebb__saved_index(s)];
+    ebb_node *history = ebb__saved_kind(s) == EBB__SAVED_OUT ? n : e->node;
     /* the leaf itself is the only tensor with that node */
     if (history && history->flags & EBB__NODE_LEAF) history = NULL;
     if (t->grad_fn == history) return t;
     *ret_owned = true; /* an output, or an input detached since */
-    return alias_with_history(t, history, s->kind == EBB__SAVED_OUT ? s->index : e->nr);
+    return alias_with_history(t, history, ebb__saved_kind(s) == EBB__SAVED_OUT ? ebb__saved_index(s) : e->nr);
 }

@@ -18,8 +18,13 @@ enum ebb__saved_kind { EBB__SAVED_IN, EBB__SAVED_OUT, EBB__SAVED_META };
 struct ebb__saved {
     ebb_tensor *t;
     uint32_t version;
-    uint32_t kind : 2, index : 30; /* index of the input or output */
+    uint32_t what; /* kind | index of the input or output << 2 */
 };
+
+static inline enum ebb__saved_kind ebb__saved_kind(const struct ebb__saved *s) {
+    return (enum ebb__saved_kind)(s->what & 3);
+}
+static inline uint32_t ebb__saved_index(const struct ebb__saved *s) { return s->what >> 2; }
 
 enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2 };
 
@@ -117,10 +122,13 @@ static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn |
 ebb_node *ebb__leaf_node(ebb_tensor *t);
 static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? t->grad_fn : ebb__leaf_node(t); }
 
-/* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `inplace`:
- * out[0] is in[0], already overwritten, so that what is saved of its old value is recognized as such. */
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
-                       ebb_tensor *const *out, int n_out, bool inplace);
+/* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
+ * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by now. */
+ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                       const void *attrs, ebb_tensor *const *out, int n_out);
+
+/* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs one. */
+uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed);
 
 /* Let go of what a node saved. Idempotent. */
 void ebb__node_release_saved(ebb_node *n);

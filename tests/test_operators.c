@@ -9,9 +9,7 @@
 #define MAX_IN 16
 #define SEED 20
 
-static struct {
-    int failures, operators, samples, calls, expected, checked, failing_allocations;
-} total;
+static struct { int failures, operators, samples, calls, expected, checked, failing_allocations; } total;
 
 /* What is under test, for messages and for the line of the operator. */
 static struct {
@@ -35,7 +33,8 @@ static EBB_PRINTF(2, 3) void complain(const char *what, const char *format, ...)
 }
 
 /* Note a difference; complain when it is beyond what the dtype allows. */
-static void compare(const char *what, const char *which, const ebb_tensor *got, const ebb_tensor *want, double tolerance) {
+static void compare(const char *what, const char *which, const ebb_tensor *got, const ebb_tensor *want,
+                    double tolerance) {
     double d = difference(got, want);
     if (!(d <= tolerance)) complain(what, "%s differs by %.3g", which, d);
     else now.worst[now.dtype] = fmax(now.worst[now.dtype], d);
@@ -65,7 +64,8 @@ static uint32_t differentiable(const struct ebb_sample *s) {
     if (s->op->no_derivative || (!s->op->vjp && !s->op->compose)) return 0;
     for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || s->op->formula[i];
     for (int64_t i = 0; i < s->n_in; i++) {
-        bool floating = s->in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(s->in[i])) && !ebb_tensor_is_number(s->in[i]);
+        bool floating =
+            s->in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(s->in[i])) && !ebb_tensor_is_number(s->in[i]);
         bool formula = !formulas || s->op->formula[is_list(s->op) ? 0 : i];
         if (floating && formula) set |= 1u << i;
     }
@@ -119,7 +119,8 @@ static ebb_status run(const struct ebb_sample *s, ebb_tensor *const *in, uint32_
     int64_t n_y = status ? 0 : roots(s->op, ret->out, y, v);
     if (n_y < 0) return ebb_error_status();
     if (!status && n_x && n_y)
-        status = ebb_grad(((ebb_list){n_y, y}), ((ebb_list){n_x, x}), g, .grad_outputs = {n_y, v}, .allow_unused = true);
+        status =
+            ebb_grad(((ebb_list){n_y, y}), ((ebb_list){n_x, x}), g, .grad_outputs = {n_y, v}, .allow_unused = true);
     for (int64_t i = 0, k = 0; i < s->n_in && !status; i++)
         if (wanted & 1u << i) ret->grad[i] = g[k++];
     return status;
@@ -198,7 +199,8 @@ static void check_layouts(const struct ebb_sample *s, const struct results *cont
             for (int64_t i = 0; i < s->n_in && want; i++) plain[i] = lay_out(in[i], CONTIGUOUS, &ignored);
             if (!changed) break;
             if (want && run(s, plain, wanted, want)) complain(layout_names[layout], "its contiguous copy fails");
-            else if (!run(s, in, wanted, &got)) compare_results(layout_names[layout], s, &got, want ? want : contiguous);
+            else if (!run(s, in, wanted, &got))
+                compare_results(layout_names[layout], s, &got, want ? want : contiguous);
             else if (!shares || ebb_error_status() != EBB_ERR_SHAPE) complain(layout_names[layout], "fails");
             ebb_clear_error();
         }
@@ -299,9 +301,11 @@ static void check_differences(struct ebb_sample *s, const struct results *r) {
     for (int64_t i = 0; i < s->n_in; i++) entries += ebb_tensor_numel(in[i]);
     for (int k = 0; k < n_out(s->op); k++) results += ebb_tensor_numel(r->out[k]);
     total.checked++;
-    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .fast = entries * results > 2000))
+    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7,
+                      .fast = entries * results > 2000))
         complain("gradcheck", "fails");
-    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .fast = entries * (entries + results) > 150))
+    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7,
+                          .fast = entries * (entries + results) > 150))
         complain("gradgradcheck", "fails");
 }
 
@@ -421,12 +425,12 @@ static void check_text(void) {
         }
         bool wanted = now.dtype == EBB_F64 || has_dtype(&s), well = !s.must_fail;
         if (s.n_in > MAX_IN) complain("sample", "more than %d inputs", MAX_IN);
-        else if (wanted && (well || now.dtype == EBB_F64 || now.dtype == EBB_F32))
-            EBB_SCOPE { s.must_fail ? check_must_fail(&s) : check_sample(&s); }
+        else if (wanted && (well || now.dtype == EBB_F64 || now.dtype == EBB_F32)) EBB_SCOPE {
+                s.must_fail ? check_must_fail(&s) : check_sample(&s);
+            }
         ebb_sample_release(&s);
         if (ebb_error()) complain("pending", "an error is left");
-        if (d && ebb_memory().live != live)
-            complain("leak", "%lld blocks", (long long)(ebb_memory().live - live));
+        if (d && ebb_memory().live != live) complain("leak", "%lld blocks", (long long)(ebb_memory().live - live));
     }
     now.dtype = EBB_F64;
     check_failing_allocations();
@@ -466,8 +470,7 @@ static void check_operator(const struct ebb_op *op) {
     }
     (void)timespec_get(&b, TIME_UTC);
     print_message("%-24s %2d samples  worst %8.1e f64 %8.1e f32 %6.0f ms%s\n", op->name, n, now.worst[EBB_F64],
-                  now.worst[EBB_F32],
-                  1e3 * (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e6,
+                  now.worst[EBB_F32], 1e3 * (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e6,
                   total.failures > failures ? "  FAIL" : "");
 }
 

@@ -14,11 +14,14 @@ struct attrs {
 };
 
 #define ATTR(name_, kind_, required_, values_) \
-    {.name = #name_, .kind = kind_, .offset = offsetof(struct attrs, name_), .required = required_, .values = values_}
+    { .name = #name_, .kind = kind_, .offset = offsetof(struct attrs, name_), .required = required_, .values = values_ }
 static const struct ebb_attr attrs[] = {
-    ATTR(flag, EBB_ATTR_BOOL, false, NULL),   ATTR(count, EBB_ATTR_INT, true, NULL),
-    ATTR(dim, EBB_ATTR_DIM, false, NULL),     ATTR(rate, EBB_ATTR_FLOAT, false, NULL),
-    ATTR(dims, EBB_ATTR_DIMS, false, NULL),   ATTR(dtype, EBB_ATTR_DTYPE, false, NULL),
+    ATTR(flag, EBB_ATTR_BOOL, false, NULL),
+    ATTR(count, EBB_ATTR_INT, true, NULL),
+    ATTR(dim, EBB_ATTR_DIM, false, NULL),
+    ATTR(rate, EBB_ATTR_FLOAT, false, NULL),
+    ATTR(dims, EBB_ATTR_DIMS, false, NULL),
+    ATTR(dtype, EBB_ATTR_DTYPE, false, NULL),
     ATTR(mode, EBB_ATTR_ENUM, false, "plain,rough,fine"),
 };
 
@@ -35,8 +38,8 @@ static const struct ebb_op list_op = {.name = "join", .in = {{"tensors", EBB_INP
 
 EBB_TEST(everything_at_once) {
     struct ebb_sample s;
-    CHECK(!ebb_sample_make(&op, "(2,3) 2.5 i5(4) count=-3 flag=true dim=-1 rate=1e-5 dims=(0,-2) dtype=f64 mode=fine", EBB_F32,
-                           1, &s));
+    CHECK(!ebb_sample_make(&op, "(2,3) 2.5 i5(4) count=-3 flag=true dim=-1 rate=1e-5 dims=(0,-2) dtype=f64 mode=fine",
+                           EBB_F32, 1, &s));
     const struct attrs *a = s.attrs;
     CHECK(!s.must_fail && s.n_in == 3 && s.op == &op);
     CHECK_SHAPE(s.in[0], 2, 3);

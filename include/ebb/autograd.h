@@ -112,13 +112,14 @@ typedef struct ebb_gradcheck_options {
  *     ...
  *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, y))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
- * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given; EBB_ERR_ARGUMENT
- * for one whose elements share memory (expanded); whatever the function fails with. torch.autograd.gradcheck */
+ * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
+ * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
+ * torch.autograd.gradcheck */
 EBB_API ebb_status ebb_gradcheck(ebb_function function, void *context, ebb_list inputs,
                                  ebb_gradcheck_options options EBB_DEFAULT);
 
-/* The same for second derivatives: checks the gradients of the function's gradients, by its inputs and by random upstream
- * gradients. torch.autograd.gradgradcheck */
+/* The same for second derivatives: checks the gradients of the function's gradients, by its inputs and by random
+ * upstream gradients. torch.autograd.gradgradcheck */
 EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_list inputs,
                                      ebb_gradcheck_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -248,14 +248,14 @@ struct ebb_sample {
     void *attrs;     /* the attribute struct, NULL when the operator has none */
 };
 
-/* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample, until
- * ebb_sample_release().
+/* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample,
+ * until ebb_sample_release().
  *     struct ebb_sample s;
  *     if (ebb_sample_make(op, op->samples[0], EBB_F64, 1, &s)) return ebb_perror("sample");
  *     ebb_tensor *y = ebb_call_op1(op, s.in, s.n_in, s.attrs);
  *     ebb_sample_release(&s);
- * Errors: EBB_ERR_FORMAT for text that is not a sample of this operator, naming the word that is wrong; EBB_ERR_NAME for
- * an attribute it does not have; EBB_ERR_ARGUMENT for an attribute's value; EBB_ERR_MEMORY. */
+ * Errors: EBB_ERR_FORMAT for text that is not a sample of this operator, naming the word that is wrong; EBB_ERR_NAME
+ * for an attribute it does not have; EBB_ERR_ARGUMENT for an attribute's value; EBB_ERR_MEMORY. */
 EBB_API ebb_status ebb_sample_make(const struct ebb_op *op, const char *text, ebb_dtype dtype, uint64_t seed,
                                    struct ebb_sample *ret_sample);
 

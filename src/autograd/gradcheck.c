@@ -148,13 +148,14 @@ static void free_buffers(struct check *c) {
 /* ---- by backward ---- */
 
 static ebb_status nondeterministic(const struct check *c, int64_t k, int64_t i, double a, double b) {
-    return ebb__fail_op(c->op, EBB_ERR_GRAPH,
-                        "two backward passes from output %lld to input %lld differ: %.12g and %.12g, and nondet_tol is %g",
-                        (long long)c->out.where[k], (long long)c->in.where[i], a, b, c->o.nondet_tol);
+    return ebb__fail_op(
+        c->op, EBB_ERR_GRAPH,
+        "two backward passes from output %lld to input %lld differ: %.12g and %.12g, and nondet_tol is %g",
+        (long long)c->out.where[k], (long long)c->in.where[i], a, b, c->o.nondet_tol);
 }
 
-/* One row: the gradients along an upstream gradient, projected on the inputs' directions. `again`: compared with what is
- * there instead. */
+/* One row: the gradients along an upstream gradient, projected on the inputs' directions. `again`: compared with what
+ * is there instead. */
 static ebb_status backward_row(struct check *c, int64_t k, ebb_tensor *upstream, double *row, bool again) {
     ebb_tensor **grads = ebb__alloc_zeroed((size_t)c->in.n * sizeof *grads);
     double *all = ebb__alloc((size_t)c->in.largest * sizeof *all);
@@ -233,7 +234,8 @@ static ebb_status evaluate(struct check *c, double *ret_values) {
     for (int64_t k = 0; k < c->out.n && !status; k++) {
         int64_t where = c->out.where[k], n = c->out.t[k]->numel;
         if (where >= out.n || out.t[where]->numel != n) {
-            status = ebb__fail_op(c->op, EBB_ERR_SHAPE, "output %lld changes its shape from call to call", (long long)where);
+            status =
+                ebb__fail_op(c->op, EBB_ERR_SHAPE, "output %lld changes its shape from call to call", (long long)where);
             break;
         }
         status = ebb_tensor_read(out.t[where], EBB_F64, all);
@@ -267,11 +269,12 @@ static ebb_status disagree(const struct check *c, int64_t k, int64_t j, int64_t 
     char out[256], in[256];
     describe(out, sizeof out, "output", &c->out, k, j, c->o.fast);
     describe(in, sizeof in, "input", &c->in, i, e, c->o.fast);
-    return ebb__fail_op(c->op, EBB_ERR_GRAPH, "the gradient of %s by %s: %s %.9g, finite differences give %.9g", out, in,
-                        c->tracked ? "backward gives" : "no output requires gradients, so it should be", a, n);
+    return ebb__fail_op(c->op, EBB_ERR_GRAPH, "the gradient of %s by %s: %s %.9g, finite differences give %.9g", out,
+                        in, c->tracked ? "backward gives" : "no output requires gradients, so it should be", a, n);
 }
 
-/* One column: the differences along direction e of input i against the entries by backward. `size`: of that direction. */
+/* One column: the differences along direction e of input i against the entries by backward. `size`: of that
+ * direction. */
 static ebb_status compare_column(const struct check *c, int64_t i, int64_t e, double size) {
     int64_t column = c->in.first[i] + e, columns = all_directions(&c->in);
     for (int64_t k = 0; k < c->out.n; k++) {
@@ -383,8 +386,8 @@ static ebb_status gradient_function(ebb_list in, ebb_outputs *ret_out, void *con
         by[n++] = in.t[i];
     }
     if (n_out != in.n - f->n_in) return ebb_fail(EBB_ERR_GRAPH, "the outputs that require gradients change");
-    status = ebb_grad(((ebb_list){n_out, out.t}), ((ebb_list){n, by}), grads,
-                      .grad_outputs = {n_out, in.t + f->n_in}, .create_graph = true, .allow_unused = true);
+    status = ebb_grad(((ebb_list){n_out, out.t}), ((ebb_list){n, by}), grads, .grad_outputs = {n_out, in.t + f->n_in},
+                      .create_graph = true, .allow_unused = true);
     for (int64_t i = 0; i < n && !status; i++)
         if (grads[i]) ret_out->t[ret_out->n++] = grads[i];
     return status;
@@ -413,8 +416,7 @@ static ebb_status second_order(struct first_order *f, ebb_list inputs, ebb_gradc
         all[inputs.n + k] = upstream_like(out.t[k], options.seed + 1, (uint64_t)k);
         if (!all[inputs.n + k]) status = ebb_error_status();
     }
-    if (!status)
-        status = check("gradgradcheck", gradient_function, f, (ebb_list){inputs.n + n_out, all}, options);
+    if (!status) status = check("gradgradcheck", gradient_function, f, (ebb_list){inputs.n + n_out, all}, options);
     ebb__free(all, bytes);
     return status;
 }

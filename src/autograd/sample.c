@@ -209,8 +209,8 @@ static ebb_status complete(struct parse *p, const char *text) {
     }
     for (int i = 0; i < op->n_attrs && !status; i++)
         if (op->attrs[i].required && !(p->set & 1u << i))
-            status = ebb__fail_op(op->name, EBB_ERR_FORMAT, "in a sample, \"%s\": %s is missing", text,
-                                  op->attrs[i].name);
+            status =
+                ebb__fail_op(op->name, EBB_ERR_FORMAT, "in a sample, \"%s\": %s is missing", text, op->attrs[i].name);
     return status;
 }
 
@@ -252,8 +252,7 @@ static ebb_status trim(struct parse *p) {
 ebb_status ebb_sample_make(const struct ebb_op *op, const char *text, ebb_dtype dtype, uint64_t seed,
                            struct ebb_sample *ret_sample) {
     if (!op || !text || !ret_sample) return ebb__fail_null("sample_make", !op ? "op" : !text ? "text" : "ret_sample");
-    if (!ebb_dtype_size(dtype))
-        return ebb__fail_op("sample_make", EBB_ERR_DTYPE, "%d is not a dtype", (int)dtype);
+    if (!ebb_dtype_size(dtype)) return ebb__fail_op("sample_make", EBB_ERR_DTYPE, "%d is not a dtype", (int)dtype);
     struct parse p = {.s = {.op = op}, .dtype = dtype, .seed = seed};
     ebb_scope scope = ebb_scope_open();
     ebb_status status = parse(&p, text);

@@ -84,9 +84,9 @@ static bool read_attr(const struct ebb_attr *a, const char *text, void *at) {
 
 static const char *expected(const struct ebb_attr *a) {
     static const char *const words[] = {
-        [EBB_ATTR_BOOL] = "true or false",   [EBB_ATTR_INT] = "an integer",       [EBB_ATTR_FLOAT] = "a number",
-        [EBB_ATTR_DIM] = "a dimension",      [EBB_ATTR_NEWDIM] = "a dimension",   [EBB_ATTR_DIMS] = "a list (0,1)",
-        [EBB_ATTR_SHAPE] = "a list (2,3)",   [EBB_ATTR_DTYPE] = "a dtype's name",
+        [EBB_ATTR_BOOL] = "true or false", [EBB_ATTR_INT] = "an integer",       [EBB_ATTR_FLOAT] = "a number",
+        [EBB_ATTR_DIM] = "a dimension",    [EBB_ATTR_NEWDIM] = "a dimension",   [EBB_ATTR_DIMS] = "a list (0,1)",
+        [EBB_ATTR_SHAPE] = "a list (2,3)", [EBB_ATTR_DTYPE] = "a dtype's name",
     };
     return a->kind == EBB_ATTR_ENUM ? a->values : words[a->kind];
 }

@@ -219,7 +219,8 @@ int ebb_cmd_train(int argc, char **argv) {
     bool ok = false;
     if (!command(set, &o, &ok)) return ok ? CLI_OK : CLI_FAILED;
     bool missing = ebb_error_status() == EBB_ERR_IO && set->folder && !o.load && !o.save;
-    (void)ebb_perror("ebb train");
+    (void)fprintf(stderr, "ebb train: %s\n", ebb_error()->message);
+    ebb_clear_error();
     if (missing)
         (void)fprintf(stderr,
                       "%s was looked for in %s. On Debian and Ubuntu: apt install dataset-%s. "

@@ -19,9 +19,11 @@ extern "C" {
  * Errors: EBB_ERR_IO for a file that cannot be read; EBB_ERR_FORMAT for one that is damaged, cut off, longer than it says
  * or says what cannot be; EBB_ERR_UNSUPPORTED for more than 8 dimensions, or gzip in a build without zlib. */
 EBB_API ebb_status ebb_idx_read(const char *path, ebb_tensor **ret_tensor);
+#define ebb_idx_read(path, ret_tensor) ((void)EBB_HERE, ebb_idx_read(path, ret_tensor))
 
 /* The same from memory; `name` stands for the file in errors. */
 EBB_API ebb_status ebb_idx_decode(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor);
+#define ebb_idx_decode(bytes, size, name, ret_tensor) ((void)EBB_HERE, ebb_idx_decode(bytes, size, name, ret_tensor))
 
 /* ---- batches ---- */
 
@@ -49,7 +51,7 @@ typedef struct ebb_batches_options {
  *     ebb_batches_free(batches); */
 EBB_API ebb_batches *ebb_batches_new(ebb_list tensors, ebb_batches_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_batches_new(...) (EBB_HERE, ebb_batches_new(__VA_ARGS__))
+#define ebb_batches_new(...) ((void)EBB_HERE, ebb_batches_new(__VA_ARGS__))
 #else
 #define ebb_batches_new(...) ebb__batches_new_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__batches_new_(tensors, ...) ebb_batches_new(tensors, (ebb_batches_options){__VA_ARGS__})

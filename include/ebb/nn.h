@@ -28,7 +28,7 @@ typedef struct ebb_init_kaiming_options {
  * torch.nn.init.kaiming_uniform_ */
 EBB_API ebb_tensor *ebb_init_kaiming_uniform_(ebb_tensor *t, ebb_init_kaiming_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_init_kaiming_uniform_(...) (EBB_HERE, ebb_init_kaiming_uniform_(__VA_ARGS__))
+#define ebb_init_kaiming_uniform_(...) ((void)EBB_HERE, ebb_init_kaiming_uniform_(__VA_ARGS__))
 #else
 #define ebb_init_kaiming_uniform_(...) ebb__init_kaiming_uniform_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__init_kaiming_uniform_(t, ...) ebb_init_kaiming_uniform_(EBB_AT(t), (ebb_init_kaiming_options){__VA_ARGS__})

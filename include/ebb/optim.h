@@ -54,9 +54,9 @@ EBB_API ebb_optim *ebb_adam(ebb_list parameters, ebb_adam_options options EBB_DE
 EBB_API ebb_optim *ebb_adamw(ebb_list parameters, ebb_adam_options options EBB_DEFAULT);
 
 #ifdef __cplusplus
-#define ebb_sgd(...) (EBB_HERE, ebb_sgd(__VA_ARGS__))
-#define ebb_adam(...) (EBB_HERE, ebb_adam(__VA_ARGS__))
-#define ebb_adamw(...) (EBB_HERE, ebb_adamw(__VA_ARGS__))
+#define ebb_sgd(...) ((void)EBB_HERE, ebb_sgd(__VA_ARGS__))
+#define ebb_adam(...) ((void)EBB_HERE, ebb_adam(__VA_ARGS__))
+#define ebb_adamw(...) ((void)EBB_HERE, ebb_adamw(__VA_ARGS__))
 #else
 #define ebb_sgd(...) ebb__sgd_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__sgd_(parameters, ...) ebb_sgd(parameters, (ebb_sgd_options){__VA_ARGS__})

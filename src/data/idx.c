@@ -92,7 +92,7 @@ static ebb_status decode(struct ebb__source *s, ebb_tensor **ret_tensor) {
     return EBB_OK;
 }
 
-ebb_status ebb_idx_decode(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor) {
+ebb_status (ebb_idx_decode)(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor) {
     struct ebb__source s;
     ebb_tensor *t = NULL;
     if (!ret_tensor || !name || (size && !bytes))
@@ -137,7 +137,7 @@ static char *read_file(const char *path, size_t *ret_size, size_t *ret_capacity)
     return bad ? NULL : block;
 }
 
-ebb_status ebb_idx_read(const char *path, ebb_tensor **ret_tensor) {
+ebb_status (ebb_idx_read)(const char *path, ebb_tensor **ret_tensor) {
     size_t size, capacity;
     if (!path || !ret_tensor) return ebb_fail(EBB_ERR_ARGUMENT, "idx_read: %s is NULL", path ? "ret_tensor" : "path");
     char *bytes = read_file(path, &size, &capacity);

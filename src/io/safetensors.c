@@ -40,6 +40,15 @@ ebb_status ebb__safetensors_null(const char *what) {
     return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "%s is NULL", what);
 }
 
+enum { SHAPE_TEXT = 200 };
+
+static void shape_text(char *ret_text, ebb_dims shape) {
+    int at = snprintf(ret_text, SHAPE_TEXT, "[");
+    for (int i = 0; i < shape.n; i++)
+        at += snprintf(ret_text + at, (size_t)(SHAPE_TEXT - at), "%s%lld", i ? ", " : "", (long long)shape.d[i]);
+    (void)snprintf(ret_text + at, (size_t)(SHAPE_TEXT - at), "]");
+}
+
 static ebb_status check_fits(const ebb_safetensors *file, const char *path, const char *name, const ebb_tensor *t) {
     if (!t || !name) return ebb__safetensors_null(t ? "safetensors_load: a name" : "safetensors_load: a tensor");
     int64_t i = ebb_safetensors_find(file, name);
@@ -47,7 +56,12 @@ static ebb_status check_fits(const ebb_safetensors *file, const char *path, cons
     ebb_dims have = ebb_safetensors_shape(file, i), want = ebb_tensor_shape(t);
     bool same = have.n == want.n;
     for (int d = 0; same && d < want.n; d++) same = have.d[d] == want.d[d];
-    if (!same) return ebb_fail(EBB_ERR_SHAPE, "%s: \"%s\" has another shape than the tensor to be filled", path, name);
+    if (!same) {
+        char texts[2][SHAPE_TEXT];
+        shape_text(texts[0], have);
+        shape_text(texts[1], want);
+        return ebb_fail(EBB_ERR_SHAPE, "%s: \"%s\" has shape %s, the tensor to be filled %s", path, name, texts[0], texts[1]);
+    }
     if (ebb_safetensors_dtype(file, i) != ebb_tensor_dtype(t))
         return ebb_fail(EBB_ERR_DTYPE, "%s: \"%s\" is %s, the tensor to be filled %s", path, name,
                         ebb_dtype_name(ebb_safetensors_dtype(file, i)), ebb_dtype_name(ebb_tensor_dtype(t)));
@@ -72,7 +86,7 @@ static ebb_status load(ebb_safetensors *file, const char *path, const char *cons
     return EBB_OK;
 }
 
-ebb_status ebb_safetensors_load(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status (ebb_safetensors_load)(const char *path, const char *const *names, ebb_list tensors) {
     if (!path) return ebb__safetensors_null("safetensors_load: path");
     if (tensors.n > 0 && (!names || !tensors.t)) return ebb__safetensors_null("safetensors_load: names or tensors");
     ebb_safetensors *file;

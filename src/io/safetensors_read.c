@@ -200,7 +200,7 @@ static ebb_status opened(ebb_safetensors *f, ebb_safetensors **ret_file) {
     return status;
 }
 
-ebb_status ebb_safetensors_open(const char *path, ebb_safetensors **ret_file) {
+ebb_status (ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
     if (!path || !ret_file) return ebb__safetensors_null(path ? "safetensors_open: ret_file" : "safetensors_open: path");
     ebb_safetensors *f = make(path);
     if (!f) return ebb_error_status();
@@ -215,7 +215,7 @@ ebb_status ebb_safetensors_open(const char *path, ebb_safetensors **ret_file) {
     return opened(f, ret_file);
 }
 
-ebb_status ebb_safetensors_open_memory(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
+ebb_status (ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
     if (!name || !ret_file || (size && !bytes)) return ebb__safetensors_null("safetensors_open_memory: an argument");
     ebb_safetensors *f = make(name);
     if (!f) return ebb_error_status();
@@ -224,7 +224,7 @@ ebb_status ebb_safetensors_open_memory(const void *bytes, size_t size, const cha
     return opened(f, ret_file);
 }
 
-ebb_tensor *ebb_safetensors_get(ebb_safetensors *f, const char *name) {
+ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
     if (!f || !name) {
         ebb__safetensors_null(f ? "safetensors_get: name" : "safetensors_get: file");
         return NULL;
@@ -256,16 +256,16 @@ static ebb_status missing(const char *name) {
 
 static void free_json(void *json) { (void)json; }
 
-ebb_status ebb_safetensors_open(const char *path, ebb_safetensors **ret_file) {
+ebb_status (ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
     return path && ret_file ? missing(path) : ebb__safetensors_null("safetensors_open: an argument");
 }
 
-ebb_status ebb_safetensors_open_memory(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
+ebb_status (ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
     (void)bytes, (void)size;
     return name && ret_file ? missing(name) : ebb__safetensors_null("safetensors_open_memory: an argument");
 }
 
-ebb_tensor *ebb_safetensors_get(ebb_safetensors *f, const char *name) {
+ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
     if (f && name) missing(f->name);
     else ebb__safetensors_null("safetensors_get: an argument");
     return NULL;

@@ -119,7 +119,7 @@ static ebb_status write_file(const char *path, char *beside, const char *header,
     return status;
 }
 
-ebb_status ebb_safetensors_save(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status (ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
     if (!path) return ebb__safetensors_null("safetensors_save: path");
     if (tensors.n < 0 || (tensors.n > 0 && (!names || !tensors.t)))
         return ebb__safetensors_null("safetensors_save: names or tensors");
@@ -141,7 +141,7 @@ ebb_status ebb_safetensors_save(const char *path, const char *const *names, ebb_
 
 #else
 
-ebb_status ebb_safetensors_save(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status (ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
     (void)names, (void)tensors;
     return path ? ebb_fail(EBB_ERR_UNSUPPORTED, "%s: this build is without jansson, which safetensors needs", path)
                 : ebb__safetensors_null("safetensors_save: path");

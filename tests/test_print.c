@@ -9,7 +9,7 @@ struct print_case {
     ebb_dtype dtype;
     ebb_dims shape;
     double values[8];
-    double first, step; /* where step is not 0: elements first + i * step */
+    double first, step; /* where step is not 0, and for elements behind values: first + i * step */
     bool grad, flip;    /* requires gradients; dimensions reversed */
     ebb_print_options options;
     const char *text;
@@ -24,7 +24,7 @@ static ebb_tensor *make(const struct print_case *c) {
     size_t size = ebb_dtype_size(c->dtype);
     char *data = malloc((size_t)n * size + 1);
     for (int64_t i = 0; data && i < n; i++) {
-        double v = c->step != 0 ? (double)i * c->step + c->first : i < 8 ? c->values[i] : 0;
+        double v = c->step != 0 || i >= 8 ? (double)i * c->step + c->first : c->values[i];
         ebb__store(data + (size_t)i * size, c->dtype, v);
     }
     ebb_tensor *t = ebb_from_data(data, c->dtype, c->shape);

@@ -1,4 +1,5 @@
-/* New tensors: values, dtypes, options and limits; random ones: moments, ranges, and that nothing but the seed matters. */
+/* New tensors: values, dtypes, options and limits; random ones: moments, ranges, and that nothing but the seed
+ * matters. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
 #include <math.h>

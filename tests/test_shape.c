@@ -184,8 +184,11 @@ EBB_TEST(slice_clamps_as_python_does) {
         int64_t start, end, step, n;
         double first;
     } cases[] = {
-        {1, 3, 0, 2, 1},        {-3, -1, 1, 2, 2},   {0, 100, 2, 3, 0}, {-100, 2, 1, 2, 0}, {3, 1, 1, 0, 0},
-        {0, EBB_END, 1, 5, 0},  {4, 5, 7, 1, 4},     {5, 9, 1, 0, 0},   {1, 5, 3, 2, 1},    {INT64_MIN, EBB_END, 5, 1, 0},
+        {1, 3, 0, 2, 1},        {-3, -1, 1, 2, 2},
+        {0, 100, 2, 3, 0},      {-100, 2, 1, 2, 0},
+        {3, 1, 1, 0, 0},        {0, EBB_END, 1, 5, 0},
+        {4, 5, 7, 1, 4},        {5, 9, 1, 0, 0},
+        {1, 5, 3, 2, 1},        {INT64_MIN, EBB_END, 5, 1, 0},
         {-1, EBB_END, 1, 1, 4}, {2, -1, INT64_MAX, 1, 2},
     };
     ebb_tensor *x = ramp(EBB_DIMS(5));
@@ -213,14 +216,16 @@ EBB_TEST(parts_have_gradients_of_any_order) {
     CHECK_VALUES(gg, 0, 0, 2, 4, 6, 8, 10);
 
     w = leaf(EBB_DIMS(4));
-    CHECK(ebb_grad(EBB_LIST(ebb_select(x, 0, -1)), EBB_LIST(x), &g, .grad_outputs = EBB_LIST(w), .create_graph = true) == EBB_OK);
+    CHECK(ebb_grad(EBB_LIST(ebb_select(x, 0, -1)), EBB_LIST(x), &g, .grad_outputs = EBB_LIST(w),
+                   .create_graph = true) == EBB_OK);
     CHECK_NODE(g, "SelectBackwardBackward0");
     CHECK_VALUES(g, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3);
     CHECK(ebb_grad(EBB_LIST(ebb_sum(ebb_mul(g, g))), EBB_LIST(w), &gg) == EBB_OK);
     CHECK_VALUES(gg, 0, 0, 2, 4, 6);
 
     w = leaf(EBB_DIMS(3));
-    CHECK(ebb_grad(EBB_LIST(ebb_diagonal(x, 1, 0, 1)), EBB_LIST(x), &g, .grad_outputs = EBB_LIST(w), .create_graph = true) == EBB_OK);
+    CHECK(ebb_grad(EBB_LIST(ebb_diagonal(x, 1, 0, 1)), EBB_LIST(x), &g, .grad_outputs = EBB_LIST(w),
+                   .create_graph = true) == EBB_OK);
     CHECK_NODE(g, "DiagonalBackwardBackward0");
     CHECK_VALUES(g, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2);
     CHECK(ebb_grad(EBB_LIST(ebb_sum(ebb_mul(g, g))), EBB_LIST(w), &gg) == EBB_OK);
@@ -258,7 +263,8 @@ EBB_TEST(diagonals) {
 /* ---- cat, stack ---- */
 
 EBB_TEST(cat_joins) {
-    ebb_tensor *a = leaf(EBB_DIMS(2, 1)), *b = leaf(EBB_DIMS(2, 2)), *y = ebb_cat(EBB_LIST(a, ebb_zeros(EBB_DIMS(2, 1)), b), -1);
+    ebb_tensor *a = leaf(EBB_DIMS(2, 1)), *b = leaf(EBB_DIMS(2, 2)),
+               *y = ebb_cat(EBB_LIST(a, ebb_zeros(EBB_DIMS(2, 1)), b), -1);
     CHECK_VALUES(y, 0, 0, 0, 0, 1, 1, 0, 2, 3);
     CHECK(ebb_tensor_dtype(y) == EBB_F64);
     CHECK_NODE(y, "CatBackward0");
@@ -285,7 +291,8 @@ EBB_TEST(cat_promotes_and_passes_over_nothing) {
 EBB_TEST(cat_says_what_does_not_fit) {
     ebb_tensor *x = ramp(EBB_DIMS(2, 3)), *y = ramp(EBB_DIMS(2, 4));
     CHECK(!ebb_cat(EBB_LIST(x, y), 0));
-    CHECK_ERROR(EBB_ERR_SHAPE, "tensor 1 of shape [2, 4] does not fit [2, 3]: all sizes but that of dimension 0 must be equal");
+    CHECK_ERROR(EBB_ERR_SHAPE,
+                "tensor 1 of shape [2, 4] does not fit [2, 3]: all sizes but that of dimension 0 must be equal");
     CHECK(!ebb_cat(EBB_LIST(x, ebb_scalar(1)), 0));
     CHECK_ERROR(EBB_ERR_SHAPE, "tensor 1 has no dimension to be joined along; see stack");
     CHECK(!ebb_cat(EBB_LIST(x, y), 2));

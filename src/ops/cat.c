@@ -7,7 +7,8 @@ static bool is_nothing(const ebb_dims *shape) { return shape->n == 1 && shape->d
 static ebb_status wrap(int64_t *dim, int ndim) {
     int64_t given = *dim;
     if (ebb__wrap_dim(dim, ndim)) return EBB_OK;
-    return ebb_fail(EBB_ERR_INDEX, "dim is out of range: expected between %d and %d, got %lld", -ndim, ndim - 1, (long long)given);
+    return ebb_fail(EBB_ERR_INDEX, "dim is out of range: expected between %d and %d, got %lld", -ndim, ndim - 1,
+                    (long long)given);
 }
 
 static ebb_status infer_cat(struct ebb_infer *f) {
@@ -18,7 +19,8 @@ static ebb_status infer_cat(struct ebb_infer *f) {
     if (f->n_in == 0) return ebb_fail(EBB_ERR_ARGUMENT, "needs at least one tensor");
     for (int64_t i = 0; i < f->n_in; i++) {
         const ebb_dims *s = &f->in[i].shape;
-        if (s->n == 0) return ebb_fail(EBB_ERR_SHAPE, "tensor %lld has no dimension to be joined along; see stack", (long long)i);
+        if (s->n == 0)
+            return ebb_fail(EBB_ERR_SHAPE, "tensor %lld has no dimension to be joined along; see stack", (long long)i);
         if (is_nothing(s)) continue;
         if (!first) {
             first = s;
@@ -28,9 +30,11 @@ static ebb_status infer_cat(struct ebb_infer *f) {
         bool fits = s->n == first->n && s->d[dim] <= INT64_MAX - total;
         for (int k = 0; k < s->n && fits; k++) fits = k == dim || s->d[k] == first->d[k];
         if (!fits)
-            return ebb_fail(EBB_ERR_SHAPE, "tensor %lld of shape %s does not fit %s: all sizes but that of dimension %lld must be equal",
-                            (long long)i, ebb__shape_text(text[0], s->n, s->d), ebb__shape_text(text[1], first->n, first->d),
-                            (long long)dim);
+            return ebb_fail(
+                EBB_ERR_SHAPE,
+                "tensor %lld of shape %s does not fit %s: all sizes but that of dimension %lld must be equal",
+                (long long)i, ebb__shape_text(text[0], s->n, s->d), ebb__shape_text(text[1], first->n, first->d),
+                (long long)dim);
         total += s->d[dim];
     }
     *out = first ? *first : f->in[0].shape;
@@ -62,15 +66,17 @@ static void vjp_cat(struct ebb_vjp *v) {
         ebb_dims shape = ebb_vjp_shape(v, i);
         bool nothing = !any || is_nothing(&shape);
         if (v->needs[i])
-            ebb_vjp_give(v, i, nothing ? ebb_zeros(shape, .dtype = (ebb_dtype)g->dtype) : ebb_narrow(g, dim, at, shape.d[dim]));
+            ebb_vjp_give(
+                v, i, nothing ? ebb_zeros(shape, .dtype = (ebb_dtype)g->dtype) : ebb_narrow(g, dim, at, shape.d[dim]));
         at += nothing ? 0 : shape.d[dim];
     }
 }
 
 const struct ebb_op ebb_op_cat = {
     EBB_SIGNATURE(cat, "Tensors tensors, int dim -> Tensor"),
-    .doc = "The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes are "
-           "promoted. Empty 1-d tensors are passed over.",
+    .doc =
+        "The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes are "
+        "promoted. Empty 1-d tensors are passed over.",
     .torch = "torch.cat",
     .node = "CatBackward0",
     .promote = EBB_PROMOTE_COMMON,
@@ -79,8 +85,9 @@ const struct ebb_op ebb_op_cat = {
     .vjp = vjp_cat,
     .saves = {EBB_META(0)},
     .formula = {"narrow(g, dim, start of the tensor, its size)"},
-    .samples = {"[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1", "[(2,0) (2,3)] dim=1",
-                "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0", "! [() ()] dim=0", "! [(2) (2)] dim=1"},
+    .samples = {"[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
+                "[(2,0) (2,3)] dim=1", "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0",
+                "! [() ()] dim=0", "! [(2) (2)] dim=1"},
 };
 
 static ebb_status infer_stack(struct ebb_infer *f) {
@@ -89,12 +96,14 @@ static ebb_status infer_stack(struct ebb_infer *f) {
     char text[2][EBB__SHAPE_TEXT];
     if (f->n_in == 0) return ebb_fail(EBB_ERR_ARGUMENT, "needs at least one tensor");
     const ebb_dims *first = &f->in[0].shape;
-    if (first->n == EBB_MAX_NDIM) return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
+    if (first->n == EBB_MAX_NDIM)
+        return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
     for (int64_t i = 1; i < f->n_in; i++) {
         const ebb_dims *s = &f->in[i].shape;
         if (ebb__dims_equal(s, first)) continue;
-        return ebb_fail(EBB_ERR_SHAPE, "the tensors must have equal shapes, but tensor %lld has %s and the first %s", (long long)i,
-                        ebb__shape_text(text[0], s->n, s->d), ebb__shape_text(text[1], first->n, first->d));
+        return ebb_fail(EBB_ERR_SHAPE, "the tensors must have equal shapes, but tensor %lld has %s and the first %s",
+                        (long long)i, ebb__shape_text(text[0], s->n, s->d),
+                        ebb__shape_text(text[1], first->n, first->d));
     }
     out->n = first->n + 1;
     for (int i = 0; i < first->n; i++) out->d[i < a->dim ? i : i + 1] = first->d[i];
@@ -127,6 +136,6 @@ const struct ebb_op ebb_op_stack = {
     .forward = forward_stack,
     .vjp = vjp_stack,
     .formula = {"select(g, dim, number of the tensor)"},
-    .samples = {"[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0", "[(0,2) (0,2)] dim=1",
-                "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"},
+    .samples = {"[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
+                "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"},
 };

@@ -4,8 +4,10 @@
 
 #include "ops/ops.h"
 
-/* infer() of a tensor of this shape, of the dtype asked for or else of `otherwise`, which must be in the set `accepted`. */
-ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise, uint32_t accepted);
+/* infer() of a tensor of this shape, of the dtype asked for or else of `otherwise`, which must be in the set
+ * `accepted`. */
+ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise,
+                         uint32_t accepted);
 
 /* Whether a value can be stored in a dtype: whole ones within an integer's range, any in floating point and bool. */
 ebb_status ebb__check_value(ebb_dtype dtype, double value);

@@ -5,7 +5,8 @@
 
 /* ---- shared with random.c ---- */
 
-ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise, uint32_t accepted) {
+ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise,
+                         uint32_t accepted) {
     ebb_meta *out = &f->out[0];
     out->shape = *shape;
     out->dtype = dtype ? dtype : otherwise ? otherwise : ebb_default_dtype();
@@ -18,9 +19,9 @@ ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype d
 ebb_status ebb__check_value(ebb_dtype dtype, double value) {
     static const struct {
         double least, end;
-    } ranges[EBB_DTYPE_COUNT] = {
-        [EBB_U8] = {0, 0x1p8}, [EBB_I32] = {-0x1p31, 0x1p31}, [EBB_I64] = {-0x1p63, 0x1p63}};
-    if (!(EBB_INTEGRAL & EBB_DTYPES(dtype)) || (trunc(value) >= ranges[dtype].least && trunc(value) < ranges[dtype].end))
+    } ranges[EBB_DTYPE_COUNT] = {[EBB_U8] = {0, 0x1p8}, [EBB_I32] = {-0x1p31, 0x1p31}, [EBB_I64] = {-0x1p63, 0x1p63}};
+    if (!(EBB_INTEGRAL & EBB_DTYPES(dtype)) ||
+        (trunc(value) >= ranges[dtype].least && trunc(value) < ranges[dtype].end))
         return EBB_OK;
     return ebb_fail(EBB_ERR_ARGUMENT, "%g does not fit in %s", value, ebb_dtype_name(dtype));
 }
@@ -50,8 +51,8 @@ ebb_status ebb__fill(ebb_tensor *t, double value) {
 
 #define NEW "dtype dtype=none, bool requires_grad=false -> Tensor"
 
-/* An operator NAME and its form NAME_like, filled by the statement `fill` from the attributes a into out; `check` of the
- * dtype out->dtype may refuse. `more` are attributes between the size and the options. */
+/* An operator NAME and its form NAME_like, filled by the statement `fill` from the attributes a into out; `check` of
+ * the dtype out->dtype may refuse. `more` are attributes between the size and the options. */
 #define FILLED(name, more, text, check, fill) \
     static ebb_status infer_##name(struct ebb_infer *f) { \
         const struct ebb__attrs_##name *a = f->attrs; \
@@ -92,7 +93,8 @@ ebb_status ebb__fill(ebb_tensor *t, double value) {
         .infer = infer_##name##_like, \
         .forward = forward_##name##_like, \
         .no_derivative = true, \
-        .samples = {"(2,3)" SAMPLE_##name, "()" SAMPLE_##name, "i5(2,0)" SAMPLE_##name, "(3) dtype=bool" SAMPLE_##name}, \
+        .samples = {"(2,3)" SAMPLE_##name, "()" SAMPLE_##name, "i5(2,0)" SAMPLE_##name, \
+                    "(3) dtype=bool" SAMPLE_##name}, \
     };
 
 #define SAMPLE_zeros
@@ -120,7 +122,8 @@ static ebb_status forward_scalar(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_scalar = {
     EBB_SIGNATURE(scalar, "float value, " NEW),
-    .doc = "A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given.",
+    .doc =
+        "A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given.",
     .torch = "torch.tensor",
     .infer = infer_scalar,
     .forward = forward_scalar,
@@ -130,7 +133,8 @@ const struct ebb_op ebb_op_scalar = {
 
 static ebb_status infer_eye(struct ebb_infer *f) {
     const struct ebb__attrs_eye *a = f->attrs;
-    if (a->n < 0 || a->m < 0) return ebb_fail(EBB_ERR_SHAPE, "n and m must not be negative: %lld, %lld", (long long)a->n, (long long)a->m);
+    if (a->n < 0 || a->m < 0)
+        return ebb_fail(EBB_ERR_SHAPE, "n and m must not be negative: %lld, %lld", (long long)a->n, (long long)a->m);
     return ebb__new_meta(f, &EBB_DIMS(a->n, a->m ? a->m : a->n), a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE);
 }
 
@@ -138,7 +142,8 @@ static ebb_status forward_eye(struct ebb_forward *f) {
     ebb_tensor *out = f->out[0];
     ebb__fill(out, 0);
     for (int64_t i = 0; i < out->dims[0] && i < out->dims[1]; i++)
-        ebb__store(out->data + i * (out->dims[1] + 1) * (int64_t)ebb__dtype_sizes[out->dtype], (ebb_dtype)out->dtype, 1);
+        ebb__store(out->data + i * (out->dims[1] + 1) * (int64_t)ebb__dtype_sizes[out->dtype], (ebb_dtype)out->dtype,
+                   1);
     return EBB_OK;
 }
 
@@ -159,7 +164,8 @@ const struct ebb_op ebb_op_eye = {
 static bool is_integer(ebb_dtype dtype) { return EBB_INTEGRAL & EBB_DTYPES(dtype); }
 
 static ebb_dtype arange_dtype(const struct ebb__attrs_arange *a) {
-    bool whole = trunc(a->start) == a->start && trunc(a->end) == a->end && trunc(a->step) == a->step; /* false for NaN */
+    /* false for NaN */
+    bool whole = trunc(a->start) == a->start && trunc(a->end) == a->end && trunc(a->step) == a->step;
     return whole ? EBB_I64 : EBB_DTYPE_NONE;
 }
 
@@ -171,7 +177,8 @@ static ebb_status infer_arange(struct ebb_infer *f) {
     ebb_status status = ebb__new_meta(f, &EBB_DIMS(0), a->dtype, arange_dtype(a), COUNTABLE);
     if (status) return status;
     if (is_integer(f->out[0].dtype)) { /* counted in 64 bits, whatever they are stored in, as PyTorch does */
-        if (ebb__check_value(EBB_I64, start) || ebb__check_value(EBB_I64, end) || ebb__check_value(EBB_I64, step)) return EBB_ERR_ARGUMENT;
+        if (ebb__check_value(EBB_I64, start) || ebb__check_value(EBB_I64, end) || ebb__check_value(EBB_I64, step))
+            return EBB_ERR_ARGUMENT;
         start = trunc(start);
         end = trunc(end);
         step = trunc(step);
@@ -192,26 +199,30 @@ static ebb_status forward_arange(struct ebb_forward *f) {
     char *p = out->data;
     if (dtype == EBB_I64) /* wraps where a double would round */
         for (int64_t i = 0; i < out->numel; i++)
-            ((int64_t *)(void *)p)[i] = (int64_t)((uint64_t)(int64_t)a->start + (uint64_t)i * (uint64_t)(int64_t)a->step);
+            ((int64_t *)(void *)p)[i] =
+                (int64_t)((uint64_t)(int64_t)a->start + (uint64_t)i * (uint64_t)(int64_t)a->step);
     else {
         bool whole = is_integer(dtype);
         double start = whole ? trunc(a->start) : a->start, step = whole ? trunc(a->step) : a->step;
-        for (int64_t i = 0; i < out->numel; i++, p += ebb__dtype_sizes[dtype]) ebb__store(p, dtype, start + (double)i * step);
+        for (int64_t i = 0; i < out->numel; i++, p += ebb__dtype_sizes[dtype])
+            ebb__store(p, dtype, start + (double)i * step);
     }
     return EBB_OK;
 }
 
 const struct ebb_op ebb_op_arange = {
     EBB_SIGNATURE(arange, "float start, float end, float step, " NEW),
-    .doc = "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where start, "
-           "end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give the "
-           "dtype where the arguments are computed.",
+    .doc =
+        "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where start, "
+        "end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give the "
+        "dtype where the arguments are computed.",
     .torch = "torch.arange",
     .infer = infer_arange,
     .forward = forward_arange,
     .no_derivative = true,
-    .samples = {"start=0 end=5 step=1", "start=0 end=1 step=0.25", "start=5 end=-1 step=-2", "start=0 end=3 step=1 dtype=float32",
-                "start=2 end=2 step=1", "start=0 end=7 step=2 dtype=uint8", "! start=0 end=5 step=0", "! start=5 end=0 step=1"},
+    .samples = {"start=0 end=5 step=1", "start=0 end=1 step=0.25", "start=5 end=-1 step=-2",
+                "start=0 end=3 step=1 dtype=float32", "start=2 end=2 step=1", "start=0 end=7 step=2 dtype=uint8",
+                "! start=0 end=5 step=0", "! start=5 end=0 step=1"},
 };
 
 static ebb_status infer_linspace(struct ebb_infer *f) {
@@ -242,6 +253,6 @@ const struct ebb_op ebb_op_linspace = {
     .infer = infer_linspace,
     .forward = forward_linspace,
     .no_derivative = true,
-    .samples = {"start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1", "start=1 end=2 steps=0",
-                "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"},
+    .samples = {"start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1",
+                "start=1 end=2 steps=0", "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"},
 };

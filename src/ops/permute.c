@@ -43,8 +43,7 @@ const struct ebb_op ebb_op_transpose = {
 };
 
 static ebb_status infer_t(struct ebb_infer *f) {
-    if (f->in[0].shape.n > 2)
-        return ebb_fail(EBB_ERR_SHAPE, "is for at most 2 dimensions; use transpose or permute");
+    if (f->in[0].shape.n > 2) return ebb_fail(EBB_ERR_SHAPE, "is for at most 2 dimensions; use transpose or permute");
     return infer_swap(f, 0, f->in[0].shape.n - 1);
 }
 
@@ -66,7 +65,8 @@ static ebb_status infer_permute(struct ebb_infer *f) {
     const struct ebb__attrs_permute *a = f->attrs;
     int n = f->in[0].shape.n, from[EBB_MAX_NDIM];
     if (a->dims.n != n)
-        return ebb_fail(EBB_ERR_ARGUMENT, "dims must name each of the %d dimensions once, not %d of them", n, (int)a->dims.n);
+        return ebb_fail(EBB_ERR_ARGUMENT, "dims must name each of the %d dimensions once, not %d of them", n,
+                        (int)a->dims.n);
     for (int i = 0; i < n; i++) from[i] = (int)a->dims.d[i];
     return reorder(f, n, from);
 }
@@ -87,6 +87,6 @@ const struct ebb_op ebb_op_permute = {
     .infer = infer_permute,
     .vjp = vjp_permute,
     .formula = {"permute(g, inverse of dims)"},
-    .samples = {"(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()", "(2,0,3) dims=(1,2,0)",
-                "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"},
+    .samples = {"(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
+                "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"},
 };

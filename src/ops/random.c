@@ -81,7 +81,8 @@ static ebb_status infer_randint(struct ebb_infer *f) {
     ebb_status status = ebb__new_meta(f, &a->size, a->dtype, EBB_I64, EBB_ANY_DTYPE);
     if (status) return status;
     if (a->low >= a->high)
-        return ebb_fail(EBB_ERR_ARGUMENT, "low must be less than high: %lld, %lld", (long long)a->low, (long long)a->high);
+        return ebb_fail(EBB_ERR_ARGUMENT, "low must be less than high: %lld, %lld", (long long)a->low,
+                        (long long)a->high);
     return check_range(f->out[0].dtype, a->low, a->high - 1);
 }
 
@@ -90,7 +91,8 @@ static ebb_status forward_randint(struct ebb_forward *f) {
     ebb_tensor *out = f->out[0];
     int64_t *numbers = integers_of(out);
     if (!numbers) return ebb_error_status();
-    uint64_t seed = ebb_get_rng_state().seed, first = ebb__rng_take(ebb__random_blocks(EBB__INTEGER, EBB_I64, out->numel));
+    uint64_t seed = ebb_get_rng_state().seed,
+             first = ebb__rng_take(ebb__random_blocks(EBB__INTEGER, EBB_I64, out->numel));
     ebb__random_integer(seed, first, out->numel, a->low, a->high, numbers);
     store_integers(out, numbers);
     return EBB_OK;
@@ -103,8 +105,9 @@ const struct ebb_op ebb_op_randint = {
     .infer = infer_randint,
     .forward = forward_randint,
     .no_derivative = true,
-    .samples = {"low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool", "low=0 high=1 size=(0)",
-                "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)", "! low=0 high=257 size=(2) dtype=uint8"},
+    .samples = {"low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
+                "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
+                "! low=0 high=257 size=(2) dtype=uint8"},
 };
 
 static ebb_status infer_randperm(struct ebb_infer *f) {
@@ -114,8 +117,8 @@ static ebb_status infer_randperm(struct ebb_infer *f) {
     return status ? status : check_range(f->out[0].dtype, 0, a->n > 0 ? a->n - 1 : 0);
 }
 
-/* Fisher and Yates's shuffle (Durstenfeld 1964): place i gets one of the n - i numbers left. With 53 random bits for each
- * choice, none is likelier than another by more than n / 2^53 of its chance. */
+/* Fisher and Yates's shuffle (Durstenfeld 1964): place i gets one of the n - i numbers left. With 53 random bits for
+ * each choice, none is likelier than another by more than n / 2^53 of its chance. */
 static ebb_status forward_randperm(struct ebb_forward *f) {
     ebb_tensor *out = f->out[0];
     int64_t n = out->numel, *numbers = integers_of(out);
@@ -139,7 +142,8 @@ static ebb_status forward_randperm(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_randperm = {
     EBB_SIGNATURE(randperm, "int n, dtype dtype=int64, bool requires_grad=false -> Tensor"),
-    .doc = "The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given.",
+    .doc =
+        "The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given.",
     .torch = "torch.randperm",
     .infer = infer_randperm,
     .forward = forward_randperm,

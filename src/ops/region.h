@@ -4,7 +4,8 @@
 
 #include "ops/ops.h"
 
-/* Copy the elements of `from` to those of `to` that begin at `offset` and lie `strides` apart (both in elements of `to`). */
+/* Copy the elements of `from` to those of `to` that begin at `offset` and lie `strides` apart (both in elements of
+ * `to`). */
 static inline void ebb__copy_region(ebb_tensor *to, int64_t offset, const int64_t *strides, const ebb_tensor *from) {
     int64_t size = (int64_t)ebb__dtype_sizes[to->dtype], from_size = (int64_t)ebb__dtype_sizes[from->dtype];
     int64_t to_bytes[EBB_MAX_NDIM], from_bytes[EBB_MAX_NDIM];

@@ -6,7 +6,8 @@
 
 static ebb_status needs_dims(const ebb_meta *in, int n) {
     if (in->shape.n >= n) return EBB_OK;
-    return ebb_fail(EBB_ERR_SHAPE, "needs a tensor of at least %d dimension%s, not %d", n, n == 1 ? "" : "s", (int)in->shape.n);
+    return ebb_fail(EBB_ERR_SHAPE, "needs a tensor of at least %d dimension%s, not %d", n, n == 1 ? "" : "s",
+                    (int)in->shape.n);
 }
 
 static void remove_dim(ebb_dims *dims, int64_t dim) {
@@ -46,14 +47,16 @@ static ebb_status sliced(const ebb_meta *in, int64_t dim, int64_t start, int64_t
     part->strides = in->strides;
     part->shape.d[dim] = n;
     part->offset = start * stride;
-    if (step <= size || stride == 0 || step < INT64_MAX / (stride < 0 ? -stride : stride)) part->strides.d[dim] = stride * step;
+    if (step <= size || stride == 0 || step < INT64_MAX / (stride < 0 ? -stride : stride))
+        part->strides.d[dim] = stride * step;
     return EBB_OK;
 }
 
 static ebb_status diagonal(const ebb_meta *in, int64_t offset, int64_t dim1, int64_t dim2, ebb_meta *part) {
     if (needs_dims(in, 2)) return EBB_ERR_SHAPE;
     if (dim1 == dim2) return ebb_fail(EBB_ERR_ARGUMENT, "dim1 and dim2 are both dimension %lld", (long long)dim1);
-    int64_t rows = in->shape.d[dim1] + (offset < 0 ? offset : 0), columns = in->shape.d[dim2] - (offset > 0 ? offset : 0);
+    int64_t rows = in->shape.d[dim1] + (offset < 0 ? offset : 0),
+            columns = in->shape.d[dim2] - (offset > 0 ? offset : 0);
     int64_t n = rows < columns ? rows : columns, low = dim1 < dim2 ? dim1 : dim2;
     part->shape = in->shape;
     part->strides = in->strides;
@@ -95,7 +98,8 @@ static ebb_status fill_part(struct ebb_forward *f, const ebb_meta *part) {
 static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, int more) {
     int64_t numel;
     if (sizes->n != f->in[0].shape.n + more)
-        return ebb_fail(EBB_ERR_SHAPE, "input_sizes has %d dimensions; expected %d", (int)sizes->n, (int)f->in[0].shape.n + more);
+        return ebb_fail(EBB_ERR_SHAPE, "input_sizes has %d dimensions; expected %d", (int)sizes->n,
+                        (int)f->in[0].shape.n + more);
     if (!ebb__numel(sizes->n, sizes->d, 8, &numel)) return ebb_fail(EBB_ERR_SHAPE, "input_sizes are out of range");
     return EBB_OK;
 }
@@ -170,8 +174,9 @@ const struct ebb_op ebb_op_select_backward = {
 
 const struct ebb_op ebb_op_slice = {
     EBB_SIGNATURE(slice, "Tensor self, dim dim, int start, int end, int step=1 -> Tensor"),
-    .doc = "A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count "
-           "from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.",
+    .doc =
+        "A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count "
+        "from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.",
     .torch = "torch.Tensor.__getitem__",
     .node = "SliceBackward0",
     .view = true,
@@ -179,8 +184,9 @@ const struct ebb_op ebb_op_slice = {
     .vjp = vjp_slice,
     .formula = {"zeros(self.shape) with slice(dim, start, end, step) = g"},
     .samples = {"(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
-                "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5", "(5) dim=0 start=4 end=5 step=7",
-                "! (5) dim=0 start=0 end=5 step=-1", "! () dim=0 start=0 end=1", "! (5) dim=1 start=0 end=1"},
+                "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5",
+                "(5) dim=0 start=4 end=5 step=7", "! (5) dim=0 start=0 end=5 step=-1", "! () dim=0 start=0 end=1",
+                "! (5) dim=1 start=0 end=1"},
 };
 
 const struct ebb_op ebb_op_slice_backward = {
@@ -203,8 +209,8 @@ static ebb_tensor *compose_narrow(struct ebb_forward *f) {
     if (needs_dims(&in, 1)) return NULL;
     int64_t size = shape.d[a->dim], start = a->start < 0 ? a->start + size : a->start;
     if (start < 0 || start > size || a->length < 0 || a->length > size - start) {
-        ebb_fail(EBB_ERR_INDEX, "start %lld, length %lld is out of range for dimension %lld of size %lld", (long long)a->start,
-                 (long long)a->length, (long long)a->dim, (long long)size);
+        ebb_fail(EBB_ERR_INDEX, "start %lld, length %lld is out of range for dimension %lld of size %lld",
+                 (long long)a->start, (long long)a->length, (long long)a->dim, (long long)size);
         return NULL;
     }
     return ebb_slice(f->in[0], a->dim, start, start + a->length);
@@ -222,7 +228,8 @@ const struct ebb_op ebb_op_narrow = {
 
 const struct ebb_op ebb_op_diagonal = {
     EBB_SIGNATURE(diagonal, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
-    .doc = "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
+    .doc =
+        "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
     .torch = "torch.diagonal",
     .node = "DiagonalBackward0",
     .view = true,

@@ -37,9 +37,9 @@ static ebb_status infer_view(struct ebb_infer *f) {
     ebb_status status = resolve(&in->shape, a->size, &out->shape);
     if (status || ebb__view_strides(&in->shape, &in->strides, &out->shape, &out->strides)) return status;
     char to[EBB__SHAPE_TEXT], from[EBB__SHAPE_TEXT], strides[EBB__SHAPE_TEXT];
-    return ebb_fail(EBB_ERR_SHAPE, "view of shape %s is not possible without a copy for shape %s, strides %s; use reshape",
-                    ebb__shape_text(to, out->shape.n, out->shape.d),
-                    ebb__shape_text(from, in->shape.n, in->shape.d),
+    return ebb_fail(EBB_ERR_SHAPE,
+                    "view of shape %s is not possible without a copy for shape %s, strides %s; use reshape",
+                    ebb__shape_text(to, out->shape.n, out->shape.d), ebb__shape_text(from, in->shape.n, in->shape.d),
                     ebb__shape_text(strides, in->strides.n, in->strides.d));
 }
 
@@ -47,8 +47,9 @@ static void vjp_shape(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_reshape(v->gra
 
 const struct ebb_op ebb_op_view = {
     EBB_SIGNATURE(view, "Tensor self, shape size -> Tensor"),
-    .doc = "The same elements in another shape, without a copy; one size may be -1. An error where the strides of self do "
-           "not allow it: see reshape.",
+    .doc =
+        "The same elements in another shape, without a copy; one size may be -1. An error where the strides of self do "
+        "not allow it: see reshape.",
     .torch = "torch.Tensor.view",
     .node = "ViewBackward0",
     .view = true,
@@ -62,14 +63,11 @@ const struct ebb_op ebb_op_view = {
 /* No view in the eyes of autograd: the elements have no other owner, so it may be written in place. */
 static ebb_tensor *compose_unsafe_view(struct ebb_forward *f) {
     const struct ebb__attrs_unsafe_view *a = f->attrs;
-    ebb_tensor *self = f->in[0];
-    ebb_dims from = ebb_tensor_shape(self), strides = ebb_tensor_strides(self), shape;
-    if (resolve(&from, a->size, &shape)) return NULL;
-    if (!ebb__view_strides(&from, &strides, &shape, &strides)) {
-        ebb_fail(EBB_ERR_SHAPE, "the input must be contiguous");
-        return NULL;
-    }
-    return ebb__own(ebb__tensor_alias(self, shape.n, shape.d, strides.d, 0));
+    ebb_tensor *t = ebb_contiguous(f->in[0]);
+    ebb_dims from = ebb_tensor_shape(f->in[0]), shape = {0}, strides = {0};
+    if (!t || resolve(&from, a->size, &shape)) return NULL;
+    ebb__contiguous_strides(shape.n, shape.d, strides.d);
+    return ebb__own(ebb__tensor_alias(t, shape.n, shape.d, strides.d, 0));
 }
 
 const struct ebb_op ebb_op_unsafe_view = {
@@ -86,7 +84,7 @@ const struct ebb_op ebb_op_unsafe_view = {
 static ebb_tensor *compose_reshape(struct ebb_forward *f) {
     const struct ebb__attrs_reshape *a = f->attrs;
     ebb_tensor *self = f->in[0];
-    ebb_dims from = ebb_tensor_shape(self), strides = ebb_tensor_strides(self), shape;
+    ebb_dims from = ebb_tensor_shape(self), strides = ebb_tensor_strides(self), shape = {0};
     if (resolve(&from, a->shape, &shape)) return NULL;
     if (ebb__view_strides(&from, &strides, &shape, &strides)) return ebb_view(self, shape);
     return ebb_unsafe_view(ebb_clone(self), shape);
@@ -107,7 +105,8 @@ static ebb_tensor *compose_flatten(struct ebb_forward *f) {
     ebb_dims from = ebb_tensor_shape(self), to = {0};
     if (from.n == 0) return ebb_reshape(self, EBB_DIMS(1));
     if (a->start_dim > a->end_dim) {
-        ebb_fail(EBB_ERR_ARGUMENT, "start_dim %lld comes after end_dim %lld", (long long)a->start_dim, (long long)a->end_dim);
+        ebb_fail(EBB_ERR_ARGUMENT, "start_dim %lld comes after end_dim %lld", (long long)a->start_dim,
+                 (long long)a->end_dim);
         return NULL;
     }
     if (a->start_dim == a->end_dim) return self;
@@ -120,8 +119,9 @@ static ebb_tensor *compose_flatten(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_flatten = {
     EBB_SIGNATURE(flatten, "Tensor self, dim start_dim, dim end_dim -> Tensor"),
-    .doc = "Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that "
-           "is possible; a 0-d tensor becomes 1-d.",
+    .doc =
+        "Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that "
+        "is possible; a 0-d tensor becomes 1-d.",
     .torch = "torch.flatten",
     .compose = compose_flatten,
     .samples = {"(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1", "(2,3) start_dim=1 end_dim=1",
@@ -171,7 +171,8 @@ static ebb_status infer_unsqueeze(struct ebb_infer *f) {
     const ebb_meta *in = &f->in[0];
     ebb_meta *out = &f->out[0];
     int at = (int)a->dim, n = in->shape.n;
-    if (n == EBB_MAX_NDIM) return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
+    if (n == EBB_MAX_NDIM)
+        return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
     out->shape.n = out->strides.n = n + 1;
     for (int i = 0; i < n; i++) {
         out->shape.d[i < at ? i : i + 1] = in->shape.d[i];
@@ -219,14 +220,17 @@ static ebb_status infer_expand(struct ebb_infer *f) {
         else if (i < n - 1 && in->shape.n) stride = out->shape.d[i + 1] * out->strides.d[i + 1];
         if (out->shape.d[i] == -1 && i >= new) out->shape.d[i] = size;
         if (out->shape.d[i] < 0)
-            return ebb_fail(EBB_ERR_SHAPE, "size %lld in %s; -1 keeps a size that the tensor has", (long long)out->shape.d[i], text);
+            return ebb_fail(EBB_ERR_SHAPE, "size %lld in %s; -1 keeps a size that the tensor has",
+                            (long long)out->shape.d[i], text);
         if (size != 1 && out->shape.d[i] != size)
-            return ebb_fail(EBB_ERR_SHAPE, "dimension %d of size %lld cannot become %lld: only size 1 is expanded, to %s", i - new,
+            return ebb_fail(EBB_ERR_SHAPE,
+                            "dimension %d of size %lld cannot become %lld: only size 1 is expanded, to %s", i - new,
                             (long long)size, (long long)out->shape.d[i], text);
         out->strides.d[i] = out->shape.d[i] == size ? stride : 0;
     }
     int64_t numel;
-    if (!ebb__numel(n, out->shape.d, 8, &numel)) return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed", text);
+    if (!ebb__numel(n, out->shape.d, 8, &numel))
+        return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed", text);
     return EBB_OK;
 }
 
@@ -234,8 +238,9 @@ static void vjp_expand(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
 const struct ebb_op ebb_op_expand = {
     EBB_SIGNATURE(expand, "Tensor self, shape size -> Tensor"),
-    .doc = "A view in which dimensions of size 1, and new ones in front, repeat (stride 0) up to the given size; -1 keeps a "
-           "size. Clone it before writing it in place.",
+    .doc =
+        "A view in which dimensions of size 1, and new ones in front, repeat (stride 0) up to the given size; -1 keeps a "
+        "size. Clone it before writing it in place.",
     .torch = "torch.Tensor.expand",
     .node = "ExpandBackward0",
     .view = true,

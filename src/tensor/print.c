@@ -186,7 +186,8 @@ static void put_nested(const struct printer *p, int dim, const char *at, int ind
 
 /* ---- what stands behind the elements ---- */
 
-/* PyTorch takes the last line of the elements for two characters longer than it is, and lines of suffixes as they are. */
+/* PyTorch takes the last line of the elements for two characters longer than it is, and lines of suffixes as they
+ * are. */
 static void put_suffix(struct printer *p, int indent, const char *name, const char *value, const char *end) {
     int64_t n = (int64_t)(strlen(name) + strlen(value) + strlen(end));
     if (p->column + n + 2 > p->linewidth) {

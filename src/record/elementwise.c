@@ -1,40 +1,49 @@
 /* Elementwise operators: promotion, broadcasting and the loop, with a short way for what needs neither. */
 #include "record/call.h"
 
-#define FLAT_MAX 16384 /* elements up to which flat memory is one call of the loop, without a plan */
-
-/* All inputs alike and contiguous, so that one call of the inner loop on flat memory is the whole work. */
-static bool is_flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
-    const ebb_tensor *a = in[0];
+/* The input whose shape and dtype are the result's when all others are like it, or numbers that do not widen it: then one
+ * call of the inner loop on flat memory is the whole work. NULL when it takes more. */
+static const ebb_tensor *flat_like(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    const ebb_tensor *a = NULL;
+    for (int64_t i = 0; i < n; i++) {
+        const ebb_tensor *t = in[i];
+        if (t->flags & EBB__NUMBER) continue;
+        if (!a) a = t;
+        else if (t->dtype != a->dtype || !ebb__same_shape(t, a)) return NULL;
+        if (!ebb__is_contiguous(t)) return NULL;
+    }
+    if (!a || !op->loops[a->dtype] || (op->dtypes && !(op->dtypes & EBB_DTYPES(a->dtype)))) return NULL;
+    if (ebb__is_floating(a->dtype)) return a;
+    if (op->promote == EBB_PROMOTE_FLOAT) return NULL;
     for (int64_t i = 0; i < n; i++)
-        if (in[i]->dtype != a->dtype || !ebb__is_contiguous(in[i]) || (i && !ebb__same_shape(in[i], a)) ||
-            (in[i]->flags & EBB__NUMBER))
-            return false;
-    if (op->promote == EBB_PROMOTE_FLOAT && !ebb_dtype_is_floating((ebb_dtype)a->dtype)) return false;
-    return op->loops[a->dtype] && (!op->dtypes || (op->dtypes & EBB_DTYPES(a->dtype)));
+        if ((in[i]->flags & EBB__NUMBER) && (in[i]->dtype != EBB_I64 || a->dtype == EBB_BOOL)) return NULL;
+    return a;
 }
 
-static ebb_tensor *flat(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                        ebb_tensor *into) {
-    const ebb_tensor *a = in[0];
-    ebb_tensor *t[EBB__PLAN_MAX];
-    t[0] = into ? into : ebb__tensor_new_like(a, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : (ebb_dtype)a->dtype);
-    if (EBB_UNLIKELY(!t[0])) return NULL;
-    for (int64_t i = 0; i < n; i++) t[i + 1] = in[i];
-    if (EBB_LIKELY(a->numel <= FLAT_MAX)) {
-        char *data[EBB__PLAN_MAX];
-        int64_t stride[EBB__PLAN_MAX];
-        for (int64_t i = 0; i <= n; i++) {
-            data[i] = t[i]->data;
-            stride[i] = ebb__dtype_sizes[t[i]->dtype];
-        }
-        if (a->numel) op->loops[a->dtype](a->numel, data, stride, attrs);
-    } else {
-        struct ebb__plan plan;
-        ebb__plan_make(&plan, (int)n + 1, t);
-        ebb__plan_run(&plan, op->loops[a->dtype], attrs);
+static ebb_tensor *flat(const struct ebb_op *op, const ebb_tensor *like, ebb_tensor *const *in, int64_t n,
+                        const void *attrs, ebb_tensor *into) {
+    ebb_dtype dtype = (ebb_dtype)like->dtype;
+    ebb_tensor *out = into;
+    if (!out) out = ebb__tensor_new_like(like, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype);
+    if (EBB_UNLIKELY(!out)) return NULL;
+    struct ebb__plan plan; /* not initialized: of its dimensions only the first is used */
+    int64_t number[EBB__PLAN_MAX];
+    plan.n = (int)n + 1;
+    plan.ndim = 1;
+    plan.numel = plan.size[0] = like->numel;
+    plan.data[0] = out->data;
+    plan.stride[0][0] = ebb__dtype_sizes[out->dtype];
+    for (int64_t i = 0; i < n; i++) {
+        plan.data[i + 1] = in[i]->data;
+        plan.stride[0][i + 1] = ebb__dtype_sizes[dtype];
+        if (EBB_LIKELY(!(in[i]->flags & EBB__NUMBER))) continue;
+        plan.data[i + 1] = (char *)&number[i];
+        plan.stride[0][i + 1] = 0;
+        if (in[i]->dtype == dtype) number[i] = *(const int64_t *)(const void *)in[i]->data; /* numbers have 8 bytes */
+        else ebb__store(plan.data[i + 1], dtype, ebb__load(in[i]->data, (ebb_dtype)in[i]->dtype));
     }
-    return t[0];
+    ebb__plan_run(&plan, op->loops[dtype], attrs);
+    return out;
 }
 
 /* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference
@@ -88,8 +97,9 @@ static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *s
 
 ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                              ebb_tensor *into) {
-    if (EBB_LIKELY(is_flat(op, in, n)) && (!into || (into == in[0] && op->promote != EBB_PROMOTE_COMPARE)))
-        return flat(op, in, n, attrs, into);
+    const ebb_tensor *like = flat_like(op, in, n);
+    if (EBB_LIKELY(like) && (!into || (into == like && op->promote != EBB_PROMOTE_COMPARE)))
+        return flat(op, like, in, n, attrs, into);
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     if (!dtype) return NULL;
     if (!op->loops[dtype]) {

@@ -4,30 +4,53 @@
 
 #define INLINE_DATA 1024 /* data up to this many bytes lies in the storage's own block */
 
+/* Address checkers see a dead tensor only when its block dies with it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ONE_BLOCK false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ONE_BLOCK false
+#endif
+#endif
+#ifndef ONE_BLOCK
+#define ONE_BLOCK true
+#endif
+
 static void storage_unref(struct ebb__storage *s) {
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_release) != 1) return;
     atomic_thread_fence(memory_order_acquire);
     if (s->release) s->release(s->context);
     else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
-    ebb__free(s, s->block);
+    ebb__free(s->block, s->block_bytes);
 }
 
+static void storage_init(struct ebb__storage *s, void *block, size_t block_bytes, void *data, size_t bytes) {
+    atomic_init(&s->refs, 1);
+    atomic_init(&s->version, 0);
+    s->bytes = bytes;
+    s->block = block;
+    s->block_bytes = block_bytes;
+    s->data = data;
+    s->release = NULL;
+    s->context = NULL;
+}
+
+/* A storage in a block of its own. */
 static struct ebb__storage *storage_new(size_t bytes) {
     bool inside = bytes <= INLINE_DATA;
     size_t block = sizeof(struct ebb__storage) + (inside ? bytes : 0);
     struct ebb__storage *s = ebb__alloc(block);
     if (EBB_UNLIKELY(!s)) return NULL;
-    *s = (struct ebb__storage){.refs = 1, .bytes = bytes, .block = block, .data = (char *)(s + 1)};
-    if (!inside && !(s->data = ebb__alloc(bytes))) {
+    void *data = inside ? (void *)(s + 1) : ebb__alloc(bytes);
+    if (EBB_UNLIKELY(!data)) {
         ebb__free(s, block);
         return NULL;
     }
+    storage_init(s, s, block, data, bytes);
     return s;
 }
 
-static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
-    ebb_tensor *t = ebb__alloc(ebb__tensor_bytes(ndim));
-    if (EBB_UNLIKELY(!t)) return NULL;
+static ebb_tensor *header_init(ebb_tensor *t, ebb_dtype dtype, int ndim, const int64_t *sizes) {
     atomic_init(&t->refs, 1);
     t->dtype = (uint8_t)dtype;
     t->ndim = (uint8_t)ndim;
@@ -41,6 +64,11 @@ static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     t->base = NULL;
     for (int i = 0; i < ndim; i++) t->dims[i] = sizes[i];
     return t;
+}
+
+static ebb_tensor *header_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    ebb_tensor *t = ebb__alloc(ebb__tensor_bytes(ndim));
+    return EBB_LIKELY(t) ? header_init(t, dtype, ndim, sizes) : NULL;
 }
 
 static ebb_tensor *fail_size(ebb_dtype dtype, int ndim, const int64_t *sizes) {
@@ -64,11 +92,21 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes) {
 }
 
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
-    ebb_tensor *t = ebb__tensor_meta(dtype, ndim, sizes);
+    int64_t numel;
+    if (EBB_UNLIKELY(!ebb__numel(ndim, sizes, ebb__dtype_sizes[dtype], &numel))) return fail_size(dtype, ndim, sizes);
+    size_t bytes = (size_t)numel * ebb__dtype_sizes[dtype], header = ebb__tensor_bytes(ndim);
+    bool one_block = ONE_BLOCK && bytes <= INLINE_DATA;
+    size_t block = header + (one_block ? sizeof(struct ebb__storage) + bytes : 0);
+    ebb_tensor *t = ebb__alloc(block);
     if (EBB_UNLIKELY(!t)) return NULL;
-    t->storage = storage_new((size_t)t->numel * ebb__dtype_sizes[dtype]);
-    if (EBB_UNLIKELY(!t->storage)) {
-        ebb__free(t, ebb__tensor_bytes(ndim));
+    header_init(t, dtype, ndim, sizes);
+    ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
+    t->numel = numel;
+    if (one_block) {
+        t->storage = (struct ebb__storage *)(void *)((char *)t + header);
+        storage_init(t->storage, t, block, t->storage + 1, bytes);
+    } else if (!(t->storage = storage_new(bytes))) {
+        ebb__free(t, header);
         return NULL;
     }
     t->data = t->storage->data;
@@ -105,9 +143,10 @@ ebb_tensor *ebb__own(ebb_tensor *t) {
 
 void ebb__tensor_free(ebb_tensor *t) {
     if (t->grad_fn || t->autograd) ebb__tensor_release_autograd(t);
-    if (t->storage) storage_unref(t->storage);
+    struct ebb__storage *storage = t->storage;
     ebb_tensor *base = t->base;
-    ebb__free(t, ebb__tensor_bytes(t->ndim));
+    if (!storage || storage->block != t) ebb__free(t, ebb__tensor_bytes(t->ndim));
+    if (storage) storage_unref(storage);
     ebb__unref(base); /* never itself a view, so this goes one level deep */
 }
 
@@ -168,7 +207,7 @@ ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dim
         ebb__unref(t);
         return NULL;
     }
-    *s = (struct ebb__storage){.refs = 1, .block = sizeof *s, .data = data};
+    storage_init(s, s, sizeof *s, data, 0);
     t->storage = s;
     t->data = data;
     int64_t last = 0; /* the farthest element, for the storage's size */
@@ -178,9 +217,11 @@ ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dim
     }
     s->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
     if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
-    s->release = release ? release : release_nothing;
+    s->release = release_nothing;
     s->context = context;
-    return ebb__own(t);
+    if (!ebb__own(t)) return NULL; /* on failure the memory stays the caller's */
+    if (release) s->release = release;
+    return t;
 }
 
 static ebb_tensor *number(ebb_dtype dtype, double f, int64_t i) {

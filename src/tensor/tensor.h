@@ -6,12 +6,14 @@
 #include "base/base.h"
 #include <ebb/tensor.h>
 
-/* Memory that tensors share. Small data lies behind the header, in the same block. */
+/* Memory that tensors share. Small data lies behind the header, and both behind the tensor that was made with them, in one
+ * block that lives as long as the storage. */
 struct ebb__storage {
     _Atomic int32_t refs;
     _Atomic uint32_t version; /* counts writes in place */
     size_t bytes;             /* of data */
-    size_t block;             /* bytes of this header and what follows it */
+    void *block;              /* what to free: this header, or the tensor before it */
+    size_t block_bytes;
     char *data;
     void (*release)(void *context); /* NULL: data is the library's own */
     void *context;

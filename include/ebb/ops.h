@@ -650,6 +650,27 @@ EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_
 EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
 #define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
 
+/* ---- logsumexp.c -------------------------------------------------------------------------------------------------
+ * The logarithm of a sum of exponentials, computed without overflow. */
+
+typedef struct ebb_logsumexp_options {
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_logsumexp_options;
+
+/* log(sum(exp(self))) over the dimensions listed in dim, or over all when the list is empty. The largest element is
+ * taken out before the exponentials, so that nothing overflows.
+ *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
+ * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
+ * Floating point only. torch.logsumexp */
+EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))
+#else
+#define ebb_logsumexp(...) ebb__logsumexp_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logsumexp_(self, dim, ...) ebb_logsumexp(EBB_AT(self), dim, (ebb_logsumexp_options){__VA_ARGS__})
+#endif
+
 /* ---- loss.c ------------------------------------------------------------------------------------------------------
  * Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss). */
 

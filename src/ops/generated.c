@@ -48,6 +48,7 @@ extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
+extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
@@ -162,6 +163,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
+    &ebb_op_logsumexp,
     &ebb_op_lt,
     &ebb_op_matmul,
     &ebb_op_max,
@@ -228,7 +230,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 110;
+const int ebb__op_table_size = 111;
 
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
@@ -356,6 +358,11 @@ const struct ebb_attr ebb__attr_table_log_softmax[] = {
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_logsumexp[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -836,6 +843,12 @@ ebb_tensor *(ebb_logical_not)(ebb_tensor *self) {
 ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options) {
+    const struct ebb__attrs_logsumexp attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {

@@ -552,6 +552,20 @@ extern const struct ebb_attr ebb__attr_table_index_add[1];
     .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_add)
 
+struct ebb__attrs_logsumexp {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_logsumexp[2];
+#define EBB__SIG_logsumexp \
+    .name = "logsumexp", \
+    .signature = "Tensor self, dims dim, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logsumexp, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_logsumexp)
+
 struct ebb__attrs_nll_loss {
     ebb_dims ignore_index;
     int reduction;

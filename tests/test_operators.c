@@ -139,7 +139,8 @@ static void compare_results(const char *what, const struct ebb_sample *s, const 
         if (ebb_tensor_dtype(got->out[k]) != ebb_tensor_dtype(want->out[k]))
             complain(what, "output %d is %s, not %s", k, ebb_dtype_name(ebb_tensor_dtype(got->out[k])),
                      ebb_dtype_name(ebb_tensor_dtype(want->out[k])));
-        compare(what, "an output", got->out[k], want->out[k], tolerance_of(want->out[k]));
+        bool undefined = strncmp(s->op->name, "empty", 5) == 0; /* whatever lay in memory */
+        if (!undefined) compare(what, "an output", got->out[k], want->out[k], tolerance_of(want->out[k]));
     }
     for (int64_t i = 0; i < s->n_in; i++)
         if (want->grad[i] || got->grad[i])

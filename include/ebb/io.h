@@ -18,13 +18,13 @@ extern "C" {
  *     const char *names[] = {"weight", "bias"};
  *     ebb_safetensors_save("model.safetensors", names, EBB_LIST(w, b)); */
 EBB_API ebb_status ebb_safetensors_save(const char *path, const char *const *names, ebb_list tensors);
-#define ebb_safetensors_save(path, names, tensors) ((void)EBB_HERE, ebb_safetensors_save(path, names, tensors))
+#define ebb_safetensors_save(...) ((void)EBB_HERE, ebb_safetensors_save(__VA_ARGS__))
 
 /* Fill tensors that are there with the file's values, found by their names; shapes and dtypes must be the same, and the
  * tensors contiguous. Other entries of the file do not matter. Nothing is written unless all fit. EBB_ERR_NAME for a name
  * that the file lacks, EBB_ERR_SHAPE, EBB_ERR_DTYPE, and what ebb_safetensors_open() gives. model.load_state_dict(load_file) */
 EBB_API ebb_status ebb_safetensors_load(const char *path, const char *const *names, ebb_list tensors);
-#define ebb_safetensors_load(path, names, tensors) ((void)EBB_HERE, ebb_safetensors_load(path, names, tensors))
+#define ebb_safetensors_load(...) ((void)EBB_HERE, ebb_safetensors_load(__VA_ARGS__))
 
 typedef struct ebb_safetensors ebb_safetensors; /* an open file */
 
@@ -35,11 +35,11 @@ typedef struct ebb_safetensors ebb_safetensors; /* an open file */
  *     ebb_tensor *w = ebb_safetensors_get(file, "weight");
  *     file = ebb_safetensors_close(file); */
 EBB_API ebb_status ebb_safetensors_open(const char *path, ebb_safetensors **ret_file);
-#define ebb_safetensors_open(path, ret_file) ((void)EBB_HERE, ebb_safetensors_open(path, ret_file))
+#define ebb_safetensors_open(...) ((void)EBB_HERE, ebb_safetensors_open(__VA_ARGS__))
 
 /* The same from memory, which must stay until it is closed; `name` stands for the file in errors. */
 EBB_API ebb_status ebb_safetensors_open_memory(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file);
-#define ebb_safetensors_open_memory(bytes, size, name, ret_file) ((void)EBB_HERE, ebb_safetensors_open_memory(bytes, size, name, ret_file))
+#define ebb_safetensors_open_memory(...) ((void)EBB_HERE, ebb_safetensors_open_memory(__VA_ARGS__))
 
 /* Entries, in the order of their data; names live until the file is closed. "" and EBB_DTYPE_NONE out of range; the latter
  * also for element types that Ebb does not have, such as BF16. */
@@ -54,7 +54,7 @@ EBB_API int64_t ebb_safetensors_find(const ebb_safetensors *file, const char *na
 /* A new tensor with the entry's elements. EBB_ERR_NAME when there is none, EBB_ERR_UNSUPPORTED for element types that Ebb
  * does not have. */
 EBB_API ebb_tensor *ebb_safetensors_get(ebb_safetensors *file, const char *name);
-#define ebb_safetensors_get(file, name) ((void)EBB_HERE, ebb_safetensors_get(file, name))
+#define ebb_safetensors_get(...) ((void)EBB_HERE, ebb_safetensors_get(__VA_ARGS__))
 
 /* Accepts NULL; returns NULL. */
 EBB_API ebb_safetensors *ebb_safetensors_close(ebb_safetensors *file);

@@ -8,7 +8,7 @@
 /* ---- options ---- */
 
 static const char *const optimizer_names[] = {"", "sgd", "adam", "adamw"};
-static const double optimizer_lr[] = {0, 0.05, 0.001, 0.001};
+static const double optimizer_lr[] = {0, 0.05, 0.003, 0.003};
 
 static int wrong_use(const char *what, const char *word) {
     (void)fprintf(stderr, "ebb train: %s \"%s\"\nTry \"ebb train --help\".\n", what, word);
@@ -31,9 +31,10 @@ static bool read_sizes(const char *text, ebb_dims *ret_sizes) {
     return true;
 }
 
-/* Read the command's words. What is not given comes from the data set; the learning rate from the optimizer, when that is
- * not the set's own. CLI_GO_ON, or another of enum cli_parsed. */
-static enum cli_parsed read_options(int argc, char **argv, struct train_options *o, const struct train_dataset **ret_set) {
+/* Read the command's words. What is not given comes from the data set; the learning rate from the optimizer, when that
+ * is not the set's own. CLI_GO_ON, or another of enum cli_parsed. */
+static enum cli_parsed read_options(int argc, char **argv, struct train_options *o,
+                                    const struct train_dataset **ret_set) {
     int set_number = 0, optimizer = 0;
     const char *hidden = NULL;
     const struct cli_option options[] = {
@@ -105,9 +106,8 @@ static double accuracy(const struct train_data *data, const int64_t *predicted) 
 static ebb_status train(const struct train_options *o, const struct train_data *data, const struct train_model *m,
                         struct train_epoch *ret_epochs, int64_t *predicted) {
     ebb_optim *optim = make_optim(o, m);
-    ebb_batches *batches = optim ? ebb_batches_new(EBB_LIST(data->images, data->labels), .batch_size = o->batch,
-                                                   .shuffle = true)
-                                 : NULL;
+    ebb_batches *batches =
+        optim ? ebb_batches_new(EBB_LIST(data->images, data->labels), .batch_size = o->batch, .shuffle = true) : NULL;
     ebb_status status = batches ? EBB_OK : ebb_error_status();
     double begin = train_clock();
     struct train_epoch now = {0};
@@ -135,8 +135,9 @@ static ebb_status train(const struct train_options *o, const struct train_data *
 }
 
 /* Save, load into another network, and compare what both predict; *ret_equal counts the images they agree on. */
-static ebb_status save_and_check(const struct train_options *o, const struct train_data *data, const struct train_model *m,
-                                 const int64_t *predicted, int64_t *again, int64_t *ret_equal) {
+static ebb_status save_and_check(const struct train_options *o, const struct train_data *data,
+                                 const struct train_model *m, const int64_t *predicted, int64_t *again,
+                                 int64_t *ret_equal) {
     struct train_model loaded;
     int64_t inputs = ebb_tensor_size(m->parameters[0], 1), n = ebb_tensor_numel(data->test_labels);
     ebb_status status = train_model_save(m, o->save);
@@ -196,7 +197,8 @@ static ebb_status command(const struct train_dataset *set, const struct train_op
     if (status) return status;
     int64_t n = ebb_tensor_numel(data.test_labels);
     int64_t inputs = ebb_tensor_size(data.images, 1) * ebb_tensor_size(data.images, 2);
-    size_t epochs_bytes = (size_t)o->epochs * sizeof(struct train_epoch), predicted_bytes = 2 * (size_t)n * sizeof(int64_t);
+    size_t epochs_bytes = (size_t)o->epochs * sizeof(struct train_epoch),
+           predicted_bytes = 2 * (size_t)n * sizeof(int64_t);
     struct train_epoch *epochs = ebb_alloc(epochs_bytes);
     int64_t *predicted = epochs ? ebb_alloc(predicted_bytes) : NULL;
     ebb_manual_seed(o->seed);

@@ -7,11 +7,28 @@ static const char *const clothes[] = {"T-shirt", "trousers", "pullover", "dress"
 
 /* In the order of the command's words. */
 static const struct train_dataset datasets[] = {
-    {.name = "digits", .title = "Optical recognition of handwritten digits (UCI)", .n_classes = 10, .mean = 4.884,
-     .deviation = 6.017, .epochs = 20, .batch = 32, .hidden = {1, {64}}, .optimizer = "sgd", .lr = 0.05},
-    {.name = "fashion-mnist", .title = "Fashion-MNIST", .folder = "/usr/share/datasets/fashion-mnist", .classes = clothes,
-     .n_classes = 10, .mean = 72.94, .deviation = 90.02, .epochs = 10, .batch = 64, .hidden = {1, {128}},
-     .optimizer = "adam", .lr = 0.001},
+    {.name = "digits",
+     .title = "Optical recognition of handwritten digits (UCI)",
+     .n_classes = 10,
+     .mean = 4.884,
+     .deviation = 6.017,
+     .epochs = 20,
+     .batch = 32,
+     .hidden = {1, {128}},
+     .optimizer = "sgd",
+     .lr = 0.05},
+    {.name = "fashion-mnist",
+     .title = "Fashion-MNIST",
+     .folder = "/usr/share/datasets/fashion-mnist",
+     .classes = clothes,
+     .n_classes = 10,
+     .mean = 72.94,
+     .deviation = 90.02,
+     .epochs = 10,
+     .batch = 64,
+     .hidden = {1, {128}},
+     .optimizer = "adam",
+     .lr = 0.001},
 };
 
 const struct train_dataset *train_dataset_get(int i) { return &datasets[i]; }
@@ -29,8 +46,8 @@ static ebb_status check_pair(const struct train_dataset *set, const char *part, 
     const unsigned char *label = ebb_tensor_data(*labels);
     for (int64_t i = 0; i < n; i++)
         if (label[i] >= set->n_classes)
-            return ebb_fail(EBB_ERR_FORMAT, "%s: %s label %lld is %d; there are %lld classes", set->name, part, (long long)i,
-                            label[i], (long long)set->n_classes);
+            return ebb_fail(EBB_ERR_FORMAT, "%s: %s label %lld is %d; there are %lld classes", set->name, part,
+                            (long long)i, label[i], (long long)set->n_classes);
     *labels = ebb_to(*labels, EBB_I64);
     return ebb_error_status();
 }

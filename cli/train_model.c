@@ -69,7 +69,8 @@ ebb_status train_model_load(struct train_model *m, const char *path, int64_t inp
     }
     ebb_safetensors_close(file);
     if (last != classes)
-        return ebb_fail(EBB_ERR_FORMAT, "%s: is no network of this program with %lld classes", path, (long long)classes);
+        return ebb_fail(EBB_ERR_FORMAT, "%s: is no network of this program with %lld classes", path,
+                        (long long)classes);
     const char *names[2 * TRAIN_MAX_LAYERS];
     if ((status = train_model_make(m, inputs, hidden, classes))) return status;
     names_of(m, names);

@@ -25,8 +25,8 @@ void train_show_start(const struct train_options *o, const struct train_data *d,
     }
     printf(" with ReLU, %lld parameters\n", values);
     if (o->epochs)
-        printf("training: %s, learning rate %g, batches of %lld, seed %llu\n\n", o->optimizer, o->lr, (long long)o->batch,
-               (unsigned long long)o->seed);
+        printf("training: %s, learning rate %g, batches of %lld, seed %llu\n\n", o->optimizer, o->lr,
+               (long long)o->batch, (unsigned long long)o->seed);
 }
 
 static void clear_line(void) { (void)fputs("\r\033[K", stdout); }
@@ -79,7 +79,8 @@ static void show_line(const struct cell *c, const unsigned char *image, int64_t 
     static const char shades[] = " .:-=+*#%@";
     for (int64_t x = 0; x < c->width; x++) {
         int sum = 0, n = 0;
-        for (int64_t y = line * c->rows; y < (line + 1) * c->rows && y < c->height; y++, n++) sum += image[y * stride + x];
+        for (int64_t y = line * c->rows; y < (line + 1) * c->rows && y < c->height; y++, n++)
+            sum += image[y * stride + x];
         int shade = n ? sum * (int)(sizeof shades - 2) / (n * brightest) : 0;
         for (int k = 0; k < c->repeat; k++) (void)putchar(shades[shade]);
     }

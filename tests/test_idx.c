@@ -55,7 +55,9 @@ EBB_TEST(damaged_and_lying) {
         {{0, 0, 8, 1, 0, 0, 0, 2, 1, 2, 3}, 11, EBB_ERR_FORMAT, "goes on after its elements"},
         {{0, 0, 8, 1, 255, 255, 255, 255, 1}, 9, EBB_ERR_FORMAT, "more elements than"},
         {{0, 0, 14, 3, 128, 0, 0, 0, 128, 0, 0, 0, 128, 0, 0, 0}, 40, EBB_ERR_FORMAT, "more elements than"},
-        {{0, 0, 8, 4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, 48, EBB_ERR_FORMAT,
+        {{0, 0, 8, 4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+         48,
+         EBB_ERR_FORMAT,
          "more elements than"},
         {{0, 0, 12, 1, 0, 0, 0, 1, 1, 2, 3}, 11, EBB_ERR_FORMAT, "ends within its elements"},
     };

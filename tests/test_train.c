@@ -37,7 +37,8 @@ static void check_output(const char *text, const char *file, int line) {
 #define CHECK_OUTPUT(text) check_output((text), __FILE__, __LINE__)
 
 EBB_TEST(digits_are_learned) {
-    static const char *const runs[] = {"--seed 1", "--seed 2", "--seed 1 --optimizer adam", "--seed 2 --optimizer adamw --hidden 48,32"};
+    static const char *const runs[] = {"--seed 1", "--seed 2", "--seed 1 --optimizer adam",
+                                       "--seed 2 --optimizer adamw --hidden 48,32"};
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         char arguments[128];
         (void)snprintf(arguments, sizeof arguments, "digits --json %s", runs[i]);
@@ -60,7 +61,7 @@ EBB_TEST(the_same_seed_gives_the_same_result) {
 
 EBB_TEST(plain_lines_where_there_is_no_terminal) {
     CHECK(train("digits --epochs 2 --predict 4") == 0);
-    CHECK_OUTPUT("network: 64-64-10 with ReLU, 4810 parameters\n");
+    CHECK_OUTPUT("network: 64-128-10 with ReLU, 9610 parameters\n");
     CHECK_OUTPUT("epoch   2/2  loss 0.");
     CHECK_OUTPUT("@@");
     CHECK(!strchr(output, '\r') && !strchr(output, '\033'));

@@ -16,14 +16,14 @@ extern "C" {
 /* Read an IDX file, plain or compressed by gzip (told apart by content, not by name), into a new tensor.
  *     ebb_tensor *images;
  *     if (ebb_idx_read("train-images-idx3-ubyte.gz", &images)) return ebb_perror("data");
- * Errors: EBB_ERR_IO for a file that cannot be read; EBB_ERR_FORMAT for one that is damaged, cut off, longer than it says
- * or says what cannot be; EBB_ERR_UNSUPPORTED for more than 8 dimensions, or gzip in a build without zlib. */
+ * Errors: EBB_ERR_IO for a file that cannot be read; EBB_ERR_FORMAT for one that is damaged, cut off, longer than it
+ * says or says what cannot be; EBB_ERR_UNSUPPORTED for more than 8 dimensions, or gzip in a build without zlib. */
 EBB_API ebb_status ebb_idx_read(const char *path, ebb_tensor **ret_tensor);
-#define ebb_idx_read(path, ret_tensor) ((void)EBB_HERE, ebb_idx_read(path, ret_tensor))
+#define ebb_idx_read(...) ((void)EBB_HERE, ebb_idx_read(__VA_ARGS__))
 
 /* The same from memory; `name` stands for the file in errors. */
 EBB_API ebb_status ebb_idx_decode(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor);
-#define ebb_idx_decode(bytes, size, name, ret_tensor) ((void)EBB_HERE, ebb_idx_decode(bytes, size, name, ret_tensor))
+#define ebb_idx_decode(...) ((void)EBB_HERE, ebb_idx_decode(__VA_ARGS__))
 
 /* ---- batches ---- */
 

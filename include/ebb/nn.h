@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Both fill t in place from the thread's random numbers (ebb_manual_seed), unrecorded also when t requires gradients, and
- * return t. t must be floating-point (EBB_ERR_DTYPE) and contiguous (EBB_ERR_ARGUMENT). */
+/* Both fill t in place from the thread's random numbers (ebb_manual_seed), unrecorded also when t requires gradients,
+ * and return t. t must be floating-point (EBB_ERR_DTYPE) and contiguous (EBB_ERR_ARGUMENT). */
 
 /* Uniform in [low, high). torch.nn.init.uniform_ */
 EBB_API ebb_tensor *ebb_init_uniform_(ebb_tensor *t, double low, double high);
@@ -21,8 +21,8 @@ typedef struct ebb_init_kaiming_options {
     int ebb__at;
 } ebb_init_kaiming_options;
 
-/* Uniform in ±sqrt(6 / ((1 + a²) fan)), which keeps the variance through layers with ReLUs (He et al. 2015). fan is, for a
- * weight (out, in, …), the number of inputs of one output. EBB_ERR_SHAPE for fewer than two dimensions.
+/* Uniform in ±sqrt(6 / ((1 + a²) fan)), which keeps the variance through layers with ReLUs (He et al. 2015). fan is,
+ * for a weight (out, in, …), the number of inputs of one output. EBB_ERR_SHAPE for fewer than two dimensions.
  * What torch.nn.Linear begins with: weight by .a = sqrt(5), and bias uniform in ±1/sqrt(in):
  *     ebb_init_kaiming_uniform_(weight, .a = sqrt(5));
  * torch.nn.init.kaiming_uniform_ */

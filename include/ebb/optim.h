@@ -1,5 +1,5 @@
-/* Optimizers: what turns gradients into better parameters. An optimizer is a constant struct (name, state, update of one
- * parameter); those built in are SGD, Adam and AdamW, and a user's own has the same face. */
+/* Optimizers: what turns gradients into better parameters. An optimizer is a constant struct (name, state, update of
+ * one parameter); those built in are SGD, Adam and AdamW, and a user's own has the same face. */
 #ifndef EBB_OPTIM_H
 #define EBB_OPTIM_H
 

@@ -5,7 +5,7 @@
 
 struct ebb_batches {
     ebb_batches_options options;
-    int64_t n, rows;   /* tensors, examples */
+    int64_t n, rows;       /* tensors, examples */
     ebb_tensor *order;     /* kept; NULL: rows in their own order */
     ebb_tensor *tensors[]; /* n of them, kept; then room for the n parts of a batch in the making */
 };
@@ -25,8 +25,8 @@ static ebb_status check(ebb_list tensors, const ebb_batches_options *options) {
             return ebb_fail(EBB_ERR_SHAPE, "batches_new: tensor %lld is a scalar; it has no rows", (long long)i);
         int64_t rows = ebb_tensor_size(tensors.t[i], 0), first = ebb_tensor_size(tensors.t[0], 0);
         if (rows != first)
-            return ebb_fail(EBB_ERR_SHAPE, "batches_new: tensor %lld has %lld rows, the first one has %lld", (long long)i,
-                            (long long)rows, (long long)first);
+            return ebb_fail(EBB_ERR_SHAPE, "batches_new: tensor %lld has %lld rows, the first one has %lld",
+                            (long long)i, (long long)rows, (long long)first);
     }
     return EBB_OK;
 }

@@ -12,7 +12,8 @@ struct idx_type {
 };
 
 static const struct idx_type idx_types[] = {
-    {0x08, 1, EBB_U8}, {0x09, 1, EBB_I32}, {0x0B, 2, EBB_I32}, {0x0C, 4, EBB_I32}, {0x0D, 4, EBB_F32}, {0x0E, 8, EBB_F64},
+    {0x08, 1, EBB_U8},  {0x09, 1, EBB_I32}, {0x0B, 2, EBB_I32},
+    {0x0C, 4, EBB_I32}, {0x0D, 4, EBB_F32}, {0x0E, 8, EBB_F64},
 };
 
 static const struct idx_type *type_of(unsigned char code) {
@@ -58,8 +59,8 @@ static ebb_status read_header(struct ebb__source *s, const struct idx_type **ret
     return EBB_OK;
 }
 
-/* Elements as they lie in the file become the tensor's; from the last to the first, since the wider ones that they become
- * lie over them. */
+/* Elements as they lie in the file become the tensor's; from the last to the first, since the wider ones that they
+ * become lie over them. */
 static void convert(char *data, const struct idx_type *type, uint64_t count) {
     size_t to = ebb_dtype_size(type->dtype);
     for (uint64_t i = count; i-- > 0;) {
@@ -92,11 +93,14 @@ static ebb_status decode(struct ebb__source *s, ebb_tensor **ret_tensor) {
     return EBB_OK;
 }
 
-ebb_status (ebb_idx_decode)(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor) {
+ebb_status(ebb_idx_decode)(const void *bytes, size_t size, const char *name, ebb_tensor **ret_tensor) {
     struct ebb__source s;
     ebb_tensor *t = NULL;
     if (!ret_tensor || !name || (size && !bytes))
-        return ebb_fail(EBB_ERR_ARGUMENT, "idx_decode: %s is NULL", !ret_tensor ? "ret_tensor" : !name ? "name" : "bytes");
+        return ebb_fail(EBB_ERR_ARGUMENT, "idx_decode: %s is NULL",
+                        !ret_tensor ? "ret_tensor"
+                        : !name     ? "name"
+                                    : "bytes");
     ebb_scope scope = ebb_scope_open(); /* what was made before an error is released at once */
     ebb_status status = ebb__source_open(&s, bytes, size, name);
     if (!status) {
@@ -137,7 +141,7 @@ static char *read_file(const char *path, size_t *ret_size, size_t *ret_capacity)
     return bad ? NULL : block;
 }
 
-ebb_status (ebb_idx_read)(const char *path, ebb_tensor **ret_tensor) {
+ebb_status(ebb_idx_read)(const char *path, ebb_tensor **ret_tensor) {
     size_t size, capacity;
     if (!path || !ret_tensor) return ebb_fail(EBB_ERR_ARGUMENT, "idx_read: %s is NULL", path ? "ret_tensor" : "path");
     char *bytes = read_file(path, &size, &capacity);

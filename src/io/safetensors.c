@@ -3,11 +3,21 @@
 #include <string.h>
 
 static const struct ebb__safetensors_type types[] = {
-    {"BOOL", 1, EBB_BOOL},           {"U8", 1, EBB_U8},           {"I8", 1, EBB_DTYPE_NONE},
-    {"F8_E5M2", 1, EBB_DTYPE_NONE},  {"F8_E4M3", 1, EBB_DTYPE_NONE}, {"I16", 2, EBB_DTYPE_NONE},
-    {"U16", 2, EBB_DTYPE_NONE},      {"F16", 2, EBB_DTYPE_NONE},  {"BF16", 2, EBB_DTYPE_NONE},
-    {"I32", 4, EBB_I32},             {"U32", 4, EBB_DTYPE_NONE},  {"F32", 4, EBB_F32},
-    {"I64", 8, EBB_I64},             {"U64", 8, EBB_DTYPE_NONE},  {"F64", 8, EBB_F64},
+    {"BOOL", 1, EBB_BOOL},
+    {"U8", 1, EBB_U8},
+    {"I8", 1, EBB_DTYPE_NONE},
+    {"F8_E5M2", 1, EBB_DTYPE_NONE},
+    {"F8_E4M3", 1, EBB_DTYPE_NONE},
+    {"I16", 2, EBB_DTYPE_NONE},
+    {"U16", 2, EBB_DTYPE_NONE},
+    {"F16", 2, EBB_DTYPE_NONE},
+    {"BF16", 2, EBB_DTYPE_NONE},
+    {"I32", 4, EBB_I32},
+    {"U32", 4, EBB_DTYPE_NONE},
+    {"F32", 4, EBB_F32},
+    {"I64", 8, EBB_I64},
+    {"U64", 8, EBB_DTYPE_NONE},
+    {"F64", 8, EBB_F64},
 };
 enum { N_TYPES = sizeof types / sizeof *types };
 
@@ -60,7 +70,8 @@ static ebb_status check_fits(const ebb_safetensors *file, const char *path, cons
         char texts[2][SHAPE_TEXT];
         shape_text(texts[0], have);
         shape_text(texts[1], want);
-        return ebb_fail(EBB_ERR_SHAPE, "%s: \"%s\" has shape %s, the tensor to be filled %s", path, name, texts[0], texts[1]);
+        return ebb_fail(EBB_ERR_SHAPE, "%s: \"%s\" has shape %s, the tensor to be filled %s", path, name, texts[0],
+                        texts[1]);
     }
     if (ebb_safetensors_dtype(file, i) != ebb_tensor_dtype(t))
         return ebb_fail(EBB_ERR_DTYPE, "%s: \"%s\" is %s, the tensor to be filled %s", path, name,
@@ -86,7 +97,7 @@ static ebb_status load(ebb_safetensors *file, const char *path, const char *cons
     return EBB_OK;
 }
 
-ebb_status (ebb_safetensors_load)(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status(ebb_safetensors_load)(const char *path, const char *const *names, ebb_list tensors) {
     if (!path) return ebb__safetensors_null("safetensors_load: path");
     if (tensors.n > 0 && (!names || !tensors.t)) return ebb__safetensors_null("safetensors_load: names or tensors");
     ebb_safetensors *file;

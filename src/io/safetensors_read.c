@@ -66,7 +66,8 @@ static ebb_status read_at(ebb_safetensors *f, uint64_t at, void *ret_bytes, size
         return EBB_OK;
     }
     if (fseeko(f->stream, (off_t)at, SEEK_SET) || fread(ret_bytes, 1, n, f->stream) != n)
-        return ebb_fail(EBB_ERR_IO, "%s: %s", f->name, ferror(f->stream) ? strerror(errno) : "the file has become shorter");
+        return ebb_fail(EBB_ERR_IO, "%s: %s", f->name,
+                        ferror(f->stream) ? strerror(errno) : "the file has become shorter");
     return EBB_OK;
 }
 
@@ -80,12 +81,13 @@ static ebb_status read_shape(const ebb_safetensors *f, struct entry *e, const js
     uint64_t bytes = e->type->size;
     if (!json_is_array(shape)) return wrong(f, e->name, "has no shape");
     if (n > EBB_MAX_NDIM)
-        return ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\": has %zu dimensions; at most %d are possible", f->name,
-                        e->name, n, EBB_MAX_NDIM);
+        return ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\": has %zu dimensions; at most %d are possible",
+                        f->name, e->name, n, EBB_MAX_NDIM);
     bool empty = false;
     for (size_t i = 0; i < n; i++) {
         const json_t *size = json_array_get(shape, i);
-        if (!json_is_integer(size) || json_integer_value(size) < 0) return wrong(f, e->name, "a size is not a whole number");
+        if (!json_is_integer(size) || json_integer_value(size) < 0)
+            return wrong(f, e->name, "a size is not a whole number");
         e->shape.d[i] = (int64_t)json_integer_value(size);
         empty = empty || e->shape.d[i] == 0;
     }
@@ -200,8 +202,9 @@ static ebb_status opened(ebb_safetensors *f, ebb_safetensors **ret_file) {
     return status;
 }
 
-ebb_status (ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
-    if (!path || !ret_file) return ebb__safetensors_null(path ? "safetensors_open: ret_file" : "safetensors_open: path");
+ebb_status(ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
+    if (!path || !ret_file)
+        return ebb__safetensors_null(path ? "safetensors_open: ret_file" : "safetensors_open: path");
     ebb_safetensors *f = make(path);
     if (!f) return ebb_error_status();
     f->stream = fopen(path, "rb");
@@ -215,7 +218,7 @@ ebb_status (ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) 
     return opened(f, ret_file);
 }
 
-ebb_status (ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
+ebb_status(ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
     if (!name || !ret_file || (size && !bytes)) return ebb__safetensors_null("safetensors_open_memory: an argument");
     ebb_safetensors *f = make(name);
     if (!f) return ebb_error_status();
@@ -232,7 +235,8 @@ ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
     const struct entry *e = entry_at(f, ebb_safetensors_find(f, name));
     if (!e) ebb_fail(EBB_ERR_NAME, "%s: has no entry \"%.64s\"", f->name, name);
     else if (!e->type->dtype)
-        ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\" is %s, which Ebb does not have", f->name, name, e->type->name);
+        ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\" is %s, which Ebb does not have", f->name, name,
+                 e->type->name);
     if (!e || !e->type->dtype) return NULL;
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *t = ebb_empty(e->shape, .dtype = e->type->dtype);
@@ -256,11 +260,11 @@ static ebb_status missing(const char *name) {
 
 static void free_json(void *json) { (void)json; }
 
-ebb_status (ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
+ebb_status(ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
     return path && ret_file ? missing(path) : ebb__safetensors_null("safetensors_open: an argument");
 }
 
-ebb_status (ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
+ebb_status(ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
     (void)bytes, (void)size;
     return name && ret_file ? missing(name) : ebb__safetensors_null("safetensors_open_memory: an argument");
 }

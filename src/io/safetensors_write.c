@@ -27,7 +27,8 @@ static ebb_status make_places(const char *const *names, ebb_list tensors, struct
     uint64_t end = 0;
     for (int64_t i = 0; i < tensors.n; i++) {
         const ebb_tensor *t = tensors.t[i];
-        if (!t || !names[i]) return ebb__safetensors_null(t ? "safetensors_save: a name" : "safetensors_save: a tensor");
+        if (!t || !names[i])
+            return ebb__safetensors_null(t ? "safetensors_save: a name" : "safetensors_save: a tensor");
         if (strcmp(names[i], "__metadata__") == 0)
             return ebb_fail(EBB_ERR_ARGUMENT, "safetensors_save: the name __metadata__ is the format's own");
         uint64_t element = ebb_dtype_size(ebb_tensor_dtype(t));
@@ -45,8 +46,8 @@ static json_t *describe(const ebb_tensor *t, const struct place *p) {
     ebb_dims dims = ebb_tensor_shape(t);
     json_t *shape = json_array();
     for (int d = 0; d < dims.n; d++) json_array_append_new(shape, json_integer((json_int_t)dims.d[d]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", ebb__safetensors_type_of_dtype(ebb_tensor_dtype(t))->name, "shape",
-                     shape, "data_offsets", (json_int_t)p->first, (json_int_t)(p->first + p->bytes));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", ebb__safetensors_type_of_dtype(ebb_tensor_dtype(t))->name,
+                     "shape", shape, "data_offsets", (json_int_t)p->first, (json_int_t)(p->first + p->bytes));
 }
 
 /* The header's text, from jansson's memory; NULL and an error on failure. */
@@ -87,7 +88,8 @@ static ebb_status write_tensor(FILE *file, const char *path, ebb_tensor *t, size
     return status;
 }
 
-static ebb_status write_all(FILE *file, const char *path, const char *header, ebb_list tensors, const struct place *places) {
+static ebb_status write_all(FILE *file, const char *path, const char *header, ebb_list tensors,
+                            const struct place *places) {
     size_t length = strlen(header), padded = (length + 7) / 8 * 8; /* data begins at a multiple of 8 */
     unsigned char size[8];
     for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)padded >> (8 * i));
@@ -119,7 +121,7 @@ static ebb_status write_file(const char *path, char *beside, const char *header,
     return status;
 }
 
-ebb_status (ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status(ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
     if (!path) return ebb__safetensors_null("safetensors_save: path");
     if (tensors.n < 0 || (tensors.n > 0 && (!names || !tensors.t)))
         return ebb__safetensors_null("safetensors_save: names or tensors");
@@ -141,7 +143,7 @@ ebb_status (ebb_safetensors_save)(const char *path, const char *const *names, eb
 
 #else
 
-ebb_status (ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
+ebb_status(ebb_safetensors_save)(const char *path, const char *const *names, ebb_list tensors) {
     (void)names, (void)tensors;
     return path ? ebb_fail(EBB_ERR_UNSUPPORTED, "%s: this build is without jansson, which safetensors needs", path)
                 : ebb__safetensors_null("safetensors_save: path");

@@ -1,4 +1,5 @@
-/* Whole slices picked along a dimension by a list of indices, and slices added to such places: each the other's gradient. */
+/* Whole slices picked along a dimension by a list of indices, and slices added to such places: each the other's
+ * gradient. */
 #include "ops/ops.h"
 #include <string.h>
 
@@ -26,8 +27,8 @@ static ebb_status check_range(const ebb_tensor *index, int64_t dim, int64_t n) {
     const int64_t *k = (const int64_t *)(const void *)index->data;
     for (int64_t i = 0; i < index->numel; i++)
         if (k[i] < 0 || k[i] >= n)
-            return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %lld of size %lld", (long long)k[i],
-                            (long long)dim, (long long)n);
+            return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %lld of size %lld",
+                            (long long)k[i], (long long)dim, (long long)n);
     return EBB_OK;
 }
 
@@ -53,7 +54,8 @@ static ebb_status select_forward(struct ebb_forward *f) {
     char *y = f->out[0]->data;
     if (f->out[0]->numel == 0) return EBB_OK;
     for (int64_t o = 0; o < s.outer; o++)
-        for (int64_t i = 0; i < index->numel; i++, y += bytes) memcpy(y, x->data + (size_t)(o * s.n + k[i]) * bytes, bytes);
+        for (int64_t i = 0; i < index->numel; i++, y += bytes)
+            memcpy(y, x->data + (size_t)(o * s.n + k[i]) * bytes, bytes);
     return EBB_OK;
 }
 
@@ -65,8 +67,9 @@ static void select_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
-    .doc = "The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named: "
-           "result[i] = self[index[i]] for dim 0.",
+    .doc =
+        "The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named: "
+        "result[i] = self[index[i]] for dim 0.",
     .torch = "torch.index_select",
     .node = "IndexSelectBackward0",
     .contiguous = true,
@@ -91,8 +94,8 @@ static ebb_status add_infer(struct ebb_infer *f) {
         return ebb_fail(EBB_ERR_DTYPE, "self and source must have one dtype, got %s and %s",
                         ebb_dtype_name(f->in[0].dtype), ebb_dtype_name(source->dtype));
     if (!ebb__dims_equal(&source->shape, &want) || (!want.n && count != 1))
-        return ebb_fail(EBB_ERR_SHAPE, "source must have self's shape, with %lld along dimension %lld", (long long)count,
-                        (long long)a->dim);
+        return ebb_fail(EBB_ERR_SHAPE, "source must have self's shape, with %lld along dimension %lld",
+                        (long long)count, (long long)a->dim);
     return check_index(index);
 }
 
@@ -133,6 +136,7 @@ const struct ebb_op ebb_op_index_add = {
     .vjp = add_vjp,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "index_select(g, dim, index)"},
-    .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1", "() i1(1) () dim=0",
-                "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0", "! (0,4) i1(2) (2,4) dim=0"},
+    .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                "() i1(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
+                "! (0,4) i1(2) (2,4) dim=0"},
 };

@@ -44,7 +44,8 @@ static double given(double value, double standard) {
     return value == 0 ? standard : value == EBB_OPTIM_ZERO ? 0 : value;
 }
 
-static ebb_optim *make(const struct ebb_optim_type *type, ebb_list parameters, ebb_adam_options o, double weight_decay) {
+static ebb_optim *make(const struct ebb_optim_type *type, ebb_list parameters, ebb_adam_options o,
+                       double weight_decay) {
     o.beta1 = given(o.beta1, 0.9);
     o.beta2 = given(o.beta2, 0.999);
     o.eps = given(o.eps, 1e-8);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 struct parameter {
-    ebb_tensor *tensor; /* kept */
-    int64_t t;          /* steps taken */
+    ebb_tensor *tensor;                     /* kept */
+    int64_t t;                              /* steps taken */
     ebb_tensor *state[EBB_OPTIM_MAX_STATE]; /* kept; made in the first step */
 };
 
@@ -27,7 +27,8 @@ static ebb_status fail_null(const char *what) {
 static ebb_status check_parameter(const char *name, ebb_list list, int64_t i) {
     const ebb_tensor *p = list.t[i];
     long long at = (long long)i;
-    if (!p) return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "%s: parameter %lld is NULL", name, at);
+    if (!p)
+        return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "%s: parameter %lld is NULL", name, at);
     if (!ebb_tensor_is_leaf(p))
         return ebb_fail(EBB_ERR_GRAPH, "%s: parameter %lld was computed; only leaves can be optimized", name, at);
     if (!ebb_dtype_is_floating(ebb_tensor_dtype(p)))
@@ -62,8 +63,8 @@ ebb_optim *ebb_optim_new(const struct ebb_optim_type *type, ebb_list list, doubl
     size_t own = sizeof(ebb_optim) + (size_t)list.n * sizeof(struct parameter);
     ebb_optim *optim = ebb_alloc(own + type->options_size);
     if (!optim) return NULL;
-    *optim = (ebb_optim){.type = type, .lr = lr, .options = (char *)optim + own, .bytes = own + type->options_size,
-                         .n = list.n};
+    *optim = (ebb_optim){
+        .type = type, .lr = lr, .options = (char *)optim + own, .bytes = own + type->options_size, .n = list.n};
     if (options) memcpy(optim->options, options, type->options_size);
     for (int64_t i = 0; i < list.n; i++) optim->parameters[i] = (struct parameter){.tensor = ebb_keep(list.t[i])};
     return optim;
@@ -84,9 +85,13 @@ static ebb_status make_state(const ebb_optim *optim, struct parameter *p) {
 static ebb_status update(const ebb_optim *optim, struct parameter *p, ebb_tensor *grad) {
     ebb_status status = EBB_OK;
     if (p->t == 0 && (status = make_state(optim, p))) return status;
-    struct ebb_optim_update u = {.options = optim->options, .lr = optim->lr, .t = p->t + 1,
-                                 .dtype = ebb_tensor_dtype(p->tensor), .n = ebb_tensor_numel(p->tensor),
-                                 .parameter = ebb_tensor_data(p->tensor), .grad = ebb_tensor_data(grad)};
+    struct ebb_optim_update u = {.options = optim->options,
+                                 .lr = optim->lr,
+                                 .t = p->t + 1,
+                                 .dtype = ebb_tensor_dtype(p->tensor),
+                                 .n = ebb_tensor_numel(p->tensor),
+                                 .parameter = ebb_tensor_data(p->tensor),
+                                 .grad = ebb_tensor_data(grad)};
     for (int k = 0; k < optim->type->n_state; k++) u.state[k] = ebb_tensor_data(p->state[k]);
     if ((status = optim->type->update(&u))) return status;
     p->t++;

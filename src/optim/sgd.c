@@ -1,8 +1,8 @@
 /* Stochastic gradient descent, with momentum, dampening, weight decay and Nesterov's look ahead. */
 #include <ebb/optim.h>
 
-/* In the order of torch.optim.SGD. Without momentum the loop has no state, so the two cases are two loops. The first step
- * takes the gradient itself as the velocity: v is zero then, and dampening does not count. */
+/* In the order of torch.optim.SGD. Without momentum the loop has no state, so the two cases are two loops. The first
+ * step takes the gradient itself as the velocity: v is zero then, and dampening does not count. */
 #define DEFINE_UPDATE(name, type) \
     static void name(const struct ebb_optim_update *u, const ebb_sgd_options *o) { \
         type *restrict p = u->parameter, *restrict v = u->state[0]; \
@@ -34,10 +34,11 @@ static const struct ebb_optim_type plain = {"sgd", 0, sizeof(ebb_sgd_options), u
 static const struct ebb_optim_type with_momentum = {"sgd", 1, sizeof(ebb_sgd_options), update};
 
 ebb_optim *(ebb_sgd)(ebb_list parameters, ebb_sgd_options options) {
-    const char *wrong = !(options.momentum >= 0)                                            ? "momentum must not be negative"
-                        : !(options.weight_decay >= 0)                                      ? "weight_decay must not be negative"
-                        : options.nesterov && (options.momentum <= 0 || options.dampening != 0) ? "nesterov needs momentum and no dampening"
-                                                                                            : NULL;
+    const char *wrong = !(options.momentum >= 0)       ? "momentum must not be negative"
+                        : !(options.weight_decay >= 0) ? "weight_decay must not be negative"
+                        : options.nesterov && (options.momentum <= 0 || options.dampening != 0)
+                            ? "nesterov needs momentum and no dampening"
+                            : NULL;
     if (wrong) {
         ebb_fail(EBB_ERR_ARGUMENT, "sgd: %s", wrong);
         return NULL;

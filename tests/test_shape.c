@@ -60,6 +60,7 @@ EBB_TEST(reshape_views_or_copies) {
     ebb_tensor *y = ebb_reshape(x, EBB_DIMS(-1));
     CHECK(ebb_tensor_shares_storage(x, y));
     CHECK_NODE(y, "ViewBackward0");
+    CHECK_NODE(ebb_reshape(ebb_t(x), EBB_DIMS(3, 1, 2)), "ReshapeAliasBackward0");
     ebb_tensor *z = ebb_reshape(ebb_t(x), EBB_DIMS(6));
     CHECK(!ebb_tensor_shares_storage(x, z) && !ebb_tensor_is_view(z));
     CHECK_NODE(z, "UnsafeViewBackward0");

@@ -1299,6 +1299,13 @@ EBB_API ebb_tensor *ebb_sigmoid_(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_view(ebb_tensor *self, ebb_dims size);
 #define ebb_view(self, size) ebb_view(EBB_AT(self), size)
 
+/* The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape.
+ *     reshape_alias(Tensor self, shape size) -> Tensor
+ * Gradient (ReshapeAliasBackward0) of self: reshape(g, self.shape).
+ * Shares the storage of its input. torch.ops.aten._reshape_alias */
+EBB_API ebb_tensor *ebb_reshape_alias(ebb_tensor *self, ebb_dims size);
+#define ebb_reshape_alias(self, size) ebb_reshape_alias(EBB_AT(self), size)
+
 /* A view of a tensor that nothing else uses: what reshape makes of its copy. Use reshape.
  *     unsafe_view(Tensor self, shape size) -> Tensor
  * Gradient (UnsafeViewBackward0) of self: reshape(g, self.shape).

@@ -80,6 +80,7 @@ extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_reshape;
+extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scatter_add;
@@ -195,6 +196,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_reciprocal,
     &ebb_op_relu,
     &ebb_op_reshape,
+    &ebb_op_reshape_alias,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
     &ebb_op_scatter_add,
@@ -455,6 +457,10 @@ const struct ebb_attr ebb__attr_table_randperm[] = {
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
     {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_reshape_alias[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
@@ -1060,6 +1066,12 @@ ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
+    const struct ebb__attrs_reshape_alias attrs = {.size = size};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_rsqrt)(ebb_tensor *self) {

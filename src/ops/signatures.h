@@ -1116,6 +1116,19 @@ extern const struct ebb_attr ebb__attr_table_view[1];
     .attrs = ebb__attr_table_view, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view)
 
+struct ebb__attrs_reshape_alias {
+    ebb_dims size;
+};
+extern const struct ebb_attr ebb__attr_table_reshape_alias[1];
+#define EBB__SIG_reshape_alias \
+    .name = "reshape_alias", \
+    .signature = "Tensor self, shape size -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_reshape_alias, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_reshape_alias)
+
 struct ebb__attrs_unsafe_view {
     ebb_dims size;
 };

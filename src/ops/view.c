@@ -30,17 +30,21 @@ static ebb_status resolve(const ebb_dims *from, ebb_dims shape, ebb_dims *ret_sh
     return EBB_OK;
 }
 
-static ebb_status infer_view(struct ebb_infer *f) {
-    const struct ebb__attrs_view *a = f->attrs;
+static ebb_status infer_shape(struct ebb_infer *f, ebb_dims shape) {
     const ebb_meta *in = &f->in[0];
     ebb_meta *out = &f->out[0];
-    ebb_status status = resolve(&in->shape, a->size, &out->shape);
+    ebb_status status = resolve(&in->shape, shape, &out->shape);
     if (status || ebb__view_strides(&in->shape, &in->strides, &out->shape, &out->strides)) return status;
     char to[EBB__SHAPE_TEXT], from[EBB__SHAPE_TEXT], strides[EBB__SHAPE_TEXT];
     return ebb_fail(EBB_ERR_SHAPE,
                     "view of shape %s is not possible without a copy for shape %s, strides %s; use reshape",
                     ebb__shape_text(to, out->shape.n, out->shape.d), ebb__shape_text(from, in->shape.n, in->shape.d),
                     ebb__shape_text(strides, in->strides.n, in->strides.d));
+}
+
+static ebb_status infer_view(struct ebb_infer *f) {
+    const struct ebb__attrs_view *a = f->attrs;
+    return infer_shape(f, a->size);
 }
 
 static void vjp_shape(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_reshape(v->grad[0], ebb_vjp_shape(v, 0))); }
@@ -58,6 +62,24 @@ const struct ebb_op ebb_op_view = {
     .formula = {"reshape(g, self.shape)"},
     .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
                 "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"},
+};
+
+static ebb_status infer_reshape_alias(struct ebb_infer *f) {
+    const struct ebb__attrs_reshape_alias *a = f->attrs;
+    return infer_shape(f, a->size);
+}
+
+const struct ebb_op ebb_op_reshape_alias = {
+    EBB_SIGNATURE(reshape_alias, "Tensor self, shape size -> Tensor"),
+    .doc =
+        "The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape.",
+    .torch = "torch.ops.aten._reshape_alias",
+    .node = "ReshapeAliasBackward0",
+    .view = true,
+    .infer = infer_reshape_alias,
+    .vjp = vjp_shape,
+    .formula = {"reshape(g, self.shape)"},
+    .samples = {"(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"},
 };
 
 /* No view in the eyes of autograd: the elements have no other owner, so it may be written in place. */
@@ -86,7 +108,8 @@ static ebb_tensor *compose_reshape(struct ebb_forward *f) {
     ebb_tensor *self = f->in[0];
     ebb_dims from = ebb_tensor_shape(self), strides = ebb_tensor_strides(self), shape = {0};
     if (resolve(&from, a->shape, &shape)) return NULL;
-    if (ebb__view_strides(&from, &strides, &shape, &strides)) return ebb_view(self, shape);
+    if (ebb_tensor_is_contiguous(self)) return ebb_view(self, shape);
+    if (ebb__view_strides(&from, &strides, &shape, &strides)) return ebb_reshape_alias(self, shape);
     return ebb_unsafe_view(ebb_clone(self), shape);
 }
 

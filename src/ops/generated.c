@@ -232,7 +232,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 111;
+const int ebb__op_table_size = 112;
 
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},

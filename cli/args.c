@@ -118,8 +118,7 @@ static enum cli_parsed number_wrong(const struct cli_command *c, const struct cl
     if (o->kind == CLI_SEED || (o->min == 0.0 && o->max == 0.0))
         (void)snprintf(what, sizeof what, "--%s needs %s, not", o->name,
                        o->kind == CLI_SEED ? "an integer from 0 on" : kind);
-    else
-        (void)snprintf(what, sizeof what, "--%s needs %s from %.10g to %.10g, not", o->name, kind, o->min, o->max);
+    else (void)snprintf(what, sizeof what, "--%s needs %s from %.10g to %.10g, not", o->name, kind, o->min, o->max);
     return wrong(c, what, text, NULL);
 }
 

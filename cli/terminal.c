@@ -21,7 +21,7 @@ static bool wants_colour(FILE *to) {
 
 const char *cli_style(FILE *to, enum cli_style style) {
     static const char *const sequences[] = {
-        [CLI_PLAIN] = "\033[0m", [CLI_BOLD] = "\033[1m",  [CLI_DIM] = "\033[2m",
+        [CLI_PLAIN] = "\033[0m", [CLI_BOLD] = "\033[1m",   [CLI_DIM] = "\033[2m",
         [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_TITLE] = "\033[1;36m",
     };
     return wants_colour(to) ? sequences[style] : "";

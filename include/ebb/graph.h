@@ -38,8 +38,7 @@ EBB_API ebb_status ebb_graph_svg(ebb_tensor *root, const char *path, ebb_graph_o
 #define ebb_graph_dot(...) (EBB_HERE, ebb_graph_dot(__VA_ARGS__))
 #define ebb_graph_svg(...) (EBB_HERE, ebb_graph_svg(__VA_ARGS__))
 #else
-#define ebb__graph_(function, root, to, ...) \
-    function(EBB_AT(root), to, (ebb_graph_options){__VA_ARGS__})
+#define ebb__graph_(function, root, to, ...) function(EBB_AT(root), to, (ebb_graph_options){__VA_ARGS__})
 #define ebb_graph_write(...) ebb__graph_(ebb_graph_write, __VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb_graph_dot(...) ebb__graph_(ebb_graph_dot, __VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb_graph_svg(...) ebb__graph_(ebb_graph_svg, __VA_ARGS__, .ebb__at = EBB_HERE)

@@ -124,11 +124,15 @@ static void root_node(const struct drawing *d) {
 
 ebb_status(ebb_graph_write)(ebb_tensor *root, FILE *to, ebb_graph_options options) {
     if (!root || !to)
-        return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "graph: the %s is NULL", root ? "stream" : "tensor");
+        return ebb_error() ? ebb_error_status()
+                           : ebb_fail(EBB_ERR_ARGUMENT, "graph: the %s is NULL", root ? "stream" : "tensor");
     const ebb_node *first = ebb_tensor_gradient_node(root);
     if (!first)
-        return ebb_error() ? ebb_error_status()
-                           : ebb_fail(EBB_ERR_GRAPH, "graph: nothing was recorded: the tensor does not require gradients and was not computed from one that does");
+        return ebb_error()
+                   ? ebb_error_status()
+                   : ebb_fail(
+                         EBB_ERR_GRAPH,
+                         "graph: nothing was recorded: the tensor does not require gradients and was not computed from one that does");
     struct ebb__nodes nodes;
     ebb_status status = ebb__nodes_gather(&nodes, first);
     struct drawing d = {to, &nodes, root, &options};

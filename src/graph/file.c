@@ -84,7 +84,9 @@ static ebb_status run_dot(FILE *in, FILE *out, FILE *messages) {
         if (errno != EINTR) problem = errno;
     /* Where starting a program reports nothing itself, a missing one ends with 127. */
     if (problem == ENOENT || (!problem && WIFEXITED(ended) && WEXITSTATUS(ended) == 127))
-        return ebb_fail(EBB_ERR_UNSUPPORTED, "graph: a picture needs Graphviz, whose program dot was not found; install it (Debian: graphviz), or write DOT");
+        return ebb_fail(
+            EBB_ERR_UNSUPPORTED,
+            "graph: a picture needs Graphviz, whose program dot was not found; install it (Debian: graphviz), or write DOT");
     if (problem) return ebb_fail(EBB_ERR_IO, "graph: the program dot cannot be run: %s", strerror(problem));
     if (WIFEXITED(ended) && WEXITSTATUS(ended) == 0) return EBB_OK;
     char line[256] = "";

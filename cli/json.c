@@ -1,0 +1,74 @@
+/* Writing JSON. */
+#include "cli/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static void quoted(FILE *to, const char *text) {
+    (void)fputc('"', to);
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') (void)fprintf(to, "\\%c", c);
+        else if (c < ' ') (void)fprintf(to, "\\u%04x", (unsigned)c);
+        else (void)fputc(c, to);
+    }
+    (void)fputc('"', to);
+}
+
+/* The comma, line break and key before a value. */
+static void lead(struct json *j, const char *key) {
+    if (j->depth) {
+        if (j->filled[j->depth - 1]) (void)fputs(j->flat ? ", " : ",", j->to);
+        j->filled[j->depth - 1] = true;
+        if (!j->flat) (void)fprintf(j->to, "\n%*s", 2 * j->depth, "");
+    }
+    if (key) {
+        quoted(j->to, key);
+        (void)fputs(": ", j->to);
+    }
+}
+
+void json_open(struct json *j, const char *key, char open) {
+    lead(j, key);
+    (void)fputc(open == '{' ? '{' : '[', j->to);
+    if (j->depth == JSON_MAX_DEPTH) return;
+    j->close[j->depth] = open == '{' ? '}' : ']';
+    j->filled[j->depth++] = false;
+    if (open == '(' && !j->flat) j->flat = j->depth;
+}
+
+void json_close(struct json *j) {
+    if (!j->depth) return;
+    bool flat = j->flat != 0;
+    if (j->flat == j->depth) j->flat = 0;
+    j->depth--;
+    if (!flat && j->filled[j->depth]) (void)fprintf(j->to, "\n%*s", 2 * j->depth, "");
+    (void)fputc(j->close[j->depth], j->to);
+    if (!j->depth) (void)fputc('\n', j->to);
+}
+
+void json_text(struct json *j, const char *key, const char *text) {
+    lead(j, key);
+    quoted(j->to, text);
+}
+
+void json_number(struct json *j, const char *key, double value) {
+    lead(j, key);
+    if (isfinite(value)) (void)fprintf(j->to, "%.17g", value);
+    else (void)fputs("null", j->to);
+}
+
+void json_int(struct json *j, const char *key, int64_t value) {
+    lead(j, key);
+    (void)fprintf(j->to, "%" PRId64, value);
+}
+
+void json_uint(struct json *j, const char *key, uint64_t value) {
+    lead(j, key);
+    (void)fprintf(j->to, "%" PRIu64, value);
+}
+
+void json_bool(struct json *j, const char *key, bool value) {
+    lead(j, key);
+    (void)fputs(value ? "true" : "false", j->to);
+}

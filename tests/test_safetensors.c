@@ -1,9 +1,5 @@
-<<<<<<< HEAD
-/* safetensors: what is written comes back bit for bit; headers that lie are refused; a failed write leaves the old file. */
-=======
 /* safetensors: what is written comes back bit for bit; headers that lie are refused; a failed write leaves the old
  * file. */
->>>>>>> train
 #define _XOPEN_SOURCE 700
 #include "tests/check.h"
 #include <ebb/ebb.h>
@@ -65,12 +61,8 @@ EBB_TEST(tensors_are_filled_all_or_none) {
     ebb_tensor *a = ebb_arange(0, 3, 1), *b = ebb_ones(EBB_DIMS(2));
     const char *names[] = {"a", "b"};
     CHECK(ebb_safetensors_save(path, names, EBB_LIST(a, b)) == EBB_OK);
-<<<<<<< HEAD
-    ebb_tensor *x = ebb_requires_grad_(ebb_zeros(EBB_DIMS(3)), true), *y = ebb_zeros(EBB_DIMS(2)), *z = ebb_zeros(EBB_DIMS(3));
-=======
     ebb_tensor *x = ebb_requires_grad_(ebb_zeros(EBB_DIMS(3)), true), *y = ebb_zeros(EBB_DIMS(2)),
                *z = ebb_zeros(EBB_DIMS(3));
->>>>>>> train
     ebb_dtype dtype = ebb_tensor_dtype(a);
     if (dtype != EBB_F32) {
         a = ebb_to(a, EBB_F32);
@@ -156,12 +148,8 @@ EBB_TEST(headers_that_lie) {
         {"{\"a\":{" ENTRY("F32", "[1]", "[4,8]") "}}", 8, EBB_ERR_FORMAT, "leaves a gap"},
         {"{\"a\":{" ENTRY("F32", "[2]", "[0,8]") "},\"b\":{" ENTRY("F32", "[1]", "[4,8]") "}}", 8, EBB_ERR_FORMAT,
          "\"b\": overlaps"},
-<<<<<<< HEAD
-        {"{\"a\":{" ENTRY("F32", "[1]", "[0,4]") "},\"a\":{" ENTRY("F32", "[1]", "[0,4]") "}}", 4, EBB_ERR_FORMAT, "not JSON"},
-=======
         {"{\"a\":{" ENTRY("F32", "[1]", "[0,4]") "},\"a\":{" ENTRY("F32", "[1]", "[0,4]") "}}", 4, EBB_ERR_FORMAT,
          "not JSON"},
->>>>>>> train
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(!open_text(cases[i].header, cases[i].data));
@@ -173,15 +161,10 @@ EBB_TEST(what_the_format_allows) {
     ebb_safetensors *file = open_text("{}   ", 0);
     CHECK(file && ebb_safetensors_count(file) == 0);
     ebb_safetensors_close(file);
-<<<<<<< HEAD
-    file = open_text("{\"__metadata__\":{\"format\":\"pt\"},\"e\":{" ENTRY("I64", "[0,4611686018427387904]", "[4,4]") "},"
-                     "\"h\":{" ENTRY("BF16", "[2]", "[0,4]") "}}", 4);
-=======
     file = open_text("{\"__metadata__\":{\"format\":\"pt\"},\"e\":{" ENTRY(
                          "I64", "[0,4611686018427387904]", "[4,4]") "},"
                                                                     "\"h\":{" ENTRY("BF16", "[2]", "[0,4]") "}}",
                      4);
->>>>>>> train
     CHECK(file && ebb_safetensors_count(file) == 2);
     CHECK(ebb_safetensors_find(file, "h") == 0 && ebb_safetensors_dtype(file, 0) == EBB_DTYPE_NONE);
     CHECK(!ebb_safetensors_get(file, "h"));
@@ -191,12 +174,8 @@ EBB_TEST(what_the_format_allows) {
 
 EBB_TEST(files_that_are_cut_off) {
     ebb_safetensors *file = NULL;
-<<<<<<< HEAD
-    static const unsigned char huge[8] = {255, 255, 255, 255, 255, 255, 255, 255}, longer[9] = {3, 0, 0, 0, 0, 0, 0, 0, '{'};
-=======
     static const unsigned char huge[8] = {255, 255, 255, 255, 255, 255, 255, 255},
                                longer[9] = {3, 0, 0, 0, 0, 0, 0, 0, '{'};
->>>>>>> train
     for (size_t n = 0; n < 8; n++) {
         CHECK(ebb_safetensors_open_memory(huge, n, "test", &file) == EBB_ERR_FORMAT);
         CHECK_ERROR(EBB_ERR_FORMAT, "cut off");

@@ -128,7 +128,7 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
 static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           ebb_tensor **out) {
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
-    if (!dtype && ebb_error()) return ebb_error_status();
+    if (!dtype && n > 0 && in[0]) return ebb_error_status();
     ebb_meta metas[EBB_OP_MAX_OUT];
     ebb_status status = infer(op, in, n, attrs, dtype, metas);
     if (status) return status;

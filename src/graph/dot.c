@@ -85,7 +85,8 @@ static void operator_node(const struct drawing *d, size_t number, const ebb_node
     end_node(d);
 }
 
-/* The edges into a node, from where its inputs come; of a node with several outputs they say which. */
+/* The edges into a node, from where its inputs come; of a node with several outputs they say which. Those between
+ * operators weigh more, which keeps a chain of operators straight and puts leaves to its side. */
 static void edges(const struct drawing *d, size_t number, const ebb_node *node) {
     for (int64_t i = 0; i < ebb_node_n_inputs(node); i++) {
         const ebb_node *from = ebb_node_input(node, i);
@@ -93,7 +94,7 @@ static void edges(const struct drawing *d, size_t number, const ebb_node *node) 
         (void)fprintf(d->to, "    n%zu -> n%zu", ebb__nodes_find(d->nodes, from), number);
         if (ebb_node_n_outputs(from) > 1)
             (void)fprintf(d->to, " [label=\"%lld\"]", (long long)ebb_node_input_output(node, i));
-        (void)fputs(";\n", d->to);
+        (void)fputs(ebb_node_variable(from) ? ";\n" : " [weight=8];\n", d->to);
     }
 }
 

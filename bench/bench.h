@@ -1,4 +1,5 @@
-/* What every benchmark uses: a clock, medians over repeats, a table on a terminal or one JSON object a line with --json. */
+/* What every benchmark uses: a clock, medians over repeats, a table on a terminal or one JSON object a line with
+ * --json. */
 #ifndef EBB_BENCH_BENCH_H
 #define EBB_BENCH_BENCH_H
 
@@ -25,9 +26,7 @@ static int bench_order(const void *a, const void *b) {
 }
 
 /* Sorts; the median is v[n / 2], the least v[0]. */
-static inline void bench_sort(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, bench_order);
-}
+static inline void bench_sort(double *v, int n) { qsort(v, (size_t)n, sizeof *v, bench_order); }
 
 static inline void bench_begin(int argc, char **argv, const char *title) {
     for (int i = 1; i < argc; i++) {
@@ -42,7 +41,8 @@ static inline void bench_begin(int argc, char **argv, const char *title) {
 }
 
 static inline void bench_report(const char *name, double median, double least, const char *unit) {
-    if (bench_json) printf("{\"name\": \"%s\", \"value\": %.6g, \"least\": %.6g, \"unit\": \"%s\"}\n", name, median, least, unit);
+    if (bench_json)
+        printf("{\"name\": \"%s\", \"value\": %.6g, \"least\": %.6g, \"unit\": \"%s\"}\n", name, median, least, unit);
     else printf("%-52s %12.4g %12.4g  %s\n", name, median, least, unit);
 }
 

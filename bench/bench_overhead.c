@@ -10,8 +10,8 @@ typedef struct {
     double bytes;                      /* held by the graph, an operation */
 } cost;
 
-/* One chain y = y + k or y = y * k of CHAIN recorded operations; k is a constant. Intermediate tensors are released as the chain grows, so that what is left, and
- * measured as bytes, is the graph. */
+/* One chain y = y + k or y = y * k of CHAIN recorded operations; k is a constant. Intermediate tensors are released as
+ * the chain grows, so that what is left, and measured as bytes, is the graph. */
 static cost chain(bool multiply, ebb_dims shape) {
     cost c = {0};
     ebb_tensor *x = ebb_keep(ebb_full(shape, 1.0, .requires_grad = true)), *k = ebb_keep(ebb_full(shape, 0.999));
@@ -21,8 +21,10 @@ static cost chain(bool multiply, ebb_dims shape) {
     double start = bench_now();
     EBB_SCOPE {
         ebb_tensor *t = y;
-        if (multiply) for (int i = 0; i < CHAIN; i++) t = ebb_mul(t, k);
-        else for (int i = 0; i < CHAIN; i++) t = ebb_add(t, k);
+        if (multiply)
+            for (int i = 0; i < CHAIN; i++) t = ebb_mul(t, k);
+        else
+            for (int i = 0; i < CHAIN; i++) t = ebb_add(t, k);
         c.forward = (bench_now() - start) / CHAIN;
         ebb_drop(y);
         y = ebb_keep(t);

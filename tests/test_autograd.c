@@ -1,4 +1,5 @@
-/* The graph and the engine: leaves and nodes, accumulation, retain_graph, create_graph, modes, hooks, errors, long chains. */
+/* The graph and the engine: leaves and nodes, accumulation, retain_graph, create_graph, modes, hooks, errors, long
+ * chains. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
 #include <math.h>
@@ -62,7 +63,8 @@ EBB_TEST(upstream_gradient_of_the_caller_is_left_alone) {
 
 EBB_TEST(a_broadcast_input_gets_the_sum) {
     EBB_SCOPE {
-        ebb_tensor *x = ebb_ones(EBB_DIMS(2, 3), .requires_grad = true), *b = ebb_ones(EBB_DIMS(3), .requires_grad = true);
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2, 3), .requires_grad = true),
+                   *b = ebb_ones(EBB_DIMS(3), .requires_grad = true);
         ebb_tensor *c = ebb_ones(EBB_DIMS(2, 1), .requires_grad = true);
         CHECK(ebb_backward(ebb_sum(ebb_mul(ebb_add(x, b), c))) == EBB_OK);
         CHECK_VALUES(ebb_tensor_grad(b), 0, 2, 2, 2);
@@ -296,7 +298,8 @@ EBB_TEST(wrong_use) {
         int line = __LINE__ + 1;
         ebb_tensor *bad = ebb_exp(ebb_mul(x, ebb_ones(EBB_DIMS(4))));
         CHECK(!bad && ebb_error()->line == line && !strcmp(ebb_error()->op, "mul"));
-        CHECK_ERROR(EBB_ERR_SHAPE, "shapes [2, 3] and [4] do not broadcast; inputs: self float32 [2, 3], other float32 [4]");
+        CHECK_ERROR(EBB_ERR_SHAPE,
+                    "shapes [2, 3] and [4] do not broadcast; inputs: self float32 [2, 3], other float32 [4]");
     }
 }
 
@@ -326,7 +329,8 @@ EBB_TEST(a_chain_of_five_million) {
 static ebb_status small_step(void) {
     ebb_status status = EBB_ERR_MEMORY;
     EBB_SCOPE {
-        ebb_tensor *w = ebb_full(EBB_DIMS(3, 2), 0.5, .requires_grad = true), *b = ebb_zeros(EBB_DIMS(2), .requires_grad = true);
+        ebb_tensor *w = ebb_full(EBB_DIMS(3, 2), 0.5, .requires_grad = true),
+                   *b = ebb_zeros(EBB_DIMS(2), .requires_grad = true);
         ebb_tensor *x = ebb_ones(EBB_DIMS(4, 3));
         ebb_tensor *h = ebb_tanh(ebb_add(ebb_matmul(x, w), b));
         ebb_retain_grad(h);

@@ -2,7 +2,8 @@
 #include "ops/reduce.h"
 #include <math.h>
 
-/* Taking out the maximum leaves exponentials of at most 1; an infinite maximum is left in, since inf - inf is no number. */
+/* Taking out the maximum leaves exponentials of at most 1; an infinite maximum is left in, since inf - inf is no
+ * number. */
 static ebb_tensor *compose(struct ebb_forward *f) {
     const struct ebb__attrs_logsumexp *a = f->attrs;
     ebb_tensor *x = f->in[0];
@@ -25,8 +26,9 @@ static void vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_logsumexp = {
     EBB_SIGNATURE(logsumexp, "Tensor self, dims dim, bool keepdim=false -> Tensor"),
-    .doc = "log(sum(exp(self))) over the dimensions listed in dim, or over all when the list is empty. The largest element is "
-           "taken out before the exponentials, so that nothing overflows.",
+    .doc =
+        "log(sum(exp(self))) over the dimensions listed in dim, or over all when the list is empty. The largest element is "
+        "taken out before the exponentials, so that nothing overflows.",
     .torch = "torch.logsumexp",
     .node = "LogsumexpBackward0",
     .dtypes = EBB_FLOATING,
@@ -34,6 +36,6 @@ const struct ebb_op ebb_op_logsumexp = {
     .vjp = vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * exp(self - y)"},
-    .samples = {"(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)", "(3,4) dim=()", "(3,0) dim=(1)",
-                "(0,3) dim=(1)", "! (3,4) dim=(2)"},
+    .samples = {"(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)", "(3,4) dim=()",
+                "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"},
 };

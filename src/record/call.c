@@ -174,7 +174,8 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
 
 /* ---- the call ---- */
 
-/* A tensor that was made, not computed, is a leaf, and its attribute `requires_grad` says whether it gathers gradients. */
+/* A tensor that was made, not computed, is a leaf, and its attribute `requires_grad` says whether it gathers
+ * gradients. */
 static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *out) {
     for (int i = 0; i < op->n_attrs; i++) {
         const struct ebb_attr *a = &op->attrs[i];

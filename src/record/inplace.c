@@ -53,7 +53,8 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
-    for (int64_t i = 0; i < n && !status; i++) { /* what overlaps self without being self is read before it is written */
+    /* what overlaps self without being self is read before it is written */
+    for (int64_t i = 0; i < n && !status; i++) {
         bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
         if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
         else ebb__ref(from[i] = in[i]);

@@ -153,8 +153,8 @@ static uint32_t count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in)
     return n;
 }
 
-/* Fill the saved slots; false when out of memory (unfilled slots are NULL). What shares the storage that a call in place
- * has just written is saved at the version it had before, which is gone. */
+/* Fill the saved slots; false when out of memory (unfilled slots are NULL). What shares the storage that a call in
+ * place has just written is saved at the version it had before, which is gone. */
 static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out,
                      bool inplace) {
     struct ebb__saved *s = ebb__node_saved(n);
@@ -259,7 +259,8 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
 static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
     char shape[EBB__SHAPE_TEXT];
     bool input = ebb__saved_kind(s) == EBB__SAVED_IN;
-    const char *name = input ? n->op->in[ebb__op_has_list(n->op) ? 0 : ebb__saved_index(s)].name : n->op->out[ebb__saved_index(s)];
+    const char *name =
+        input ? n->op->in[ebb__op_has_list(n->op) ? 0 : ebb__saved_index(s)].name : n->op->out[ebb__saved_index(s)];
     ebb__thread.file = n->file;
     ebb__thread.line = n->line;
     ebb__fail_op(

@@ -123,11 +123,13 @@ ebb_node *ebb__leaf_node(ebb_tensor *t);
 static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? t->grad_fn : ebb__leaf_node(t); }
 
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
- * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by now. */
+ * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by
+ * now. */
 ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                        const void *attrs, ebb_tensor *const *out, int n_out);
 
-/* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs one. */
+/* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs
+ * one. */
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed);
 
 /* Let go of what a node saved. Idempotent. */

@@ -6,8 +6,8 @@
 #include "base/base.h"
 #include <ebb/tensor.h>
 
-/* Memory that tensors share. Small data lies behind the header, and both behind the tensor that was made with them, in one
- * block that lives as long as the storage. */
+/* Memory that tensors share. Small data lies behind the header, and both behind the tensor that was made with them, in
+ * one block that lives as long as the storage. */
 struct ebb__storage {
     _Atomic int32_t refs;
     _Atomic uint32_t version; /* counts writes in place */

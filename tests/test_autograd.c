@@ -352,7 +352,7 @@ EBB_TEST(every_allocation_failing) {
         ebb_clear_error();
         failing++;
     }
-    CHECK(failing > 50);
+    CHECK(failing > 25);
 }
 
 EBB_TEST_MAIN

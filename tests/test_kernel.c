@@ -31,37 +31,67 @@ static int64_t power(int64_t a, int64_t b) {
     const int64_t half = power(a, b / 2);
     return wrap_mul(wrap_mul(half, half), b % 2 ? a : 1);
 }
+/* clang-format off */
 REAL(neg, -a)
 WHOLE(neg, wrap_neg(a))
-REAL(abs, fabsl(a)) WHOLE(abs, a < 0 ? wrap_neg(a) : a) REAL(relu, a <= 0 ? 0 : a) WHOLE(relu, a > 0 ? a : 0)
-    REAL(square, a *a) WHOLE(square, wrap_mul(a, a)) REAL(sign, (a > 0) - (a < 0)) WHOLE(sign, (a > 0) - (a < 0))
-        REAL(sqrt, sqrtl(a)) REAL(rsqrt, 1 / sqrtl(a)) REAL(reciprocal, 1 / a) REAL(floor, floorl(a)) REAL(exp, expl(a))
-            REAL(log, logl(a)) REAL(sin, sinl(a)) REAL(cos, cosl(a)) REAL(tanh, tanhl(a))
-                REAL(sigmoid, 1 / (1 + expl(-a))) REAL(add, a + b) WHOLE(add, wrap_add(a, b)) REAL(sub, a - b)
-                    WHOLE(sub, wrap_add(a, wrap_neg(b))) REAL(mul, a *b) WHOLE(mul, wrap_mul(a, b)) REAL(div, a / b)
-                        REAL(pow, b == 0.5L ? sqrtl(a) : powl(a, b)) WHOLE(pow, power(a, b)) REAL(maximum, a != a   ? a
-                                                                                                           : b != b ? b
-                                                                                                           : a > b  ? a
-                                                                                                                    : b)
-                            WHOLE(maximum, a > b ? a : b) REAL(minimum, a != a   ? a
-                                                                        : b != b ? b
-                                                                        : a < b  ? a
-                                                                                 : b) WHOLE(minimum, a < b ? a : b)
-                                REAL(add_scaled, a + alpha * b) WHOLE(add_scaled, a)
-                                    REAL(threshold_backward, b <= 0 ? 0 : a) REAL(sigmoid_backward, a *(1 - b) * b)
-                                        REAL(tanh_backward, a *(1 - b * b)) REAL(eq, a == b) WHOLE(eq, a == b)
-                                            REAL(ne, a != b) WHOLE(ne, a != b) REAL(lt, a < b) WHOLE(lt, a < b)
-                                                REAL(le, a <= b) WHOLE(le, a <= b) REAL(gt, a > b) WHOLE(gt, a > b)
-                                                    REAL(ge, a >= b) WHOLE(ge, a >= b) REAL(logical_not, a == 0)
-                                                        WHOLE(logical_not, a == 0) REAL(logical_and, a != 0 && b != 0)
-                                                            WHOLE(logical_and, a != 0 && b != 0)
-                                                                REAL(logical_or, a != 0 || b != 0)
-                                                                    WHOLE(logical_or, a != 0 || b != 0)
+REAL(abs, fabsl(a))
+WHOLE(abs, a < 0 ? wrap_neg(a) : a)
+REAL(relu, a <= 0 ? 0 : a)
+WHOLE(relu, a > 0 ? a : 0)
+REAL(square, a *a)
+WHOLE(square, wrap_mul(a, a))
+REAL(sign, (a > 0) - (a < 0))
+WHOLE(sign, (a > 0) - (a < 0))
+REAL(sqrt, sqrtl(a))
+REAL(rsqrt, 1 / sqrtl(a))
+REAL(reciprocal, 1 / a)
+REAL(floor, floorl(a))
+REAL(exp, expl(a))
+REAL(log, logl(a))
+REAL(sin, sinl(a))
+REAL(cos, cosl(a))
+REAL(tanh, tanhl(a))
+REAL(sigmoid, 1 / (1 + expl(-a)))
+REAL(add, a + b)
+WHOLE(add, wrap_add(a, b))
+REAL(sub, a - b)
+WHOLE(sub, wrap_add(a, wrap_neg(b)))
+REAL(mul, a *b)
+WHOLE(mul, wrap_mul(a, b))
+REAL(div, a / b)
+REAL(pow, b == 0.5L ? sqrtl(a) : powl(a, b))
+WHOLE(pow, power(a, b))
+REAL(maximum, a != a ? a : b != b ? b : a > b ? a : b)
+WHOLE(maximum, a > b ? a : b)
+REAL(minimum, a != a ? a : b != b ? b : a < b ? a : b)
+WHOLE(minimum, a < b ? a : b)
+REAL(add_scaled, a + alpha * b)
+WHOLE(add_scaled, a)
+REAL(threshold_backward, b <= 0 ? 0 : a)
+REAL(sigmoid_backward, a *(1 - b) * b)
+REAL(tanh_backward, a *(1 - b * b))
+REAL(eq, a == b)
+WHOLE(eq, a == b)
+REAL(ne, a != b)
+WHOLE(ne, a != b)
+REAL(lt, a < b)
+WHOLE(lt, a < b)
+REAL(le, a <= b)
+WHOLE(le, a <= b)
+REAL(gt, a > b)
+WHOLE(gt, a > b)
+REAL(ge, a >= b)
+WHOLE(ge, a >= b)
+REAL(logical_not, a == 0)
+WHOLE(logical_not, a == 0)
+REAL(logical_and, a != 0 && b != 0)
+WHOLE(logical_and, a != 0 && b != 0)
+REAL(logical_or, a != 0 || b != 0)
+WHOLE(logical_or, a != 0 || b != 0)
+/* clang-format on */
 
-    /* What an error is measured by where cancellation makes the result small. */
-    static real size_add_scaled(real a, real b) {
-    return fabsl(a) + fabsl(alpha * b);
-}
+/* What an error is measured by where cancellation makes the result small. */
+static real size_add_scaled(real a, real b) { return fabsl(a) + fabsl(alpha * b); }
 static real size_tanh_backward(real a, real b) { return fabsl(a) * (1 + b * b); }
 static real size_sigmoid_backward(real a, real b) { return fabsl(a) * (1 + fabsl(b)) * (1 + fabsl(b)); }
 

@@ -83,12 +83,28 @@ EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, const uint64_t alpha = (uint
 #define NUMBERS(name) [EBB_U8] = name##_u8, [EBB_I32] = name##_i32, [EBB_I64] = name##_i64, FLOATS(name)
 #define ALL(name) [EBB_BOOL] = name##_b8, NUMBERS(name)
 
+/* clang-format off */
 #define TABLES(X) \
     X(neg, NUMBERS) \
     X(abs, NUMBERS) \
-    X(relu, NUMBERS) X(square, NUMBERS) X(sign, NUMBERS) X(sqrt, FLOATS) X(rsqrt, FLOATS) X(reciprocal, FLOATS) \
-        X(floor, FLOATS) X(add, ALL) X(sub, NUMBERS) X(mul, ALL) X(div, FLOATS) X(maximum, ALL) X(minimum, ALL) \
-            X(add_scaled, NUMBERS) X(threshold_backward, FLOATS) X(sigmoid_backward, FLOATS) X(tanh_backward, FLOATS)
+    X(relu, NUMBERS) \
+    X(square, NUMBERS) \
+    X(sign, NUMBERS) \
+    X(sqrt, FLOATS) \
+    X(rsqrt, FLOATS) \
+    X(reciprocal, FLOATS) \
+    X(floor, FLOATS) \
+    X(add, ALL) \
+    X(sub, NUMBERS) \
+    X(mul, ALL) \
+    X(div, FLOATS) \
+    X(maximum, ALL) \
+    X(minimum, ALL) \
+    X(add_scaled, NUMBERS) \
+    X(threshold_backward, FLOATS) \
+    X(sigmoid_backward, FLOATS) \
+    X(tanh_backward, FLOATS)
+/* clang-format on */
 #define DEFINE_TABLE(name, which) EBB__TABLE(name, which(name))
 TABLES(DEFINE_TABLE)
 

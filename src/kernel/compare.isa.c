@@ -72,11 +72,20 @@ DEFINE_FILL(uint64_t)
 #define EACH_SIZE(name) \
     [EBB_BOOL] = name##_uint8_t, [EBB_U8] = name##_uint8_t, [EBB_I32] = name##_uint32_t, [EBB_I64] = name##_uint64_t, \
     [EBB_F32] = name##_uint32_t, [EBB_F64] = name##_uint64_t
+/* clang-format off */
 #define TABLES(X) \
     X(eq, EACH_DTYPE) \
     X(ne, EACH_DTYPE) \
-    X(lt, EACH_DTYPE) X(le, EACH_DTYPE) X(gt, EACH_DTYPE) X(ge, EACH_DTYPE) X(logical_not, EACH_DTYPE) \
-        X(logical_and, EACH_DTYPE) X(logical_or, EACH_DTYPE) X(where, EACH_SIZE) X(fill, EACH_SIZE)
+    X(lt, EACH_DTYPE) \
+    X(le, EACH_DTYPE) \
+    X(gt, EACH_DTYPE) \
+    X(ge, EACH_DTYPE) \
+    X(logical_not, EACH_DTYPE) \
+    X(logical_and, EACH_DTYPE) \
+    X(logical_or, EACH_DTYPE) \
+    X(where, EACH_SIZE) \
+    X(fill, EACH_SIZE)
+/* clang-format on */
 #define DEFINE_TABLE(name, which) EBB__TABLE(name, which(name))
 TABLES(DEFINE_TABLE)
 

@@ -37,11 +37,16 @@ typedef struct ebb__isa_table {
 extern ebb__isa_table ebb__isa;
 
 /* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
+/* clang-format off */
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \
     X(ebb__init_compare_##isa) \
-    X(ebb__init_cast_##isa) X(ebb__init_transcendental_##isa) X(ebb__init_reduce_##isa) X(ebb__init_softmax_##isa) \
-        X(ebb__init_gemm_##isa)
+    X(ebb__init_cast_##isa) \
+    X(ebb__init_transcendental_##isa) \
+    X(ebb__init_reduce_##isa) \
+    X(ebb__init_softmax_##isa) \
+    X(ebb__init_gemm_##isa)
+/* clang-format on */
 #define EBB__ISA_DECLARE(fn) void fn(void);
 EBB__ISA_FILES(EBB__ISA_DECLARE, baseline)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)

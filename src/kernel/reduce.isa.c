@@ -100,11 +100,15 @@ DEFINE_SUM(f64, double)
 #define MIN x < r || x != x ? x : r
 #define INT_MAX_ x > r ? x : r
 #define INT_MIN_ x < r ? x : r
+/* clang-format off */
 #define PLAIN(X) \
     X(b8, uint8_t, INT_MAX_, INT_MIN_) \
     X(u8, uint8_t, INT_MAX_, INT_MIN_) \
-    X(i32, int32_t, INT_MAX_, INT_MIN_) X(i64, int64_t, INT_MAX_, INT_MIN_) X(f32, float, MAX, MIN) \
-        X(f64, double, MAX, MIN)
+    X(i32, int32_t, INT_MAX_, INT_MIN_) \
+    X(i64, int64_t, INT_MAX_, INT_MIN_) \
+    X(f32, float, MAX, MIN) \
+    X(f64, double, MAX, MIN)
+/* clang-format on */
 #define DEFINE_EXTREMES(S, T, max, min) \
     DEFINE_REDUCER(max_##S, T, T, first, max) \
     DEFINE_REDUCER(min_##S, T, T, first, min)

@@ -3,7 +3,7 @@
 
 static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
     const char *name = ebb_tensor_name(self);
-    return ebb_fail(status, "%s%s%s", name, name[0] ? " " : "", why);
+    return ebb_fail(status, "%s %s", name[0] ? name : "self", why);
 }
 
 /* Whether self may be written at all, and, when recording, whether its history allows it. */

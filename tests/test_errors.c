@@ -1,0 +1,112 @@
+/* Wrong use: each mistake has a message that names the operator, the shapes or dtypes, and the line of the caller. The
+ * test prints them, as a user would read them. */
+#include "tests/check.h"
+#include <ebb/ebb.h>
+#include <inttypes.h>
+
+/* The error is `status` of operator `op` at `line` of this file, its message contains `text`; print it and clear it. */
+static void wrong(ebb_status status, const char *op, int line, const char *text) {
+    const ebb_error_info *e = ebb_error();
+    assert_non_null(e);
+    print_message("  %s:%d: %s: %s\n", strrchr(e->file, '/') ? strrchr(e->file, '/') + 1 : e->file, e->line, e->op,
+                  e->message);
+    CHECK(e->status == status);
+    assert_string_equal(e->op, op);
+    CHECK(e->line == line && strstr(e->file, "test_errors.c"));
+    if (!strstr(e->message, text)) fail_msg("the message lacks \"%s\"", text);
+    ebb_clear_error();
+}
+
+#define WRONG(expression, status, op, text) \
+    do { \
+        (void)(expression); \
+        wrong((status), (op), __LINE__, (text)); \
+    } while (0)
+
+EBB_TEST(shapes) {
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_ones(EBB_DIMS(2, 3)), *b = ebb_ones(EBB_DIMS(4));
+        WRONG(ebb_add(a, b), EBB_ERR_SHAPE, "add",
+              "shapes [2, 3] and [4] do not broadcast; inputs: self float32 [2, 3]");
+        WRONG(ebb_matmul(a, a), EBB_ERR_SHAPE, "matmul", "inner dimensions of [2, 3] and [2, 3] differ");
+        WRONG(ebb_cat(EBB_LIST(a, b), 0), EBB_ERR_SHAPE, "cat", "[4]");
+        WRONG(ebb_view(a, EBB_DIMS(5)), EBB_ERR_SHAPE, "view", "[2, 3]");
+        WRONG(ebb_view(ebb_t(a), EBB_DIMS(6)), EBB_ERR_SHAPE, "view", "use reshape");
+        WRONG(ebb_add_(b, a), EBB_ERR_SHAPE, "add", "do not broadcast");
+        WRONG(ebb_add_(b, ebb_ones(EBB_DIMS(2, 4))), EBB_ERR_SHAPE, "add", "does not fit in place into shape [4]");
+        WRONG(ebb_zeros(EBB_DIMS(2, -1)), EBB_ERR_SHAPE, "zeros", "must not be negative: [2, -1]");
+    }
+}
+
+EBB_TEST(dtypes) {
+    EBB_SCOPE {
+        ebb_tensor *i = ebb_ones(EBB_DIMS(2, 2), .dtype = EBB_I64), *f = ebb_ones(EBB_DIMS(2, 2));
+        WRONG(ebb_mm(i, f), EBB_ERR_DTYPE, "mm", "int64");
+        WRONG(ebb_mean(i), EBB_ERR_DTYPE, "mean", "int64");
+        WRONG(ebb_add_(i, f), EBB_ERR_DTYPE, "add", "the float32 result does not fit in place into int64");
+        WRONG(ebb_where(i, f, f), EBB_ERR_DTYPE, "where", "bool condition, got int64");
+        WRONG(ebb_nll_loss(f, f), EBB_ERR_DTYPE, "nll_loss", "float32");
+        WRONG(ebb_requires_grad_(ebb_neg(i), true), EBB_ERR_DTYPE, "requires_grad_", "not int64");
+        WRONG(ebb_zeros(EBB_DIMS(2), .dtype = EBB_I64, .requires_grad = true), EBB_ERR_DTYPE, "requires_grad_",
+              "not int64");
+    }
+}
+
+EBB_TEST(dimensions_and_indices) {
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_ones(EBB_DIMS(2, 3));
+        WRONG(ebb_sum(a, .dim = EBB_DIMS(2)), EBB_ERR_INDEX, "sum", "expected between -2 and 1, got 2");
+        WRONG(ebb_softmax(a, -3), EBB_ERR_INDEX, "softmax", "expected between -2 and 1, got -3");
+        WRONG(ebb_sum(a, .dim = EBB_DIMS(0, -2)), EBB_ERR_ARGUMENT, "sum", "names dimension 0 twice");
+        WRONG(ebb_select(a, 0, 2), EBB_ERR_INDEX, "select", "2");
+        WRONG(ebb_cross_entropy(a, ebb_full(EBB_DIMS(2), 3.0, .dtype = EBB_I64)), EBB_ERR_INDEX, "nll_loss", "3");
+        WRONG(ebb_unsqueeze(ebb_ones(EBB_DIMS(1, 1, 1, 1, 1, 1, 1, 1)), 0), EBB_ERR_SHAPE, "unsqueeze", "8");
+    }
+}
+
+EBB_TEST(sizes) {
+    EBB_SCOPE {
+        int64_t huge = INT64_MAX / 2;
+        WRONG(ebb_zeros(EBB_DIMS(huge, 4)), EBB_ERR_MEMORY, "zeros", "too large to be addressed");
+        WRONG(ebb_zeros(EBB_DIMS(huge / 4)), EBB_ERR_MEMORY, "zeros", "");
+        WRONG(ebb_ones(EBB_DIMS(INT64_C(1) << 46)), EBB_ERR_MEMORY, "ones", "");
+    }
+}
+
+EBB_TEST(differentiation) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(3), .requires_grad = true), *y = ebb_mul(x, x), *z = ebb_sum(ebb_mul(y, y)),
+                   *g;
+        WRONG(ebb_backward(y), EBB_ERR_GRAPH, "backward", "has shape [3]: only a tensor of one element");
+        WRONG(ebb_backward(y, .gradient = ebb_ones(EBB_DIMS(2))), EBB_ERR_SHAPE, "backward", "shape [2]");
+        WRONG(ebb_backward(ebb_ones(EBB_DIMS(1))), EBB_ERR_GRAPH, "backward", "does not require gradients");
+        WRONG(ebb_grad(EBB_LIST(z), EBB_LIST(ebb_ones(EBB_NO_DIMS, .dtype = EBB_I64)), &g), EBB_ERR_DTYPE, "grad",
+              "int64");
+        CHECK(ebb_backward(z, .retain_graph = true) == EBB_OK);
+        WRONG(ebb_add_(x, 1.0), EBB_ERR_GRAPH, "add", "self is a leaf that requires gradients");
+        int saved_at = __LINE__ + 1;
+        ebb_tensor *a = ebb_clone(x), *b = ebb_sum(ebb_mul(a, a));
+        ebb_add_(a, 1.0);
+        CHECK(ebb_backward(b) == EBB_ERR_VERSION);
+        wrong(EBB_ERR_VERSION, "MulBackward0", saved_at,
+              "was overwritten in place: float32 [3] was saved here at version 0");
+        CHECK(ebb_backward(z) == EBB_OK);
+        CHECK(ebb_backward(z) == EBB_ERR_FREED);
+        CHECK(!strcmp(ebb_error()->op, "MulBackward0") && strstr(ebb_error()->message, "a second time"));
+        print_message("  %s:%d: %s: %s\n", "test_errors.c", ebb_error()->line, ebb_error()->op, ebb_error()->message);
+        ebb_clear_error();
+    }
+}
+
+EBB_TEST(the_first_error_is_kept_and_null_flows) {
+    EBB_SCOPE {
+        ebb_tensor *bad = ebb_add(ebb_ones(EBB_DIMS(2)), ebb_ones(EBB_DIMS(3)));
+        int line = __LINE__ - 1;
+        ebb_tensor *y = ebb_exp(ebb_mul(bad, 2.0));
+        CHECK(!bad && !y && ebb_backward(y) == EBB_ERR_SHAPE);
+        wrong(EBB_ERR_SHAPE, "add", line, "do not broadcast");
+        WRONG(ebb_exp(NULL), EBB_ERR_ARGUMENT, "exp", "self");
+    }
+}
+
+EBB_TEST_MAIN

@@ -26,6 +26,19 @@
 #include <ebb/base.h>
 #include <ebb/tensor.h>
 
+/* Whether a sanitizer makes everything many times slower: exhaustive loops take larger steps then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHECK_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHECK_SANITIZED 1
+#endif
+#endif
+#ifndef CHECK_SANITIZED
+#define CHECK_SANITIZED 0
+#endif
+#define CHECK_STEP(sanitized) (CHECK_SANITIZED ? (sanitized) : 1)
+
 /* ---- tests ---- */
 
 #define CHECK_MAX_TESTS 512

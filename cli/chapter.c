@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* Entries of a gradient that are tried one by one; a larger one is tried at that many, spread over it. */
-enum { MAX_TRIED = 96 };
+enum { MAX_TRIED = 48 };
 
 static bool same_shape(ebb_dims a, ebb_dims b) {
     bool same = a.n == b.n;

@@ -8,8 +8,7 @@ enum look { LEAF, OPERATOR, ROOT, N_LOOKS };
 static const char *const looks[N_LOOKS] = {
     [LEAF] = "shape=box, style=\"rounded,filled\", fillcolor=\"#dbeafe\", color=\"#2563eb\", fontcolor=\"#1e3a8a\"",
     [OPERATOR] = "shape=box, style=filled, fillcolor=\"#f1f5f9\", color=\"#64748b\", fontcolor=\"#0f172a\"",
-    [ROOT] = "shape=box, style=\"rounded,filled\", fillcolor=\"#fef3c7\", color=\"#d97706\", fontcolor=\"#78350f\", "
-             "penwidth=2",
+    [ROOT] = "shape=box, style=\"rounded,filled\", fillcolor=\"#fef3c7\", color=\"#d97706\", fontcolor=\"#78350f\"",
 };
 
 struct drawing {

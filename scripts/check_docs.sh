@@ -1,0 +1,27 @@
+#!/bin/bash
+# Check that documents say what the tree has: the program in each README is examples/quick.c to the byte, every file that
+# a document links to is there, and the manual page is in order (where mandoc is installed).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bad=0
+for readme in README.md README.zh-CN.md; do
+    if ! diff -u examples/quick.c <(awk '/^```/ { inside = ($0 == "```c"); next } inside' $readme); then
+        echo "$readme: its program is not examples/quick.c"
+        bad=1
+    fi
+done
+
+documents=(*.md docs/*.md docs/adr/*.md)
+for document in "${documents[@]}"; do
+    while IFS= read -r target; do
+        if [ ! -e "$(dirname "$document")/$target" ]; then
+            echo "$document: there is no $target"
+            bad=1
+        fi
+    done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -vE '^[a-z]+:' || true)
+done
+
+if command -v mandoc > /dev/null && ! mandoc -Tlint cli/ebb.1; then bad=1; fi
+[ $bad = 0 ] || exit 1
+echo "docs: ${#documents[@]} documents and the manual page agree with the tree"

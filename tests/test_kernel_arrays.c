@@ -186,8 +186,7 @@ static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool 
 }
 
 EBB_TEST(reductions_of_all_layouts) {
-    static const int64_t shapes[][4] = {
-        {3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {300, 2, 50, 1}, {1, 1, 1, 1}};
+    static const int64_t shapes[][4] = {{3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {300, 2, 50, 1}, {1, 1, 1, 1}};
     static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 3, 0, 1}};
     EACH_ISA(isa)
     for (int s = 0; s < 5; s++)

@@ -109,8 +109,7 @@ static inline void ebb__node_unref(ebb_node *n) {
     if (!n) return;
     if (n->flags & EBB__NODE_LEAF) {
         ebb__unref(ebb__leaf_tensor(n));
-    } else if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_release) == 1) {
-        atomic_thread_fence(memory_order_acquire);
+    } else if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
         ebb__node_free_later(n);
     }
 }

@@ -17,8 +17,7 @@
 #endif
 
 static void storage_unref(struct ebb__storage *s) {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_release) != 1) return;
-    atomic_thread_fence(memory_order_acquire);
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
     if (s->release) s->release(s->context);
     else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
     ebb__free(s->block, s->block_bytes);

@@ -70,10 +70,7 @@ static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs,
 void ebb__tensor_free(ebb_tensor *t);
 static inline void ebb__unref(ebb_tensor *t) {
     if (!t) return;
-    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_release) == 1) {
-        atomic_thread_fence(memory_order_acquire);
-        ebb__tensor_free(t);
-    }
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) { ebb__tensor_free(t); }
 }
 /* Releases grad_fn and autograd of a dying tensor: defined by the record layer, which knows what they are. */
 void ebb__tensor_release_autograd(ebb_tensor *t);

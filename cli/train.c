@@ -48,6 +48,7 @@ static enum cli_parsed read_options(int argc, char **argv, struct train_options 
         {"load", CLI_TEXT, &o->load, NULL, 0, 0, "begin with a file's network; trains only when given --epochs"},
         {"predict", CLI_INT, &o->predict, NULL, 0, 1e6, "show the first N test images and what they are taken for"},
         {"data", CLI_TEXT, &o->data, NULL, 0, 0, "the folder with the data set's four IDX files"},
+        {"threads", CLI_INT, &o->threads, NULL, 1, 1024, "threads in one operation (1): the result is the same"},
         {"json", CLI_FLAG, &o->json, NULL, 0, 0, "print one JSON object, for programs"},
         {NULL, CLI_FLAG, NULL, NULL, 0, 0, NULL}};
     const struct cli_command command = {
@@ -202,6 +203,7 @@ static ebb_status command(const struct train_dataset *set, const struct train_op
     struct train_epoch *epochs = ebb_alloc(epochs_bytes);
     int64_t *predicted = epochs ? ebb_alloc(predicted_bytes) : NULL;
     ebb_manual_seed(o->seed);
+    ebb_set_num_threads((int)o->threads);
     status = !predicted ? ebb_error_status()
              : o->load  ? train_model_load(&m, o->load, inputs, set->n_classes)
                         : train_model_make(&m, inputs, o->hidden, set->n_classes);
@@ -214,7 +216,8 @@ static ebb_status command(const struct train_dataset *set, const struct train_op
 }
 
 int ebb_cmd_train(int argc, char **argv) {
-    struct train_options o = {.epochs = -1, .seed = 42};
+    /* Networks this small gain little from threads, and lose much where other programs take turns on the cores. */
+    struct train_options o = {.epochs = -1, .seed = 42, .threads = 1};
     const struct train_dataset *set;
     enum cli_parsed parsed = read_options(argc, argv, &o, &set);
     if (parsed != CLI_GO_ON) return parsed == CLI_HELP_SHOWN ? CLI_OK : CLI_MISUSED;

@@ -8,7 +8,7 @@ enum { TRAIN_MAX_LAYERS = 9 };
 
 struct train_options {
     const char *optimizer, *data, *save, *load;
-    int64_t epochs, batch, predict;
+    int64_t epochs, batch, predict, threads;
     double lr;
     uint64_t seed;
     ebb_dims hidden; /* sizes of the hidden layers */

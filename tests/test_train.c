@@ -55,6 +55,8 @@ EBB_TEST(the_same_seed_gives_the_same_result) {
     memcpy(before, output, sizeof output);
     CHECK(train("digits --json --epochs 3 --seed 9") == 0);
     CHECK(strcmp(before, output) == 0);
+    CHECK(train("digits --json --epochs 3 --seed 9 --threads 2") == 0);
+    CHECK(strcmp(before, output) == 0);
     CHECK(train("digits --json --epochs 3 --seed 10") == 0);
     CHECK(strcmp(before, output) != 0);
 }

@@ -385,7 +385,7 @@ EBB_TEST(arithmetic_in_place) {
 EBB_TEST(what_cannot_be_done_in_place) {
     ebb_tensor *w = LEAF(EBB_DIMS(2), 1, 2), *i = ebb_to(w, EBB_I64);
     ebb_add_(w, 1);
-    CHECK_ERROR(EBB_ERR_GRAPH, "add: is a leaf that requires gradients");
+    CHECK_ERROR(EBB_ERR_GRAPH, "add: self is a leaf that requires gradients");
     EBB_NO_GRAD { ebb_add_(w, 1); }
     CHECK_VALUES(w, 0, 2, 3);
     ebb_add_(i, 0.5);

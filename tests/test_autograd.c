@@ -3,6 +3,7 @@
 #include "tests/check.h"
 #include <ebb/ebb.h>
 #include <math.h>
+#include <pthread.h>
 
 static ebb_tensor *leaf(double v) { return ebb_scalar(v, .requires_grad = true, .dtype = EBB_F64); }
 
@@ -323,6 +324,59 @@ EBB_TEST(a_chain_of_five_million) {
     CHECK_CLOSE(grad_of(x), N + 1.0, 0);
     ebb_drop(y);
     ebb_drop(x);
+}
+
+/* Threads that share a leaf: each builds a graph of its own on it, and all add to its one gradient. */
+enum { THREADS = 4, ROUNDS = 50 };
+
+static void *rounds_of_backward(void *leaf_of_all) {
+    ebb_status status = EBB_OK;
+    for (int i = 0; i < ROUNDS && !status; i++) {
+        EBB_SCOPE {
+            ebb_tensor *w = leaf_of_all, *y = ebb_mul(ebb_mul(w, 3.0), ebb_detach(w));
+            status = ebb_backward(ebb_sum(y));
+        }
+    }
+    return status ? leaf_of_all : NULL;
+}
+
+EBB_TEST(threads_add_to_one_leaf) {
+    EBB_SCOPE {
+        ebb_tensor *w = ebb_full(EBB_DIMS(5), 2.0, .requires_grad = true);
+        pthread_t thread[THREADS];
+        for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&thread[i], NULL, rounds_of_backward, w) == 0);
+        for (int i = 0; i < THREADS; i++) {
+            void *failed;
+            CHECK(pthread_join(thread[i], &failed) == 0 && !failed);
+        }
+        double want = 6.0 * THREADS * ROUNDS; /* exact in float32 */
+        CHECK_VALUES(ebb_tensor_grad(w), 0, want, want, want, want, want);
+    }
+}
+
+static void *backward_of(void *root) {
+    EBB_SCOPE {
+        if (ebb_backward((ebb_tensor *)root, .retain_graph = true)) return root;
+    }
+    return NULL;
+}
+
+/* Several passes at once over one and the same graph. */
+EBB_TEST(threads_share_a_graph) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(1.5), *y = x;
+        for (int i = 0; i < 200; i++) y = ebb_mul(ebb_sin(y), 1.25);
+        CHECK(ebb_backward(y, .retain_graph = true) == EBB_OK);
+        double once = grad_of(x);
+        CHECK(ebb_set_grad(x, NULL) == EBB_OK);
+        pthread_t thread[THREADS];
+        for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&thread[i], NULL, backward_of, y) == 0);
+        for (int i = 0; i < THREADS; i++) {
+            void *failed;
+            CHECK(pthread_join(thread[i], &failed) == 0 && !failed);
+        }
+        CHECK_CLOSE(grad_of(x), 4 * once, 0);
+    }
 }
 
 /* A network whose every allocation fails once, from the first to the last. */

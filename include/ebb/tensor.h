@@ -149,16 +149,21 @@ EBB_API size_t ebb_format(char *ret_text, size_t size, const ebb_tensor *t, cons
 inline ebb_tensor *ebb__num(ebb_tensor *t) { return t; }
 inline ebb_tensor *ebb__num(double v) { return ebb_number_f64(v); }
 inline ebb_tensor *ebb__num(float v) { return ebb_number_f64((double)v); }
+inline ebb_tensor *ebb__num(long double v) { return ebb_number_f64((double)v); }
 inline ebb_tensor *ebb__num(int v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long long v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned long v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned long long v) { return ebb_number_i64((int64_t)v); }
 #define EBB_NUM(x) EBB_AT(ebb__num(x))
 #else
 static inline ebb_tensor *ebb__num_tensor(ebb_tensor *t) { return t; }
+static inline ebb_tensor *ebb__num_long(long double v) { return ebb_number_f64((double)v); }
 /* clang-format off */
 #define EBB_NUM(x) \
-    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, double: ebb_number_f64, float: ebb_number_f64, \
-                    default: ebb_number_i64)(x))
+    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, void *: ebb__num_tensor, double: ebb_number_f64, \
+                    float: ebb_number_f64, long double: ebb__num_long, default: ebb_number_i64)(x))
 /* clang-format on */
 #endif
 

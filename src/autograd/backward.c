@@ -65,6 +65,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
             status = ebb__fail_op(op, EBB_ERR_GRAPH,
                                   "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   name_of(outputs.t[i]), ebb_dtype_name((ebb_dtype)outputs.t[i]->dtype));
+        else if (ebb__view_is_stale(outputs.t[i])) status = ebb__fail_stale(op, outputs.t[i]);
         else if (!(roots[i] = ebb__gradient_node(outputs.t[i]))) status = ebb_error_status();
     }
     int64_t held = 0; /* hooks may let go of the outputs */

@@ -46,6 +46,7 @@ ebb_tensor *ebb_tensor_grad(const ebb_tensor *t) { return t && t->autograd ? t->
 
 ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad) {
     if (!t) return ebb__fail_null("set_grad", "tensor");
+    if (grad == t) return ebb__fail_op("set_grad", EBB_ERR_ARGUMENT, "a tensor cannot be its own gradient");
     if (!grad && !t->autograd) return EBB_OK;
     if (grad && (grad->dtype != t->dtype || !ebb__same_shape(grad, t))) {
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];

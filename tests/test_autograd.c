@@ -337,6 +337,15 @@ EBB_TEST(wrong_use) {
         for (int k = 0; k < 64; k++) many[k] = x;
         CHECK(ebb_call_op_inplace(ebb_op_find("add"), many, 64, NULL) == NULL);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "add: takes 2 inputs, got 64");
+        const ebb_list nowhere = {1, NULL}, negative = {-1, &x};
+        CHECK(ebb_cat(nowhere, 0) == NULL);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "cat: the list of inputs is NULL, or of 1 tensors");
+        CHECK(ebb_cat(negative, 0) == NULL);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "cat: the list of inputs is NULL, or of -1 tensors");
+        CHECK(ebb_call_op_inplace(ebb_op_find("add"), NULL, 2, NULL) == NULL);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "add: the list of inputs is NULL");
+        CHECK(ebb_backward(ebb_sum(x), .inputs = nowhere) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "backward: an entry of inputs: the list is NULL");
         CHECK(ebb_set_grad(x, x) == EBB_ERR_ARGUMENT);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "its own gradient");
         CHECK(ebb_backward(NULL) == EBB_ERR_ARGUMENT);
@@ -346,6 +355,25 @@ EBB_TEST(wrong_use) {
         CHECK(!bad && ebb_error()->line == line && !strcmp(ebb_error()->op, "mul"));
         CHECK_ERROR(EBB_ERR_SHAPE,
                     "shapes [2, 3] and [4] do not broadcast; inputs: self float32 [2, 3], other float32 [4]");
+    }
+}
+
+/* Functions that are no operators name the caller's line, too. */
+EBB_TEST(lines_of_functions_that_fail) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2, 3)), *i = ebb_arange(0, 3, 1);
+        CHECK(isnan(ebb_item(x)));
+        CHECK(ebb_error()->line == __LINE__ - 1);
+        ebb_clear_error();
+        CHECK(!ebb_from_data(NULL, EBB_F32, EBB_DIMS(1)));
+        CHECK(ebb_error()->line == __LINE__ - 1);
+        ebb_clear_error();
+        CHECK(!ebb_requires_grad_(i, true));
+        CHECK(ebb_error()->line == __LINE__ - 1);
+        ebb_clear_error();
+        CHECK(ebb_optim_step(NULL) == EBB_ERR_ARGUMENT);
+        CHECK(ebb_error()->line == __LINE__ - 1);
+        ebb_clear_error();
     }
 }
 

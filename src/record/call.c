@@ -43,6 +43,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int6
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
+    if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) continue;
         if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));

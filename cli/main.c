@@ -46,6 +46,10 @@ static int show_version(int argc, char **argv) {
 }
 
 static int show_help(int argc, char **argv) {
+    if (argc > 2) {
+        (void)fprintf(stderr, "ebb help: there is no place for \"%s\"\n", argv[2]);
+        return CLI_MISUSED;
+    }
     if (argc > 1) {
         const struct command *c = find(argv[1]);
         if (!c) return unknown(argv[1]);

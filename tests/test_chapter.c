@@ -142,6 +142,7 @@ EBB_TEST(wrong_words) {
         {"zzzzzz", "ebb: unknown command \"zzzzzz\"\nTry \"ebb help\""},
         {"help chaptr", "did you mean \"chapter\"?"},
         {"version 3", "no place for \"3\""},
+        {"help train it", "no place for \"it\""},
         {"chapter --sed 3", "ebb chapter: unknown option \"--sed\"; did you mean \"--seed\"?"},
         {"chapter one", "ebb chapter: there is no place for \"one\""},
         {"chapter --dtype f16", "--dtype is one of f32|f64, not \"f16\""},

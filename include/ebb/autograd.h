@@ -13,6 +13,7 @@ extern "C" {
 /* Set whether a leaf tensor gathers gradients; returns t. Only floating-point tensors can (EBB_ERR_DTYPE), and only
  * leaves can be switched off (EBB_ERR_GRAPH). t.requires_grad_() */
 EBB_API ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad);
+#define ebb_requires_grad_(...) ((void)EBB_HERE, ebb_requires_grad_(__VA_ARGS__))
 
 /* The gradient accumulated in a leaf (or in a tensor with ebb_retain_grad), borrowed: it lives as long as t keeps it.
  * NULL, without an error, when there is none. t.grad */
@@ -20,9 +21,11 @@ EBB_API ebb_tensor *ebb_tensor_grad(const ebb_tensor *t);
 
 /* Replace the gradient; NULL clears it. The shape and dtype must be t's. t.grad = g */
 EBB_API ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad);
+#define ebb_set_grad(...) ((void)EBB_HERE, ebb_set_grad(__VA_ARGS__))
 
 /* Keep the gradient of a tensor that is not a leaf when a backward pass goes through it. t.retain_grad() */
 EBB_API ebb_status ebb_retain_grad(ebb_tensor *t);
+#define ebb_retain_grad(...) ((void)EBB_HERE, ebb_retain_grad(__VA_ARGS__))
 
 /* A tensor that shares t's storage and is cut off from its graph. t.detach() */
 EBB_API ebb_tensor *ebb_detach(ebb_tensor *t);
@@ -168,9 +171,11 @@ typedef ebb_tensor *(*ebb_tensor_hook)(ebb_tensor *grad, void *context);
 /* Register a hook on a tensor that requires gradients; hooks run in the order of registration. Returns its handle, 0 on
  * failure. `release(context)` is called once when the hook is gone; may be NULL. t.register_hook */
 EBB_API ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *context));
+#define ebb_register_hook(...) ((void)EBB_HERE, ebb_register_hook(__VA_ARGS__))
 
 /* Remove a hook of t; EBB_ERR_ARGUMENT when it is not there. handle.remove() */
 EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
+#define ebb_remove_hook(...) ((void)EBB_HERE, ebb_remove_hook(__VA_ARGS__))
 
 /* ---- walking the graph ---- Nodes are borrowed: they live as long as a tensor computed from them. */
 

@@ -101,8 +101,9 @@ EBB_API ebb_status ebb_fail(ebb_status status, const char *format, ...) EBB_PRIN
 EBB_API const char *ebb_status_name(ebb_status status);
 
 /* ---- Call sites --------------------------------------------------------------------------------------------------
- * Every public operator is a function and a macro of the same name; the macro notes the caller's line, in an argument
- * position, so that it is the last thing noted before the call. (ebb_add)(a, b) calls without noting. */
+ * Every public operator, and every other function that fails for what it is given, is a function and a macro of the
+ * same name; the macro notes the caller's line, in an argument position, so that it is the last thing noted before the
+ * call. (ebb_add)(a, b) calls without noting. */
 
 /* Note the line of the call that follows in this thread; returns 0. `file` must live forever (a string literal). */
 EBB_API int ebb_at(const char *file, int line);

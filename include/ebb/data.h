@@ -59,6 +59,7 @@ EBB_API ebb_batches *ebb_batches_new(ebb_list tensors, ebb_batches_options optio
 
 /* Begin an epoch: draws its order when shuffling. Before the first call examples come in their own order. */
 EBB_API ebb_status ebb_batches_begin(ebb_batches *batches);
+#define ebb_batches_begin(...) ((void)EBB_HERE, ebb_batches_begin(__VA_ARGS__))
 
 /* Batches in an epoch; 0 for NULL. */
 EBB_API int64_t ebb_batches_count(const ebb_batches *batches);
@@ -66,6 +67,7 @@ EBB_API int64_t ebb_batches_count(const ebb_batches *batches);
 /* Batch i of the epoch: for each tensor, its rows of that batch, in ret_parts [as many as tensors] and owned by the
  * innermost scope. Rows in their own order are views. EBB_ERR_INDEX for i out of range. */
 EBB_API ebb_status ebb_batches_get(ebb_batches *batches, int64_t i, ebb_tensor **ret_parts);
+#define ebb_batches_get(...) ((void)EBB_HERE, ebb_batches_get(__VA_ARGS__))
 
 /* Accepts NULL; returns NULL. */
 EBB_API ebb_batches *ebb_batches_free(ebb_batches *batches);

@@ -21,9 +21,8 @@ typedef struct ebb_list {
 #ifdef __cplusplus
 } /* extern "C" */
 #include <initializer_list>
-#define EBB_LIST(...) \
-    (ebb_list{(int64_t)std::initializer_list<ebb_tensor *>{__VA_ARGS__}.size(), \
-              std::initializer_list<ebb_tensor *>{__VA_ARGS__}.begin()})
+inline ebb_list ebb__list(std::initializer_list<ebb_tensor *> t) { return ebb_list{(int64_t)t.size(), t.begin()}; }
+#define EBB_LIST(...) ebb__list({__VA_ARGS__})
 extern "C" {
 #else
 #define EBB_LIST(...) \

@@ -70,13 +70,16 @@ EBB_API ebb_optim *ebb_adamw(ebb_list parameters, ebb_adam_options options EBB_D
 
 /* Update every parameter that has a gradient; others stay as they are. Not recorded. optimizer.step() */
 EBB_API ebb_status ebb_optim_step(ebb_optim *optim);
+#define ebb_optim_step(...) ((void)EBB_HERE, ebb_optim_step(__VA_ARGS__))
 
 /* Forget the gradients of all parameters (they become NULL, not zero). optimizer.zero_grad() */
 EBB_API ebb_status ebb_optim_zero_grad(ebb_optim *optim);
+#define ebb_optim_zero_grad(...) ((void)EBB_HERE, ebb_optim_zero_grad(__VA_ARGS__))
 
 /* The learning rate, and another one from the next step on (schedules). */
 EBB_API double ebb_optim_lr(const ebb_optim *optim);
 EBB_API ebb_status ebb_optim_set_lr(ebb_optim *optim, double lr);
+#define ebb_optim_set_lr(...) ((void)EBB_HERE, ebb_optim_set_lr(__VA_ARGS__))
 
 EBB_API const char *ebb_optim_name(const ebb_optim *optim); /* "sgd" */
 
@@ -113,6 +116,7 @@ struct ebb_optim_type {
 /* An optimizer of any type; `type` must live as long as it. */
 EBB_API ebb_optim *ebb_optim_new(const struct ebb_optim_type *type, ebb_list parameters, double lr,
                                  const void *options);
+#define ebb_optim_new(...) ((void)EBB_HERE, ebb_optim_new(__VA_ARGS__))
 
 #ifdef __cplusplus
 }

@@ -67,6 +67,7 @@ EBB_API ebb_dtype ebb_promote_types(ebb_dtype a, ebb_dtype b);
 /* The dtype of new floating-point tensors in this thread, float32 at start. torch.set_default_dtype; only EBB_F32 and
  * EBB_F64 are accepted (EBB_ERR_DTYPE otherwise). */
 EBB_API ebb_status ebb_set_default_dtype(ebb_dtype dtype);
+#define ebb_set_default_dtype(...) ((void)EBB_HERE, ebb_set_default_dtype(__VA_ARGS__))
 EBB_API ebb_dtype ebb_default_dtype(void);
 
 /* ---- what a tensor is ---- Given NULL these return 0, false, an empty list or NULL. */
@@ -76,6 +77,7 @@ EBB_API int ebb_tensor_ndim(const ebb_tensor *t);
 EBB_API ebb_dims ebb_tensor_shape(const ebb_tensor *t);
 EBB_API ebb_dims ebb_tensor_strides(const ebb_tensor *t);      /* in elements */
 EBB_API int64_t ebb_tensor_size(const ebb_tensor *t, int dim); /* dim < 0 counts from the end; EBB_ERR_INDEX and -1 */
+#define ebb_tensor_size(...) ((void)EBB_HERE, ebb_tensor_size(__VA_ARGS__))
 EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);
 EBB_API int64_t ebb_tensor_storage_offset(const ebb_tensor *t); /* in elements, from the start of the storage */
 EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);     /* row-major without gaps */
@@ -92,30 +94,37 @@ EBB_API void *ebb_tensor_data(const ebb_tensor *t);
 
 /* Give a tensor a name that errors, graphs and reports show; copied, at most 63 bytes. Returns t. */
 EBB_API ebb_tensor *ebb_name(ebb_tensor *t, const char *name);
+#define ebb_name(...) ((void)EBB_HERE, ebb_name(__VA_ARGS__))
 EBB_API const char *ebb_tensor_name(const ebb_tensor *t); /* "" when it has none */
 
 /* ---- values out and in ---- */
 
 /* The one value of a tensor of one element, as a double (NaN and EBB_ERR_SHAPE otherwise). t.item() */
 EBB_API double ebb_item(const ebb_tensor *t);
+#define ebb_item(...) ((void)EBB_HERE, ebb_item(__VA_ARGS__))
 EBB_API int64_t ebb_item_i64(const ebb_tensor *t);
+#define ebb_item_i64(...) ((void)EBB_HERE, ebb_item_i64(__VA_ARGS__))
 
 /* The element at an index, one number a dimension, negative ones counting from the end.
  *     double v = ebb_at_index(w, EBB_DIMS(2, -1)); */
 EBB_API double ebb_at_index(const ebb_tensor *t, ebb_dims index);
+#define ebb_at_index(...) ((void)EBB_HERE, ebb_at_index(__VA_ARGS__))
 
 /* Copy all elements, in row-major order, converted to `dtype`, to `ret_data` (numel * size bytes). */
 EBB_API ebb_status ebb_tensor_read(const ebb_tensor *t, ebb_dtype dtype, void *ret_data);
+#define ebb_tensor_read(...) ((void)EBB_HERE, ebb_tensor_read(__VA_ARGS__))
 
 /* A new tensor with the given shape and dtype, its elements copied from `data` in row-major order. torch.tensor.
  *     float v[] = {1, 2, 3, 4, 5, 6};
  *     ebb_tensor *m = ebb_from_data(v, EBB_F32, EBB_DIMS(2, 3)); */
 EBB_API ebb_tensor *ebb_from_data(const void *data, ebb_dtype dtype, ebb_dims shape);
+#define ebb_from_data(...) ((void)EBB_HERE, ebb_from_data(__VA_ARGS__))
 
 /* A tensor over memory that the caller owns, without a copy; `release(context)` is called when the last tensor over it
  * is gone (not when this call fails). `strides` in elements; the empty list for row-major. torch.from_blob. */
 EBB_API ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides,
                                     void (*release)(void *context), void *context);
+#define ebb_from_memory(...) ((void)EBB_HERE, ebb_from_memory(__VA_ARGS__))
 
 /* A 0-d tensor that takes part in promotion as a Python number would: it never widens a dtype of its own kind.
  * What ebb_add(x, 2.0) makes of 2.0. */
@@ -134,6 +143,7 @@ typedef struct ebb_print_options {
 
 /* Print as PyTorch does, "tensor([[1., 2.]], grad_fn=<MulBackward0>)", and a newline, on stdout. */
 EBB_API ebb_status ebb_print(const ebb_tensor *t);
+#define ebb_print(...) ((void)EBB_HERE, ebb_print(__VA_ARGS__))
 
 /* The same text, without the newline, in `ret_text` (room for `size` bytes, cut off at that). Returns the length of the
  * whole text, as snprintf does; options may be NULL. */
@@ -149,16 +159,21 @@ EBB_API size_t ebb_format(char *ret_text, size_t size, const ebb_tensor *t, cons
 inline ebb_tensor *ebb__num(ebb_tensor *t) { return t; }
 inline ebb_tensor *ebb__num(double v) { return ebb_number_f64(v); }
 inline ebb_tensor *ebb__num(float v) { return ebb_number_f64((double)v); }
+inline ebb_tensor *ebb__num(long double v) { return ebb_number_f64((double)v); }
 inline ebb_tensor *ebb__num(int v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long long v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned long v) { return ebb_number_i64((int64_t)v); }
+inline ebb_tensor *ebb__num(unsigned long long v) { return ebb_number_i64((int64_t)v); }
 #define EBB_NUM(x) EBB_AT(ebb__num(x))
 #else
 static inline ebb_tensor *ebb__num_tensor(ebb_tensor *t) { return t; }
+static inline ebb_tensor *ebb__num_long(long double v) { return ebb_number_f64((double)v); }
 /* clang-format off */
 #define EBB_NUM(x) \
-    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, double: ebb_number_f64, float: ebb_number_f64, \
-                    default: ebb_number_i64)(x))
+    EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, void *: ebb__num_tensor, double: ebb_number_f64, \
+                    float: ebb_number_f64, long double: ebb__num_long, default: ebb_number_i64)(x))
 /* clang-format on */
 #endif
 

@@ -65,6 +65,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
             status = ebb__fail_op(op, EBB_ERR_GRAPH,
                                   "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   name_of(outputs.t[i]), ebb_dtype_name((ebb_dtype)outputs.t[i]->dtype));
+        else if (ebb__view_is_stale(outputs.t[i])) status = ebb__fail_stale(op, outputs.t[i]);
         else if (!(roots[i] = ebb__gradient_node(outputs.t[i]))) status = ebb_error_status();
     }
     int64_t held = 0; /* hooks may let go of the outputs */
@@ -84,6 +85,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
 }
 
 static ebb_status check_list(const char *op, const char *what, ebb_list list) {
+    if (list.n < 0 || (list.n > 0 && !list.t))
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s: the list is NULL, or of %lld tensors", what, (long long)list.n);
     for (int64_t i = 0; i < list.n; i++)
         if (!list.t[i]) return ebb__fail_null(op, what);
     return EBB_OK;
@@ -140,7 +143,7 @@ ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, 
     if (outputs.n <= 0 || inputs.n <= 0)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
-    if (options.grad_outputs.n && options.grad_outputs.n != outputs.n)
+    if (options.grad_outputs.n && (options.grad_outputs.n != outputs.n || !options.grad_outputs.t))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld grad_outputs", (long long)outputs.n,
                             (long long)options.grad_outputs.n);
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};

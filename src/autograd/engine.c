@@ -13,9 +13,9 @@ static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
         struct ebb__hook h = x->hooks[i]; /* a copy: a hook may register or remove hooks */
         ebb_tensor *g = grad[h.nr];
         if (!g) continue;
-        const ebb_error_info *before = ebb_error();
+        uint64_t failures = ebb__thread.failures;
         ebb_tensor *replaced = h.call(g, h.context);
-        if (!before && ebb_error()) return ebb_error_status();
+        if (ebb__failed_since(failures)) return ebb_error_status();
         if (!replaced || replaced == g) continue;
         if (replaced->dtype != g->dtype || !ebb__same_shape(replaced, g)) {
             char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
@@ -152,9 +152,9 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
                                .needs = c.needs,
                                .given = c.given,
                                .node = n};
-        const ebb_error_info *before = ebb_error();
+        uint64_t failures = th->failures;
         n->op->vjp(&c.v);
-        if (!before && ebb_error()) status = ebb_error_status();
+        if (ebb__failed_since(failures)) status = ebb_error_status();
     }
     if (!status) status = send(p, n, c.given);
     ebb_scope_close(&scope);
@@ -213,9 +213,7 @@ void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
     }
     if (!v->needs[i]) return;
     if (!gradient) {
-        if (!ebb_error())
-            ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name,
-                     (long long)i);
+        ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name, (long long)i);
         return;
     }
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];

@@ -1,7 +1,7 @@
 /* Hooks on tensors: they watch the output of the node that gradients of the tensor are sent to. */
 #include "autograd/pass.h"
 
-ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *)) {
+ebb_hook(ebb_register_hook)(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *)) {
     static const char *op = "register_hook";
     static _Atomic uint64_t next = 1;
     if (!t || !hook) {
@@ -21,7 +21,7 @@ ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, v
     return id;
 }
 
-ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook) {
+ebb_status(ebb_remove_hook)(ebb_tensor *t, ebb_hook hook) {
     static const char *op = "remove_hook";
     if (!t) return ebb__fail_null(op, "tensor");
     ebb_node *n = ebb__gradient_node(t);

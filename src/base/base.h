@@ -56,9 +56,9 @@ struct ebb__thread {
     const char *file; /* call site noted last */
     int line;
     bool no_grad;             /* recording is off */
-    bool inference;           /* inference mode */
     uint8_t default_dtype;    /* 0: float32 */
     struct ebb__error *error; /* NULL: none */
+    uint64_t failures;        /* errors reported so far, also those that came after the one kept */
     ebb_tensor **scope;       /* stack of owned tensors; the lowest bit marks those handed to the parent */
     size_t scope_n, scope_capacity;
     size_t scope_depth;
@@ -69,6 +69,12 @@ struct ebb__thread {
     ebb_rng_state rng;
 };
 extern EBB_TLS struct ebb__thread ebb__thread;
+
+/* Whether an error is pending and one came up since `failures` was read from the thread: one that was pending before
+ * must not hide that a callback failed. */
+static inline bool ebb__failed_since(uint64_t failures) {
+    return ebb__thread.error && ebb__thread.failures != failures;
+}
 
 /* The tensor layer tells the base how to release a tensor; set once before any tensor exists. */
 extern void (*ebb__scope_release)(ebb_tensor *t);

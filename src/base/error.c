@@ -51,7 +51,9 @@ static void tidy(char *text, size_t size, int wanted) {
 static EBB_PRINTF(3, 0) ebb_status
     keep_first(const char *op, ebb_status status, const char *format, va_list arguments) {
     struct ebb__thread *th = &ebb__thread;
-    if (th->error || status == EBB_OK) return status;
+    if (status == EBB_OK) return status;
+    th->failures++;
+    if (th->error) return status;
     if (!record) {
         record = malloc(sizeof *record);
         if (!record) {
@@ -86,8 +88,8 @@ ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, .
 }
 
 ebb_status ebb__fail_null(const char *op, const char *what) {
-    if (ebb__thread.error) return ebb__thread.error->info.status;
-    return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s is NULL", what);
+    ebb_status status = ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s is NULL", what);
+    return ebb__thread.error ? ebb__thread.error->info.status : status;
 }
 
 const ebb_error_info *ebb_error(void) { return ebb__thread.error ? &ebb__thread.error->info : NULL; }

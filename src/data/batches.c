@@ -41,7 +41,7 @@ ebb_batches *(ebb_batches_new)(ebb_list tensors, ebb_batches_options options) {
     return b;
 }
 
-ebb_status ebb_batches_begin(ebb_batches *b) {
+ebb_status(ebb_batches_begin)(ebb_batches *b) {
     if (!b) return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "batches_begin: batches is NULL");
     if (!b->options.shuffle) return EBB_OK;
     ebb_scope scope = ebb_scope_open();
@@ -59,7 +59,7 @@ int64_t ebb_batches_count(const ebb_batches *b) {
     return b->rows / size + (!b->options.drop_last && b->rows % size != 0);
 }
 
-ebb_status ebb_batches_get(ebb_batches *b, int64_t i, ebb_tensor **ret_parts) {
+ebb_status(ebb_batches_get)(ebb_batches *b, int64_t i, ebb_tensor **ret_parts) {
     if (!b || !ret_parts)
         return ebb_error() ? ebb_error_status()
                            : ebb_fail(EBB_ERR_ARGUMENT, "batches_get: %s is NULL", b ? "ret_parts" : "batches");

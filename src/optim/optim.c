@@ -44,7 +44,7 @@ static ebb_status check_parameter(const char *name, ebb_list list, int64_t i) {
     return EBB_OK;
 }
 
-ebb_optim *ebb_optim_new(const struct ebb_optim_type *type, ebb_list list, double lr, const void *options) {
+ebb_optim *(ebb_optim_new)(const struct ebb_optim_type *type, ebb_list list, double lr, const void *options) {
     if (!type || !type->name || !type->update || type->n_state < 0 || type->n_state > EBB_OPTIM_MAX_STATE ||
         (type->options_size && !options)) {
         ebb_fail(EBB_ERR_ARGUMENT, "optim_new: the type is not complete, or options are missing");
@@ -99,7 +99,7 @@ static ebb_status update(const ebb_optim *optim, struct parameter *p, ebb_tensor
     return EBB_OK;
 }
 
-ebb_status ebb_optim_step(ebb_optim *optim) {
+ebb_status(ebb_optim_step)(ebb_optim *optim) {
     if (!optim) return fail_null("optim_step: optim");
     for (int64_t i = 0; i < optim->n; i++) {
         struct parameter *p = &optim->parameters[i];
@@ -119,7 +119,7 @@ ebb_status ebb_optim_step(ebb_optim *optim) {
     return EBB_OK;
 }
 
-ebb_status ebb_optim_zero_grad(ebb_optim *optim) {
+ebb_status(ebb_optim_zero_grad)(ebb_optim *optim) {
     if (!optim) return fail_null("optim_zero_grad: optim");
     ebb_status status = EBB_OK;
     for (int64_t i = 0; i < optim->n && !status; i++) {
@@ -131,7 +131,7 @@ ebb_status ebb_optim_zero_grad(ebb_optim *optim) {
 
 double ebb_optim_lr(const ebb_optim *optim) { return optim ? optim->lr : 0; }
 
-ebb_status ebb_optim_set_lr(ebb_optim *optim, double lr) {
+ebb_status(ebb_optim_set_lr)(ebb_optim *optim, double lr) {
     if (!optim) return fail_null("optim_set_lr: optim");
     if (!(lr >= 0)) return ebb_fail(EBB_ERR_ARGUMENT, "optim_set_lr: lr must not be negative, got %g", lr);
     optim->lr = lr;

@@ -30,7 +30,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
 
 ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const ebb_error_info *before) {
     struct ebb__error *e = ebb__thread.error;
-    if (!before && e && e->info.status && !e->op[0]) {
+    if (!before && e && e->info.op == e->op && !e->op[0]) {
         char inputs[512];
         snprintf(e->op, sizeof e->op, "%s", op->name);
         describe_inputs(inputs, sizeof inputs, op, in, n);
@@ -43,6 +43,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int6
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
+    if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) continue;
         if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
@@ -121,7 +123,7 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     if (!t) return NULL;
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
-    t->flags |= of->flags & EBB__INFERENCE;
+    if (!t->base->grad_fn && !ebb__thread.no_grad) t->flags |= EBB__EARLY_VIEW;
     return t;
 }
 

@@ -1,6 +1,8 @@
 /* Elementwise operators: promotion, broadcasting and the loop, with a short way for what needs neither. */
 #include "record/call.h"
 
+_Static_assert(EBB__PLAN_MAX > EBB_OP_MAX_IN, "an elementwise operator may have as many inputs as any other");
+
 /* The input whose shape and dtype are the result's when all others are like it, or numbers that do not widen it: then
  * one call of the inner loop on flat memory is the whole work. NULL when it takes more. */
 static const ebb_tensor *flat_like(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {

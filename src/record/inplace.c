@@ -15,7 +15,10 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
                 "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
     if (ebb__thread.no_grad) return EBB_OK;
     bool needed = false;
-    for (int64_t i = 0; i < n; i++) needed = needed || (in[i] && ebb__requires_grad(in[i]));
+    for (int64_t i = 0; i < n; i++) {
+        if (in[i] && ebb__view_is_stale(in[i])) return ebb__fail_stale("", in[i]);
+        needed = needed || (in[i] && ebb__requires_grad(in[i]));
+    }
     if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
     if (self->flags & EBB__REQUIRES_GRAD && !self->grad_fn)
         return fail_self(
@@ -48,7 +51,7 @@ static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     const ebb_error_info *before = ebb_error();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_tensor *self = n > 0 ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
+    ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
     ebb_status status = ebb__call_check(op, in, n);
     if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
@@ -66,7 +69,7 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         if (!old) status = ebb_error_status();
     }
     if (!status && !ebb__elementwise(op, from, n, attrs, self)) status = ebb_error_status();
-    for (int64_t i = 0; i < n; i++) ebb__unref(from[i]);
+    for (int64_t i = 0; i < n && i < EBB__PLAN_MAX; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__bump_version(self);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);

@@ -193,6 +193,24 @@ static ebb_status no_rule(const struct ebb_op *op) {
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
 }
 
+bool ebb__view_is_stale(const ebb_tensor *t) {
+    const ebb_node *now = t->base ? t->base->grad_fn : NULL;
+    if (!now) return false;
+    if (!t->grad_fn) return t->flags & EBB__EARLY_VIEW; /* or it was made under no_grad, and has none on purpose */
+    const ebb_node *n = t->grad_fn;
+    while (n && n != now && n->op && n->op->view) n = ebb__node_edges(n)->node;
+    return n != now;
+}
+
+ebb_status ebb__fail_stale(const char *op, const ebb_tensor *t) {
+    const char *name = ebb_tensor_name(t);
+    return ebb__fail_op(
+        op, EBB_ERR_GRAPH,
+        "%s%sis a view of a tensor that was written in place at %s:%d, after the view was made, which its history does not "
+        "know; make the view after the write",
+        name, name[0] ? " " : "", ebb_node_file(t->base->grad_fn), ebb_node_line(t->base->grad_fn));
+}
+
 /* A tensor written in place keeps the gradient of its new value. */
 static void move_retained(ebb_tensor *t, ebb_node *before) {
     for (int i = 0; i < before->n_out; i++)
@@ -206,6 +224,8 @@ ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tenso
     if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
     bool needed, floating = false;
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
+    for (int64_t i = 0; i < n_in; i++)
+        if (EBB_UNLIKELY(in[i] && in[i]->base && ebb__view_is_stale(in[i]))) return ebb__fail_stale("", in[i]);
     if (!needed) return EBB_OK;
     for (int i = 0; i < n_out; i++) floating = floating || ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;

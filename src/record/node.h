@@ -121,6 +121,11 @@ static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn |
 ebb_node *ebb__leaf_node(ebb_tensor *t);
 static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? t->grad_fn : ebb__leaf_node(t); }
 
+/* Whether t is a view whose base was written in place, and recorded, since the view was made: t's values have changed
+ * and its history has not. */
+bool ebb__view_is_stale(const ebb_tensor *t);
+ebb_status ebb__fail_stale(const char *op, const ebb_tensor *t);
+
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
  * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by
  * now. */

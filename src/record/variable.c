@@ -21,7 +21,7 @@ void ebb_grad_mode_close(ebb_grad_mode *mode) {
 
 /* ---- tensors ---- */
 
-ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad) {
+ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
     static const char *op = "requires_grad_";
     if (!t) {
         ebb__fail_null(op, "tensor");
@@ -44,8 +44,9 @@ ebb_tensor *ebb_requires_grad_(ebb_tensor *t, bool requires_grad) {
 
 ebb_tensor *ebb_tensor_grad(const ebb_tensor *t) { return t && t->autograd ? t->autograd->grad : NULL; }
 
-ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad) {
+ebb_status(ebb_set_grad)(ebb_tensor *t, ebb_tensor *grad) {
     if (!t) return ebb__fail_null("set_grad", "tensor");
+    if (grad == t) return ebb__fail_op("set_grad", EBB_ERR_ARGUMENT, "a tensor cannot be its own gradient");
     if (!grad && !t->autograd) return EBB_OK;
     if (grad && (grad->dtype != t->dtype || !ebb__same_shape(grad, t))) {
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
@@ -61,7 +62,7 @@ ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad) {
     return EBB_OK;
 }
 
-ebb_status ebb_retain_grad(ebb_tensor *t) {
+ebb_status(ebb_retain_grad)(ebb_tensor *t) {
     if (!t) return ebb__fail_null("retain_grad", "tensor");
     if (!ebb__requires_grad(t))
         return ebb__fail_op("retain_grad", EBB_ERR_GRAPH, "the tensor does not require gradients");
@@ -83,7 +84,7 @@ ebb_tensor *(ebb_detach)(ebb_tensor *t) {
     return ebb__own(ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0));
 }
 
-ebb_tensor *ebb_name(ebb_tensor *t, const char *name) {
+ebb_tensor *(ebb_name)(ebb_tensor *t, const char *name) {
     if (!t) {
         ebb__fail_null("name", "tensor");
         return NULL;

@@ -27,7 +27,7 @@ bool ebb_tensor_shares_storage(const ebb_tensor *a, const ebb_tensor *b) {
     return a && b && a->storage && a->storage == b->storage;
 }
 
-int64_t ebb_tensor_size(const ebb_tensor *t, int dim) {
+int64_t(ebb_tensor_size)(const ebb_tensor *t, int dim) {
     if (!t) return 0;
     int64_t d = dim;
     if (t->ndim == 0 || !ebb__wrap_dim(&d, t->ndim)) {
@@ -47,18 +47,18 @@ static const char *only_element(const char *op, const ebb_tensor *t) {
     return NULL;
 }
 
-double ebb_item(const ebb_tensor *t) {
+double(ebb_item)(const ebb_tensor *t) {
     const char *p = only_element("item", t);
     return p ? ebb__load(p, (ebb_dtype)t->dtype) : (double)NAN;
 }
 
-int64_t ebb_item_i64(const ebb_tensor *t) {
+int64_t(ebb_item_i64)(const ebb_tensor *t) {
     const char *p = only_element("item_i64", t);
     if (!p) return 0;
     return t->dtype == EBB_I64 ? *(const int64_t *)p : (int64_t)ebb__load(p, (ebb_dtype)t->dtype);
 }
 
-double ebb_at_index(const ebb_tensor *t, ebb_dims index) {
+double(ebb_at_index)(const ebb_tensor *t, ebb_dims index) {
     if (!t) {
         ebb__fail_null("at_index", "tensor");
         return (double)NAN;
@@ -80,7 +80,7 @@ double ebb_at_index(const ebb_tensor *t, ebb_dims index) {
     return ebb__load(t->data + at * (int64_t)ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype);
 }
 
-ebb_status ebb_tensor_read(const ebb_tensor *t, ebb_dtype dtype, void *ret_data) {
+ebb_status(ebb_tensor_read)(const ebb_tensor *t, ebb_dtype dtype, void *ret_data) {
     if (!t) return ebb__fail_null("read", "tensor");
     size_t to = ebb_dtype_size(dtype);
     if (!to) return ebb__fail_op("read", EBB_ERR_DTYPE, "%d is not a dtype", (int)dtype);

@@ -29,7 +29,7 @@ bool ebb_dtype_is_floating(ebb_dtype dtype) { return dtype == EBB_F32 || dtype =
 /* The dtypes are numbered so that the wider one is the larger. */
 ebb_dtype ebb_promote_types(ebb_dtype a, ebb_dtype b) { return a > b ? a : b; }
 
-ebb_status ebb_set_default_dtype(ebb_dtype dtype) {
+ebb_status(ebb_set_default_dtype)(ebb_dtype dtype) {
     if (!ebb_dtype_is_floating(dtype))
         return ebb__fail_op("set_default_dtype", EBB_ERR_DTYPE, "the default dtype must be floating point, not %s",
                             ebb_dtype_name(dtype));

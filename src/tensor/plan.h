@@ -6,7 +6,7 @@
 #include "tensor/tensor.h"
 #include <ebb/opdef.h>
 
-#define EBB__PLAN_MAX 6 /* operands */
+#define EBB__PLAN_MAX 9 /* operands: a result and EBB_OP_MAX_IN inputs */
 
 struct ebb__plan {
     int n;    /* operands; operand 0 is written */

@@ -243,7 +243,7 @@ static void put_tensor(struct text *out, const ebb_tensor *t, const ebb_print_op
     put_suffixes(&p, indent);
 }
 
-ebb_status ebb_print(const ebb_tensor *t) {
+ebb_status(ebb_print)(const ebb_tensor *t) {
     if (!t) return ebb__fail_null("print", "tensor");
     struct text out = {.file = stdout};
     put_tensor(&out, t, NULL);

@@ -172,7 +172,7 @@ static bool check_new(const char *op, ebb_dtype dtype, const ebb_dims *shape) {
     return false;
 }
 
-ebb_tensor *ebb_from_data(const void *data, ebb_dtype dtype, ebb_dims shape) {
+ebb_tensor *(ebb_from_data)(const void *data, ebb_dtype dtype, ebb_dims shape) {
     if (!check_new("from_data", dtype, &shape)) return NULL;
     ebb_tensor *t = ebb__tensor_new(dtype, shape.n, shape.d);
     if (!t) return NULL;
@@ -187,8 +187,8 @@ ebb_tensor *ebb_from_data(const void *data, ebb_dtype dtype, ebb_dims shape) {
 
 static void release_nothing(void *context) { (void)context; }
 
-ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides, void (*release)(void *),
-                            void *context) {
+ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides, void (*release)(void *),
+                              void *context) {
     if (!check_new("from_memory", dtype, &shape)) return NULL;
     if (strides.n != 0 && strides.n != shape.n) {
         ebb__fail_op("from_memory", EBB_ERR_SHAPE, "%d strides for %d dimensions", (int)strides.n, (int)shape.n);

@@ -23,11 +23,11 @@ enum ebb__tensor_flag {
     EBB__REQUIRES_GRAD = 1, /* a leaf that gathers gradients */
     EBB__CONTIGUOUS = 2,
     EBB__NUMBER = 4,       /* promotes as a Python number does */
-    EBB__INFERENCE = 8,    /* made in inference mode */
-    EBB__RETAINS_GRAD = 16 /* not a leaf, but keeps its gradient */
+    EBB__RETAINS_GRAD = 8, /* not a leaf, but keeps its gradient */
+    EBB__EARLY_VIEW = 16   /* a view made while its base had no history */
 };
 
-struct ebb__autograd; /* record/meta.h: .grad, hooks, name; made when first needed */
+struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
 
 struct ebb_tensor {
     _Atomic int32_t refs;

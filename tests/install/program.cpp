@@ -19,6 +19,12 @@ static double gradient(double at_x, double at_y) {
 
 int main() {
     if (std::fabs(gradient(2.0, 3.0) - (3.0 + std::cos(2.0))) > 1e-12) return 2;
+    EBB_SCOPE { /* arguments are evaluated once; numbers of any type are numbers */
+        const float one = 1;
+        ebb_tensor *x = ebb_from_data(&one, EBB_F32, EBB_DIMS(1));
+        if (ebb_at_index(ebb_cat(EBB_LIST(ebb_add_(x, std::size_t(2)), x), 0), EBB_DIMS(1)) != 3) return 3;
+        if (ebb_item(ebb_mul(x, 0.5L)) != 1.5) return 4;
+    }
     std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());
     return 0;
 }

@@ -382,6 +382,38 @@ EBB_TEST(arithmetic_in_place) {
     CHECK_VALUES(grad_of(y, w, false), 1e-13, 3 * exp(3), 3 * exp(6));
 }
 
+/* A user's elementwise operator may have as many inputs as any other. */
+static void sum_loop(int64_t n, char *const *p, const int64_t *stride, const void *attrs) {
+    (void)attrs;
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int k = 1; k <= EBB_OP_MAX_IN; k++) sum += *(const double *)(const void *)(p[k] + i * stride[k]);
+        *(double *)(void *)(p[0] + i * stride[0]) = sum;
+    }
+}
+
+EBB_TEST(as_many_inputs_as_possible) {
+    static const ebb_loop loops[EBB_DTYPE_COUNT] = {[EBB_F64] = sum_loop};
+    static const struct ebb_op op = {.name = "sum_of_all",
+                                     .n_in = EBB_OP_MAX_IN,
+                                     .promote = EBB_PROMOTE_COMMON,
+                                     .loops = loops,
+                                     .no_derivative = true};
+    ebb_tensor *in[EBB_OP_MAX_IN];
+    for (int i = 0; i < EBB_OP_MAX_IN; i++) in[i] = ebb_full(EBB_DIMS(2), i, .dtype = EBB_F64);
+    CHECK_VALUES(ebb_call_op1(&op, in, EBB_OP_MAX_IN, NULL), 0, 28, 28);
+    in[0] = ebb_ones(EBB_DIMS(2, 1), .dtype = EBB_F64);
+    CHECK_VALUES(ebb_call_op1(&op, in, EBB_OP_MAX_IN, NULL), 0, 29, 29, 29, 29);
+}
+
+EBB_TEST(numbers_of_any_c_type) {
+    ebb_tensor *x = ebb_ones(EBB_DIMS(1));
+    CHECK_VALUES(ebb_add(x, 2.5L), 0, 3.5);
+    CHECK_VALUES(ebb_add(x, (size_t)2), 0, 3);
+    CHECK(ebb_add(x, NULL) == NULL);
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "add: other is NULL");
+}
+
 EBB_TEST(what_cannot_be_done_in_place) {
     ebb_tensor *w = LEAF(EBB_DIMS(2), 1, 2), *i = ebb_to(w, EBB_I64);
     ebb_add_(w, 1);

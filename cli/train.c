@@ -1,9 +1,12 @@
 /* `ebb train`: train a classifier on real data, test it on what was held out, save it and load it again. */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/train.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- options ---- */
 
@@ -64,6 +67,10 @@ static enum cli_parsed read_options(int argc, char **argv, struct train_options 
     const struct train_dataset *set = train_dataset_get(set_number);
     if (hidden && !read_sizes(hidden, &o->hidden)) {
         (void)wrong_use("--hidden needs sizes such as 64 or 256,128, not", hidden);
+        return CLI_WRONG;
+    }
+    if (hidden && o->load) {
+        (void)wrong_use("--load brings its own sizes; leave out --hidden", hidden);
         return CLI_WRONG;
     }
     o->optimizer = optimizer ? optimizer_names[optimizer] : set->optimizer;
@@ -191,9 +198,20 @@ static ebb_status run(const struct train_options *o, const struct train_data *da
 }
 
 /* Errors are left pending. */
+/* Whether a file can be made in the folder of path; errno says why not. */
+static bool can_write_beside(const char *path) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) + 1 : 0;
+    (void)snprintf(folder, sizeof folder, "%.*s", slash ? n : 1, slash ? path : ".");
+    return access(folder, W_OK) == 0;
+}
+
 static ebb_status command(const struct train_dataset *set, const struct train_options *o, bool *ret_ok) {
     struct train_data data;
     struct train_model m = {0};
+    if (o->save && !can_write_beside(o->save))
+        return ebb_fail(EBB_ERR_IO, "cannot save as %s: %s", o->save, strerror(errno));
     ebb_status status = train_data_open(set, o->data, &data);
     if (status) return status;
     int64_t n = ebb_tensor_numel(data.test_labels);

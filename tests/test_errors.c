@@ -32,8 +32,8 @@ EBB_TEST(shapes) {
         WRONG(ebb_cat(EBB_LIST(a, b), 0), EBB_ERR_SHAPE, "cat", "[4]");
         WRONG(ebb_view(a, EBB_DIMS(5)), EBB_ERR_SHAPE, "view", "[2, 3]");
         WRONG(ebb_view(ebb_t(a), EBB_DIMS(6)), EBB_ERR_SHAPE, "view", "use reshape");
-        WRONG(ebb_add_(b, a), EBB_ERR_SHAPE, "add", "do not broadcast");
-        WRONG(ebb_add_(b, ebb_ones(EBB_DIMS(2, 4))), EBB_ERR_SHAPE, "add", "does not fit in place into shape [4]");
+        WRONG(ebb_add_(b, a), EBB_ERR_SHAPE, "add_", "do not broadcast");
+        WRONG(ebb_add_(b, ebb_ones(EBB_DIMS(2, 4))), EBB_ERR_SHAPE, "add_", "does not fit in place into shape [4]");
         WRONG(ebb_zeros(EBB_DIMS(2, -1)), EBB_ERR_SHAPE, "zeros", "must not be negative: [2, -1]");
     }
 }
@@ -43,7 +43,7 @@ EBB_TEST(dtypes) {
         ebb_tensor *i = ebb_ones(EBB_DIMS(2, 2), .dtype = EBB_I64), *f = ebb_ones(EBB_DIMS(2, 2));
         WRONG(ebb_mm(i, f), EBB_ERR_DTYPE, "mm", "int64");
         WRONG(ebb_mean(i), EBB_ERR_DTYPE, "mean", "int64");
-        WRONG(ebb_add_(i, f), EBB_ERR_DTYPE, "add", "the float32 result does not fit in place into int64");
+        WRONG(ebb_add_(i, f), EBB_ERR_DTYPE, "add_", "the float32 result does not fit in place into int64");
         WRONG(ebb_where(i, f, f), EBB_ERR_DTYPE, "where", "bool condition, got int64");
         WRONG(ebb_nll_loss(f, f), EBB_ERR_DTYPE, "nll_loss", "float32");
         WRONG(ebb_requires_grad_(ebb_neg(i), true), EBB_ERR_DTYPE, "requires_grad_", "not int64");
@@ -83,7 +83,7 @@ EBB_TEST(differentiation) {
         WRONG(ebb_grad(EBB_LIST(z), EBB_LIST(ebb_ones(EBB_NO_DIMS, .dtype = EBB_I64)), &g), EBB_ERR_DTYPE, "grad",
               "int64");
         CHECK(ebb_backward(z, .retain_graph = true) == EBB_OK);
-        WRONG(ebb_add_(x, 1.0), EBB_ERR_GRAPH, "add", "self is a leaf that requires gradients");
+        WRONG(ebb_add_(x, 1.0), EBB_ERR_GRAPH, "add_", "self is a leaf that requires gradients");
         int saved_at = __LINE__ + 1;
         ebb_tensor *a = ebb_clone(x), *b = ebb_sum(ebb_mul(a, a));
         ebb_add_(a, 1.0);

@@ -117,7 +117,7 @@ EBB_TEST(dtypes_of_functions_of_one_tensor) {
     CHECK_VALUES(ebb_floor(i), 0, -2, 3);
     CHECK_VALUES(ebb_neg(u), 0, 254, 253);
     CHECK(ebb_sqrt_(i) == NULL);
-    CHECK_ERROR(EBB_ERR_DTYPE, "sqrt: the float32 result does not fit in place into int64");
+    CHECK_ERROR(EBB_ERR_DTYPE, "sqrt_: the float32 result does not fit in place into int64");
 }
 
 /* ---- arithmetic ---- */
@@ -346,7 +346,7 @@ EBB_TEST(copy_fill_and_zero_in_place) {
     CHECK(ebb_tensor_dtype(i) == EBB_I32);
     CHECK_VALUES(ebb_fill_(ebb_gt(i, 100), 1), 0, 1, 1, 1, 1);
     ebb_copy_(F64(EBB_DIMS(2), 1, 2), F64(EBB_DIMS(3), 1, 2, 3));
-    CHECK_ERROR(EBB_ERR_SHAPE, "copy: shapes [2] and [3] do not broadcast");
+    CHECK_ERROR(EBB_ERR_SHAPE, "copy_: shapes [2] and [3] do not broadcast");
 
     ebb_tensor *w = LEAF(EBB_DIMS(2), 1, 2), *s = LEAF(EBB_DIMS(2), 3, 4);
     ebb_tensor *y = ebb_copy_(ebb_mul(w, 2), s);
@@ -417,7 +417,7 @@ EBB_TEST(numbers_of_any_c_type) {
 EBB_TEST(what_cannot_be_done_in_place) {
     ebb_tensor *w = LEAF(EBB_DIMS(2), 1, 2), *i = ebb_to(w, EBB_I64);
     ebb_add_(w, 1);
-    CHECK_ERROR(EBB_ERR_GRAPH, "add: self is a leaf that requires gradients");
+    CHECK_ERROR(EBB_ERR_GRAPH, "add_: self is a leaf that requires gradients");
     EBB_NO_GRAD { ebb_add_(w, 1); }
     CHECK_VALUES(w, 0, 2, 3);
     ebb_add_(i, 0.5);

@@ -49,6 +49,14 @@ EBB_TEST(digits_are_learned) {
     }
 }
 
+/* Where Debian's package dataset-fashion-mnist is installed. */
+EBB_TEST(clothes_are_learned) {
+    if (CHECK_SANITIZED || train("fashion-mnist --epochs 0 --json") != 0) skip();
+    CHECK(train("fashion-mnist --epochs 10 --json") == 0);
+    CHECK_OUTPUT("\"train\": 60000, \"test\": 10000");
+    CHECK(number("\"accuracy\": ") >= 0.87);
+}
+
 EBB_TEST(the_same_seed_gives_the_same_result) {
     static char before[sizeof output];
     CHECK(train("digits --json --epochs 3 --seed 9") == 0);
@@ -90,7 +98,7 @@ EBB_TEST(a_saved_network_predicts_the_same) {
 
 EBB_TEST(files_that_cannot_be_used) {
     CHECK(train("digits --epochs 0 --save no/such/folder/file") == 1);
-    CHECK_OUTPUT("ebb train: no/such/folder/file: No such file");
+    CHECK_OUTPUT("ebb train: cannot save as no/such/folder/file: No such file");
     CHECK(train("digits --load no/such/file") == 1);
     CHECK_OUTPUT("ebb train: no/such/file: No such file");
     CHECK(train("digits --load LICENSE") == 1);

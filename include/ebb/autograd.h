@@ -47,7 +47,8 @@ typedef struct ebb_backward_options {
  *     ebb_backward(y, .gradient = g, .retain_graph = true);
  * Errors: EBB_ERR_GRAPH when t does not require gradients or is not a scalar and no gradient is given; EBB_ERR_SHAPE,
  * EBB_ERR_DTYPE for a gradient that does not fit; EBB_ERR_FREED for a second pass; EBB_ERR_VERSION for saved tensors
- * that were overwritten. torch.Tensor.backward */
+ * that were overwritten. Passes of several threads may run
+ * at once, over one graph too when each of them retains it. torch.Tensor.backward */
 EBB_API ebb_status ebb_backward(ebb_tensor *t, ebb_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_backward(...) (EBB_HERE, ebb_backward(__VA_ARGS__))

@@ -66,7 +66,7 @@ typedef enum ebb_status {
     EBB_ERR_NAME,        /* an unknown operator, attribute or file entry */
     EBB_ERR_IO,          /* the operating system refused: file missing, unreadable, disk full */
     EBB_ERR_FORMAT,      /* a file that is damaged, truncated, or not what it claims to be */
-    EBB_ERR_UNSUPPORTED, /* needs a library that this build was made without */
+    EBB_ERR_UNSUPPORTED, /* needs a library that this build was made without, or is not offered */
     EBB_ERR_CALLBACK     /* a function of the user's returned an error */
 } ebb_status;
 

@@ -81,12 +81,10 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     } else {
         result = take(recorded ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
     }
-    if (result) {
-        ebb_tensor *before = a->grad;
-        a->grad = result;
-        ebb__unref(before);
-    }
+    ebb_tensor *before = result ? a->grad : NULL;
+    if (result) a->grad = result;
     atomic_store_explicit(&a->lock, 0, memory_order_release);
+    ebb__unref(before); /* only now: releasing may run the user's functions */
     ebb__unref(grad);
     ebb_scope_close(&scope);
     return result ? EBB_OK : ebb_error_status();

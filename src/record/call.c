@@ -28,11 +28,12 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
     }
 }
 
-ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const ebb_error_info *before) {
+ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n,
+                            const ebb_error_info *before) {
     struct ebb__error *e = ebb__thread.error;
     if (!before && e && e->info.op == e->op && !e->op[0]) {
         char inputs[512];
-        snprintf(e->op, sizeof e->op, "%s", op->name);
+        snprintf(e->op, sizeof e->op, "%s%s", op->name, suffix);
         describe_inputs(inputs, sizeof inputs, op, in, n);
         size_t used = strlen(e->message);
         snprintf(e->message + used, sizeof e->message - used, "%s", inputs);
@@ -224,7 +225,7 @@ ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
         if (EBB_UNLIKELY(status)) ebb__unref(out[i]);
         else if (EBB_UNLIKELY(!ebb__own(out[i]))) status = ebb_error_status();
     }
-    if (EBB_UNLIKELY(status)) return ebb__call_failed(op, in, n_in, before);
+    if (EBB_UNLIKELY(status)) return ebb__call_failed(op, "", in, n_in, before);
     for (int i = 0; i < n_out; i++) ret_out[i] = out[i];
     return EBB_OK;
 }

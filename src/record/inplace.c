@@ -76,6 +76,6 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     }
     ebb__unref(old);
     if (!status) return self;
-    ebb__call_failed(op, in, n, before);
+    ebb__call_failed(op, "_", in, n, before);
     return NULL;
 }

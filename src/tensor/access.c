@@ -55,7 +55,7 @@ double(ebb_item)(const ebb_tensor *t) {
 int64_t(ebb_item_i64)(const ebb_tensor *t) {
     const char *p = only_element("item_i64", t);
     if (!p) return 0;
-    return t->dtype == EBB_I64 ? *(const int64_t *)p : (int64_t)ebb__load(p, (ebb_dtype)t->dtype);
+    return t->dtype == EBB_I64 ? *(const int64_t *)p : ebb__to_i64(ebb__load(p, (ebb_dtype)t->dtype));
 }
 
 double(ebb_at_index)(const ebb_tensor *t, ebb_dims index) {

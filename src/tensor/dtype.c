@@ -52,12 +52,21 @@ double ebb__load(const char *p, ebb_dtype dtype) {
     return NAN;
 }
 
+/* The nearest that the type holds; NaN becomes 0. A plain conversion of what is out of range is undefined. */
+static int64_t to_integer(double value, double least, double end) {
+    if (value != value) return 0;
+    if (value < least) return (int64_t)least;
+    return (int64_t)(value < end ? value : nextafter(end, 0));
+}
+
+int64_t ebb__to_i64(double value) { return to_integer(value, -0x1p63, 0x1p63); }
+
 void ebb__store(char *p, ebb_dtype dtype, double value) {
     switch (dtype) {
     case EBB_BOOL: *(uint8_t *)p = value != 0; break;
-    case EBB_U8: *(uint8_t *)p = (uint8_t)(int64_t)value; break;
-    case EBB_I32: *(int32_t *)p = (int32_t)value; break;
-    case EBB_I64: *(int64_t *)p = (int64_t)value; break;
+    case EBB_U8: *(uint8_t *)p = (uint8_t)ebb__to_i64(value); break;
+    case EBB_I32: *(int32_t *)p = (int32_t)to_integer(value, -0x1p31, 0x1p31); break;
+    case EBB_I64: *(int64_t *)p = ebb__to_i64(value); break;
     case EBB_F32: *(float *)p = (float)value; break;
     case EBB_F64: *(double *)p = value; break;
     case EBB_DTYPE_NONE: break;

@@ -108,5 +108,6 @@ char *ebb__shape_text(char text[EBB__SHAPE_TEXT], int ndim, const int64_t *sizes
 /* ---- elements ---- */
 double ebb__load(const char *p, ebb_dtype dtype);
 void ebb__store(char *p, ebb_dtype dtype, double value);
+int64_t ebb__to_i64(double value);
 
 #endif

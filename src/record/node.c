@@ -219,9 +219,8 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
     ebb_retain_grad(t);
 }
 
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
-                       const void *attrs, ebb_tensor *const *out, int n_out) {
-    if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
+ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                            const void *attrs, ebb_tensor *const *out, int n_out) {
     bool needed, floating = false;
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     for (int64_t i = 0; i < n_in; i++)

@@ -28,7 +28,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
     }
 }
 
-ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const ebb_error_info *before) {
+ebb_status ebb__call_failed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, bool before) {
     struct ebb__error *e = ebb__thread.error;
     if (!before && e && e->info.op == e->op && !e->op[0]) {
         char inputs[512];
@@ -219,7 +219,7 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
 
 ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                        ebb_tensor **ret_out) {
-    const ebb_error_info *before = ebb_error();
+    bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *out[EBB_OP_MAX_OUT] = {NULL};
     int n_out = ebb__op_n_out(op);

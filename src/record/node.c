@@ -132,10 +132,10 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     return n;
 }
 
-static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index, ebb_tensor *t, bool overwritten) {
+static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
-    s->what = (uint32_t)kind | (uint32_t)index << 2;
+    s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
     else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
@@ -160,16 +160,13 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
     struct ebb__saved *s = ebb__node_saved(n);
     bool ok = true, list = ebb__op_has_list(n->op);
     for (uint32_t bits = set; bits; bits &= bits - 1) {
-        enum ebb__saved_kind kind = (enum ebb__saved_kind)(ebb__lowest_bit(bits) / 8);
-        int64_t first = ebb__lowest_bit(bits) % 8, last = first;
-        if (kind == EBB__SAVED_OUT) {
-            ok = save(s++, kind, first, out[first], false) && ok;
-            continue;
-        }
-        if (list) last = n_in - 1;
-        for (int64_t i = first; i <= last; i++) {
+        uint32_t bit = (uint32_t)ebb__lowest_bit(bits), i = bit % 8;
+        enum ebb__saved_kind kind = (enum ebb__saved_kind)(bit / 8);
+        ebb_tensor *const *from = kind == EBB__SAVED_OUT ? out : in;
+        uint32_t end = list && kind != EBB__SAVED_OUT ? (uint32_t)n_in : i + 1;
+        for (; i < end; i++) {
             bool overwritten = inplace && kind == EBB__SAVED_IN && in[i] && in[i]->storage == out[0]->storage;
-            ok = save(s++, kind, i, in[i], overwritten) && ok;
+            ok = save(s++, kind, i, from[i], overwritten) && ok;
         }
     }
     return ok;

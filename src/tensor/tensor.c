@@ -138,15 +138,6 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     return t;
 }
 
-ebb_tensor *ebb__own(ebb_tensor *t) {
-    if (EBB_UNLIKELY(!t)) return NULL;
-    if (EBB_UNLIKELY(!ebb__scope_push(t))) {
-        ebb__unref(t);
-        return NULL;
-    }
-    return t;
-}
-
 void ebb__tensor_free(ebb_tensor *t) {
     if (t->grad_fn || t->autograd) ebb__tensor_release_autograd(t);
     struct ebb__storage *storage = t->storage;

@@ -251,19 +251,16 @@ static ebb_status infer_expand(struct ebb_infer *f) {
         if (out->shape.d[i] == -1 && i >= new) out->shape.d[i] = size;
         if (out->shape.d[i] < 0)
             return ebb_fail(EBB_ERR_SHAPE, "size %lld in %s; -1 keeps a size that the tensor has",
-                            (long long)out->shape.d[i],
-                            ebb__shape_text(text, n, a->size.d));
+                            (long long)out->shape.d[i], ebb__shape_text(text, n, a->size.d));
         if (size != 1 && out->shape.d[i] != size)
             return ebb_fail(EBB_ERR_SHAPE,
                             "dimension %d of size %lld cannot become %lld: only size 1 is expanded, to %s", i - new,
-                            (long long)size, (long long)out->shape.d[i],
-                            ebb__shape_text(text, n, a->size.d));
+                            (long long)size, (long long)out->shape.d[i], ebb__shape_text(text, n, a->size.d));
         out->strides.d[i] = out->shape.d[i] == size ? stride : 0;
     }
     int64_t numel;
     if (!ebb__numel(n, out->shape.d, 8, &numel))
-        return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed",
-                        ebb__shape_text(text, n, a->size.d));
+        return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed", ebb__shape_text(text, n, a->size.d));
     return EBB_OK;
 }
 

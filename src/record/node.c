@@ -218,12 +218,13 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
 
 ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                             const void *attrs, ebb_tensor *const *out, int n_out) {
-    bool needed, floating = false;
+    bool needed;
+    int floating = 0; /* outputs that get the node: its references */
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     for (int64_t i = 0; i < n_in; i++)
         if (EBB_UNLIKELY(in[i] && in[i]->base && ebb__view_is_stale(in[i]))) return ebb__fail_stale("", in[i]);
     if (!needed) return EBB_OK;
-    for (int i = 0; i < n_out; i++) floating = floating || ebb__is_floating(out[i]->dtype);
+    for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
@@ -249,10 +250,10 @@ ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_
         ebb__node_free_later(n);
         return ebb_error_status();
     }
+    atomic_init(&n->refs, floating);
     for (int i = 0; i < n_out; i++) {
         if (!ebb__is_floating(out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
-        atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
         out[i]->grad_fn = n;
         out[i]->output_nr = (uint8_t)i;
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);

@@ -75,6 +75,7 @@ struct mlp {
     int n;
     ebb_tensor *w[LAYERS], *b[LAYERS];
     ebb_tensor *x, *target;
+    ebb_optim *sgd;
 };
 
 static struct mlp mlp_make(int64_t batch, int n, const int64_t *width, bool classify) {
@@ -83,12 +84,19 @@ static struct mlp mlp_make(int64_t batch, int n, const int64_t *width, bool clas
         m.w[i] = ebb_keep(ebb_requires_grad_(ebb_mul(ebb_randn(EBB_DIMS(width[i], width[i + 1])), 0.1), true));
         m.b[i] = ebb_keep(ebb_zeros(EBB_DIMS(width[i + 1]), .requires_grad = true));
     }
+    ebb_tensor *parameters[2 * LAYERS];
+    for (int i = 0; i < n; i++) {
+        parameters[2 * i] = m.w[i];
+        parameters[2 * i + 1] = m.b[i];
+    }
+    m.sgd = ebb_sgd(((ebb_list){2 * n, parameters}), .lr = 0.01);
     m.x = ebb_keep(ebb_randn(EBB_DIMS(batch, width[0])));
     m.target = ebb_keep(classify ? ebb_randint(0, width[n], EBB_DIMS(batch)) : ebb_randn(EBB_DIMS(batch, width[n])));
     return m;
 }
 
 static void mlp_free(struct mlp *m) {
+    ebb_optim_free(m->sgd);
     for (int i = 0; i < m->n; i++) {
         ebb_drop(m->w[i]);
         ebb_drop(m->b[i]);
@@ -105,15 +113,8 @@ static void mlp_step(struct mlp *m, bool classify) {
             if (i + 1 < m->n) h = ebb_relu(h);
         }
         ebb_tensor *loss = classify ? ebb_cross_entropy(h, m->target) : ebb_mse_loss(h, m->target);
-        if (ebb_backward(loss)) exit(ebb_perror("bench_overhead"));
-        EBB_NO_GRAD {
-            for (int i = 0; i < m->n; i++) {
-                ebb_sub_(m->w[i], ebb_mul(ebb_tensor_grad(m->w[i]), 0.01));
-                ebb_sub_(m->b[i], ebb_mul(ebb_tensor_grad(m->b[i]), 0.01));
-                ebb_set_grad(m->w[i], NULL);
-                ebb_set_grad(m->b[i], NULL);
-            }
-        }
+        if (ebb_backward(loss) || ebb_optim_step(m->sgd) || ebb_optim_zero_grad(m->sgd))
+            exit(ebb_perror("bench_overhead"));
     }
 }
 

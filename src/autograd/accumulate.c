@@ -49,8 +49,9 @@ ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
                      ebb__shape_text(a, have.n, have.d), ebb__shape_text(b, shape.n, shape.d));
             return NULL;
         }
-        grad = ebb_sum(grad, .dim = sum, .keepdim = true);
-        if (more) grad = ebb_reshape(grad, shape);
+        bool inner = sum.n > more; /* dimensions of size 1 that stay */
+        grad = ebb_sum(grad, .dim = sum, .keepdim = inner);
+        if (more && inner) grad = ebb_reshape(grad, shape);
     }
     return grad && grad->dtype != m.dtype ? ebb_to(grad, m.dtype) : grad;
 }

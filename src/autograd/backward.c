@@ -7,12 +7,12 @@ static const char *name_of(const ebb_tensor *t) { return ebb_tensor_name(t)[0] ?
 /* The upstream gradient of a root as a new reference: the caller's, checked, or 1 for a tensor of one element. */
 static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given) {
     char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-    ebb__shape_text(a, root->ndim, ebb__sizes(root));
     if (!given) {
         if (root->numel != 1) {
             ebb__fail_op(op, EBB_ERR_GRAPH,
                          "%s has shape %s: only a tensor of one element has an implicit upstream gradient; give .%s",
-                         name_of(root), a, op[0] == 'b' ? "gradient" : "grad_outputs");
+                         name_of(root), ebb__shape_text(a, root->ndim, ebb__sizes(root)),
+                         op[0] == 'b' ? "gradient" : "grad_outputs");
             return NULL;
         }
         if (!ebb_dtype_is_floating((ebb_dtype)root->dtype)) {
@@ -24,7 +24,8 @@ static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given)
     }
     if (!ebb__same_shape(given, root)) {
         ebb__fail_op(op, EBB_ERR_SHAPE, "the upstream gradient has shape %s, %s has shape %s",
-                     ebb__shape_text(b, given->ndim, ebb__sizes(given)), name_of(root), a);
+                     ebb__shape_text(b, given->ndim, ebb__sizes(given)), name_of(root),
+                     ebb__shape_text(a, root->ndim, ebb__sizes(root)));
         return NULL;
     }
     if (!ebb_dtype_is_floating((ebb_dtype)given->dtype)) {

@@ -222,8 +222,7 @@ void *ebb__alloc_zeroed(size_t bytes) {
     return block;
 }
 
-bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size) {
-    if (need <= *capacity) return true;
+bool ebb__grow_slow(void **array, size_t *capacity, size_t need, size_t element_size) {
     size_t most = SIZE_MAX / (element_size ? element_size : 1);
     size_t wanted = *capacity > most / 2 ? most : *capacity * 2;
     if (wanted < 8) wanted = 8;

@@ -37,7 +37,10 @@ void *ebb__alloc_zeroed(size_t bytes);
 void ebb__free(void *block, size_t bytes); /* bytes as asked for; NULL is fine */
 /* Grow an array to at least `need` elements, doubling; *capacity is updated. False (and an error) on failure, array
  * intact. */
-bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size);
+bool ebb__grow_slow(void **array, size_t *capacity, size_t need, size_t element_size);
+static inline bool ebb__grow(void **array, size_t *capacity, size_t need, size_t element_size) {
+    return EBB_LIKELY(need <= *capacity) || ebb__grow_slow(array, capacity, need, element_size);
+}
 void ebb__alloc_thread_release(void); /* hand this thread's cached blocks to the shared cache */
 
 /* ---- errors (error.c) ---- */
@@ -75,6 +78,9 @@ extern EBB_TLS struct ebb__thread ebb__thread;
 static inline bool ebb__failed_since(uint64_t failures) {
     return ebb__thread.error && ebb__thread.failures != failures;
 }
+
+/* Whether an error waits to be looked at. */
+static inline bool ebb__failing(void) { return ebb__thread.error != NULL; }
 
 /* The tensor layer tells the base how to release a tensor; set once before any tensor exists. */
 extern void (*ebb__scope_release)(ebb_tensor *t);

@@ -16,11 +16,14 @@ static ebb_dims with(ebb_dims batch, int64_t rows, int64_t columns) {
 
 /* On failure an error that names both shapes; on success the batch that both broadcast to. */
 static bool check(const ebb_tensor *a, const ebb_tensor *b, ebb_dims *ret_batch) {
+    ebb_dims other = batch_of(b);
+    *ret_batch = batch_of(a);
+    if (a->ndim && b->ndim && a->dtype == b->dtype && inner_size(a, false) == inner_size(b, true) &&
+        ebb__broadcast(ret_batch, &other))
+        return true;
     char ta[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
     ebb__shape_text(ta, a->ndim, a->dims);
     ebb__shape_text(tb, b->ndim, b->dims);
-    ebb_dims other = batch_of(b);
-    *ret_batch = batch_of(a);
     if (a->ndim == 0 || b->ndim == 0)
         ebb_fail(EBB_ERR_SHAPE, "both inputs need at least one dimension, got %s and %s", ta, tb);
     else if (a->dtype != b->dtype)
@@ -29,9 +32,7 @@ static bool check(const ebb_tensor *a, const ebb_tensor *b, ebb_dims *ret_batch)
     else if (inner_size(a, false) != inner_size(b, true))
         ebb_fail(EBB_ERR_SHAPE, "inner dimensions of %s and %s differ: %lld and %lld", ta, tb,
                  (long long)inner_size(a, false), (long long)inner_size(b, true));
-    else if (!ebb__broadcast(ret_batch, &other))
-        ebb_fail(EBB_ERR_SHAPE, "batch dimensions of %s and %s do not broadcast", ta, tb);
-    else return true;
+    else ebb_fail(EBB_ERR_SHAPE, "batch dimensions of %s and %s do not broadcast", ta, tb);
     return false;
 }
 

@@ -6,26 +6,32 @@
 /* The shape with its one -1 replaced by what the other sizes leave of `from`'s elements. */
 static ebb_status resolve(const ebb_dims *from, ebb_dims shape, ebb_dims *ret_shape) {
     char text[EBB__SHAPE_TEXT];
+    const ebb_dims asked = shape;
     int64_t numel = 1, known = 0;
     int open = -1;
-    ebb__shape_text(text, shape.n, shape.d);
     for (int i = 0; i < from->n; i++) numel *= from->d[i];
     for (int i = 0; i < shape.n; i++) {
         if (shape.d[i] >= 0) continue;
-        if (shape.d[i] < -1) return ebb_fail(EBB_ERR_SHAPE, "size %lld in shape %s", (long long)shape.d[i], text);
-        if (open >= 0) return ebb_fail(EBB_ERR_SHAPE, "only one size can be inferred, shape %s has several -1", text);
+        if (shape.d[i] < -1)
+            return ebb_fail(EBB_ERR_SHAPE, "size %lld in shape %s", (long long)shape.d[i],
+                            ebb__shape_text(text, asked.n, asked.d));
+        if (open >= 0)
+            return ebb_fail(EBB_ERR_SHAPE, "only one size can be inferred, shape %s has several -1",
+                            ebb__shape_text(text, asked.n, asked.d));
         open = i;
         shape.d[i] = 1;
     }
     bool fits = ebb__numel(shape.n, shape.d, 1, &known);
     if (open >= 0 && fits && known == 0)
-        return ebb_fail(EBB_ERR_SHAPE, "the -1 in shape %s could be any size, since another size is 0", text);
+        return ebb_fail(EBB_ERR_SHAPE, "the -1 in shape %s could be any size, since another size is 0",
+                        ebb__shape_text(text, asked.n, asked.d));
     if (open >= 0 && fits) {
         shape.d[open] = numel / known;
         known *= shape.d[open];
     }
     if (!fits || known != numel)
-        return ebb_fail(EBB_ERR_SHAPE, "shape %s does not fit %lld elements", text, (long long)numel);
+        return ebb_fail(EBB_ERR_SHAPE, "shape %s does not fit %lld elements", ebb__shape_text(text, asked.n, asked.d),
+                        (long long)numel);
     *ret_shape = shape;
     return EBB_OK;
 }
@@ -232,8 +238,9 @@ static ebb_status infer_expand(struct ebb_infer *f) {
     ebb_meta *out = &f->out[0];
     char text[EBB__SHAPE_TEXT];
     int n = a->size.n, new = n - in->shape.n;
-    ebb__shape_text(text, n, a->size.d);
-    if (new < 0) return ebb_fail(EBB_ERR_SHAPE, "size %s has fewer dimensions than the tensor", text);
+    if (new < 0)
+        return ebb_fail(EBB_ERR_SHAPE, "size %s has fewer dimensions than the tensor",
+                        ebb__shape_text(text, n, a->size.d));
     out->shape = a->size;
     out->strides.n = n;
     for (int i = n - 1; i >= 0; i--) { /* what a new dimension of size 1 would have as stride is PyTorch's choice */
@@ -244,16 +251,16 @@ static ebb_status infer_expand(struct ebb_infer *f) {
         if (out->shape.d[i] == -1 && i >= new) out->shape.d[i] = size;
         if (out->shape.d[i] < 0)
             return ebb_fail(EBB_ERR_SHAPE, "size %lld in %s; -1 keeps a size that the tensor has",
-                            (long long)out->shape.d[i], text);
+                            (long long)out->shape.d[i], ebb__shape_text(text, n, a->size.d));
         if (size != 1 && out->shape.d[i] != size)
             return ebb_fail(EBB_ERR_SHAPE,
                             "dimension %d of size %lld cannot become %lld: only size 1 is expanded, to %s", i - new,
-                            (long long)size, (long long)out->shape.d[i], text);
+                            (long long)size, (long long)out->shape.d[i], ebb__shape_text(text, n, a->size.d));
         out->strides.d[i] = out->shape.d[i] == size ? stride : 0;
     }
     int64_t numel;
     if (!ebb__numel(n, out->shape.d, 8, &numel))
-        return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed", text);
+        return ebb_fail(EBB_ERR_MEMORY, "size %s is too large to be addressed", ebb__shape_text(text, n, a->size.d));
     return EBB_OK;
 }
 

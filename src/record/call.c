@@ -29,7 +29,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
 }
 
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n,
-                            const ebb_error_info *before) {
+                            bool before) {
     struct ebb__error *e = ebb__thread.error;
     if (!before && e && e->info.op == e->op && !e->op[0]) {
         char inputs[512];
@@ -92,20 +92,26 @@ static void unprepare(struct prepared *p, int64_t n) {
     if (p->in != p->small) ebb__free(p->in, (size_t)n * (sizeof *p->in + sizeof *p->owned));
 }
 
+/* Field by field: what a whole struct sets to zero beyond ndim costs more than all the rest. */
+static void describe(ebb_meta *m, const ebb_tensor *t, bool strides) {
+    m->dtype = t ? (ebb_dtype)t->dtype : EBB_DTYPE_NONE;
+    m->shape.n = t ? t->ndim : 0;
+    m->strides.n = strides ? m->shape.n : 0;
+    m->offset = 0;
+    for (int d = 0; d < m->shape.n; d++) m->shape.d[d] = ebb__sizes(t)[d];
+    for (int d = 0; d < m->strides.n; d++) m->strides.d[d] = ebb__strides(t)[d];
+}
+
 /* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. */
 static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype,
                         ebb_meta *ret_out) {
     ebb_meta small[EBB_OP_MAX_IN], *metas = small;
     if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
-    for (int64_t i = 0; i < n; i++) {
-        metas[i] = (ebb_meta){0};
-        if (!in[i]) continue;
-        metas[i] = (ebb_meta){(ebb_dtype)in[i]->dtype, ebb__dims(in[i]->ndim, ebb__sizes(in[i])),
-                              ebb__dims(in[i]->ndim, ebb__strides(in[i])), 0};
-    }
+    for (int64_t i = 0; i < n; i++) describe(&metas[i], in[i], op->view);
     ebb_status status = EBB_OK;
     for (int i = 0; i < ebb__op_n_out(op); i++) {
-        ret_out[i] = (ebb_meta){.dtype = op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype};
+        describe(&ret_out[i], NULL, false);
+        ret_out[i].dtype = op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype;
         if (!op->infer)
             for (int64_t k = 0; k < n && !status; k++)
                 if (!ebb__broadcast(&ret_out[i].shape, &metas[k].shape))
@@ -214,7 +220,7 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
 
 ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                        ebb_tensor **ret_out) {
-    const ebb_error_info *before = ebb_error();
+    bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *out[EBB_OP_MAX_OUT] = {NULL};
     int n_out = ebb__op_n_out(op);

@@ -39,9 +39,8 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer);
 
-/* Complete the thread's error, if it came up during this call, with the operator and its inputs. */
-ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n,
-                            const ebb_error_info *before);
+/* Complete the thread's error with the operator and its inputs, unless there was one before this call. */
+ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n, bool before);
 
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */
 ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */

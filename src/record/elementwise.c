@@ -11,7 +11,7 @@ static const ebb_tensor *flat_like(const struct ebb_op *op, ebb_tensor *const *i
         const ebb_tensor *t = in[i];
         if (t->flags & EBB__NUMBER) continue;
         if (!a) a = t;
-        else if (t->dtype != a->dtype || !ebb__same_shape(t, a)) return NULL;
+        else if (t->dtype != a->dtype || ((t->ndim | a->ndim) && !ebb__same_shape(t, a))) return NULL;
         if (!ebb__is_contiguous(t)) return NULL;
     }
     if (!a || !op->loops[a->dtype] || (op->dtypes && !(op->dtypes & EBB_DTYPES(a->dtype)))) return NULL;

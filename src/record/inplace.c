@@ -49,7 +49,7 @@ static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64
 }
 
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
-    const ebb_error_info *before = ebb_error();
+    bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
     ebb_status status = ebb__call_check(op, in, n);

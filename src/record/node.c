@@ -132,10 +132,10 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     return n;
 }
 
-static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, int64_t index, ebb_tensor *t, bool overwritten) {
+static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
-    s->what = (uint32_t)kind | (uint32_t)index << 2;
+    s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
     else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
@@ -160,16 +160,13 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
     struct ebb__saved *s = ebb__node_saved(n);
     bool ok = true, list = ebb__op_has_list(n->op);
     for (uint32_t bits = set; bits; bits &= bits - 1) {
-        enum ebb__saved_kind kind = (enum ebb__saved_kind)(ebb__lowest_bit(bits) / 8);
-        int64_t first = ebb__lowest_bit(bits) % 8, last = first;
-        if (kind == EBB__SAVED_OUT) {
-            ok = save(s++, kind, first, out[first], false) && ok;
-            continue;
-        }
-        if (list) last = n_in - 1;
-        for (int64_t i = first; i <= last; i++) {
+        uint32_t bit = (uint32_t)ebb__lowest_bit(bits), i = bit % 8;
+        enum ebb__saved_kind kind = (enum ebb__saved_kind)(bit / 8);
+        ebb_tensor *const *from = kind == EBB__SAVED_OUT ? out : in;
+        uint32_t end = list && kind != EBB__SAVED_OUT ? (uint32_t)n_in : i + 1;
+        for (; i < end; i++) {
             bool overwritten = inplace && kind == EBB__SAVED_IN && in[i] && in[i]->storage == out[0]->storage;
-            ok = save(s++, kind, i, in[i], overwritten) && ok;
+            ok = save(s++, kind, i, from[i], overwritten) && ok;
         }
     }
     return ok;
@@ -219,15 +216,15 @@ static void move_retained(ebb_tensor *t, ebb_node *before) {
     ebb_retain_grad(t);
 }
 
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
-                       const void *attrs, ebb_tensor *const *out, int n_out) {
-    if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
-    bool needed, floating = false;
+ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                            const void *attrs, ebb_tensor *const *out, int n_out) {
+    bool needed;
+    int floating = 0; /* outputs that get the node: its references */
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     for (int64_t i = 0; i < n_in; i++)
         if (EBB_UNLIKELY(in[i] && in[i]->base && ebb__view_is_stale(in[i]))) return ebb__fail_stale("", in[i]);
     if (!needed) return EBB_OK;
-    for (int i = 0; i < n_out; i++) floating = floating || ebb__is_floating(out[i]->dtype);
+    for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
@@ -253,10 +250,10 @@ ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tenso
         ebb__node_free_later(n);
         return ebb_error_status();
     }
+    atomic_init(&n->refs, floating);
     for (int i = 0; i < n_out; i++) {
         if (!ebb__is_floating(out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
-        atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
         out[i]->grad_fn = n;
         out[i]->output_nr = (uint8_t)i;
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);

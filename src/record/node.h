@@ -129,8 +129,13 @@ ebb_status ebb__fail_stale(const char *op, const ebb_tensor *t);
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
  * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by
  * now. */
-ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
-                       const void *attrs, ebb_tensor *const *out, int n_out);
+ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                            const void *attrs, ebb_tensor *const *out, int n_out);
+static inline ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved,
+                                     int64_t n_in, const void *attrs, ebb_tensor *const *out, int n_out) {
+    if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
+    return ebb__record_call(op, in, saved, n_in, attrs, out, n_out);
+}
 
 /* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs
  * one. */

@@ -2,8 +2,6 @@
  * does. */
 #include "tensor/plan.h"
 
-#define GRAIN 32768 /* elements below which a loop is not worth sharing among threads */
-
 /* Dimension a should be inside dimension b when its strides are smaller, looking at the operands in order. */
 static bool inner_first(const struct ebb__plan *p, int a, int b) {
     for (int k = 0; k < p->n; k++) {
@@ -111,12 +109,22 @@ static void run_piece(void *context, int64_t first, int64_t last) {
     }
 }
 
-void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
+/* A bias on a small matrix and its like: run_piece() without its counting. */
+static void run_rows(const struct ebb__plan *p, ebb_loop loop, const void *attrs) {
+    char *at[EBB__PLAN_MAX];
+    for (int k = 0; k < p->n; k++) at[k] = p->data[k];
+    for (int64_t row = 0; row < p->size[1]; row++) {
+        loop(p->size[0], at, p->stride[0], attrs);
+        for (int k = 0; k < p->n; k++) at[k] += p->stride[1][k];
+    }
+}
+
+void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
     if (plan->numel == 0) return;
-    if (plan->ndim == 1 && plan->numel <= GRAIN) {
-        loop(plan->size[0], plan->data, plan->stride[0], attrs);
+    if (plan->ndim == 2 && plan->numel <= EBB__PLAN_GRAIN) {
+        run_rows(plan, loop, attrs);
         return;
     }
     struct piece w = {plan, loop, attrs};
-    ebb__parallel_for(plan->numel, GRAIN, run_piece, &w);
+    ebb__parallel_for(plan->numel, EBB__PLAN_GRAIN, run_piece, &w);
 }

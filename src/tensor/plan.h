@@ -21,6 +21,14 @@ struct ebb__plan {
 void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t);
 
 /* Run the loop over the whole plan. */
-void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs);
+#define EBB__PLAN_GRAIN 32768 /* elements below which a loop is not worth sharing among threads */
+void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs);
+static inline void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
+    if (EBB_LIKELY(plan->ndim == 1 && plan->numel <= EBB__PLAN_GRAIN)) {
+        if (plan->numel) loop(plan->size[0], plan->data, plan->stride[0], attrs);
+    } else {
+        ebb__plan_run_cut(plan, loop, attrs);
+    }
+}
 
 #endif

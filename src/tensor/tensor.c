@@ -90,16 +90,15 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     return t;
 }
 
-ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
-    int64_t numel;
-    if (EBB_UNLIKELY(!ebb__numel(ndim, sizes, ebb__dtype_sizes[dtype], &numel))) return fail_size(dtype, ndim, sizes);
+/* With numel known to fit. */
+static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes, int64_t numel) {
     size_t bytes = (size_t)numel * ebb__dtype_sizes[dtype], header = ebb__tensor_bytes(ndim);
     bool one_block = ONE_BLOCK && bytes <= INLINE_DATA;
     size_t block = header + (one_block ? sizeof(struct ebb__storage) + bytes : 0);
     ebb_tensor *t = ebb__alloc(block);
     if (EBB_UNLIKELY(!t)) return NULL;
     header_init(t, dtype, ndim, sizes);
-    ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
+    if (ndim) ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
     t->numel = numel;
     if (one_block) {
         t->storage = (struct ebb__storage *)(void *)((char *)t + header);
@@ -112,8 +111,16 @@ ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     return t;
 }
 
+ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    int64_t numel;
+    if (EBB_UNLIKELY(!ebb__numel(ndim, sizes, ebb__dtype_sizes[dtype], &numel))) return fail_size(dtype, ndim, sizes);
+    return tensor_new(dtype, ndim, sizes, numel);
+}
+
 ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
-    return ebb__tensor_new(dtype, like->ndim, like->dims);
+    if (EBB_UNLIKELY(ebb__dtype_sizes[dtype] > ebb__dtype_sizes[like->dtype]))
+        return ebb__tensor_new(dtype, like->ndim, like->dims);
+    return tensor_new(dtype, like->ndim, like->dims, like->numel);
 }
 
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
@@ -128,15 +135,6 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
-    return t;
-}
-
-ebb_tensor *ebb__own(ebb_tensor *t) {
-    if (EBB_UNLIKELY(!t)) return NULL;
-    if (EBB_UNLIKELY(!ebb__scope_push(t))) {
-        ebb__unref(t);
-        return NULL;
-    }
     return t;
 }
 

@@ -63,14 +63,18 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
                               int64_t offset);
 /* A tensor without storage: shape and dtype only. */
 ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
-/* Into the innermost scope; releases t and returns NULL when that fails. */
-ebb_tensor *ebb__own(ebb_tensor *t);
 
 static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
 void ebb__tensor_free(ebb_tensor *t);
 static inline void ebb__unref(ebb_tensor *t) {
     if (!t) return;
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) { ebb__tensor_free(t); }
+}
+/* Into the innermost scope; releases t and returns NULL when that fails. */
+static inline ebb_tensor *ebb__own(ebb_tensor *t) {
+    if (EBB_LIKELY(t && ebb__scope_push(t))) return t;
+    ebb__unref(t);
+    return NULL;
 }
 /* Releases grad_fn and autograd of a dying tensor: defined by the record layer, which knows what they are. */
 void ebb__tensor_release_autograd(ebb_tensor *t);

@@ -1,34 +1,8 @@
 /* The command `ebb chapter`: its gradients for many seeds, its words, its files, its errors; and its computation with
  * every allocation failing in turn. */
-#define _XOPEN_SOURCE 700
-#include "tests/check.h"
+#include "tests/program.h"
 #include "cli/chapter.h"
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char output[1 << 17];
-
-/* Run `ebb ARGUMENTS`; its output, errors included, is in output[]. Returns its exit status. */
-static int ebb(const char *arguments) {
-    char command[1024];
-    const char *bin = getenv("EBB_BIN");
-    (void)snprintf(command, sizeof command, "%s/ebb %s 2>&1", bin ? bin : "build/release/bin", arguments);
-    FILE *pipe = popen(command, "r");
-    CHECK(pipe != NULL);
-    size_t n = fread(output, 1, sizeof output - 1, pipe);
-    output[n] = '\0';
-    int status = pclose(pipe);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void check_output(const char *text, const char *file, int line) {
-    if (strstr(output, text)) return;
-    print_error("expected \"%s\" in the output: %s\n", text, output);
-    _fail(file, line);
-}
-#define CHECK_OUTPUT(text) check_output((text), __FILE__, __LINE__)
 
 /* The number after `"key": `, the first from `at` on; of an array its first. */
 static double number(const char *at, const char *key) {

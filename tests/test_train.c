@@ -1,24 +1,11 @@
 /* The command `ebb train`, run as a program: accuracy, the same seed, saving and loading, wrong use. */
-#define _XOPEN_SOURCE 700
-#include "tests/check.h"
+#include "tests/program.h"
 #include <ebb/ebb.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static char output[1 << 16];
-
-/* Run `ebb train ARGUMENTS`; its output, errors included, is in output[]. Returns its exit status. */
 static int train(const char *arguments) {
-    char command[1024];
-    const char *bin = getenv("EBB_BIN");
-    (void)snprintf(command, sizeof command, "%s/ebb train %s 2>&1", bin ? bin : "build/release/bin", arguments);
-    FILE *pipe = popen(command, "r");
-    CHECK(pipe != NULL);
-    size_t n = fread(output, 1, sizeof output - 1, pipe);
-    output[n] = '\0';
-    int status = pclose(pipe);
-    CHECK(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    char words[1024];
+    (void)snprintf(words, sizeof words, "train %s", arguments);
+    return ebb(words);
 }
 
 /* The number after the last `"key": ` of the output. */
@@ -28,13 +15,6 @@ static double number(const char *key) {
     CHECK(last != NULL);
     return last ? strtod(last, NULL) : 0;
 }
-
-static void check_output(const char *text, const char *file, int line) {
-    if (strstr(output, text)) return;
-    print_error("expected \"%s\" in the output: %s\n", text, output);
-    _fail(file, line);
-}
-#define CHECK_OUTPUT(text) check_output((text), __FILE__, __LINE__)
 
 EBB_TEST(digits_are_learned) {
     static const char *const runs[] = {"--seed 1", "--seed 2", "--seed 1 --optimizer adam",

@@ -11,7 +11,7 @@ static char output[1 << 17];
 
 /* Run `ebb ARGUMENTS`; its output, errors included, is in output[]. Returns its exit status. */
 static int ebb(const char *arguments) {
-    char command[1024];
+    char command[2048];
     const char *bin = getenv("EBB_BIN");
     (void)snprintf(command, sizeof command, "%s/ebb %s 2>&1", bin ? bin : "build/release/bin", arguments);
     FILE *pipe = popen(command, "r");

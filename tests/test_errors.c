@@ -12,7 +12,8 @@ static void wrong(ebb_status status, const char *op, int line, const char *text)
                   e->message);
     CHECK(e->status == status);
     assert_string_equal(e->op, op);
-    CHECK(e->line == line && strstr(e->file, "test_errors.c"));
+    CHECK(abs(e->line - line) <= 2); /* of a statement over several lines compilers name one or another */
+    CHECK(strstr(e->file, "test_errors.c"));
     if (!strstr(e->message, text)) fail_msg("the message lacks \"%s\"", text);
     ebb_clear_error();
 }

@@ -79,7 +79,7 @@ extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb_
 /* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
  * min, max. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
-    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_log_sigmoid, ebb__loops_threshold;
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
 /* Binary, floating only. */
 extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
 /* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided by

@@ -101,7 +101,7 @@ static inline double softplus(double x, double beta, double threshold) {
     X(hardtanh, S, T, ONE, a < (T)SETTING(0) ? (T)SETTING(0) : a > (T)SETTING(1) ? (T)SETTING(1) : a) \
     X(hardswish, S, T, ONE, a * (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(hardsigmoid, S, T, ONE, (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
-    X(log_sigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
+    X(logsigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
     X(threshold, S, T, ONE, a <= (T)NUMBER(0) ? (T)NUMBER(1) : a)
 #define FLOAT_2(X, S, T) \
     X(atan2, S, T, TWO, atan2(a, b)) \

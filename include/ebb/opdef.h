@@ -54,9 +54,9 @@ enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NO
 
 enum ebb_input_kind {
     EBB_INPUT_TENSOR = 0,
-    EBB_INPUT_NUMBER,   /* a tensor or a number */
-    EBB_INPUT_OPTIONAL, /* may be NULL */
-    EBB_INPUT_LIST,     /* any number of tensors; must be the only input */
+    EBB_INPUT_NUMBER,         /* a tensor or a number */
+    EBB_INPUT_OPTIONAL,       /* may be NULL */
+    EBB_INPUT_LIST,           /* any number of tensors; must be the only input */
     EBB_INPUT_OPTIONAL_NUMBER /* a tensor, a number (EBB_NUM(0.5)), or NULL */
 };
 
@@ -213,7 +213,8 @@ struct ebb_op {
 /* ---- calling ---- */
 
 /* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
- * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this call. */
+ * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this
+ * call. */
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 

@@ -42,8 +42,8 @@ extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loo
 /* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
     ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid, ebb__loops_erf;
-/* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); x times the normal distribution, and its approximation by
- * tanh. */
+/* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); x times the normal distribution, and its approximation
+ * by tanh. */
 extern ebb__loop_table ebb__loops_silu, ebb__loops_gelu, ebb__loops_gelu_tanh;
 /* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
  * either input is. */
@@ -73,8 +73,8 @@ extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb_
     ebb__loops_tan, ebb__loops_asin, ebb__loops_acos, ebb__loops_atan, ebb__loops_sinh, ebb__loops_cosh,
     ebb__loops_asinh, ebb__loops_acosh, ebb__loops_atanh, ebb__loops_erfc, ebb__loops_erfinv, ebb__loops_lgamma,
     ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac;
-/* Unary, of every dtype, copies of what is no floating point. round: int64_t decimals; nan_to_num: settings nan, posinf,
- * neginf. */
+/* Unary, of every dtype, copies of what is no floating point. round: int64_t decimals; nan_to_num: settings nan,
+ * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
 /* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
  * min, max. threshold: double threshold, value. */
@@ -82,8 +82,8 @@ extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, e
     ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
 /* Binary, floating only. */
 extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
-/* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided by
- * 0 give 0. */
+/* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
+ * by 0 give 0. */
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
 /* Binary, of every dtype: NaN only where both are. */
 extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;

@@ -96,10 +96,10 @@ static inline double softplus(double x, double beta, double threshold) {
     X(leaky_relu, S, T, ONE, a > 0 ? a : a * (T)SETTING(0)) \
     X(elu, S, T, ONE, a > 0 ? a : (T)SETTING(0) * expm1(a)) \
     X(celu, S, T, ONE, a > 0 ? a : (T)SETTING(0) * expm1(a / (T)SETTING(0))) \
-    X(mish, S, T, ONE, a * tanh(softplus(a, 1, 20))) \
+    X(mish, S, T, ONE, a *tanh(softplus(a, 1, 20))) \
     X(softplus, S, T, ONE, softplus(a, SETTING(0), SETTING(1))) \
-    X(hardtanh, S, T, ONE, a < (T)SETTING(0) ? (T)SETTING(0) : a > (T)SETTING(1) ? (T)SETTING(1) : a) \
-    X(hardswish, S, T, ONE, a * (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
+    X(hardtanh, S, T, ONE, a<(T)SETTING(0) ? (T)SETTING(0) : a>(T) SETTING(1) ? (T)SETTING(1) : a) \
+    X(hardswish, S, T, ONE, a *(a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(hardsigmoid, S, T, ONE, (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(logsigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
     X(threshold, S, T, ONE, a <= (T)NUMBER(0) ? (T)NUMBER(1) : a)
@@ -132,7 +132,9 @@ static inline double softplus(double x, double beta, double threshold) {
 #define GREATEST_f64 DBL_MAX
 
 /* Division of integers. By 0 gives 0: a loop cannot fail. By -1 wraps. */
-static inline int64_t int_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b; }
+static inline int64_t int_div(int64_t a, int64_t b) {
+    return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+}
 static inline int64_t int_mod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 static inline int64_t int_floor_mod(int64_t a, int64_t b) {
     int64_t m = int_mod(a, b);
@@ -153,7 +155,7 @@ static inline uint64_t whole(double x) { return x >= -0x1p63 && x < 0x1p63 ? (ui
 #define WHOLE(X, S, T) /* bool, too */ \
     X(fmax, S, T, TWO, a > b ? a : b) \
     X(fmin, S, T, TWO, a < b ? a : b) \
-    X(bitwise_and, S, T, TWO, a & b) \
+    X(bitwise_and, S, T, TWO, a &b) \
     X(bitwise_or, S, T, TWO, a | b) \
     X(bitwise_xor, S, T, TWO, a ^ b) \
     X(copy, S, T, ONE, a)

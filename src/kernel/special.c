@@ -25,13 +25,21 @@ double ebb__digamma(double x) {
 /* The sum of (q + k)^-s over k >= 0, for s > 1: some terms, then Euler and Maclaurin's formula, as Moshier's Cephes
  * has it. a[k] is (2k + 2)! / B(2k + 2). */
 static double hurwitz_zeta(double s, double q) {
-    static const double a[] = {
-        12.0,          -720.0,        30240.0, -1209600.0, 47900160.0, -1.8924375803183791606e9, 7.47242496e10,
-        -2.950130727918164224e12,     1.1646782814350067249e14,        -4.5979787224074726105e15,
-        1.8152105401943546773e17,     -7.1661652561756670113e18};
+    static const double a[] = {12.0,
+                               -720.0,
+                               30240.0,
+                               -1209600.0,
+                               47900160.0,
+                               -1.8924375803183791606e9,
+                               7.47242496e10,
+                               -2.950130727918164224e12,
+                               1.1646782814350067249e14,
+                               -4.5979787224074726105e15,
+                               1.8152105401943546773e17,
+                               -7.1661652561756670113e18};
     if (q <= 0 && q == floor(q)) return (double)INFINITY;
     double sum = pow(q, -s), term = sum, x = q;
-    while (x <= 9 || x - q < 9) {
+    for (int i = 0; i < 9 || x <= 9; i++) {
         x += 1;
         term = pow(x, -s);
         sum += term;
@@ -65,8 +73,8 @@ double ebb__polygamma(int64_t n, double x) {
     return n % 2 ? y : -y;
 }
 
-/* Winitzki's approximation, then two steps of Halley's method; near the ends on erfc, whose differences from 1 - |x| are
- * exact where those of erf from x are lost. */
+/* Winitzki's approximation, then two steps of Halley's method; near the ends on erfc, whose differences from 1 - |x|
+ * are exact where those of erf from x are lost. */
 double ebb__erfinv(double x) {
     double z = fabs(x);
     if (!(z < 1)) return z == 1 ? copysign((double)INFINITY, x) : (double)NAN;

@@ -1,6 +1,6 @@
-/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: through SLEEF's vectors (Shibata and Petrogalli 2020) where
- * they are there, through libm otherwise. Every element, also a lone or a strided one, goes through the same vector
- * function, so that its value does not depend on where it stands. */
+/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: through SLEEF's vectors (Shibata and
+ * Petrogalli 2020) where they are there, through libm otherwise. Every element, also a lone or a strided one, goes
+ * through the same vector function, so that its value does not depend on where it stands. */
 #include "kernel/loops.h"
 
 EBB__VEC_MATH(exp, f32, float, expf)

@@ -80,9 +80,7 @@ static void softplus_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, a->threshold.value), g, ebb_mul(g, ebb_sigmoid(z))));
 }
 
-static ebb_tensor *softsign_compose(struct ebb_forward *f) {
-    return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1));
-}
+static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1)); }
 
 /* Strictly between the bounds, where the slope is g. */
 static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
@@ -160,11 +158,8 @@ static void glu_vjp(struct ebb_vjp *v) {
 /* ---- the definitions ---- */
 
 #define ACTIVATION(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), \
-                                       .torch = "torch.nn.functional." #op, \
-                                       .promote = EBB_PROMOTE_COMMON, \
-                                       .dtypes = EBB_FLOATING, \
-                                       __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch.nn.functional." #op, \
+                                       .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, __VA_ARGS__};
 #define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
 #define ONE "Tensor self -> Tensor"
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)"
@@ -192,8 +187,8 @@ ACTIVATION(gelu, "Tensor self, enum(none|tanh) approximate=none -> Tensor", .loo
            .saves = {EBB_IN(0)}, .inplace = true, .node = "GeluBackward0",
            .doc = "self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation "
                   "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.",
-           .formula = {"g * (P(self) + self * P'(self))"}, .samples = {SHAPES, "(3,4) approximate=tanh",
-           "() approximate=tanh", "! i5(4)"})
+           .formula = {"g * (P(self) + self * P'(self))"},
+           .samples = {SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"})
 ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = "self * tanh(softplus(self)).",
            .formula = {"g * (t + self * sigmoid(self) * (1 - t^2)), t = tanh(softplus(self))"})
 ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor", LOOP(softplus),
@@ -206,9 +201,8 @@ ACTIVATION(hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor
            .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
            .formula = {"g where min_val < self < max_val, else 0"},
            .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "! i5(4)"})
-ACTIVATION(relu6, ONE, SAMPLES, WIDE, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)},
-           .inplace = true, .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).",
-           .formula = {"g where 0 < self < 6, else 0"})
+ACTIVATION(relu6, ONE, SAMPLES, WIDE, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
+           .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
            .doc = "self * relu6(self + 3) / 6.", .formula = {"g * (self / 3 + 1/2) between -3 and 3, g above, 0 below"})
 ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
@@ -221,11 +215,12 @@ ACTIVATION(threshold, "Tensor self, float threshold, float value -> Tensor", LOO
            .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
                        "! i5(4) threshold=0 value=0"})
 ACTIVATION(prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
-           .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
-                  "its parts.",
+           .doc =
+               "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
+               "its parts.",
            .samples = {"(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)"})
-ACTIVATION(glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp,
-           .saves = {EBB_IN(0)}, .node = "GluBackward0",
+ACTIVATION(glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp, .saves = {EBB_IN(0)},
+           .node = "GluBackward0",
            .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
                   "last.",
            .formula = {"cat(g * s, g * a * s * (1 - s)), s = sigmoid(b)"},

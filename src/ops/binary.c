@@ -55,9 +55,14 @@ static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb
 static void maximum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_lt); }
 static void minimum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_gt); }
 
+/* Of a number: in double precision, which an operator would not give for a number alone. */
+static ebb_tensor *squared(ebb_tensor *x) {
+    return ebb_tensor_is_number(x) ? ebb_number_f64(ebb_item(x) * ebb_item(x)) : ebb_square(x);
+}
+
 /* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
 static void atan2_vjp(struct ebb_vjp *v) {
-    ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(ebb_square(y), ebb_square(x));
+    ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
     ebb_tensor *g = ebb_where(ebb_eq(square, 0), 0, ebb_div(v->grad[0], square));
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));

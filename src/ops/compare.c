@@ -36,14 +36,18 @@ const struct ebb_op ebb_op_logical_xor = {
 };
 
 #define BITWISE(op, signature_text, ...) \
-    const struct ebb_op ebb_op_##op = { \
-        EBB_SIGNATURE(op, signature_text), .torch = "torch." #op,   .promote = EBB_PROMOTE_COMMON, \
-        .dtypes = BITS,                    .loops = ebb__loops_##op, .no_derivative = true, \
-        .inplace = true,                   __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), \
+                                       .torch = "torch." #op, \
+                                       .promote = EBB_PROMOTE_COMMON, \
+                                       .dtypes = BITS, \
+                                       .loops = ebb__loops_##op, \
+                                       .no_derivative = true, \
+                                       .inplace = true, \
+                                       __VA_ARGS__};
 #define BITS (EBB_INTEGRAL | EBB_DTYPES(EBB_BOOL))
 #define BIT_PAIRS \
-    .samples = {"i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", "3 i5(2,3)", "i5(0,3) i5(3)", \
-                "b(2,2) b(2,2)",   "b(4) i5(4)",    "! i5(3) i5(4)", "! float32(3) i5(3)"}
+    .samples = {"i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1",     "3 i5(2,3)", \
+                "i5(0,3) i5(3)",   "b(2,2) b(2,2)", "b(4) i5(4)", "! i5(3) i5(4)", "! float32(3) i5(3)"}
 
 BITWISE(bitwise_and, PAIR, BIT_PAIRS, .doc = "The bits that are set in both; of bools, and.")
 BITWISE(bitwise_or, PAIR, BIT_PAIRS, .doc = "The bits that are set in either; of bools, or.")

@@ -42,9 +42,12 @@ DIVISION(fmod, .torch = "torch.fmod", .node = "FmodBackward1", .node_variant = f
 DIVISION(remainder, .torch = "torch.remainder", .node = "RemainderBackward1", .node_variant = remainder_node,
          .vjp = remainder_vjp, .doc = "The remainder of self / other with the sign of other." ZERO_DIVISOR,
          .saves = {0, EBB_IN(0) | EBB_IN(1)}, .formula = {"g", "-g * floor(self / other)"})
-DIVISION(floor_divide, .torch = "torch.floor_divide", .node = "DivBackward2", .vjp = flat_vjp,
-         .doc = "self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers."
-         ZERO_DIVISOR, .formula = {"0", "0"})
-DIVISION(div_trunc, .torch = "torch.div", .node = "DivBackward2", .vjp = flat_vjp,
-         .doc = "self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers."
-         ZERO_DIVISOR, .formula = {"0", "0"})
+DIVISION(
+    floor_divide, .torch = "torch.floor_divide", .node = "DivBackward2", .vjp = flat_vjp,
+    .doc = "self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers." ZERO_DIVISOR,
+    .formula = {"0", "0"})
+DIVISION(
+    div_trunc, .torch = "torch.div", .node = "DivBackward2", .vjp = flat_vjp,
+    .doc =
+        "self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers." ZERO_DIVISOR,
+    .formula = {"0", "0"})

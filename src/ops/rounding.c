@@ -4,9 +4,7 @@
 
 static void flat_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_zero(v->grad[0])); }
 static void frac_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
-static void nan_to_num_vjp(struct ebb_vjp *v) {
-    ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0));
-}
+static void nan_to_num_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0)); }
 
 static const char *round_node(const void *attrs, ebb_tensor *const *in) {
     (void)in;
@@ -24,12 +22,9 @@ static ebb_tensor *isfinite_compose(struct ebb_forward *f) {
 }
 
 #define ROUNDING(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), \
-                                       .torch = "torch." #op, \
-                                       .promote = EBB_PROMOTE_COMMON, \
-                                       .inplace = true, \
-                                       .loops = ebb__loops_##op, \
-                                       __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = { \
+        EBB_SIGNATURE(op, text), .torch = "torch." #op,    .promote = EBB_PROMOTE_COMMON, \
+        .inplace = true,         .loops = ebb__loops_##op, __VA_ARGS__};
 #define TEST(op, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Tensor self -> Tensor"), \
                                        .torch = "torch." #op, \

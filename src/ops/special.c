@@ -32,7 +32,7 @@ static void logit_vjp(struct ebb_vjp *v) {
 /* 0 log(other) is 0, and stays so in the gradient. */
 static void xlogy_vjp(struct ebb_vjp *v) {
     ebb_tensor *x = v->in[0], *other = v->in[1], *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_xlogy(ebb_ne(x, 0), other)));
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_xlogy(ebb_to(ebb_ne(x, 0), ebb_tensor_dtype(g)), other)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, ebb_div(x, other)));
 }
 
@@ -43,18 +43,24 @@ static void logaddexp_vjp(struct ebb_vjp *v) {
 
 static const char *xlogy_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
-    return ebb_tensor_is_number(in[0]) ? "XlogyBackward1" : ebb_tensor_is_number(in[1]) ? "XlogyBackward2" : "XlogyBackward0";
+    return ebb_tensor_is_number(in[0])   ? "XlogyBackward1"
+           : ebb_tensor_is_number(in[1]) ? "XlogyBackward2"
+                                         : "XlogyBackward0";
 }
 
 #define SPECIAL(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch." #op, .promote = EBB_PROMOTE_FLOAT, \
-                                       .dtypes = EBB_FLOATING,  .inplace = true,       .loops = ebb__loops_##op, \
-                                       .vjp = op##_vjp,         __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), \
+                                       .torch = "torch." #op, \
+                                       .promote = EBB_PROMOTE_FLOAT, \
+                                       .dtypes = EBB_FLOATING, \
+                                       .inplace = true, \
+                                       .loops = ebb__loops_##op, \
+                                       .vjp = op##_vjp, \
+                                       __VA_ARGS__};
 #define SAMPLES .samples = {"(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)", "b(2)"}
 #define ONE "Tensor self -> Tensor"
 #define PAIR "Number self, Number other -> Tensor"
-#define PAIRS \
-    .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)"}
+#define PAIRS .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)"}
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
 SPECIAL(erf, ONE, SAMPLES, .node = "ErfBackward0", .doc = "The error function.", .saves = {EBB_IN(0)},

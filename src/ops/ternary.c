@@ -5,7 +5,7 @@
 
 static void lerp_vjp(struct ebb_vjp *v) {
     ebb_tensor *g = v->grad[0], *weight = v->in[2];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_sub(1, weight)));
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sub(g, ebb_mul(g, weight)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, weight));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, ebb_sub(v->in[1], v->in[0])));
 }
@@ -42,15 +42,15 @@ static const char *lerp_node(const void *attrs, ebb_tensor *const *in) {
 #define SCALED "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor"
 
 TERNARY(lerp, "Tensor self, Tensor end, Number weight -> Tensor", .dtypes = EBB_FLOATING, .node = "LerpBackward1",
-        .node_variant = lerp_node, .doc = "self + weight * (end - self).", .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
+        .node_variant = lerp_node, .doc = "self + weight * (end - self).",
+        .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
         .formula = {"g * (1 - weight)", "g * weight", "g * (end - self)"},
         .samples = {SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"})
-TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
-        .doc = "self + value * tensor1 * tensor2.", .saves = {0, EBB_IN(2), EBB_IN(1)},
-        .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
+TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0", .doc = "self + value * tensor1 * tensor2.",
+        .saves = {0, EBB_IN(2), EBB_IN(1)}, .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
         .samples = {SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"})
-TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0",
-        .doc = "self + value * tensor1 / tensor2.", .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
+TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = "self + value * tensor1 / tensor2.",
+        .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
         .formula = {"g", "g * value / tensor2", "-g * value * tensor1 / tensor2^2"}, .domain = {0.3, 3},
         .samples = {SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"})
 
@@ -71,8 +71,8 @@ static void clamp_vjp(struct ebb_vjp *v) {
     ebb_tensor *x = v->in[0], *min = v->in[1], *max = v->in[2], *g = v->grad[0];
     ebb_tensor *below = min ? ebb_lt(x, min) : NULL, *above = max ? ebb_gt(x, max) : NULL;
     if (v->needs[0]) {
-        ebb_tensor *inside = below ? ebb_where(below, 0, g) : g;
-        ebb_vjp_give(v, 0, above ? ebb_where(above, 0, inside) : inside);
+        ebb_tensor *inside = min ? ebb_where(ebb_ge(x, min), g, 0) : g;
+        ebb_vjp_give(v, 0, max ? ebb_where(ebb_le(x, max), inside, 0) : inside);
     }
     if (v->needs[1]) {
         ebb_tensor *mine = ebb_where(below, g, 0);

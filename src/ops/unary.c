@@ -97,14 +97,13 @@ UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid
 
 UNARY(exp2, FLOATING, .node = "Exp2Backward0", .loops = ebb__loops_exp2, .doc = "2 to the power of self.",
       .saves = {EBB_OUT(0)}, .formula = {"g * y * log(2)"})
-UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1,
-      .doc = "exp(self) - 1, exact also near 0.", .saves = {EBB_OUT(0)}, .formula = {"g * (y + 1)"})
+UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1, .doc = "exp(self) - 1, exact also near 0.",
+      .saves = {EBB_OUT(0)}, .formula = {"g * (y + 1)"})
 UNARY(log1p, FLOATING, .node = "Log1PBackward0", .loops = ebb__loops_log1p,
       .doc = "log(1 + self), exact also near 0; NaN below -1.", .saves = {EBB_IN(0)}, .formula = {"g / (self + 1)"},
       .domain = {-0.8, 3})
-UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2,
-      .doc = "The logarithm to base 2; NaN below 0.", .saves = {EBB_IN(0)}, .formula = {"g / (self * log(2))"},
-      .domain = {0.1, 4})
+UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2, .doc = "The logarithm to base 2; NaN below 0.",
+      .saves = {EBB_IN(0)}, .formula = {"g / (self * log(2))"}, .domain = {0.1, 4})
 UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
       .doc = "The logarithm to base 10; NaN below 0.", .saves = {EBB_IN(0)}, .formula = {"g / (self * log(10))"},
       .domain = {0.1, 4})
@@ -124,9 +123,8 @@ UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = 
       .saves = {EBB_IN(0)}, .formula = {"g * sinh(self)"})
 UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = "The inverse of sinh.",
       .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 + 1)"})
-UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh,
-      .doc = "The inverse of cosh; NaN below 1.", .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 - 1)"},
-      .domain = {1.2, 4})
+UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc = "The inverse of cosh; NaN below 1.",
+      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 - 1)"}, .domain = {1.2, 4})
 UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
       .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self^2)"},
       .domain = {-0.9, 0.9})

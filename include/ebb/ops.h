@@ -406,6 +406,15 @@ EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
+/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
+ *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+ * Gradient (AddBackward0) of self: g; of other: g * alpha.
+ * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+
 /* ---- cat.c -------------------------------------------------------------------------------------------------------
  * Several tensors made one. */
 
@@ -1749,7 +1758,7 @@ typedef struct ebb_addcmul_options {
     int ebb__at;
 } ebb_addcmul_options;
 
-/* self + value * tensor1 * tensor2.
+/* self + value * tensor1 * tensor2; of integers value is truncated.
  *     addcmul(Tensor self, Tensor tensor1, Tensor tensor2, float? value=1) -> Tensor
  * Gradient (AddcmulBackward0) of self: g; of tensor1: g * value * tensor2; of tensor2: g * value * tensor1.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_addcmul_. torch.addcmul */

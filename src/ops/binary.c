@@ -5,6 +5,12 @@ static void add_vjp(struct ebb_vjp *v) {
     for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
 }
 
+static void add_scaled_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_add_scaled *a = v->attrs;
+    if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], a->alpha));
+}
+
 static void sub_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(v->grad[0]));
@@ -153,3 +159,19 @@ BINARY(fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
 BINARY(fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
        .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
        .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
+
+/* Apart from add, which is called so often that it carries no attribute. */
+const struct ebb_op ebb_op_add_scaled = {
+    EBB_SIGNATURE(add_scaled, "Tensor self, Tensor other, float alpha -> Tensor"),
+    .torch = "torch.add",
+    .doc = "self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.",
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .loops = ebb__loops_add_scaled,
+    .inplace = true,
+    .node = "AddBackward0",
+    .vjp = add_scaled_vjp,
+    .formula = {"g", "g * alpha"},
+    .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", "(0,3) (3) alpha=1",
+                "i5(4) (4) alpha=2", "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=2"},
+};

@@ -6,6 +6,7 @@ extern const struct ebb_op ebb_op_abs;
 extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
 extern const struct ebb_op ebb_op_add;
+extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
@@ -189,6 +190,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_acos,
     &ebb_op_acosh,
     &ebb_op_add,
+    &ebb_op_add_scaled,
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
@@ -366,7 +368,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 179;
+const int ebb__op_table_size = 180;
+
+const struct ebb_attr ebb__attr_table_add_scaled[] = {
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
+};
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}},
@@ -791,6 +797,18 @@ ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_add_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_add, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_add_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_add_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {

@@ -280,6 +280,19 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_add_scaled {
+    double alpha;
+};
+extern const struct ebb_attr ebb__attr_table_add_scaled[1];
+#define EBB__SIG_add_scaled \
+    .name = "add_scaled", \
+    .signature = "Tensor self, Tensor other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_add_scaled)
+
 struct ebb__attrs_cat {
     int64_t dim;
 };

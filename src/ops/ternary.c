@@ -46,8 +46,9 @@ TERNARY(lerp, "Tensor self, Tensor end, Number weight -> Tensor", .dtypes = EBB_
         .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
         .formula = {"g * (1 - weight)", "g * weight", "g * (end - self)"},
         .samples = {SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"})
-TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0", .doc = "self + value * tensor1 * tensor2.",
-        .saves = {0, EBB_IN(2), EBB_IN(1)}, .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
+TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
+        .doc = "self + value * tensor1 * tensor2; of integers value is truncated.", .saves = {0, EBB_IN(2), EBB_IN(1)},
+        .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
         .samples = {SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"})
 TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = "self + value * tensor1 / tensor2.",
         .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},

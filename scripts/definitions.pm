@@ -8,11 +8,13 @@ use warnings;
 use Exporter qw(import);
 our @EXPORT = qw(%input_kind read_definitions strings subject);
 
-our %input_kind = ('Tensor' => 'TENSOR', 'Number' => 'NUMBER', 'Tensor?' => 'OPTIONAL', 'Tensors' => 'LIST');
+our %input_kind = (
+    'Tensor' => 'TENSOR', 'Number' => 'NUMBER', 'Tensor?' => 'OPTIONAL', 'Number?' => 'OPTIONAL_NUMBER', 'Tensors' => 'LIST',
+);
 my %c_type = (
-    'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
+    'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
 my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST'); # in the macros of call sites
 
@@ -48,12 +50,16 @@ sub parse_argument {
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
     die "the default of $name must be its zero, $zero{$kind}\n"
         if defined $default && exists $zero{$kind} && $default ne $zero{$kind};
-    my $option = $kind eq 'Tensor?' || defined $default;
+    my $option = $kind =~ /\?$/ || defined $default;
+    my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
+    $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
+    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $kind eq 'float?';
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
-        note => $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL',
+        note => $note, attr_kind => $kind eq 'float?' ? 'SETTING' : uc $kind,
+        fallback => $kind eq 'float?' && $default ne 'none' ? "{$default, true}" : '{0, false}',
     };
 }
 

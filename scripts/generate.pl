@@ -164,7 +164,7 @@ sub attribute_table {
     my @rows = map {
         my ($required, $values) = ($_->{option} ? 'false' : 'true', length $_->{values} ? quoted($_->{values}) : 'NULL');
         my $offset = "offsetof(struct ebb__attrs_$op->{name}, $_->{name})";
-        "    {\"$_->{name}\", EBB_ATTR_\U$_->{kind}\E, $offset, $required, $values},\n"
+        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}},\n"
     } @{$op->{attrs}};
     return join '', "\nconst struct ebb_attr ebb__attr_table_$op->{name}\[] = {\n", @rows, "};\n";
 }

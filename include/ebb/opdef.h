@@ -41,15 +41,23 @@ static inline ebb_list ebb__at_list(ebb_list list, const char *file, int line) {
 #define EBB_AT_LIST(list) ebb__at_list((list), __FILE__, __LINE__)
 #endif
 
+/* A number as an option where 0 is a value like any other: all zero is "not given". EBB_SET(0.5) */
+typedef struct ebb_setting {
+    double value;
+    bool given;
+} ebb_setting;
+#define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
+
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 
 /* ---- the parts of a definition ---- */
 
 enum ebb_input_kind {
     EBB_INPUT_TENSOR = 0,
-    EBB_INPUT_NUMBER,   /* a tensor or a number */
-    EBB_INPUT_OPTIONAL, /* may be NULL */
-    EBB_INPUT_LIST      /* any number of tensors; must be the only input */
+    EBB_INPUT_NUMBER,         /* a tensor or a number */
+    EBB_INPUT_OPTIONAL,       /* may be NULL */
+    EBB_INPUT_LIST,           /* any number of tensors; must be the only input */
+    EBB_INPUT_OPTIONAL_NUMBER /* a tensor, a number (EBB_NUM(0.5)), or NULL */
 };
 
 struct ebb_op_input {
@@ -66,7 +74,8 @@ enum ebb_attr_kind {
     EBB_ATTR_DIMS,   /* ebb_dims; dimensions of input 0, distinct, counted from the front */
     EBB_ATTR_SHAPE,  /* ebb_dims; sizes or plain integers */
     EBB_ATTR_DTYPE,  /* ebb_dtype */
-    EBB_ATTR_ENUM    /* int; `values` names them, "mean,sum,none" */
+    EBB_ATTR_ENUM,   /* int; `values` names them, "mean,sum,none" */
+    EBB_ATTR_SETTING /* ebb_setting; where it is not given rules see the value of `fallback` */
 };
 
 struct ebb_attr {
@@ -75,6 +84,7 @@ struct ebb_attr {
     uint16_t offset; /* in the operator's attribute struct */
     bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;
+    ebb_setting fallback;
 };
 
 /* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
@@ -203,7 +213,8 @@ struct ebb_op {
 /* ---- calling ---- */
 
 /* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
- * when it has none. Results are stored in `ret_out` [n_out]. Every public operator is this call. */
+ * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this
+ * call. */
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 

@@ -15,6 +15,257 @@
 extern "C" {
 #endif
 
+/* ---- activation.c ------------------------------------------------------------------------------------------------
+ * Activations of neural networks, besides relu, sigmoid and tanh (unary.c) and softmax. */
+
+typedef struct ebb_leaky_relu_options {
+    ebb_setting negative_slope; /* EBB_SET(x); default 0.01 */
+    int ebb__at;
+} ebb_leaky_relu_options;
+
+/* self above 0, else negative_slope * self.
+ *     leaky_relu(Tensor self, float? negative_slope=0.01) -> Tensor
+ * Gradient (LeakyReluBackward0) of self: g where self > 0, else g * negative_slope.
+ * Floating point only. In place: ebb_leaky_relu_. torch.nn.functional.leaky_relu */
+EBB_API ebb_tensor *ebb_leaky_relu(ebb_tensor *self, ebb_leaky_relu_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_leaky_relu_(ebb_tensor *self, ebb_leaky_relu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_leaky_relu(...) ((void)EBB_HERE, ebb_leaky_relu(__VA_ARGS__))
+#else
+#define ebb_leaky_relu(...) ebb__leaky_relu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__leaky_relu_(self, ...) ebb_leaky_relu(EBB_AT(self), (ebb_leaky_relu_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_leaky_relu_(...) ((void)EBB_HERE, ebb_leaky_relu_(__VA_ARGS__))
+#else
+#define ebb_leaky_relu_(...) ebb__leaky_relu__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__leaky_relu__(self, ...) ebb_leaky_relu_(EBB_AT(self), (ebb_leaky_relu_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_elu_options {
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_elu_options;
+
+/* self above 0, else alpha * (exp(self) - 1).
+ *     elu(Tensor self, float? alpha=1) -> Tensor
+ * Gradient (EluBackward0) of self: g where self > 0, else g * alpha * exp(self).
+ * Floating point only. In place: ebb_elu_. torch.nn.functional.elu */
+EBB_API ebb_tensor *ebb_elu(ebb_tensor *self, ebb_elu_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_elu_(ebb_tensor *self, ebb_elu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_elu(...) ((void)EBB_HERE, ebb_elu(__VA_ARGS__))
+#else
+#define ebb_elu(...) ebb__elu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__elu_(self, ...) ebb_elu(EBB_AT(self), (ebb_elu_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_elu_(...) ((void)EBB_HERE, ebb_elu_(__VA_ARGS__))
+#else
+#define ebb_elu_(...) ebb__elu__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__elu__(self, ...) ebb_elu_(EBB_AT(self), (ebb_elu_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_celu_options {
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_celu_options;
+
+/* self above 0, else alpha * (exp(self / alpha) - 1).
+ *     celu(Tensor self, float? alpha=1) -> Tensor
+ * Gradient (CeluBackward0) of self: g where self > 0, else g * exp(self / alpha).
+ * Floating point only. In place: ebb_celu_. torch.nn.functional.celu */
+EBB_API ebb_tensor *ebb_celu(ebb_tensor *self, ebb_celu_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_celu_(ebb_tensor *self, ebb_celu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_celu(...) ((void)EBB_HERE, ebb_celu(__VA_ARGS__))
+#else
+#define ebb_celu(...) ebb__celu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__celu_(self, ...) ebb_celu(EBB_AT(self), (ebb_celu_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_celu_(...) ((void)EBB_HERE, ebb_celu_(__VA_ARGS__))
+#else
+#define ebb_celu_(...) ebb__celu__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__celu__(self, ...) ebb_celu_(EBB_AT(self), (ebb_celu_options){__VA_ARGS__})
+#endif
+
+/* scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.
+ *     selu(Tensor self) -> Tensor
+ * Gradient (EluBackward0) of self: scale * g where self > 0, else scale * g * alpha * exp(self).
+ * Floating point only. In place: ebb_selu_. torch.nn.functional.selu */
+EBB_API ebb_tensor *ebb_selu(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_selu_(ebb_tensor *self);
+#define ebb_selu(self) ebb_selu(EBB_AT(self))
+#define ebb_selu_(self) ebb_selu_(EBB_AT(self))
+
+/* self * sigmoid(self), also called swish.
+ *     silu(Tensor self) -> Tensor
+ * Gradient (SiluBackward0) of self: g * s * (1 + self * (1 - s)), s = sigmoid(self).
+ * Floating point only. In place: ebb_silu_. torch.nn.functional.silu */
+EBB_API ebb_tensor *ebb_silu(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_silu_(ebb_tensor *self);
+#define ebb_silu(self) ebb_silu(EBB_AT(self))
+#define ebb_silu_(self) ebb_silu_(EBB_AT(self))
+
+typedef struct ebb_gelu_options {
+    int approximate; /* none, tanh */
+    int ebb__at;
+} ebb_gelu_options;
+
+/* self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation (1 +
+ * tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.
+ *     gelu(Tensor self, enum(none|tanh) approximate=none) -> Tensor
+ * Gradient (GeluBackward0) of self: g * (P(self) + self * P'(self)).
+ * Floating point only. In place: ebb_gelu_. torch.nn.functional.gelu */
+EBB_API ebb_tensor *ebb_gelu(ebb_tensor *self, ebb_gelu_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_gelu_(ebb_tensor *self, ebb_gelu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_gelu(...) ((void)EBB_HERE, ebb_gelu(__VA_ARGS__))
+#else
+#define ebb_gelu(...) ebb__gelu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gelu_(self, ...) ebb_gelu(EBB_AT(self), (ebb_gelu_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_gelu_(...) ((void)EBB_HERE, ebb_gelu_(__VA_ARGS__))
+#else
+#define ebb_gelu_(...) ebb__gelu__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gelu__(self, ...) ebb_gelu_(EBB_AT(self), (ebb_gelu_options){__VA_ARGS__})
+#endif
+
+/* self * tanh(softplus(self)).
+ *     mish(Tensor self) -> Tensor
+ * Gradient (MishBackward0) of self: g * (t + self * sigmoid(self) * (1 - t^2)), t = tanh(softplus(self)).
+ * Floating point only. In place: ebb_mish_. torch.nn.functional.mish */
+EBB_API ebb_tensor *ebb_mish(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_mish_(ebb_tensor *self);
+#define ebb_mish(self) ebb_mish(EBB_AT(self))
+#define ebb_mish_(self) ebb_mish_(EBB_AT(self))
+
+typedef struct ebb_softplus_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting threshold; /* EBB_SET(x); default 20 */
+    int ebb__at;
+} ebb_softplus_options;
+
+/* log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold.
+ *     softplus(Tensor self, float? beta=1, float? threshold=20) -> Tensor
+ * Gradient (SoftplusBackward0) of self: g * sigmoid(beta * self), g above the threshold.
+ * Floating point only. In place: ebb_softplus_. torch.nn.functional.softplus */
+EBB_API ebb_tensor *ebb_softplus(ebb_tensor *self, ebb_softplus_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softplus_(ebb_tensor *self, ebb_softplus_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softplus(...) ((void)EBB_HERE, ebb_softplus(__VA_ARGS__))
+#else
+#define ebb_softplus(...) ebb__softplus_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softplus_(self, ...) ebb_softplus(EBB_AT(self), (ebb_softplus_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softplus_(...) ((void)EBB_HERE, ebb_softplus_(__VA_ARGS__))
+#else
+#define ebb_softplus_(...) ebb__softplus__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softplus__(self, ...) ebb_softplus_(EBB_AT(self), (ebb_softplus_options){__VA_ARGS__})
+#endif
+
+/* self / (1 + |self|).
+ *     softsign(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.softsign */
+EBB_API ebb_tensor *ebb_softsign(ebb_tensor *self);
+#define ebb_softsign(self) ebb_softsign(EBB_AT(self))
+
+typedef struct ebb_hardtanh_options {
+    ebb_setting min_val; /* EBB_SET(x); default -1 */
+    ebb_setting max_val; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_hardtanh_options;
+
+/* self, but at least min_val and at most max_val.
+ *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
+ * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
+ * Floating point only. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
+EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardtanh(...) ((void)EBB_HERE, ebb_hardtanh(__VA_ARGS__))
+#else
+#define ebb_hardtanh(...) ebb__hardtanh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardtanh_(self, ...) ebb_hardtanh(EBB_AT(self), (ebb_hardtanh_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardtanh_(...) ((void)EBB_HERE, ebb_hardtanh_(__VA_ARGS__))
+#else
+#define ebb_hardtanh_(...) ebb__hardtanh__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardtanh__(self, ...) ebb_hardtanh_(EBB_AT(self), (ebb_hardtanh_options){__VA_ARGS__})
+#endif
+
+/* min(max(self, 0), 6).
+ *     relu6(Tensor self) -> Tensor
+ * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
+ * Floating point only. In place: ebb_relu6_. torch.nn.functional.relu6 */
+EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
+#define ebb_relu6(self) ebb_relu6(EBB_AT(self))
+#define ebb_relu6_(self) ebb_relu6_(EBB_AT(self))
+
+/* self * relu6(self + 3) / 6.
+ *     hardswish(Tensor self) -> Tensor
+ * Gradient (HardswishBackward0) of self: g * (self / 3 + 1/2) between -3 and 3, g above, 0 below.
+ * Floating point only. In place: ebb_hardswish_. torch.nn.functional.hardswish */
+EBB_API ebb_tensor *ebb_hardswish(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_hardswish_(ebb_tensor *self);
+#define ebb_hardswish(self) ebb_hardswish(EBB_AT(self))
+#define ebb_hardswish_(self) ebb_hardswish_(EBB_AT(self))
+
+/* relu6(self + 3) / 6.
+ *     hardsigmoid(Tensor self) -> Tensor
+ * Gradient (HardsigmoidBackward0) of self: g / 6 where -3 < self < 3, else 0.
+ * Floating point only. In place: ebb_hardsigmoid_. torch.nn.functional.hardsigmoid */
+EBB_API ebb_tensor *ebb_hardsigmoid(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_hardsigmoid_(ebb_tensor *self);
+#define ebb_hardsigmoid(self) ebb_hardsigmoid(EBB_AT(self))
+#define ebb_hardsigmoid_(self) ebb_hardsigmoid_(EBB_AT(self))
+
+/* log(sigmoid(self)), without overflow.
+ *     logsigmoid(Tensor self) -> Tensor
+ * Gradient (LogSigmoidBackward0) of self: g * sigmoid(-self).
+ * Floating point only. In place: ebb_logsigmoid_. torch.nn.functional.logsigmoid */
+EBB_API ebb_tensor *ebb_logsigmoid(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
+#define ebb_logsigmoid(self) ebb_logsigmoid(EBB_AT(self))
+#define ebb_logsigmoid_(self) ebb_logsigmoid_(EBB_AT(self))
+
+/* self above threshold, else value.
+ *     threshold(Tensor self, float threshold, float value) -> Tensor
+ * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
+ * Floating point only. In place: ebb_threshold_. torch.nn.functional.threshold */
+EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
+EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
+#define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
+#define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+ *     prelu(Tensor self, Tensor weight) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
+EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu(self, weight) ebb_prelu(EBB_AT(self), EBB_AT(weight))
+
+typedef struct ebb_glu_options {
+    ebb_dims dim; /* default last */
+    int ebb__at;
+} ebb_glu_options;
+
+/* a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the last.
+ *     glu(Tensor self, dims dim=last) -> Tensor
+ * Gradient (GluBackward0) of self: cat(g * s, g * a * s * (1 - s)), s = sigmoid(b).
+ * Floating point only. torch.nn.functional.glu */
+EBB_API ebb_tensor *ebb_glu(ebb_tensor *self, ebb_glu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_glu(...) ((void)EBB_HERE, ebb_glu(__VA_ARGS__))
+#else
+#define ebb_glu(...) ebb__glu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__glu_(self, ...) ebb_glu(EBB_AT(self), (ebb_glu_options){__VA_ARGS__})
+#endif
+
 /* ---- activation_backward.c ---------------------------------------------------------------------------------------
  * The gradients of relu, sigmoid and tanh as operators of one loop each, with derivatives of their own. */
 
@@ -110,6 +361,60 @@ EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
 #define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
+/* The angle of the point (other, self), from -pi to pi.
+ *     atan2(Number self, Number other) -> Tensor
+ * Gradient (Atan2Backward0) of self: g * other / (self^2 + other^2); of other: -g * self / (self^2 + other^2).
+ * Integers and bool become the default dtype. In place: ebb_atan2_. torch.atan2 */
+EBB_API ebb_tensor *ebb_atan2(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_atan2_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_atan2(self, other) ebb_atan2(EBB_NUM(self), EBB_NUM(other))
+#define ebb_atan2_(self, other) ebb_atan2_(EBB_NUM(self), EBB_NUM(other))
+
+/* sqrt(self^2 + other^2), without overflow.
+ *     hypot(Number self, Number other) -> Tensor
+ * Gradient (HypotBackward0) of self: g * self / y; of other: g * other / y.
+ * Integers and bool become the default dtype. In place: ebb_hypot_. torch.hypot */
+EBB_API ebb_tensor *ebb_hypot(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_hypot_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_hypot(self, other) ebb_hypot(EBB_NUM(self), EBB_NUM(other))
+#define ebb_hypot_(self, other) ebb_hypot_(EBB_NUM(self), EBB_NUM(other))
+
+/* The size of self with the sign of other.
+ *     copysign(Number self, Number other) -> Tensor
+ * Gradient (CopysignBackward0) of self: g * sign(self) * sign(other); of other: 0.
+ * Integers and bool become the default dtype. In place: ebb_copysign_. torch.copysign */
+EBB_API ebb_tensor *ebb_copysign(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_copysign(self, other) ebb_copysign(EBB_NUM(self), EBB_NUM(other))
+#define ebb_copysign_(self, other) ebb_copysign_(EBB_NUM(self), EBB_NUM(other))
+
+/* The greater of self and other; NaN only where both are.
+ *     fmax(Number self, Number other) -> Tensor
+ * Gradient (FmaxBackward0) of self: g where self >= other, else 0; of other: g where other > self, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_fmax_. torch.fmax */
+EBB_API ebb_tensor *ebb_fmax(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_fmax_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_fmax(self, other) ebb_fmax(EBB_NUM(self), EBB_NUM(other))
+#define ebb_fmax_(self, other) ebb_fmax_(EBB_NUM(self), EBB_NUM(other))
+
+/* The smaller of self and other; NaN only where both are.
+ *     fmin(Number self, Number other) -> Tensor
+ * Gradient (FminBackward0) of self: g where self <= other, else 0; of other: g where other < self, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_fmin_. torch.fmin */
+EBB_API ebb_tensor *ebb_fmin(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
+#define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
+
+/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
+ *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+ * Gradient (AddBackward0) of self: g; of other: g * alpha.
+ * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+
 /* ---- cat.c -------------------------------------------------------------------------------------------------------
  * Several tensors made one. */
 
@@ -129,7 +434,7 @@ EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 #define ebb_stack(tensors, dim) ebb_stack(EBB_AT_LIST(tensors), dim)
 
 /* ---- compare.c ---------------------------------------------------------------------------------------------------
- * Comparisons and logic. */
+ * Comparisons and logic, by elements and by bits. */
 
 /* self == other.
  *     eq(Number self, Number other) -> Tensor
@@ -193,6 +498,49 @@ EBB_API ebb_tensor *ebb_logical_or(ebb_tensor *self, ebb_tensor *other);
  * The result is bool. torch.logical_not */
 EBB_API ebb_tensor *ebb_logical_not(ebb_tensor *self);
 #define ebb_logical_not(self) ebb_logical_not(EBB_AT(self))
+
+/* Whether one is true and the other is not; what is not 0 is true.
+ *     logical_xor(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype; the result is bool. torch.logical_xor */
+EBB_API ebb_tensor *ebb_logical_xor(ebb_tensor *self, ebb_tensor *other);
+#define ebb_logical_xor(self, other) ebb_logical_xor(EBB_NUM(self), EBB_NUM(other))
+
+/* The bits that are set in both; of bools, and.
+ *     bitwise_and(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_and_. torch.bitwise_and */
+EBB_API ebb_tensor *ebb_bitwise_and(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_and_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_and(self, other) ebb_bitwise_and(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_and_(self, other) ebb_bitwise_and_(EBB_NUM(self), EBB_NUM(other))
+
+/* The bits that are set in either; of bools, or.
+ *     bitwise_or(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_or_. torch.bitwise_or */
+EBB_API ebb_tensor *ebb_bitwise_or(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_or_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_or(self, other) ebb_bitwise_or(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_or_(self, other) ebb_bitwise_or_(EBB_NUM(self), EBB_NUM(other))
+
+/* The bits that are set in one and not in the other.
+ *     bitwise_xor(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_xor_. torch.bitwise_xor */
+EBB_API ebb_tensor *ebb_bitwise_xor(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_xor_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_xor(self, other) ebb_bitwise_xor(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_xor_(self, other) ebb_bitwise_xor_(EBB_NUM(self), EBB_NUM(other))
+
+/* The bits that are not set; of bools, not.
+ *     bitwise_not(Tensor self) -> Tensor
+ * No gradient.
+ * In place: ebb_bitwise_not_. torch.bitwise_not */
+EBB_API ebb_tensor *ebb_bitwise_not(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_bitwise_not_(ebb_tensor *self);
+#define ebb_bitwise_not(self) ebb_bitwise_not(EBB_AT(self))
+#define ebb_bitwise_not_(self) ebb_bitwise_not_(EBB_AT(self))
 
 /* ---- copy.c ------------------------------------------------------------------------------------------------------
  * Copies, conversions, and filling. */
@@ -477,6 +825,47 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 #define ebb_linspace(...) ebb__linspace_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
 #endif
+
+/* ---- division.c --------------------------------------------------------------------------------------------------
+ * Remainders, and quotients rounded to whole numbers. */
+
+/* The remainder of self / other with the sign of self. Integers divided by 0 give 0.
+ *     fmod(Number self, Number other) -> Tensor
+ * Gradient (FmodBackward1) of self: g; of other: -g * trunc(self / other).
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_fmod_. torch.fmod */
+EBB_API ebb_tensor *ebb_fmod(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_fmod_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_fmod(self, other) ebb_fmod(EBB_NUM(self), EBB_NUM(other))
+#define ebb_fmod_(self, other) ebb_fmod_(EBB_NUM(self), EBB_NUM(other))
+
+/* The remainder of self / other with the sign of other. Integers divided by 0 give 0.
+ *     remainder(Number self, Number other) -> Tensor
+ * Gradient (RemainderBackward1) of self: g; of other: -g * floor(self / other).
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_remainder_. torch.remainder */
+EBB_API ebb_tensor *ebb_remainder(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_remainder_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_remainder(self, other) ebb_remainder(EBB_NUM(self), EBB_NUM(other))
+#define ebb_remainder_(self, other) ebb_remainder_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers. Integers divided by 0
+ * give 0.
+ *     floor_divide(Number self, Number other) -> Tensor
+ * Gradient (DivBackward2) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_floor_divide_. torch.floor_divide */
+EBB_API ebb_tensor *ebb_floor_divide(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_floor_divide_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_floor_divide(self, other) ebb_floor_divide(EBB_NUM(self), EBB_NUM(other))
+#define ebb_floor_divide_(self, other) ebb_floor_divide_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers. Integers divided
+ * by 0 give 0.
+ *     div_trunc(Number self, Number other) -> Tensor
+ * Gradient (DivBackward2) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_div_trunc_. torch.div */
+EBB_API ebb_tensor *ebb_div_trunc(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
+#define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
@@ -1023,6 +1412,108 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
 
+/* ---- rounding.c --------------------------------------------------------------------------------------------------
+ * Rounding, and what is no number. */
+
+/* The least integer that is not below self.
+ *     ceil(Tensor self) -> Tensor
+ * Gradient (CeilBackward0) of self: 0.
+ * Not for bool. In place: ebb_ceil_. torch.ceil */
+EBB_API ebb_tensor *ebb_ceil(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_ceil_(ebb_tensor *self);
+#define ebb_ceil(self) ebb_ceil(EBB_AT(self))
+#define ebb_ceil_(self) ebb_ceil_(EBB_AT(self))
+
+/* The integer part of self.
+ *     trunc(Tensor self) -> Tensor
+ * Gradient (TruncBackward0) of self: 0.
+ * Not for bool. In place: ebb_trunc_. torch.trunc */
+EBB_API ebb_tensor *ebb_trunc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_trunc_(ebb_tensor *self);
+#define ebb_trunc(self) ebb_trunc(EBB_AT(self))
+#define ebb_trunc_(self) ebb_trunc_(EBB_AT(self))
+
+typedef struct ebb_round_options {
+    int64_t decimals; /* default 0 */
+    int ebb__at;
+} ebb_round_options;
+
+/* self rounded to decimals places, halves to even. Integers stay as they are.
+ *     round(Tensor self, int decimals=0) -> Tensor
+ * Gradient (RoundBackward0) of self: 0.
+ * Not for bool. In place: ebb_round_. torch.round */
+EBB_API ebb_tensor *ebb_round(ebb_tensor *self, ebb_round_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_round_(ebb_tensor *self, ebb_round_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_round(...) ((void)EBB_HERE, ebb_round(__VA_ARGS__))
+#else
+#define ebb_round(...) ebb__round_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__round_(self, ...) ebb_round(EBB_AT(self), (ebb_round_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_round_(...) ((void)EBB_HERE, ebb_round_(__VA_ARGS__))
+#else
+#define ebb_round_(...) ebb__round__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__round__(self, ...) ebb_round_(EBB_AT(self), (ebb_round_options){__VA_ARGS__})
+#endif
+
+/* self - trunc(self).
+ *     frac(Tensor self) -> Tensor
+ * Gradient (FracBackward0) of self: g.
+ * Floating point only. In place: ebb_frac_. torch.frac */
+EBB_API ebb_tensor *ebb_frac(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_frac_(ebb_tensor *self);
+#define ebb_frac(self) ebb_frac(EBB_AT(self))
+#define ebb_frac_(self) ebb_frac_(EBB_AT(self))
+
+typedef struct ebb_nan_to_num_options {
+    ebb_setting nan; /* EBB_SET(x); default 0 */
+    ebb_setting posinf; /* EBB_SET(x); default none */
+    ebb_setting neginf; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_nan_to_num_options;
+
+/* self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the greatest and the
+ * least finite number.
+ *     nan_to_num(Tensor self, float? nan=0, float? posinf=none, float? neginf=none) -> Tensor
+ * Gradient (NanToNumBackward0) of self: g where self is finite, else 0.
+ * In place: ebb_nan_to_num_. torch.nan_to_num */
+EBB_API ebb_tensor *ebb_nan_to_num(ebb_tensor *self, ebb_nan_to_num_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_nan_to_num_(ebb_tensor *self, ebb_nan_to_num_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nan_to_num(...) ((void)EBB_HERE, ebb_nan_to_num(__VA_ARGS__))
+#else
+#define ebb_nan_to_num(...) ebb__nan_to_num_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nan_to_num_(self, ...) ebb_nan_to_num(EBB_AT(self), (ebb_nan_to_num_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_nan_to_num_(...) ((void)EBB_HERE, ebb_nan_to_num_(__VA_ARGS__))
+#else
+#define ebb_nan_to_num_(...) ebb__nan_to_num__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nan_to_num__(self, ...) ebb_nan_to_num_(EBB_AT(self), (ebb_nan_to_num_options){__VA_ARGS__})
+#endif
+
+/* Whether self is NaN.
+ *     isnan(Tensor self) -> Tensor
+ * No gradient.
+ * The result is bool. torch.isnan */
+EBB_API ebb_tensor *ebb_isnan(ebb_tensor *self);
+#define ebb_isnan(self) ebb_isnan(EBB_AT(self))
+
+/* Whether self is infinite.
+ *     isinf(Tensor self) -> Tensor
+ * No gradient.
+ * The result is bool. torch.isinf */
+EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
+#define ebb_isinf(self) ebb_isinf(EBB_AT(self))
+
+/* Whether self is neither infinite nor NaN.
+ *     isfinite(Tensor self) -> Tensor
+ * No gradient.
+ * The result is bool. torch.isfinite */
+EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
+#define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -1149,6 +1640,203 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+/* ---- special.c ---------------------------------------------------------------------------------------------------
+ * Special functions. */
+
+/* The error function.
+ *     erf(Tensor self) -> Tensor
+ * Gradient (ErfBackward0) of self: g * 2 / sqrt(pi) * exp(-self^2).
+ * Integers and bool become the default dtype. In place: ebb_erf_. torch.erf */
+EBB_API ebb_tensor *ebb_erf(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_erf_(ebb_tensor *self);
+#define ebb_erf(self) ebb_erf(EBB_AT(self))
+#define ebb_erf_(self) ebb_erf_(EBB_AT(self))
+
+/* 1 - erf(self), exact also where that is small.
+ *     erfc(Tensor self) -> Tensor
+ * Gradient (ErfcBackward0) of self: -g * 2 / sqrt(pi) * exp(-self^2).
+ * Integers and bool become the default dtype. In place: ebb_erfc_. torch.erfc */
+EBB_API ebb_tensor *ebb_erfc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_erfc_(ebb_tensor *self);
+#define ebb_erfc(self) ebb_erfc(EBB_AT(self))
+#define ebb_erfc_(self) ebb_erfc_(EBB_AT(self))
+
+/* The inverse of erf; NaN outside of -1 to 1.
+ *     erfinv(Tensor self) -> Tensor
+ * Gradient (ErfinvBackward0) of self: g * sqrt(pi) / 2 * exp(y^2).
+ * Integers and bool become the default dtype. In place: ebb_erfinv_. torch.erfinv */
+EBB_API ebb_tensor *ebb_erfinv(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_erfinv_(ebb_tensor *self);
+#define ebb_erfinv(self) ebb_erfinv(EBB_AT(self))
+#define ebb_erfinv_(self) ebb_erfinv_(EBB_AT(self))
+
+/* The logarithm of the absolute value of gamma(self).
+ *     lgamma(Tensor self) -> Tensor
+ * Gradient (LgammaBackward0) of self: g * digamma(self).
+ * Integers and bool become the default dtype. In place: ebb_lgamma_. torch.lgamma */
+EBB_API ebb_tensor *ebb_lgamma(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_lgamma_(ebb_tensor *self);
+#define ebb_lgamma(self) ebb_lgamma(EBB_AT(self))
+#define ebb_lgamma_(self) ebb_lgamma_(EBB_AT(self))
+
+/* The derivative of lgamma. At 0 infinite, at whole numbers below NaN.
+ *     digamma(Tensor self) -> Tensor
+ * Gradient (DigammaBackward0) of self: g * polygamma(1, self).
+ * Integers and bool become the default dtype. In place: ebb_digamma_. torch.digamma */
+EBB_API ebb_tensor *ebb_digamma(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_digamma_(ebb_tensor *self);
+#define ebb_digamma(self) ebb_digamma(EBB_AT(self))
+#define ebb_digamma_(self) ebb_digamma_(EBB_AT(self))
+
+/* The n-th derivative of digamma, n >= 0.
+ *     polygamma(int n, Tensor self) -> Tensor
+ * Gradient (PolygammaBackward0) of self: g * polygamma(n + 1, self).
+ * Integers and bool become the default dtype. In place: ebb_polygamma_. torch.polygamma */
+EBB_API ebb_tensor *ebb_polygamma(int64_t n, ebb_tensor *self);
+EBB_API ebb_tensor *ebb_polygamma_(int64_t n, ebb_tensor *self);
+#define ebb_polygamma(n, self) ebb_polygamma(n, EBB_AT(self))
+#define ebb_polygamma_(n, self) ebb_polygamma_(n, EBB_AT(self))
+
+typedef struct ebb_logit_options {
+    ebb_setting eps; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_logit_options;
+
+/* log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps.
+ *     logit(Tensor self, float? eps=none) -> Tensor
+ * Gradient (LogitBackward0) of self: g / (self * (1 - self)); outside of eps to 1 - eps 0, without eps outside of 0
+ * to 1 NaN.
+ * Integers and bool become the default dtype. In place: ebb_logit_. torch.logit */
+EBB_API ebb_tensor *ebb_logit(ebb_tensor *self, ebb_logit_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_logit(...) ((void)EBB_HERE, ebb_logit(__VA_ARGS__))
+#else
+#define ebb_logit(...) ebb__logit_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logit_(self, ...) ebb_logit(EBB_AT(self), (ebb_logit_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_logit_(...) ((void)EBB_HERE, ebb_logit_(__VA_ARGS__))
+#else
+#define ebb_logit_(...) ebb__logit__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logit__(self, ...) ebb_logit_(EBB_AT(self), (ebb_logit_options){__VA_ARGS__})
+#endif
+
+/* self * log(other), and 0 where self is 0 and other is not NaN.
+ *     xlogy(Number self, Number other) -> Tensor
+ * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0; of other: g * self / other.
+ * Integers and bool become the default dtype. In place: ebb_xlogy_. torch.xlogy */
+EBB_API ebb_tensor *ebb_xlogy(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_xlogy_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_xlogy(self, other) ebb_xlogy(EBB_NUM(self), EBB_NUM(other))
+#define ebb_xlogy_(self, other) ebb_xlogy_(EBB_NUM(self), EBB_NUM(other))
+
+/* log(exp(self) + exp(other)), without overflow.
+ *     logaddexp(Tensor self, Tensor other) -> Tensor
+ * Gradient (LogaddexpBackward0) of self: g * sigmoid(self - other); of other: g * sigmoid(other - self).
+ * Integers and bool become the default dtype. In place: ebb_logaddexp_. torch.logaddexp */
+EBB_API ebb_tensor *ebb_logaddexp(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logaddexp_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_logaddexp(self, other) ebb_logaddexp(EBB_AT(self), EBB_AT(other))
+#define ebb_logaddexp_(self, other) ebb_logaddexp_(EBB_AT(self), EBB_AT(other))
+
+/* ---- ternary.c ---------------------------------------------------------------------------------------------------
+ * Elementwise operators of three tensors, and bounds. */
+
+/* self + weight * (end - self).
+ *     lerp(Tensor self, Tensor end, Number weight) -> Tensor
+ * Gradient (LerpBackward1) of self: g * (1 - weight); of end: g * weight; of weight: g * (end - self).
+ * Inputs are promoted to a common dtype. Floating point only. In place: ebb_lerp_. torch.lerp */
+EBB_API ebb_tensor *ebb_lerp(ebb_tensor *self, ebb_tensor *end, ebb_tensor *weight);
+EBB_API ebb_tensor *ebb_lerp_(ebb_tensor *self, ebb_tensor *end, ebb_tensor *weight);
+#define ebb_lerp(self, end, weight) ebb_lerp(EBB_AT(self), EBB_AT(end), EBB_NUM(weight))
+#define ebb_lerp_(self, end, weight) ebb_lerp_(EBB_AT(self), EBB_AT(end), EBB_NUM(weight))
+
+typedef struct ebb_addcmul_options {
+    ebb_setting value; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addcmul_options;
+
+/* self + value * tensor1 * tensor2; of integers value is truncated.
+ *     addcmul(Tensor self, Tensor tensor1, Tensor tensor2, float? value=1) -> Tensor
+ * Gradient (AddcmulBackward0) of self: g; of tensor1: g * value * tensor2; of tensor2: g * value * tensor1.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_addcmul_. torch.addcmul */
+EBB_API ebb_tensor *ebb_addcmul(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcmul_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addcmul_(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcmul_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addcmul(...) ((void)EBB_HERE, ebb_addcmul(__VA_ARGS__))
+#else
+#define ebb_addcmul(...) ebb__addcmul_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addcmul_(self, tensor1, tensor2, ...) ebb_addcmul(EBB_AT(self), EBB_AT(tensor1), EBB_AT(tensor2), (ebb_addcmul_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addcmul_(...) ((void)EBB_HERE, ebb_addcmul_(__VA_ARGS__))
+#else
+#define ebb_addcmul_(...) ebb__addcmul__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addcmul__(self, tensor1, tensor2, ...) ebb_addcmul_(EBB_AT(self), EBB_AT(tensor1), EBB_AT(tensor2), (ebb_addcmul_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_addcdiv_options {
+    ebb_setting value; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addcdiv_options;
+
+/* self + value * tensor1 / tensor2.
+ *     addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, float? value=1) -> Tensor
+ * Gradient (AddcdivBackward0) of self: g; of tensor1: g * value / tensor2; of tensor2: -g * value * tensor1 /
+ * tensor2^2.
+ * Inputs are promoted to a common dtype. Floating point only. In place: ebb_addcdiv_. torch.addcdiv */
+EBB_API ebb_tensor *ebb_addcdiv(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addcdiv_(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addcdiv(...) ((void)EBB_HERE, ebb_addcdiv(__VA_ARGS__))
+#else
+#define ebb_addcdiv(...) ebb__addcdiv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addcdiv_(self, tensor1, tensor2, ...) ebb_addcdiv(EBB_AT(self), EBB_AT(tensor1), EBB_AT(tensor2), (ebb_addcdiv_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addcdiv_(...) ((void)EBB_HERE, ebb_addcdiv_(__VA_ARGS__))
+#else
+#define ebb_addcdiv_(...) ebb__addcdiv__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addcdiv__(self, tensor1, tensor2, ...) ebb_addcdiv_(EBB_AT(self), EBB_AT(tensor1), EBB_AT(tensor2), (ebb_addcdiv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_clamp_options {
+    ebb_tensor *min; /* EBB_NUM(x), or NULL */
+    ebb_tensor *max; /* EBB_NUM(x), or NULL */
+    int ebb__at;
+} ebb_clamp_options;
+
+/* min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN.
+ *     clamp(Tensor self, Number? min, Number? max) -> Tensor
+ * Gradient (ClampBackward1) of self: g where min <= self <= max, else 0; of min: g where self < min < max, else 0;
+ * of max: g where self > max or min > max, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_. torch.clamp */
+EBB_API ebb_tensor *ebb_clamp(ebb_tensor *self, ebb_clamp_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_clamp(...) ((void)EBB_HERE, ebb_clamp(__VA_ARGS__))
+#else
+#define ebb_clamp(...) ebb__clamp_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__clamp_(self, ...) ebb_clamp(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_clamp_(...) ((void)EBB_HERE, ebb_clamp_(__VA_ARGS__))
+#else
+#define ebb_clamp_(...) ebb__clamp__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__clamp__(self, ...) ebb_clamp_(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
+#endif
+
+/* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
+ * self's dtype makes of it.
+ *     masked_fill(Tensor self, Tensor mask, Number value) -> Tensor
+ * Gradient (MaskedFillBackward0) of self: 0 where mask, else g; of value: the sum of g where mask.
+ * The result has the dtype of the first input. In place: ebb_masked_fill_. torch.masked_fill */
+EBB_API ebb_tensor *ebb_masked_fill(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value);
+EBB_API ebb_tensor *ebb_masked_fill_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value);
+#define ebb_masked_fill(self, mask, value) ebb_masked_fill(EBB_AT(self), EBB_AT(mask), EBB_NUM(value))
+#define ebb_masked_fill_(self, mask, value) ebb_masked_fill_(EBB_AT(self), EBB_AT(mask), EBB_NUM(value))
 
 /* ---- unary.c -----------------------------------------------------------------------------------------------------
  * Elementwise functions of one tensor. */
@@ -1287,6 +1975,132 @@ EBB_API ebb_tensor *ebb_sigmoid(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sigmoid_(ebb_tensor *self);
 #define ebb_sigmoid(self) ebb_sigmoid(EBB_AT(self))
 #define ebb_sigmoid_(self) ebb_sigmoid_(EBB_AT(self))
+
+/* 2 to the power of self.
+ *     exp2(Tensor self) -> Tensor
+ * Gradient (Exp2Backward0) of self: g * y * log(2).
+ * Integers and bool become the default dtype. In place: ebb_exp2_. torch.exp2 */
+EBB_API ebb_tensor *ebb_exp2(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_exp2_(ebb_tensor *self);
+#define ebb_exp2(self) ebb_exp2(EBB_AT(self))
+#define ebb_exp2_(self) ebb_exp2_(EBB_AT(self))
+
+/* exp(self) - 1, exact also near 0.
+ *     expm1(Tensor self) -> Tensor
+ * Gradient (Expm1Backward0) of self: g * (y + 1).
+ * Integers and bool become the default dtype. In place: ebb_expm1_. torch.expm1 */
+EBB_API ebb_tensor *ebb_expm1(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_expm1_(ebb_tensor *self);
+#define ebb_expm1(self) ebb_expm1(EBB_AT(self))
+#define ebb_expm1_(self) ebb_expm1_(EBB_AT(self))
+
+/* log(1 + self), exact also near 0; NaN below -1.
+ *     log1p(Tensor self) -> Tensor
+ * Gradient (Log1PBackward0) of self: g / (self + 1).
+ * Integers and bool become the default dtype. In place: ebb_log1p_. torch.log1p */
+EBB_API ebb_tensor *ebb_log1p(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_log1p_(ebb_tensor *self);
+#define ebb_log1p(self) ebb_log1p(EBB_AT(self))
+#define ebb_log1p_(self) ebb_log1p_(EBB_AT(self))
+
+/* The logarithm to base 2; NaN below 0.
+ *     log2(Tensor self) -> Tensor
+ * Gradient (Log2Backward0) of self: g / (self * log(2)).
+ * Integers and bool become the default dtype. In place: ebb_log2_. torch.log2 */
+EBB_API ebb_tensor *ebb_log2(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_log2_(ebb_tensor *self);
+#define ebb_log2(self) ebb_log2(EBB_AT(self))
+#define ebb_log2_(self) ebb_log2_(EBB_AT(self))
+
+/* The logarithm to base 10; NaN below 0.
+ *     log10(Tensor self) -> Tensor
+ * Gradient (Log10Backward0) of self: g / (self * log(10)).
+ * Integers and bool become the default dtype. In place: ebb_log10_. torch.log10 */
+EBB_API ebb_tensor *ebb_log10(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_log10_(ebb_tensor *self);
+#define ebb_log10(self) ebb_log10(EBB_AT(self))
+#define ebb_log10_(self) ebb_log10_(EBB_AT(self))
+
+/* The tangent of self, in radians.
+ *     tan(Tensor self) -> Tensor
+ * Gradient (TanBackward0) of self: g * (y^2 + 1).
+ * Integers and bool become the default dtype. In place: ebb_tan_. torch.tan */
+EBB_API ebb_tensor *ebb_tan(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_tan_(ebb_tensor *self);
+#define ebb_tan(self) ebb_tan(EBB_AT(self))
+#define ebb_tan_(self) ebb_tan_(EBB_AT(self))
+
+/* The inverse of sin, in radians; NaN outside of -1 to 1.
+ *     asin(Tensor self) -> Tensor
+ * Gradient (AsinBackward0) of self: g / sqrt(1 - self^2).
+ * Integers and bool become the default dtype. In place: ebb_asin_. torch.asin */
+EBB_API ebb_tensor *ebb_asin(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_asin_(ebb_tensor *self);
+#define ebb_asin(self) ebb_asin(EBB_AT(self))
+#define ebb_asin_(self) ebb_asin_(EBB_AT(self))
+
+/* The inverse of cos, in radians; NaN outside of -1 to 1.
+ *     acos(Tensor self) -> Tensor
+ * Gradient (AcosBackward0) of self: -g / sqrt(1 - self^2).
+ * Integers and bool become the default dtype. In place: ebb_acos_. torch.acos */
+EBB_API ebb_tensor *ebb_acos(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_acos_(ebb_tensor *self);
+#define ebb_acos(self) ebb_acos(EBB_AT(self))
+#define ebb_acos_(self) ebb_acos_(EBB_AT(self))
+
+/* The inverse of tan, in radians.
+ *     atan(Tensor self) -> Tensor
+ * Gradient (AtanBackward0) of self: g / (self^2 + 1).
+ * Integers and bool become the default dtype. In place: ebb_atan_. torch.atan */
+EBB_API ebb_tensor *ebb_atan(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_atan_(ebb_tensor *self);
+#define ebb_atan(self) ebb_atan(EBB_AT(self))
+#define ebb_atan_(self) ebb_atan_(EBB_AT(self))
+
+/* The hyperbolic sine.
+ *     sinh(Tensor self) -> Tensor
+ * Gradient (SinhBackward0) of self: g * cosh(self).
+ * Integers and bool become the default dtype. In place: ebb_sinh_. torch.sinh */
+EBB_API ebb_tensor *ebb_sinh(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_sinh_(ebb_tensor *self);
+#define ebb_sinh(self) ebb_sinh(EBB_AT(self))
+#define ebb_sinh_(self) ebb_sinh_(EBB_AT(self))
+
+/* The hyperbolic cosine.
+ *     cosh(Tensor self) -> Tensor
+ * Gradient (CoshBackward0) of self: g * sinh(self).
+ * Integers and bool become the default dtype. In place: ebb_cosh_. torch.cosh */
+EBB_API ebb_tensor *ebb_cosh(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_cosh_(ebb_tensor *self);
+#define ebb_cosh(self) ebb_cosh(EBB_AT(self))
+#define ebb_cosh_(self) ebb_cosh_(EBB_AT(self))
+
+/* The inverse of sinh.
+ *     asinh(Tensor self) -> Tensor
+ * Gradient (AsinhBackward0) of self: g / sqrt(self^2 + 1).
+ * Integers and bool become the default dtype. In place: ebb_asinh_. torch.asinh */
+EBB_API ebb_tensor *ebb_asinh(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_asinh_(ebb_tensor *self);
+#define ebb_asinh(self) ebb_asinh(EBB_AT(self))
+#define ebb_asinh_(self) ebb_asinh_(EBB_AT(self))
+
+/* The inverse of cosh; NaN below 1.
+ *     acosh(Tensor self) -> Tensor
+ * Gradient (AcoshBackward0) of self: g / sqrt(self^2 - 1).
+ * Integers and bool become the default dtype. In place: ebb_acosh_. torch.acosh */
+EBB_API ebb_tensor *ebb_acosh(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_acosh_(ebb_tensor *self);
+#define ebb_acosh(self) ebb_acosh(EBB_AT(self))
+#define ebb_acosh_(self) ebb_acosh_(EBB_AT(self))
+
+/* The inverse of tanh; NaN outside of -1 to 1.
+ *     atanh(Tensor self) -> Tensor
+ * Gradient (AtanhBackward0) of self: g / (1 - self^2).
+ * Integers and bool become the default dtype. In place: ebb_atanh_. torch.atanh */
+EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
+#define ebb_atanh(self) ebb_atanh(EBB_AT(self))
+#define ebb_atanh_(self) ebb_atanh_(EBB_AT(self))
 
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */

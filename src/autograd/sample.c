@@ -106,6 +106,10 @@ static enum ebb_input_kind kind_of(const struct parse *p) {
     return op->in[ebb__op_has_list(op) ? 0 : p->s.n_in].kind;
 }
 
+static bool is_optional(const struct parse *p) {
+    return kind_of(p) == EBB_INPUT_OPTIONAL || kind_of(p) == EBB_INPUT_OPTIONAL_NUMBER;
+}
+
 /* A number, of the kind its text shows. */
 static ebb_tensor *make_number(const char *word) {
     char *end;
@@ -156,11 +160,12 @@ static ebb_status read_input(struct parse *p, const char *word) {
     if (p->s.n_in >= op->n_in && !ebb__op_has_list(op)) return bad(p, word, "the operator has no such input");
     ebb_tensor *t = NULL;
     if (strcmp(word, "none") == 0) {
-        if (kind_of(p) != EBB_INPUT_OPTIONAL) return bad(p, word, "this input is not optional");
+        if (!is_optional(p)) return bad(p, word, "this input is not optional");
         return add_input(p, NULL);
     }
     if (is_number(word)) {
-        if (kind_of(p) != EBB_INPUT_NUMBER) return bad(p, word, "this input may not be a number");
+        if (kind_of(p) != EBB_INPUT_NUMBER && kind_of(p) != EBB_INPUT_OPTIONAL_NUMBER)
+            return bad(p, word, "this input may not be a number");
         t = make_number(word);
     } else {
         ebb_dims shape;
@@ -204,7 +209,7 @@ static ebb_status complete(struct parse *p, const char *text) {
     const struct ebb_op *op = p->s.op;
     ebb_status status = EBB_OK;
     while (p->s.n_in < op->n_in && !ebb__op_has_list(op) && !status) {
-        if (kind_of(p) != EBB_INPUT_OPTIONAL) return bad(p, text, "an input is missing");
+        if (!is_optional(p)) return bad(p, text, "an input is missing");
         status = add_input(p, NULL);
     }
     for (int i = 0; i < op->n_attrs && !status; i++)

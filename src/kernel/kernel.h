@@ -41,7 +41,10 @@ typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
 /* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
-    ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid;
+    ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid, ebb__loops_erf;
+/* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); x times the normal distribution, and its approximation
+ * by tanh. */
+extern ebb__loop_table ebb__loops_silu, ebb__loops_gelu, ebb__loops_gelu_tanh;
 /* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
  * either input is. */
 extern ebb__loop_table ebb__loops_add, ebb__loops_sub, ebb__loops_mul, ebb__loops_maximum, ebb__loops_minimum;
@@ -61,6 +64,34 @@ extern ebb__loop_table ebb__loops_where, ebb__loops_fill;
 /* Backward, floating only; p[1] is the upstream gradient g, p[2] forward's output y. threshold (relu): y > 0 or NaN ? g
  * : 0; sigmoid: g * (1 - y) * y; tanh: g * (1 - y * y). */
 extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backward, ebb__loops_tanh_backward;
+
+/* ---- the same of seldom used functions (pointwise.c), compiled once ----
+ * Parameters are ebb_setting (settings), double or int64_t, in the order given. */
+
+/* Unary, floating only, within libm's errors; polygamma's param: int64_t n; logit's: setting eps. */
+extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb__loops_log2, ebb__loops_log10,
+    ebb__loops_tan, ebb__loops_asin, ebb__loops_acos, ebb__loops_atan, ebb__loops_sinh, ebb__loops_cosh,
+    ebb__loops_asinh, ebb__loops_acosh, ebb__loops_atanh, ebb__loops_erfc, ebb__loops_erfinv, ebb__loops_lgamma,
+    ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac;
+/* Unary, of every dtype, copies of what is no floating point. round: int64_t decimals; nan_to_num: settings nan,
+ * posinf, neginf. */
+extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
+/* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
+ * min, max. threshold: double threshold, value. */
+extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
+/* Binary, floating only. */
+extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
+/* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
+ * by 0 give 0. */
+extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
+/* Binary, of every dtype: NaN only where both are. */
+extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;
+/* Of integers and bool. */
+extern ebb__loop_table ebb__loops_bitwise_and, ebb__loops_bitwise_or, ebb__loops_bitwise_xor, ebb__loops_bitwise_not;
+/* Ternary: a + c (b - a), floating only; a + value b c, of numbers, and a + value b / c, floating only; setting
+ * value. */
+extern ebb__loop_table ebb__loops_lerp, ebb__loops_addcmul, ebb__loops_addcdiv;
 
 /* Conversion, [to][from], defined for all pairs. To bool: != 0. Floating to integer truncates; what is out of range
  * gives the type's least value for i32 and i64 and the low byte for u8, NaN like out of range: what x86 and PyTorch

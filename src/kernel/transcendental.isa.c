@@ -1,6 +1,6 @@
-/* Elementwise exp, log, sin, cos, tanh, sigmoid and pow: through SLEEF's vectors (Shibata and Petrogalli 2020) where
- * they are there, through libm otherwise. Every element, also a lone or a strided one, goes through the same vector
- * function, so that its value does not depend on where it stands. */
+/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: through SLEEF's vectors (Shibata and
+ * Petrogalli 2020) where they are there, through libm otherwise. Every element, also a lone or a strided one, goes
+ * through the same vector function, so that its value does not depend on where it stands. */
 #include "kernel/loops.h"
 
 EBB__VEC_MATH(exp, f32, float, expf)
@@ -12,8 +12,20 @@ EBB__VEC_MATH(tanh, f64, double, tanh)
 EBB__VEC_MATH2(pow, f32, float, powf)
 EBB__VEC_MATH2(pow, f64, double, pow)
 
-static EBB__INLINE ebb__vf32 ebb__sigmoid_f32(ebb__vf32 x) { return 1 / (1 + ebb__exp_f32(-x)); }
-static EBB__INLINE ebb__vf64 ebb__sigmoid_f64(ebb__vf64 x) { return 1 / (1 + ebb__exp_f64(-x)); }
+EBB__VEC_MATH(erf, f32, float, erff)
+EBB__VEC_MATH(erf, f64, double, erf)
+
+#define DEFINE_ACTIVATIONS(F, T) \
+    static EBB__INLINE ebb__v##F ebb__sigmoid_##F(ebb__v##F x) { return 1 / (1 + ebb__exp_##F(-x)); } \
+    static EBB__INLINE ebb__v##F ebb__silu_##F(ebb__v##F x) { return x / (1 + ebb__exp_##F(-x)); } \
+    static EBB__INLINE ebb__v##F ebb__gelu_##F(ebb__v##F x) { \
+        return (T)0.5 * x * (1 + ebb__erf_##F(x * (T)0.70710678118654752440)); \
+    } \
+    static EBB__INLINE ebb__v##F ebb__gelu_tanh_##F(ebb__v##F x) { \
+        return (T)0.5 * x * (1 + ebb__tanh_##F((T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x))); \
+    }
+DEFINE_ACTIVATIONS(f32, float)
+DEFINE_ACTIVATIONS(f64, double)
 
 #if EBB__VECTOR_MATH
 /* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may
@@ -106,7 +118,7 @@ EBB__VEC_MATH(cos, f64, double, cos)
             } \
         } \
     }
-#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid)
+#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)
 

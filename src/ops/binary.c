@@ -5,6 +5,12 @@ static void add_vjp(struct ebb_vjp *v) {
     for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
 }
 
+static void add_scaled_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_add_scaled *a = v->attrs;
+    if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], a->alpha));
+}
+
 static void sub_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(v->grad[0]));
@@ -55,7 +61,44 @@ static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb
 static void maximum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_lt); }
 static void minimum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_gt); }
 
+/* Of a number: in double precision, which an operator would not give for a number alone. */
+static ebb_tensor *squared(ebb_tensor *x) {
+    return ebb_tensor_is_number(x) ? ebb_number_f64(ebb_item(x) * ebb_item(x)) : ebb_square(x);
+}
+
+/* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
+static void atan2_vjp(struct ebb_vjp *v) {
+    ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
+    ebb_tensor *g = ebb_where(ebb_eq(square, 0), 0, ebb_div(v->grad[0], square));
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));
+}
+
+static void hypot_vjp(struct ebb_vjp *v) {
+    for (int i = 0; i < 2; i++)
+        if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_div(v->in[i], v->out[0])));
+}
+
+static void copysign_vjp(struct ebb_vjp *v) {
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(ebb_sign(v->in[0]), ebb_copysign(1, v->in[1]))));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(g));
+}
+
+/* Where both are equal, self has the gradient. `wins` says so. */
+static void fchoice_vjp(struct ebb_vjp *v, ebb_tensor *(*wins)(ebb_tensor *, ebb_tensor *)) {
+    ebb_tensor *first = ebb_logical_or(wins(v->in[0], v->in[1]), ebb_isnan(v->in[1]));
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(first, v->grad[0], 0));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(first, 0, v->grad[0]));
+}
+static void fmax_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_ge); }
+static void fmin_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_le); }
+
 /* PyTorch's overloads for numbers have nodes of their own. */
+static const char *copysign_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[1]) ? "CopysignBackward1" : "CopysignBackward0";
+}
 static const char *sub_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
     return ebb_tensor_is_number(in[0]) ? "RsubBackward1" : "SubBackward0";
@@ -101,3 +144,34 @@ BINARY(minimum, other, .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0"
        .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
        .formula = {"g where self < other, g / 2 where equal, else 0",
                    "g where other < self, g / 2 where equal, else 0"})
+BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
+       .doc = "The angle of the point (other, self), from -pi to pi.", .saves = {BOTH, BOTH},
+       .formula = {"g * other / (self^2 + other^2)", "-g * self / (self^2 + other^2)"})
+BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "HypotBackward0",
+       .doc = "sqrt(self^2 + other^2), without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
+       .formula = {"g * self / y", "g * other / y"}, .domain = {0.3, 3})
+BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
+       .node_variant = copysign_node, .doc = "The size of self with the sign of other.", .saves = {BOTH, 0},
+       .formula = {"g * sign(self) * sign(other)", "0"})
+BINARY(fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
+       .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+       .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
+BINARY(fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
+       .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+       .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
+
+/* Apart from add, which is called so often that it carries no attribute. */
+const struct ebb_op ebb_op_add_scaled = {
+    EBB_SIGNATURE(add_scaled, "Tensor self, Tensor other, float alpha -> Tensor"),
+    .torch = "torch.add",
+    .doc = "self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.",
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .loops = ebb__loops_add_scaled,
+    .inplace = true,
+    .node = "AddBackward0",
+    .vjp = add_scaled_vjp,
+    .formula = {"g", "g * alpha"},
+    .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", "(0,3) (3) alpha=1",
+                "i5(4) (4) alpha=2", "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=2"},
+};

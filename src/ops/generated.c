@@ -3,53 +3,105 @@
 #include "ops/ops.h"
 
 extern const struct ebb_op ebb_op_abs;
+extern const struct ebb_op ebb_op_acos;
+extern const struct ebb_op ebb_op_acosh;
 extern const struct ebb_op ebb_op_add;
+extern const struct ebb_op ebb_op_add_scaled;
+extern const struct ebb_op ebb_op_addcdiv;
+extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_asin;
+extern const struct ebb_op ebb_op_asinh;
+extern const struct ebb_op ebb_op_atan;
+extern const struct ebb_op ebb_op_atan2;
+extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_bitwise_and;
+extern const struct ebb_op ebb_op_bitwise_not;
+extern const struct ebb_op ebb_op_bitwise_or;
+extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
+extern const struct ebb_op ebb_op_ceil;
+extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_copy;
+extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
+extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
+extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
+extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
+extern const struct ebb_op ebb_op_erf;
+extern const struct ebb_op ebb_op_erfc;
+extern const struct ebb_op ebb_op_erfinv;
 extern const struct ebb_op ebb_op_exp;
+extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_floor;
+extern const struct ebb_op ebb_op_floor_divide;
+extern const struct ebb_op ebb_op_fmax;
+extern const struct ebb_op ebb_op_fmin;
+extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_ge;
+extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_glu;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardsigmoid;
+extern const struct ebb_op ebb_op_hardswish;
+extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_isfinite;
+extern const struct ebb_op ebb_op_isinf;
+extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
+extern const struct ebb_op ebb_op_leaky_relu;
+extern const struct ebb_op ebb_op_lerp;
+extern const struct ebb_op ebb_op_lgamma;
 extern const struct ebb_op ebb_op_linear;
 extern const struct ebb_op ebb_op_linspace;
 extern const struct ebb_op ebb_op_log;
+extern const struct ebb_op ebb_op_log10;
+extern const struct ebb_op ebb_op_log1p;
+extern const struct ebb_op ebb_op_log2;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
+extern const struct ebb_op ebb_op_logaddexp;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
+extern const struct ebb_op ebb_op_logical_xor;
+extern const struct ebb_op ebb_op_logit;
+extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -58,10 +110,12 @@ extern const struct ebb_op ebb_op_mean;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
+extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
+extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
@@ -70,7 +124,9 @@ extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
+extern const struct ebb_op ebb_op_prelu;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -79,21 +135,29 @@ extern const struct ebb_op ebb_op_randn_like;
 extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
+extern const struct ebb_op ebb_op_relu6;
+extern const struct ebb_op ebb_op_remainder;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
+extern const struct ebb_op ebb_op_selu;
 extern const struct ebb_op ebb_op_sigmoid;
 extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
+extern const struct ebb_op ebb_op_silu;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -101,16 +165,20 @@ extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_where;
+extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
 extern const struct ebb_op ebb_op_zeros;
 extern const struct ebb_op ebb_op_zeros_like;
@@ -119,53 +187,105 @@ extern const struct ebb_op *const ebb__op_table[];
 extern const int ebb__op_table_size;
 const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
+    &ebb_op_acos,
+    &ebb_op_acosh,
     &ebb_op_add,
+    &ebb_op_add_scaled,
+    &ebb_op_addcdiv,
+    &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_asin,
+    &ebb_op_asinh,
+    &ebb_op_atan,
+    &ebb_op_atan2,
+    &ebb_op_atanh,
+    &ebb_op_bitwise_and,
+    &ebb_op_bitwise_not,
+    &ebb_op_bitwise_or,
+    &ebb_op_bitwise_xor,
     &ebb_op_bmm,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
+    &ebb_op_ceil,
+    &ebb_op_celu,
+    &ebb_op_clamp,
     &ebb_op_clone,
     &ebb_op_contiguous,
     &ebb_op_copy,
+    &ebb_op_copysign,
     &ebb_op_cos,
+    &ebb_op_cosh,
     &ebb_op_cross_entropy,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
+    &ebb_op_digamma,
     &ebb_op_div,
+    &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
+    &ebb_op_erf,
+    &ebb_op_erfc,
+    &ebb_op_erfinv,
     &ebb_op_exp,
+    &ebb_op_exp2,
     &ebb_op_expand,
+    &ebb_op_expm1,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_floor,
+    &ebb_op_floor_divide,
+    &ebb_op_fmax,
+    &ebb_op_fmin,
+    &ebb_op_fmod,
+    &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
     &ebb_op_ge,
+    &ebb_op_gelu,
+    &ebb_op_glu,
     &ebb_op_gt,
+    &ebb_op_hardsigmoid,
+    &ebb_op_hardswish,
+    &ebb_op_hardtanh,
+    &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
+    &ebb_op_isfinite,
+    &ebb_op_isinf,
+    &ebb_op_isnan,
     &ebb_op_l1_loss,
     &ebb_op_le,
+    &ebb_op_leaky_relu,
+    &ebb_op_lerp,
+    &ebb_op_lgamma,
     &ebb_op_linear,
     &ebb_op_linspace,
     &ebb_op_log,
+    &ebb_op_log10,
+    &ebb_op_log1p,
+    &ebb_op_log2,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
+    &ebb_op_logaddexp,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
+    &ebb_op_logical_xor,
+    &ebb_op_logit,
+    &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
     &ebb_op_lt,
+    &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -174,10 +294,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
+    &ebb_op_mish,
     &ebb_op_mm,
     &ebb_op_mse_loss,
     &ebb_op_mul,
     &ebb_op_mv,
+    &ebb_op_nan_to_num,
     &ebb_op_narrow,
     &ebb_op_ne,
     &ebb_op_neg,
@@ -186,7 +308,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
+    &ebb_op_polygamma,
     &ebb_op_pow,
+    &ebb_op_prelu,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -195,21 +319,29 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_randperm,
     &ebb_op_reciprocal,
     &ebb_op_relu,
+    &ebb_op_relu6,
+    &ebb_op_remainder,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
     &ebb_op_scatter_add,
     &ebb_op_select,
     &ebb_op_select_backward,
+    &ebb_op_selu,
     &ebb_op_sigmoid,
     &ebb_op_sigmoid_backward,
     &ebb_op_sign,
+    &ebb_op_silu,
     &ebb_op_sin,
+    &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softplus,
+    &ebb_op_softsign,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -217,345 +349,414 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sum,
     &ebb_op_t,
+    &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_to,
     &ebb_op_to_copy,
     &ebb_op_transpose,
+    &ebb_op_trunc,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
     &ebb_op_where,
+    &ebb_op_xlogy,
     &ebb_op_zero,
     &ebb_op_zeros,
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 112;
+const int ebb__op_table_size = 180;
+
+const struct ebb_attr ebb__attr_table_add_scaled[] = {
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_addcdiv[] = {
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_addcmul[] = {
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
+};
 
 const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
-    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL},
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_celu[] = {
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none"},
-    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, false}},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, false}},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_elu[] = {
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_empty_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}},
+    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
-    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL},
-    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL},
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, false}},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL},
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_full_like[] = {
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_gelu[] = {
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_glu[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_hardtanh[] = {
+    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}},
+    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_leaky_relu[] = {
+    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_logit[] = {
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_nan_to_num[] = {
+    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}},
+    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}},
+    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL},
-    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none"},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL},
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_polygamma[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL},
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
-    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL},
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_round[] = {
+    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_select_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL},
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_slice_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_softplus[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
 };
 
 const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_threshold[] = {
+    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
-    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL},
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -568,6 +769,26 @@ ebb_tensor *(ebb_abs_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_abs, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_acos)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_acos, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_acos_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_acos, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_acosh)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_acosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_acosh_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_acosh, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_add, in, 2, NULL);
@@ -576,6 +797,42 @@ ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_add_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_add, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_add_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_add_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
+    const struct ebb__attrs_addcdiv attrs = {.value = options.value};
+    ebb_tensor *const in[] = {self, tensor1, tensor2};
+    return ebb_call_op1(&ebb_op_addcdiv, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addcdiv_)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
+    const struct ebb__attrs_addcdiv attrs = {.value = options.value};
+    ebb_tensor *const in[] = {self, tensor1, tensor2};
+    return ebb_call_op_inplace(&ebb_op_addcdiv, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addcmul)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcmul_options options) {
+    const struct ebb__attrs_addcmul attrs = {.value = options.value};
+    ebb_tensor *const in[] = {self, tensor1, tensor2};
+    return ebb_call_op1(&ebb_op_addcmul, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addcmul_)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcmul_options options) {
+    const struct ebb__attrs_addcmul attrs = {.value = options.value};
+    ebb_tensor *const in[] = {self, tensor1, tensor2};
+    return ebb_call_op_inplace(&ebb_op_addcmul, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
@@ -612,6 +869,96 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_asin)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_asin, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_asin_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_asin, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_asinh)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_asinh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_asinh_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_asinh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_atan)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_atan, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_atan_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_atan, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_atan2)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_atan2, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_atan2_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_atan2, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_atanh)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_atanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_and_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_and, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_not)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_bitwise_not, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_not_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_bitwise_not, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_or)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_or_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_xor)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_xor, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_xor_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_xor, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     ebb_tensor *const in[] = {self, mat2};
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
@@ -626,6 +973,38 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
     const struct ebb__attrs_cat attrs = {.dim = dim};
     return ebb_call_op1(&ebb_op_cat, tensors.t, tensors.n, &attrs);
+}
+
+ebb_tensor *(ebb_ceil)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_ceil, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_ceil_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_ceil, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_celu)(ebb_tensor *self, ebb_celu_options options) {
+    const struct ebb__attrs_celu attrs = {.alpha = options.alpha};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_celu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
+    const struct ebb__attrs_celu attrs = {.alpha = options.alpha};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
+    ebb_tensor *const in[] = {self, options.min, options.max};
+    return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
+    ebb_tensor *const in[] = {self, options.min, options.max};
+    return ebb_call_op_inplace(&ebb_op_clamp, in, 3, NULL);
 }
 
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
@@ -648,6 +1027,16 @@ ebb_tensor *(ebb_copy_)(ebb_tensor *self, ebb_tensor *src) {
     return ebb_call_op_inplace(&ebb_op_copy, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_copysign)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_copysign, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_copysign_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_copysign, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_cos)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_cos, in, 1, NULL);
@@ -656,6 +1045,16 @@ ebb_tensor *(ebb_cos)(ebb_tensor *self) {
 ebb_tensor *(ebb_cos_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cos, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cosh)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
@@ -676,6 +1075,16 @@ ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int6
     return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_digamma)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_digamma, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_digamma_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_digamma, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_div)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_div, in, 2, NULL);
@@ -686,9 +1095,31 @@ ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_div, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_div_trunc)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_div_trunc, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_div_trunc, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
+    const struct ebb__attrs_elu attrs = {.alpha = options.alpha};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_elu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_elu_)(ebb_tensor *self, ebb_elu_options options) {
+    const struct ebb__attrs_elu attrs = {.alpha = options.alpha};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_elu, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
@@ -707,6 +1138,36 @@ ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_eq, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_erf)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_erf, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_erf_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_erf, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_erfc)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_erfc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_erfc_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_erfc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_erfinv)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_erfinv, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_erfinv_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_erfinv, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_exp)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_exp, in, 1, NULL);
@@ -717,10 +1178,30 @@ ebb_tensor *(ebb_exp_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_exp, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_exp2)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_exp2, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_exp2_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_exp2, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_expand attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_expm1, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_expm1_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_expm1, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
@@ -754,6 +1235,56 @@ ebb_tensor *(ebb_floor_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_floor, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_floor_divide)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_floor_divide, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_floor_divide_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_floor_divide, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmax)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_fmax, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmax_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_fmax, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmin)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_fmin, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmin_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_fmin, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmod)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_fmod, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_frac)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_frac, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_frac_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_frac, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_full)(ebb_dims size, double fill_value, ebb_full_options options) {
     const struct ebb__attrs_full attrs = {.size = size, .fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_full, NULL, 0, &attrs);
@@ -776,9 +1307,69 @@ ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_gelu)(ebb_tensor *self, ebb_gelu_options options) {
+    const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_gelu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
+    const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
+    const struct ebb__attrs_glu attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardsigmoid, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_hardsigmoid_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardsigmoid, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_hardswish)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardswish, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_hardswish_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardswish, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_hardtanh)(ebb_tensor *self, ebb_hardtanh_options options) {
+    const struct ebb__attrs_hardtanh attrs = {.min_val = options.min_val, .max_val = options.max_val};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardtanh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
+    const struct ebb__attrs_hardtanh attrs = {.min_val = options.min_val, .max_val = options.max_val};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_hypot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
@@ -793,6 +1384,21 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_isinf, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target};
@@ -802,6 +1408,38 @@ ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_opti
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_le, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_leaky_relu)(ebb_tensor *self, ebb_leaky_relu_options options) {
+    const struct ebb__attrs_leaky_relu attrs = {.negative_slope = options.negative_slope};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_leaky_relu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_leaky_relu_)(ebb_tensor *self, ebb_leaky_relu_options options) {
+    const struct ebb__attrs_leaky_relu attrs = {.negative_slope = options.negative_slope};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_leaky_relu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_lerp)(ebb_tensor *self, ebb_tensor *end, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, end, weight};
+    return ebb_call_op1(&ebb_op_lerp, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_lerp_)(ebb_tensor *self, ebb_tensor *end, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, end, weight};
+    return ebb_call_op_inplace(&ebb_op_lerp, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_lgamma)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_lgamma, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_lgamma_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_lgamma, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
@@ -824,6 +1462,36 @@ ebb_tensor *(ebb_log_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_log, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_log10)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log10, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_log10_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log10, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_log1p)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log1p, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_log1p_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log1p, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_log2)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log2, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_log2_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log2, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_log_softmax)(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options) {
     const struct ebb__attrs_log_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -834,6 +1502,16 @@ ebb_tensor *(ebb_log_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *outp
     const struct ebb__attrs_log_softmax_backward attrs = {.dim = dim};
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_log_softmax_backward, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_logaddexp)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_logaddexp, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logaddexp_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logaddexp, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -851,6 +1529,33 @@ ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_logical_or, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logical_xor)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_logical_xor, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logit)(ebb_tensor *self, ebb_logit_options options) {
+    const struct ebb__attrs_logit attrs = {.eps = options.eps};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logit, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_logit_)(ebb_tensor *self, ebb_logit_options options) {
+    const struct ebb__attrs_logit attrs = {.eps = options.eps};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_logit, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_logsigmoid)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logsigmoid, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_logsigmoid_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_logsigmoid, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options) {
     const struct ebb__attrs_logsumexp attrs = {.dim = dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -860,6 +1565,16 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
+    ebb_tensor *const in[] = {self, mask, value};
+    return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
+    ebb_tensor *const in[] = {self, mask, value};
+    return ebb_call_op_inplace(&ebb_op_masked_fill, in, 3, NULL);
 }
 
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
@@ -921,6 +1636,16 @@ ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_mish)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_mish, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_mish_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_mish, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     ebb_tensor *const in[] = {self, mat2};
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
@@ -945,6 +1670,18 @@ ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     ebb_tensor *const in[] = {self, vec};
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_nan_to_num)(ebb_tensor *self, ebb_nan_to_num_options options) {
+    const struct ebb__attrs_nan_to_num attrs = {.nan = options.nan, .posinf = options.posinf, .neginf = options.neginf};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nan_to_num, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_nan_to_num_)(ebb_tensor *self, ebb_nan_to_num_options options) {
+    const struct ebb__attrs_nan_to_num attrs = {.nan = options.nan, .posinf = options.posinf, .neginf = options.neginf};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_nan_to_num, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t length) {
@@ -1000,6 +1737,18 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
+    const struct ebb__attrs_polygamma attrs = {.n = n};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_polygamma, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_polygamma_)(int64_t n, ebb_tensor *self) {
+    const struct ebb__attrs_polygamma attrs = {.n = n};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_polygamma, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_pow)(ebb_tensor *self, ebb_tensor *exponent) {
     ebb_tensor *const in[] = {self, exponent};
     return ebb_call_op1(&ebb_op_pow, in, 2, NULL);
@@ -1008,6 +1757,11 @@ ebb_tensor *(ebb_pow)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
     ebb_tensor *const in[] = {self, exponent};
     return ebb_call_op_inplace(&ebb_op_pow, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -1062,6 +1816,26 @@ ebb_tensor *(ebb_relu_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_relu, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_relu6)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_relu6, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_relu6_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_relu6, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_remainder)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_remainder, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_remainder_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_remainder, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
@@ -1072,6 +1846,18 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
+    const struct ebb__attrs_round attrs = {.decimals = options.decimals};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_round, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_round_)(ebb_tensor *self, ebb_round_options options) {
+    const struct ebb__attrs_round attrs = {.decimals = options.decimals};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_round, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_rsqrt)(ebb_tensor *self) {
@@ -1107,6 +1893,16 @@ ebb_tensor *(ebb_select_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_
     return ebb_call_op1(&ebb_op_select_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_selu)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_selu, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_selu_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_selu, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_sigmoid)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sigmoid, in, 1, NULL);
@@ -1132,6 +1928,16 @@ ebb_tensor *(ebb_sign_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sign, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_silu)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_silu, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_silu_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_silu, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_sin)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sin, in, 1, NULL);
@@ -1140,6 +1946,16 @@ ebb_tensor *(ebb_sin)(ebb_tensor *self) {
 ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sinh)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_sinh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sinh_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_sinh, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_slice)(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options) {
@@ -1164,6 +1980,23 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     const struct ebb__attrs_softmax_backward attrs = {.dim = dim};
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
+    const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softplus, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
+    const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
@@ -1218,6 +2051,16 @@ ebb_tensor *(ebb_t)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_tan)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tan, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_tan_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_tan, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_tanh)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_tanh, in, 1, NULL);
@@ -1231,6 +2074,18 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
+    const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_threshold, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_threshold_)(ebb_tensor *self, double threshold, double value) {
+    const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_threshold, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
@@ -1256,6 +2111,16 @@ ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_trunc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_trunc_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_trunc, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_unsafe_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -1277,6 +2142,16 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {condition, self, other};
     return ebb_call_op1(&ebb_op_where, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_xlogy)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_xlogy, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_xlogy_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_xlogy, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_zero)(ebb_tensor *self) {

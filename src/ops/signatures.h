@@ -5,6 +5,176 @@
 
 #include <ebb/opdef.h>
 
+struct ebb__attrs_leaky_relu {
+    ebb_setting negative_slope;
+};
+extern const struct ebb_attr ebb__attr_table_leaky_relu[1];
+#define EBB__SIG_leaky_relu \
+    .name = "leaky_relu", \
+    .signature = "Tensor self, float? negative_slope=0.01 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_leaky_relu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_leaky_relu)
+
+struct ebb__attrs_elu {
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_elu[1];
+#define EBB__SIG_elu \
+    .name = "elu", \
+    .signature = "Tensor self, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_elu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_elu)
+
+struct ebb__attrs_celu {
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_celu[1];
+#define EBB__SIG_celu \
+    .name = "celu", \
+    .signature = "Tensor self, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_celu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_celu)
+
+#define EBB__SIG_selu \
+    .name = "selu", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_silu \
+    .name = "silu", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_gelu {
+    int approximate;
+};
+extern const struct ebb_attr ebb__attr_table_gelu[1];
+#define EBB__SIG_gelu \
+    .name = "gelu", \
+    .signature = "Tensor self, enum(none|tanh) approximate=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_gelu)
+
+#define EBB__SIG_mish \
+    .name = "mish", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_softplus {
+    ebb_setting beta;
+    ebb_setting threshold;
+};
+extern const struct ebb_attr ebb__attr_table_softplus[2];
+#define EBB__SIG_softplus \
+    .name = "softplus", \
+    .signature = "Tensor self, float? beta=1, float? threshold=20 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softplus, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softplus)
+
+#define EBB__SIG_softsign \
+    .name = "softsign", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_hardtanh {
+    ebb_setting min_val;
+    ebb_setting max_val;
+};
+extern const struct ebb_attr ebb__attr_table_hardtanh[2];
+#define EBB__SIG_hardtanh \
+    .name = "hardtanh", \
+    .signature = "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardtanh, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_hardtanh)
+
+#define EBB__SIG_relu6 \
+    .name = "relu6", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_hardswish \
+    .name = "hardswish", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_hardsigmoid \
+    .name = "hardsigmoid", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_logsigmoid \
+    .name = "logsigmoid", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_threshold {
+    double threshold;
+    double value;
+};
+extern const struct ebb_attr ebb__attr_table_threshold[2];
+#define EBB__SIG_threshold \
+    .name = "threshold", \
+    .signature = "Tensor self, float threshold, float value -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_threshold)
+
+#define EBB__SIG_prelu \
+    .name = "prelu", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_glu {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_glu[1];
+#define EBB__SIG_glu \
+    .name = "glu", \
+    .signature = "Tensor self, dims dim=last -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_glu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_glu)
+
 #define EBB__SIG_threshold_backward \
     .name = "threshold_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
@@ -74,6 +244,54 @@
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1
+
+#define EBB__SIG_atan2 \
+    .name = "atan2", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_hypot \
+    .name = "hypot", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_copysign \
+    .name = "copysign", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_fmax \
+    .name = "fmax", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_fmin \
+    .name = "fmin", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_add_scaled {
+    double alpha;
+};
+extern const struct ebb_attr ebb__attr_table_add_scaled[1];
+#define EBB__SIG_add_scaled \
+    .name = "add_scaled", \
+    .signature = "Tensor self, Tensor other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_add_scaled)
 
 struct ebb__attrs_cat {
     int64_t dim;
@@ -159,6 +377,41 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 
 #define EBB__SIG_logical_not \
     .name = "logical_not", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_logical_xor \
+    .name = "logical_xor", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_and \
+    .name = "bitwise_and", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_or \
+    .name = "bitwise_or", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_xor \
+    .name = "bitwise_xor", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_not \
+    .name = "bitwise_not", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
@@ -399,6 +652,34 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .n_out = 1, \
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
+
+#define EBB__SIG_fmod \
+    .name = "fmod", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_remainder \
+    .name = "remainder", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_floor_divide \
+    .name = "floor_divide", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_div_trunc \
+    .name = "div_trunc", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -836,6 +1117,76 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
 
+#define EBB__SIG_ceil \
+    .name = "ceil", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_trunc \
+    .name = "trunc", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_round {
+    int64_t decimals;
+};
+extern const struct ebb_attr ebb__attr_table_round[1];
+#define EBB__SIG_round \
+    .name = "round", \
+    .signature = "Tensor self, int decimals=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_round, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_round)
+
+#define EBB__SIG_frac \
+    .name = "frac", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_nan_to_num {
+    ebb_setting nan;
+    ebb_setting posinf;
+    ebb_setting neginf;
+};
+extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
+#define EBB__SIG_nan_to_num \
+    .name = "nan_to_num", \
+    .signature = "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nan_to_num, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nan_to_num)
+
+#define EBB__SIG_isnan \
+    .name = "isnan", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_isinf \
+    .name = "isinf", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_isfinite \
+    .name = "isfinite", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
 struct ebb__attrs_select {
     int64_t dim;
     int64_t index;
@@ -998,6 +1349,128 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+#define EBB__SIG_erf \
+    .name = "erf", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_erfc \
+    .name = "erfc", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_erfinv \
+    .name = "erfinv", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_lgamma \
+    .name = "lgamma", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_digamma \
+    .name = "digamma", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_polygamma {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_polygamma[1];
+#define EBB__SIG_polygamma \
+    .name = "polygamma", \
+    .signature = "int n, Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_polygamma, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_polygamma)
+
+struct ebb__attrs_logit {
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_logit[1];
+#define EBB__SIG_logit \
+    .name = "logit", \
+    .signature = "Tensor self, float? eps=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logit, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_logit)
+
+#define EBB__SIG_xlogy \
+    .name = "xlogy", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_logaddexp \
+    .name = "logaddexp", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_lerp \
+    .name = "lerp", \
+    .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+struct ebb__attrs_addcmul {
+    ebb_setting value;
+};
+extern const struct ebb_attr ebb__attr_table_addcmul[1];
+#define EBB__SIG_addcmul \
+    .name = "addcmul", \
+    .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addcmul, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_addcmul)
+
+struct ebb__attrs_addcdiv {
+    ebb_setting value;
+};
+extern const struct ebb_attr ebb__attr_table_addcdiv[1];
+#define EBB__SIG_addcdiv \
+    .name = "addcdiv", \
+    .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addcdiv, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_addcdiv)
+
+#define EBB__SIG_clamp \
+    .name = "clamp", \
+    .signature = "Tensor self, Number? min, Number? max -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_masked_fill \
+    .name = "masked_fill", \
+    .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1
+
 #define EBB__SIG_neg \
     .name = "neg", \
     .signature = "Tensor self -> Tensor", \
@@ -1098,6 +1571,104 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
 
 #define EBB__SIG_sigmoid \
     .name = "sigmoid", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_exp2 \
+    .name = "exp2", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_expm1 \
+    .name = "expm1", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_log1p \
+    .name = "log1p", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_log2 \
+    .name = "log2", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_log10 \
+    .name = "log10", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_tan \
+    .name = "tan", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_asin \
+    .name = "asin", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_acos \
+    .name = "acos", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_atan \
+    .name = "atan", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_sinh \
+    .name = "sinh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_cosh \
+    .name = "cosh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_asinh \
+    .name = "asinh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_acosh \
+    .name = "acosh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_atanh \
+    .name = "atanh", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \

@@ -1,6 +1,9 @@
 /* Elementwise functions of one tensor. */
 #include "ops/ops.h"
 
+#define LN2 0.69314718055994530942
+#define LN10 2.30258509299404568402
+
 #define RULE(op, gradient) \
     static void op##_vjp(struct ebb_vjp *v) { \
         ebb_tensor *g = v->grad[0], *x = v->in[0], *y = v->out[0]; \
@@ -23,6 +26,20 @@ RULE(sin, ebb_mul(g, ebb_cos(x)))
 RULE(cos, ebb_neg(ebb_mul(g, ebb_sin(x))))
 RULE(tanh, ebb_tanh_backward(g, y))
 RULE(sigmoid, ebb_sigmoid_backward(g, y))
+RULE(exp2, ebb_mul(g, ebb_mul(y, LN2)))
+RULE(expm1, ebb_mul(g, ebb_add(y, 1)))
+RULE(log1p, ebb_div(g, ebb_add(x, 1)))
+RULE(log2, ebb_div(g, ebb_mul(x, LN2)))
+RULE(log10, ebb_div(g, ebb_mul(x, LN10)))
+RULE(tan, ebb_mul(g, ebb_add(ebb_square(y), 1)))
+RULE(asin, ebb_mul(g, ebb_rsqrt(ebb_sub(1, ebb_square(x)))))
+RULE(acos, ebb_neg(ebb_mul(g, ebb_rsqrt(ebb_sub(1, ebb_square(x))))))
+RULE(atan, ebb_div(g, ebb_add(ebb_square(x), 1)))
+RULE(sinh, ebb_mul(g, ebb_cosh(x)))
+RULE(cosh, ebb_mul(g, ebb_sinh(x)))
+RULE(asinh, ebb_mul(g, ebb_rsqrt(ebb_add(ebb_square(x), 1))))
+RULE(acosh, ebb_mul(g, ebb_rsqrt(ebb_sub(ebb_square(x), 1))))
+RULE(atanh, ebb_div(g, ebb_sub(1, ebb_square(x))))
 
 /* The kernels' floor is for floating point; integers are their own. */
 #define FLOOR_LOOP(dtype, loop) \
@@ -77,3 +94,37 @@ UNARY(tanh, FLOATING, .node = "TanhBackward0", .loops = ebb__loops_tanh, .doc = 
       .saves = {EBB_OUT(0)}, .formula = {"g * (1 - y * y)"})
 UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid, .doc = "1 / (1 + exp(-self)).",
       .saves = {EBB_OUT(0)}, .formula = {"g * (1 - y) * y"})
+
+UNARY(exp2, FLOATING, .node = "Exp2Backward0", .loops = ebb__loops_exp2, .doc = "2 to the power of self.",
+      .saves = {EBB_OUT(0)}, .formula = {"g * y * log(2)"})
+UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1, .doc = "exp(self) - 1, exact also near 0.",
+      .saves = {EBB_OUT(0)}, .formula = {"g * (y + 1)"})
+UNARY(log1p, FLOATING, .node = "Log1PBackward0", .loops = ebb__loops_log1p,
+      .doc = "log(1 + self), exact also near 0; NaN below -1.", .saves = {EBB_IN(0)}, .formula = {"g / (self + 1)"},
+      .domain = {-0.8, 3})
+UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2, .doc = "The logarithm to base 2; NaN below 0.",
+      .saves = {EBB_IN(0)}, .formula = {"g / (self * log(2))"}, .domain = {0.1, 4})
+UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
+      .doc = "The logarithm to base 10; NaN below 0.", .saves = {EBB_IN(0)}, .formula = {"g / (self * log(10))"},
+      .domain = {0.1, 4})
+UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan, .doc = "The tangent of self, in radians.",
+      .saves = {EBB_OUT(0)}, .formula = {"g * (y^2 + 1)"}, .domain = {-1.2, 1.2})
+UNARY(asin, FLOATING, .node = "AsinBackward0", .loops = ebb__loops_asin,
+      .doc = "The inverse of sin, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
+      .formula = {"g / sqrt(1 - self^2)"}, .domain = {-0.9, 0.9})
+UNARY(acos, FLOATING, .node = "AcosBackward0", .loops = ebb__loops_acos,
+      .doc = "The inverse of cos, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
+      .formula = {"-g / sqrt(1 - self^2)"}, .domain = {-0.9, 0.9})
+UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan, .doc = "The inverse of tan, in radians.",
+      .saves = {EBB_IN(0)}, .formula = {"g / (self^2 + 1)"})
+UNARY(sinh, FLOATING, .node = "SinhBackward0", .loops = ebb__loops_sinh, .doc = "The hyperbolic sine.",
+      .saves = {EBB_IN(0)}, .formula = {"g * cosh(self)"})
+UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = "The hyperbolic cosine.",
+      .saves = {EBB_IN(0)}, .formula = {"g * sinh(self)"})
+UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = "The inverse of sinh.",
+      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 + 1)"})
+UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc = "The inverse of cosh; NaN below 1.",
+      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 - 1)"}, .domain = {1.2, 4})
+UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
+      .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self^2)"},
+      .domain = {-0.9, 0.9})

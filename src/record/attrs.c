@@ -1,4 +1,4 @@
-/* Attributes before a rule sees them: dimensions counted from the front, in range, distinct. */
+/* Attributes before a rule sees them: dimensions counted from the front, in range, distinct; defaults in place. */
 #include "record/call.h"
 #include <string.h>
 
@@ -24,14 +24,17 @@ static ebb_status wrap_list(ebb_dims *dims, int ndim, const char *name) {
 }
 
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]) {
-    memcpy(ret_attrs, attrs, op->attrs_size);
+    if (attrs) memcpy(ret_attrs, attrs, op->attrs_size);
+    else memset(ret_attrs, 0, op->attrs_size);
     for (int i = 0; i < op->n_attrs; i++) {
         const struct ebb_attr *a = &op->attrs[i];
         void *at = ret_attrs + a->offset;
         ebb_status status = EBB_OK;
+        if (!attrs && a->required) return ebb_fail(EBB_ERR_ARGUMENT, "needs its attributes");
         if (a->kind == EBB_ATTR_DIM) status = wrap(at, ndim, a->name);
         else if (a->kind == EBB_ATTR_NEWDIM) status = wrap(at, ndim + 1, a->name);
         else if (a->kind == EBB_ATTR_DIMS) status = wrap_list(at, ndim, a->name);
+        else if (a->kind == EBB_ATTR_SETTING && !((ebb_setting *)at)->given) *(ebb_setting *)at = a->fallback;
         else if (a->kind == EBB_ATTR_SHAPE && (((ebb_dims *)at)->n < 0 || ((ebb_dims *)at)->n > EBB_MAX_NDIM))
             status = ebb_fail(EBB_ERR_SHAPE, "%s has %d entries; at most %d are possible", a->name,
                               (int)((ebb_dims *)at)->n, EBB_MAX_NDIM);

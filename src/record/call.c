@@ -8,7 +8,7 @@ static const char *input_name(const struct ebb_op *op, int64_t i) {
 }
 
 static bool optional(const struct ebb_op *op, int64_t i) {
-    return i < op->n_in && op->in[i].kind == EBB_INPUT_OPTIONAL;
+    return i < op->n_in && (op->in[i].kind == EBB_INPUT_OPTIONAL || op->in[i].kind == EBB_INPUT_OPTIONAL_NUMBER);
 }
 
 /* "; inputs: self float32 [2, 3], other int64 []" */
@@ -212,7 +212,6 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
                            char *buffer) {
     if (op->n_attrs == 0) return EBB_OK;
-    if (!*attrs) return ebb_fail(EBB_ERR_ARGUMENT, "needs its attributes");
     ebb_status status = ebb__attrs_normalize(op, *attrs, n && in[0] ? in[0]->ndim : 0, buffer);
     *attrs = buffer;
     return status;

@@ -12,7 +12,8 @@ static inline bool ebb__op_has_list(const struct ebb_op *op) {
     return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST;
 }
 
-/* attrs.c: copy attributes to `ret_attrs` with dimensions counted from the front and checked. */
+/* attrs.c: copy attributes, NULL for none given, to `ret_attrs` with dimensions counted from the front and checked, and
+ * settings that were not given at their defaults. */
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]);
 
 /* byname.c: set the attribute `name` in an attribute struct from its text: "true", "-1", "2.5", "(0,1)", "float64", or
@@ -33,6 +34,9 @@ ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
  * forms), else a new reference. NULL and an error on failure. */
 ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                              ebb_tensor *into);
+
+/* Whether a result of this shape and dtype can be written into `into`: EBB_ERR_SHAPE, EBB_ERR_DTYPE if not. */
+ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, const int64_t *sizes);
 
 /* call.c: the parts of a call that in-place forms share. NULL inputs and counts; attributes with dimensions normalized
  * (in `buffer` when there are any). */

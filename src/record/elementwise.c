@@ -76,25 +76,26 @@ static bool broadcast_shape(ebb_tensor *const *in, int64_t n, ebb_dims *ret_shap
     return true;
 }
 
+ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, const int64_t *sizes) {
+    ebb_dims have = ebb_tensor_shape(into), shape = ebb__dims(ndim, sizes);
+    if (!ebb__dims_equal(&have, &shape)) {
+        char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+        return ebb_fail(EBB_ERR_SHAPE, "the result of shape %s does not fit in place into shape %s",
+                        ebb__shape_text(a, shape.n, shape.d), ebb__shape_text(b, have.n, have.d));
+    }
+    bool narrows = ebb_dtype_is_floating(dtype) ? !ebb_dtype_is_floating((ebb_dtype)into->dtype)
+                                                : into->dtype == EBB_BOOL && dtype != EBB_BOOL;
+    if (narrows)
+        return ebb_fail(EBB_ERR_DTYPE, "the %s result does not fit in place into %s", ebb_dtype_name(dtype),
+                        ebb_dtype_name((ebb_dtype)into->dtype));
+    return EBB_OK;
+}
+
 /* The output, which in-place forms have already: it must be able to take the result. */
 static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *shape) {
     if (!into) return ebb__tensor_new(dtype, shape->n, shape->d);
-    ebb_dims have = ebb_tensor_shape(into);
-    if (!ebb__dims_equal(&have, shape)) {
-        char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-        ebb_fail(EBB_ERR_SHAPE, "the result of shape %s does not fit in place into shape %s",
-                 ebb__shape_text(a, shape->n, shape->d), ebb__shape_text(b, have.n, have.d));
-        return NULL;
-    }
-    if (into->dtype == dtype) return into;
-    bool narrows = ebb_dtype_is_floating(dtype) ? !ebb_dtype_is_floating((ebb_dtype)into->dtype)
-                                                : into->dtype == EBB_BOOL && dtype != EBB_BOOL;
-    if (narrows) {
-        ebb_fail(EBB_ERR_DTYPE, "the %s result does not fit in place into %s", ebb_dtype_name(dtype),
-                 ebb_dtype_name((ebb_dtype)into->dtype));
-        return NULL;
-    }
-    return ebb__tensor_new(dtype, shape->n, shape->d);
+    if (ebb__fits_inplace(into, dtype, shape->n, shape->d)) return NULL;
+    return into->dtype == dtype ? into : ebb__tensor_new(dtype, shape->n, shape->d);
 }
 
 ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,

@@ -42,6 +42,21 @@ static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
     return true;
 }
 
+/* The result into self: by the loop itself where there is one, else computed apart and copied. */
+static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                               const void *attrs) {
+    if (op->loops) return ebb__elementwise(op, in, n, attrs, self) ? EBB_OK : ebb_error_status();
+    bool before = ebb__thread.no_grad;
+    ebb_scope scope = ebb_scope_open();
+    ebb__thread.no_grad = true;
+    ebb_tensor *y = ebb_call_op1(op, in, n, attrs);
+    ebb__thread.no_grad = before;
+    ebb_status status = y ? ebb__fits_inplace(self, (ebb_dtype)y->dtype, y->ndim, ebb__sizes(y)) : ebb_error_status();
+    if (!status) status = ebb__copy_into(self, y);
+    ebb_scope_close(&scope);
+    return status;
+}
+
 /* Whether a rule will read self as it was before it is written. */
 static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     bool needed;
@@ -53,22 +68,23 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
     ebb_status status = ebb__call_check(op, in, n);
-    if (!status && !(op->inplace && op->loops)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status && (!op->inplace || ebb__op_has_list(op))) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {
+        saved[i] = in[i];
+        if (!in[i]) continue;
         bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
         if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
         else ebb__ref(from[i] = in[i]);
         if (!from[i]) status = ebb_error_status();
-        saved[i] = in[i];
     }
     if (!status && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
         old = saved[0] = ebb__cast(self, (ebb_dtype)self->dtype);
         if (!old) status = ebb_error_status();
     }
-    if (!status && !ebb__elementwise(op, from, n, attrs, self)) status = ebb_error_status();
+    if (!status) status = compute_into(self, op, from, n, attrs);
     for (int64_t i = 0; i < n && i < EBB__PLAN_MAX; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__bump_version(self);

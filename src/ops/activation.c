@@ -1,0 +1,227 @@
+/* Activations of neural networks, besides relu, sigmoid and tanh (unary.c) and softmax. */
+#include "ops/ops.h"
+
+#define SQRT_HALF 0.70710678118654752440
+#define SQRT_2_BY_PI 0.79788456080286535588
+
+static void leaky_relu_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_leaky_relu *a = v->attrs;
+    ebb_tensor *g = v->grad[0];
+    ebb_vjp_give(v, 0, ebb_where(ebb_gt(v->in[0], 0), g, ebb_mul(g, a->negative_slope.value)));
+}
+
+/* slope * exp(x) below 0, else 1. Above 0 the exponential is not taken: its overflow would come back in the second
+ * derivative as 0 times infinity. */
+static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double stretch) {
+    ebb_tensor *above = ebb_gt(x, 0), *e = ebb_exp(ebb_mul(ebb_where(above, 0, x), 1 / stretch));
+    return ebb_where(above, g, ebb_mul(g, ebb_mul(e, slope)));
+}
+static void elu_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_elu *a = v->attrs;
+    ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], a->alpha.value, 1));
+}
+static void celu_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_celu *a = v->attrs;
+    ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], 1, a->alpha.value));
+}
+
+/* Klambauer et al. 2017: the fixed point of mean 0 and variance 1. */
+#define SELU_ALPHA 1.6732632423543772848170429916717
+#define SELU_SCALE 1.0507009873554804934193349852946
+static ebb_tensor *selu_compose(struct ebb_forward *f) {
+    return ebb_mul(ebb_elu(f->in[0], .alpha = EBB_SET(SELU_ALPHA)), SELU_SCALE);
+}
+static void selu_vjp(struct ebb_vjp *v) {
+    ebb_vjp_give(v, 0, ebb_mul(elu_grad(v->grad[0], v->in[0], SELU_ALPHA, 1), SELU_SCALE));
+}
+
+static void silu_vjp(struct ebb_vjp *v) {
+    ebb_tensor *x = v->in[0], *s = ebb_sigmoid(x);
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_mul(s, ebb_add(ebb_mul(x, ebb_sub(1, s)), 1))));
+}
+
+/* y = x P(x): the derivative is P + x P', with P the normal distribution. */
+static ebb_tensor *gelu_slope(ebb_tensor *x) {
+    ebb_tensor *p = ebb_mul(ebb_add(ebb_erf(ebb_mul(x, SQRT_HALF)), 1), 0.5);
+    ebb_tensor *density = ebb_mul(ebb_exp(ebb_mul(ebb_square(x), -0.5)), SQRT_2_BY_PI / 2);
+    return ebb_add(p, ebb_mul(x, density));
+}
+
+/* The same with P = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3). */
+static ebb_tensor *gelu_tanh_slope(ebb_tensor *x) {
+    ebb_tensor *square = ebb_square(x);
+    ebb_tensor *t = ebb_tanh(ebb_mul(ebb_mul(x, ebb_add(ebb_mul(square, 0.044715), 1)), SQRT_2_BY_PI));
+    ebb_tensor *du = ebb_mul(ebb_add(ebb_mul(square, 3 * 0.044715), 1), SQRT_2_BY_PI);
+    ebb_tensor *p = ebb_mul(ebb_add(t, 1), 0.5);
+    return ebb_add(p, ebb_mul(ebb_mul(ebb_mul(x, 0.5), ebb_sub(1, ebb_square(t))), du));
+}
+static void gelu_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_gelu *a = v->attrs;
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], a->approximate ? gelu_tanh_slope(v->in[0]) : gelu_slope(v->in[0])));
+}
+static void gelu_f32(int64_t n, char *const *p, const int64_t *stride, const void *attrs) {
+    bool approximate = ((const struct ebb__attrs_gelu *)attrs)->approximate;
+    (approximate ? ebb__loops_gelu_tanh : ebb__loops_gelu)[EBB_F32](n, p, stride, NULL);
+}
+static void gelu_f64(int64_t n, char *const *p, const int64_t *stride, const void *attrs) {
+    bool approximate = ((const struct ebb__attrs_gelu *)attrs)->approximate;
+    (approximate ? ebb__loops_gelu_tanh : ebb__loops_gelu)[EBB_F64](n, p, stride, NULL);
+}
+static const ebb_loop gelu_loops[EBB_DTYPE_COUNT] = {[EBB_F32] = gelu_f32, [EBB_F64] = gelu_f64};
+
+static void mish_vjp(struct ebb_vjp *v) {
+    ebb_tensor *x = v->in[0], *t = ebb_tanh(ebb_softplus(x)), *s = ebb_sigmoid(x);
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_add(t, ebb_mul(ebb_mul(x, s), ebb_sub(1, ebb_square(t))))));
+}
+
+static void softplus_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_softplus *a = v->attrs;
+    ebb_tensor *g = v->grad[0], *z = ebb_mul(v->in[0], a->beta.value);
+    ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, a->threshold.value), g, ebb_mul(g, ebb_sigmoid(z))));
+}
+
+static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1)); }
+
+/* Strictly between the bounds, where the slope is g. */
+static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
+    return ebb_where(ebb_logical_and(ebb_gt(x, low), ebb_lt(x, high)), g, 0);
+}
+static void hardtanh_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_hardtanh *a = v->attrs;
+    ebb_vjp_give(v, 0, between(v->in[0], a->min_val.value, a->max_val.value, v->grad[0]));
+}
+static ebb_tensor *relu6_compose(struct ebb_forward *f) {
+    return ebb_hardtanh(f->in[0], .min_val = EBB_SET(0), .max_val = EBB_SET(6));
+}
+static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
+static void hardsigmoid_vjp(struct ebb_vjp *v) {
+    ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
+}
+static void hardswish_vjp(struct ebb_vjp *v) {
+    ebb_tensor *x = v->in[0], *g = v->grad[0];
+    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(x, 1.0 / 3), 0.5));
+    ebb_vjp_give(v, 0, ebb_where(ebb_ge(x, 3), g, ebb_where(ebb_le(x, -3), 0, inner)));
+}
+
+static void logsigmoid_vjp(struct ebb_vjp *v) {
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_neg(v->in[0]))));
+}
+
+static void threshold_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_threshold *a = v->attrs;
+    ebb_vjp_give(v, 0, ebb_where(ebb_le(v->in[0], a->threshold), 0, v->grad[0]));
+}
+
+/* weight has one element, or one for each of the channels in dimension 1. */
+static ebb_tensor *prelu_compose(struct ebb_forward *f) {
+    ebb_tensor *x = f->in[0], *weight = f->in[1];
+    int64_t n = ebb_tensor_numel(weight), channels = ebb_tensor_ndim(x) > 1 ? ebb_tensor_shape(x).d[1] : 1;
+    if (n != 1 && n != channels) {
+        ebb_fail(EBB_ERR_SHAPE, "expected a weight of 1 or %lld elements, got %lld", (long long)channels, (long long)n);
+        return NULL;
+    }
+    ebb_dims shape = {n == 1 ? 0 : ebb_tensor_ndim(x), {0}};
+    for (int i = 0; i < shape.n; i++) shape.d[i] = i == 1 ? n : 1;
+    return ebb_where(ebb_gt(x, 0), x, ebb_mul(ebb_reshape(weight, shape), x));
+}
+
+/* ---- glu ---- */
+
+static int64_t glu_dim(const void *attrs, const ebb_tensor *x) {
+    const struct ebb__attrs_glu *a = attrs;
+    return a->dim.n ? a->dim.d[0] : ebb_tensor_ndim(x) - 1;
+}
+
+static ebb_tensor *glu_half(ebb_tensor *x, int64_t dim, int which) {
+    int64_t half = ebb_tensor_shape(x).d[dim] / 2;
+    return ebb_narrow(x, dim, which * half, half);
+}
+
+static ebb_tensor *glu_compose(struct ebb_forward *f) {
+    ebb_tensor *x = f->in[0];
+    const struct ebb__attrs_glu *a = f->attrs;
+    int64_t dim = glu_dim(a, x);
+    if (a->dim.n > 1 || dim < 0 || ebb_tensor_shape(x).d[dim] % 2) {
+        ebb_fail(EBB_ERR_SHAPE, "expected one dimension of an even size to halve");
+        return NULL;
+    }
+    return ebb_mul(glu_half(x, dim, 0), ebb_sigmoid(glu_half(x, dim, 1)));
+}
+
+static void glu_vjp(struct ebb_vjp *v) {
+    int64_t dim = glu_dim(v->attrs, v->in[0]);
+    ebb_tensor *s = ebb_sigmoid(glu_half(v->in[0], dim, 1)), *first = ebb_mul(v->grad[0], s);
+    ebb_tensor *second = ebb_mul(first, ebb_mul(glu_half(v->in[0], dim, 0), ebb_sub(1, s)));
+    ebb_vjp_give(v, 0, ebb_cat(EBB_LIST(first, second), dim));
+}
+
+/* ---- the definitions ---- */
+
+#define ACTIVATION(op, text, ...) \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch.nn.functional." #op, \
+                                       .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, __VA_ARGS__};
+#define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
+#define ONE "Tensor self -> Tensor"
+#define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)"
+#define SAMPLES .samples = {SHAPES, "! i5(4)"}
+#define WIDE .domain = {-5, 5} /* beyond the bounds */
+
+ACTIVATION(leaky_relu, "Tensor self, float? negative_slope=0.01 -> Tensor", LOOP(leaky_relu),
+           .node = "LeakyReluBackward0", .doc = "self above 0, else negative_slope * self.",
+           .formula = {"g where self > 0, else g * negative_slope"},
+           .samples = {SHAPES, "(3,4) negative_slope=0.2", "(4) negative_slope=0", "! i5(4)"})
+ACTIVATION(elu, "Tensor self, float? alpha=1 -> Tensor", LOOP(elu), .node = "EluBackward0",
+           .doc = "self above 0, else alpha * (exp(self) - 1).",
+           .formula = {"g where self > 0, else g * alpha * exp(self)"},
+           .samples = {SHAPES, "(3,4) alpha=0.5", "(4) alpha=0", "! i5(4)"})
+ACTIVATION(celu, "Tensor self, float? alpha=1 -> Tensor", LOOP(celu), .node = "CeluBackward0",
+           .doc = "self above 0, else alpha * (exp(self / alpha) - 1).",
+           .formula = {"g where self > 0, else g * exp(self / alpha)"},
+           .samples = {SHAPES, "(3,4) alpha=0.5", "! i5(4)"})
+ACTIVATION(selu, ONE, SAMPLES, .compose = selu_compose, .vjp = selu_vjp, .saves = {EBB_IN(0)}, .inplace = true,
+           .node = "EluBackward0", .doc = "scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.",
+           .formula = {"scale * g where self > 0, else scale * g * alpha * exp(self)"})
+ACTIVATION(silu, ONE, SAMPLES, LOOP(silu), .node = "SiluBackward0", .doc = "self * sigmoid(self), also called swish.",
+           .formula = {"g * s * (1 + self * (1 - s)), s = sigmoid(self)"})
+ACTIVATION(gelu, "Tensor self, enum(none|tanh) approximate=none -> Tensor", .loops = gelu_loops, .vjp = gelu_vjp,
+           .saves = {EBB_IN(0)}, .inplace = true, .node = "GeluBackward0",
+           .doc = "self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation "
+                  "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.",
+           .formula = {"g * (P(self) + self * P'(self))"},
+           .samples = {SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"})
+ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = "self * tanh(softplus(self)).",
+           .formula = {"g * (t + self * sigmoid(self) * (1 - t^2)), t = tanh(softplus(self))"})
+ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor", LOOP(softplus),
+           .node = "SoftplusBackward0",
+           .doc = "log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold.",
+           .formula = {"g * sigmoid(beta * self), g above the threshold"},
+           .samples = {SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"})
+ACTIVATION(softsign, ONE, .samples = {SHAPES, "i5(4)"}, .compose = softsign_compose, .doc = "self / (1 + |self|).")
+ACTIVATION(hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
+           .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
+           .formula = {"g where min_val < self < max_val, else 0"},
+           .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "! i5(4)"})
+ACTIVATION(relu6, ONE, SAMPLES, WIDE, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
+           .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
+ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
+           .doc = "self * relu6(self + 3) / 6.", .formula = {"g * (self / 3 + 1/2) between -3 and 3, g above, 0 below"})
+ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
+           .doc = "relu6(self + 3) / 6.", .formula = {"g / 6 where -3 < self < 3, else 0"})
+ACTIVATION(logsigmoid, ONE, SAMPLES, LOOP(logsigmoid), .node = "LogSigmoidBackward0",
+           .doc = "log(sigmoid(self)), without overflow.", .formula = {"g * sigmoid(-self)"})
+ACTIVATION(threshold, "Tensor self, float threshold, float value -> Tensor", LOOP(threshold),
+           .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
+           .formula = {"g where self > threshold, else 0"},
+           .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
+                       "! i5(4) threshold=0 value=0"})
+ACTIVATION(prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
+           .doc =
+               "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
+               "its parts.",
+           .samples = {"(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)"})
+ACTIVATION(glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp, .saves = {EBB_IN(0)},
+           .node = "GluBackward0",
+           .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
+                  "last.",
+           .formula = {"cat(g * s, g * a * s * (1 - s)), s = sigmoid(b)"},
+           .samples = {"(3,4)", "(4,3) dim=0", "(2,2,3) dim=-2", "(0,4)", "! (3,3)", "! ()", "! (2,2) dim=(0,1)"})

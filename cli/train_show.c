@@ -39,7 +39,7 @@ void train_show_progress(const struct train_options *o, int64_t epoch, double do
     shown = clock;
     enum { WIDTH = 30 };
     char bar[3 * WIDTH + 1] = "";
-    for (int i = 0; i < WIDTH; i++) strcat(bar, i < (int)(done * WIDTH) ? "█" : "░");
+    for (int i = 0; i < WIDTH; i++) memcpy(bar + 3 * i, i < (int)(done * WIDTH) ? "█" : "░", 3); /* 3 bytes each */
     clear_line();
     printf("epoch %3lld/%lld  %s  loss %.4f", (long long)epoch + 1, (long long)o->epochs, bar, now->loss);
     if (now->accuracy > 0) printf("  accuracy %.2f %%", 100 * now->accuracy);

@@ -61,8 +61,8 @@ static const char *given_name(const struct drawing *d, const ebb_node *node, int
     ebb_list named = d->options->named;
     for (int64_t i = 0; i < named.n; i++) {
         ebb_dims a = ebb_tensor_shape(named.t[i]), b = ebb_node_output_shape(node, k);
-        if (named.t[i] && ebb_tensor_grad_fn(named.t[i]) == node && memcmp(&a, &b, sizeof a) == 0)
-            return ebb_tensor_name(named.t[i]);
+        bool same = named.t[i] && ebb_tensor_grad_fn(named.t[i]) == node && a.n == b.n;
+        if (same && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0) return ebb_tensor_name(named.t[i]);
     }
     return "";
 }

@@ -47,7 +47,7 @@ static json_t *describe(const ebb_tensor *t, const struct place *p) {
     json_t *shape = json_array();
     for (int d = 0; d < dims.n; d++) json_array_append_new(shape, json_integer((json_int_t)dims.d[d]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", ebb__safetensors_type_of_dtype(ebb_tensor_dtype(t))->name,
-                     "shape", shape, "data_offsets", (json_int_t)p->first, (json_int_t)(p->first + p->bytes));
+                     "shape", shape, "data_offsets", (json_int_t)p->first, (json_int_t)p->first + (json_int_t)p->bytes);
 }
 
 /* The header's text, from jansson's memory; NULL and an error on failure. */

@@ -15,7 +15,10 @@ double ebb__digamma(double x) {
     }
     if (isinf(x)) return x;
     double y = 0;
-    for (; x < 10; x++) y -= 1 / x;
+    while (x < 10) {
+        y -= 1 / x;
+        x += 1;
+    }
     double z = 1 / (x * x), power = z;
     y += log(x) - 0.5 / x;
     for (int i = 0; i < 7; i++, power *= z) y -= b[i] * power;

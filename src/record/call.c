@@ -130,7 +130,8 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     if (!t) return NULL;
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
-    if (!t->base->grad_fn && !ebb__thread.no_grad) t->flags |= EBB__EARLY_VIEW;
+    if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
+    else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     return t;
 }
 

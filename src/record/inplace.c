@@ -29,7 +29,7 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
-    if (self->base && (self->base->flags & EBB__REQUIRES_GRAD) && !self->base->grad_fn)
+    if (ebb__is_view_of_leaf(self))
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");

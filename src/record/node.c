@@ -139,7 +139,8 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
-    else if (kind == EBB__SAVED_OUT || overwritten) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    else if (kind == EBB__SAVED_OUT || overwritten)
+        s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
     else ebb__ref(t);
     s->version = ebb__version(t) - overwritten;
     return s->t != NULL;

@@ -135,6 +135,9 @@ struct ebb__region {
 ebb_status ebb__view_refresh(ebb_tensor *view);
 static inline ebb_status ebb__refresh(ebb_tensor *t) { return EBB_LIKELY(!t->base) ? EBB_OK : ebb__view_refresh(t); }
 
+/* Whether writing t in place would change the value of a leaf that requires gradients. */
+bool ebb__is_view_of_leaf(const ebb_tensor *t);
+
 /* After a write into a view was recorded as the view's history: make it a part of the base's. */
 ebb_status ebb__view_written(ebb_tensor *view);
 

@@ -5,11 +5,21 @@
  * A view knows that it is behind by its nodes: they lead to the base's node through views only. */
 #include "record/call.h"
 
+/* The first node from n on that is no view's, or `stop`. */
+static const ebb_node *behind_views(const ebb_node *n, const ebb_node *stop) {
+    while (n && n != stop && n->op && n->op->view) n = ebb__node_edges(n)->node;
+    return n;
+}
+
 static bool is_stale(const ebb_tensor *t) {
-    if (!ebb__inherits(t)) return false;
-    const ebb_node *now = t->base->grad_fn, *n = t->grad_fn;
-    while (n && n != now && n->op && n->op->view) n = ebb__node_edges(n)->node;
-    return n != now;
+    return ebb__inherits(t) && behind_views(t->grad_fn, t->base->grad_fn) != t->base->grad_fn;
+}
+
+bool ebb__is_view_of_leaf(const ebb_tensor *t) {
+    if (!t->base) return false;
+    if ((t->base->flags & EBB__REQUIRES_GRAD) && !t->base->grad_fn) return true;
+    const ebb_node *n = behind_views(t->grad_fn, NULL); /* a leaf may itself be a view of what needs no gradient */
+    return n && n->flags & EBB__NODE_LEAF;
 }
 
 static struct ebb__region region_of(const ebb_tensor *t) {

@@ -172,7 +172,7 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
     if (t) {
-        bool fresh = whole && t->grad_fn == NULL && !(t->flags & EBB__REQUIRES_GRAD);
+        bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
         if (whole && !fresh) t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
         else ebb__ref(t);

@@ -66,7 +66,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
             status = ebb__fail_op(op, EBB_ERR_GRAPH,
                                   "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   name_of(outputs.t[i]), ebb_dtype_name((ebb_dtype)outputs.t[i]->dtype));
-        else if (ebb__refresh(outputs.t[i]) || !(roots[i] = ebb__gradient_node(outputs.t[i]))) status = ebb_error_status();
+        else if (ebb__refresh(outputs.t[i]) || !(roots[i] = ebb__gradient_node(outputs.t[i])))
+            status = ebb_error_status();
     }
     int64_t held = 0; /* hooks may let go of the outputs */
     for (; held < outputs.n && !status; held++) ebb__node_ref(roots[held]);

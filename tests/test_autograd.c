@@ -294,32 +294,17 @@ EBB_TEST(reentrant_backward_over_the_same_graph) {
     }
 }
 
-/* A view's history is made with the view: a later write to its base would leave it behind. */
+/* A view's history follows its base, unless it was made while nothing was recorded. */
 EBB_TEST(views_of_what_was_written_since) {
     EBB_SCOPE {
-        ebb_tensor *x = ebb_ones(EBB_DIMS(2), .requires_grad = true), *y = ebb_mul(x, 2.0);
-        ebb_tensor *before = ebb_select(ebb_view(y, EBB_DIMS(2, 1)), 0, 0), *hidden = NULL;
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2), .requires_grad = true), *y = ebb_mul(x, 2.0), *hidden = NULL;
+        ebb_tensor *before = ebb_select(ebb_view(y, EBB_DIMS(2, 1)), 0, 0);
         EBB_NO_GRAD hidden = ebb_select(y, 0, 0);
-        int line = __LINE__ + 1;
         CHECK(ebb_mul_(y, 3.0) == y);
         ebb_tensor *after = ebb_select(ebb_view(y, EBB_DIMS(2, 1)), 0, 0);
-        char text[64];
-        (void)snprintf(text, sizeof text, "test_autograd.c:%d, after the view was made", line);
-        CHECK(ebb_backward(ebb_sum(before)) == EBB_ERR_GRAPH);
-        CHECK_ERROR(EBB_ERR_GRAPH, "is a view of a tensor that was written in place at ");
-        CHECK(ebb_backward(before) == EBB_ERR_GRAPH);
-        CHECK_ERROR(EBB_ERR_GRAPH, text);
-        CHECK(ebb_mul_(ebb_mul(x, 1.0), before) == NULL);
-        CHECK_ERROR(EBB_ERR_GRAPH, text);
         CHECK(!ebb_tensor_requires_grad(ebb_mul(hidden, 2.0)));
-        CHECK(ebb_backward(ebb_sum(after)) == EBB_OK);
-        CHECK_VALUES(ebb_tensor_grad(x), 0, 6, 0);
-
-        ebb_tensor *buffer = ebb_zeros(EBB_DIMS(2)), *part = ebb_select(buffer, 0, 0);
-        CHECK(ebb_add_(buffer, x) == buffer);
-        CHECK(ebb_mul(part, 2.0) == NULL);
-        CHECK_ERROR(EBB_ERR_GRAPH, "is a view of a tensor that was written in place");
-        EBB_NO_GRAD CHECK_VALUES(ebb_mul(part, 2.0), 0, 2);
+        CHECK(ebb_backward(ebb_add(ebb_sum(after), ebb_sum(ebb_mul(before, 2.0)))) == EBB_OK);
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 18, 0);
     }
 }
 

@@ -66,8 +66,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
             status = ebb__fail_op(op, EBB_ERR_GRAPH,
                                   "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   name_of(outputs.t[i]), ebb_dtype_name((ebb_dtype)outputs.t[i]->dtype));
-        else if (ebb__view_is_stale(outputs.t[i])) status = ebb__fail_stale(op, outputs.t[i]);
-        else if (!(roots[i] = ebb__gradient_node(outputs.t[i]))) status = ebb_error_status();
+        else if (ebb__refresh(outputs.t[i]) || !(roots[i] = ebb__gradient_node(outputs.t[i])))
+            status = ebb_error_status();
     }
     int64_t held = 0; /* hooks may let go of the outputs */
     for (; held < outputs.n && !status; held++) ebb__node_ref(roots[held]);
@@ -105,7 +105,7 @@ static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs)
             return ebb__fail_op(op, ebb_dtype_is_floating((ebb_dtype)t->dtype) ? EBB_ERR_GRAPH : EBB_ERR_DTYPE,
                                 "input %lld (%s) does not require gradients", (long long)i,
                                 ebb_dtype_name((ebb_dtype)t->dtype));
-        ebb_node *n = ebb__gradient_node(t);
+        ebb_node *n = ebb__refresh(t) ? NULL : ebb__gradient_node(t);
         if (!n) return ebb_error_status();
         p->captures[i] = (struct ebb__capture){.node = n, .nr = t->grad_fn ? t->output_nr : 0};
     }

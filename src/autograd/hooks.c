@@ -12,7 +12,7 @@ ebb_hook(ebb_register_hook)(ebb_tensor *t, ebb_tensor_hook hook, void *context, 
         ebb__fail_op(op, EBB_ERR_GRAPH, "cannot watch the gradient of a tensor that does not require one");
         return 0;
     }
-    ebb_node *n = ebb__gradient_node(t);
+    ebb_node *n = ebb__refresh(t) ? NULL : ebb__gradient_node(t);
     struct ebb__node_extra *x = n ? ebb__node_extra(n) : NULL;
     if (!x || !ebb__grow((void **)&x->hooks, &x->hook_capacity, x->n_hooks + 1, sizeof *x->hooks)) return 0;
     uint64_t id = atomic_fetch_add(&next, 1);
@@ -24,7 +24,7 @@ ebb_hook(ebb_register_hook)(ebb_tensor *t, ebb_tensor_hook hook, void *context, 
 ebb_status(ebb_remove_hook)(ebb_tensor *t, ebb_hook hook) {
     static const char *op = "remove_hook";
     if (!t) return ebb__fail_null(op, "tensor");
-    ebb_node *n = ebb__gradient_node(t);
+    ebb_node *n = ebb__refresh(t) ? NULL : ebb__gradient_node(t);
     struct ebb__node_extra *x = n ? n->extra : NULL;
     for (size_t i = 0; x && i < x->n_hooks; i++) {
         struct ebb__hook h = x->hooks[i];

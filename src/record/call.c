@@ -130,7 +130,8 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     if (!t) return NULL;
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
-    if (!t->base->grad_fn && !ebb__thread.no_grad) t->flags |= EBB__EARLY_VIEW;
+    if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
+    else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     return t;
 }
 
@@ -171,7 +172,7 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
     if (t) {
-        bool fresh = whole && t->grad_fn == NULL && !(t->flags & EBB__REQUIRES_GRAD);
+        bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
         if (whole && !fresh) t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
         else ebb__ref(t);

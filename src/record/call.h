@@ -50,4 +50,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */
 ebb_status ebb__copy_into(ebb_tensor *to, ebb_tensor *from); /* elements of `from`, broadcast and cast */
 
+/* What view.c records, defined by the ops layer; their attributes are a struct ebb__region. */
+extern const struct ebb_op ebb__op_as_strided;  /* a view from its base */
+extern const struct ebb_op ebb__op_copy_slices; /* a base from itself and the new value of a part */
+
 #endif

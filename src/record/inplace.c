@@ -6,17 +6,22 @@ static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const cha
     return ebb_fail(status, "%s %s", name[0] ? name : "self", why);
 }
 
+static bool expanded(const ebb_tensor *t) {
+    for (int i = 0; i < t->ndim; i++)
+        if (ebb__strides(t)[i] == 0 && t->dims[i] > 1) return true;
+    return false;
+}
+
 /* Whether self may be written at all, and, when recording, whether its history allows it. */
 static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
-    for (int i = 0; i < self->ndim; i++)
-        if (ebb__strides(self)[i] == 0 && self->dims[i] > 1)
-            return fail_self(
-                EBB_ERR_ARGUMENT, self,
-                "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+    if (expanded(self))
+        return fail_self(
+            EBB_ERR_ARGUMENT, self,
+            "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
     if (ebb__thread.no_grad) return EBB_OK;
     bool needed = false;
     for (int64_t i = 0; i < n; i++) {
-        if (in[i] && ebb__view_is_stale(in[i])) return ebb__fail_stale("", in[i]);
+        if (in[i] && ebb__refresh(in[i])) return ebb_error_status();
         needed = needed || (in[i] && ebb__requires_grad(in[i]));
     }
     if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
@@ -24,14 +29,16 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
-    if (self->base && (self->base->flags & EBB__REQUIRES_GRAD) && !self->base->grad_fn)
+    if (ebb__is_view_of_leaf(self))
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
-    if (self->base)
-        return fail_self(
-            EBB_ERR_UNSUPPORTED, self,
-            "is a view: writing it in place while recording is not supported; clone it, or write under EBB_NO_GRAD");
+    if (self->flags & EBB__NO_GRAD_VIEW)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is a view made while recording was off and cannot be written in place while recording; make "
+                         "the view while recording, or write under EBB_NO_GRAD");
+    if (self->base && expanded(self->base))
+        return fail_self(EBB_ERR_ARGUMENT, self, "is a view of a tensor whose elements share memory; clone it first");
     return EBB_OK;
 }
 
@@ -89,6 +96,8 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status) {
         ebb__bump_version(self);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
+        bool recorded = !ebb__thread.no_grad && !op->no_derivative && self->grad_fn;
+        if (!status && self->base && recorded) status = ebb__view_written(self);
     }
     ebb__unref(old);
     if (!status) return self;

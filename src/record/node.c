@@ -132,13 +132,15 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     return n;
 }
 
+/* What the call itself has overwritten is there for the error's text only; as an alias it cannot own the node. */
 static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
-    else if (kind == EBB__SAVED_OUT) s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    else if (kind == EBB__SAVED_OUT || overwritten)
+        s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
     else ebb__ref(t);
     s->version = ebb__version(t) - overwritten;
     return s->t != NULL;
@@ -190,39 +192,26 @@ static ebb_status no_rule(const struct ebb_op *op) {
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
 }
 
-bool ebb__view_is_stale(const ebb_tensor *t) {
-    const ebb_node *now = t->base ? t->base->grad_fn : NULL;
-    if (!now) return false;
-    if (!t->grad_fn) return t->flags & EBB__EARLY_VIEW; /* or it was made under no_grad, and has none on purpose */
-    const ebb_node *n = t->grad_fn;
-    while (n && n != now && n->op && n->op->view) n = ebb__node_edges(n)->node;
-    return n != now;
-}
-
-ebb_status ebb__fail_stale(const char *op, const ebb_tensor *t) {
-    const char *name = ebb_tensor_name(t);
-    return ebb__fail_op(
-        op, EBB_ERR_GRAPH,
-        "%s%sis a view of a tensor that was written in place at %s:%d, after the view was made, which its history does not "
-        "know; make the view after the write",
-        name, name[0] ? " " : "", ebb_node_file(t->base->grad_fn), ebb_node_line(t->base->grad_fn));
-}
-
 /* A tensor written in place keeps the gradient of its new value. */
 static void move_retained(ebb_tensor *t, ebb_node *before) {
     for (int i = 0; i < before->n_out; i++)
         if (before->extra->retain[i] == t) before->extra->retain[i] = NULL;
     t->flags &= (uint8_t)~EBB__RETAINS_GRAD;
-    ebb_retain_grad(t);
+    ebb__retain(t);
 }
 
 ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                             const void *attrs, ebb_tensor *const *out, int n_out) {
+    for (int64_t i = 0; i < n_in; i++)
+        if (EBB_UNLIKELY(in[i] && ebb__refresh(in[i]))) return ebb_error_status();
+    return ebb__record_as_is(op, in, saved, n_in, attrs, out, n_out);
+}
+
+ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                             const void *attrs, ebb_tensor *const *out, int n_out) {
     bool needed;
     int floating = 0; /* outputs that get the node: its references */
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
-    for (int64_t i = 0; i < n_in; i++)
-        if (EBB_UNLIKELY(in[i] && in[i]->base && ebb__view_is_stale(in[i]))) return ebb__fail_stale("", in[i]);
     if (!needed) return EBB_OK;
     for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;

@@ -114,17 +114,32 @@ static inline void ebb__node_unref(ebb_node *n) {
     }
 }
 
-static inline bool ebb__requires_grad(const ebb_tensor *t) { return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD); }
-
-/* Where the gradient of t goes: its grad_fn, or its leaf node. Borrowed. NULL without an error when t needs no
- * gradient, with one when out of memory. */
+/* Where the gradient of t, which has been refreshed, goes: its grad_fn, or its leaf node. Borrowed. NULL without an
+ * error when t needs no gradient, with one when out of memory. */
 ebb_node *ebb__leaf_node(ebb_tensor *t);
 static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? t->grad_fn : ebb__leaf_node(t); }
 
-/* Whether t is a view whose base was written in place, and recorded, since the view was made: t's values have changed
- * and its history has not. */
-bool ebb__view_is_stale(const ebb_tensor *t);
-ebb_status ebb__fail_stale(const char *op, const ebb_tensor *t);
+/* Register t, which has a grad_fn, with it as a tensor that keeps its gradient. */
+ebb_status ebb__retain(ebb_tensor *t);
+
+/* ---- views and writing in place (view.c) ---- */
+
+/* Which elements of a base a view has: strides in elements, offset from the base's first element. */
+struct ebb__region {
+    ebb_dims base_sizes, base_strides, sizes, strides;
+    int64_t offset;
+};
+
+/* Give a view whose base was written in place, and recorded, since its history was made a new one from the base. To be
+ * called before grad_fn of a tensor that may be a view is relied on. */
+ebb_status ebb__view_refresh(ebb_tensor *view);
+static inline ebb_status ebb__refresh(ebb_tensor *t) { return EBB_LIKELY(!t->base) ? EBB_OK : ebb__view_refresh(t); }
+
+/* Whether writing t in place would change the value of a leaf that requires gradients. */
+bool ebb__is_view_of_leaf(const ebb_tensor *t);
+
+/* After a write into a view was recorded as the view's history: make it a part of the base's. */
+ebb_status ebb__view_written(ebb_tensor *view);
 
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
  * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by
@@ -136,6 +151,9 @@ static inline ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const 
     if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
     return ebb__record_call(op, in, saved, n_in, attrs, out, n_out);
 }
+/* The same with the histories that the inputs have at hand, whatever the grad mode. */
+ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
+                             const void *attrs, ebb_tensor *const *out, int n_out);
 
 /* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs
  * one. */

@@ -32,6 +32,7 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
                      ebb_dtype_name((ebb_dtype)t->dtype));
         return NULL;
     }
+    if (ebb__refresh(t)) return NULL;
     if (!requires_grad && t->grad_fn) {
         ebb__fail_op(op, EBB_ERR_GRAPH, "%s was computed by %s: only leaves can be switched off; use ebb_detach",
                      ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "the tensor", t->grad_fn->name);
@@ -62,11 +63,7 @@ ebb_status(ebb_set_grad)(ebb_tensor *t, ebb_tensor *grad) {
     return EBB_OK;
 }
 
-ebb_status(ebb_retain_grad)(ebb_tensor *t) {
-    if (!t) return ebb__fail_null("retain_grad", "tensor");
-    if (!ebb__requires_grad(t))
-        return ebb__fail_op("retain_grad", EBB_ERR_GRAPH, "the tensor does not require gradients");
-    if (!t->grad_fn || t->flags & EBB__RETAINS_GRAD) return EBB_OK;
+ebb_status ebb__retain(ebb_tensor *t) {
     struct ebb__node_extra *x = ebb__node_extra(t->grad_fn);
     if (!x || !ebb__autograd_of(t)) return ebb_error_status();
     if (!x->retain && !(x->retain = ebb__alloc_zeroed(t->grad_fn->n_out * sizeof *x->retain)))
@@ -74,6 +71,14 @@ ebb_status(ebb_retain_grad)(ebb_tensor *t) {
     x->retain[t->output_nr] = t;
     t->flags |= EBB__RETAINS_GRAD;
     return EBB_OK;
+}
+
+ebb_status(ebb_retain_grad)(ebb_tensor *t) {
+    if (!t) return ebb__fail_null("retain_grad", "tensor");
+    if (!ebb__requires_grad(t))
+        return ebb__fail_op("retain_grad", EBB_ERR_GRAPH, "the tensor does not require gradients");
+    if (ebb__refresh(t)) return ebb_error_status();
+    return !t->grad_fn || t->flags & EBB__RETAINS_GRAD ? EBB_OK : ebb__retain(t);
 }
 
 ebb_tensor *(ebb_detach)(ebb_tensor *t) {

@@ -1,10 +1,13 @@
 /* Walking the recorded graph from outside. */
 #include "record/node.h"
 
-ebb_node *ebb_tensor_grad_fn(const ebb_tensor *t) { return t ? t->grad_fn : NULL; }
+ebb_node *ebb_tensor_grad_fn(const ebb_tensor *t) {
+    return t && !ebb__refresh((ebb_tensor *)(uintptr_t)t) ? t->grad_fn : NULL;
+}
 
 ebb_node *ebb_tensor_gradient_node(const ebb_tensor *t) {
-    return t ? ebb__gradient_node((ebb_tensor *)(uintptr_t)t) : NULL;
+    ebb_tensor *refreshed = (ebb_tensor *)(uintptr_t)t;
+    return t && !ebb__refresh(refreshed) ? ebb__gradient_node(refreshed) : NULL;
 }
 
 const char *ebb_node_name(const ebb_node *n) { return n && n->name ? n->name : ""; }

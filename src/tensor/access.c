@@ -9,8 +9,8 @@ ebb_dims ebb_tensor_strides(const ebb_tensor *t) { return t ? ebb__dims(t->ndim,
 int64_t ebb_tensor_numel(const ebb_tensor *t) { return t ? t->numel : 0; }
 bool ebb_tensor_is_contiguous(const ebb_tensor *t) { return t && ebb__is_contiguous(t); }
 uint32_t ebb_tensor_version(const ebb_tensor *t) { return t ? ebb__version(t) : 0; }
-bool ebb_tensor_is_leaf(const ebb_tensor *t) { return t && !t->grad_fn; }
-bool ebb_tensor_requires_grad(const ebb_tensor *t) { return t && (t->grad_fn || (t->flags & EBB__REQUIRES_GRAD)); }
+bool ebb_tensor_is_leaf(const ebb_tensor *t) { return t && !t->grad_fn && !ebb__inherits(t); }
+bool ebb_tensor_requires_grad(const ebb_tensor *t) { return t && ebb__requires_grad(t); }
 bool ebb_tensor_is_view(const ebb_tensor *t) { return t && t->base; }
 bool ebb_tensor_is_number(const ebb_tensor *t) { return t && (t->flags & EBB__NUMBER); }
 void ebb_increment_version(ebb_tensor *t) {

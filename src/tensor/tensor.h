@@ -24,7 +24,7 @@ enum ebb__tensor_flag {
     EBB__CONTIGUOUS = 2,
     EBB__NUMBER = 4,       /* promotes as a Python number does */
     EBB__RETAINS_GRAD = 8, /* not a leaf, but keeps its gradient */
-    EBB__EARLY_VIEW = 16   /* a view made while its base had no history */
+    EBB__NO_GRAD_VIEW = 16 /* a view made while recording was off, or of such a view: a constant */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
@@ -47,6 +47,13 @@ struct ebb_tensor {
 static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
 static inline int64_t *ebb__strides(const ebb_tensor *t) { return (int64_t *)t->dims + t->ndim; }
 static inline bool ebb__is_contiguous(const ebb_tensor *t) { return t->flags & EBB__CONTIGUOUS; }
+/* Whether t is a view that gets its history from its base, should it have none yet: the base was written since. */
+static inline bool ebb__inherits(const ebb_tensor *t) {
+    return t->base && t->base->grad_fn && !(t->flags & EBB__NO_GRAD_VIEW);
+}
+static inline bool ebb__requires_grad(const ebb_tensor *t) {
+    return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD) || ebb__inherits(t);
+}
 static inline size_t ebb__tensor_bytes(int ndim) { return sizeof(ebb_tensor) + 16 * (size_t)ndim; }
 
 extern const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT];

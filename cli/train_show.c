@@ -37,11 +37,12 @@ void train_show_progress(const struct train_options *o, int64_t epoch, double do
     double clock = train_clock(), all = ((double)epoch + done) / (double)o->epochs;
     if (!on_terminal(o) || clock - shown < 0.05) return;
     shown = clock;
-    enum { WIDTH = 30 };
-    char bar[3 * WIDTH + 1] = "";
-    for (int i = 0; i < WIDTH; i++) memcpy(bar + 3 * i, i < (int)(done * WIDTH) ? "█" : "░", 3); /* 3 bytes each */
+    static const char full[] = "██████████████████████████████"; /* 30 blocks of 3 bytes each */
+    static const char empty[] = "░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░";
+    int blocks = (int)(done * 30);
     clear_line();
-    printf("epoch %3lld/%lld  %s  loss %.4f", (long long)epoch + 1, (long long)o->epochs, bar, now->loss);
+    printf("epoch %3lld/%lld  %.*s%.*s  loss %.4f", (long long)epoch + 1, (long long)o->epochs, 3 * blocks, full,
+           3 * (30 - blocks), empty, now->loss);
     if (now->accuracy > 0) printf("  accuracy %.2f %%", 100 * now->accuracy);
     if (all > 0) printf("  %.0f s left", (clock - begin) * (1 - all) / all + 0.5);
     (void)fflush(stdout);

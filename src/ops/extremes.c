@@ -156,7 +156,7 @@ static void dim_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_scatter_add(ebb_zeros(shape, .dtype = ebb_tensor_dtype(g)), index, g, a->dim));
 }
 
-#define DIM(name_, kernel_, node_, torch_, words) \
+#define DIM(name_, of_, kernel_, node_, torch_, words) \
     static ebb_status name_##_forward(struct ebb_forward *f) { \
         const struct ebb__attrs_##name_ *a = f->attrs; \
         return run(kernel_, f->in[0], &EBB_DIMS(a->dim), f->out[0], f->out[1]); \
@@ -167,6 +167,7 @@ static void dim_vjp(struct ebb_vjp *v) {
                " element along dim and its index (int64), the first one where several tie; that element receives the " \
                "gradient. NaN if any is.", \
         .torch = torch_, \
+        .overload = of_, \
         .node = node_, \
         .infer = dim_infer, \
         .forward = name_##_forward, \
@@ -177,5 +178,5 @@ static void dim_vjp(struct ebb_vjp *v) {
                     "! (0,3) dim=0", "! (3) dim=1"}, \
     };
 
-DIM(max_dim, ebb__reduce_max, "MaxBackward0", "torch.max(input, dim)", "largest")
-DIM(min_dim, ebb__reduce_min, "MinBackward0", "torch.min(input, dim)", "smallest")
+DIM(max_dim, "max", ebb__reduce_max, "MaxBackward0", "torch.max(input, dim)", "largest")
+DIM(min_dim, "min", ebb__reduce_min, "MinBackward0", "torch.min(input, dim)", "smallest")

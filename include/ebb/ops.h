@@ -600,6 +600,63 @@ EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
 #define ebb_zero(self) ebb_zero(EBB_AT(self))
 #define ebb_zero_(self) ebb_zero_(EBB_AT(self))
 
+/* ---- count.c -----------------------------------------------------------------------------------------------------
+ * Whether any or all elements are true, and how many. */
+
+typedef struct ebb_any_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_any_options;
+
+/* Whether any element is not 0 (NaN is not), over the dimensions listed in dim, or over all: bool, of uint8 uint8.
+ * Of nothing, false.
+ *     any(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.any */
+EBB_API ebb_tensor *ebb_any(ebb_tensor *self, ebb_any_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_any(...) ((void)EBB_HERE, ebb_any(__VA_ARGS__))
+#else
+#define ebb_any(...) ebb__any_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__any_(self, ...) ebb_any(EBB_AT(self), (ebb_any_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_all_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_all_options;
+
+/* Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, true.
+ *     all(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.all */
+EBB_API ebb_tensor *ebb_all(ebb_tensor *self, ebb_all_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_all(...) ((void)EBB_HERE, ebb_all(__VA_ARGS__))
+#else
+#define ebb_all(...) ebb__all_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__all_(self, ...) ebb_all(EBB_AT(self), (ebb_all_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_count_nonzero_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_count_nonzero_options;
+
+/* How many elements are not 0 (int64), over the dimensions listed in dim, or over all.
+ *     count_nonzero(Tensor self, dims dim=all) -> Tensor
+ * No gradient.
+ * torch.count_nonzero */
+EBB_API ebb_tensor *ebb_count_nonzero(ebb_tensor *self, ebb_count_nonzero_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_count_nonzero(...) ((void)EBB_HERE, ebb_count_nonzero(__VA_ARGS__))
+#else
+#define ebb_count_nonzero(...) ebb__count_nonzero_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__count_nonzero_(self, ...) ebb_count_nonzero(EBB_AT(self), (ebb_count_nonzero_options){__VA_ARGS__})
+#endif
+
 /* ---- creation.c --------------------------------------------------------------------------------------------------
  * New tensors. */
 
@@ -1193,6 +1250,192 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- median.c ----------------------------------------------------------------------------------------------------
+ * Medians, over all elements or along one dimension. */
+
+typedef struct ebb_median_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_median_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN if any is.
+ *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (MedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.median(input, dim) */
+EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_median_dim(...) ((void)EBB_HERE, ebb_median_dim(__VA_ARGS__))
+#else
+#define ebb_median_dim(...) ebb__median_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__median_dim_(self, dim, ...) ebb_median_dim(EBB_AT(self), dim, (ebb_median_dim_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_nanmedian_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_nanmedian_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN is skipped, unless there is nothing else.
+ *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (NanmedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.nanmedian(input, dim) */
+EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmedian_dim(...) ((void)EBB_HERE, ebb_nanmedian_dim(__VA_ARGS__))
+#else
+#define ebb_nanmedian_dim(...) ebb__nanmedian_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmedian_dim_(self, dim, ...) ebb_nanmedian_dim(EBB_AT(self), dim, (ebb_nanmedian_dim_options){__VA_ARGS__})
+#endif
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
+ *     median(Tensor self) -> Tensor
+ * Gradient (MedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.median */
+EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
+#define ebb_median(self) ebb_median(EBB_AT(self))
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN is skipped,
+ * unless there is nothing else.
+ *     nanmedian(Tensor self) -> Tensor
+ * Gradient (NanmedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.nanmedian */
+EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
+#define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
+
+/* ---- moments.c ---------------------------------------------------------------------------------------------------
+ * Variances and standard deviations, alone or with the mean. */
+
+typedef struct ebb_var_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_var_options;
+
+/* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
+ * Of nothing, NaN.
+ *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
+ * Floating point only. torch.var */
+EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var(...) ((void)EBB_HERE, ebb_var(__VA_ARGS__))
+#else
+#define ebb_var(...) ebb__var_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_(self, ...) ebb_var(EBB_AT(self), (ebb_var_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_std_options;
+
+/* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
+ * dimensions listed in dim, or over all.
+ *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
+ * Floating point only. torch.std */
+EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std(...) ((void)EBB_HERE, ebb_std(__VA_ARGS__))
+#else
+#define ebb_std(...) ebb__std_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_(self, ...) ebb_std(EBB_AT(self), (ebb_std_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_var_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_var_mean_options;
+
+/* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
+ * and the mean, in one reading.
+ *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
+ * Floating point only. torch.var_mean */
+EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var_mean(...) ((void)EBB_HERE, ebb_var_mean(__VA_ARGS__))
+#else
+#define ebb_var_mean(...) ebb__var_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_mean_(self, ...) ebb_var_mean(EBB_AT(self), (ebb_var_mean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_std_mean_options;
+
+/* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
+ * in dim, or over all, and the mean, in one reading.
+ *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
+ * Floating point only. torch.std_mean */
+EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std_mean(...) ((void)EBB_HERE, ebb_std_mean(__VA_ARGS__))
+#else
+#define ebb_std_mean(...) ebb__std_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_mean_(self, ...) ebb_std_mean(EBB_AT(self), (ebb_std_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- norm.c ------------------------------------------------------------------------------------------------------
+ * Norms of vectors. */
+
+typedef struct ebb_vector_norm_options {
+    ebb_setting ord; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_vector_norm_options;
+
+/* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
+ * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
+ * first.
+ *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
+ * shared by those of that size; 0 where y is 0.
+ * torch.linalg.vector_norm */
+EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_vector_norm(...) ((void)EBB_HERE, ebb_vector_norm(__VA_ARGS__))
+#else
+#define ebb_vector_norm(...) ebb__vector_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vector_norm_(self, ...) ebb_vector_norm(EBB_AT(self), (ebb_vector_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_norm_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_norm_options;
+
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
+ *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.norm */
+EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_norm(...) ((void)EBB_HERE, ebb_norm(__VA_ARGS__))
+#else
+#define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- permute.c ---------------------------------------------------------------------------------------------------
  * Dimensions in another order, as views. */
 
@@ -1370,7 +1613,7 @@ EBB_API ebb_tensor *ebb_randperm(int64_t n, ebb_randperm_options options EBB_DEF
 #endif
 
 /* ---- reduce.c ----------------------------------------------------------------------------------------------------
- * Sums and means over any dimensions. */
+ * Sums, means, products, and what is like them, over any dimensions. */
 
 typedef struct ebb_sum_options {
     ebb_dims dim; /* default all */
@@ -1392,6 +1635,25 @@ EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAUL
 #define ebb__sum_(self, ...) ebb_sum(EBB_AT(self), (ebb_sum_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_nansum_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nansum_options;
+
+/* The sum over the dimensions listed in dim, or over all, with NaN counting as 0.
+ *     nansum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (NansumBackward0) of self: g where self is not NaN, else 0.
+ * torch.nansum */
+EBB_API ebb_tensor *ebb_nansum(ebb_tensor *self, ebb_nansum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nansum(...) ((void)EBB_HERE, ebb_nansum(__VA_ARGS__))
+#else
+#define ebb_nansum(...) ebb__nansum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nansum_(self, ...) ebb_nansum(EBB_AT(self), (ebb_nansum_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_mean_options {
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
@@ -1411,6 +1673,51 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
+
+typedef struct ebb_nanmean_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nanmean_options;
+
+/* The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.
+ *     nanmean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.nanmean */
+EBB_API ebb_tensor *ebb_nanmean(ebb_tensor *self, ebb_nanmean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmean(...) ((void)EBB_HERE, ebb_nanmean(__VA_ARGS__))
+#else
+#define ebb_nanmean(...) ebb__nanmean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmean_(self, ...) ebb_nanmean(EBB_AT(self), (ebb_nanmean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_prod_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_prod_options;
+
+/* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
+ * product of nothing is 1. The gradient is exact also where factors are 0.
+ *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (ProdBackward0) of self: g * y / self, without the division where y is 0.
+ * torch.prod */
+EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
+#else
+#define ebb_prod(...) ebb__prod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__prod_(self, ...) ebb_prod(EBB_AT(self), (ebb_prod_options){__VA_ARGS__})
+#endif
+
+/* The sum of the diagonal of a matrix. Integers sum to int64.
+ *     trace(Tensor self) -> Tensor
+ * Gradient (TraceBackward0) of self: g on the diagonal, else 0.
+ * torch.trace */
+EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
+#define ebb_trace(self) ebb_trace(EBB_AT(self))
 
 /* ---- rounding.c --------------------------------------------------------------------------------------------------
  * Rounding, and what is no number. */
@@ -1513,6 +1820,126 @@ EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
  * The result is bool. torch.isfinite */
 EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
 #define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
+
+/* ---- scan.c ------------------------------------------------------------------------------------------------------
+ * Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
+
+typedef struct ebb_cumsum_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumsum_options;
+
+/* Running sums along dim. Integers and bool give int64; dtype casts first.
+ *     cumsum(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumsumBackward0) of self: the running sums of g from the end.
+ * In place: ebb_cumsum_. torch.cumsum */
+EBB_API ebb_tensor *ebb_cumsum(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumsum_(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumsum(...) ((void)EBB_HERE, ebb_cumsum(__VA_ARGS__))
+#else
+#define ebb_cumsum(...) ebb__cumsum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum_(self, dim, ...) ebb_cumsum(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumsum_(...) ((void)EBB_HERE, ebb_cumsum_(__VA_ARGS__))
+#else
+#define ebb_cumsum_(...) ebb__cumsum__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum__(self, dim, ...) ebb_cumsum_(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cumprod_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumprod_options;
+
+/* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
+ * factors are 0.
+ *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumprodBackward0) of self: y[k - 1] * linear_recurrence(g, self, reverse)[k].
+ * In place: ebb_cumprod_. torch.cumprod */
+EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumprod(...) ((void)EBB_HERE, ebb_cumprod(__VA_ARGS__))
+#else
+#define ebb_cumprod(...) ebb__cumprod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod_(self, dim, ...) ebb_cumprod(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumprod_(...) ((void)EBB_HERE, ebb_cumprod_(__VA_ARGS__))
+#else
+#define ebb_cumprod_(...) ebb__cumprod__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod__(self, dim, ...) ebb_cumprod_(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+
+/* log(cumsum(exp(self))) along dim, without overflow.
+ *     logcumsumexp(Tensor self, dim dim) -> Tensor
+ * Gradient (LogcumsumexpBackward0) of self: the sum over i >= k of g[i] * exp(self[k] - y[i]).
+ * Floating point only. torch.logcumsumexp */
+EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
+#define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
+
+typedef struct ebb_cummax_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummax_options;
+
+/* The largest so far along dim and where it is (int64), the latest place where several tie. A NaN is the largest,
+ * and stays.
+ *     cummax(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CummaxBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummax */
+EBB_API ebb_tensor *ebb_cummax(ebb_tensor *self, int64_t dim, ebb_cummax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummax(...) ((void)EBB_HERE, ebb_cummax(__VA_ARGS__))
+#else
+#define ebb_cummax(...) ebb__cummax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummax_(self, dim, ...) ebb_cummax(EBB_AT(self), dim, (ebb_cummax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cummin_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummin_options;
+
+/* The smallest so far along dim and where it is (int64), the latest place where several tie. A NaN is the smallest,
+ * and stays.
+ *     cummin(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CumminBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummin */
+EBB_API ebb_tensor *ebb_cummin(ebb_tensor *self, int64_t dim, ebb_cummin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummin(...) ((void)EBB_HERE, ebb_cummin(__VA_ARGS__))
+#else
+#define ebb_cummin(...) ebb__cummin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummin_(self, dim, ...) ebb_cummin(EBB_AT(self), dim, (ebb_cummin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_linear_recurrence_options {
+    bool reverse; /* default false */
+    int ebb__at;
+} ebb_linear_recurrence_options;
+
+/* y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + factor[k + 1] *
+ * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running products are made of it,
+ * and discounted sums are it.
+ *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
+ * Gradient (LinearRecurrenceBackward0) of self: h = linear_recurrence(g, factor, the other way); of factor: h * y[k
+ * - 1], in reverse h[k - 1] * y.
+ * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
+EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_factor> inline ebb_tensor *ebb__cxx_ebb_linear_recurrence(ebb_tensor *self, T_factor factor, int64_t dim, ebb_linear_recurrence_options options = {}) {
+    return ebb_linear_recurrence(self, ebb__num(factor), dim, options);
+}
+}
+#define ebb_linear_recurrence(...) ((void)EBB_HERE, ebb__cxx_ebb_linear_recurrence(__VA_ARGS__))
+#else
+#define ebb_linear_recurrence(...) ebb__linear_recurrence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linear_recurrence_(self, factor, dim, ...) ebb_linear_recurrence(EBB_AT(self), EBB_NUM(factor), dim, (ebb_linear_recurrence_options){__VA_ARGS__})
+#endif
 
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */

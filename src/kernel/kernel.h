@@ -108,10 +108,29 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
  * Over `shape`, of up to EBB_MAX_NDIM dimensions: src_stride and dst_stride in bytes; dst_stride 0 marks a dimension
  * that is reduced. Every element of dst is written. */
 
-/* Sum. in f32 gives f32, f64 gives f64, integers and bool give i64 (else EBB_ERR_DTYPE). Floating sums are blocked and
- * pairwise: the error grows with log(n). No elements give 0. */
+/* in f32 gives f32, f64 gives f64, integers and bool give i64, and so does every count (else EBB_ERR_DTYPE). Floating
+ * sums are blocked and pairwise: the error grows with log(n). No elements give 0, of a product 1. */
+typedef enum ebb__fold {
+    EBB__FOLD_SUM,
+    EBB__FOLD_PROD,
+    EBB__FOLD_COUNT,   /* of what is not 0 */
+    EBB__FOLD_NANSUM,  /* floating only, from here on: sum of what is not NaN */
+    EBB__FOLD_ABS,     /* sum of absolute values */
+    EBB__FOLD_SQUARES, /* sum of squares */
+    EBB__FOLD_MAX_ABS, /* the largest and the smallest absolute value; NaN if any is */
+    EBB__FOLD_MIN_ABS,
+    EBB__FOLDS
+} ebb__fold;
+ebb_status ebb__reduce_fold(ebb__fold what, int ndim, const int64_t *shape, ebb_dtype in, const void *src,
+                            const int64_t *src_stride, ebb_dtype out, void *dst, const int64_t *dst_stride);
+/* The fold that is a sum. */
 ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const void *src, const int64_t *src_stride,
                            ebb_dtype out, void *dst, const int64_t *dst_stride);
+
+/* The variance, or its root: squared deviations from the mean, summed in double precision, by max(0, count -
+ * correction); f32 and f64. The mean goes to `mean`, which may be NULL, at the same strides. NaN of no elements. */
+ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
+                           double correction, bool root, void *dst, void *mean, const int64_t *dst_stride);
 
 /* Maximum, minimum, of any dtype. NaN is both. `index` may be NULL; else it receives, at index_stride (bytes, 0 for the
  * reduced dimensions), the row-major number, counted over the reduced dimensions, of the first element that is the
@@ -120,6 +139,26 @@ ebb_status ebb__reduce_max(int ndim, const int64_t *shape, ebb_dtype dtype, cons
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
 ebb_status ebb__reduce_min(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
+
+/* ---- scans (scan.c) ----
+ * All arrays contiguous, seen as (outer, n, inner), along n. Floating point is carried in double precision. */
+typedef enum ebb__scan { EBB__SCAN_SUM, EBB__SCAN_PROD, EBB__SCAN_LOGSUMEXP, EBB__SCANS } ebb__scan;
+
+/* What came of x[0] ... x[k], for every k. Numbers; logsumexp floating only (else EBB_ERR_DTYPE). y may be x. */
+ebb_status ebb__scan_run(ebb__scan what, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x,
+                         void *y);
+/* The maximum or minimum so far, of any dtype, and where it last was; a NaN is both, and stays. */
+void ebb__scan_extreme(bool max, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y,
+                       int64_t *index);
+/* y[k] = x[k] + a[k] y[k - 1], in reverse y[k] = x[k] + a[k + 1] y[k + 1]; f32, f64. `one`: a has one element. */
+ebb_status ebb__scan_linear(bool reverse, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x,
+                            const void *a, bool one, void *y);
+
+/* ---- medians (select.c) ----
+ * The lower median of each of `rows` rows of n >= 1 numbers and the place of its first occurrence. A NaN is the median,
+ * unless it is to be skipped; of NaNs only it is NaN. `work` has the size of x and is overwritten. */
+ebb_status ebb__median(ebb_dtype dtype, int64_t rows, int64_t n, const void *x, void *work, bool skip_nan, void *values,
+                       int64_t *index);
 
 /* ---- softmax (softmax.c) ----
  * All arrays contiguous, seen as (outer, n, inner), along n; f32 and f64 (else EBB_ERR_DTYPE). y may be x, dx may be

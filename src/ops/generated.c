@@ -10,8 +10,10 @@ extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_all;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
+extern const struct ebb_op ebb_op_any;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
@@ -36,7 +38,12 @@ extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_count_nonzero;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_cummax;
+extern const struct ebb_op ebb_op_cummin;
+extern const struct ebb_op ebb_op_cumprod;
+extern const struct ebb_op ebb_op_cumsum;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_digamma;
@@ -85,6 +92,7 @@ extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
 extern const struct ebb_op ebb_op_lgamma;
 extern const struct ebb_op ebb_op_linear;
+extern const struct ebb_op ebb_op_linear_recurrence;
 extern const struct ebb_op ebb_op_linspace;
 extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log10;
@@ -93,6 +101,7 @@ extern const struct ebb_op ebb_op_log2;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
+extern const struct ebb_op ebb_op_logcumsumexp;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -107,6 +116,8 @@ extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_median;
+extern const struct ebb_op ebb_op_median_dim;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
@@ -116,17 +127,23 @@ extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
+extern const struct ebb_op ebb_op_nanmean;
+extern const struct ebb_op ebb_op_nanmedian;
+extern const struct ebb_op ebb_op_nanmedian_dim;
+extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -162,6 +179,8 @@ extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
 extern const struct ebb_op ebb_op_stack;
+extern const struct ebb_op ebb_op_std;
+extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
@@ -172,10 +191,14 @@ extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_trace;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_var;
+extern const struct ebb_op ebb_op_var_mean;
+extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
@@ -194,8 +217,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
+    &ebb_op_all,
     &ebb_op_amax,
     &ebb_op_amin,
+    &ebb_op_any,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
@@ -220,7 +245,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_count_nonzero,
     &ebb_op_cross_entropy,
+    &ebb_op_cummax,
+    &ebb_op_cummin,
+    &ebb_op_cumprod,
+    &ebb_op_cumsum,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
     &ebb_op_digamma,
@@ -269,6 +299,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_lerp,
     &ebb_op_lgamma,
     &ebb_op_linear,
+    &ebb_op_linear_recurrence,
     &ebb_op_linspace,
     &ebb_op_log,
     &ebb_op_log10,
@@ -277,6 +308,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
+    &ebb_op_logcumsumexp,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -291,6 +323,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_dim,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_median,
+    &ebb_op_median_dim,
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
@@ -300,17 +334,23 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mul,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
+    &ebb_op_nanmean,
+    &ebb_op_nanmedian,
+    &ebb_op_nanmedian_dim,
+    &ebb_op_nansum,
     &ebb_op_narrow,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_norm,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prod,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -346,6 +386,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_square,
     &ebb_op_squeeze,
     &ebb_op_stack,
+    &ebb_op_std,
+    &ebb_op_std_mean,
     &ebb_op_sub,
     &ebb_op_sum,
     &ebb_op_t,
@@ -356,10 +398,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_threshold_backward,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_trace,
     &ebb_op_transpose,
     &ebb_op_trunc,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_var,
+    &ebb_op_var_mean,
+    &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_where,
     &ebb_op_xlogy,
@@ -368,7 +414,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 180;
+const int ebb__op_table_size = 203;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -382,6 +428,11 @@ const struct ebb_attr ebb__attr_table_addcmul[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
 };
 
+const struct ebb_attr ebb__attr_table_all[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}},
@@ -390,6 +441,11 @@ const struct ebb_attr ebb__attr_table_amax[] = {
 const struct ebb_attr ebb__attr_table_amin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_any[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
@@ -422,10 +478,32 @@ const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
 };
 
+const struct ebb_attr ebb__attr_table_count_nonzero[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cummax[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cummin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cumprod[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cumsum[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
@@ -518,6 +596,11 @@ const struct ebb_attr ebb__attr_table_leaky_relu[] = {
     {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}},
 };
 
+const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}},
+    {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_linspace[] = {
     {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}},
     {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}},
@@ -533,6 +616,10 @@ const struct ebb_attr ebb__attr_table_log_softmax[] = {
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
@@ -555,6 +642,11 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_median_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_min_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
@@ -568,6 +660,23 @@ const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}},
     {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_nanmean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_nanmedian_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_nansum[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
@@ -587,6 +696,13 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_norm[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, true}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_ones[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
@@ -604,6 +720,12 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_prod[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -712,6 +834,18 @@ const struct ebb_attr ebb__attr_table_stack[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_std[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, false}},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, true}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_std_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, false}},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, true}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
@@ -742,6 +876,25 @@ const struct ebb_attr ebb__attr_table_unsafe_view[] = {
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_var[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, false}},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, true}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_var_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, false}},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, true}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_vector_norm[] = {
+    {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, true}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -840,6 +993,12 @@ ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
+    const struct ebb__attrs_all attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -850,6 +1009,12 @@ ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
     const struct ebb__attrs_amin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_amin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_any)(ebb_tensor *self, ebb_any_options options) {
+    const struct ebb__attrs_any attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_any, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
@@ -1057,10 +1222,58 @@ ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options options) {
+    const struct ebb__attrs_count_nonzero attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
+    const struct ebb__attrs_cummax attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummax, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cummin)(ebb_tensor *self, int64_t dim, ebb_cummin_options options) {
+    const struct ebb__attrs_cummin attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummin, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cumprod)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumprod_)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
@@ -1447,6 +1660,12 @@ ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_optio
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_linear_recurrence)(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options) {
+    const struct ebb__attrs_linear_recurrence attrs = {.dim = dim, .reverse = options.reverse};
+    ebb_tensor *const in[] = {self, factor};
+    return ebb_call_op1(&ebb_op_linear_recurrence, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_linspace)(double start, double end, int64_t steps, ebb_linspace_options options) {
     const struct ebb__attrs_linspace attrs = {.start = start, .end = end, .steps = steps, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_linspace, NULL, 0, &attrs);
@@ -1512,6 +1731,12 @@ ebb_tensor *(ebb_logaddexp)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_logaddexp_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_logaddexp, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
+    const struct ebb__attrs_logcumsumexp attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1612,6 +1837,20 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_median)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_median, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_median_dim)(ebb_tensor *self, int64_t dim, ebb_median_dim_options options) {
+    const struct ebb__attrs_median_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_median_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_min)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_min, in, 1, NULL);
@@ -1684,6 +1923,32 @@ ebb_tensor *(ebb_nan_to_num_)(ebb_tensor *self, ebb_nan_to_num_options options) 
     return ebb_call_op_inplace(&ebb_op_nan_to_num, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_nanmean)(ebb_tensor *self, ebb_nanmean_options options) {
+    const struct ebb__attrs_nanmean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmean, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_nanmedian)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmedian, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_nanmedian_dim)(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options) {
+    const struct ebb__attrs_nanmedian_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_nanmedian_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_nansum)(ebb_tensor *self, ebb_nansum_options options) {
+    const struct ebb__attrs_nansum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nansum, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t length) {
     const struct ebb__attrs_narrow attrs = {.dim = dim, .start = start, .length = length};
     ebb_tensor *const in[] = {self};
@@ -1718,6 +1983,12 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     const struct ebb__attrs_nll_loss_backward attrs = {.size = size, .ignore_index = options.ignore_index, .reduction = options.reduction};
     ebb_tensor *const in[] = {grad_output, target, total_weight, options.weight};
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_norm)(ebb_tensor *self, ebb_norm_options options) {
+    const struct ebb__attrs_norm attrs = {.p = options.p, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_norm, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
@@ -1762,6 +2033,12 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
+    const struct ebb__attrs_prod attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_prod, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -2030,6 +2307,21 @@ ebb_tensor *(ebb_stack)(ebb_list tensors, int64_t dim) {
     return ebb_call_op1(&ebb_op_stack, tensors.t, tensors.n, &attrs);
 }
 
+ebb_tensor *(ebb_std)(ebb_tensor *self, ebb_std_options options) {
+    const struct ebb__attrs_std attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_std, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_std_mean)(ebb_tensor *self, ebb_std_mean_options options) {
+    const struct ebb__attrs_std_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_std_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_sub, in, 2, NULL);
@@ -2105,6 +2397,11 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_trace)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_trace, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     const struct ebb__attrs_transpose attrs = {.dim0 = dim0, .dim1 = dim1};
     ebb_tensor *const in[] = {self};
@@ -2131,6 +2428,27 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {
+    const struct ebb__attrs_var attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_var, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var_mean)(ebb_tensor *self, ebb_var_mean_options options) {
+    const struct ebb__attrs_var_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_var_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_vector_norm)(ebb_tensor *self, ebb_vector_norm_options options) {
+    const struct ebb__attrs_vector_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_vector_norm, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {

@@ -478,6 +478,47 @@ extern const struct ebb_attr ebb__attr_table_to[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_any {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_any[2];
+#define EBB__SIG_any \
+    .name = "any", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_any, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_any)
+
+struct ebb__attrs_all {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_all[2];
+#define EBB__SIG_all \
+    .name = "all", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_all)
+
+struct ebb__attrs_count_nonzero {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
+#define EBB__SIG_count_nonzero \
+    .name = "count_nonzero", \
+    .signature = "Tensor self, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_count_nonzero)
+
 struct ebb__attrs_zeros {
     ebb_dims size;
     ebb_dtype dtype;
@@ -932,6 +973,144 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_median_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_median_dim[2];
+#define EBB__SIG_median_dim \
+    .name = "median_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_median_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_median_dim)
+
+struct ebb__attrs_nanmedian_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
+#define EBB__SIG_nanmedian_dim \
+    .name = "nanmedian_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_nanmedian_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmedian_dim)
+
+#define EBB__SIG_median \
+    .name = "median", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nanmedian \
+    .name = "nanmedian", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_var {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var[3];
+#define EBB__SIG_var \
+    .name = "var", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_var, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var)
+
+struct ebb__attrs_std {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std[3];
+#define EBB__SIG_std \
+    .name = "std", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std)
+
+struct ebb__attrs_var_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var_mean[3];
+#define EBB__SIG_var_mean \
+    .name = "var_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"var", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_var_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var_mean)
+
+struct ebb__attrs_std_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std_mean[3];
+#define EBB__SIG_std_mean \
+    .name = "std_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"std", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_std_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std_mean)
+
+struct ebb__attrs_vector_norm {
+    ebb_setting ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_vector_norm[4];
+#define EBB__SIG_vector_norm \
+    .name = "vector_norm", \
+    .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_vector_norm)
+
+struct ebb__attrs_norm {
+    ebb_setting p;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_norm[4];
+#define EBB__SIG_norm \
+    .name = "norm", \
+    .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_norm)
+
 struct ebb__attrs_transpose {
     int64_t dim0;
     int64_t dim1;
@@ -1102,6 +1281,21 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
     .attrs = ebb__attr_table_sum, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sum)
 
+struct ebb__attrs_nansum {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nansum[3];
+#define EBB__SIG_nansum \
+    .name = "nansum", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nansum)
+
 struct ebb__attrs_mean {
     ebb_dims dim;
     bool keepdim;
@@ -1116,6 +1310,43 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_nanmean {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nanmean[3];
+#define EBB__SIG_nanmean \
+    .name = "nanmean", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmean)
+
+struct ebb__attrs_prod {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_prod[3];
+#define EBB__SIG_prod \
+    .name = "prod", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_prod, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_prod)
+
+#define EBB__SIG_trace \
+    .name = "trace", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
@@ -1186,6 +1417,89 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_cumsum {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumsum[2];
+#define EBB__SIG_cumsum \
+    .name = "cumsum", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumsum)
+
+struct ebb__attrs_cumprod {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
+#define EBB__SIG_cumprod \
+    .name = "cumprod", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumprod)
+
+struct ebb__attrs_logcumsumexp {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
+#define EBB__SIG_logcumsumexp \
+    .name = "logcumsumexp", \
+    .signature = "Tensor self, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_logcumsumexp)
+
+struct ebb__attrs_cummax {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummax[1];
+#define EBB__SIG_cummax \
+    .name = "cummax", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummax)
+
+struct ebb__attrs_cummin {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummin[1];
+#define EBB__SIG_cummin \
+    .name = "cummin", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummin, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummin)
+
+struct ebb__attrs_linear_recurrence {
+    int64_t dim;
+    bool reverse;
+};
+extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
+#define EBB__SIG_linear_recurrence \
+    .name = "linear_recurrence", \
+    .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_linear_recurrence)
 
 struct ebb__attrs_select {
     int64_t dim;

@@ -182,7 +182,7 @@ typedef struct ebb_hardtanh_options {
 /* self, but at least min_val and at most max_val.
  *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
- * Floating point only. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
+ * Not for bool. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
 EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -201,7 +201,7 @@ EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options
 /* min(max(self, 0), 6).
  *     relu6(Tensor self) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
- * Floating point only. In place: ebb_relu6_. torch.nn.functional.relu6 */
+ * Not for bool. In place: ebb_relu6_. torch.nn.functional.relu6 */
 EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
 #define ebb_relu6(self) ebb_relu6(EBB_AT(self))
@@ -237,7 +237,7 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 /* self above threshold, else value.
  *     threshold(Tensor self, float threshold, float value) -> Tensor
  * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
- * Floating point only. In place: ebb_threshold_. torch.nn.functional.threshold */
+ * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
 EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
 EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
@@ -406,14 +406,29 @@ EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
-/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
- *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+/* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
+ *     add_scaled(Number self, Number other, float alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
- * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+ * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
 EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
 EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
+ *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ * Gradient (SubBackward0) of self: g; of other: -g * alpha.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* pow in double precision, whatever the dtypes. Recorded as its parts.
+ *     float_power(Number self, Number exponent) -> Tensor
+ * torch.float_power */
+EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+#define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- cat.c -------------------------------------------------------------------------------------------------------
  * Several tensors made one. */
@@ -886,7 +901,7 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
-/* The remainder of self / other with the sign of self. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of self. Integers divided by 0 are an error.
  *     fmod(Number self, Number other) -> Tensor
  * Gradient (FmodBackward1) of self: g; of other: -g * trunc(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_fmod_. torch.fmod */
@@ -895,7 +910,7 @@ EBB_API ebb_tensor *ebb_fmod_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmod(self, other) ebb_fmod(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmod_(self, other) ebb_fmod_(EBB_NUM(self), EBB_NUM(other))
 
-/* The remainder of self / other with the sign of other. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of other. Integers divided by 0 are an error.
  *     remainder(Number self, Number other) -> Tensor
  * Gradient (RemainderBackward1) of self: g; of other: -g * floor(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_remainder_. torch.remainder */
@@ -905,7 +920,7 @@ EBB_API ebb_tensor *ebb_remainder_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_remainder_(self, other) ebb_remainder_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers. Integers divided by 0
- * give 0.
+ * are an error.
  *     floor_divide(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_floor_divide_. torch.floor_divide */
@@ -915,7 +930,7 @@ EBB_API ebb_tensor *ebb_floor_divide_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_floor_divide_(self, other) ebb_floor_divide_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers. Integers divided
- * by 0 give 0.
+ * by 0 are an error.
  *     div_trunc(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_div_trunc_. torch.div */
@@ -923,6 +938,17 @@ EBB_API ebb_tensor *ebb_div_trunc(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay integers.
+ * Integers divided by 0 are an error.
+ *     div_mode(Number self, Number other, enum(none|trunc|floor) rounding_mode) -> Tensor
+ * Gradient (DivBackward2) of self: g / other without rounding, else 0; of other: -g * (self / other) / other without
+ * rounding, else 0.
+ * In place: ebb_div_mode_. torch.div(rounding_mode=) */
+EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+#define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+#define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
@@ -991,7 +1017,7 @@ typedef struct ebb_argmax_options {
  * counts as the largest.
  *     argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmax */
+ * Not for bool. torch.argmax */
 EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
@@ -1010,7 +1036,7 @@ typedef struct ebb_argmin_options {
  * counts as the smallest.
  *     argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmin */
+ * Not for bool. torch.argmin */
 EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
@@ -2255,6 +2281,24 @@ EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_D
 #define ebb__clamp__(self, ...) ebb_clamp_(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
 #endif
 
+/* max(self, min), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_min(Tensor self, Number min) -> Tensor
+ * Gradient (ClampMinBackward0) of self: g where self >= min, else 0; of min: g where self < min, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_min_. torch.clamp_min */
+EBB_API ebb_tensor *ebb_clamp_min(ebb_tensor *self, ebb_tensor *min);
+EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
+#define ebb_clamp_min(self, min) ebb_clamp_min(EBB_AT(self), EBB_NUM(min))
+#define ebb_clamp_min_(self, min) ebb_clamp_min_(EBB_AT(self), EBB_NUM(min))
+
+/* min(self, max), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_max(Tensor self, Number max) -> Tensor
+ * Gradient (ClampMaxBackward0) of self: g where self <= max, else 0; of max: g where self > max, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_max_. torch.clamp_max */
+EBB_API ebb_tensor *ebb_clamp_max(ebb_tensor *self, ebb_tensor *max);
+EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
+#define ebb_clamp_max(self, max) ebb_clamp_max(EBB_AT(self), EBB_NUM(max))
+#define ebb_clamp_max_(self, max) ebb_clamp_max_(EBB_AT(self), EBB_NUM(max))
+
 /* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
  * self's dtype makes of it.
  *     masked_fill(Tensor self, Tensor mask, Number value) -> Tensor
@@ -2289,7 +2333,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 /* -1, 0 or 1; 0 for NaN.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
- * Not for bool. In place: ebb_sign_. torch.sign */
+ * In place: ebb_sign_. torch.sign */
 EBB_API ebb_tensor *ebb_sign(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sign_(ebb_tensor *self);
 #define ebb_sign(self) ebb_sign(EBB_AT(self))
@@ -2528,6 +2572,15 @@ EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
 #define ebb_atanh(self) ebb_atanh(EBB_AT(self))
 #define ebb_atanh_(self) ebb_atanh_(EBB_AT(self))
+
+/* sin(pi * self) / (pi * self), and 1 at 0.
+ *     sinc(Tensor self) -> Tensor
+ * Gradient (SincBackward0) of self: g * (cos(pi * self) - y) / self, 0 at 0.
+ * Integers and bool become the default dtype. In place: ebb_sinc_. torch.sinc */
+EBB_API ebb_tensor *ebb_sinc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
+#define ebb_sinc(self) ebb_sinc(EBB_AT(self))
+#define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */

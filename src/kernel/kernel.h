@@ -37,7 +37,7 @@ typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, cons
  * Inputs and output have that dtype unless said otherwise. Floating point follows IEEE 754; integers wrap. */
 typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 
-/* Unary, of numbers (not bool). relu keeps NaN, the sign of NaN is 0. */
+/* Unary, of numbers (not bool, but sign). relu keeps NaN, the sign of NaN is 0. */
 extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
 /* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
@@ -53,7 +53,7 @@ extern ebb__loop_table ebb__loops_div;
 /* Of numbers; within 1 ulp. Exponents 2, 3 and 1/2 are a * a, a * a * a and sqrt(a), as PyTorch has it for exponents
  * that are numbers. Integers with an exponent < 0 give 0, except that 1 and -1 give 1 and +-1. */
 extern ebb__loop_table ebb__loops_pow;
-/* p[1] + alpha * p[2], of numbers; param: const double alpha, made an integer for integers. */
+/* p[1] + alpha * p[2], of every dtype; param: const double alpha, made an integer for integers. */
 extern ebb__loop_table ebb__loops_add_scaled;
 /* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
 extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
@@ -72,18 +72,18 @@ extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backwar
 extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb__loops_log2, ebb__loops_log10,
     ebb__loops_tan, ebb__loops_asin, ebb__loops_acos, ebb__loops_atan, ebb__loops_sinh, ebb__loops_cosh,
     ebb__loops_asinh, ebb__loops_acosh, ebb__loops_atanh, ebb__loops_erfc, ebb__loops_erfinv, ebb__loops_lgamma,
-    ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac;
+    ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac, ebb__loops_sinc;
 /* Unary, of every dtype, copies of what is no floating point. round: int64_t decimals; nan_to_num: settings nan,
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
-/* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
- * min, max. threshold: double threshold, value. */
+/* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
+ * softplus beta, threshold; hardtanh min, max. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
     ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
 /* Binary, floating only. */
 extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
 /* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
- * by 0 give 0. */
+ * by 0 give 0: callers refuse them. */
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
 /* Binary, of every dtype: NaN only where both are. */
 extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;

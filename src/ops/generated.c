@@ -32,6 +32,8 @@ extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_clamp;
+extern const struct ebb_op ebb_op_clamp_max;
+extern const struct ebb_op ebb_op_clamp_min;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_copy;
@@ -48,6 +50,7 @@ extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
+extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_elu;
@@ -64,6 +67,7 @@ extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
+extern const struct ebb_op ebb_op_float_power;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -168,6 +172,7 @@ extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_silu;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
@@ -182,6 +187,7 @@ extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_std;
 extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
+extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
@@ -239,6 +245,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ceil,
     &ebb_op_celu,
     &ebb_op_clamp,
+    &ebb_op_clamp_max,
+    &ebb_op_clamp_min,
     &ebb_op_clone,
     &ebb_op_contiguous,
     &ebb_op_copy,
@@ -255,6 +263,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_diagonal_backward,
     &ebb_op_digamma,
     &ebb_op_div,
+    &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
     &ebb_op_elu,
@@ -271,6 +280,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
+    &ebb_op_float_power,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -375,6 +385,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sign,
     &ebb_op_silu,
     &ebb_op_sin,
+    &ebb_op_sinc,
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
@@ -389,6 +400,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_std,
     &ebb_op_std_mean,
     &ebb_op_sub,
+    &ebb_op_sub_scaled,
     &ebb_op_sum,
     &ebb_op_t,
     &ebb_op_tan,
@@ -414,7 +426,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 203;
+const int ebb__op_table_size = 209;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -517,6 +529,10 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
     {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_div_mode[] = {
+    {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -846,6 +862,10 @@ const struct ebb_attr ebb__attr_table_std_mean[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_sub_scaled[] = {
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
@@ -1172,6 +1192,26 @@ ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
     return ebb_call_op_inplace(&ebb_op_clamp, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_clamp_max)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op1(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_max_)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op_inplace(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op1(&ebb_op_clamp_min, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min_)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op_inplace(&ebb_op_clamp_min, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
@@ -1308,6 +1348,18 @@ ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_div, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_div_mode)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_div_mode, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_div_mode_)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_div_mode, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_div_trunc)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_div_trunc, in, 2, NULL);
@@ -1436,6 +1488,11 @@ ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) 
     const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_float_power)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op1(&ebb_op_float_power, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -2225,6 +2282,16 @@ ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sinc)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_sinc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sinc_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_sinc, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_sinh)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sinh, in, 1, NULL);
@@ -2330,6 +2397,18 @@ ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_sub_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_sub, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_sub_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_sub_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_sub_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_sub_scaled, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {

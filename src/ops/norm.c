@@ -67,7 +67,7 @@ static void vector_norm_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_vector_norm *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x);
-    if (a->ord.value == 0) return; /* a count: flat */
+    if (a->ord.value == 0) return; /* a count: flat, and as in PyTorch no gradient at all */
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
     ebb_tensor *norm = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
     ebb_vjp_give(v, 0, vector_norm_grad(g, ebb_to(x, ebb_tensor_dtype(norm)), norm, a->ord.value, &a->dim));

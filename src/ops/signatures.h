@@ -286,12 +286,32 @@ struct ebb__attrs_add_scaled {
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Tensor self, Tensor other, float alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
+
+struct ebb__attrs_sub_scaled {
+    double alpha;
+};
+extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
+#define EBB__SIG_sub_scaled \
+    .name = "sub_scaled", \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_sub_scaled)
+
+#define EBB__SIG_float_power \
+    .name = "float_power", \
+    .signature = "Number self, Number exponent -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
 
 struct ebb__attrs_cat {
     int64_t dim;
@@ -721,6 +741,19 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1
+
+struct ebb__attrs_div_mode {
+    int rounding_mode;
+};
+extern const struct ebb_attr ebb__attr_table_div_mode[1];
+#define EBB__SIG_div_mode \
+    .name = "div_mode", \
+    .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_div_mode)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -1778,6 +1811,20 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
     .n_in = 3, \
     .n_out = 1
 
+#define EBB__SIG_clamp_min \
+    .name = "clamp_min", \
+    .signature = "Tensor self, Number min -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_clamp_max \
+    .name = "clamp_max", \
+    .signature = "Tensor self, Number max -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_masked_fill \
     .name = "masked_fill", \
     .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
@@ -1983,6 +2030,13 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_sinc \
+    .name = "sinc", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \

@@ -162,6 +162,28 @@ EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
 
+/* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
+struct ebb_jvp_call {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in, n_out;
+    ebb_tensor *const *in;  /* [n_in] */
+    ebb_tensor **tangent;   /* [n_in] NULL where an input has none */
+    ebb_tensor *const *out; /* [n_out] */
+    ebb_tensor **given;     /* [n_out] what ebb_jvp_give() stores */
+};
+
+/* Add to the tangent of output k (borrowed). Shape and dtype become the output's; an output that gets none has a zero
+ * tangent. */
+EBB_API void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent);
+
+/* Ready-made forward rules, for .jvp: the Jacobian is symmetric, so that the vjp gives J t too (softmax; elementwise
+ * operators have it without saying so); the operator is linear in all its floating inputs together (cat; views have it
+ * without saying so); it is linear in each of its inputs (matmul). */
+EBB_API void ebb_jvp_symmetric(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_linear(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_multilinear(struct ebb_jvp_call *j);
+
 /* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
  * one. */
 typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
@@ -210,6 +232,9 @@ struct ebb_op {
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
     void (*vjp)(struct ebb_vjp *v);
+    /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
+     * costs about three times the call. */
+    void (*jvp)(struct ebb_jvp_call *j);
     bool no_derivative;   /* zero by nature: comparisons, argmax, … */
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];

@@ -69,7 +69,8 @@ sub parse_signature {
     my ($op) = @_;
     my ($left, $right) = $op->{signature} =~ /^(.*?)\s*->\s*(.+)$/ or die "the signature has no \"->\"\n";
     my @arguments = map { parse_argument($_) } split_top($left);
-    my @outputs = map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
+    $op->{gives_list} = $right eq 'Tensors';
+    my @outputs = $op->{gives_list} ? ('') : map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
     die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
     $op->{outputs} = \@outputs;
     $op->{inputs} = [grep { $input_kind{$_->{kind}} } @arguments];
@@ -79,7 +80,8 @@ sub parse_signature {
     $op->{options} = [(grep { $_->{option} } @arguments), @others];
     $op->{list} = (grep { $_->{kind} =~ /^Tensors/ } @arguments)[0];
     die "there are several lists\n" if (grep { $_->{kind} =~ /^Tensors/ } @arguments) > 1;
-    die "several outputs, and a list among other inputs\n" if $op->{list} && @{$op->{inputs}} > 1 && @outputs > 1;
+    die "several outputs, and a list among other inputs\n"
+        if $op->{list} && @{$op->{inputs}} > 1 && (@outputs > 1 || $op->{gives_list});
 }
 
 sub read_definitions {

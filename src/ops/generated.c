@@ -158,6 +158,7 @@ extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -174,6 +175,7 @@ extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_trunc;
+extern const struct ebb_op ebb_op_unbind;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
@@ -342,6 +344,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_split,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -358,6 +361,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_to_copy,
     &ebb_op_transpose,
     &ebb_op_trunc,
+    &ebb_op_unbind,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
@@ -368,7 +372,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 180;
+const int ebb__op_table_size = 182;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -704,6 +708,11 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
 };
 
+const struct ebb_attr ebb__attr_table_split[] = {
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_squeeze[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
 };
@@ -734,6 +743,10 @@ const struct ebb_attr ebb__attr_table_to_copy[] = {
 const struct ebb_attr ebb__attr_table_transpose[] = {
     {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_unbind[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
@@ -1999,6 +2012,12 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
+ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
+    const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sqrt, in, 1, NULL);
@@ -2119,6 +2138,12 @@ ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
 ebb_tensor *(ebb_trunc_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_trunc, in, 1, NULL);
+}
+
+ebb_list (ebb_unbind)(ebb_tensor *self, ebb_unbind_options options) {
+    const struct ebb__attrs_unbind attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_unbind, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {

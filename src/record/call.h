@@ -7,7 +7,8 @@
 
 #define EBB__ATTRS_MAX 512 /* bytes of an operator's attribute struct */
 
-static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out : 1; }
+/* The number of outputs; 0 of an operator that gives a list. */
+static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out > 0 ? op->n_out : 0 : 1; }
 static inline bool ebb__is_list(enum ebb_input_kind kind) {
     return kind == EBB_INPUT_LIST || kind == EBB_INPUT_OPTIONAL_LIST;
 }

@@ -56,8 +56,6 @@ struct results {
     ebb_tensor *out[MAX_OUT], *grad[MAX_IN];
 };
 
-static bool is_list(const struct ebb_op *op) { return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST; }
-
 /* The inputs that have a gradient, by their formulas; of an operator recorded as its parts and without any formula, all
  * floating ones. */
 static uint32_t differentiable(const struct ebb_sample *s) {
@@ -68,7 +66,7 @@ static uint32_t differentiable(const struct ebb_sample *s) {
     for (int64_t i = 0; i < s->n_in; i++) {
         bool floating =
             s->in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(s->in[i])) && !ebb_tensor_is_number(s->in[i]);
-        bool formula = !formulas || s->op->formula[is_list(s->op) ? 0 : i];
+        bool formula = !formulas || s->op->formula[ebb__op_input(s->op, s->n_in, i)];
         if (floating && formula) set |= 1u << i;
     }
     return set;

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define EBB_OP_MAX_IN 8 /* named inputs; a list input holds any number of tensors */
+#define EBB_OP_MAX_IN 8 /* named inputs; one of them may be a list of any number of tensors */
 #define EBB_OP_MAX_OUT 4
 #define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
 #define EBB_OP_MAX_SAMPLES 24
@@ -57,7 +57,8 @@ enum ebb_input_kind {
     EBB_INPUT_TENSOR = 0,
     EBB_INPUT_NUMBER,         /* a tensor or a number */
     EBB_INPUT_OPTIONAL,       /* may be NULL */
-    EBB_INPUT_LIST,           /* any number of tensors; must be the only input */
+    EBB_INPUT_LIST,           /* any number of tensors; an operator has one list at most */
+    EBB_INPUT_OPTIONAL_LIST,  /* the same, where any entry may be NULL */
     EBB_INPUT_OPTIONAL_NUMBER /* a tensor, a number (EBB_NUM(0.5)), or NULL */
 };
 
@@ -98,7 +99,8 @@ enum ebb_promotion {
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
 
-/* What the gradient of one input reads; the union over the inputs that need gradients is saved. */
+/* What the gradient of one input reads; the union over the inputs that need gradients is saved. Inputs are counted as
+ * they are declared, a list as one: its bit stands for all its entries. */
 #define EBB_IN(i) (1u << (i))          /* input i */
 #define EBB_OUT(i) (1u << (8 + (i)))   /* output i */
 #define EBB_META(i) (1u << (16 + (i))) /* input i's shape and dtype, even where that input needs no gradient */
@@ -248,9 +250,9 @@ struct ebb_op {
 
 /* ---- calling ---- */
 
-/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
- * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this
- * call. */
+/* Call an operator by its definition: inputs in order (for a list its tensors, and what follows it after them), `attrs`
+ * its attribute struct or NULL when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every
+ * public operator is this call. */
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 
@@ -287,7 +289,7 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  *               | dtype shape                "float32(3)": of this dtype whatever is asked for
  *               | number                     "2.5", "-1": for a tensor-or-number input, promoted as a number
  *               | "none"                     an optional input that is absent; those at the end may be left out
- *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input
+ *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input; "[none i3(2)]"
  *     attribute = name "=" value             "keepdim=true", "dim=-1", "eps=1e-5", "dim=(0,1)", "dtype=float64",
  *                                            "reduction=sum"; all of those without a default must be there
  *

@@ -269,7 +269,7 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
     bool any = false;
     for (struct ebb__level *l = ebb__thread.levels; l; l = l->outer) any = any_tangent(in, n, l) || any;
     if (!any) return EBB_OK;
-    ebb_tensor *from[EBB__PLAN_MAX];
+    ebb_tensor *from[EBB__ROW];
     ebb_scope scope = ebb_scope_open();
     for (int64_t i = 0; i < n; i++) from[i] = in[i];
     from[0] = ebb_clone(in[0]); /* whose value rules may want when self is overwritten */

@@ -3,14 +3,18 @@
 #include "record/tangent.h"
 #include <string.h>
 
-static const char *input_name(const struct ebb_op *op, int64_t i) {
-    const char *name = op->in[ebb__op_has_list(op) ? 0 : i].name;
+static const char *input_name(const struct ebb_op *op, int64_t n, int64_t i) {
+    const char *name = op->in[ebb__op_input(op, n, i)].name;
     return name ? name : "input";
 }
 
-static bool optional(const struct ebb_op *op, int64_t i) {
-    return i < op->n_in && (op->in[i].kind == EBB_INPUT_OPTIONAL || op->in[i].kind == EBB_INPUT_OPTIONAL_NUMBER);
+static bool optional(const struct ebb_op *op, int64_t n, int64_t i) {
+    enum ebb_input_kind kind = op->in[ebb__op_input(op, n, i)].kind;
+    return kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER || kind == EBB_INPUT_OPTIONAL_LIST;
 }
+
+/* The number of inputs that are no entries of a list, of an operator that has one; -1 of another one. */
+static int64_t besides_list(const struct ebb_op *op) { return ebb__op_list(op) < 0 ? -1 : op->n_in - 1; }
 
 /* "; inputs: self float32 [2, 3], other int64 []" */
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
@@ -23,7 +27,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, i),
+        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
                                ebb_dtype_name((ebb_dtype)in[i]->dtype),
                                ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
@@ -43,13 +47,13 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 }
 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
-    if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
-        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
+    if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) continue;
-        if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
+        if (!optional(op, n, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, n, i));
     }
     if (op->attrs_size > EBB__ATTRS_MAX)
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
@@ -75,7 +79,7 @@ static bool prepare(struct prepared *p, const struct ebb_op *op, ebb_tensor *con
         p->owned = (bool *)(p->in + n);
     }
     for (int64_t i = 0; i < n; i++) {
-        bool keeps = i < EBB_OP_MAX_IN && (op->keeps & EBB_IN(i));
+        bool keeps = op->keeps & EBB_IN(ebb__op_input(op, n, i));
         ebb_dtype to = op->promote == EBB_PROMOTE_NONE || keeps || !in[i] ? EBB_DTYPE_NONE : dtype;
         p->in[i] = in[i];
         p->owned[i] = in[i] && ((to && in[i]->dtype != to) || (op->contiguous && !ebb__is_contiguous(in[i])));

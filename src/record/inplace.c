@@ -77,10 +77,12 @@ static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL,
+    ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__ROW] = {NULL}, *saved[EBB__ROW], *old = NULL,
                *apart = NULL;
     ebb_status status = ebb__call_check(op, in, n);
-    if (!status && (!op->inplace || ebb__op_has_list(op))) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status && (!op->inplace || ebb__op_list(op) == 0)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status && n > EBB__ROW)
+        status = ebb_fail(EBB_ERR_ARGUMENT, "takes at most %d inputs in place, got %lld", EBB__ROW, (long long)n);
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, &apart);
@@ -98,7 +100,7 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         if (!old) status = ebb_error_status();
     }
     if (!status) status = compute_into(self, op, from, n, attrs);
-    for (int64_t i = 0; i < n && i < EBB__PLAN_MAX; i++) ebb__unref(from[i]);
+    for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__bump_version(self);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);

@@ -45,8 +45,8 @@ sub strings { # the string literals of an initializer, neighbours joined, design
 
 sub parse_argument {
     my ($text) = @_;
-    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:=(.+))?$/
-        or die "\"$text\" is no argument\n";
+    my ($kind, $values, $name, $by_name, $default) =
+        $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
@@ -56,12 +56,13 @@ sub parse_argument {
     my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
     $note = 'EBB_SET(x); default ' . ($default //= 'none') if $kind eq 'float?';
+    my $fallback = $by_name // ($kind eq 'float?' && $default ne 'none' ? $default : undef);
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
         note => $note, attr_kind => $kind eq 'float?' ? 'SETTING' : uc $kind,
-        fallback => $kind eq 'float?' && $default ne 'none' ? "{$default, true}" : '{0, false}',
+        fallback => defined $fallback ? "{$fallback, true}" : '{0, false}', otherwise => $by_name // $default,
     };
 }
 

@@ -86,7 +86,8 @@ struct ebb_attr {
     uint16_t offset; /* in the operator's attribute struct */
     bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;
-    ebb_setting fallback;
+    ebb_setting fallback;  /* of a setting that is not given; of a required one that a call by name leaves out */
+    const char *otherwise; /* what it is when it is not given, as a person reads it: "all", "0.01"; NULL: nothing */
 };
 
 /* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
@@ -197,6 +198,7 @@ struct ebb_op {
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
+    const char *family;    /* Optional: what it is listed under, "Reductions" */
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;

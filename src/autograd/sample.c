@@ -222,7 +222,7 @@ static ebb_status complete(struct parse *p, const char *text) {
         else status = add_input(p, NULL);
     }
     for (int i = 0; i < op->n_attrs && !status; i++)
-        if (op->attrs[i].required && !(p->set & 1u << i))
+        if (!(p->set & 1u << i) && !ebb__attr_default(&op->attrs[i], p->s.attrs))
             status =
                 ebb__fail_op(op->name, EBB_ERR_FORMAT, "in a sample, \"%s\": %s is missing", text, op->attrs[i].name);
     return status;

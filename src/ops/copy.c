@@ -1,4 +1,5 @@
 /* Copies, conversions, and filling. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* ---- what the call path asks for ---- */

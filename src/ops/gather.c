@@ -1,5 +1,6 @@
 /* Picking elements along a dimension by an index tensor, and adding elements to such places: each the other's
  * gradient. */
+#define EBB_FAMILY "Indexing"
 #include "ops/ops.h"
 
 /* A walk over the places of `index`: the strides of two tensors, in bytes; a 0-d tensor counts as one dimension of size

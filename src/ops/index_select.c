@@ -1,5 +1,6 @@
 /* Whole slices picked along a dimension by a list of indices, and slices added to such places: each the other's
  * gradient. */
+#define EBB_FAMILY "Indexing"
 #include "ops/ops.h"
 #include <string.h>
 

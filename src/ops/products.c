@@ -1,5 +1,6 @@
 /* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, addmm. Transposed and sliced operands are read
  * where they lie: the kernel takes their strides. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/ops.h"
 
 /* What every product asks of its inputs. */

@@ -1,4 +1,5 @@
 /* Sums and means over any dimensions. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 
 /* ---- what all reductions share ---- */

@@ -1,4 +1,5 @@
 /* Parts of a tensor, as views: select, slice, narrow, diagonal; and their gradients, zeros with one part filled in. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -229,7 +230,7 @@ const struct ebb_op ebb_op_narrow = {
 };
 
 const struct ebb_op ebb_op_diagonal = {
-    EBB_SIGNATURE(diagonal, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
+    EBB_SIGNATURE(diagonal, "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor"),
     .doc =
         "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
     .torch = "torch.diagonal",

@@ -1,5 +1,6 @@
 /* The derivatives of writing into views: a part of a tensor taken, put into zeros, and put in place of what was there.
  * Recorded by record/view.c; not called by name, since what they do depends on how a tensor lies in memory. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 #include <string.h>
 

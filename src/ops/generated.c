@@ -15,6 +15,7 @@ extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
@@ -37,8 +38,11 @@ extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_diag;
+extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
+extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
@@ -53,10 +57,12 @@ extern const struct ebb_op ebb_op_erfinv;
 extern const struct ebb_op ebb_op_exp;
 extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
+extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -112,6 +118,7 @@ extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
+extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
@@ -137,8 +144,14 @@ extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
+extern const struct ebb_op ebb_op_repeat;
+extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_roll;
+extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
@@ -170,13 +183,22 @@ extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
+extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_tril;
+extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triu;
+extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
+extern const struct ebb_op ebb_op_unflatten;
+extern const struct ebb_op ebb_op_unfold;
+extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
+extern const struct ebb_op ebb_op_view_as;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
@@ -199,6 +221,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
@@ -221,8 +244,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cos,
     &ebb_op_cosh,
     &ebb_op_cross_entropy,
+    &ebb_op_diag,
+    &ebb_op_diag_embed,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
+    &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
     &ebb_op_div_trunc,
@@ -237,10 +263,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_exp,
     &ebb_op_exp2,
     &ebb_op_expand,
+    &ebb_op_expand_as,
     &ebb_op_expm1,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
+    &ebb_op_flip,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -296,6 +324,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_minimum,
     &ebb_op_mish,
     &ebb_op_mm,
+    &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
     &ebb_op_mv,
@@ -321,8 +350,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_relu,
     &ebb_op_relu6,
     &ebb_op_remainder,
+    &ebb_op_repeat,
+    &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_reshape_as,
+    &ebb_op_roll,
+    &ebb_op_rot90,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
@@ -354,13 +389,22 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tanh_backward,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
+    &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
     &ebb_op_transpose,
+    &ebb_op_tril,
+    &ebb_op_tril_indices,
+    &ebb_op_triu,
+    &ebb_op_triu_indices,
     &ebb_op_trunc,
+    &ebb_op_unflatten,
+    &ebb_op_unfold,
+    &ebb_op_unfold_backward,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
+    &ebb_op_view_as,
     &ebb_op_where,
     &ebb_op_xlogy,
     &ebb_op_zero,
@@ -368,7 +412,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 180;
+const int ebb__op_table_size = 202;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -410,6 +454,12 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_as_strided[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}},
+    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
 };
@@ -428,6 +478,16 @@ const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_diag[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_diag_embed[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, false}},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {0, false}},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_diagonal[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, false}},
@@ -439,6 +499,12 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
     {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -470,6 +536,10 @@ const struct ebb_attr ebb__attr_table_eye[] = {
 const struct ebb_attr ebb__attr_table_flatten[] = {
     {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, false}},
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_flip[] = {
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -560,6 +630,11 @@ const struct ebb_attr ebb__attr_table_min_dim[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_movedim[] = {
+    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, false}},
+    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
 };
@@ -642,12 +717,35 @@ const struct ebb_attr ebb__attr_table_randperm[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_repeat[] = {
+    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
+    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_reshape[] = {
     {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_roll[] = {
+    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_rot90[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
@@ -723,6 +821,10 @@ const struct ebb_attr ebb__attr_table_threshold[] = {
     {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_tile[] = {
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_to[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}},
 };
@@ -734,6 +836,46 @@ const struct ebb_attr ebb__attr_table_to_copy[] = {
 const struct ebb_attr ebb__attr_table_transpose[] = {
     {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_tril[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_tril_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, false}},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_triu[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_triu_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, false}},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_unflatten[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, false}},
+    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_unfold[] = {
+    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, false}},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, false}},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_unfold_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, false}},
+    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
@@ -867,6 +1009,12 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
+    const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_as_strided, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_asin)(ebb_tensor *self) {
@@ -1063,6 +1211,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
+    const struct ebb__attrs_diag attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diag_embed)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diag_embed attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag_embed, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
     const struct ebb__attrs_diagonal attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {self};
@@ -1073,6 +1233,12 @@ ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int6
     const struct ebb__attrs_diagonal_backward attrs = {.input_sizes = input_sizes, .offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diagonal_copy)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal_copy attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diagonal_copy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_digamma)(ebb_tensor *self) {
@@ -1194,6 +1360,11 @@ ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_expand_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_expand_as, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_expm1, in, 1, NULL);
@@ -1223,6 +1394,12 @@ ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) 
     const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_flip attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -1651,6 +1828,12 @@ ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destination) {
+    const struct ebb__attrs_movedim attrs = {.source = source, .destination = destination};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_movedim, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target};
@@ -1836,6 +2019,24 @@ ebb_tensor *(ebb_remainder_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_remainder, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
+    const struct ebb__attrs_repeat attrs = {.repeats = repeats};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
@@ -1846,6 +2047,23 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
+    const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_roll, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_rot90)(ebb_tensor *self, int64_t k, ebb_dims dims) {
+    const struct ebb__attrs_rot90 attrs = {.k = k, .dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_rot90, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
@@ -2093,6 +2311,12 @@ ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output
     return ebb_call_op1(&ebb_op_threshold_backward, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_tile)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_tile attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tile, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_to)(ebb_tensor *self, ebb_dtype dtype) {
     const struct ebb__attrs_to attrs = {.dtype = dtype};
     ebb_tensor *const in[] = {self};
@@ -2111,6 +2335,40 @@ ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_tril)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
+    const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_indices)(int64_t row, int64_t col, ebb_triu_indices_options options) {
+    const struct ebb__attrs_triu_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_triu_indices, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_trunc, in, 1, NULL);
@@ -2119,6 +2377,24 @@ ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
 ebb_tensor *(ebb_trunc_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_trunc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_unflatten)(ebb_tensor *self, int64_t dim, ebb_dims sizes) {
+    const struct ebb__attrs_unflatten attrs = {.dim = dim, .sizes = sizes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unflatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold)(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold attrs = {.dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unfold, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {grad_in};
+    return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
@@ -2137,6 +2413,11 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_view, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {

@@ -966,6 +966,20 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
     .attrs = ebb__attr_table_permute, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_permute)
 
+struct ebb__attrs_movedim {
+    ebb_dims source;
+    ebb_dims destination;
+};
+extern const struct ebb_attr ebb__attr_table_movedim[2];
+#define EBB__SIG_movedim \
+    .name = "movedim", \
+    .signature = "Tensor self, dims source, dims destination -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_movedim)
+
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
@@ -1116,6 +1130,100 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_flip {
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_flip[1];
+#define EBB__SIG_flip \
+    .name = "flip", \
+    .signature = "Tensor self, dims dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_flip, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_flip)
+
+struct ebb__attrs_roll {
+    ebb_dims shifts;
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_roll[2];
+#define EBB__SIG_roll \
+    .name = "roll", \
+    .signature = "Tensor self, shape shifts, shape dims=() -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_roll, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_roll)
+
+struct ebb__attrs_rot90 {
+    int64_t k;
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_rot90[2];
+#define EBB__SIG_rot90 \
+    .name = "rot90", \
+    .signature = "Tensor self, int k, dims dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_rot90, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rot90)
+
+struct ebb__attrs_repeat {
+    ebb_dims repeats;
+};
+extern const struct ebb_attr ebb__attr_table_repeat[1];
+#define EBB__SIG_repeat \
+    .name = "repeat", \
+    .signature = "Tensor self, shape repeats -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat)
+
+struct ebb__attrs_tile {
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_tile[1];
+#define EBB__SIG_tile \
+    .name = "tile", \
+    .signature = "Tensor self, shape dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tile, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tile)
+
+struct ebb__attrs_repeat_interleave {
+    int64_t repeats;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave[2];
+#define EBB__SIG_repeat_interleave \
+    .name = "repeat_interleave", \
+    .signature = "Tensor self, int repeats, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave)
+
+struct ebb__attrs_repeat_interleave_tensor {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
+#define EBB__SIG_repeat_interleave_tensor \
+    .name = "repeat_interleave_tensor", \
+    .signature = "Tensor self, Tensor repeats, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_tensor)
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
@@ -1295,6 +1403,80 @@ extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
     .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_diagonal_backward)
 
+struct ebb__attrs_unfold {
+    int64_t dimension;
+    int64_t size;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_unfold[3];
+#define EBB__SIG_unfold \
+    .name = "unfold", \
+    .signature = "Tensor self, dim dimension, int size, int step -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unfold, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_unfold)
+
+struct ebb__attrs_unfold_backward {
+    ebb_dims input_sizes;
+    int64_t dimension;
+    int64_t size;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_unfold_backward[4];
+#define EBB__SIG_unfold_backward \
+    .name = "unfold_backward", \
+    .signature = "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor", \
+    .in = {{"grad_in", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unfold_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_unfold_backward)
+
+struct ebb__attrs_diag_embed {
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diag_embed[3];
+#define EBB__SIG_diag_embed \
+    .name = "diag_embed", \
+    .signature = "Tensor self, int offset, newdim dim1, newdim dim2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diag_embed, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_diag_embed)
+
+struct ebb__attrs_diagonal_copy {
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diagonal_copy[3];
+#define EBB__SIG_diagonal_copy \
+    .name = "diagonal_copy", \
+    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diagonal_copy, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_diagonal_copy)
+
+struct ebb__attrs_diag {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_diag[1];
+#define EBB__SIG_diag \
+    .name = "diag", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diag, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_diag)
+
 struct ebb__attrs_softmax {
     int64_t dim;
     ebb_dtype dtype;
@@ -1470,6 +1652,62 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_tril {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_tril[1];
+#define EBB__SIG_tril \
+    .name = "tril", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tril, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tril)
+
+struct ebb__attrs_triu {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_triu[1];
+#define EBB__SIG_triu \
+    .name = "triu", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_triu)
+
+struct ebb__attrs_tril_indices {
+    int64_t row;
+    int64_t col;
+    int64_t offset;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_tril_indices[4];
+#define EBB__SIG_tril_indices \
+    .name = "tril_indices", \
+    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tril_indices, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_tril_indices)
+
+struct ebb__attrs_triu_indices {
+    int64_t row;
+    int64_t col;
+    int64_t offset;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_triu_indices[4];
+#define EBB__SIG_triu_indices \
+    .name = "triu_indices", \
+    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triu_indices, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_triu_indices)
 
 #define EBB__SIG_neg \
     .name = "neg", \
@@ -1740,6 +1978,20 @@ extern const struct ebb_attr ebb__attr_table_flatten[2];
     .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_flatten)
 
+struct ebb__attrs_unflatten {
+    int64_t dim;
+    ebb_dims sizes;
+};
+extern const struct ebb_attr ebb__attr_table_unflatten[2];
+#define EBB__SIG_unflatten \
+    .name = "unflatten", \
+    .signature = "Tensor self, dim dim, shape sizes -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unflatten, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_unflatten)
+
 struct ebb__attrs_squeeze {
     ebb_dims dim;
 };
@@ -1791,6 +2043,42 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_broadcast_to)
+
+#define EBB__SIG_view_as \
+    .name = "view_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_reshape_as \
+    .name = "reshape_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_expand_as \
+    .name = "expand_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_as_strided {
+    ebb_dims size;
+    ebb_dims stride;
+    ebb_setting storage_offset;
+};
+extern const struct ebb_attr ebb__attr_table_as_strided[3];
+#define EBB__SIG_as_strided \
+    .name = "as_strided", \
+    .signature = "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_as_strided, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_as_strided)
 
 #define EBB__SIG_where \
     .name = "where", \

@@ -67,7 +67,8 @@ sub parse_signature {
     my ($op) = @_;
     my ($left, $right) = $op->{signature} =~ /^(.*?)\s*->\s*(.+)$/ or die "the signature has no \"->\"\n";
     my @arguments = map { parse_argument($_) } split_top($left);
-    my @outputs = map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
+    $op->{gives_list} = $right eq 'Tensors';
+    my @outputs = $op->{gives_list} ? ('') : map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
     die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
     $op->{outputs} = \@outputs;
     $op->{inputs} = [grep { $input_kind{$_->{kind}} } @arguments];

@@ -11,6 +11,7 @@ extern "C" {
 
 #define EBB_OP_MAX_IN 8 /* named inputs; a list input holds any number of tensors */
 #define EBB_OP_MAX_OUT 4
+#define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
 #define EBB_OP_MAX_SAMPLES 24
 
 /* A list of tensors as one argument. EBB_LIST(a, b, c) */
@@ -126,6 +127,7 @@ struct ebb_infer {
     const ebb_meta *in; /* an absent optional input has dtype EBB_DTYPE_NONE */
     ebb_dtype dtype;    /* the promoted dtype */
     ebb_meta *out;      /* [n_out]; dtype is preset by the promotion rule */
+    int64_t n_out;
 };
 
 struct ebb_forward {
@@ -134,6 +136,7 @@ struct ebb_forward {
     int64_t n_in;
     ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
     ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
+    int64_t n_out;
 };
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
@@ -145,8 +148,9 @@ struct ebb_vjp {
     ebb_tensor *const *grad;
     ebb_tensor *const *in;  /* [n_in] */
     ebb_tensor *const *out; /* [n_out] */
-    const bool *needs;      /* [n_in] which gradients are wanted; giving others is ignored */
-    ebb_tensor **given;     /* [n_in] what ebb_vjp_give() stores */
+    int64_t n_out;
+    const bool *needs;  /* [n_in] which gradients are wanted; giving others is ignored */
+    ebb_tensor **given; /* [n_in] what ebb_vjp_give() stores */
     const ebb_node *node;
 };
 
@@ -178,7 +182,7 @@ struct ebb_op {
     struct ebb_op_input in[EBB_OP_MAX_IN];
     int n_in;
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
-    int n_out;                       /* 0 means 1 */
+    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -189,12 +193,16 @@ struct ebb_op {
 
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);
+    /* Of an operator that gives a list: how many tensors; -1 after ebb_fail(). (f->out is not there yet.) */
+    int64_t (*count)(struct ebb_infer *f);
 
     /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its
      * parts. */
-    const ebb_loop *loops;                         /* elementwise: inner loops by the promoted dtype */
-    ebb_status (*forward)(struct ebb_forward *f);  /* fills f->out */
-    ebb_tensor *(*compose)(struct ebb_forward *f); /* written with public operators; f->out is not there */
+    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
+    ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
+    ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
+                                                        when an error is set */
 
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
@@ -221,7 +229,15 @@ struct ebb_op {
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 
-/* The same for the first output only; NULL on failure. */
+/* The same for any operator, with as many results as there are. The array belongs to the innermost scope, as the
+ * tensors do. No tensors and an error on failure; an operator may give no tensors without one. */
+EBB_API ebb_list ebb_call_op_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
+
+/* Room for a list of n tensors, for compose_list: it belongs to the innermost scope. NULL and an error when out of
+ * memory. */
+EBB_API ebb_tensor **ebb_list_room(int64_t n);
+
+/* ebb_call_op for the first output only; NULL on failure. */
 EBB_API ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
 
 /* Write the result of an operator that has an in-place form into in[0]; returns in[0]. */

@@ -1881,6 +1881,43 @@ EBB_API ebb_tensor *ebb_logaddexp_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logaddexp(self, other) ebb_logaddexp(EBB_AT(self), EBB_AT(other))
 #define ebb_logaddexp_(self, other) ebb_logaddexp_(EBB_AT(self), EBB_AT(other))
 
+/* ---- split.c -----------------------------------------------------------------------------------------------------
+ * Splitting along a dimension. */
+
+typedef struct ebb_split_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_split_options;
+
+/* Views of split_size indices each along dim, one after another; the last is smaller when they do not divide evenly.
+ *     split(Tensor self, int split_size, dim dim=0) -> Tensors
+ * Gradient (SplitBackward0) of self: cat(g, dim).
+ * Shares the storage of its input. torch.split */
+EBB_API ebb_list ebb_split(ebb_tensor *self, int64_t split_size, ebb_split_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_split(...) ((void)EBB_HERE, ebb_split(__VA_ARGS__))
+#else
+#define ebb_split(...) ebb__split_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__split_(self, split_size, ...) ebb_split(EBB_AT(self), split_size, (ebb_split_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_unbind_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_unbind_options;
+
+/* A view for each index along dim, without that dimension.
+ *     unbind(Tensor self, dim dim=0) -> Tensors
+ * Gradient (UnbindBackward0) of self: stack(g, dim).
+ * Shares the storage of its input. torch.unbind */
+EBB_API ebb_list ebb_unbind(ebb_tensor *self, ebb_unbind_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unbind(...) ((void)EBB_HERE, ebb_unbind(__VA_ARGS__))
+#else
+#define ebb_unbind(...) ebb__unbind_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unbind_(self, ...) ebb_unbind(EBB_AT(self), (ebb_unbind_options){__VA_ARGS__})
+#endif
+
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */
 

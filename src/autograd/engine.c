@@ -49,26 +49,26 @@ static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *g
 
 struct call {
     struct ebb_vjp v;
-    ebb_tensor **in, **given;
-    ebb_tensor *out[EBB_OP_MAX_OUT];
+    ebb_tensor **in, **given, **out;
     bool *needs;
-    ebb_tensor *small[2 * SMALL];
+    ebb_tensor *small[2 * SMALL + EBB_OP_MAX_OUT];
     bool small_needs[SMALL];
     size_t block;
 };
 
-static bool call_begin(struct call *c, uint32_t n_in) {
+static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
+    uint32_t tensors = 2 * n_in + n_out;
     c->block = 0;
     c->in = c->small;
     c->needs = c->small_needs;
-    if (n_in > SMALL) {
-        c->block = n_in * (2 * sizeof *c->in + sizeof *c->needs);
+    if (n_in > SMALL || n_out > EBB_OP_MAX_OUT) {
+        c->block = tensors * sizeof *c->in + n_in * sizeof *c->needs;
         if (!(c->in = ebb__alloc(c->block))) return false;
-        c->needs = (bool *)(c->in + 2 * (size_t)n_in);
+        c->needs = (bool *)(c->in + tensors);
     }
-    c->given = c->in + (c->block ? n_in : SMALL);
-    for (uint32_t i = 0; i < n_in; i++) c->in[i] = c->given[i] = NULL;
-    for (int i = 0; i < EBB_OP_MAX_OUT; i++) c->out[i] = NULL;
+    c->given = c->in + n_in;
+    c->out = c->given + n_in;
+    for (uint32_t i = 0; i < tensors; i++) c->in[i] = NULL;
     return true;
 }
 
@@ -133,7 +133,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     const char *file = th->file;
     int line = th->line;
     struct call c;
-    if (!call_begin(&c, n->n_in)) return ebb_error_status();
+    if (!call_begin(&c, n->n_in, n->n_out)) return ebb_error_status();
     ebb_scope scope = ebb_scope_open();
     th->file = n->file; /* what a rule computes belongs to the line of the call it differentiates */
     th->line = n->line;
@@ -149,6 +149,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
                                .grad = grad,
                                .in = c.in,
                                .out = c.out,
+                               .n_out = n->n_out,
                                .needs = c.needs,
                                .given = c.given,
                                .node = n};

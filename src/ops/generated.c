@@ -171,6 +171,7 @@ extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -192,6 +193,7 @@ extern const struct ebb_op ebb_op_tril_indices;
 extern const struct ebb_op ebb_op_triu;
 extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
+extern const struct ebb_op ebb_op_unbind;
 extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
@@ -377,6 +379,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_split,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -398,6 +401,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_triu,
     &ebb_op_triu_indices,
     &ebb_op_trunc,
+    &ebb_op_unbind,
     &ebb_op_unflatten,
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
@@ -412,7 +416,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 202;
+const int ebb__op_table_size = 204;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -802,6 +806,11 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
 };
 
+const struct ebb_attr ebb__attr_table_split[] = {
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_squeeze[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
 };
@@ -858,6 +867,10 @@ const struct ebb_attr ebb__attr_table_triu_indices[] = {
     {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}},
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_unbind[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_unflatten[] = {
@@ -2217,6 +2230,12 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
+ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
+    const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sqrt, in, 1, NULL);
@@ -2377,6 +2396,12 @@ ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
 ebb_tensor *(ebb_trunc_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_trunc, in, 1, NULL);
+}
+
+ebb_list (ebb_unbind)(ebb_tensor *self, ebb_unbind_options options) {
+    const struct ebb__attrs_unbind attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_unbind, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unflatten)(ebb_tensor *self, int64_t dim, ebb_dims sizes) {

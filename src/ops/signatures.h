@@ -1606,6 +1606,33 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_split {
+    int64_t split_size;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_split[2];
+#define EBB__SIG_split \
+    .name = "split", \
+    .signature = "Tensor self, int split_size, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_split, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_split)
+
+struct ebb__attrs_unbind {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_unbind[1];
+#define EBB__SIG_unbind \
+    .name = "unbind", \
+    .signature = "Tensor self, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_unbind)
+
 #define EBB__SIG_lerp \
     .name = "lerp", \
     .signature = "Tensor self, Tensor end, Number weight -> Tensor", \

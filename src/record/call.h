@@ -7,7 +7,8 @@
 
 #define EBB__ATTRS_MAX 512 /* bytes of an operator's attribute struct */
 
-static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out : 1; }
+/* The number of outputs; 0 of an operator that gives a list. */
+static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out > 0 ? op->n_out : 0 : 1; }
 static inline bool ebb__op_has_list(const struct ebb_op *op) {
     return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST;
 }

@@ -112,7 +112,7 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     struct ebb__thread *th = &ebb__thread;
     atomic_init(&n->refs, 0);
     n->flags = 0;
-    n->n_out = (uint8_t)n_out;
+    n->n_out = (uint16_t)n_out;
     n->n_saved = n_saved;
     n->op = op;
     n->name = op->node;
@@ -216,6 +216,8 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
+    if (EBB_UNLIKELY(n_out > UINT16_MAX))
+        return ebb_fail(EBB_ERR_ARGUMENT, "%d results; at most %d can be recorded", n_out, UINT16_MAX);
     ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
@@ -244,7 +246,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         if (!ebb__is_floating(out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
         out[i]->grad_fn = n;
-        out[i]->output_nr = (uint8_t)i;
+        out[i]->output_nr = (uint16_t)i;
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);
         ebb__node_unref(before);
     }
@@ -258,7 +260,7 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     if (!a) return NULL;
     if (n) ebb__node_ref(n);
     a->grad_fn = n;
-    a->output_nr = (uint8_t)nr;
+    a->output_nr = (uint16_t)nr;
     return a;
 }
 

@@ -47,7 +47,7 @@ struct ebb__node_extra {
 struct ebb_node {
     _Atomic int32_t refs; /* a leaf's node counts on its tensor instead */
     uint8_t flags;
-    uint8_t n_out;
+    uint16_t n_out;
     const struct ebb_op *op; /* NULL for a leaf */
     const char *name;
     uint64_t sequence;

@@ -31,10 +31,10 @@ struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first need
 
 struct ebb_tensor {
     _Atomic int32_t refs;
-    uint8_t dtype;
-    uint8_t ndim;
+    uint8_t dtype : 4;
+    uint8_t ndim : 4;
     uint8_t flags;
-    uint8_t output_nr; /* which output of grad_fn this is */
+    uint16_t output_nr; /* which output of grad_fn this is */
     struct ebb__storage *storage;
     char *data; /* the first element */
     int64_t numel;

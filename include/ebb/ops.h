@@ -415,6 +415,34 @@ EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double 
 #define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
 #define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
 
+/* ---- broadcast.c -------------------------------------------------------------------------------------------------
+ * Tensors brought to one shape together. */
+
+/* Views of the tensors in the shape to which they broadcast together.
+ *     broadcast_tensors(Tensors tensors) -> Tensors
+ * Gradient of tensors: sum_to_size(g, its shape).
+ * torch.broadcast_tensors */
+EBB_API ebb_list ebb_broadcast_tensors(ebb_list tensors);
+#define ebb_broadcast_tensors(tensors) ebb_broadcast_tensors(EBB_AT_LIST(tensors))
+
+typedef struct ebb_meshgrid_options {
+    int indexing; /* ij, xy */
+    int ebb__at;
+} ebb_meshgrid_options;
+
+/* Of 1-d tensors the coordinates of the grid they span, as views: tensor i along dimension i, repeated along the
+ * others; with indexing xy (1) the first two dimensions are exchanged.
+ *     meshgrid(Tensors tensors, enum(ij|xy) indexing=ij) -> Tensors
+ * Gradient of tensors: g summed over the other dimensions.
+ * torch.meshgrid */
+EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_meshgrid(...) ((void)EBB_HERE, ebb_meshgrid(__VA_ARGS__))
+#else
+#define ebb_meshgrid(...) ebb__meshgrid_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__meshgrid_(tensors, ...) ebb_meshgrid(EBB_AT_LIST(tensors), (ebb_meshgrid_options){__VA_ARGS__})
+#endif
+
 /* ---- cat.c -------------------------------------------------------------------------------------------------------
  * Several tensors made one. */
 
@@ -1193,6 +1221,49 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- pad.c -------------------------------------------------------------------------------------------------------
+ * Borders put round a tensor, or cut off. */
+
+typedef struct ebb_pad_options {
+    int mode; /* constant, reflect, replicate, circular */
+    double value; /* default 0 */
+    int ebb__at;
+} ebb_pad_options;
+
+/* self with pad[0] elements before and pad[1] after it along its last dimension, pad[2] and pad[3] along the one
+ * before that, and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at
+ * its edge (EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last
+ * 1 to 3 dimensions of one or two more.
+ *     pad(Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
+ * Gradient (ConstantPadNdBackward0) of self: g added where each element came from.
+ * torch.nn.functional.pad */
+EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_dims pad, ebb_pad_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pad(...) ((void)EBB_HERE, ebb_pad(__VA_ARGS__))
+#else
+#define ebb_pad(...) ebb__pad_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pad_(self, pad, ...) ebb_pad(EBB_AT(self), pad, (ebb_pad_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_pad_backward_options {
+    int mode; /* constant, reflect, replicate, circular */
+    int ebb__at;
+} ebb_pad_backward_options;
+
+/* The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each
+ * element came from.
+ *     pad_backward(Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular)
+ *     mode=constant) -> Tensor
+ * Gradient (ReflectionPad1DBackwardBackward0) of grad: pad(g, pad, mode).
+ * torch.ops.aten.reflection_pad1d_backward */
+EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pad_backward(...) ((void)EBB_HERE, ebb_pad_backward(__VA_ARGS__))
+#else
+#define ebb_pad_backward(...) ebb__pad_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pad_backward_(grad, input_sizes, pad, ...) ebb_pad_backward(EBB_AT(grad), input_sizes, pad, (ebb_pad_backward_options){__VA_ARGS__})
+#endif
+
 /* ---- permute.c ---------------------------------------------------------------------------------------------------
  * Dimensions in another order, as views. */
 
@@ -1901,6 +1972,75 @@ EBB_API ebb_list ebb_split(ebb_tensor *self, int64_t split_size, ebb_split_optio
 #define ebb__split_(self, split_size, ...) ebb_split(EBB_AT(self), split_size, (ebb_split_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_split_with_sizes_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_split_with_sizes_options;
+
+/* Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.
+ *     split_with_sizes(Tensor self, shape split_sizes, dim dim=0) -> Tensors
+ * Gradient (SplitWithSizesBackward0) of self: cat(g, dim).
+ * Shares the storage of its input. torch.split_with_sizes */
+EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_split_with_sizes(...) ((void)EBB_HERE, ebb_split_with_sizes(__VA_ARGS__))
+#else
+#define ebb_split_with_sizes(...) ebb__split_with_sizes_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__split_with_sizes_(self, split_sizes, ...) ebb_split_with_sizes(EBB_AT(self), split_sizes, (ebb_split_with_sizes_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_chunk_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_chunk_options;
+
+/* Views of parts of dim, at most `chunks` of them: all of one size but the last, which may be smaller. Fewer than
+ * asked for where so large parts are not needed.
+ *     chunk(Tensor self, int chunks, dim dim=0) -> Tensors
+ * Gradient of self: cat(g, dim).
+ * torch.chunk */
+EBB_API ebb_list ebb_chunk(ebb_tensor *self, int64_t chunks, ebb_chunk_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_chunk(...) ((void)EBB_HERE, ebb_chunk(__VA_ARGS__))
+#else
+#define ebb_chunk(...) ebb__chunk_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__chunk_(self, chunks, ...) ebb_chunk(EBB_AT(self), chunks, (ebb_chunk_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_tensor_split_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_tensor_split_options;
+
+/* Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.
+ *     tensor_split(Tensor self, int sections, dim dim=0) -> Tensors
+ * Gradient of self: cat(g, dim).
+ * torch.tensor_split */
+EBB_API ebb_list ebb_tensor_split(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tensor_split(...) ((void)EBB_HERE, ebb_tensor_split(__VA_ARGS__))
+#else
+#define ebb_tensor_split(...) ebb__tensor_split_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tensor_split_(self, sections, ...) ebb_tensor_split(EBB_AT(self), sections, (ebb_tensor_split_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_tensor_split_indices_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_tensor_split_indices_options;
+
+/* Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.
+ *     tensor_split_indices(Tensor self, shape indices, dim dim=0) -> Tensors
+ * Gradient of self: g of each part, added.
+ * torch.tensor_split */
+EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tensor_split_indices(...) ((void)EBB_HERE, ebb_tensor_split_indices(__VA_ARGS__))
+#else
+#define ebb_tensor_split_indices(...) ebb__tensor_split_indices_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tensor_split_indices_(self, indices, ...) ebb_tensor_split_indices(EBB_AT(self), indices, (ebb_tensor_split_indices_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_unbind_options {
     int64_t dim; /* default 0 */
     int ebb__at;
@@ -1917,6 +2057,37 @@ EBB_API ebb_list ebb_unbind(ebb_tensor *self, ebb_unbind_options options EBB_DEF
 #define ebb_unbind(...) ebb__unbind_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__unbind_(self, ...) ebb_unbind(EBB_AT(self), (ebb_unbind_options){__VA_ARGS__})
 #endif
+
+/* ---- stacks.c ----------------------------------------------------------------------------------------------------
+ * Tensors joined as rows, columns or layers. */
+
+/* The tensors side by side: 1-d ones one after the other, others along their second dimension.
+ *     hstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.hstack */
+EBB_API ebb_tensor *ebb_hstack(ebb_list tensors);
+#define ebb_hstack(tensors) ebb_hstack(EBB_AT_LIST(tensors))
+
+/* The tensors one below the other, along their first dimension; vectors are rows.
+ *     vstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.vstack */
+EBB_API ebb_tensor *ebb_vstack(ebb_list tensors);
+#define ebb_vstack(tensors) ebb_vstack(EBB_AT_LIST(tensors))
+
+/* The tensors one behind the other, along their third dimension; vectors are rows.
+ *     dstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.dstack */
+EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
+#define ebb_dstack(tensors) ebb_dstack(EBB_AT_LIST(tensors))
+
+/* The tensors side by side, along their second dimension; vectors are columns.
+ *     column_stack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.column_stack */
+EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
+#define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */

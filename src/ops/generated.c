@@ -26,12 +26,15 @@ extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
+extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
@@ -47,6 +50,7 @@ extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -79,6 +83,7 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
@@ -113,6 +118,7 @@ extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
@@ -130,6 +136,8 @@ extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_pad;
+extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
@@ -172,6 +180,7 @@ extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_split;
+extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -182,6 +191,8 @@ extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tensor_split;
+extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
@@ -201,6 +212,7 @@ extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
@@ -234,12 +246,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bitwise_or,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
+    &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clone,
+    &ebb_op_column_stack,
     &ebb_op_contiguous,
     &ebb_op_copy,
     &ebb_op_copysign,
@@ -255,6 +270,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dstack,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -287,6 +303,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hstack,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
@@ -321,6 +338,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_dim,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
@@ -338,6 +356,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nll_loss_backward,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_pad,
+    &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_polygamma,
     &ebb_op_pow,
@@ -380,6 +400,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softplus,
     &ebb_op_softsign,
     &ebb_op_split,
+    &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -390,6 +411,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tensor_split,
+    &ebb_op_tensor_split_indices,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_tile,
@@ -409,6 +432,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unsqueeze,
     &ebb_op_view,
     &ebb_op_view_as,
+    &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
     &ebb_op_zero,
@@ -416,7 +440,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 204;
+const int ebb__op_table_size = 216;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -474,6 +498,11 @@ const struct ebb_attr ebb__attr_table_cat[] = {
 
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_chunk[] = {
+    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -629,6 +658,10 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_meshgrid[] = {
+    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_min_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
@@ -675,6 +708,18 @@ const struct ebb_attr ebb__attr_table_ones[] = {
 const struct ebb_attr ebb__attr_table_ones_like[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pad[] = {
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, false}},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pad_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}},
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
@@ -811,6 +856,11 @@ const struct ebb_attr ebb__attr_table_split[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
+    {"split_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_squeeze[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
 };
@@ -823,6 +873,16 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split[] = {
+    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
+    {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -1125,6 +1185,10 @@ ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
 }
 
+ebb_list (ebb_broadcast_tensors)(ebb_list tensors) {
+    return ebb_call_op_list(&ebb_op_broadcast_tensors, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -1158,6 +1222,12 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
+    const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_chunk, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
@@ -1171,6 +1241,10 @@ ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_column_stack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_column_stack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
@@ -1287,6 +1361,10 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_dstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -1552,6 +1630,10 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_hypot, in, 2, NULL);
@@ -1802,6 +1884,11 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
+    const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
+    return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
+}
+
 ebb_tensor *(ebb_min)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_min, in, 1, NULL);
@@ -1925,6 +2012,18 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
+    const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_pad, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options) {
+    const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
@@ -2236,6 +2335,12 @@ ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options opt
     return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
 }
 
+ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options) {
+    const struct ebb__attrs_split_with_sizes attrs = {.split_sizes = split_sizes, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split_with_sizes, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sqrt, in, 1, NULL);
@@ -2311,6 +2416,18 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
+    const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options) {
+    const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
@@ -2443,6 +2560,10 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_vstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_vstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {

@@ -293,6 +293,26 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
 
+#define EBB__SIG_broadcast_tensors \
+    .name = "broadcast_tensors", \
+    .signature = "Tensors tensors -> Tensors", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
+
+struct ebb__attrs_meshgrid {
+    int indexing;
+};
+extern const struct ebb_attr ebb__attr_table_meshgrid[1];
+#define EBB__SIG_meshgrid \
+    .name = "meshgrid", \
+    .signature = "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_meshgrid, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_meshgrid)
+
 struct ebb__attrs_cat {
     int64_t dim;
 };
@@ -931,6 +951,36 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_pad {
+    ebb_dims pad;
+    int mode;
+    double value;
+};
+extern const struct ebb_attr ebb__attr_table_pad[3];
+#define EBB__SIG_pad \
+    .name = "pad", \
+    .signature = "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pad, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pad)
+
+struct ebb__attrs_pad_backward {
+    ebb_dims input_sizes;
+    ebb_dims pad;
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_pad_backward[3];
+#define EBB__SIG_pad_backward \
+    .name = "pad_backward", \
+    .signature = "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
+    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pad_backward, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pad_backward)
 
 struct ebb__attrs_transpose {
     int64_t dim0;
@@ -1620,6 +1670,62 @@ extern const struct ebb_attr ebb__attr_table_split[2];
     .attrs = ebb__attr_table_split, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_split)
 
+struct ebb__attrs_split_with_sizes {
+    ebb_dims split_sizes;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
+#define EBB__SIG_split_with_sizes \
+    .name = "split_with_sizes", \
+    .signature = "Tensor self, shape split_sizes, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_split_with_sizes)
+
+struct ebb__attrs_chunk {
+    int64_t chunks;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_chunk[2];
+#define EBB__SIG_chunk \
+    .name = "chunk", \
+    .signature = "Tensor self, int chunks, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_chunk, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_chunk)
+
+struct ebb__attrs_tensor_split {
+    int64_t sections;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_tensor_split[2];
+#define EBB__SIG_tensor_split \
+    .name = "tensor_split", \
+    .signature = "Tensor self, int sections, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_tensor_split, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensor_split)
+
+struct ebb__attrs_tensor_split_indices {
+    ebb_dims indices;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
+#define EBB__SIG_tensor_split_indices \
+    .name = "tensor_split_indices", \
+    .signature = "Tensor self, shape indices, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_tensor_split_indices, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensor_split_indices)
+
 struct ebb__attrs_unbind {
     int64_t dim;
 };
@@ -1632,6 +1738,34 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unbind)
+
+#define EBB__SIG_hstack \
+    .name = "hstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_vstack \
+    .name = "vstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_dstack \
+    .name = "dstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_column_stack \
+    .name = "column_stack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

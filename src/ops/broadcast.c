@@ -1,4 +1,5 @@
 /* Tensors brought to one shape together: broadcast_tensors, meshgrid. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 static ebb_list expanded(struct ebb_forward *f, const ebb_dims *shape) {

@@ -1,4 +1,5 @@
 /* Borders put round a tensor, or cut off: pad, with a constant, reflected, repeated at the edge, or going round. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -148,6 +149,11 @@ static void vjp_pad(struct ebb_vjp *v) {
                      : ebb_pad_backward(v->grad[0], ebb_vjp_shape(v, 0), a->pad, .mode = a->mode));
 }
 
+static void jvp_pad(struct ebb_jvp_call *j) { /* a border of value does not move */
+    const struct ebb__attrs_pad *a = j->attrs;
+    ebb_jvp_give(j, 0, ebb_pad(j->tangent[0], a->pad, .mode = a->mode));
+}
+
 #define NAMES(more) \
     { \
         {"ConstantPadNdBackward0", "ConstantPadNdBackward0", "ConstantPadNdBackward0"}, \
@@ -179,6 +185,7 @@ const struct ebb_op ebb_op_pad = {
     .infer = infer_pad,
     .forward = forward_pad,
     .vjp = vjp_pad,
+    .jvp = jvp_pad,
     .formula = {"g added where each element came from"},
     .samples = {"(3,4) pad=(1,2)",
                 "(3,4) pad=(1,0,2,-1) value=2.5",
@@ -255,6 +262,7 @@ const struct ebb_op ebb_op_pad_backward = {
     .infer = infer_pad_backward,
     .forward = forward_pad_backward,
     .vjp = vjp_pad_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"pad(g, pad, mode)"},
     .samples = {"(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect",
                 "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",

@@ -1,4 +1,5 @@
 /* Elements in another order along dimensions: flip, roll, rot90. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 
 /* ---- flip ---- */
@@ -42,6 +43,7 @@ const struct ebb_op ebb_op_flip = {
     .infer = infer_same,
     .forward = forward_flip,
     .vjp = vjp_flip,
+    .jvp = ebb_jvp_linear,
     .formula = {"flip(g, dims)"},
     .samples = {"(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
                 "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"},
@@ -119,6 +121,7 @@ const struct ebb_op ebb_op_roll = {
     .infer = infer_roll,
     .forward = forward_roll,
     .vjp = vjp_roll,
+    .jvp = ebb_jvp_linear,
     .formula = {"roll(g, -shifts, dims)"},
     .samples = {"(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
                 "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
@@ -150,12 +153,13 @@ static void vjp_rot90(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_rot90 = {
-    EBB_SIGNATURE(rot90, "Tensor self, int k, dims dims -> Tensor"),
+    EBB_SIGNATURE(rot90, "Tensor self, int k[=1], dims dims -> Tensor"),
     .doc = "A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].",
     .torch = "torch.rot90",
     .node = "Rot90Backward0",
     .compose = compose_rot90,
     .vjp = vjp_rot90,
+    .jvp = ebb_jvp_linear,
     .formula = {"rot90(g, -k, dims)"},
     .samples = {"(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)", "(2,3,4) k=5 dims=(0,-1)",
                 "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)", "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)",

@@ -1,4 +1,5 @@
 /* Elements more than once: repeat, tile, repeat_interleave. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 
 /* ---- repeat ---- */
@@ -100,6 +101,7 @@ const struct ebb_op ebb_op_repeat = {
     .infer = infer_repeat,
     .forward = forward_repeat,
     .vjp = vjp_repeat,
+    .jvp = ebb_jvp_linear,
     .formula = {"g summed over the repetitions"},
     .samples = {"(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)", "() repeats=()",
                 "(2,3) repeats=(1,1)", "(0,3) repeats=(2,2)", "(2,3) repeats=(0,2)",

@@ -319,7 +319,7 @@ struct ebb__attrs_cat {
 extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
-    .signature = "Tensors tensors, int dim -> Tensor", \
+    .signature = "Tensors tensors, int dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -332,7 +332,7 @@ struct ebb__attrs_stack {
 extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
-    .signature = "Tensors tensors, newdim dim -> Tensor", \
+    .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1215,7 +1215,7 @@ struct ebb__attrs_rot90 {
 extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
-    .signature = "Tensor self, int k, dims dims -> Tensor", \
+    .signature = "Tensor self, int k[=1], dims dims -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1430,7 +1430,7 @@ struct ebb__attrs_diagonal {
 extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
-    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1492,7 +1492,7 @@ struct ebb__attrs_diag_embed {
 extern const struct ebb_attr ebb__attr_table_diag_embed[3];
 #define EBB__SIG_diag_embed \
     .name = "diag_embed", \
-    .signature = "Tensor self, int offset, newdim dim1, newdim dim2 -> Tensor", \
+    .signature = "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2132,7 +2132,7 @@ struct ebb__attrs_flatten {
 extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
-    .signature = "Tensor self, dim start_dim, dim end_dim -> Tensor", \
+    .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \

@@ -1,5 +1,6 @@
 /* Parts of a tensor, as views: select, slice, narrow, diagonal, unfold; and their gradients, zeros with one part filled
  * in. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -195,6 +196,7 @@ const struct ebb_op ebb_op_select_backward = {
     .infer = infer_select_backward,
     .forward = forward_select_backward,
     .vjp = vjp_select_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, index)"},
     .samples = {"(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
                 "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"},
@@ -225,6 +227,7 @@ const struct ebb_op ebb_op_slice_backward = {
     .infer = infer_slice_backward,
     .forward = forward_slice_backward,
     .vjp = vjp_slice_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"slice(g, dim, start, end, step)"},
     .samples = {"(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
                 "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"},
@@ -255,7 +258,7 @@ const struct ebb_op ebb_op_narrow = {
 };
 
 const struct ebb_op ebb_op_diagonal = {
-    EBB_SIGNATURE(diagonal, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
+    EBB_SIGNATURE(diagonal, "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor"),
     .doc =
         "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
     .torch = "torch.diagonal",
@@ -277,6 +280,7 @@ const struct ebb_op ebb_op_diagonal_backward = {
     .infer = infer_diagonal_backward,
     .forward = forward_diagonal_backward,
     .vjp = vjp_diagonal_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples = {"(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
                 "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"},
@@ -309,6 +313,7 @@ const struct ebb_op ebb_op_unfold_backward = {
     .infer = infer_unfold_backward,
     .forward = forward_unfold_backward,
     .vjp = vjp_unfold_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"unfold(g, dimension, size, step)"},
     .samples = {"(3,3) input_sizes=(5) dimension=0 size=3 step=1",
                 "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3", "(1) input_sizes=() dimension=0 size=1 step=1",
@@ -343,7 +348,7 @@ static void vjp_diag_embed(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_diag_embed = {
-    EBB_SIGNATURE(diag_embed, "Tensor self, int offset, newdim dim1, newdim dim2 -> Tensor"),
+    EBB_SIGNATURE(diag_embed, "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor"),
     .doc =
         "Matrices, in dimensions dim1 and dim2 of the result, with the last dimension of self on the diagonal of that offset "
         "and zeros elsewhere: diag_embed(x, 0, -2, -1).",
@@ -351,6 +356,7 @@ const struct ebb_op ebb_op_diag_embed = {
     .node = "DiagEmbedBackward0",
     .compose = compose_diag_embed,
     .vjp = vjp_diag_embed,
+    .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples = {"(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
                 "(2,3) offset=1 dim1=2 dim2=0", "(0) offset=1 dim1=0 dim2=1", "(2,0) offset=0 dim1=-2 dim2=-1",
@@ -369,6 +375,7 @@ const struct ebb_op ebb_op_diagonal_copy = {
     .node = "DiagonalBackward0_copy",
     .compose = compose_diagonal_copy,
     .vjp = vjp_diagonal,
+    .jvp = ebb_jvp_linear,
     .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
     .samples = {"(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0", "(3,0) offset=0 dim1=0 dim2=1",
                 "! (3) offset=0 dim1=0 dim2=0"},

@@ -1,4 +1,5 @@
 /* Tensors joined as rows, columns or layers: hstack, vstack, dstack, column_stack. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* A tensor of fewer dimensions becomes a row, (1, n), a column, (n, 1), or a layer, (1, n, 1). */

@@ -1,4 +1,5 @@
 /* Triangles of matrices: tril, triu, and the indices of their elements. */
+#define EBB_FAMILY "Shape"
 #include "ops/create.h"
 #include <string.h>
 
@@ -72,6 +73,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
         .infer = infer_triangle, \
         .forward = forward_##name, \
         .vjp = vjp_##name, \
+        .jvp = ebb_jvp_linear, \
         .formula = {#name "(g, diagonal)"}, \
         .samples = {"(3,4)", "(4,3) diagonal=1", "(2,3,3) diagonal=-1", "(3,4) diagonal=9", "(3,4) diagonal=-9", \
                     "(0,3)", "(2,3,0)", "(1,1)", "b(3,3)", "! (3)", "! ()"}, \

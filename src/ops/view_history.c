@@ -1,6 +1,7 @@
 /* Views by strides, and the derivatives of writing into views: a part of a tensor taken, put into zeros, and put in
  * place of what was there. Those are recorded by record/view.c; they are not called by name, since what they do depends
  * on how a tensor lies in memory. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -120,6 +121,14 @@ static ebb_status through(const struct ebb__region *r, ebb_tensor *whole, ebb_te
 
 static ebb_status infer_part(struct ebb_infer *f) {
     f->out[0].shape = ((const struct ebb__region *)f->attrs)->sizes;
+    return EBB_OK;
+}
+
+static ebb_status infer_view(struct ebb_infer *f) {
+    const struct ebb__region *r = f->attrs;
+    f->out[0].shape = r->sizes;
+    f->out[0].strides = r->strides;
+    f->out[0].offset = r->offset;
     return EBB_OK;
 }
 

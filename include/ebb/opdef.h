@@ -50,6 +50,7 @@ typedef struct ebb_setting {
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
 /* ---- the parts of a definition ---- */
 

@@ -14,7 +14,7 @@ our %input_kind = (
 my %c_type = (
     'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    'float?' => 'ebb_setting ', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
 my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST'); # in the macros of call sites
 
@@ -53,13 +53,14 @@ sub parse_argument {
     my $option = $kind =~ /\?$/ || defined $default;
     my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
-    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $kind eq 'float?';
+    my $setting = $kind eq 'float?' || $kind eq 'bool?';
+    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $setting;
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
-        note => $note, attr_kind => $kind eq 'float?' ? 'SETTING' : uc $kind,
-        fallback => $kind eq 'float?' && $default ne 'none' ? "{$default, true}" : '{0, false}',
+        note => $note, attr_kind => $setting ? 'SETTING' : uc $kind,
+        fallback => $setting && $default ne 'none' ? "{$default, true}" : '{0, false}',
     };
 }
 
@@ -95,6 +96,8 @@ sub read_definitions {
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};
             die "there is no .doc\n" unless length $op{doc};
             parse_signature(\%op);
+            die "text is borrowed for the call: only a composition recorded as its parts may have it\n"
+                if $op{vjp} && grep { $_->{kind} eq 'string' } @{$op{attrs}};
             1;
         } or die "$file: ebb_op_$op{name}: $@";
         $op{forms} = ["ebb_$op{name}", $op{inplace} ? "ebb_$op{name}_" : ()];

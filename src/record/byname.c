@@ -43,15 +43,18 @@ static bool read_float(const char *text, double *ret_value) {
     return stop != text && !*stop;
 }
 
-static bool read_setting(const char *text, ebb_setting *ret_value) {
-    ret_value->given = strcmp(text, "none") != 0;
-    ret_value->value = 0;
-    return !ret_value->given || read_float(text, &ret_value->value);
-}
-
 static bool read_bool(const char *text, bool *ret_value) {
     *ret_value = strcmp(text, "true") == 0;
     return *ret_value || strcmp(text, "false") == 0;
+}
+
+static bool read_setting(const char *text, ebb_setting *ret_value) {
+    bool word;
+    ret_value->given = strcmp(text, "none") != 0;
+    ret_value->value = 0;
+    if (read_bool(text, &word)) ret_value->value = word;
+    else if (ret_value->given) return read_float(text, &ret_value->value);
+    return true;
 }
 
 /* The place of a word in a list separated by commas. */
@@ -85,6 +88,7 @@ static bool read_attr(const struct ebb_attr *a, const char *text, void *at) {
     case EBB_ATTR_SHAPE: return ebb__dims_from_text(text, at);
     case EBB_ATTR_DTYPE: return read_dtype(text, at);
     case EBB_ATTR_ENUM: return read_enum(a->values, text, at);
+    case EBB_ATTR_STRING: *(const char **)at = text; return true;
     }
     return false;
 }
@@ -94,6 +98,7 @@ static const char *expected(const struct ebb_attr *a) {
         [EBB_ATTR_BOOL] = "true or false", [EBB_ATTR_INT] = "an integer",       [EBB_ATTR_FLOAT] = "a number",
         [EBB_ATTR_DIM] = "a dimension",    [EBB_ATTR_NEWDIM] = "a dimension",   [EBB_ATTR_DIMS] = "a list (0,1)",
         [EBB_ATTR_SHAPE] = "a list (2,3)", [EBB_ATTR_DTYPE] = "a dtype's name", [EBB_ATTR_SETTING] = "a number or none",
+        [EBB_ATTR_STRING] = "text",
     };
     return a->kind == EBB_ATTR_ENUM ? a->values : words[a->kind];
 }

@@ -1325,12 +1325,79 @@ EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
 
-/* input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.
- *     addmm(Tensor input, Tensor mat1, Tensor mat2) -> Tensor
- * Gradient (AddmmBackward0) of input: g; of mat1: g mat2^T; of mat2: mat1^T g.
+typedef struct ebb_addmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addmm_options;
+
+/* beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n)
+ * does. With a beta of 0 the input is not read.
+ *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddmmBackward0) of input: beta g; of mat1: alpha g mat2^T; of mat2: alpha mat1^T g.
  * Not for bool. torch.addmm */
-EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2);
-#define ebb_addmm(input, mat1, mat2) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2))
+EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addmm(...) ((void)EBB_HERE, ebb_addmm(__VA_ARGS__))
+#else
+#define ebb_addmm(...) ebb__addmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmm_(input, mat1, mat2, ...) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_addmv_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addmv_options;
+
+/* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
+ *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddmvBackward0) of self: beta g; of mat: alpha outer(g, vec); of vec: alpha mat^T g.
+ * Not for bool. torch.addmv */
+EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addmv(...) ((void)EBB_HERE, ebb_addmv(__VA_ARGS__))
+#else
+#define ebb_addmv(...) ebb__addmv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmv_(self, mat, vec, ...) ebb_addmv(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_baddbmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_baddbmm_options;
+
+/* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
+ *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (BaddbmmBackward0) of self: beta g; of batch1: alpha g batch2^T, pair by pair; of batch2: alpha batch1^T
+ * g, pair by pair.
+ * Not for bool. torch.baddbmm */
+EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_baddbmm(...) ((void)EBB_HERE, ebb_baddbmm(__VA_ARGS__))
+#else
+#define ebb_baddbmm(...) ebb__baddbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__baddbmm_(self, batch1, batch2, ...) ebb_baddbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_addbmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addbmm_options;
+
+/* beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self
+ * broadcasts to (m, n).
+ *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
+ * torch.addbmm */
+EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addbmm(...) ((void)EBB_HERE, ebb_addbmm(__VA_ARGS__))
+#else
+#define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
 
 /* ---- random.c ----------------------------------------------------------------------------------------------------
  * Random tensors, from the thread's generator. */

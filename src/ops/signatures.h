@@ -1058,12 +1058,61 @@ extern const struct ebb_attr ebb__attr_table_movedim[2];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_addmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addmm[2];
 #define EBB__SIG_addmm \
     .name = "addmm", \
-    .signature = "Tensor input, Tensor mat1, Tensor mat2 -> Tensor", \
+    .signature = "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
-    .n_out = 1
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addmm)
+
+struct ebb__attrs_addmv {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addmv[2];
+#define EBB__SIG_addmv \
+    .name = "addmv", \
+    .signature = "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addmv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addmv)
+
+struct ebb__attrs_baddbmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_baddbmm[2];
+#define EBB__SIG_baddbmm \
+    .name = "baddbmm", \
+    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_baddbmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_baddbmm)
+
+struct ebb__attrs_addbmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
+#define EBB__SIG_addbmm \
+    .name = "addbmm", \
+    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addbmm)
 
 struct ebb__attrs_rand {
     ebb_dims size;

@@ -50,6 +50,9 @@ typedef struct ebb_setting {
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 
+/* The padding of conv1d to conv3d by a word: what `padding` lists, PyTorch's padding="valid", and padding="same". */
+enum ebb_auto_padding { EBB_PADDING_LISTED = 0, EBB_PADDING_VALID, EBB_PADDING_SAME };
+
 /* ---- the parts of a definition ---- */
 
 enum ebb_input_kind {
@@ -169,10 +172,10 @@ struct ebb_op {
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
-    /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments only
-     * this one has is a call of this one. */
+    /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
+     * only this one has is a call of this one. */
     const char *overload;
-    const char *node;      /* the name of its node, "SumBackward0" */
+    const char *node; /* the name of its node, "SumBackward0" */
     /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
     struct ebb_op_input in[EBB_OP_MAX_IN];

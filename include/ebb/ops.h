@@ -542,6 +542,207 @@ EBB_API ebb_tensor *ebb_bitwise_not_(ebb_tensor *self);
 #define ebb_bitwise_not(self) ebb_bitwise_not(EBB_AT(self))
 #define ebb_bitwise_not_(self) ebb_bitwise_not_(EBB_AT(self))
 
+/* ---- conv_layers.c -----------------------------------------------------------------------------------------------
+ * conv1d to conv3d and conv_transpose1d to conv_transpose3d. */
+
+typedef struct ebb_conv1d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv1d_options;
+
+/* The convolution of input (N, C, L), or (C, L) without a batch, with weight (out, C / groups, L), plus bias (out).
+ * Lists have one number for each of L, or one for all. PyTorch's padding="valid" and "same" are .auto_padding =
+ * EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv1d */
+EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv1d(...) ((void)EBB_HERE, ebb_conv1d(__VA_ARGS__))
+#else
+#define ebb_conv1d(...) ebb__conv1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv1d_(input, weight, ...) ebb_conv1d(EBB_AT(input), EBB_AT(weight), (ebb_conv1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv2d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv2d_options;
+
+/* The convolution of input (N, C, H, W), or (C, H, W) without a batch, with weight (out, C / groups, H, W), plus
+ * bias (out). Lists have one number for each of H, W, or one for all. PyTorch's padding="valid" and "same" are
+ * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv2d */
+EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv2d(...) ((void)EBB_HERE, ebb_conv2d(__VA_ARGS__))
+#else
+#define ebb_conv2d(...) ebb__conv2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv2d_(input, weight, ...) ebb_conv2d(EBB_AT(input), EBB_AT(weight), (ebb_conv2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv3d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv3d_options;
+
+/* The convolution of input (N, C, D, H, W), or (C, D, H, W) without a batch, with weight (out, C / groups, D, H, W),
+ * plus bias (out). Lists have one number for each of D, H, W, or one for all. PyTorch's padding="valid" and "same"
+ * are .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv3d */
+EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv3d(...) ((void)EBB_HERE, ebb_conv3d(__VA_ARGS__))
+#else
+#define ebb_conv3d(...) ebb__conv3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv3d_(input, weight, ...) ebb_conv3d(EBB_AT(input), EBB_AT(weight), (ebb_conv3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose1d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose1d_options;
+
+/* The transposed convolution of input (N, C, L), or (C, L) without a batch, with weight (C, out / groups, L), plus
+ * bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * stride - 2 * padding
+ * + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose1d */
+EBB_API ebb_tensor *ebb_conv_transpose1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose1d(...) ((void)EBB_HERE, ebb_conv_transpose1d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose1d(...) ebb__conv_transpose1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose1d_(input, weight, ...) ebb_conv_transpose1d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose2d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose2d_options;
+
+/* The transposed convolution of input (N, C, H, W), or (C, H, W) without a batch, with weight (C, out / groups, H,
+ * W), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * stride - 2
+ * * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose2d */
+EBB_API ebb_tensor *ebb_conv_transpose2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose2d(...) ((void)EBB_HERE, ebb_conv_transpose2d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose2d(...) ebb__conv_transpose2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose2d_(input, weight, ...) ebb_conv_transpose2d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose3d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose3d_options;
+
+/* The transposed convolution of input (N, C, D, H, W), or (C, D, H, W) without a batch, with weight (C, out /
+ * groups, D, H, W), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1)
+ * * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose3d */
+EBB_API ebb_tensor *ebb_conv_transpose3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose3d(...) ((void)EBB_HERE, ebb_conv_transpose3d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose3d(...) ebb__conv_transpose3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose3d_(input, weight, ...) ebb_conv_transpose3d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose3d_options){__VA_ARGS__})
+#endif
+
+/* ---- convolution.c -----------------------------------------------------------------------------------------------
+ * The convolution that all layers of that name are calls of, and its gradient with respect to the weight. */
+
+typedef struct ebb_convolution_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool transposed; /* default false */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    int ebb__at;
+} ebb_convolution_options;
+
+/* The convolution (as everywhere in deep learning, the correlation) of input (N, C, ...) of one to three spatial
+ * dimensions with weight (out, C / groups, ...), plus bias (out). Transposed, it is the adjoint of that as a map of
+ * input: weight is (C, out / groups, ...), and output_padding makes the result longer at its end. Lists have one
+ * number for each spatial dimension, or one for all.
+ *     convolution(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool
+ *     transposed=false, shape output_padding=0, int groups=1) -> Tensor
+ * Gradient (ConvolutionBackward0) of input: convolution(g, weight, transposed = !transposed); of weight:
+ * convolution_weight(g, input); of bias: sum(g) over all dimensions but 1.
+ * Not for bool. torch.convolution */
+EBB_API ebb_tensor *ebb_convolution(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_convolution(...) ((void)EBB_HERE, ebb_convolution(__VA_ARGS__))
+#else
+#define ebb_convolution(...) ebb__convolution_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__convolution_(input, weight, ...) ebb_convolution(EBB_AT(input), EBB_AT(weight), (ebb_convolution_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_convolution_weight_options {
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int ebb__at;
+} ebb_convolution_weight_options;
+
+/* The gradient of convolution(input, weight) with respect to a weight of shape weight_size, for the upstream
+ * gradient grad_output.
+ *     convolution_weight(Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape
+ *     dilation=1, int groups=1) -> Tensor
+ * Gradient (ConvolutionBackwardBackward0) of grad_output: convolution(input, g); of input: convolution(grad_output,
+ * g, transposed = true).
+ * Floating point only. torch.nn.grad.conv2d_weight */
+EBB_API ebb_tensor *ebb_convolution_weight(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_convolution_weight(...) ((void)EBB_HERE, ebb_convolution_weight(__VA_ARGS__))
+#else
+#define ebb_convolution_weight(...) ebb__convolution_weight_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__convolution_weight_(grad_output, input, weight_size, ...) ebb_convolution_weight(EBB_AT(grad_output), EBB_AT(input), weight_size, (ebb_convolution_weight_options){__VA_ARGS__})
+#endif
+
 /* ---- copy.c ------------------------------------------------------------------------------------------------------
  * Copies, conversions, and filling. */
 

@@ -32,6 +32,14 @@ extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_contiguous;
+extern const struct ebb_op ebb_op_conv1d;
+extern const struct ebb_op ebb_op_conv2d;
+extern const struct ebb_op ebb_op_conv3d;
+extern const struct ebb_op ebb_op_conv_transpose1d;
+extern const struct ebb_op ebb_op_conv_transpose2d;
+extern const struct ebb_op ebb_op_conv_transpose3d;
+extern const struct ebb_op ebb_op_convolution;
+extern const struct ebb_op ebb_op_convolution_weight;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
@@ -216,6 +224,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_clamp,
     &ebb_op_clone,
     &ebb_op_contiguous,
+    &ebb_op_conv1d,
+    &ebb_op_conv2d,
+    &ebb_op_conv3d,
+    &ebb_op_conv_transpose1d,
+    &ebb_op_conv_transpose2d,
+    &ebb_op_conv_transpose3d,
+    &ebb_op_convolution,
+    &ebb_op_convolution_weight,
     &ebb_op_copy,
     &ebb_op_copysign,
     &ebb_op_cos,
@@ -368,7 +384,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 180;
+const int ebb__op_table_size = 188;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -420,6 +436,71 @@ const struct ebb_attr ebb__attr_table_cat[] = {
 
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_conv1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_conv2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_conv3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_convolution[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_convolution_weight[] = {
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -1015,6 +1096,54 @@ ebb_tensor *(ebb_clone)(ebb_tensor *self) {
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_contiguous, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_conv1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options) {
+    const struct ebb__attrs_conv1d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options) {
+    const struct ebb__attrs_conv2d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options) {
+    const struct ebb__attrs_conv3d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options) {
+    const struct ebb__attrs_conv_transpose1d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options) {
+    const struct ebb__attrs_conv_transpose2d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options) {
+    const struct ebb__attrs_conv_transpose3d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution)(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options) {
+    const struct ebb__attrs_convolution attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .transposed = options.transposed, .output_padding = options.output_padding, .groups = options.groups};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_convolution, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution_weight)(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options) {
+    const struct ebb__attrs_convolution_weight attrs = {.weight_size = weight_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups};
+    ebb_tensor *const in[] = {grad_output, input};
+    return ebb_call_op1(&ebb_op_convolution_weight, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_copy)(ebb_tensor *self, ebb_tensor *src) {

@@ -417,6 +417,143 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_conv1d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv1d[5];
+#define EBB__SIG_conv1d \
+    .name = "conv1d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv1d)
+
+struct ebb__attrs_conv2d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv2d[5];
+#define EBB__SIG_conv2d \
+    .name = "conv2d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv2d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv2d)
+
+struct ebb__attrs_conv3d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv3d[5];
+#define EBB__SIG_conv3d \
+    .name = "conv3d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv3d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv3d)
+
+struct ebb__attrs_conv_transpose1d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
+#define EBB__SIG_conv_transpose1d \
+    .name = "conv_transpose1d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose1d)
+
+struct ebb__attrs_conv_transpose2d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose2d[5];
+#define EBB__SIG_conv_transpose2d \
+    .name = "conv_transpose2d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose2d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose2d)
+
+struct ebb__attrs_conv_transpose3d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose3d[5];
+#define EBB__SIG_conv_transpose3d \
+    .name = "conv_transpose3d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose3d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose3d)
+
+struct ebb__attrs_convolution {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    bool transposed;
+    ebb_dims output_padding;
+    int64_t groups;
+};
+extern const struct ebb_attr ebb__attr_table_convolution[6];
+#define EBB__SIG_convolution \
+    .name = "convolution", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool transposed=false, shape output_padding=0, int groups=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_convolution, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_convolution)
+
+struct ebb__attrs_convolution_weight {
+    ebb_dims weight_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+};
+extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
+#define EBB__SIG_convolution_weight \
+    .name = "convolution_weight", \
+    .signature = "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape dilation=1, int groups=1 -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_convolution_weight, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_convolution_weight)
+
 #define EBB__SIG_clone \
     .name = "clone", \
     .signature = "Tensor self -> Tensor", \

@@ -292,6 +292,163 @@ EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
 
+/* ---- avg_pool.c --------------------------------------------------------------------------------------------------
+ * avg_pool1d to avg_pool3d, adaptive_avg_pool1d to adaptive_avg_pool3d, and their gradients. */
+
+typedef struct ebb_avg_pool2d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool2d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, H, W), or
+ * (C, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0).
+ * ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are divided by.
+ *     avg_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g).
+ * Not for bool. torch.nn.functional.avg_pool2d */
+EBB_API ebb_tensor *ebb_avg_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool2d(...) ((void)EBB_HERE, ebb_avg_pool2d(__VA_ARGS__))
+#else
+#define ebb_avg_pool2d(...) ebb__avg_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool2d_(input, kernel_size, ...) ebb_avg_pool2d(EBB_AT(input), kernel_size, (ebb_avg_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool3d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool3d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, D, H, W),
+ * or (C, D, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is
+ * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are
+ * divided by.
+ *     avg_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g).
+ * Not for bool. torch.nn.functional.avg_pool3d */
+EBB_API ebb_tensor *ebb_avg_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool3d(...) ((void)EBB_HERE, ebb_avg_pool3d(__VA_ARGS__))
+#else
+#define ebb_avg_pool3d(...) ebb__avg_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool3d_(input, kernel_size, ...) ebb_avg_pool3d(EBB_AT(input), kernel_size, (ebb_avg_pool3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool2d_backward_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool2d_backward_options;
+
+/* The gradient of avg_pool2d for an input of shape input_size.
+ *     avg_pool2d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g).
+ * Floating point only. torch.ops.aten.avg_pool2d_backward */
+EBB_API ebb_tensor *ebb_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool2d_backward(...) ((void)EBB_HERE, ebb_avg_pool2d_backward(__VA_ARGS__))
+#else
+#define ebb_avg_pool2d_backward(...) ebb__avg_pool2d_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool2d_backward_(grad_output, input_size, kernel_size, ...) ebb_avg_pool2d_backward(EBB_AT(grad_output), input_size, kernel_size, (ebb_avg_pool2d_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool3d_backward_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool3d_backward_options;
+
+/* The gradient of avg_pool3d for an input of shape input_size.
+ *     avg_pool3d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g).
+ * Floating point only. torch.ops.aten.avg_pool3d_backward */
+EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool3d_backward(...) ((void)EBB_HERE, ebb_avg_pool3d_backward(__VA_ARGS__))
+#else
+#define ebb_avg_pool3d_backward(...) ebb__avg_pool3d_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool3d_backward_(grad_output, input_size, kernel_size, ...) ebb_avg_pool3d_backward(EBB_AT(grad_output), input_size, kernel_size, (ebb_avg_pool3d_backward_options){__VA_ARGS__})
+#endif
+
+/* Averages of input (N, C, H, W), or (C, H, W), over windows such that the result has output_size: output i is the
+ * mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and
+ * -1 for the size of the input.
+ *     adaptive_avg_pool2d(Tensor input, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g).
+ * Floating point only. torch.nn.functional.adaptive_avg_pool2d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool2d(input, output_size) ebb_adaptive_avg_pool2d(EBB_AT(input), output_size)
+
+/* Averages of input (N, C, D, H, W), or (C, D, H, W), over windows such that the result has output_size: output i is
+ * the mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions,
+ * and -1 for the size of the input.
+ *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g).
+ * Floating point only. torch.nn.functional.adaptive_avg_pool3d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool3d(input, output_size) ebb_adaptive_avg_pool3d(EBB_AT(input), output_size)
+
+/* The gradient of adaptive_avg_pool2d for an input of shape input_size.
+ *     adaptive_avg_pool2d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool2DBackwardBackward0) of grad_output: adaptive_avg_pool2d(g).
+ * Floating point only. torch.ops.aten._adaptive_avg_pool2d_backward */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
+#define ebb_adaptive_avg_pool2d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool2d_backward(EBB_AT(grad_output), input_size, output_size)
+
+/* The gradient of adaptive_avg_pool3d for an input of shape input_size.
+ *     adaptive_avg_pool3d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool3DBackwardBackward0) of grad_output: adaptive_avg_pool3d(g).
+ * Floating point only. torch.ops.aten._adaptive_avg_pool3d_backward */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
+#define ebb_adaptive_avg_pool3d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool3d_backward(EBB_AT(grad_output), input_size, output_size)
+
+typedef struct ebb_avg_pool1d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_avg_pool1d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, L), or (C,
+ * L). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0). ceil_mode
+ * lets a last window reach beyond the end; it is avg_pool2d of one row.
+ *     avg_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1) -> Tensor
+ * torch.nn.functional.avg_pool1d */
+EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool1d(...) ((void)EBB_HERE, ebb_avg_pool1d(__VA_ARGS__))
+#else
+#define ebb_avg_pool1d(...) ebb__avg_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool1d_(input, kernel_size, ...) ebb_avg_pool1d(EBB_AT(input), kernel_size, (ebb_avg_pool1d_options){__VA_ARGS__})
+#endif
+
+/* Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: adaptive_avg_pool2d of
+ * one row.
+ *     adaptive_avg_pool1d(Tensor input, shape output_size) -> Tensor
+ * torch.nn.functional.adaptive_avg_pool1d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
+
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
 
@@ -1392,6 +1549,150 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #else
 #define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- max_pool.c --------------------------------------------------------------------------------------------------
+ * max_pool1d to max_pool3d, adaptive_max_pool1d to adaptive_max_pool3d, and their gradient, which goes to the places
+ * that the indices name. */
+
+/* Zeros of shape input_size, with each element of grad_output added at the place in its plane, the last `dims`
+ * dimensions, that indices (int64) name: the gradient of max_pool1d to max_pool3d and of their adaptive forms.
+ *     max_pool_backward(Tensor grad_output, Tensor indices, shape input_size, int dims) -> Tensor
+ * Gradient (MaxPool2DWithIndicesBackwardBackward0) of grad_output: gather(g, indices) in each plane.
+ * Floating point only. torch.ops.aten.max_pool2d_with_indices_backward */
+EBB_API ebb_tensor *ebb_max_pool_backward(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims);
+#define ebb_max_pool_backward(grad_output, indices, input_size, dims) ebb_max_pool_backward(EBB_AT(grad_output), EBB_AT(indices), input_size, dims)
+
+typedef struct ebb_max_pool1d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool1d_options;
+
+/* The largest elements of windows of input (N, C, L), or (C, L), stride apart (kernel_size, where none is listed),
+ * and their indices in the plane that L are; the first of several equal ones. It alone receives the gradient. A NaN
+ * is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the
+ * end.
+ *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.max_pool1d */
+EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool1d(...) ((void)EBB_HERE, ebb_max_pool1d(__VA_ARGS__))
+#else
+#define ebb_max_pool1d(...) ebb__max_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool1d_(input, kernel_size, ...) ebb_max_pool1d(EBB_AT(input), kernel_size, (ebb_max_pool1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_max_pool2d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool2d_options;
+
+/* The largest elements of windows of input (N, C, H, W), or (C, H, W), stride apart (kernel_size, where none is
+ * listed), and their indices in the plane that H, W are; the first of several equal ones. It alone receives the
+ * gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window
+ * reach beyond the end.
+ *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Not for bool. torch.nn.functional.max_pool2d */
+EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool2d(...) ((void)EBB_HERE, ebb_max_pool2d(__VA_ARGS__))
+#else
+#define ebb_max_pool2d(...) ebb__max_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool2d_(input, kernel_size, ...) ebb_max_pool2d(EBB_AT(input), kernel_size, (ebb_max_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_max_pool3d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool3d_options;
+
+/* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), stride apart (kernel_size, where none
+ * is listed), and their indices in the plane that D, H, W are; the first of several equal ones. It alone receives
+ * the gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last
+ * window reach beyond the end.
+ *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Not for bool. torch.nn.functional.max_pool3d */
+EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool3d(...) ((void)EBB_HERE, ebb_max_pool3d(__VA_ARGS__))
+#else
+#define ebb_max_pool3d(...) ebb__max_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool3d_(input, kernel_size, ...) ebb_max_pool3d(EBB_AT(input), kernel_size, (ebb_max_pool3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool1d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool1d_options;
+
+/* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
+ * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
+ * adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool1d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool1d(...) ((void)EBB_HERE, ebb_adaptive_max_pool1d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool1d(...) ebb__adaptive_max_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool1d_(input, output_size, ...) ebb_adaptive_max_pool1d(EBB_AT(input), output_size, (ebb_adaptive_max_pool1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool2d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool2d_options;
+
+/* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
+ * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
+ * adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool2d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool2d(...) ((void)EBB_HERE, ebb_adaptive_max_pool2d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool2d(...) ebb__adaptive_max_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool2d_(input, output_size, ...) ebb_adaptive_max_pool2d(EBB_AT(input), output_size, (ebb_adaptive_max_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool3d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool3d_options;
+
+/* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
+ * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
+ * those of adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool3d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool3d(...) ((void)EBB_HERE, ebb_adaptive_max_pool3d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool3d(...) ebb__adaptive_max_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
 #endif
 
 /* ---- permute.c ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,14 @@
 extern const struct ebb_op ebb_op_abs;
 extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
+extern const struct ebb_op ebb_op_adaptive_avg_pool1d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_adaptive_max_pool1d;
+extern const struct ebb_op ebb_op_adaptive_max_pool2d;
+extern const struct ebb_op ebb_op_adaptive_max_pool3d;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addcdiv;
@@ -20,6 +28,11 @@ extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_avg_pool1d;
+extern const struct ebb_op ebb_op_avg_pool2d;
+extern const struct ebb_op ebb_op_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_avg_pool3d;
+extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -113,6 +126,10 @@ extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_max_pool1d;
+extern const struct ebb_op ebb_op_max_pool2d;
+extern const struct ebb_op ebb_op_max_pool3d;
+extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
 extern const struct ebb_op ebb_op_min;
@@ -197,6 +214,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
     &ebb_op_acos,
     &ebb_op_acosh,
+    &ebb_op_adaptive_avg_pool1d,
+    &ebb_op_adaptive_avg_pool2d,
+    &ebb_op_adaptive_avg_pool2d_backward,
+    &ebb_op_adaptive_avg_pool3d,
+    &ebb_op_adaptive_avg_pool3d_backward,
+    &ebb_op_adaptive_max_pool1d,
+    &ebb_op_adaptive_max_pool2d,
+    &ebb_op_adaptive_max_pool3d,
     &ebb_op_add,
     &ebb_op_add_scaled,
     &ebb_op_addcdiv,
@@ -212,6 +237,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_avg_pool1d,
+    &ebb_op_avg_pool2d,
+    &ebb_op_avg_pool2d_backward,
+    &ebb_op_avg_pool3d,
+    &ebb_op_avg_pool3d_backward,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -305,6 +335,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
+    &ebb_op_max_pool1d,
+    &ebb_op_max_pool2d,
+    &ebb_op_max_pool3d,
+    &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
     &ebb_op_min,
@@ -384,7 +418,41 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 188;
+const int ebb__op_table_size = 205;
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}},
+};
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -424,6 +492,52 @@ const struct ebb_attr ebb__attr_table_argmax[] = {
 const struct ebb_attr ebb__attr_table_argmin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
@@ -628,6 +742,35 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
 const struct ebb_attr ebb__attr_table_max_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
@@ -870,6 +1013,63 @@ ebb_tensor *(ebb_acosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_acosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_adaptive_avg_pool1d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options) {
+    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options) {
+    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool3d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options) {
+    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_add, in, 2, NULL);
@@ -998,6 +1198,36 @@ ebb_tensor *(ebb_atanh)(ebb_tensor *self) {
 ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_avg_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options) {
+    const struct ebb__attrs_avg_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options) {
+    const struct ebb__attrs_avg_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options) {
+    const struct ebb__attrs_avg_pool2d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options) {
+    const struct ebb__attrs_avg_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options) {
+    const struct ebb__attrs_avg_pool3d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool3d_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1723,6 +1953,39 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
     if (ebb_call_op(&ebb_op_max_dim, in, 1, &attrs, out)) return NULL;
     if (options.ret_indices) *options.ret_indices = out[1];
     return out[0];
+}
+
+ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options) {
+    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options) {
+    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options) {
+    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool_backward)(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims) {
+    const struct ebb__attrs_max_pool_backward attrs = {.input_size = input_size, .dims = dims};
+    ebb_tensor *const in[] = {grad_output, indices};
+    return ebb_call_op1(&ebb_op_max_pool_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {

@@ -20,6 +20,8 @@ extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_binary_cross_entropy;
+extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -36,6 +38,7 @@ extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
@@ -66,6 +69,7 @@ extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
@@ -73,12 +77,15 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hinge_embedding_loss;
+extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -101,6 +108,7 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
@@ -114,6 +122,9 @@ extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -124,6 +135,7 @@ extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -154,6 +166,8 @@ extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_smooth_l1_loss;
+extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
@@ -206,6 +220,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_binary_cross_entropy,
+    &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -222,6 +238,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cosine_embedding_loss,
     &ebb_op_cross_entropy,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
@@ -252,6 +269,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
+    &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
@@ -259,12 +277,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hinge_embedding_loss,
+    &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kl_div,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -287,6 +308,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
     &ebb_op_lt,
+    &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_max,
@@ -300,6 +322,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mm,
     &ebb_op_mse_loss,
     &ebb_op_mul,
+    &ebb_op_multi_margin_loss,
+    &ebb_op_multilabel_margin_loss,
+    &ebb_op_multilabel_soft_margin_loss,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -310,6 +335,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
+    &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -340,6 +366,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_smooth_l1_loss,
+    &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
@@ -372,7 +400,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 182;
+const int ebb__op_table_size = 196;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -414,6 +442,14 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
 };
@@ -424,6 +460,11 @@ const struct ebb_attr ebb__attr_table_cat[] = {
 
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -493,6 +534,12 @@ const struct ebb_attr ebb__attr_table_gather[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}},
 };
@@ -506,12 +553,27 @@ const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
 };
 
+const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_huber_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_kl_div[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -548,6 +610,11 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_max_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
@@ -566,6 +633,20 @@ const struct ebb_attr ebb__attr_table_min_dim[] = {
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
@@ -604,6 +685,13 @@ const struct ebb_attr ebb__attr_table_ones_like[] = {
 
 const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -692,6 +780,15 @@ const struct ebb_attr ebb__attr_table_slice_backward[] = {
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}},
     {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
@@ -932,6 +1029,18 @@ ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
+    const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options) {
+    const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -1068,6 +1177,12 @@ ebb_tensor *(ebb_cosh)(ebb_tensor *self) {
 ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options) {
+    const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
@@ -1315,6 +1430,12 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options) {
+    const struct ebb__attrs_gaussian_nll_loss attrs = {.full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, var};
+    return ebb_call_op1(&ebb_op_gaussian_nll_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
@@ -1375,6 +1496,18 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hinge_embedding_loss)(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options) {
+    const struct ebb__attrs_hinge_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_hinge_embedding_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_huber_loss)(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options) {
+    const struct ebb__attrs_huber_loss attrs = {.reduction = options.reduction, .delta = options.delta};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_huber_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_hypot, in, 2, NULL);
@@ -1412,10 +1545,16 @@ ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options) {
+    const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -1580,6 +1719,12 @@ ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
+    const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_margin_ranking_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
@@ -1666,8 +1811,8 @@ ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
 
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -1678,6 +1823,24 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
+    const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multi_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_multilabel_margin_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -1748,6 +1911,12 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
+    const struct ebb__attrs_poisson_nll_loss attrs = {.log_input = options.log_input, .full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_poisson_nll_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -1981,6 +2150,18 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     const struct ebb__attrs_slice_backward attrs = {.input_sizes = input_sizes, .dim = dim, .start = start, .end = end, .step = options.step};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
+    const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_smooth_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options) {
+    const struct ebb__attrs_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_soft_margin_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {

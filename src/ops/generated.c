@@ -37,6 +37,8 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_binary_cross_entropy;
+extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -64,6 +66,7 @@ extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
@@ -100,6 +103,7 @@ extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
@@ -107,13 +111,16 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
+extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -136,6 +143,7 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
@@ -155,6 +163,9 @@ extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -167,6 +178,7 @@ extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -203,6 +215,8 @@ extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_smooth_l1_loss;
+extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
@@ -285,6 +299,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_binary_cross_entropy,
+    &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -312,6 +328,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cosine_embedding_loss,
     &ebb_op_cross_entropy,
     &ebb_op_diag,
     &ebb_op_diag_embed,
@@ -348,6 +365,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
+    &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
@@ -355,13 +373,16 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hinge_embedding_loss,
     &ebb_op_hstack,
+    &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kl_div,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -384,6 +405,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
     &ebb_op_lt,
+    &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_max,
@@ -403,6 +425,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
+    &ebb_op_multi_margin_loss,
+    &ebb_op_multilabel_margin_loss,
+    &ebb_op_multilabel_soft_margin_loss,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -415,6 +440,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -451,6 +477,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_smooth_l1_loss,
+    &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
@@ -496,7 +524,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 244;
+const int ebb__op_table_size = 258;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -644,6 +672,14 @@ const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
@@ -724,6 +760,11 @@ const struct ebb_attr ebb__attr_table_convolution_weight[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
     {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
     {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -813,6 +854,12 @@ const struct ebb_attr ebb__attr_table_gather[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
 const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
@@ -826,12 +873,27 @@ const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_huber_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_kl_div[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -866,6 +928,11 @@ const struct ebb_attr ebb__attr_table_logit[] = {
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}, NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -926,6 +993,20 @@ const struct ebb_attr ebb__attr_table_mse_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}, "1"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
@@ -974,6 +1055,13 @@ const struct ebb_attr ebb__attr_table_pad_backward[] = {
 
 const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -1085,6 +1173,15 @@ const struct ebb_attr ebb__attr_table_slice_backward[] = {
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
     {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
@@ -1496,6 +1593,18 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
+    const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options) {
+    const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -1694,6 +1803,12 @@ ebb_tensor *(ebb_cosh)(ebb_tensor *self) {
 ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options) {
+    const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
@@ -1974,6 +2089,12 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options) {
+    const struct ebb__attrs_gaussian_nll_loss attrs = {.full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, var};
+    return ebb_call_op1(&ebb_op_gaussian_nll_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
@@ -2034,8 +2155,20 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hinge_embedding_loss)(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options) {
+    const struct ebb__attrs_hinge_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_hinge_embedding_loss, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_hstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_huber_loss)(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options) {
+    const struct ebb__attrs_huber_loss attrs = {.reduction = options.reduction, .delta = options.delta};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_huber_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
@@ -2075,10 +2208,16 @@ ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options) {
+    const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -2243,6 +2382,12 @@ ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
+    const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_margin_ranking_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
@@ -2373,8 +2518,8 @@ ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destinatio
 
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -2385,6 +2530,24 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
+    const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multi_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_multilabel_margin_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -2467,6 +2630,12 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
+    const struct ebb__attrs_poisson_nll_loss attrs = {.log_input = options.log_input, .full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_poisson_nll_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -2735,6 +2904,18 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     const struct ebb__attrs_slice_backward attrs = {.input_sizes = input_sizes, .dim = dim, .start = start, .end = end, .step = options.step};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
+    const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_smooth_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options) {
+    const struct ebb__attrs_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_soft_margin_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {

@@ -1207,31 +1207,88 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
 
-struct ebb__attrs_mse_loss {
+struct ebb__attrs_cosine_embedding_loss {
+    double margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_mse_loss[1];
-#define EBB__SIG_mse_loss \
-    .name = "mse_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
-    .n_in = 2, \
+extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
+#define EBB__SIG_cosine_embedding_loss \
+    .name = "cosine_embedding_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+    .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cosine_embedding_loss)
 
-struct ebb__attrs_l1_loss {
+struct ebb__attrs_hinge_embedding_loss {
+    ebb_setting margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_l1_loss[1];
-#define EBB__SIG_l1_loss \
-    .name = "l1_loss", \
+extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
+#define EBB__SIG_hinge_embedding_loss \
+    .name = "hinge_embedding_loss", \
+    .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_hinge_embedding_loss)
+
+struct ebb__attrs_margin_ranking_loss {
+    double margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
+#define EBB__SIG_margin_ranking_loss \
+    .name = "margin_ranking_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
+
+struct ebb__attrs_multi_margin_loss {
+    ebb_setting p;
+    ebb_setting margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
+#define EBB__SIG_multi_margin_loss \
+    .name = "multi_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_multi_margin_loss)
+
+struct ebb__attrs_multilabel_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
+#define EBB__SIG_multilabel_margin_loss \
+    .name = "multilabel_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+    .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_margin_loss)
+
+struct ebb__attrs_multilabel_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
+#define EBB__SIG_multilabel_soft_margin_loss \
+    .name = "multilabel_soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
@@ -1435,6 +1492,59 @@ extern const struct ebb_attr ebb__attr_table_movedim[2];
     .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_movedim)
 
+struct ebb__attrs_binary_cross_entropy {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
+#define EBB__SIG_binary_cross_entropy \
+    .name = "binary_cross_entropy", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy)
+
+struct ebb__attrs_binary_cross_entropy_with_logits {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1];
+#define EBB__SIG_binary_cross_entropy_with_logits \
+    .name = "binary_cross_entropy_with_logits", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy_with_logits)
+
+struct ebb__attrs_kl_div {
+    int reduction;
+    bool log_target;
+};
+extern const struct ebb_attr ebb__attr_table_kl_div[2];
+#define EBB__SIG_kl_div \
+    .name = "kl_div", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_kl_div)
+
+struct ebb__attrs_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
+#define EBB__SIG_soft_margin_loss \
+    .name = "soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_soft_margin_loss)
+
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
@@ -1634,6 +1744,91 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_mse_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_mse_loss[1];
+#define EBB__SIG_mse_loss \
+    .name = "mse_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+
+struct ebb__attrs_l1_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_l1_loss[1];
+#define EBB__SIG_l1_loss \
+    .name = "l1_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+
+struct ebb__attrs_smooth_l1_loss {
+    int reduction;
+    ebb_setting beta;
+};
+extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
+#define EBB__SIG_smooth_l1_loss \
+    .name = "smooth_l1_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_smooth_l1_loss)
+
+struct ebb__attrs_huber_loss {
+    int reduction;
+    ebb_setting delta;
+};
+extern const struct ebb_attr ebb__attr_table_huber_loss[2];
+#define EBB__SIG_huber_loss \
+    .name = "huber_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_huber_loss)
+
+struct ebb__attrs_gaussian_nll_loss {
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
+#define EBB__SIG_gaussian_nll_loss \
+    .name = "gaussian_nll_loss", \
+    .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_gaussian_nll_loss)
+
+struct ebb__attrs_poisson_nll_loss {
+    ebb_setting log_input;
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
+#define EBB__SIG_poisson_nll_loss \
+    .name = "poisson_nll_loss", \
+    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_poisson_nll_loss)
 
 struct ebb__attrs_flip {
     ebb_dims dims;

@@ -1,4 +1,5 @@
 /* Whether any or all elements are true, and how many: reductions that look at elements as 0 or not. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 
 _Static_assert(sizeof(struct ebb__attrs_any) == sizeof(struct ebb__attrs_all) &&

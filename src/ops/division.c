@@ -1,4 +1,5 @@
 /* Remainders, and quotients rounded to whole numbers. Integers divided by 0 are an error. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/reduce.h"
 
 /* self = quotient * other + y, with a quotient that is flat nearly everywhere. */

@@ -1,4 +1,5 @@
 /* Medians, over all elements or along one dimension. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 #include <math.h>
 

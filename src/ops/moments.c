@@ -1,4 +1,5 @@
 /* Variances and standard deviations, alone or with the mean. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 #include <math.h>
 

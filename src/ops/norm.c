@@ -1,4 +1,5 @@
 /* Norms of vectors: vector_norm of any order, and norm, its older name. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 #include <math.h>
 

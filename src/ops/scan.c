@@ -1,4 +1,5 @@
 /* Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
+#define EBB_FAMILY "Reductions"
 #include "ops/scan.h"
 #include <math.h>
 

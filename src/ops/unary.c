@@ -1,4 +1,5 @@
 /* Elementwise functions of one tensor. */
+#define EBB_FAMILY "Unary"
 #include "ops/ops.h"
 
 #define PI 3.14159265358979323846

@@ -113,7 +113,7 @@ enum ebb_promotion {
 
 /* Sets of dtypes. */
 #define EBB_DTYPES(d) (1u << (d))
-#define EBB_FLOATING (EBB_DTYPES(EBB_F32) | EBB_DTYPES(EBB_F64))
+#define EBB_FLOATING (EBB_DTYPES(EBB_F16) | EBB_DTYPES(EBB_BF16) | EBB_DTYPES(EBB_F32) | EBB_DTYPES(EBB_F64))
 #define EBB_INTEGRAL (EBB_DTYPES(EBB_U8) | EBB_DTYPES(EBB_I32) | EBB_DTYPES(EBB_I64))
 #define EBB_NUMERIC (EBB_FLOATING | EBB_INTEGRAL)
 #define EBB_ANY_DTYPE 0u
@@ -235,6 +235,7 @@ struct ebb_op {
     ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
                                                         when an error is set */
 
+    bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
     bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */

@@ -101,6 +101,7 @@ typedef struct ebb_gradcheck_options {
     double nondet_tol; /* how far two backward passes over the same graph may differ */
     bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
     uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
+    double *ret_worst; /* the largest |backward - differences| / max(1, |differences|) that was met; may be NULL */
     int ebb__at;
 } ebb_gradcheck_options;
 

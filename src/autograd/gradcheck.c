@@ -282,6 +282,7 @@ static ebb_status compare_column(const struct check *c, int64_t i, int64_t e, do
         for (int64_t j = 0; j < directions(&c->out, k); j++) {
             int64_t row = c->out.first[k] + j;
             double n = (c->plus[row] - c->minus[row]) / (2 * c->o.eps), a = c->jacobian[row * columns + column];
+            if (c->o.ret_worst) *c->o.ret_worst = fmax(*c->o.ret_worst, fabs(a - n) / fmax(1, fabs(n)));
             if (!(fabs(a - n) <= c->o.atol * scale + c->o.rtol * fabs(n))) return disagree(c, k, j, i, e, a, n);
         }
     }
@@ -325,6 +326,7 @@ static ebb_status run(struct check *c) {
     if (!(c->o.eps > 0)) c->o.eps = 1e-6;
     if (!(c->o.atol > 0)) c->o.atol = 1e-5;
     if (!(c->o.rtol > 0)) c->o.rtol = 1e-3;
+    if (c->o.ret_worst) *c->o.ret_worst = 0;
     if (!status) status = call(c, c->inputs, &out);
     if (!status) status = side_begin(&c->out, out.n);
     if (!status) {

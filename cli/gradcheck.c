@@ -7,10 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { ORDERS = 2, MAX_IN = EBB_FUNCTION_MAX_OUT };
+enum { MAX_IN = 64 };
 
-static const char *const order_names[ORDERS] = {"first order", "second order"};
-static const char *const order_keys[ORDERS] = {"first_order", "second_order"};
+/* What is compared: backward with differences, forward mode with backward; the same for the gradients' gradients. */
+enum { FIRST, FORWARD, SECOND, FORWARD_SECOND, COMPARISONS };
+static const char *const titles[COMPARISONS] = {"first order", "forward mode", "second order", "forward second"};
+static const char *const keys[COMPARISONS] = {"first_order", "forward_mode", "second_order", "forward_second_order"};
 
 struct check_options {
     uint64_t seed;
@@ -20,8 +22,8 @@ struct check_options {
 
 /* What was found for one operator. */
 struct found {
-    int samples;          /* that have anything to differentiate */
-    double worst[ORDERS]; /* the largest difference, relative to values beyond 1 */
+    int samples;               /* that have anything to differentiate */
+    double worst[COMPARISONS]; /* the largest difference, relative to values beyond 1 */
     int failures;
 };
 
@@ -35,6 +37,7 @@ struct run {
 
 struct called {
     const struct ebb_sample *sample;
+    const char *text;
     uint64_t seed;
 };
 
@@ -92,11 +95,26 @@ static void complain(struct run *r, const struct ebb_op *op, const char *text, c
     ebb_clear_error();
 }
 
-/* Large Jacobians are checked along one random direction: `entries` bounds what is computed entry by entry. */
+/* Large Jacobians are checked along one random direction: `most` bounds what is computed entry by entry. */
+static void check_order(struct run *r, const struct called *c, ebb_list inputs, int order, bool fast) {
+    double *worst = r->found.worst + (order ? SECOND : FIRST), met[2] = {0, 0};
+    ebb_gradcheck_options options = {.eps = r->o->eps,
+                                     .atol = r->o->atol,
+                                     .rtol = r->o->rtol,
+                                     .seed = r->o->seed,
+                                     .forward_mode = true,
+                                     .fast = !r->o->full && fast,
+                                     .ret_worst = met};
+    ebb_status status = order ? (ebb_gradgradcheck)(function, (void *)(uintptr_t)c, inputs, options)
+                              : (ebb_gradcheck)(function, (void *)(uintptr_t)c, inputs, options);
+    if (status) complain(r, c->sample->op, c->text, order ? "second order" : "first order");
+    for (int i = 0; i < 2; i++) worst[i] = fmax(worst[i], met[i]);
+}
+
 static void check_sample(struct run *r, const struct ebb_sample *s, const char *text) {
-    static const int64_t most[ORDERS] = {4000, 300};
+    static const int64_t most[2] = {4000, 300};
     ebb_tensor *in[MAX_IN];
-    struct called called = {s, r->o->seed};
+    struct called called = {s, text, r->o->seed};
     int64_t elements = 0, results = 0;
     ebb_outputs out = {0};
     if (s->n_in > MAX_IN || leaves(s, in, &elements) == 0) return;
@@ -111,20 +129,8 @@ static void check_sample(struct run *r, const struct ebb_sample *s, const char *
     }
     if (out.n == 0) return;
     r->found.samples++;
-    for (int order = 0; order < ORDERS; order++) {
-        double worst = 0;
-        int64_t entries = elements * (results + (order ? elements : 0));
-        ebb_gradcheck_options options = {.eps = r->o->eps,
-                                         .atol = r->o->atol,
-                                         .rtol = r->o->rtol,
-                                         .seed = r->o->seed,
-                                         .fast = !r->o->full && entries > most[order],
-                                         .ret_worst = &worst};
-        ebb_status status = order ? (ebb_gradgradcheck)(function, &called, inputs, options)
-                                  : (ebb_gradcheck)(function, &called, inputs, options);
-        if (status) complain(r, s->op, text, order_names[order]);
-        r->found.worst[order] = fmax(r->found.worst[order], worst);
-    }
+    check_order(r, &called, inputs, 0, elements * results > most[0]);
+    check_order(r, &called, inputs, 1, elements * (results + elements) > most[1]);
 }
 
 static void check_operator(struct run *r, const struct ebb_op *op) {
@@ -148,7 +154,7 @@ static void print_result(const struct run *r, const struct ebb_op *op) {
     }
     bool ok = f->failures == 0;
     (void)printf("%-28s %7d", op->name, f->samples);
-    for (int order = 0; order < ORDERS; order++) (void)printf(" %13.1e", f->worst[order]);
+    for (int i = 0; i < COMPARISONS; i++) (void)printf(" %14.1e", f->worst[i]);
     (void)printf("   %s%s%s\n", cli_style(stdout, ok ? CLI_GOOD : CLI_BAD), ok ? "pass" : "FAIL",
                  cli_style(stdout, CLI_PLAIN));
 }
@@ -160,7 +166,7 @@ static void check_for_json(struct run *r, const struct ebb_op *op) {
     check_operator(r, op);
     json_close(&r->j);
     json_int(&r->j, "samples", r->found.samples);
-    for (int order = 0; order < ORDERS; order++) json_number(&r->j, order_keys[order], r->found.worst[order]);
+    for (int i = 0; i < COMPARISONS; i++) json_number(&r->j, keys[i], r->found.worst[i]);
     json_bool(&r->j, "ok", r->found.failures == 0);
     json_close(&r->j);
 }
@@ -170,24 +176,28 @@ static int check_all(const struct ebb_op *const *ops, const struct check_options
     struct found all = {0};
     int operators = 0;
     if (o->json) json_open(&r.j, NULL, '[');
-    else (void)printf("%-28s %7s %13s %13s\n", "operator", "samples", order_names[0], order_names[1]);
-    for (int i = 0; ops[i]; i++) {
+    else
+        (void)printf("%-28s %7s %14s %14s %14s %14s\n", "operator", "samples", titles[0], titles[1], titles[2],
+                     titles[3]);
+    for (; *ops; ops++) {
         r.found = (struct found){0};
         if (o->json) {
-            check_for_json(&r, ops[i]);
+            check_for_json(&r, *ops);
         } else {
-            check_operator(&r, ops[i]);
-            print_result(&r, ops[i]);
+            check_operator(&r, *ops);
+            print_result(&r, *ops);
         }
         operators += r.found.samples > 0;
         all.samples += r.found.samples;
         all.failures += r.found.failures;
-        for (int order = 0; order < ORDERS; order++) all.worst[order] = fmax(all.worst[order], r.found.worst[order]);
+        for (int i = 0; i < COMPARISONS; i++) all.worst[i] = fmax(all.worst[i], r.found.worst[i]);
     }
     if (o->json) json_close(&r.j);
     else
-        (void)printf("\n%d operators with derivatives, %d samples, %d failures; largest differences %.1e and %.1e\n",
-                     operators, all.samples, all.failures, all.worst[0], all.worst[1]);
+        (void)printf("\n%d operators with derivatives, %d samples, %d failures\n"
+                     "largest differences: first order %.1e, second order %.1e, forward mode %.1e and %.1e\n",
+                     operators, all.samples, all.failures, all.worst[FIRST], all.worst[SECOND], all.worst[FORWARD],
+                     all.worst[FORWARD_SECOND]);
     return all.failures ? CLI_FAILED : CLI_OK;
 }
 
@@ -209,8 +219,10 @@ int ebb_cmd_gradcheck(int argc, char **argv) {
         {.name = NULL}};
     const struct cli_command command = {
         .name = "gradcheck",
-        .summary = "Check first and second derivatives of operators, in float64 on all their samples, against central\n"
-                   "finite differences. The table has the largest differences, relative to values beyond 1.",
+        .summary =
+            "Check first and second derivatives of operators, in float64 on all their samples, against central\n"
+            "finite differences, and those by forward mode against those by backward. The table has the largest\n"
+            "differences, relative to values beyond 1.",
         .names = &names,
         .options = options,
         .notes = "Exit status: 0 when all agree, 1 when not, 2 for a wrong command line."};

@@ -196,12 +196,8 @@ ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name,
 
 const char *ebb_input_kind_name(enum ebb_input_kind kind) {
     static const char *const names[] = {
-        [EBB_INPUT_TENSOR] = "Tensor",
-        [EBB_INPUT_NUMBER] = "Number",
-        [EBB_INPUT_OPTIONAL] = "Tensor?",
-        [EBB_INPUT_LIST] = "Tensors",
-        [EBB_INPUT_OPTIONAL_LIST] = "Tensors?",
-        [EBB_INPUT_OPTIONAL_NUMBER] = "Number?",
+        [EBB_INPUT_TENSOR] = "Tensor", [EBB_INPUT_NUMBER] = "Number",          [EBB_INPUT_OPTIONAL] = "Tensor?",
+        [EBB_INPUT_LIST] = "Tensors",  [EBB_INPUT_OPTIONAL_LIST] = "Tensors?", [EBB_INPUT_OPTIONAL_NUMBER] = "Number?",
     };
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }

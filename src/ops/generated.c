@@ -5,11 +5,21 @@
 extern const struct ebb_op ebb_op_abs;
 extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
+extern const struct ebb_op ebb_op_adaptive_avg_pool1d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_adaptive_max_pool1d;
+extern const struct ebb_op ebb_op_adaptive_max_pool2d;
+extern const struct ebb_op ebb_op_adaptive_max_pool3d;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
+extern const struct ebb_op ebb_op_addbmm;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_addmv;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
@@ -21,6 +31,12 @@ extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_avg_pool1d;
+extern const struct ebb_op ebb_op_avg_pool2d;
+extern const struct ebb_op ebb_op_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_avg_pool3d;
+extern const struct ebb_op ebb_op_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_baddbmm;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -36,6 +52,14 @@ extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
+extern const struct ebb_op ebb_op_conv1d;
+extern const struct ebb_op ebb_op_conv2d;
+extern const struct ebb_op ebb_op_conv3d;
+extern const struct ebb_op ebb_op_conv_transpose1d;
+extern const struct ebb_op ebb_op_conv_transpose2d;
+extern const struct ebb_op ebb_op_conv_transpose3d;
+extern const struct ebb_op ebb_op_convolution;
+extern const struct ebb_op ebb_op_convolution_weight;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
@@ -116,6 +140,10 @@ extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_max_pool1d;
+extern const struct ebb_op ebb_op_max_pool2d;
+extern const struct ebb_op ebb_op_max_pool3d;
+extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
 extern const struct ebb_op ebb_op_meshgrid;
@@ -225,11 +253,21 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
     &ebb_op_acos,
     &ebb_op_acosh,
+    &ebb_op_adaptive_avg_pool1d,
+    &ebb_op_adaptive_avg_pool2d,
+    &ebb_op_adaptive_avg_pool2d_backward,
+    &ebb_op_adaptive_avg_pool3d,
+    &ebb_op_adaptive_avg_pool3d_backward,
+    &ebb_op_adaptive_max_pool1d,
+    &ebb_op_adaptive_max_pool2d,
+    &ebb_op_adaptive_max_pool3d,
     &ebb_op_add,
     &ebb_op_add_scaled,
+    &ebb_op_addbmm,
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
+    &ebb_op_addmv,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
@@ -241,6 +279,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_avg_pool1d,
+    &ebb_op_avg_pool2d,
+    &ebb_op_avg_pool2d_backward,
+    &ebb_op_avg_pool3d,
+    &ebb_op_avg_pool3d_backward,
+    &ebb_op_baddbmm,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -256,6 +300,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_clone,
     &ebb_op_column_stack,
     &ebb_op_contiguous,
+    &ebb_op_conv1d,
+    &ebb_op_conv2d,
+    &ebb_op_conv3d,
+    &ebb_op_conv_transpose1d,
+    &ebb_op_conv_transpose2d,
+    &ebb_op_conv_transpose3d,
+    &ebb_op_convolution,
+    &ebb_op_convolution_weight,
     &ebb_op_copy,
     &ebb_op_copysign,
     &ebb_op_cos,
@@ -336,6 +388,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
+    &ebb_op_max_pool1d,
+    &ebb_op_max_pool2d,
+    &ebb_op_max_pool3d,
+    &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
     &ebb_op_meshgrid,
@@ -440,10 +496,49 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 216;
+const int ebb__op_table_size = 244;
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_addbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
@@ -452,6 +547,16 @@ const struct ebb_attr ebb__attr_table_addcdiv[] = {
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmv[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -488,6 +593,57 @@ const struct ebb_attr ebb__attr_table_as_strided[] = {
     {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_baddbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
@@ -503,6 +659,71 @@ const struct ebb_attr ebb__attr_table_celu[] = {
 const struct ebb_attr ebb__attr_table_chunk[] = {
     {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_conv1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}, "1"},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}, "false"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution_weight[] = {
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -650,6 +871,35 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
 const struct ebb_attr ebb__attr_table_max_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
@@ -1004,6 +1254,63 @@ ebb_tensor *(ebb_acosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_acosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_adaptive_avg_pool1d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options) {
+    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options) {
+    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool3d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options) {
+    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_add, in, 2, NULL);
@@ -1024,6 +1331,12 @@ ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha)
     const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_addbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options) {
+    const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_addbmm, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
@@ -1050,9 +1363,16 @@ ebb_tensor *(ebb_addcmul_)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *te
     return ebb_call_op_inplace(&ebb_op_addcmul, in, 3, &attrs);
 }
 
-ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
+ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options) {
+    const struct ebb__attrs_addmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {input, mat1, mat2};
-    return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
+    return ebb_call_op1(&ebb_op_addmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
+    const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, mat, vec};
+    return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
@@ -1138,6 +1458,42 @@ ebb_tensor *(ebb_atanh)(ebb_tensor *self) {
 ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_avg_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options) {
+    const struct ebb__attrs_avg_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options) {
+    const struct ebb__attrs_avg_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options) {
+    const struct ebb__attrs_avg_pool2d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options) {
+    const struct ebb__attrs_avg_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options) {
+    const struct ebb__attrs_avg_pool3d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool3d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
+    const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1250,6 +1606,54 @@ ebb_tensor *(ebb_column_stack)(ebb_list tensors) {
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_contiguous, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_conv1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options) {
+    const struct ebb__attrs_conv1d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options) {
+    const struct ebb__attrs_conv2d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options) {
+    const struct ebb__attrs_conv3d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options) {
+    const struct ebb__attrs_conv_transpose1d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options) {
+    const struct ebb__attrs_conv_transpose2d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options) {
+    const struct ebb__attrs_conv_transpose3d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution)(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options) {
+    const struct ebb__attrs_convolution attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .transposed = options.transposed, .output_padding = options.output_padding, .groups = options.groups};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_convolution, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution_weight)(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options) {
+    const struct ebb__attrs_convolution_weight attrs = {.weight_size = weight_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups};
+    ebb_tensor *const in[] = {grad_output, input};
+    return ebb_call_op1(&ebb_op_convolution_weight, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_copy)(ebb_tensor *self, ebb_tensor *src) {
@@ -1866,6 +2270,39 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
     if (ebb_call_op(&ebb_op_max_dim, in, 1, &attrs, out)) return NULL;
     if (options.ret_indices) *options.ret_indices = out[1];
     return out[0];
+}
+
+ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options) {
+    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options) {
+    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options) {
+    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool_backward)(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims) {
+    const struct ebb__attrs_max_pool_backward attrs = {.input_size = input_size, .dims = dims};
+    ebb_tensor *const in[] = {grad_output, indices};
+    return ebb_call_op1(&ebb_op_max_pool_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {

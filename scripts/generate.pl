@@ -289,6 +289,8 @@ my %file_of;
 for my $op (@ops) {
     die "$op->{file}: ebb_op_$op->{name} is defined in $file_of{$op->{name}} already\n" if $file_of{$op->{name}};
     $file_of{$op->{name}} = $op->{file};
+    die "$op->{file} does not say where its operators are listed: #define EBB_FAMILY \"Shape\", before the includes\n"
+        if $op->{family} eq 'Others';
 }
 my $stale = deliver('include/ebb/ops.h', public_header(\@files, \@ops));
 $stale += deliver('src/ops/signatures.h', signatures_header(\@ops));

@@ -48,7 +48,7 @@ sub documentation {
     my @gradients = map { "$_->[0]: $_->[1]" } grep { length $_->[1] } @named;
     my $node = length $op->{node} ? " ($op->{node})" : '';
     my $gradient = @gradients ? "Gradient$node of " . join('; of ', @gradients) . '.' : '';
-    $gradient = 'No gradient.' if $op->{no_derivative};
+    $gradient = 'No gradient.' if $op->{no_derivative} && !$op->{vjp};
     my @facts = dtypes($op);
     push @facts, 'Shares the storage of its input.' if $op->{view};
     push @facts, "In place: $op->{forms}[1]." if $op->{inplace};
@@ -239,6 +239,10 @@ my %file_of;
 for my $op (@ops) {
     die "$op->{file}: ebb_op_$op->{name} is defined in $file_of{$op->{name}} already\n" if $file_of{$op->{name}};
     $file_of{$op->{name}} = $op->{file};
+}
+for my $op (grep { $_->{inplace} && length $_->{overload} } @ops) { # in place it has the name that it is an overload of
+    my ($base) = grep { $_->{name} eq $op->{overload} } @ops;
+    $op->{forms}[1] = "ebb_$op->{overload}_" if $base && !$base->{inplace};
 }
 my $stale = deliver('include/ebb/ops.h', public_header(\@files, \@ops));
 $stale += deliver('src/ops/signatures.h', signatures_header(\@ops));

@@ -124,14 +124,6 @@ static ebb_status infer_part(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static ebb_status infer_view(struct ebb_infer *f) {
-    const struct ebb__region *r = f->attrs;
-    f->out[0].shape = r->sizes;
-    f->out[0].strides = r->strides;
-    f->out[0].offset = r->offset;
-    return EBB_OK;
-}
-
 static ebb_status infer_whole(struct ebb_infer *f) {
     f->out[0].shape = ((const struct ebb__region *)f->attrs)->base_sizes;
     return EBB_OK;

@@ -162,9 +162,9 @@ EBB_TEST(the_gradient_of_a_draw_is_zero) {
 
 EBB_TEST(by_name_as_in_pytorch) {
     ebb_tensor *x = ebb_zeros(EBB_DIMS(4));
-    CHECK(ebb_call("bernoulli_", EBB_LIST(x), .args = EBB_ARGS(EBB_ARG("p", EBB_FLOAT(1.0)))) == x);
+    CHECK(ebb_call("bernoulli_", EBB_LIST(x), EBB_ARGS(EBB_ARG("p", 1.0))) == x);
     CHECK_VALUES(x, 0, 1, 1, 1, 1);
-    CHECK(ebb_call("normal_", EBB_LIST(x), .args = EBB_ARGS(EBB_ARG("mean", EBB_FLOAT(3.0)), EBB_ARG("std", EBB_FLOAT(0.0)))) == x);
+    CHECK(ebb_call("normal_", EBB_LIST(x), EBB_ARGS(EBB_ARG("mean", 3.0), EBB_ARG("std", 0.0))) == x);
     CHECK_VALUES(x, 0, 3, 3, 3, 3);
 }
 

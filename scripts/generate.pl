@@ -49,7 +49,7 @@ sub documentation {
     my @gradients = map { "$_->[0]: $_->[1]" } grep { length $_->[1] } @named;
     my $node = length $op->{node} ? " ($op->{node})" : '';
     my $gradient = @gradients ? "Gradient$node of " . join('; of ', @gradients) . '.' : '';
-    $gradient = 'No gradient.' if $op->{no_derivative};
+    $gradient = 'No gradient.' if $op->{no_derivative} && !$op->{vjp};
     my @facts = dtypes($op);
     push @facts, 'Shares the storage of its input.' if $op->{view};
     push @facts, "In place: $op->{forms}[1]." if $op->{inplace};
@@ -291,6 +291,10 @@ for my $op (@ops) {
     $file_of{$op->{name}} = $op->{file};
     die "$op->{file} does not say where its operators are listed: #define EBB_FAMILY \"Shape\", before the includes\n"
         if $op->{family} eq 'Others';
+}
+for my $op (grep { $_->{inplace} && length $_->{overload} } @ops) { # in place it has the name that it is an overload of
+    my ($base) = grep { $_->{name} eq $op->{overload} } @ops;
+    $op->{forms}[1] = "ebb_$op->{overload}_" if $base && !$base->{inplace};
 }
 my $stale = deliver('include/ebb/ops.h', public_header(\@files, \@ops));
 $stale += deliver('src/ops/signatures.h', signatures_header(\@ops));

@@ -245,7 +245,9 @@ struct ebb_op {
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
-    bool no_derivative;   /* zero by nature: comparisons, argmax, … */
+    /* Zero by nature: comparisons, argmax, … Calls are not recorded, unless there is a vjp: then they are, and it gives
+     * zeros, as of random draws in PyTorch. */
+    bool no_derivative;
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */

@@ -1212,6 +1212,224 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 #define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_logspace_options {
+    ebb_setting base; /* EBB_SET(x); default 10 */
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_logspace_options;
+
+/* `steps` powers of base at equal ratios, from base^start to base^end, both included.
+ *     logspace(float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false) ->
+ *     Tensor
+ * No gradient.
+ * torch.logspace */
+EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_logspace_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_logspace(...) ((void)EBB_HERE, ebb_logspace(__VA_ARGS__))
+#else
+#define ebb_logspace(...) ebb__logspace_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
+#endif
+
+/* ---- distributions.c ---------------------------------------------------------------------------------------------
+ * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
+
+typedef struct ebb_uniform_options {
+    double from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_uniform_options;
+
+/* Independent numbers, uniform in [from, to), in the shape and dtype of self, whose values do not count.
+ *     uniform(Tensor self, float from=0, float? to=1) -> Tensor
+ * Gradient (UniformBackward0) of self: 0.
+ * Floating point only. In place: ebb_uniform_. torch.Tensor.uniform_ */
+EBB_API ebb_tensor *ebb_uniform(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_uniform_(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_uniform(...) ((void)EBB_HERE, ebb_uniform(__VA_ARGS__))
+#else
+#define ebb_uniform(...) ebb__uniform_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform_(self, ...) ebb_uniform(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_uniform_(...) ((void)EBB_HERE, ebb_uniform_(__VA_ARGS__))
+#else
+#define ebb_uniform_(...) ebb__uniform__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform__(self, ...) ebb_uniform_(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_functional_options {
+    double mean; /* default 0 */
+    ebb_setting std; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_normal_functional_options;
+
+/* Independent numbers of the normal distribution with this mean and standard deviation, in the shape and dtype of
+ * self, whose values do not count.
+ *     normal_functional(Tensor self, float mean=0, float? std=1) -> Tensor
+ * Gradient (NormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_normal_. torch.Tensor.normal_ */
+EBB_API ebb_tensor *ebb_normal_functional(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_normal_(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normal_functional(...) ((void)EBB_HERE, ebb_normal_functional(__VA_ARGS__))
+#else
+#define ebb_normal_functional(...) ebb__normal_functional_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_functional_(self, ...) ebb_normal_functional(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_normal_(...) ((void)EBB_HERE, ebb_normal_(__VA_ARGS__))
+#else
+#define ebb_normal_(...) ebb__normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal__(self, ...) ebb_normal_(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_log_normal_options {
+    ebb_setting mean; /* EBB_SET(x); default 1 */
+    ebb_setting std; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_log_normal_options;
+
+/* Independent numbers whose logarithms have the normal distribution with this mean and standard deviation, in the
+ * shape and dtype of self, whose values do not count.
+ *     log_normal(Tensor self, float? mean=1, float? std=2) -> Tensor
+ * Gradient (LogNormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_log_normal_. torch.Tensor.log_normal_ */
+EBB_API ebb_tensor *ebb_log_normal(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_log_normal_(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_log_normal(...) ((void)EBB_HERE, ebb_log_normal(__VA_ARGS__))
+#else
+#define ebb_log_normal(...) ebb__log_normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal_(self, ...) ebb_log_normal(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_log_normal_(...) ((void)EBB_HERE, ebb_log_normal_(__VA_ARGS__))
+#else
+#define ebb_log_normal_(...) ebb__log_normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal__(self, ...) ebb_log_normal_(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cauchy_options {
+    double median; /* default 0 */
+    ebb_setting sigma; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_cauchy_options;
+
+/* Independent numbers of Cauchy's distribution with this median and half width sigma, in the shape and dtype of
+ * self, whose values do not count.
+ *     cauchy(Tensor self, float median=0, float? sigma=1) -> Tensor
+ * Gradient (CauchyBackward0) of self: 0.
+ * Floating point only. In place: ebb_cauchy_. torch.Tensor.cauchy_ */
+EBB_API ebb_tensor *ebb_cauchy(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cauchy_(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cauchy(...) ((void)EBB_HERE, ebb_cauchy(__VA_ARGS__))
+#else
+#define ebb_cauchy(...) ebb__cauchy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy_(self, ...) ebb_cauchy(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cauchy_(...) ((void)EBB_HERE, ebb_cauchy_(__VA_ARGS__))
+#else
+#define ebb_cauchy_(...) ebb__cauchy__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy__(self, ...) ebb_cauchy_(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_exponential_options {
+    ebb_setting lambd; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_exponential_options;
+
+/* Independent numbers of the exponential distribution with mean 1 / lambd, in the shape and dtype of self, whose
+ * values do not count.
+ *     exponential(Tensor self, float? lambd=1) -> Tensor
+ * Gradient (ExponentialBackward0) of self: 0.
+ * Floating point only. In place: ebb_exponential_. torch.Tensor.exponential_ */
+EBB_API ebb_tensor *ebb_exponential(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_exponential_(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_exponential(...) ((void)EBB_HERE, ebb_exponential(__VA_ARGS__))
+#else
+#define ebb_exponential(...) ebb__exponential_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential_(self, ...) ebb_exponential(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_exponential_(...) ((void)EBB_HERE, ebb_exponential_(__VA_ARGS__))
+#else
+#define ebb_exponential_(...) ebb__exponential__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential__(self, ...) ebb_exponential_(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+
+/* How many independent trials that succeed with probability p it takes to succeed, 1 or more, in the shape and dtype
+ * of self, whose values do not count.
+ *     geometric(Tensor self, float p) -> Tensor
+ * Gradient (GeometricBackward0) of self: 0.
+ * Not for bool. In place: ebb_geometric_. torch.Tensor.geometric_ */
+EBB_API ebb_tensor *ebb_geometric(ebb_tensor *self, double p);
+EBB_API ebb_tensor *ebb_geometric_(ebb_tensor *self, double p);
+#define ebb_geometric(self, p) ebb_geometric(EBB_AT(self), p)
+#define ebb_geometric_(self, p) ebb_geometric_(EBB_AT(self), p)
+
+/* Independent draws of 0 and 1: each element is 1 with the probability that self has there. (bernoulli_ has the
+ * probability as its argument, as in PyTorch.)
+ *     bernoulli(Tensor self) -> Tensor
+ * Gradient (BernoulliBackward0) of self: 0.
+ * torch.bernoulli */
+EBB_API ebb_tensor *ebb_bernoulli(ebb_tensor *self);
+#define ebb_bernoulli(self) ebb_bernoulli(EBB_AT(self))
+
+typedef struct ebb_bernoulli_p_options {
+    ebb_tensor *p; /* EBB_NUM(x), or NULL */
+    int ebb__at;
+} ebb_bernoulli_p_options;
+
+/* Independent draws of 0 and 1 in the shape and dtype of self, each 1 with probability p (0.5 where it is not
+ * given), a number or a tensor that is broadcast; the values of self do not count.
+ *     bernoulli_p(Tensor self, Number? p) -> Tensor
+ * Gradient (BernoulliBackward2) of self: 0; of p: 0.
+ * In place: ebb_bernoulli_. torch.Tensor.bernoulli_ */
+EBB_API ebb_tensor *ebb_bernoulli_p(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_bernoulli_(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bernoulli_p(...) ((void)EBB_HERE, ebb_bernoulli_p(__VA_ARGS__))
+#else
+#define ebb_bernoulli_p(...) ebb__bernoulli_p_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli_p_(self, ...) ebb_bernoulli_p(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_bernoulli_(...) ((void)EBB_HERE, ebb_bernoulli_(__VA_ARGS__))
+#else
+#define ebb_bernoulli_(...) ebb__bernoulli__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli__(self, ...) ebb_bernoulli_(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_options {
+    ebb_dims size; /* default () */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_normal_options;
+
+/* Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place
+ * of the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)
+ *     normal(Number mean, Number std, shape size=(), dtype dtype=none) -> Tensor
+ * Gradient (NormalBackward3) of mean: 0; of std: 0.
+ * torch.normal */
+EBB_API ebb_tensor *ebb_normal(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_mean, class T_std> inline ebb_tensor *ebb__cxx_ebb_normal(T_mean mean, T_std std, ebb_normal_options options = {}) {
+    return ebb_normal(ebb__num(mean), ebb__num(std), options);
+}
+}
+#define ebb_normal(...) ((void)EBB_HERE, ebb__cxx_ebb_normal(__VA_ARGS__))
+#else
+#define ebb_normal(...) ebb__normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_(mean, std, ...) ebb_normal(EBB_NUM(mean), EBB_NUM(std), (ebb_normal_options){__VA_ARGS__})
+#endif
+
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
@@ -2170,6 +2388,51 @@ EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_ra
 #define ebb__randint_(low, high, size, ...) ebb_randint(low, high, size, (ebb_randint_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_randint_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randint_like_options;
+
+/* Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those
+ * of input.
+ *     randint_like(Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false) -> Tensor
+ * No gradient.
+ * torch.randint_like */
+EBB_API ebb_tensor *ebb_randint_like(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randint_like(...) ((void)EBB_HERE, ebb_randint_like(__VA_ARGS__))
+#else
+#define ebb_randint_like(...) ebb__randint_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randint_like_(input, low, high, ...) ebb_randint_like(EBB_AT(input), low, high, (ebb_randint_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_random_options {
+    int64_t from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_random_options;
+
+/* Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to
+ * the largest that the dtype tells apart from its neighbours: 2^24 for float32.
+ *     random(Tensor self, int from=0, float? to=none) -> Tensor
+ * Gradient (RandomBackward0) of self: 0.
+ * In place: ebb_random_. torch.Tensor.random_ */
+EBB_API ebb_tensor *ebb_random(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_random_(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_random(...) ((void)EBB_HERE, ebb_random(__VA_ARGS__))
+#else
+#define ebb_random(...) ebb__random_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random_(self, ...) ebb_random(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_random_(...) ((void)EBB_HERE, ebb_random_(__VA_ARGS__))
+#else
+#define ebb_random_(...) ebb__random__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random__(self, ...) ebb_random_(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_randperm_options {
     ebb_dtype dtype; /* default int64 */
     bool requires_grad; /* default false */
@@ -2549,6 +2812,34 @@ EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
  * The result is bool. torch.isfinite */
 EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
 #define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
+
+/* ---- sampling.c --------------------------------------------------------------------------------------------------
+ * Draws that depend on the values of a tensor in ways of their own. */
+
+typedef struct ebb_multinomial_options {
+    bool replacement; /* default false */
+    int ebb__at;
+} ebb_multinomial_options;
+
+/* Of a vector of weights, or of each row of a matrix of them, num_samples indices (int64) drawn with probabilities
+ * that are as the weights: one after the other, and unless with replacement none twice.
+ *     multinomial(Tensor self, int num_samples, bool replacement=false) -> Tensor
+ * No gradient.
+ * Floating point only. torch.multinomial */
+EBB_API ebb_tensor *ebb_multinomial(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multinomial(...) ((void)EBB_HERE, ebb_multinomial(__VA_ARGS__))
+#else
+#define ebb_multinomial(...) ebb__multinomial_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multinomial_(self, num_samples, ...) ebb_multinomial(EBB_AT(self), num_samples, (ebb_multinomial_options){__VA_ARGS__})
+#endif
+
+/* Independent numbers of Poisson's distribution, each with the rate that self has there, in the dtype of self.
+ *     poisson(Tensor self) -> Tensor
+ * Gradient (PoissonBackward0) of self: 0.
+ * Floating point only. torch.poisson */
+EBB_API ebb_tensor *ebb_poisson(ebb_tensor *self);
+#define ebb_poisson(self) ebb_poisson(EBB_AT(self))
 
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */

@@ -37,6 +37,8 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_bernoulli;
+extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
@@ -47,6 +49,7 @@ extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
+extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_chunk;
@@ -90,6 +93,7 @@ extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
 extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
+extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
@@ -106,6 +110,7 @@ extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
 extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
@@ -132,6 +137,7 @@ extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log10;
 extern const struct ebb_op ebb_op_log1p;
 extern const struct ebb_op ebb_op_log2;
+extern const struct ebb_op ebb_op_log_normal;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
@@ -141,6 +147,7 @@ extern const struct ebb_op ebb_op_logical_or;
 extern const struct ebb_op ebb_op_logical_xor;
 extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
+extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
@@ -166,6 +173,7 @@ extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
+extern const struct ebb_op ebb_op_multinomial;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -173,11 +181,14 @@ extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_normal;
+extern const struct ebb_op ebb_op_normal_functional;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
@@ -185,8 +196,10 @@ extern const struct ebb_op ebb_op_prelu;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
+extern const struct ebb_op ebb_op_randint_like;
 extern const struct ebb_op ebb_op_randn;
 extern const struct ebb_op ebb_op_randn_like;
+extern const struct ebb_op ebb_op_random;
 extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
@@ -250,6 +263,7 @@ extern const struct ebb_op ebb_op_unbind;
 extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
+extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
@@ -299,6 +313,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_bernoulli,
+    &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
     &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
@@ -309,6 +325,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
+    &ebb_op_cauchy,
     &ebb_op_ceil,
     &ebb_op_celu,
     &ebb_op_chunk,
@@ -352,6 +369,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expand,
     &ebb_op_expand_as,
     &ebb_op_expm1,
+    &ebb_op_exponential,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
@@ -368,6 +386,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
+    &ebb_op_geometric,
     &ebb_op_glu,
     &ebb_op_gt,
     &ebb_op_hardsigmoid,
@@ -394,6 +413,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log10,
     &ebb_op_log1p,
     &ebb_op_log2,
+    &ebb_op_log_normal,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
@@ -403,6 +423,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logical_xor,
     &ebb_op_logit,
     &ebb_op_logsigmoid,
+    &ebb_op_logspace,
     &ebb_op_logsumexp,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
@@ -428,6 +449,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
+    &ebb_op_multinomial,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -435,11 +457,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_normal,
+    &ebb_op_normal_functional,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
@@ -447,8 +472,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
+    &ebb_op_randint_like,
     &ebb_op_randn,
     &ebb_op_randn_like,
+    &ebb_op_random,
     &ebb_op_randperm,
     &ebb_op_reciprocal,
     &ebb_op_relu,
@@ -512,6 +539,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unflatten,
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
+    &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
@@ -524,7 +552,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 258;
+const int ebb__op_table_size = 272;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -688,6 +716,11 @@ const struct ebb_attr ebb__attr_table_cat[] = {
     {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_cauchy[] = {
+    {"median", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cauchy, median), false, NULL, {0, false}, "0"},
+    {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
@@ -821,6 +854,10 @@ const struct ebb_attr ebb__attr_table_expand[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_exponential[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_eye[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
     {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
@@ -862,6 +899,10 @@ const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_geometric[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_geometric, p), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_glu[] = {
@@ -912,6 +953,11 @@ const struct ebb_attr ebb__attr_table_linspace[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_log_normal[] = {
+    {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, true}, "1"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, true}, "2"},
+};
+
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
@@ -923,6 +969,15 @@ const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
 
 const struct ebb_attr ebb__attr_table_logit[] = {
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_logspace[] = {
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_logspace, steps), true, NULL, {0, false}, NULL},
+    {"base", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logspace, base), false, NULL, {10, true}, "10"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_logspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
@@ -1007,6 +1062,11 @@ const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_multinomial[] = {
+    {"num_samples", EBB_ATTR_INT, offsetof(struct ebb__attrs_multinomial, num_samples), true, NULL, {0, false}, NULL},
+    {"replacement", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_multinomial, replacement), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
@@ -1028,6 +1088,16 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_normal[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, false}, "()"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_normal_functional[] = {
+    {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
@@ -1087,6 +1157,13 @@ const struct ebb_attr ebb__attr_table_randint[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_randint_like[] = {
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, low), true, NULL, {0, true}, "0"},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_randn[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
@@ -1096,6 +1173,11 @@ const struct ebb_attr ebb__attr_table_randn[] = {
 const struct ebb_attr ebb__attr_table_randn_like[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_random[] = {
+    {"from", EBB_ATTR_INT, offsetof(struct ebb__attrs_random, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_random, to), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
@@ -1296,6 +1378,11 @@ const struct ebb_attr ebb__attr_table_unfold_backward[] = {
     {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
     {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_uniform[] = {
+    {"from", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_uniform, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
@@ -1593,6 +1680,21 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_bernoulli, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_p)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op1(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op_inplace(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
     const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -1663,6 +1765,18 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
     const struct ebb__attrs_cat attrs = {.dim = dim};
     return ebb_call_op1(&ebb_op_cat, tensors.t, tensors.n, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cauchy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cauchy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_ceil)(ebb_tensor *self) {
@@ -1985,6 +2099,18 @@ ebb_tensor *(ebb_expm1_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_expm1, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_exponential)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_exponential, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_exponential_)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_exponential, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
@@ -2110,6 +2236,18 @@ ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
     const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_geometric)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_geometric, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_geometric_)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_geometric, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
@@ -2307,6 +2445,18 @@ ebb_tensor *(ebb_log2_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_log2, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_log_normal)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log_normal, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_log_normal_)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log_normal, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_log_softmax)(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options) {
     const struct ebb__attrs_log_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2369,6 +2519,11 @@ ebb_tensor *(ebb_logsigmoid)(ebb_tensor *self) {
 ebb_tensor *(ebb_logsigmoid_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_logsigmoid, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_logspace)(double start, double end, int64_t steps, ebb_logspace_options options) {
+    const struct ebb__attrs_logspace attrs = {.start = start, .end = end, .steps = steps, .base = options.base, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_logspace, NULL, 0, &attrs);
 }
 
 ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options) {
@@ -2550,6 +2705,12 @@ ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *targ
     return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_multinomial)(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options) {
+    const struct ebb__attrs_multinomial attrs = {.num_samples = num_samples, .replacement = options.replacement};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_multinomial, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     ebb_tensor *const in[] = {self, vec};
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
@@ -2603,6 +2764,24 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_normal)(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options) {
+    const struct ebb__attrs_normal attrs = {.size = options.size, .dtype = options.dtype};
+    ebb_tensor *const in[] = {mean, std};
+    return ebb_call_op1(&ebb_op_normal, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_normal_functional)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
     const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
@@ -2630,6 +2809,11 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_poisson, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
@@ -2681,6 +2865,12 @@ ebb_tensor *(ebb_randint)(int64_t low, int64_t high, ebb_dims size, ebb_randint_
     return ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_randint_like)(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options) {
+    const struct ebb__attrs_randint_like attrs = {.low = low, .high = high, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_randint_like, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_randn)(ebb_dims size, ebb_randn_options options) {
     const struct ebb__attrs_randn attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
@@ -2690,6 +2880,18 @@ ebb_tensor *(ebb_randn_like)(ebb_tensor *input, ebb_randn_like_options options) 
     const struct ebb__attrs_randn_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_random, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random_)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_random, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_randperm)(int64_t n, ebb_randperm_options options) {
@@ -3155,6 +3357,18 @@ ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int
     const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
     ebb_tensor *const in[] = {grad_in};
     return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_uniform)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_uniform, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_uniform, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {

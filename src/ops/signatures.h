@@ -968,6 +968,133 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
 
+struct ebb__attrs_logspace {
+    double start;
+    double end;
+    int64_t steps;
+    ebb_setting base;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_logspace[6];
+#define EBB__SIG_logspace \
+    .name = "logspace", \
+    .signature = "float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_logspace)
+
+struct ebb__attrs_uniform {
+    double from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_uniform[2];
+#define EBB__SIG_uniform \
+    .name = "uniform", \
+    .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_uniform)
+
+struct ebb__attrs_normal_functional {
+    double mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_normal_functional[2];
+#define EBB__SIG_normal_functional \
+    .name = "normal_functional", \
+    .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal_functional)
+
+struct ebb__attrs_log_normal {
+    ebb_setting mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_log_normal[2];
+#define EBB__SIG_log_normal \
+    .name = "log_normal", \
+    .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_log_normal)
+
+struct ebb__attrs_cauchy {
+    double median;
+    ebb_setting sigma;
+};
+extern const struct ebb_attr ebb__attr_table_cauchy[2];
+#define EBB__SIG_cauchy \
+    .name = "cauchy", \
+    .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cauchy)
+
+struct ebb__attrs_exponential {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_exponential[1];
+#define EBB__SIG_exponential \
+    .name = "exponential", \
+    .signature = "Tensor self, float? lambd=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_exponential)
+
+struct ebb__attrs_geometric {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_geometric[1];
+#define EBB__SIG_geometric \
+    .name = "geometric", \
+    .signature = "Tensor self, float p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_geometric)
+
+#define EBB__SIG_bernoulli \
+    .name = "bernoulli", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_bernoulli_p \
+    .name = "bernoulli_p", \
+    .signature = "Tensor self, Number? p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_normal {
+    ebb_dims size;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_normal[2];
+#define EBB__SIG_normal \
+    .name = "normal", \
+    .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
+    .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal)
+
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
@@ -1701,6 +1828,36 @@ extern const struct ebb_attr ebb__attr_table_randint[5];
     .attrs = ebb__attr_table_randint, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_randint)
 
+struct ebb__attrs_randint_like {
+    int64_t low;
+    int64_t high;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randint_like[4];
+#define EBB__SIG_randint_like \
+    .name = "randint_like", \
+    .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_randint_like)
+
+struct ebb__attrs_random {
+    int64_t from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_random[2];
+#define EBB__SIG_random \
+    .name = "random", \
+    .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_random, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_random)
+
 struct ebb__attrs_randperm {
     int64_t n;
     ebb_dtype dtype;
@@ -1989,6 +2146,27 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 
 #define EBB__SIG_isfinite \
     .name = "isfinite", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_multinomial {
+    int64_t num_samples;
+    bool replacement;
+};
+extern const struct ebb_attr ebb__attr_table_multinomial[2];
+#define EBB__SIG_multinomial \
+    .name = "multinomial", \
+    .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_multinomial)
+
+#define EBB__SIG_poisson \
+    .name = "poisson", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \

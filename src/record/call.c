@@ -303,7 +303,7 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
         if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
-    if (op->no_derivative) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
+    if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
     status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
     return status;

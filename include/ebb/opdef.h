@@ -50,6 +50,7 @@ typedef struct ebb_setting {
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+enum ebb_rounding { EBB_ROUNDING_NONE = 0, EBB_ROUNDING_TRUNC, EBB_ROUNDING_FLOOR };
 enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
 /* The padding of conv1d to conv3d by a word: what `padding` lists, PyTorch's padding="valid", and padding="same". */
@@ -229,7 +230,9 @@ struct ebb_op {
 
     /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its
      * parts. */
-    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
+    const ebb_loop *loops; /* elementwise: inner loops by the promoted dtype */
+    /* Optional, with loops: refuse what a loop cannot, as integers divided by 0. dtype is the one computed in. */
+    ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
     ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure

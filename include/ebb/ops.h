@@ -182,7 +182,7 @@ typedef struct ebb_hardtanh_options {
 /* self, but at least min_val and at most max_val.
  *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
- * Floating point only. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
+ * Not for bool. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
 EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -201,7 +201,7 @@ EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options
 /* min(max(self, 0), 6).
  *     relu6(Tensor self) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
- * Floating point only. In place: ebb_relu6_. torch.nn.functional.relu6 */
+ * Not for bool. In place: ebb_relu6_. torch.nn.functional.relu6 */
 EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
 #define ebb_relu6(self) ebb_relu6(EBB_AT(self))
@@ -237,7 +237,7 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 /* self above threshold, else value.
  *     threshold(Tensor self, float threshold, float value) -> Tensor
  * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
- * Floating point only. In place: ebb_threshold_. torch.nn.functional.threshold */
+ * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
 EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
 EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
@@ -563,14 +563,29 @@ EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
-/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
- *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+/* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
+ *     add_scaled(Number self, Number other, float alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
- * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+ * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
 EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
 EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
+ *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ * Gradient (SubBackward0) of self: g; of other: -g * alpha.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* pow in double precision, whatever the dtypes. Recorded as its parts.
+ *     float_power(Number self, Number exponent) -> Tensor
+ * torch.float_power */
+EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+#define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- broadcast.c -------------------------------------------------------------------------------------------------
  * Tensors brought to one shape together. */
@@ -985,6 +1000,63 @@ EBB_API ebb_tensor *ebb_zero(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
 #define ebb_zero(self) ebb_zero(EBB_AT(self))
 #define ebb_zero_(self) ebb_zero_(EBB_AT(self))
+
+/* ---- count.c -----------------------------------------------------------------------------------------------------
+ * Whether any or all elements are true, and how many. */
+
+typedef struct ebb_any_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_any_options;
+
+/* Whether any element is not 0 (NaN is not), over the dimensions listed in dim, or over all: bool, of uint8 uint8.
+ * Of nothing, false.
+ *     any(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.any */
+EBB_API ebb_tensor *ebb_any(ebb_tensor *self, ebb_any_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_any(...) ((void)EBB_HERE, ebb_any(__VA_ARGS__))
+#else
+#define ebb_any(...) ebb__any_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__any_(self, ...) ebb_any(EBB_AT(self), (ebb_any_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_all_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_all_options;
+
+/* Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, true.
+ *     all(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.all */
+EBB_API ebb_tensor *ebb_all(ebb_tensor *self, ebb_all_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_all(...) ((void)EBB_HERE, ebb_all(__VA_ARGS__))
+#else
+#define ebb_all(...) ebb__all_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__all_(self, ...) ebb_all(EBB_AT(self), (ebb_all_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_count_nonzero_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_count_nonzero_options;
+
+/* How many elements are not 0 (int64), over the dimensions listed in dim, or over all.
+ *     count_nonzero(Tensor self, dims dim=all) -> Tensor
+ * No gradient.
+ * torch.count_nonzero */
+EBB_API ebb_tensor *ebb_count_nonzero(ebb_tensor *self, ebb_count_nonzero_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_count_nonzero(...) ((void)EBB_HERE, ebb_count_nonzero(__VA_ARGS__))
+#else
+#define ebb_count_nonzero(...) ebb__count_nonzero_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__count_nonzero_(self, ...) ebb_count_nonzero(EBB_AT(self), (ebb_count_nonzero_options){__VA_ARGS__})
+#endif
 
 /* ---- creation.c --------------------------------------------------------------------------------------------------
  * New tensors. */
@@ -1433,7 +1505,7 @@ template <class T_mean, class T_std> inline ebb_tensor *ebb__cxx_ebb_normal(T_me
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
-/* The remainder of self / other with the sign of self. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of self. Integers divided by 0 are an error.
  *     fmod(Number self, Number other) -> Tensor
  * Gradient (FmodBackward1) of self: g; of other: -g * trunc(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_fmod_. torch.fmod */
@@ -1442,7 +1514,7 @@ EBB_API ebb_tensor *ebb_fmod_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmod(self, other) ebb_fmod(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmod_(self, other) ebb_fmod_(EBB_NUM(self), EBB_NUM(other))
 
-/* The remainder of self / other with the sign of other. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of other. Integers divided by 0 are an error.
  *     remainder(Number self, Number other) -> Tensor
  * Gradient (RemainderBackward1) of self: g; of other: -g * floor(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_remainder_. torch.remainder */
@@ -1452,7 +1524,7 @@ EBB_API ebb_tensor *ebb_remainder_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_remainder_(self, other) ebb_remainder_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers. Integers divided by 0
- * give 0.
+ * are an error.
  *     floor_divide(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_floor_divide_. torch.floor_divide */
@@ -1462,7 +1534,7 @@ EBB_API ebb_tensor *ebb_floor_divide_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_floor_divide_(self, other) ebb_floor_divide_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers. Integers divided
- * by 0 give 0.
+ * by 0 are an error.
  *     div_trunc(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_div_trunc_. torch.div */
@@ -1470,6 +1542,17 @@ EBB_API ebb_tensor *ebb_div_trunc(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay integers.
+ * Integers divided by 0 are an error.
+ *     div_mode(Number self, Number other, enum(none|trunc|floor) rounding_mode) -> Tensor
+ * Gradient (DivBackward2) of self: g / other without rounding, else 0; of other: -g * (self / other) / other without
+ * rounding, else 0.
+ * In place: ebb_div_mode_. torch.div(rounding_mode=) */
+EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+#define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+#define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
@@ -1538,7 +1621,7 @@ typedef struct ebb_argmax_options {
  * counts as the largest.
  *     argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmax */
+ * Not for bool. torch.argmax */
 EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
@@ -1557,7 +1640,7 @@ typedef struct ebb_argmin_options {
  * counts as the smallest.
  *     argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmin */
+ * Not for bool. torch.argmin */
 EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
@@ -2030,6 +2113,192 @@ EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_s
 #define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
 #endif
 
+/* ---- median.c ----------------------------------------------------------------------------------------------------
+ * Medians, over all elements or along one dimension. */
+
+typedef struct ebb_median_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_median_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN if any is.
+ *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (MedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.median(input, dim) */
+EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_median_dim(...) ((void)EBB_HERE, ebb_median_dim(__VA_ARGS__))
+#else
+#define ebb_median_dim(...) ebb__median_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__median_dim_(self, dim, ...) ebb_median_dim(EBB_AT(self), dim, (ebb_median_dim_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_nanmedian_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_nanmedian_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN is skipped, unless there is nothing else.
+ *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (NanmedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.nanmedian(input, dim) */
+EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmedian_dim(...) ((void)EBB_HERE, ebb_nanmedian_dim(__VA_ARGS__))
+#else
+#define ebb_nanmedian_dim(...) ebb__nanmedian_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmedian_dim_(self, dim, ...) ebb_nanmedian_dim(EBB_AT(self), dim, (ebb_nanmedian_dim_options){__VA_ARGS__})
+#endif
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
+ *     median(Tensor self) -> Tensor
+ * Gradient (MedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.median */
+EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
+#define ebb_median(self) ebb_median(EBB_AT(self))
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN is skipped,
+ * unless there is nothing else.
+ *     nanmedian(Tensor self) -> Tensor
+ * Gradient (NanmedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.nanmedian */
+EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
+#define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
+
+/* ---- moments.c ---------------------------------------------------------------------------------------------------
+ * Variances and standard deviations, alone or with the mean. */
+
+typedef struct ebb_var_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_var_options;
+
+/* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
+ * Of nothing, NaN.
+ *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
+ * Floating point only. torch.var */
+EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var(...) ((void)EBB_HERE, ebb_var(__VA_ARGS__))
+#else
+#define ebb_var(...) ebb__var_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_(self, ...) ebb_var(EBB_AT(self), (ebb_var_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_std_options;
+
+/* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
+ * dimensions listed in dim, or over all.
+ *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
+ * Floating point only. torch.std */
+EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std(...) ((void)EBB_HERE, ebb_std(__VA_ARGS__))
+#else
+#define ebb_std(...) ebb__std_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_(self, ...) ebb_std(EBB_AT(self), (ebb_std_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_var_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_var_mean_options;
+
+/* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
+ * and the mean, in one reading.
+ *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
+ * Floating point only. torch.var_mean */
+EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var_mean(...) ((void)EBB_HERE, ebb_var_mean(__VA_ARGS__))
+#else
+#define ebb_var_mean(...) ebb__var_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_mean_(self, ...) ebb_var_mean(EBB_AT(self), (ebb_var_mean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_std_mean_options;
+
+/* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
+ * in dim, or over all, and the mean, in one reading.
+ *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
+ * Floating point only. torch.std_mean */
+EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std_mean(...) ((void)EBB_HERE, ebb_std_mean(__VA_ARGS__))
+#else
+#define ebb_std_mean(...) ebb__std_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_mean_(self, ...) ebb_std_mean(EBB_AT(self), (ebb_std_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- norm.c ------------------------------------------------------------------------------------------------------
+ * Norms of vectors. */
+
+typedef struct ebb_vector_norm_options {
+    ebb_setting ord; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_vector_norm_options;
+
+/* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
+ * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
+ * first.
+ *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
+ * shared by those of that size; 0 where y is 0.
+ * torch.linalg.vector_norm */
+EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_vector_norm(...) ((void)EBB_HERE, ebb_vector_norm(__VA_ARGS__))
+#else
+#define ebb_vector_norm(...) ebb__vector_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vector_norm_(self, ...) ebb_vector_norm(EBB_AT(self), (ebb_vector_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_norm_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_norm_options;
+
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
+ *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.norm */
+EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_norm(...) ((void)EBB_HERE, ebb_norm(__VA_ARGS__))
+#else
+#define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
  * Borders put round a tensor, or cut off. */
 
@@ -2452,7 +2721,7 @@ EBB_API ebb_tensor *ebb_randperm(int64_t n, ebb_randperm_options options EBB_DEF
 #endif
 
 /* ---- reduce.c ----------------------------------------------------------------------------------------------------
- * Sums and means over any dimensions. */
+ * Sums, means, products, and what is like them, over any dimensions. */
 
 typedef struct ebb_sum_options {
     ebb_dims dim; /* default all */
@@ -2474,6 +2743,25 @@ EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAUL
 #define ebb__sum_(self, ...) ebb_sum(EBB_AT(self), (ebb_sum_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_nansum_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nansum_options;
+
+/* The sum over the dimensions listed in dim, or over all, with NaN counting as 0.
+ *     nansum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (NansumBackward0) of self: g where self is not NaN, else 0.
+ * torch.nansum */
+EBB_API ebb_tensor *ebb_nansum(ebb_tensor *self, ebb_nansum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nansum(...) ((void)EBB_HERE, ebb_nansum(__VA_ARGS__))
+#else
+#define ebb_nansum(...) ebb__nansum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nansum_(self, ...) ebb_nansum(EBB_AT(self), (ebb_nansum_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_mean_options {
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
@@ -2493,6 +2781,51 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
+
+typedef struct ebb_nanmean_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nanmean_options;
+
+/* The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.
+ *     nanmean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.nanmean */
+EBB_API ebb_tensor *ebb_nanmean(ebb_tensor *self, ebb_nanmean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmean(...) ((void)EBB_HERE, ebb_nanmean(__VA_ARGS__))
+#else
+#define ebb_nanmean(...) ebb__nanmean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmean_(self, ...) ebb_nanmean(EBB_AT(self), (ebb_nanmean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_prod_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_prod_options;
+
+/* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
+ * product of nothing is 1. The gradient is exact also where factors are 0.
+ *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (ProdBackward0) of self: g * y / self, without the division where y is 0.
+ * torch.prod */
+EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
+#else
+#define ebb_prod(...) ebb__prod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__prod_(self, ...) ebb_prod(EBB_AT(self), (ebb_prod_options){__VA_ARGS__})
+#endif
+
+/* The sum of the diagonal of a matrix. Integers sum to int64.
+ *     trace(Tensor self) -> Tensor
+ * Gradient (TraceBackward0) of self: g on the diagonal, else 0.
+ * torch.trace */
+EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
+#define ebb_trace(self) ebb_trace(EBB_AT(self))
 
 /* ---- regression_loss.c -------------------------------------------------------------------------------------------
  * Losses of regression. */
@@ -3339,6 +3672,24 @@ EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_D
 #define ebb__clamp__(self, ...) ebb_clamp_(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
 #endif
 
+/* max(self, min), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_min(Tensor self, Number min) -> Tensor
+ * Gradient (ClampMinBackward0) of self: g where self >= min, else 0; of min: g where self < min, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_min_. torch.clamp_min */
+EBB_API ebb_tensor *ebb_clamp_min(ebb_tensor *self, ebb_tensor *min);
+EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
+#define ebb_clamp_min(self, min) ebb_clamp_min(EBB_AT(self), EBB_NUM(min))
+#define ebb_clamp_min_(self, min) ebb_clamp_min_(EBB_AT(self), EBB_NUM(min))
+
+/* min(self, max), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_max(Tensor self, Number max) -> Tensor
+ * Gradient (ClampMaxBackward0) of self: g where self <= max, else 0; of max: g where self > max, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_max_. torch.clamp_max */
+EBB_API ebb_tensor *ebb_clamp_max(ebb_tensor *self, ebb_tensor *max);
+EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
+#define ebb_clamp_max(self, max) ebb_clamp_max(EBB_AT(self), EBB_NUM(max))
+#define ebb_clamp_max_(self, max) ebb_clamp_max_(EBB_AT(self), EBB_NUM(max))
+
 /* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
  * self's dtype makes of it.
  *     masked_fill(Tensor self, Tensor mask, Number value) -> Tensor
@@ -3462,7 +3813,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 /* -1, 0 or 1; 0 for NaN.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
- * Not for bool. In place: ebb_sign_. torch.sign */
+ * In place: ebb_sign_. torch.sign */
 EBB_API ebb_tensor *ebb_sign(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sign_(ebb_tensor *self);
 #define ebb_sign(self) ebb_sign(EBB_AT(self))
@@ -3701,6 +4052,15 @@ EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
 #define ebb_atanh(self) ebb_atanh(EBB_AT(self))
 #define ebb_atanh_(self) ebb_atanh_(EBB_AT(self))
+
+/* sin(pi * self) / (pi * self), and 1 at 0.
+ *     sinc(Tensor self) -> Tensor
+ * Gradient (SincBackward0) of self: g * (cos(pi * self) - y) / self, 0 at 0.
+ * Integers and bool become the default dtype. In place: ebb_sinc_. torch.sinc */
+EBB_API ebb_tensor *ebb_sinc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
+#define ebb_sinc(self) ebb_sinc(EBB_AT(self))
+#define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */

@@ -20,8 +20,10 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_all;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
+extern const struct ebb_op ebb_op_any;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
@@ -54,6 +56,8 @@ extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
+extern const struct ebb_op ebb_op_clamp_max;
+extern const struct ebb_op ebb_op_clamp_min;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
@@ -70,7 +74,12 @@ extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
+extern const struct ebb_op ebb_op_count_nonzero;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_cummax;
+extern const struct ebb_op ebb_op_cummin;
+extern const struct ebb_op ebb_op_cumprod;
+extern const struct ebb_op ebb_op_cumsum;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -78,6 +87,7 @@ extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
+extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_dstack;
@@ -98,6 +108,7 @@ extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
+extern const struct ebb_op ebb_op_float_power;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -132,6 +143,7 @@ extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
 extern const struct ebb_op ebb_op_lgamma;
 extern const struct ebb_op ebb_op_linear;
+extern const struct ebb_op ebb_op_linear_recurrence;
 extern const struct ebb_op ebb_op_linspace;
 extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log10;
@@ -141,6 +153,7 @@ extern const struct ebb_op ebb_op_log_normal;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
+extern const struct ebb_op ebb_op_logcumsumexp;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -161,6 +174,8 @@ extern const struct ebb_op ebb_op_max_pool3d;
 extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_median;
+extern const struct ebb_op ebb_op_median_dim;
 extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
@@ -176,6 +191,10 @@ extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_multinomial;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
+extern const struct ebb_op ebb_op_nanmean;
+extern const struct ebb_op ebb_op_nanmedian;
+extern const struct ebb_op ebb_op_nanmedian_dim;
+extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
@@ -193,6 +212,7 @@ extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -225,6 +245,7 @@ extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_silu;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
@@ -240,7 +261,10 @@ extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
 extern const struct ebb_op ebb_op_stack;
+extern const struct ebb_op ebb_op_std;
+extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
+extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
@@ -253,6 +277,7 @@ extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_trace;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_tril;
 extern const struct ebb_op ebb_op_tril_indices;
@@ -266,6 +291,9 @@ extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_var;
+extern const struct ebb_op ebb_op_var_mean;
+extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
 extern const struct ebb_op ebb_op_vstack;
@@ -296,8 +324,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_all,
     &ebb_op_amax,
     &ebb_op_amin,
+    &ebb_op_any,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
@@ -330,6 +360,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_celu,
     &ebb_op_chunk,
     &ebb_op_clamp,
+    &ebb_op_clamp_max,
+    &ebb_op_clamp_min,
     &ebb_op_clone,
     &ebb_op_column_stack,
     &ebb_op_contiguous,
@@ -346,7 +378,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cos,
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
+    &ebb_op_count_nonzero,
     &ebb_op_cross_entropy,
+    &ebb_op_cummax,
+    &ebb_op_cummin,
+    &ebb_op_cumprod,
+    &ebb_op_cumsum,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -354,6 +391,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
+    &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
     &ebb_op_dstack,
@@ -374,6 +412,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_flip,
+    &ebb_op_float_power,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -408,6 +447,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_lerp,
     &ebb_op_lgamma,
     &ebb_op_linear,
+    &ebb_op_linear_recurrence,
     &ebb_op_linspace,
     &ebb_op_log,
     &ebb_op_log10,
@@ -417,6 +457,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
+    &ebb_op_logcumsumexp,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -437,6 +478,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_median,
+    &ebb_op_median_dim,
     &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
@@ -452,6 +495,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_multinomial,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
+    &ebb_op_nanmean,
+    &ebb_op_nanmedian,
+    &ebb_op_nanmedian_dim,
+    &ebb_op_nansum,
     &ebb_op_narrow,
     &ebb_op_ne,
     &ebb_op_neg,
@@ -469,6 +516,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prod,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -501,6 +549,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sign,
     &ebb_op_silu,
     &ebb_op_sin,
+    &ebb_op_sinc,
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
@@ -516,7 +565,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_square,
     &ebb_op_squeeze,
     &ebb_op_stack,
+    &ebb_op_std,
+    &ebb_op_std_mean,
     &ebb_op_sub,
+    &ebb_op_sub_scaled,
     &ebb_op_sum,
     &ebb_op_t,
     &ebb_op_tan,
@@ -529,6 +581,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_trace,
     &ebb_op_transpose,
     &ebb_op_tril,
     &ebb_op_tril_indices,
@@ -542,6 +595,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_var,
+    &ebb_op_var_mean,
+    &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_view_as,
     &ebb_op_vstack,
@@ -615,6 +671,11 @@ const struct ebb_attr ebb__attr_table_addmv[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_all[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
@@ -623,6 +684,11 @@ const struct ebb_attr ebb__attr_table_amax[] = {
 const struct ebb_attr ebb__attr_table_amin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_any[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
@@ -800,10 +866,32 @@ const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_count_nonzero[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_cummax[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cummin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cumprod[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_cumsum[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_diag[] = {
@@ -833,6 +921,10 @@ const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}, NULL},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}, NULL},
     {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_div_mode[] = {
+    {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -945,6 +1037,11 @@ const struct ebb_attr ebb__attr_table_leaky_relu[] = {
     {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
+const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}, NULL},
+    {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_linspace[] = {
     {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}, NULL},
     {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}, NULL},
@@ -965,6 +1062,10 @@ const struct ebb_attr ebb__attr_table_log_softmax[] = {
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
@@ -1030,6 +1131,11 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_median_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_meshgrid[] = {
     {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
 };
@@ -1071,6 +1177,23 @@ const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
     {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_nanmean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_nanmedian_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_nansum[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
@@ -1136,6 +1259,12 @@ const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_prod[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -1298,6 +1427,22 @@ const struct ebb_attr ebb__attr_table_stack[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_std[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_std_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_sub_scaled[] = {
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
@@ -1391,6 +1536,25 @@ const struct ebb_attr ebb__attr_table_unsafe_view[] = {
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_var[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_var_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_vector_norm[] = {
+    {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -1559,6 +1723,12 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
+    const struct ebb__attrs_all attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -1569,6 +1739,12 @@ ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
     const struct ebb__attrs_amin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_amin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_any)(ebb_tensor *self, ebb_any_options options) {
+    const struct ebb__attrs_any attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_any, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
@@ -1817,6 +1993,26 @@ ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
     return ebb_call_op_inplace(&ebb_op_clamp, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_clamp_max)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op1(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_max_)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op_inplace(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op1(&ebb_op_clamp_min, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min_)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op_inplace(&ebb_op_clamp_min, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
@@ -1925,10 +2121,58 @@ ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, 
     return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options options) {
+    const struct ebb__attrs_count_nonzero attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
+    const struct ebb__attrs_cummax attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummax, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cummin)(ebb_tensor *self, int64_t dim, ebb_cummin_options options) {
+    const struct ebb__attrs_cummin attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummin, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cumprod)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumprod_)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -1979,6 +2223,18 @@ ebb_tensor *(ebb_div)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_div, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_div_mode)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_div_mode, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_div_mode_)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_div_mode, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_div_trunc)(ebb_tensor *self, ebb_tensor *other) {
@@ -2136,6 +2392,11 @@ ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_flip attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_float_power)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op1(&ebb_op_float_power, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -2400,6 +2661,12 @@ ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_optio
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_linear_recurrence)(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options) {
+    const struct ebb__attrs_linear_recurrence attrs = {.dim = dim, .reverse = options.reverse};
+    ebb_tensor *const in[] = {self, factor};
+    return ebb_call_op1(&ebb_op_linear_recurrence, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_linspace)(double start, double end, int64_t steps, ebb_linspace_options options) {
     const struct ebb__attrs_linspace attrs = {.start = start, .end = end, .steps = steps, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_linspace, NULL, 0, &attrs);
@@ -2477,6 +2744,12 @@ ebb_tensor *(ebb_logaddexp)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_logaddexp_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_logaddexp, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
+    const struct ebb__attrs_logcumsumexp attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -2621,6 +2894,20 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_median)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_median, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_median_dim)(ebb_tensor *self, int64_t dim, ebb_median_dim_options options) {
+    const struct ebb__attrs_median_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_median_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
     const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
     return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
@@ -2726,6 +3013,32 @@ ebb_tensor *(ebb_nan_to_num_)(ebb_tensor *self, ebb_nan_to_num_options options) 
     const struct ebb__attrs_nan_to_num attrs = {.nan = options.nan, .posinf = options.posinf, .neginf = options.neginf};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_nan_to_num, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_nanmean)(ebb_tensor *self, ebb_nanmean_options options) {
+    const struct ebb__attrs_nanmean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmean, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_nanmedian)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmedian, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_nanmedian_dim)(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options) {
+    const struct ebb__attrs_nanmedian_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_nanmedian_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_nansum)(ebb_tensor *self, ebb_nansum_options options) {
+    const struct ebb__attrs_nansum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nansum, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t length) {
@@ -2847,6 +3160,12 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
+    const struct ebb__attrs_prod attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_prod, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -3086,6 +3405,16 @@ ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sinc)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_sinc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sinc_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_sinc, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_sinh)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sinh, in, 1, NULL);
@@ -3192,6 +3521,21 @@ ebb_tensor *(ebb_stack)(ebb_list tensors, int64_t dim) {
     return ebb_call_op1(&ebb_op_stack, tensors.t, tensors.n, &attrs);
 }
 
+ebb_tensor *(ebb_std)(ebb_tensor *self, ebb_std_options options) {
+    const struct ebb__attrs_std attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_std, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_std_mean)(ebb_tensor *self, ebb_std_mean_options options) {
+    const struct ebb__attrs_std_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_std_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_sub, in, 2, NULL);
@@ -3200,6 +3544,18 @@ ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_sub_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_sub, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_sub_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_sub_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_sub_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_sub_scaled, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
@@ -3283,6 +3639,11 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     const struct ebb__attrs_to_copy attrs = {.dtype = dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_trace)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_trace, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
@@ -3381,6 +3742,27 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {
+    const struct ebb__attrs_var attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_var, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var_mean)(ebb_tensor *self, ebb_var_mean_options options) {
+    const struct ebb__attrs_var_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_var_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_vector_norm)(ebb_tensor *self, ebb_vector_norm_options options) {
+    const struct ebb__attrs_vector_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_vector_norm, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {

@@ -444,12 +444,32 @@ struct ebb__attrs_add_scaled {
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Tensor self, Tensor other, float alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
+
+struct ebb__attrs_sub_scaled {
+    double alpha;
+};
+extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
+#define EBB__SIG_sub_scaled \
+    .name = "sub_scaled", \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_sub_scaled)
+
+#define EBB__SIG_float_power \
+    .name = "float_power", \
+    .signature = "Number self, Number exponent -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
 
 #define EBB__SIG_broadcast_tensors \
     .name = "broadcast_tensors", \
@@ -793,6 +813,47 @@ extern const struct ebb_attr ebb__attr_table_to[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_any {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_any[2];
+#define EBB__SIG_any \
+    .name = "any", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_any, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_any)
+
+struct ebb__attrs_all {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_all[2];
+#define EBB__SIG_all \
+    .name = "all", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_all)
+
+struct ebb__attrs_count_nonzero {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
+#define EBB__SIG_count_nonzero \
+    .name = "count_nonzero", \
+    .signature = "Tensor self, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_count_nonzero)
+
 struct ebb__attrs_zeros {
     ebb_dims size;
     ebb_dtype dtype;
@@ -1122,6 +1183,19 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1
+
+struct ebb__attrs_div_mode {
+    int rounding_mode;
+};
+extern const struct ebb_attr ebb__attr_table_div_mode[1];
+#define EBB__SIG_div_mode \
+    .name = "div_mode", \
+    .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_div_mode)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -1541,6 +1615,144 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
     .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
 
+struct ebb__attrs_median_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_median_dim[2];
+#define EBB__SIG_median_dim \
+    .name = "median_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_median_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_median_dim)
+
+struct ebb__attrs_nanmedian_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
+#define EBB__SIG_nanmedian_dim \
+    .name = "nanmedian_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_nanmedian_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmedian_dim)
+
+#define EBB__SIG_median \
+    .name = "median", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nanmedian \
+    .name = "nanmedian", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_var {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var[3];
+#define EBB__SIG_var \
+    .name = "var", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_var, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var)
+
+struct ebb__attrs_std {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std[3];
+#define EBB__SIG_std \
+    .name = "std", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std)
+
+struct ebb__attrs_var_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var_mean[3];
+#define EBB__SIG_var_mean \
+    .name = "var_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"var", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_var_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var_mean)
+
+struct ebb__attrs_std_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std_mean[3];
+#define EBB__SIG_std_mean \
+    .name = "std_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"std", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_std_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std_mean)
+
+struct ebb__attrs_vector_norm {
+    ebb_setting ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_vector_norm[4];
+#define EBB__SIG_vector_norm \
+    .name = "vector_norm", \
+    .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_vector_norm)
+
+struct ebb__attrs_norm {
+    ebb_setting p;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_norm[4];
+#define EBB__SIG_norm \
+    .name = "norm", \
+    .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_norm)
+
 struct ebb__attrs_pad {
     ebb_dims pad;
     int mode;
@@ -1887,6 +2099,21 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
     .attrs = ebb__attr_table_sum, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sum)
 
+struct ebb__attrs_nansum {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nansum[3];
+#define EBB__SIG_nansum \
+    .name = "nansum", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nansum)
+
 struct ebb__attrs_mean {
     ebb_dims dim;
     bool keepdim;
@@ -1901,6 +2128,43 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_nanmean {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nanmean[3];
+#define EBB__SIG_nanmean \
+    .name = "nanmean", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmean)
+
+struct ebb__attrs_prod {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_prod[3];
+#define EBB__SIG_prod \
+    .name = "prod", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_prod, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_prod)
+
+#define EBB__SIG_trace \
+    .name = "trace", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 struct ebb__attrs_mse_loss {
     int reduction;
@@ -2634,6 +2898,20 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
     .n_in = 3, \
     .n_out = 1
 
+#define EBB__SIG_clamp_min \
+    .name = "clamp_min", \
+    .signature = "Tensor self, Number min -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_clamp_max \
+    .name = "clamp_max", \
+    .signature = "Tensor self, Number max -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_masked_fill \
     .name = "masked_fill", \
     .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
@@ -2895,6 +3173,13 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_sinc \
+    .name = "sinc", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \

@@ -105,6 +105,10 @@ static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *s
 
 ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                              ebb_tensor *into) {
+    if (EBB_UNLIKELY(op->check != NULL)) {
+        ebb_dtype computed = ebb__op_dtype(op, in, n);
+        if (!computed || op->check(attrs, in, n, computed)) return NULL;
+    }
     const ebb_tensor *like = flat_like(op, in, n);
     if (EBB_LIKELY(like) && (!into || (into == like && op->promote != EBB_PROMOTE_COMPARE)))
         return flat(op, like, in, n, attrs, into);

@@ -1001,43 +1001,138 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #endif
 
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
- * Picking elements along a dimension by an index tensor, and adding elements to such places. */
+ * Elements along a dimension by an index tensor. */
 
 /* Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so
- * on. index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it may
- * be smaller than self.
+ * on. index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it
+ * may be smaller than self.
  *     gather(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (GatherBackward0) of self: scatter_add(zeros, dim, index, g).
  * torch.gather */
 EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_gather(self, index, dim) ebb_gather(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] +=
+typedef struct ebb_take_along_dim_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_take_along_dim_options;
+
+/* The same as gather, with self and indices broadcast against each other along the other dimensions; of all elements
+ * in row-major order when no dim is given. What argmax and argsort give fits as indices.
+ *     take_along_dim(Tensor self, Tensor indices, dims dim=all) -> Tensor
+ * Gradient of self: scatter_add(zeros, dim, indices, g).
+ * torch.take_along_dim */
+EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_take_along_dim(...) ((void)EBB_HERE, ebb_take_along_dim(__VA_ARGS__))
+#else
+#define ebb_take_along_dim(...) ebb__take_along_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__take_along_dim_(self, indices, ...) ebb_take_along_dim(EBB_AT(self), EBB_AT(indices), (ebb_take_along_dim_options){__VA_ARGS__})
+#endif
+
+/* self with the elements of src, or one number, put at the places that index (integers) names along dim:
+ * result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last
+ * one stays where several meet, and the gradient of src is right only where none do.
+ *     scatter(Tensor self, Tensor index, Number src, dim dim) -> Tensor
+ * Gradient (ScatterBackward0) of self: scatter(g, dim, index, 0); of src: gather(g, dim, index).
+ * The result has the dtype of the first input. In place: ebb_scatter_. torch.scatter */
+EBB_API ebb_tensor *ebb_scatter(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+#define ebb_scatter(self, index, src, dim) ebb_scatter(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+#define ebb_scatter_(self, index, src, dim) ebb_scatter_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+
+/* self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] +=
  * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
  *     scatter_add(Tensor self, Tensor index, Tensor src, dim dim) -> Tensor
  * Gradient (ScatterAddBackward0) of self: g; of src: gather(g, dim, index).
- * torch.scatter_add */
+ * In place: ebb_scatter_add_. torch.scatter_add */
 EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+#define ebb_scatter_add_(self, index, src, dim) ebb_scatter_add_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+
+typedef struct ebb_scatter_reduce_options {
+    ebb_setting include_self; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_scatter_reduce_options;
+
+/* The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index (integers)
+ * sends to one place along dim, as scatter does, together with what self has there, or with include_self false
+ * without it. Places that nothing goes to keep what self has.
+ *     scatter_reduce(Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool?
+ *     include_self=true) -> Tensor
+ * Gradient (ScatterReduceBackward0) of self: by reduction: g; g y / self; g / count; g where self is y, shared by
+ * ties; of src: the same for src, gathered.
+ * In place: ebb_scatter_reduce_. torch.scatter_reduce */
+EBB_API ebb_tensor *ebb_scatter_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scatter_reduce(...) ((void)EBB_HERE, ebb_scatter_reduce(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce(...) ebb__scatter_reduce_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce_(self, index, src, dim, reduce, ...) ebb_scatter_reduce(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_scatter_reduce_(...) ((void)EBB_HERE, ebb_scatter_reduce_(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce_(...) ebb__scatter_reduce__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce__(self, index, src, dim, reduce, ...) ebb_scatter_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
 
 /* ---- index_select.c ----------------------------------------------------------------------------------------------
- * Whole slices picked along a dimension by a list of indices, and slices added to such places. */
+ * Whole slices along a dimension by a list of indices. */
 
-/* The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named:
- * result[i] = self[index[i]] for dim 0.
+/* The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as
+ * named: result[i] = self[index[i]] for dim 0.
  *     index_select(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (IndexSelectBackward0) of self: index_add(zeros, dim, index, g).
  * torch.index_select */
 EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the slices of source added at the places that index (int64) names along dim, in order: result[index[i]]
- * += source[i] for dim 0.
- *     index_add(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
- * Gradient (IndexAddBackward0) of self: g; of source: index_select(g, dim, index).
- * torch.index_add */
-EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
-#define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+typedef struct ebb_index_add_options {
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_index_add_options;
+
+/* self with alpha times the slices of source added at the places that index (integers) names along dim, in order:
+ * result[index[i]] += alpha * source[i] for dim 0.
+ *     index_add(Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1) -> Tensor
+ * Gradient (IndexAddBackward0) of self: g; of source: alpha * index_select(g, dim, index).
+ * In place: ebb_index_add_. torch.index_add */
+EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_add(...) ((void)EBB_HERE, ebb_index_add(__VA_ARGS__))
+#else
+#define ebb_index_add(...) ebb__index_add_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add_(self, index, source, dim, ...) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_add_(...) ((void)EBB_HERE, ebb_index_add_(__VA_ARGS__))
+#else
+#define ebb_index_add_(...) ebb__index_add__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add__(self, index, source, dim, ...) ebb_index_add_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+
+/* self with the slices that index (integers) names along dim replaced by those of source, in order: result[index[i]]
+ * = source[i] for dim 0. The gradient of source is right where no index is named twice.
+ *     index_copy(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
+ * Gradient (IndexCopyBackward0) of self: index_fill(g, dim, index, 0); of source: index_select(g, dim, index).
+ * In place: ebb_index_copy_. torch.index_copy */
+EBB_API ebb_tensor *ebb_index_copy(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+#define ebb_index_copy(self, index, source, dim) ebb_index_copy(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+#define ebb_index_copy_(self, index, source, dim) ebb_index_copy_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+
+/* self with the slices that index (integers, negative ones from the end) names along dim filled with value.
+ *     index_fill(Tensor self, Tensor index, Number value, dim dim) -> Tensor
+ * Gradient (IndexFillBackward0) of self: index_fill(g, dim, index, 0); of value: the sum of g where value is.
+ * The result has the dtype of the first input. In place: ebb_index_fill_. torch.index_fill */
+EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+#define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+#define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */

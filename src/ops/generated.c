@@ -75,6 +75,8 @@ extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_copy;
+extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
@@ -142,7 +144,9 @@ extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_reduce;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_selu;
@@ -166,6 +170,7 @@ extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
@@ -261,6 +266,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardtanh,
     &ebb_op_hypot,
     &ebb_op_index_add,
+    &ebb_op_index_copy,
+    &ebb_op_index_fill,
     &ebb_op_index_select,
     &ebb_op_isfinite,
     &ebb_op_isinf,
@@ -328,7 +335,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_reduce,
     &ebb_op_select,
     &ebb_op_select_backward,
     &ebb_op_selu,
@@ -352,6 +361,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sum,
     &ebb_op_t,
+    &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
@@ -372,7 +382,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 182;
+const int ebb__op_table_size = 187;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -508,6 +518,15 @@ const struct ebb_attr ebb__attr_table_hardtanh[] = {
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_index_copy[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_index_fill[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
@@ -664,8 +683,18 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_scatter[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, false}},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, false}},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
@@ -725,6 +754,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_take_along_dim[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -1385,10 +1418,40 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
-    const struct ebb__attrs_index_add attrs = {.dim = dim};
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op1(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op_inplace(&ebb_op_index_fill, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -1888,10 +1951,40 @@ ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_reduce, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
@@ -2068,6 +2161,12 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_take_along_dim)(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options) {
+    const struct ebb__attrs_take_along_dim attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, indices};
+    return ebb_call_op1(&ebb_op_take_along_dim, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_tan)(ebb_tensor *self) {

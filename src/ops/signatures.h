@@ -794,6 +794,32 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
+struct ebb__attrs_take_along_dim {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
+#define EBB__SIG_take_along_dim \
+    .name = "take_along_dim", \
+    .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_take_along_dim)
+
+struct ebb__attrs_scatter {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_scatter[1];
+#define EBB__SIG_scatter \
+    .name = "scatter", \
+    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter)
+
 struct ebb__attrs_scatter_add {
     int64_t dim;
 };
@@ -806,6 +832,21 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
+
+struct ebb__attrs_scatter_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
+#define EBB__SIG_scatter_reduce \
+    .name = "scatter_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_reduce)
 
 struct ebb__attrs_index_select {
     int64_t dim;
@@ -822,16 +863,43 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 
 struct ebb__attrs_index_add {
     int64_t dim;
+    ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_index_add[1];
+extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
+struct ebb__attrs_index_copy {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_copy[1];
+#define EBB__SIG_index_copy \
+    .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_index_add)
+    .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_copy)
+
+struct ebb__attrs_index_fill {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_fill[1];
+#define EBB__SIG_index_fill \
+    .name = "index_fill", \
+    .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;

@@ -43,15 +43,18 @@ static bool read_float(const char *text, double *ret_value) {
     return stop != text && !*stop;
 }
 
-static bool read_setting(const char *text, ebb_setting *ret_value) {
-    ret_value->given = strcmp(text, "none") != 0;
-    ret_value->value = 0;
-    return !ret_value->given || read_float(text, &ret_value->value);
-}
-
 static bool read_bool(const char *text, bool *ret_value) {
     *ret_value = strcmp(text, "true") == 0;
     return *ret_value || strcmp(text, "false") == 0;
+}
+
+static bool read_setting(const char *text, ebb_setting *ret_value) {
+    bool word;
+    ret_value->given = strcmp(text, "none") != 0;
+    ret_value->value = 0;
+    if (read_bool(text, &word)) ret_value->value = word;
+    else if (ret_value->given) return read_float(text, &ret_value->value);
+    return true;
 }
 
 /* The place of a word in a list separated by commas. */

@@ -1079,6 +1079,47 @@ EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb
 #define ebb__scatter_reduce__(self, index, src, dim, reduce, ...) ebb_scatter_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
 #endif
 
+/* ---- index.c -----------------------------------------------------------------------------------------------------
+ * Advanced indexing. */
+
+/* The elements of self that index tensors name: result[i] = self[indices[0][i], indices[1][i], ...]. Indices are
+ * integers, negative ones from the end, and broadcast; or masks (bool) over one or more dimensions, which stand for
+ * the places where they are true. NULL in the list is all of a dimension, as are dimensions beyond the list. The
+ * indices' dimensions stand in the place of those indexed where these are neighbours, else in front. ebb_getitem
+ * takes numbers and slices, too.
+ *     index(Tensor self, Tensors? indices) -> Tensor
+ * Gradient (IndexBackward0) of self: index_put(zeros, indices, g, accumulate).
+ * torch.Tensor.__getitem__ */
+EBB_API ebb_tensor *ebb_index(ebb_tensor *self, ebb_list indices);
+#define ebb_index(self, indices) ebb_index(EBB_AT(self), EBB_AT_LIST(indices))
+
+typedef struct ebb_index_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_index_put_options;
+
+/* self with values, broadcast, in the places that indices name as index has it: the last one stays where several
+ * meet, and the gradient of values is right only where none do; or added to what is there, with accumulate, in
+ * row-major order. ebb_setitem takes numbers and slices, too.
+ *     index_put(Tensor self, Tensors? indices, Tensor values, bool accumulate=false) -> Tensor
+ * Gradient (IndexPutBackward0) of self: index_put(g, indices, 0), or g with accumulate; of values: index(g,
+ * indices).
+ * In place: ebb_index_put_. torch.index_put */
+EBB_API ebb_tensor *ebb_index_put(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_put_(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_put(...) ((void)EBB_HERE, ebb_index_put(__VA_ARGS__))
+#else
+#define ebb_index_put(...) ebb__index_put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put_(self, indices, values, ...) ebb_index_put(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_put_(...) ((void)EBB_HERE, ebb_index_put_(__VA_ARGS__))
+#else
+#define ebb_index_put_(...) ebb__index_put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put__(self, indices, values, ...) ebb_index_put_(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
+
 /* ---- index_select.c ----------------------------------------------------------------------------------------------
  * Whole slices along a dimension by a list of indices. */
 
@@ -1261,6 +1302,49 @@ EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_los
 #define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
 #endif
+
+/* ---- masked.c ----------------------------------------------------------------------------------------------------
+ * Elements by masks, and the places of what is not zero. */
+
+/* The elements of self where mask (bool) is true, as a list in row-major order; both broadcast.
+ *     masked_select(Tensor self, Tensor mask) -> Tensor
+ * Gradient (MaskedSelectBackward0) of self: masked_scatter(zeros, mask, g).
+ * torch.masked_select */
+EBB_API ebb_tensor *ebb_masked_select(ebb_tensor *self, ebb_tensor *mask);
+#define ebb_masked_select(self, mask) ebb_masked_select(EBB_AT(self), EBB_AT(mask))
+
+/* self with the elements of source, one after another, where mask (bool) is true, in row-major order; self and mask
+ * broadcast. source may have more elements than are needed.
+ *     masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor
+ * Gradient (MaskedScatterBackward0) of self: masked_fill(g, mask, 0); of source: masked_select(g, mask), then zeros.
+ * In place: ebb_masked_scatter_. torch.masked_scatter */
+EBB_API ebb_tensor *ebb_masked_scatter(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+EBB_API ebb_tensor *ebb_masked_scatter_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+#define ebb_masked_scatter(self, mask, source) ebb_masked_scatter(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+#define ebb_masked_scatter_(self, mask, source) ebb_masked_scatter_(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+
+/* The places of the elements that are not zero, in row-major order: int64, of shape (count, dimensions). As a list
+ * for each dimension: nonzero_tuple.
+ *     nonzero(Tensor self) -> Tensor
+ * No gradient.
+ * torch.nonzero */
+EBB_API ebb_tensor *ebb_nonzero(ebb_tensor *self);
+#define ebb_nonzero(self) ebb_nonzero(EBB_AT(self))
+
+/* The same as nonzero.
+ *     argwhere(Tensor self) -> Tensor
+ * No gradient.
+ * torch.argwhere */
+EBB_API ebb_tensor *ebb_argwhere(ebb_tensor *self);
+#define ebb_argwhere(self) ebb_argwhere(EBB_AT(self))
+
+/* The places of the elements that are not zero, in row-major order: for each dimension a list of its indices
+ * (int64), as index takes them.
+ *     nonzero_tuple(Tensor self) -> Tensors
+ * No gradient.
+ * torch.nonzero(as_tuple=True) */
+EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
+#define ebb_nonzero_tuple(self) ebb_nonzero_tuple(EBB_AT(self))
 
 /* ---- matmul.c ----------------------------------------------------------------------------------------------------
  * matmul, the product of whatever has dimensions, and linear. */

@@ -41,7 +41,8 @@ INTEGERS(int64_t, uint64_t)
 
 #define FLOATS(type) \
     RUN_LOOP(add_##type, type, *m += *f) \
-    RUN_LOOP(mul_##type, type, *m *= *f) RUN_LOOP(max_##type, type, *m = *f > *m || *f != *f ? *f : *m) \
+    RUN_LOOP(mul_##type, type, *m *= *f) \
+    RUN_LOOP(max_##type, type, *m = *f > *m || *f != *f ? *f : *m) \
         RUN_LOOP(min_##type, type, *m = *f < *m || *f != *f ? *f : *m)
 FLOATS(float)
 FLOATS(double)

@@ -15,6 +15,7 @@ extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_argwhere;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
@@ -74,9 +75,11 @@ extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
+extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
@@ -104,6 +107,8 @@ extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_masked_fill;
+extern const struct ebb_op ebb_op_masked_scatter;
+extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -123,6 +128,8 @@ extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_nonzero;
+extern const struct ebb_op ebb_op_nonzero_tuple;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
@@ -206,6 +213,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_argwhere,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
@@ -265,9 +273,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
     &ebb_op_hypot,
+    &ebb_op_index,
     &ebb_op_index_add,
     &ebb_op_index_copy,
     &ebb_op_index_fill,
+    &ebb_op_index_put,
     &ebb_op_index_select,
     &ebb_op_isfinite,
     &ebb_op_isinf,
@@ -295,6 +305,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsumexp,
     &ebb_op_lt,
     &ebb_op_masked_fill,
+    &ebb_op_masked_scatter,
+    &ebb_op_masked_select,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -314,6 +326,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_nonzero,
+    &ebb_op_nonzero_tuple,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
@@ -382,7 +396,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 187;
+const int ebb__op_table_size = 194;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -527,6 +541,10 @@ const struct ebb_attr ebb__attr_table_index_copy[] = {
 
 const struct ebb_attr ebb__attr_table_index_fill[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_index_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
@@ -913,6 +931,11 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argwhere)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argwhere, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_asin)(ebb_tensor *self) {
@@ -1418,6 +1441,15 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
+    ebb_tensor *const in[] = {self, NULL};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index, row.in, row.n, NULL);
+    ebb__row_end(&row);
+    return y;
+}
+
 ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
     const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, index, source};
@@ -1452,6 +1484,26 @@ ebb_tensor *(ebb_index_fill_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *v
     const struct ebb__attrs_index_fill attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, value};
     return ebb_call_op_inplace(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_put)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op_inplace(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
 }
 
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -1653,6 +1705,21 @@ ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *v
     return ebb_call_op_inplace(&ebb_op_masked_fill, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_masked_scatter)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op1(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_scatter_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op_inplace(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
+    ebb_tensor *const in[] = {self, mask};
+    return ebb_call_op1(&ebb_op_masked_select, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
@@ -1794,6 +1861,16 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     const struct ebb__attrs_nll_loss_backward attrs = {.size = size, .ignore_index = options.ignore_index, .reduction = options.reduction};
     ebb_tensor *const in[] = {grad_output, target, total_weight, options.weight};
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_nonzero)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nonzero, in, 1, NULL);
+}
+
+ebb_list (ebb_nonzero_tuple)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_nonzero_tuple, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {

@@ -848,6 +848,26 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
     .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_reduce)
 
+#define EBB__SIG_index \
+    .name = "index", \
+    .signature = "Tensor self, Tensors? indices -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_index_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_index_put[1];
+#define EBB__SIG_index_put \
+    .name = "index_put", \
+    .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_put)
+
 struct ebb__attrs_index_select {
     int64_t dim;
 };
@@ -985,6 +1005,41 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+
+#define EBB__SIG_masked_select \
+    .name = "masked_select", \
+    .signature = "Tensor self, Tensor mask -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_masked_scatter \
+    .name = "masked_scatter", \
+    .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero \
+    .name = "nonzero", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_argwhere \
+    .name = "argwhere", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero_tuple \
+    .name = "nonzero_tuple", \
+    .signature = "Tensor self -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \

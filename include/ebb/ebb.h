@@ -6,6 +6,7 @@
 #include <ebb/tensor.h>
 #include <ebb/opdef.h>
 #include <ebb/ops.h>
+#include <ebb/subscript.h>
 #include <ebb/autograd.h>
 #include <ebb/nn.h>
 #include <ebb/optim.h>

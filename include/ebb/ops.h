@@ -867,6 +867,29 @@ EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
 
+/* ---- embedding.c -------------------------------------------------------------------------------------------------
+ * Rows of a table by number. */
+
+typedef struct ebb_embedding_options {
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_options;
+
+/* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
+ * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
+ * how often they are named.
+ *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
+ * torch.nn.functional.embedding */
+EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding(...) ((void)EBB_HERE, ebb_embedding(__VA_ARGS__))
+#else
+#define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
+
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
 
@@ -1693,6 +1716,121 @@ EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
 #define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
 
+/* ---- search.c ----------------------------------------------------------------------------------------------------
+ * Where values lie among others, and how many there are. */
+
+typedef struct ebb_searchsorted_options {
+    ebb_tensor *sorter; /* may be NULL */
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int side; /* none, left, right */
+    int ebb__at;
+} ebb_searchsorted_options;
+
+/* For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go:
+ * before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each line of
+ * self; or sorter, as argsort gives it, says how to read it. NaN goes to the end.
+ *     searchsorted(Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false,
+ *     enum(none|left|right) side=none) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. torch.searchsorted */
+EBB_API ebb_tensor *ebb_searchsorted(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_searchsorted(ebb_tensor *sorted_sequence, T_self self, ebb_searchsorted_options options = {}) {
+    return ebb_searchsorted(sorted_sequence, ebb__num(self), options);
+}
+}
+#define ebb_searchsorted(...) ((void)EBB_HERE, ebb__cxx_ebb_searchsorted(__VA_ARGS__))
+#else
+#define ebb_searchsorted(...) ebb__searchsorted_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__searchsorted_(sorted_sequence, self, ...) ebb_searchsorted(EBB_AT(sorted_sequence), EBB_NUM(self), (ebb_searchsorted_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bucketize_options {
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int ebb__at;
+} ebb_bucketize_options;
+
+/* The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= boundaries[i],
+ * or with right boundaries[i - 1] <= value < boundaries[i].
+ *     bucketize(Number self, Tensor boundaries, bool out_int32=false, bool right=false) -> Tensor
+ * No gradient.
+ * torch.bucketize */
+EBB_API ebb_tensor *ebb_bucketize(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_bucketize(T_self self, ebb_tensor *boundaries, ebb_bucketize_options options = {}) {
+    return ebb_bucketize(ebb__num(self), boundaries, options);
+}
+}
+#define ebb_bucketize(...) ((void)EBB_HERE, ebb__cxx_ebb_bucketize(__VA_ARGS__))
+#else
+#define ebb_bucketize(...) ebb__bucketize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bucketize_(self, boundaries, ...) ebb_bucketize(EBB_NUM(self), EBB_AT(boundaries), (ebb_bucketize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_isin_options {
+    bool assume_unique; /* default false */
+    bool invert; /* default false */
+    int ebb__at;
+} ebb_isin_options;
+
+/* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
+ *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ * No gradient.
+ * torch.isin */
+EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_elements, class T_test_elements> inline ebb_tensor *ebb__cxx_ebb_isin(T_elements elements, T_test_elements test_elements, ebb_isin_options options = {}) {
+    return ebb_isin(ebb__num(elements), ebb__num(test_elements), options);
+}
+}
+#define ebb_isin(...) ((void)EBB_HERE, ebb__cxx_ebb_isin(__VA_ARGS__))
+#else
+#define ebb_isin(...) ebb__isin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__isin_(elements, test_elements, ...) ebb_isin(EBB_NUM(elements), EBB_NUM(test_elements), (ebb_isin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bincount_options {
+    ebb_tensor *weights; /* may be NULL */
+    int64_t minlength; /* default 0 */
+    int ebb__at;
+} ebb_bincount_options;
+
+/* How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if they
+ * are, else float64); at least minlength numbers.
+ *     bincount(Tensor self, Tensor? weights, int minlength=0) -> Tensor
+ * No gradient.
+ * torch.bincount */
+EBB_API ebb_tensor *ebb_bincount(ebb_tensor *self, ebb_bincount_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bincount(...) ((void)EBB_HERE, ebb_bincount(__VA_ARGS__))
+#else
+#define ebb_bincount(...) ebb__bincount_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bincount_(self, ...) ebb_bincount(EBB_AT(self), (ebb_bincount_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_one_hot_options {
+    int64_t num_classes; /* default -1 */
+    int ebb__at;
+} ebb_one_hot_options;
+
+/* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
+ * num_classes is left out.
+ *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ * No gradient.
+ * torch.nn.functional.one_hot */
+EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_one_hot(...) ((void)EBB_HERE, ebb_one_hot(__VA_ARGS__))
+#else
+#define ebb_one_hot(...) ebb__one_hot_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
+#endif
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -1819,6 +1957,97 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+/* ---- sorting.c ---------------------------------------------------------------------------------------------------
+ * Order along a dimension. */
+
+typedef struct ebb_sort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_sort_options;
+
+/* The elements along dim in rising order, or descending, and where they were (int64). NaN counts as the largest.
+ * Equal elements keep their order, stable or not.
+ *     sort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor values, Tensor indices
+ * Gradient (SortBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.sort */
+EBB_API ebb_tensor *ebb_sort(ebb_tensor *self, ebb_sort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_sort(...) ((void)EBB_HERE, ebb_sort(__VA_ARGS__))
+#else
+#define ebb_sort(...) ebb__sort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__sort_(self, ...) ebb_sort(EBB_AT(self), (ebb_sort_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_argsort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    int ebb__at;
+} ebb_argsort_options;
+
+/* The indices (int64) that put the elements along dim in rising order, or descending: those of sort.
+ *     argsort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor
+ * No gradient.
+ * torch.argsort */
+EBB_API ebb_tensor *ebb_argsort(ebb_tensor *self, ebb_argsort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_argsort(...) ((void)EBB_HERE, ebb_argsort(__VA_ARGS__))
+#else
+#define ebb_argsort(...) ebb__argsort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__argsort_(self, ...) ebb_argsort(EBB_AT(self), (ebb_argsort_options){__VA_ARGS__})
+#endif
+
+/* The elements along the first dimension in rising order.
+ *     msort(Tensor self) -> Tensor
+ * torch.msort */
+EBB_API ebb_tensor *ebb_msort(ebb_tensor *self);
+#define ebb_msort(self) ebb_msort(EBB_AT(self))
+
+typedef struct ebb_topk_options {
+    ebb_dims dim; /* default last */
+    ebb_setting largest; /* EBB_SET(x); default true */
+    ebb_setting sorted; /* EBB_SET(x); default true */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_topk_options;
+
+/* The k largest elements along dim, largest first, or the k smallest, smallest first, and where they are (int64).
+ * NaN counts as the largest; of equal elements the first come first. They are sorted in any case.
+ *     topk(Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true) -> Tensor values, Tensor
+ *     indices
+ * Gradient (TopkBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.topk */
+EBB_API ebb_tensor *ebb_topk(ebb_tensor *self, int64_t k, ebb_topk_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_topk(...) ((void)EBB_HERE, ebb_topk(__VA_ARGS__))
+#else
+#define ebb_topk(...) ebb__topk_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__topk_(self, k, ...) ebb_topk(EBB_AT(self), k, (ebb_topk_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_kthvalue_options {
+    ebb_dims dim; /* default last */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_kthvalue_options;
+
+/* The k-th smallest element along dim, k from 1 on, and where it is (int64). NaN counts as the largest; of equal
+ * elements the first come first.
+ *     kthvalue(Tensor self, int k, dims dim=last, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (KthvalueBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.kthvalue */
+EBB_API ebb_tensor *ebb_kthvalue(ebb_tensor *self, int64_t k, ebb_kthvalue_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_kthvalue(...) ((void)EBB_HERE, ebb_kthvalue(__VA_ARGS__))
+#else
+#define ebb_kthvalue(...) ebb__kthvalue_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__kthvalue_(self, k, ...) ebb_kthvalue(EBB_AT(self), k, (ebb_kthvalue_options){__VA_ARGS__})
+#endif
 
 /* ---- special.c ---------------------------------------------------------------------------------------------------
  * Special functions. */
@@ -1955,6 +2184,42 @@ EBB_API ebb_list ebb_unbind(ebb_tensor *self, ebb_unbind_options options EBB_DEF
 #else
 #define ebb_unbind(...) ebb__unbind_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__unbind_(self, ...) ebb_unbind(EBB_AT(self), (ebb_unbind_options){__VA_ARGS__})
+#endif
+
+/* ---- take.c ------------------------------------------------------------------------------------------------------
+ * Elements by their number in row-major order. */
+
+/* The elements of self with these numbers (int64, negative ones from the end), counted in row-major order; the
+ * result has the shape of index.
+ *     take(Tensor self, Tensor index) -> Tensor
+ * Gradient (TakeBackward0) of self: put(zeros, index, g, accumulate).
+ * torch.take */
+EBB_API ebb_tensor *ebb_take(ebb_tensor *self, ebb_tensor *index);
+#define ebb_take(self, index) ebb_take(EBB_AT(self), EBB_AT(index))
+
+typedef struct ebb_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_put_options;
+
+/* self with the elements of source at these numbers (int64, negative ones from the end), counted in row-major order,
+ * or with accumulate added there; the last one stays where several meet.
+ *     put(Tensor self, Tensor index, Tensor source, bool accumulate=false) -> Tensor
+ * Gradient (PutBackward0) of self: put(g, index, zeros), or g with accumulate; of source: take(g, index).
+ * In place: ebb_put_. torch.put */
+EBB_API ebb_tensor *ebb_put(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_put(...) ((void)EBB_HERE, ebb_put(__VA_ARGS__))
+#else
+#define ebb_put(...) ebb__put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put_(self, index, source, ...) ebb_put(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_put_(...) ((void)EBB_HERE, ebb_put_(__VA_ARGS__))
+#else
+#define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
 #endif
 
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------

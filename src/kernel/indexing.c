@@ -43,7 +43,7 @@ INTEGERS(int64_t, uint64_t)
     RUN_LOOP(add_##type, type, *m += *f) \
     RUN_LOOP(mul_##type, type, *m *= *f) \
     RUN_LOOP(max_##type, type, *m = *f > *m || *f != *f ? *f : *m) \
-        RUN_LOOP(min_##type, type, *m = *f < *m || *f != *f ? *f : *m)
+    RUN_LOOP(min_##type, type, *m = *f < *m || *f != *f ? *f : *m)
 FLOATS(float)
 FLOATS(double)
 

@@ -15,18 +15,21 @@ extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_argsort;
 extern const struct ebb_op ebb_op_argwhere;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_to;
+extern const struct ebb_op ebb_op_bucketize;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
@@ -45,6 +48,7 @@ extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_elu;
+extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -82,8 +86,10 @@ extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
+extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -120,6 +126,7 @@ extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
@@ -130,12 +137,14 @@ extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_nonzero;
 extern const struct ebb_op ebb_op_nonzero_tuple;
+extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_put;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -154,6 +163,7 @@ extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_scatter_reduce;
+extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_selu;
@@ -169,6 +179,7 @@ extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
@@ -177,6 +188,7 @@ extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_take;
 extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
@@ -185,6 +197,7 @@ extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_topk;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unbind;
@@ -213,18 +226,21 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_argsort,
     &ebb_op_argwhere,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_bincount,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
     &ebb_op_broadcast_to,
+    &ebb_op_bucketize,
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
@@ -243,6 +259,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div_trunc,
     &ebb_op_dot,
     &ebb_op_elu,
+    &ebb_op_embedding,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -280,8 +297,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_put,
     &ebb_op_index_select,
     &ebb_op_isfinite,
+    &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kthvalue,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -318,6 +337,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mish,
     &ebb_op_mm,
     &ebb_op_mse_loss,
+    &ebb_op_msort,
     &ebb_op_mul,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
@@ -328,12 +348,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nll_loss_backward,
     &ebb_op_nonzero,
     &ebb_op_nonzero_tuple,
+    &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_put,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -352,6 +374,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_scatter,
     &ebb_op_scatter_add,
     &ebb_op_scatter_reduce,
+    &ebb_op_searchsorted,
     &ebb_op_select,
     &ebb_op_select_backward,
     &ebb_op_selu,
@@ -367,6 +390,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_sqrt,
     &ebb_op_square,
@@ -375,6 +399,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sum,
     &ebb_op_t,
+    &ebb_op_take,
     &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
@@ -383,6 +408,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_threshold_backward,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_topk,
     &ebb_op_transpose,
     &ebb_op_trunc,
     &ebb_op_unbind,
@@ -396,7 +422,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 194;
+const int ebb__op_table_size = 207;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -438,8 +464,23 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_argsort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, false}},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, false}},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_bincount[] = {
+    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_bucketize[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, false}},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
@@ -471,6 +512,11 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
 
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_embedding[] = {
+    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, false}},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
@@ -551,6 +597,17 @@ const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_isin[] = {
+    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}},
+    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_kthvalue[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
 };
@@ -628,6 +685,10 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_one_hot[] = {
+    {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_ones[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
@@ -645,6 +706,10 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -715,6 +780,12 @@ const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
     {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}},
 };
 
+const struct ebb_attr ebb__attr_table_searchsorted[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, false}},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, false}},
+    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}},
     {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}},
@@ -755,6 +826,12 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
 };
 
+const struct ebb_attr ebb__attr_table_sort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_split[] = {
     {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
@@ -789,6 +866,13 @@ const struct ebb_attr ebb__attr_table_to[] = {
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_topk[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, false}},
+    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true}},
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true}},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
@@ -933,6 +1017,12 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_argsort)(ebb_tensor *self, ebb_argsort_options options) {
+    const struct ebb__attrs_argsort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argsort, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_argwhere)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argwhere, in, 1, NULL);
@@ -988,6 +1078,12 @@ ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_bincount)(ebb_tensor *self, ebb_bincount_options options) {
+    const struct ebb__attrs_bincount attrs = {.minlength = options.minlength};
+    ebb_tensor *const in[] = {self, options.weights};
+    return ebb_call_op1(&ebb_op_bincount, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -1037,6 +1133,12 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_broadcast_to, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_bucketize)(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options) {
+    const struct ebb__attrs_bucketize attrs = {.out_int32 = options.out_int32, .right = options.right};
+    ebb_tensor *const in[] = {self, boundaries};
+    return ebb_call_op1(&ebb_op_bucketize, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
@@ -1189,6 +1291,12 @@ ebb_tensor *(ebb_elu_)(ebb_tensor *self, ebb_elu_options options) {
     const struct ebb__attrs_elu attrs = {.alpha = options.alpha};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_elu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options) {
+    const struct ebb__attrs_embedding attrs = {.padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
@@ -1517,6 +1625,12 @@ ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_isin)(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options) {
+    const struct ebb__attrs_isin attrs = {.assume_unique = options.assume_unique, .invert = options.invert};
+    ebb_tensor *const in[] = {elements, test_elements};
+    return ebb_call_op1(&ebb_op_isin, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isinf, in, 1, NULL);
@@ -1525,6 +1639,15 @@ ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
 ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
+    const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_kthvalue, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
@@ -1800,6 +1923,11 @@ ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_op
     return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_msort)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_msort, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_mul, in, 2, NULL);
@@ -1873,6 +2001,12 @@ ebb_list (ebb_nonzero_tuple)(ebb_tensor *self) {
     return ebb_call_op_list(&ebb_op_nonzero_tuple, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
+    const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_one_hot, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
     const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
@@ -1915,6 +2049,18 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_put)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -2064,6 +2210,12 @@ ebb_tensor *(ebb_scatter_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tenso
     return ebb_call_op_inplace(&ebb_op_scatter_reduce, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_searchsorted)(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options) {
+    const struct ebb__attrs_searchsorted attrs = {.out_int32 = options.out_int32, .right = options.right, .side = options.side};
+    ebb_tensor *const in[] = {sorted_sequence, self, options.sorter};
+    return ebb_call_op1(&ebb_op_searchsorted, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
     const struct ebb__attrs_select attrs = {.dim = dim, .index = index};
     ebb_tensor *const in[] = {self};
@@ -2182,6 +2334,15 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
+    const struct ebb__attrs_sort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_sort, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
     const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -2238,6 +2399,11 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_take)(ebb_tensor *self, ebb_tensor *index) {
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_take, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_take_along_dim)(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options) {
@@ -2298,6 +2464,15 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     const struct ebb__attrs_to_copy attrs = {.dtype = dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_topk)(ebb_tensor *self, int64_t k, ebb_topk_options options) {
+    const struct ebb__attrs_topk attrs = {.k = k, .dim = options.dim, .largest = options.largest, .sorted = options.sorted};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_topk, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {

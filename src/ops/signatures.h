@@ -681,6 +681,20 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_embedding {
+    ebb_setting padding_idx;
+    bool scale_grad_by_freq;
+};
+extern const struct ebb_attr ebb__attr_table_embedding[2];
+#define EBB__SIG_embedding \
+    .name = "embedding", \
+    .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_embedding)
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
@@ -1310,6 +1324,75 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_searchsorted {
+    bool out_int32;
+    bool right;
+    int side;
+};
+extern const struct ebb_attr ebb__attr_table_searchsorted[3];
+#define EBB__SIG_searchsorted \
+    .name = "searchsorted", \
+    .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
+    .in = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_searchsorted)
+
+struct ebb__attrs_bucketize {
+    bool out_int32;
+    bool right;
+};
+extern const struct ebb_attr ebb__attr_table_bucketize[2];
+#define EBB__SIG_bucketize \
+    .name = "bucketize", \
+    .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_bucketize)
+
+struct ebb__attrs_isin {
+    bool assume_unique;
+    bool invert;
+};
+extern const struct ebb_attr ebb__attr_table_isin[2];
+#define EBB__SIG_isin \
+    .name = "isin", \
+    .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
+    .in = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_isin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_isin)
+
+struct ebb__attrs_bincount {
+    int64_t minlength;
+};
+extern const struct ebb_attr ebb__attr_table_bincount[1];
+#define EBB__SIG_bincount \
+    .name = "bincount", \
+    .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_bincount)
+
+struct ebb__attrs_one_hot {
+    int64_t num_classes;
+};
+extern const struct ebb_attr ebb__attr_table_one_hot[1];
+#define EBB__SIG_one_hot \
+    .name = "one_hot", \
+    .signature = "Tensor self, int num_classes=-1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_one_hot)
+
 struct ebb__attrs_select {
     int64_t dim;
     int64_t index;
@@ -1472,6 +1555,77 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_sort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_sort[3];
+#define EBB__SIG_sort \
+    .name = "sort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_sort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_sort)
+
+struct ebb__attrs_argsort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_argsort[3];
+#define EBB__SIG_argsort \
+    .name = "argsort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_argsort)
+
+#define EBB__SIG_msort \
+    .name = "msort", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_topk {
+    int64_t k;
+    ebb_dims dim;
+    ebb_setting largest;
+    ebb_setting sorted;
+};
+extern const struct ebb_attr ebb__attr_table_topk[4];
+#define EBB__SIG_topk \
+    .name = "topk", \
+    .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_topk, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_topk)
+
+struct ebb__attrs_kthvalue {
+    int64_t k;
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_kthvalue[3];
+#define EBB__SIG_kthvalue \
+    .name = "kthvalue", \
+    .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_kthvalue, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_kthvalue)
+
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
@@ -1573,6 +1727,26 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unbind)
+
+#define EBB__SIG_take \
+    .name = "take", \
+    .signature = "Tensor self, Tensor index -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_put[1];
+#define EBB__SIG_put \
+    .name = "put", \
+    .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_put)
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

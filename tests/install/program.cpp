@@ -24,6 +24,10 @@ int main() {
         ebb_tensor *x = ebb_from_data(&one, EBB_F32, EBB_DIMS(1));
         if (ebb_at_index(ebb_cat(EBB_LIST(ebb_add_(x, std::size_t(2)), x), 0), EBB_DIMS(1)) != 3) return 3;
         if (ebb_item(ebb_mul(x, 0.5L)) != 1.5) return 4;
+        ebb_tensor *m = ebb_zeros(EBB_DIMS(3, 4));
+        ebb_setitem(m, EBB_ITEMS(EBB_SLICE(1, EBB_END), std::size_t(2)), x);
+        if (ebb_item(ebb_sum(ebb_getitem(m, EBB_ITEMS(EBB_ELLIPSIS, ebb_gt(x, 0), EBB_NEWAXIS)))) != 0) return 5;
+        if (ebb_item(ebb_getitem(m, EBB_ITEMS(-1, 2L))) != 3) return 6;
     }
     std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());
     return 0;

@@ -15,14 +15,18 @@
 typedef void run_loop(int64_t n, char *moving, int64_t moving_stride, const int64_t *offset, char *fixed,
                       int64_t fixed_stride);
 
+#define RUN_LOOP_OF(type, n, m_step, f_step, ...) \
+    for (int64_t i = 0; i < n; i++) { \
+        type *m = (type *)(void *)(moving + i * (m_step) + offset[i]); \
+        type *f = (type *)(void *)(fixed + i * (f_step)); \
+        __VA_ARGS__; \
+    }
 #define RUN_LOOP(name, type, ...) \
     static void name(int64_t n, char *moving, int64_t moving_stride, const int64_t *offset, char *fixed, \
                      int64_t fixed_stride) { \
-        for (int64_t i = 0; i < n; i++) { \
-            type *m = (type *)(void *)(moving + i * moving_stride + offset[i]); \
-            type *f = (type *)(void *)(fixed + i * fixed_stride); \
-            __VA_ARGS__; \
-        } \
+        if (moving_stride == 0 && fixed_stride == (int64_t)sizeof(type)) \
+            RUN_LOOP_OF(type, n, 0, (int64_t)sizeof(type), __VA_ARGS__) \
+        else RUN_LOOP_OF(type, n, moving_stride, fixed_stride, __VA_ARGS__) \
     }
 
 #define MOVES(type) RUN_LOOP(take_##type, type, *f = *m) RUN_LOOP(put_##type, type, *m = *f)
@@ -165,6 +169,11 @@ static void offsets(const struct work *w, const char *const *index, int64_t from
         const struct ebb__index *x = &w->p.index[k];
         const int64_t stride = w->run < 0 ? 0 : x->stride[w->run], limit = x->limit, step = x->step;
         const char *at = index[k] + from * stride;
+        const int64_t *list = (const int64_t *)(const void *)at;
+        if (k == 0 && stride == (int64_t)sizeof(int64_t)) {
+            for (int64_t i = 0; i < n; i++) ret_offset[i] = (list[i] + (list[i] >> 63 & limit)) * step;
+            continue;
+        }
         for (int64_t i = 0; i < n; i++) {
             int64_t j = *(const int64_t *)(const void *)(at + i * stride);
             int64_t offset = (j < 0 ? j + limit : j) * step;
@@ -254,7 +263,12 @@ static bool find(const struct check *c, int64_t *ret_index) {
     int64_t at[EBB_MAX_NDIM] = {0};
     for (int d = 0; d >= 0;) {
         int64_t high = 0, low = 0;
-        for (int64_t i = 0; i < n; i++) {
+        const int64_t *list = (const int64_t *)(const void *)index;
+        for (int64_t i = 0; i < n && stride == (int64_t)sizeof *list; i++) {
+            high = list[i] > high ? list[i] : high;
+            low = list[i] < low ? list[i] : low;
+        }
+        for (int64_t i = 0; i < n && stride != (int64_t)sizeof *list; i++) {
             int64_t j = *(const int64_t *)(const void *)(index + i * stride);
             high = j > high ? j : high;
             low = j < low ? j : low;

@@ -16,7 +16,7 @@ my %c_type = (
     'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
     'Tensors?' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
 my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST', 'Tensors?' => 'EBB_AT_LIST'); # in the macros of call sites
 
@@ -45,8 +45,8 @@ sub strings { # the string literals of an initializer, neighbours joined, design
 
 sub parse_argument {
     my ($text) = @_;
-    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:=(.+))?$/
-        or die "\"$text\" is no argument\n";
+    my ($kind, $values, $name, $by_name, $default) =
+        $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
@@ -57,12 +57,13 @@ sub parse_argument {
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
     my $setting = $kind eq 'float?' || $kind eq 'bool?';
     $note = 'EBB_SET(x); default ' . ($default //= 'none') if $setting;
+    my $fallback = $by_name // ($setting && $default ne 'none' ? $default : undef);
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
         note => $note, attr_kind => $setting ? 'SETTING' : uc $kind,
-        fallback => $setting && $default ne 'none' ? "{$default, true}" : '{0, false}',
+        fallback => defined $fallback ? "{$fallback, true}" : '{0, false}', otherwise => $by_name // $default,
     };
 }
 
@@ -100,6 +101,8 @@ sub read_definitions {
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};
             die "there is no .doc\n" unless length $op{doc};
             parse_signature(\%op);
+            die "text is borrowed for the call: only a composition recorded as its parts may have it\n"
+                if $op{vjp} && grep { $_->{kind} eq 'string' } @{$op{attrs}};
             1;
         } or die "$file: ebb_op_$op{name}: $@";
         $op{forms} = ["ebb_$op{name}", $op{inplace} ? "ebb_$op{name}_" : ()];

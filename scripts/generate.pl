@@ -167,7 +167,8 @@ sub attribute_table {
     my @rows = map {
         my ($required, $values) = ($_->{option} ? 'false' : 'true', length $_->{values} ? quoted($_->{values}) : 'NULL');
         my $offset = "offsetof(struct ebb__attrs_$op->{name}, $_->{name})";
-        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}},\n"
+        my $otherwise = defined $_->{otherwise} ? quoted($_->{otherwise}) : 'NULL';
+        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}, $otherwise},\n"
     } @{$op->{attrs}};
     return join '', "\nconst struct ebb_attr ebb__attr_table_$op->{name}\[] = {\n", @rows, "};\n";
 }

@@ -1,4 +1,5 @@
 /* Rows of a table by number. */
+#define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 
 static ebb_status infer(struct ebb_infer *f) {
@@ -67,6 +68,7 @@ const struct ebb_op ebb_op_embedding = {
     .infer = infer,
     .forward = forward,
     .vjp = vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {0, EBB_IN(0)},
     .formula = {"", "index_add(zeros, 0, input, g)"},
     .samples = {"i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",

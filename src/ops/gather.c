@@ -1,4 +1,5 @@
 /* Elements along a dimension by an index tensor: picked, put, added, reduced. */
+#define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 #include <math.h>
 
@@ -57,6 +58,7 @@ const struct ebb_op ebb_op_gather = {
     .infer = gather_infer,
     .forward = gather_forward,
     .vjp = gather_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"scatter_add(zeros, dim, index, g)"},
     .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
@@ -136,6 +138,14 @@ static void scatter_vjp(struct ebb_vjp *v) {
     if (v->needs[2]) give_src(v, ebb_gather(v->grad[0], v->in[1], a->dim));
 }
 
+/* Linear, but an integer among the values is no constant. */
+static void scatter_jvp(struct ebb_jvp_call *j) {
+    const struct ebb__attrs_scatter *a = j->attrs;
+    ebb_tensor *self = j->tangent[0] ? j->tangent[0] : ebb_zeros_like(j->in[0]);
+    ebb_tensor *value = j->tangent[2] ? j->tangent[2] : ebb_number_i64(0);
+    ebb_jvp_give(j, 0, ebb_scatter(self, j->in[1], value, a->dim));
+}
+
 static const char *scatter_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
     return ebb_tensor_is_number(in[2]) ? "ScatterBackward1" : "ScatterBackward0";
@@ -157,9 +167,10 @@ const struct ebb_op ebb_op_scatter = {
     .inplace = true,
     .updates = true,
     .vjp = scatter_vjp,
+    .jvp = scatter_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"},
-    .samples = {"(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 1.5 dim=1",
+    .samples = {"(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
                 "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
                 "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"},
 };
@@ -192,6 +203,7 @@ const struct ebb_op ebb_op_scatter_add = {
     .inplace = true,
     .updates = true,
     .vjp = scatter_add_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "gather(g, dim, index)"},
     .samples = {"(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",

@@ -1,4 +1,5 @@
 /* Advanced indexing: integer tensors and masks in the places of dimensions, read and written. */
+#define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 
 /* The indices of a tensor, by dimension: masks as the integers they stand for, shapes broadcast. */
@@ -140,6 +141,7 @@ const struct ebb_op ebb_op_index = {
     .node = "IndexBackward0",
     .compose = index_compose,
     .vjp = index_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_put(zeros, indices, g, accumulate)"},
     .samples = {"(4,3) [i4(6)]",
@@ -252,6 +254,7 @@ const struct ebb_op ebb_op_index_put = {
     .inplace = true,
     .updates = true,
     .vjp = put_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_put(g, indices, 0), or g with accumulate", NULL, "index(g, indices)"},
     .samples = {"(4,3) [i1(1)] (1,3)", "(4,3) [i4(6)] (6,3) accumulate=true", "(4,3) [none i3(5)] () accumulate=true",

@@ -1,4 +1,5 @@
 /* Whole slices along a dimension by a list of indices: picked, added, copied and filled. */
+#define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 
 /* ---- index_select ---- */
@@ -45,6 +46,7 @@ const struct ebb_op ebb_op_index_select = {
     .infer = select_infer,
     .forward = select_forward,
     .vjp = select_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros, dim, index, g)"},
     .samples = {"(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0", "() i1(1) dim=0",
@@ -109,6 +111,7 @@ const struct ebb_op ebb_op_index_add = {
     .inplace = true,
     .updates = true,
     .vjp = add_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
     .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
@@ -149,6 +152,7 @@ const struct ebb_op ebb_op_index_copy = {
     .inplace = true,
     .updates = true,
     .vjp = copy_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
     .samples = {"(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
@@ -180,6 +184,14 @@ static void fill_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 2, ebb_where(filled, g, 0));
 }
 
+/* Linear, but an integer among the values is no constant. */
+static void fill_jvp(struct ebb_jvp_call *j) {
+    const struct ebb__attrs_index_fill *a = j->attrs;
+    ebb_tensor *self = j->tangent[0] ? j->tangent[0] : ebb_zeros_like(j->in[0]);
+    ebb_tensor *value = j->tangent[2] ? j->tangent[2] : ebb_number_i64(0);
+    ebb_jvp_give(j, 0, ebb_index_fill(self, j->in[1], value, a->dim));
+}
+
 static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
     return ebb_tensor_is_number(in[2]) ? "IndexFillBackward0" : "IndexFillBackward1";
@@ -198,6 +210,7 @@ const struct ebb_op ebb_op_index_fill = {
     .inplace = true,
     .updates = true,
     .vjp = fill_vjp,
+    .jvp = fill_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "the sum of g where value is"},
     .samples = {"(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",

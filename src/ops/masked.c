@@ -1,4 +1,5 @@
 /* Elements by masks, and the places of what is not zero. */
+#define EBB_FAMILY "Indexing"
 #include "ops/ops.h"
 #include <string.h>
 
@@ -83,6 +84,7 @@ const struct ebb_op ebb_op_masked_select = {
     .node = "MaskedSelectBackward0",
     .compose = select_compose,
     .vjp = select_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"masked_scatter(zeros, mask, g)"},
     .samples = {"(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)", "! (3) (3)",
@@ -147,6 +149,7 @@ const struct ebb_op ebb_op_masked_scatter = {
     .forward = scatter_forward,
     .inplace = true,
     .vjp = scatter_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"masked_fill(g, mask, 0)", NULL, "masked_select(g, mask), then zeros"},
     .samples = {"(3,4) b(3,4) (12)", "(3,4) b(4) (3,5)", "(4) b(3,1) (12)", "() b() ()", "(0,3) b(3) (0)",

@@ -1,4 +1,5 @@
 /* Where values lie among others, and how many there are: searchsorted, bucketize, isin, bincount, one_hot. */
+#define EBB_FAMILY "Indexing"
 #include "kernel/sorting.h"
 #include "ops/ops.h"
 

@@ -1,4 +1,5 @@
 /* Order along a dimension: sort, argsort, msort, topk, kthvalue. The element that is picked receives the gradient. */
+#define EBB_FAMILY "Indexing"
 #include "kernel/sorting.h"
 #include "ops/reduce.h"
 

@@ -1,4 +1,5 @@
 /* Elements by their number in row-major order: picked and put. */
+#define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 
 /* The places that index names among the elements of a contiguous tensor. */
@@ -47,6 +48,7 @@ const struct ebb_op ebb_op_take = {
     .infer = take_infer,
     .forward = take_forward,
     .vjp = take_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"put(zeros, index, g, accumulate)"},
     .samples = {"(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)", "! (3,4) i99(99)",
@@ -95,6 +97,7 @@ const struct ebb_op ebb_op_put = {
     .forward = put_forward,
     .inplace = true,
     .vjp = put_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"put(g, index, zeros), or g with accumulate", NULL, "take(g, index)"},
     .samples = {"(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",

@@ -1,5 +1,6 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
 static const char *input_name(const struct ebb_op *op, int64_t n, int64_t i) {
@@ -225,10 +226,13 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
                           ebb_tensor **out) {
     struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     if (whole) ebb__thread.no_grad = true;
+    if (whole) ebb__thread.levels = NULL;
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
     if (t) {
         bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
@@ -292,7 +296,9 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     }
     if (EBB_UNLIKELY(status)) return status;
     if (op->no_derivative) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
-    return ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
+    return status;
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,

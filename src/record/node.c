@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
 /* ---- leaves and their state ---- */
@@ -64,6 +65,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     struct ebb__autograd *a = t->autograd;
     if (!a) return;
     ebb__unref(a->grad);
+    ebb__tangents_release(a);
     extra_free(&a->leaf);
     if (a->name) ebb__free(a->name, EBB__NAME_BYTES);
     ebb__free(a, sizeof *a);
@@ -266,7 +268,9 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     if (n) ebb__node_ref(n);
     a->grad_fn = n;
     a->output_nr = (uint16_t)nr;
-    return a;
+    if (EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || !ebb__tangents_share(a, t)) return a;
+    ebb__unref(a);
+    return NULL;
 }
 
 static void overwritten(const ebb_node *n, const struct ebb__saved *s) {

@@ -49,6 +49,15 @@ typedef struct ebb_setting {
 } ebb_setting;
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
+/* What scatter_reduce makes of the elements that meet in one. */
+enum ebb_scatter_reduction {
+    EBB_SCATTER_SUM = 0,
+    EBB_SCATTER_PROD,
+    EBB_SCATTER_MEAN,
+    EBB_SCATTER_AMAX,
+    EBB_SCATTER_AMIN
+};
+
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 enum ebb_rounding { EBB_ROUNDING_NONE = 0, EBB_ROUNDING_TRUNC, EBB_ROUNDING_FLOOR };
 enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
@@ -242,6 +251,9 @@ struct ebb_op {
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
     bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */
+    /* With infer and forward: in place, input 0 itself, of any strides, is given to forward() as its output too, so
+     * that it writes only what changes. */
+    bool updates;
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
     void (*vjp)(struct ebb_vjp *v);

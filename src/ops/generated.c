@@ -27,6 +27,8 @@ extern const struct ebb_op ebb_op_any;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_argsort;
+extern const struct ebb_op ebb_op_argwhere;
 extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
@@ -43,6 +45,7 @@ extern const struct ebb_op ebb_op_bernoulli;
 extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
+extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -50,6 +53,7 @@ extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
+extern const struct ebb_op ebb_op_bucketize;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_ceil;
@@ -92,6 +96,7 @@ extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
+extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -131,12 +136,18 @@ extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_copy;
+extern const struct ebb_op ebb_op_index_fill;
+extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
+extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -165,6 +176,8 @@ extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
+extern const struct ebb_op ebb_op_masked_scatter;
+extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -184,6 +197,7 @@ extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
@@ -236,7 +250,10 @@ extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_reduce;
+extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_selu;
@@ -255,6 +272,7 @@ extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
@@ -267,6 +285,8 @@ extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_take;
+extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
@@ -331,6 +351,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_argsort,
+    &ebb_op_argwhere,
     &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
@@ -347,6 +369,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
     &ebb_op_binary_cross_entropy_with_logits,
+    &ebb_op_bincount,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -354,6 +377,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bmm,
     &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
+    &ebb_op_bucketize,
     &ebb_op_cat,
     &ebb_op_cauchy,
     &ebb_op_ceil,
@@ -396,6 +420,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_dot,
     &ebb_op_dstack,
     &ebb_op_elu,
+    &ebb_op_embedding,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -435,12 +460,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hstack,
     &ebb_op_huber_loss,
     &ebb_op_hypot,
+    &ebb_op_index,
     &ebb_op_index_add,
+    &ebb_op_index_copy,
+    &ebb_op_index_fill,
+    &ebb_op_index_put,
     &ebb_op_index_select,
     &ebb_op_isfinite,
+    &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kthvalue,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -469,6 +500,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
+    &ebb_op_masked_scatter,
+    &ebb_op_masked_select,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -488,6 +521,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mm,
     &ebb_op_movedim,
     &ebb_op_mse_loss,
+    &ebb_op_msort,
     &ebb_op_mul,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
@@ -540,7 +574,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_reduce,
+    &ebb_op_searchsorted,
     &ebb_op_select,
     &ebb_op_select_backward,
     &ebb_op_selu,
@@ -559,6 +596,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
@@ -571,6 +609,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub_scaled,
     &ebb_op_sum,
     &ebb_op_t,
+    &ebb_op_take,
+    &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
@@ -709,6 +749,12 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_argsort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_as_strided[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
     {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
@@ -774,8 +820,17 @@ const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_bincount[] = {
+    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_bucketize[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
@@ -931,6 +986,11 @@ const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_embedding[] = {
+    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, false}, "none"},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_empty[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
@@ -1018,15 +1078,39 @@ const struct ebb_attr ebb__attr_table_huber_loss[] = {
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_index_copy[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_fill[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_isin[] = {
+    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
+    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_kl_div[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
     {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_kthvalue[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -1356,8 +1440,24 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_scatter[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, false}, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, false}, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_searchsorted[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, false}, "false"},
+    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
@@ -1409,6 +1509,12 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
 };
 
+const struct ebb_attr ebb__attr_table_sort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_split[] = {
     {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
@@ -1449,6 +1555,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_take_along_dim[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
+};
+
 const struct ebb_attr ebb__attr_table_tensor_split[] = {
     {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
@@ -1474,6 +1584,13 @@ const struct ebb_attr ebb__attr_table_to[] = {
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_topk[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, false}, "last"},
+    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true}, "true"},
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
@@ -1764,6 +1881,17 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_argsort)(ebb_tensor *self, ebb_argsort_options options) {
+    const struct ebb__attrs_argsort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argsort, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argwhere)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argwhere, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
     const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
     ebb_tensor *const in[] = {self};
@@ -1883,6 +2011,12 @@ ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor 
     return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_bincount)(ebb_tensor *self, ebb_bincount_options options) {
+    const struct ebb__attrs_bincount attrs = {.minlength = options.minlength};
+    ebb_tensor *const in[] = {self, options.weights};
+    return ebb_call_op1(&ebb_op_bincount, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -1936,6 +2070,12 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_broadcast_to, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_bucketize)(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options) {
+    const struct ebb__attrs_bucketize attrs = {.out_int32 = options.out_int32, .right = options.right};
+    ebb_tensor *const in[] = {self, boundaries};
+    return ebb_call_op1(&ebb_op_bucketize, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
@@ -2268,6 +2408,12 @@ ebb_tensor *(ebb_elu_)(ebb_tensor *self, ebb_elu_options options) {
     return ebb_call_op_inplace(&ebb_op_elu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options) {
+    const struct ebb__attrs_embedding attrs = {.padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
     const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
@@ -2580,10 +2726,69 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
-    const struct ebb__attrs_index_add attrs = {.dim = dim};
+ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
+    ebb_tensor *const in[] = {self, NULL};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index, row.in, row.n, NULL);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op1(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op_inplace(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_put)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op_inplace(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
 }
 
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -2595,6 +2800,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_isin)(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options) {
+    const struct ebb__attrs_isin attrs = {.assume_unique = options.assume_unique, .invert = options.invert};
+    ebb_tensor *const in[] = {elements, test_elements};
+    return ebb_call_op1(&ebb_op_isin, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
@@ -2611,6 +2822,15 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
     ebb_tensor *const in[] = {self, target};
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
+    const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_kthvalue, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
@@ -2826,6 +3046,21 @@ ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *v
     return ebb_call_op_inplace(&ebb_op_masked_fill, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_masked_scatter)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op1(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_scatter_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op_inplace(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
+    ebb_tensor *const in[] = {self, mask};
+    return ebb_call_op1(&ebb_op_masked_select, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
@@ -2962,6 +3197,11 @@ ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_op
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_msort)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_msort, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -3332,10 +3572,46 @@ ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_searchsorted)(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options) {
+    const struct ebb__attrs_searchsorted attrs = {.out_int32 = options.out_int32, .right = options.right, .side = options.side};
+    ebb_tensor *const in[] = {sorted_sequence, self, options.sorter};
+    return ebb_call_op1(&ebb_op_searchsorted, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
@@ -3478,6 +3754,15 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
+    const struct ebb__attrs_sort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_sort, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
     const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -3567,6 +3852,17 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_take)(ebb_tensor *self, ebb_tensor *index) {
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_take, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_take_along_dim)(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options) {
+    const struct ebb__attrs_take_along_dim attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, indices};
+    return ebb_call_op1(&ebb_op_take_along_dim, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_tan)(ebb_tensor *self) {

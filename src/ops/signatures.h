@@ -1310,6 +1310,32 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
+struct ebb__attrs_take_along_dim {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
+#define EBB__SIG_take_along_dim \
+    .name = "take_along_dim", \
+    .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_take_along_dim)
+
+struct ebb__attrs_scatter {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_scatter[1];
+#define EBB__SIG_scatter \
+    .name = "scatter", \
+    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter)
+
 struct ebb__attrs_scatter_add {
     int64_t dim;
 };
@@ -1322,6 +1348,41 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
+
+struct ebb__attrs_scatter_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
+#define EBB__SIG_scatter_reduce \
+    .name = "scatter_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_reduce)
+
+#define EBB__SIG_index \
+    .name = "index", \
+    .signature = "Tensor self, Tensors? indices -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_index_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_index_put[1];
+#define EBB__SIG_index_put \
+    .name = "index_put", \
+    .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_put)
 
 struct ebb__attrs_index_select {
     int64_t dim;
@@ -1338,16 +1399,43 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 
 struct ebb__attrs_index_add {
     int64_t dim;
+    ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_index_add[1];
+extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
+struct ebb__attrs_index_copy {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_copy[1];
+#define EBB__SIG_index_copy \
+    .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_index_add)
+    .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_copy)
+
+struct ebb__attrs_index_fill {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_fill[1];
+#define EBB__SIG_index_fill \
+    .name = "index_fill", \
+    .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1490,6 +1578,41 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
+
+#define EBB__SIG_masked_select \
+    .name = "masked_select", \
+    .signature = "Tensor self, Tensor mask -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_masked_scatter \
+    .name = "masked_scatter", \
+    .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero \
+    .name = "nonzero", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_argwhere \
+    .name = "argwhere", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero_tuple \
+    .name = "nonzero_tuple", \
+    .signature = "Tensor self -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
@@ -2672,6 +2795,77 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_sort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_sort[3];
+#define EBB__SIG_sort \
+    .name = "sort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_sort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_sort)
+
+struct ebb__attrs_argsort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_argsort[3];
+#define EBB__SIG_argsort \
+    .name = "argsort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_argsort)
+
+#define EBB__SIG_msort \
+    .name = "msort", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_topk {
+    int64_t k;
+    ebb_dims dim;
+    ebb_setting largest;
+    ebb_setting sorted;
+};
+extern const struct ebb_attr ebb__attr_table_topk[4];
+#define EBB__SIG_topk \
+    .name = "topk", \
+    .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_topk, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_topk)
+
+struct ebb__attrs_kthvalue {
+    int64_t k;
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_kthvalue[3];
+#define EBB__SIG_kthvalue \
+    .name = "kthvalue", \
+    .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_kthvalue, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_kthvalue)
+
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
@@ -2857,6 +3051,26 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1
+
+#define EBB__SIG_take \
+    .name = "take", \
+    .signature = "Tensor self, Tensor index -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_put[1];
+#define EBB__SIG_put \
+    .name = "put", \
+    .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_put)
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

@@ -226,6 +226,23 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
     return status;
 }
 
+ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    ebb_dtype dtype = ebb__op_dtype(op, in, n);
+    ebb_meta out;
+    int64_t n_out = 1;
+    ebb_status status = dtype ? infer(op, in, n, attrs, dtype, &out, &n_out) : ebb_error_status();
+    if (!status) status = ebb__fits_inplace(in[0], out.dtype, out.shape.n, out.shape.d);
+    if (status) return status;
+    struct prepared p;
+    status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
+    if (!status) {
+        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = in, .n_out = 1};
+        status = op->forward(&f);
+    }
+    unprepare(&p, n);
+    return status;
+}
+
 /* ---- compositions ---- */
 
 /* With a rule of its own a composition is computed unrecorded and becomes one node; without one its parts are

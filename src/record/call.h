@@ -71,6 +71,9 @@ ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer);
 
+/* An operator that updates: its result written into in[0], which is not recorded. */
+ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
+
 /* Complete the thread's error with the operator and its inputs, unless there was one before this call. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n, bool before);
 

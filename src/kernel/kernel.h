@@ -187,12 +187,14 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
  * Fill n contiguous elements from the Philox stream of `seed`, from block number `first` on (take them with
  * ebb__rng_take(ebb__random_blocks(...))). Element i depends on (seed, first, i) only; the same on every machine. */
 typedef enum ebb__random {
-    EBB__UNIFORM, /* f32: k / 2^24; f64: k / 2^53; in [0, 1) */
-    EBB__NORMAL,  /* f32, f64: mean 0, variance 1 (Box and Muller 1958) */
-    EBB__INTEGER  /* i64: lo <= value < hi, each equally likely */
+    EBB__UNIFORM,     /* f32: k / 2^24; f64: k / 2^53; in [0, 1) */
+    EBB__NORMAL,      /* f32, f64: mean 0, variance 1 (Box and Muller 1958) */
+    EBB__EXPONENTIAL, /* f32, f64: mean 1, > 0 */
+    EBB__INTEGER      /* i64: lo <= value < hi, each equally likely */
 } ebb__random;
 uint64_t ebb__random_blocks(ebb__random what, ebb_dtype dtype, int64_t n);
 ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
+ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
 

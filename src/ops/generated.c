@@ -27,6 +27,8 @@ extern const struct ebb_op ebb_op_any;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_argsort;
+extern const struct ebb_op ebb_op_argwhere;
 extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
@@ -39,8 +41,11 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_bernoulli;
+extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
+extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -48,7 +53,9 @@ extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
+extern const struct ebb_op ebb_op_bucketize;
 extern const struct ebb_op ebb_op_cat;
+extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_chunk;
@@ -89,6 +96,7 @@ extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
+extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -100,6 +108,7 @@ extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
 extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
+extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
@@ -117,6 +126,7 @@ extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
 extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
@@ -126,12 +136,18 @@ extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_copy;
+extern const struct ebb_op ebb_op_index_fill;
+extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
+extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -144,6 +160,7 @@ extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log10;
 extern const struct ebb_op ebb_op_log1p;
 extern const struct ebb_op ebb_op_log2;
+extern const struct ebb_op ebb_op_log_normal;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
@@ -154,10 +171,13 @@ extern const struct ebb_op ebb_op_logical_or;
 extern const struct ebb_op ebb_op_logical_xor;
 extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
+extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
+extern const struct ebb_op ebb_op_masked_scatter;
+extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -177,10 +197,12 @@ extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
+extern const struct ebb_op ebb_op_multinomial;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_nanmean;
@@ -192,12 +214,14 @@ extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
-extern const struct ebb_op ebb_op_norm;
+extern const struct ebb_op ebb_op_normal;
+extern const struct ebb_op ebb_op_normal_functional;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
@@ -206,8 +230,10 @@ extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
+extern const struct ebb_op ebb_op_randint_like;
 extern const struct ebb_op ebb_op_randn;
 extern const struct ebb_op ebb_op_randn_like;
+extern const struct ebb_op ebb_op_random;
 extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
@@ -224,7 +250,10 @@ extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_reduce;
+extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_selu;
@@ -243,6 +272,7 @@ extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
@@ -255,6 +285,8 @@ extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_take;
+extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
@@ -276,6 +308,7 @@ extern const struct ebb_op ebb_op_unbind;
 extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
+extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_var;
@@ -318,6 +351,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_argsort,
+    &ebb_op_argwhere,
     &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
@@ -330,8 +365,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_bernoulli,
+    &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
     &ebb_op_binary_cross_entropy_with_logits,
+    &ebb_op_bincount,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -339,7 +377,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bmm,
     &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
+    &ebb_op_bucketize,
     &ebb_op_cat,
+    &ebb_op_cauchy,
     &ebb_op_ceil,
     &ebb_op_celu,
     &ebb_op_chunk,
@@ -380,6 +420,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_dot,
     &ebb_op_dstack,
     &ebb_op_elu,
+    &ebb_op_embedding,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -391,6 +432,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expand,
     &ebb_op_expand_as,
     &ebb_op_expm1,
+    &ebb_op_exponential,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
@@ -408,6 +450,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
+    &ebb_op_geometric,
     &ebb_op_glu,
     &ebb_op_gt,
     &ebb_op_hardsigmoid,
@@ -417,12 +460,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hstack,
     &ebb_op_huber_loss,
     &ebb_op_hypot,
+    &ebb_op_index,
     &ebb_op_index_add,
+    &ebb_op_index_copy,
+    &ebb_op_index_fill,
+    &ebb_op_index_put,
     &ebb_op_index_select,
     &ebb_op_isfinite,
+    &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kthvalue,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -435,6 +484,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log10,
     &ebb_op_log1p,
     &ebb_op_log2,
+    &ebb_op_log_normal,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
@@ -445,10 +495,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logical_xor,
     &ebb_op_logit,
     &ebb_op_logsigmoid,
+    &ebb_op_logspace,
     &ebb_op_logsumexp,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
+    &ebb_op_masked_scatter,
+    &ebb_op_masked_select,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -468,10 +521,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mm,
     &ebb_op_movedim,
     &ebb_op_mse_loss,
+    &ebb_op_msort,
     &ebb_op_mul,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
+    &ebb_op_multinomial,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_nanmean,
@@ -483,12 +538,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
-    &ebb_op_norm,
+    &ebb_op_normal,
+    &ebb_op_normal_functional,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
@@ -497,8 +554,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
+    &ebb_op_randint_like,
     &ebb_op_randn,
     &ebb_op_randn_like,
+    &ebb_op_random,
     &ebb_op_randperm,
     &ebb_op_reciprocal,
     &ebb_op_relu,
@@ -515,7 +574,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_reduce,
+    &ebb_op_searchsorted,
     &ebb_op_select,
     &ebb_op_select_backward,
     &ebb_op_selu,
@@ -534,6 +596,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
@@ -546,6 +609,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub_scaled,
     &ebb_op_sum,
     &ebb_op_t,
+    &ebb_op_take,
+    &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
@@ -567,6 +632,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unflatten,
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
+    &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_var,
@@ -582,7 +648,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 287;
+const int ebb__op_table_size = 272;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -683,6 +749,12 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_argsort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_as_strided[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
     {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
@@ -748,12 +820,26 @@ const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_bincount[] = {
+    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_bucketize[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_cat[] = {
     {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_cauchy[] = {
+    {"median", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cauchy, median), false, NULL, {0, false}, "0"},
+    {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
@@ -900,6 +986,11 @@ const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_embedding[] = {
+    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, false}, "none"},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_empty[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
@@ -913,6 +1004,10 @@ const struct ebb_attr ebb__attr_table_empty_like[] = {
 
 const struct ebb_attr ebb__attr_table_expand[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_exponential[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
@@ -958,6 +1053,10 @@ const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_geometric[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_geometric, p), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
@@ -979,15 +1078,39 @@ const struct ebb_attr ebb__attr_table_huber_loss[] = {
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_index_copy[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_fill[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_isin[] = {
+    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
+    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_kl_div[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
     {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_kthvalue[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -1011,6 +1134,11 @@ const struct ebb_attr ebb__attr_table_linspace[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_log_normal[] = {
+    {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, true}, "1"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, true}, "2"},
+};
+
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
@@ -1026,6 +1154,15 @@ const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
 
 const struct ebb_attr ebb__attr_table_logit[] = {
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_logspace[] = {
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_logspace, steps), true, NULL, {0, false}, NULL},
+    {"base", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logspace, base), false, NULL, {10, true}, "10"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_logspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
@@ -1115,6 +1252,11 @@ const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_multinomial[] = {
+    {"num_samples", EBB_ATTR_INT, offsetof(struct ebb__attrs_multinomial, num_samples), true, NULL, {0, false}, NULL},
+    {"replacement", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_multinomial, replacement), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
@@ -1155,11 +1297,14 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
-const struct ebb_attr ebb__attr_table_norm[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, true}, "2"},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, false}, "none"},
+const struct ebb_attr ebb__attr_table_normal[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, false}, "()"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_normal_functional[] = {
+    {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
@@ -1225,6 +1370,13 @@ const struct ebb_attr ebb__attr_table_randint[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_randint_like[] = {
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, low), true, NULL, {0, true}, "0"},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_randn[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
@@ -1234,6 +1386,11 @@ const struct ebb_attr ebb__attr_table_randn[] = {
 const struct ebb_attr ebb__attr_table_randn_like[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_random[] = {
+    {"from", EBB_ATTR_INT, offsetof(struct ebb__attrs_random, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_random, to), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
@@ -1283,8 +1440,24 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_scatter[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, false}, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, false}, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_searchsorted[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, false}, "false"},
+    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
@@ -1336,6 +1509,12 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
 };
 
+const struct ebb_attr ebb__attr_table_sort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_split[] = {
     {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
@@ -1376,6 +1555,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_take_along_dim[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
+};
+
 const struct ebb_attr ebb__attr_table_tensor_split[] = {
     {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
@@ -1401,6 +1584,13 @@ const struct ebb_attr ebb__attr_table_to[] = {
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_topk[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, false}, "last"},
+    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true}, "true"},
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
@@ -1450,6 +1640,11 @@ const struct ebb_attr ebb__attr_table_unfold_backward[] = {
     {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
     {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_uniform[] = {
+    {"from", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_uniform, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
@@ -1686,6 +1881,17 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_argsort)(ebb_tensor *self, ebb_argsort_options options) {
+    const struct ebb__attrs_argsort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argsort, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argwhere)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argwhere, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
     const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
     ebb_tensor *const in[] = {self};
@@ -1778,6 +1984,21 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_bernoulli, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_p)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op1(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op_inplace(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
     const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -1788,6 +2009,12 @@ ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor 
     const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
     return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_bincount)(ebb_tensor *self, ebb_bincount_options options) {
+    const struct ebb__attrs_bincount attrs = {.minlength = options.minlength};
+    ebb_tensor *const in[] = {self, options.weights};
+    return ebb_call_op1(&ebb_op_bincount, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1845,9 +2072,27 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_broadcast_to, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_bucketize)(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options) {
+    const struct ebb__attrs_bucketize attrs = {.out_int32 = options.out_int32, .right = options.right};
+    ebb_tensor *const in[] = {self, boundaries};
+    return ebb_call_op1(&ebb_op_bucketize, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
     const struct ebb__attrs_cat attrs = {.dim = dim};
     return ebb_call_op1(&ebb_op_cat, tensors.t, tensors.n, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cauchy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cauchy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_ceil)(ebb_tensor *self) {
@@ -2163,6 +2408,12 @@ ebb_tensor *(ebb_elu_)(ebb_tensor *self, ebb_elu_options options) {
     return ebb_call_op_inplace(&ebb_op_elu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options) {
+    const struct ebb__attrs_embedding attrs = {.padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
     const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
@@ -2248,6 +2499,18 @@ ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
 ebb_tensor *(ebb_expm1_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_expm1, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_exponential)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_exponential, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_exponential_)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_exponential, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
@@ -2382,6 +2645,18 @@ ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
     return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_geometric)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_geometric, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_geometric_)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_geometric, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     const struct ebb__attrs_glu attrs = {.dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -2451,10 +2726,69 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
-    const struct ebb__attrs_index_add attrs = {.dim = dim};
+ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
+    ebb_tensor *const in[] = {self, NULL};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index, row.in, row.n, NULL);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op1(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op_inplace(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_put)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op_inplace(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
 }
 
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -2466,6 +2800,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_isin)(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options) {
+    const struct ebb__attrs_isin attrs = {.assume_unique = options.assume_unique, .invert = options.invert};
+    ebb_tensor *const in[] = {elements, test_elements};
+    return ebb_call_op1(&ebb_op_isin, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
@@ -2482,6 +2822,15 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
     ebb_tensor *const in[] = {self, target};
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
+    const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_kthvalue, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
@@ -2583,6 +2932,18 @@ ebb_tensor *(ebb_log2_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_log2, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_log_normal)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log_normal, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_log_normal_)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log_normal, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_log_softmax)(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options) {
     const struct ebb__attrs_log_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2653,6 +3014,11 @@ ebb_tensor *(ebb_logsigmoid_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_logsigmoid, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_logspace)(double start, double end, int64_t steps, ebb_logspace_options options) {
+    const struct ebb__attrs_logspace attrs = {.start = start, .end = end, .steps = steps, .base = options.base, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_logspace, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options) {
     const struct ebb__attrs_logsumexp attrs = {.dim = dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -2678,6 +3044,21 @@ ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *va
 ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op_inplace(&ebb_op_masked_fill, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_scatter)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op1(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_scatter_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op_inplace(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
+    ebb_tensor *const in[] = {self, mask};
+    return ebb_call_op1(&ebb_op_masked_select, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
@@ -2818,6 +3199,11 @@ ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_op
     return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_msort)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_msort, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_mul, in, 2, NULL);
@@ -2844,6 +3230,12 @@ ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *targ
     const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multinomial)(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options) {
+    const struct ebb__attrs_multinomial attrs = {.num_samples = num_samples, .replacement = options.replacement};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_multinomial, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -2925,10 +3317,22 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
-ebb_tensor *(ebb_norm)(ebb_tensor *self, ebb_norm_options options) {
-    const struct ebb__attrs_norm attrs = {.p = options.p, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+ebb_tensor *(ebb_normal)(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options) {
+    const struct ebb__attrs_normal attrs = {.size = options.size, .dtype = options.dtype};
+    ebb_tensor *const in[] = {mean, std};
+    return ebb_call_op1(&ebb_op_normal, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_normal_functional)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
     ebb_tensor *const in[] = {self};
-    return ebb_call_op1(&ebb_op_norm, in, 1, &attrs);
+    return ebb_call_op1(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
@@ -2958,6 +3362,11 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_poisson, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
@@ -3015,6 +3424,12 @@ ebb_tensor *(ebb_randint)(int64_t low, int64_t high, ebb_dims size, ebb_randint_
     return ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_randint_like)(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options) {
+    const struct ebb__attrs_randint_like attrs = {.low = low, .high = high, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_randint_like, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_randn)(ebb_dims size, ebb_randn_options options) {
     const struct ebb__attrs_randn attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
@@ -3024,6 +3439,18 @@ ebb_tensor *(ebb_randn_like)(ebb_tensor *input, ebb_randn_like_options options) 
     const struct ebb__attrs_randn_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_random, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random_)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_random, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_randperm)(int64_t n, ebb_randperm_options options) {
@@ -3145,10 +3572,46 @@ ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_searchsorted)(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options) {
+    const struct ebb__attrs_searchsorted attrs = {.out_int32 = options.out_int32, .right = options.right, .side = options.side};
+    ebb_tensor *const in[] = {sorted_sequence, self, options.sorter};
+    return ebb_call_op1(&ebb_op_searchsorted, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
@@ -3291,6 +3754,15 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
+    const struct ebb__attrs_sort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_sort, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
     const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -3380,6 +3852,17 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_take)(ebb_tensor *self, ebb_tensor *index) {
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_take, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_take_along_dim)(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options) {
+    const struct ebb__attrs_take_along_dim attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, indices};
+    return ebb_call_op1(&ebb_op_take_along_dim, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_tan)(ebb_tensor *self) {
@@ -3531,6 +4014,18 @@ ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int
     const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
     ebb_tensor *const in[] = {grad_in};
     return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_uniform)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_uniform, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_uniform, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {

@@ -1029,6 +1029,133 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
 
+struct ebb__attrs_logspace {
+    double start;
+    double end;
+    int64_t steps;
+    ebb_setting base;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_logspace[6];
+#define EBB__SIG_logspace \
+    .name = "logspace", \
+    .signature = "float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_logspace)
+
+struct ebb__attrs_uniform {
+    double from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_uniform[2];
+#define EBB__SIG_uniform \
+    .name = "uniform", \
+    .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_uniform)
+
+struct ebb__attrs_normal_functional {
+    double mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_normal_functional[2];
+#define EBB__SIG_normal_functional \
+    .name = "normal_functional", \
+    .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal_functional)
+
+struct ebb__attrs_log_normal {
+    ebb_setting mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_log_normal[2];
+#define EBB__SIG_log_normal \
+    .name = "log_normal", \
+    .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_log_normal)
+
+struct ebb__attrs_cauchy {
+    double median;
+    ebb_setting sigma;
+};
+extern const struct ebb_attr ebb__attr_table_cauchy[2];
+#define EBB__SIG_cauchy \
+    .name = "cauchy", \
+    .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cauchy)
+
+struct ebb__attrs_exponential {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_exponential[1];
+#define EBB__SIG_exponential \
+    .name = "exponential", \
+    .signature = "Tensor self, float? lambd=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_exponential)
+
+struct ebb__attrs_geometric {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_geometric[1];
+#define EBB__SIG_geometric \
+    .name = "geometric", \
+    .signature = "Tensor self, float p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_geometric)
+
+#define EBB__SIG_bernoulli \
+    .name = "bernoulli", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_bernoulli_p \
+    .name = "bernoulli_p", \
+    .signature = "Tensor self, Number? p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_normal {
+    ebb_dims size;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_normal[2];
+#define EBB__SIG_normal \
+    .name = "normal", \
+    .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
+    .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal)
+
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
@@ -1183,6 +1310,32 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
+struct ebb__attrs_take_along_dim {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
+#define EBB__SIG_take_along_dim \
+    .name = "take_along_dim", \
+    .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_take_along_dim)
+
+struct ebb__attrs_scatter {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_scatter[1];
+#define EBB__SIG_scatter \
+    .name = "scatter", \
+    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter)
+
 struct ebb__attrs_scatter_add {
     int64_t dim;
 };
@@ -1195,6 +1348,41 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
+
+struct ebb__attrs_scatter_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
+#define EBB__SIG_scatter_reduce \
+    .name = "scatter_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_reduce)
+
+#define EBB__SIG_index \
+    .name = "index", \
+    .signature = "Tensor self, Tensors? indices -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_index_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_index_put[1];
+#define EBB__SIG_index_put \
+    .name = "index_put", \
+    .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_put)
 
 struct ebb__attrs_index_select {
     int64_t dim;
@@ -1211,16 +1399,43 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 
 struct ebb__attrs_index_add {
     int64_t dim;
+    ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_index_add[1];
+extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
+struct ebb__attrs_index_copy {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_copy[1];
+#define EBB__SIG_index_copy \
+    .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_index_add)
+    .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_copy)
+
+struct ebb__attrs_index_fill {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_fill[1];
+#define EBB__SIG_index_fill \
+    .name = "index_fill", \
+    .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1363,6 +1578,41 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
+
+#define EBB__SIG_masked_select \
+    .name = "masked_select", \
+    .signature = "Tensor self, Tensor mask -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_masked_scatter \
+    .name = "masked_scatter", \
+    .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero \
+    .name = "nonzero", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_argwhere \
+    .name = "argwhere", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero_tuple \
+    .name = "nonzero_tuple", \
+    .signature = "Tensor self -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
@@ -1913,6 +2163,36 @@ extern const struct ebb_attr ebb__attr_table_randint[5];
     .attrs = ebb__attr_table_randint, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_randint)
 
+struct ebb__attrs_randint_like {
+    int64_t low;
+    int64_t high;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randint_like[4];
+#define EBB__SIG_randint_like \
+    .name = "randint_like", \
+    .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_randint_like)
+
+struct ebb__attrs_random {
+    int64_t from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_random[2];
+#define EBB__SIG_random \
+    .name = "random", \
+    .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_random, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_random)
+
 struct ebb__attrs_randperm {
     int64_t n;
     ebb_dtype dtype;
@@ -2258,88 +2538,26 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
     .n_in = 1, \
     .n_out = 1
 
-struct ebb__attrs_cumsum {
-    int64_t dim;
-    ebb_dtype dtype;
+struct ebb__attrs_multinomial {
+    int64_t num_samples;
+    bool replacement;
 };
-extern const struct ebb_attr ebb__attr_table_cumsum[2];
-#define EBB__SIG_cumsum \
-    .name = "cumsum", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+extern const struct ebb_attr ebb__attr_table_multinomial[2];
+#define EBB__SIG_multinomial \
+    .name = "multinomial", \
+    .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
-    .attrs_size = sizeof(struct ebb__attrs_cumsum)
+    .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_multinomial)
 
-struct ebb__attrs_cumprod {
-    int64_t dim;
-    ebb_dtype dtype;
-};
-extern const struct ebb_attr ebb__attr_table_cumprod[2];
-#define EBB__SIG_cumprod \
-    .name = "cumprod", \
-    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+#define EBB__SIG_poisson \
+    .name = "poisson", \
+    .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
-    .n_out = 1, \
-    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
-    .attrs_size = sizeof(struct ebb__attrs_cumprod)
-
-struct ebb__attrs_logcumsumexp {
-    int64_t dim;
-};
-extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
-#define EBB__SIG_logcumsumexp \
-    .name = "logcumsumexp", \
-    .signature = "Tensor self, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .n_in = 1, \
-    .n_out = 1, \
-    .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_logcumsumexp)
-
-struct ebb__attrs_cummax {
-    int64_t dim;
-};
-extern const struct ebb_attr ebb__attr_table_cummax[1];
-#define EBB__SIG_cummax \
-    .name = "cummax", \
-    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .out = {"values", "indices"}, \
-    .n_in = 1, \
-    .n_out = 2, \
-    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_cummax)
-
-struct ebb__attrs_cummin {
-    int64_t dim;
-};
-extern const struct ebb_attr ebb__attr_table_cummin[1];
-#define EBB__SIG_cummin \
-    .name = "cummin", \
-    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .out = {"values", "indices"}, \
-    .n_in = 1, \
-    .n_out = 2, \
-    .attrs = ebb__attr_table_cummin, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_cummin)
-
-struct ebb__attrs_linear_recurrence {
-    int64_t dim;
-    bool reverse;
-};
-extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
-#define EBB__SIG_linear_recurrence \
-    .name = "linear_recurrence", \
-    .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
-    .n_in = 2, \
-    .n_out = 1, \
-    .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
-    .attrs_size = sizeof(struct ebb__attrs_linear_recurrence)
+    .n_out = 1
 
 struct ebb__attrs_select {
     int64_t dim;
@@ -2577,6 +2795,77 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_sort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_sort[3];
+#define EBB__SIG_sort \
+    .name = "sort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_sort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_sort)
+
+struct ebb__attrs_argsort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_argsort[3];
+#define EBB__SIG_argsort \
+    .name = "argsort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_argsort)
+
+#define EBB__SIG_msort \
+    .name = "msort", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_topk {
+    int64_t k;
+    ebb_dims dim;
+    ebb_setting largest;
+    ebb_setting sorted;
+};
+extern const struct ebb_attr ebb__attr_table_topk[4];
+#define EBB__SIG_topk \
+    .name = "topk", \
+    .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_topk, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_topk)
+
+struct ebb__attrs_kthvalue {
+    int64_t k;
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_kthvalue[3];
+#define EBB__SIG_kthvalue \
+    .name = "kthvalue", \
+    .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_kthvalue, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_kthvalue)
+
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
@@ -2762,6 +3051,26 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1
+
+#define EBB__SIG_take \
+    .name = "take", \
+    .signature = "Tensor self, Tensor index -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_put[1];
+#define EBB__SIG_put \
+    .name = "put", \
+    .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_put)
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

@@ -187,6 +187,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .promote = EBB_PROMOTE_FIRST,
     .keeps = EBB_IN(1),
     .inplace = true,
+    .updates = true,
     .infer = fill_infer,
     .forward = fill_forward,
     .vjp = fill_vjp,

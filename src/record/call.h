@@ -81,6 +81,16 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */
 ebb_status ebb__copy_into(ebb_tensor *to, ebb_tensor *from); /* elements of `from`, broadcast and cast */
 
+/* A loop that runs a float32 one over operands of which some are of a 16-bit dtype; its attributes are this struct. */
+struct ebb__through_f32 {
+    ebb_loop loop;
+    const void *attrs;
+    ebb_dtype dtype;
+    int n;           /* operands */
+    uint32_t halves; /* 1 << operand for those of that dtype */
+};
+extern const ebb_loop ebb__loop_through_f32;
+
 /* What view.c records, defined by the ops layer; their attributes are a struct ebb__region. */
 extern const struct ebb_op ebb__op_as_strided;  /* a view from its base */
 extern const struct ebb_op ebb__op_copy_slices; /* a base from itself and the new value of a part */

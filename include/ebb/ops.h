@@ -243,7 +243,70 @@ EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double va
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
 #define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
 
-/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+typedef struct ebb_hardshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_hardshrink_options;
+
+/* self, but 0 where -lambd <= self <= lambd.
+ *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
+EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardshrink(...) ((void)EBB_HERE, ebb_hardshrink(__VA_ARGS__))
+#else
+#define ebb_hardshrink(...) ebb__hardshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink_(self, ...) ebb_hardshrink(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardshrink_(...) ((void)EBB_HERE, ebb_hardshrink_(__VA_ARGS__))
+#else
+#define ebb_hardshrink_(...) ebb__hardshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink__(self, ...) ebb_hardshrink_(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_softshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_softshrink_options;
+
+/* self - lambd above lambd, self + lambd below -lambd, else 0.
+ *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
+EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softshrink(...) ((void)EBB_HERE, ebb_softshrink(__VA_ARGS__))
+#else
+#define ebb_softshrink(...) ebb__softshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink_(self, ...) ebb_softshrink(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softshrink_(...) ((void)EBB_HERE, ebb_softshrink_(__VA_ARGS__))
+#else
+#define ebb_softshrink_(...) ebb__softshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink__(self, ...) ebb_softshrink_(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+
+/* self - tanh(self). Recorded as its parts.
+ *     tanhshrink(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.tanhshrink */
+EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
+#define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
+
+/* self above 0, else weight * self, broadcast together.
+ *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
+ * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
+ * self.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
+EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
+ * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
@@ -291,6 +354,65 @@ EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.tanh_backward */
 EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
+
+/* ---- batch_norm.c ------------------------------------------------------------------------------------------------
+ * Normalization of channels over a batch, with running statistics. */
+
+typedef struct ebb_batch_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    bool training; /* default false */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_save_mean; /* may be NULL */
+    ebb_tensor **ret_save_invstd; /* may be NULL */
+    int ebb__at;
+} ebb_batch_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel
+ * and rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the
+ * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
+ * momentum * new in place, with the unbiased variance; else they are the running ones.
+ *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Floating point only. torch.nn.functional.batch_norm */
+EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_batch_norm(...) ((void)EBB_HERE, ebb_batch_norm(__VA_ARGS__))
+#else
+#define ebb_batch_norm(...) ebb__batch_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__batch_norm_(input, ...) ebb_batch_norm(EBB_AT(input), (ebb_batch_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_instance_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting use_input_stats; /* EBB_SET(x); default 1 */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    int ebb__at;
+} ebb_instance_norm_options;
+
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). With use_input_stats 0 they
+ * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
+ * parts.
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, float?
+ *     use_input_stats=1, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * torch.nn.functional.instance_norm */
+EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_instance_norm(...) ((void)EBB_HERE, ebb_instance_norm(__VA_ARGS__))
+#else
+#define ebb_instance_norm(...) ebb__instance_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__instance_norm_(input, ...) ebb_instance_norm(EBB_AT(input), (ebb_instance_norm_options){__VA_ARGS__})
+#endif
 
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
@@ -1282,6 +1404,108 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- norm.c ------------------------------------------------------------------------------------------------------
+ * Normalization along the last dimensions or over groups of channels. */
+
+typedef struct ebb_normalization_backward_options {
+    ebb_tensor *mean; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor **ret_grad_weight; /* may be NULL */
+    ebb_tensor **ret_grad_bias; /* may be NULL */
+    int ebb__at;
+} ebb_normalization_backward_options;
+
+/* The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view:
+ * outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were normalized
+ * together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = (input - mean)
+ * * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without mean(u) where
+ * there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are computed, 1 + 2 +
+ * 4; the others are empty.
+ *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
+ *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
+ * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
+ * sum(grad_output * J(h)).
+ * Floating point only. torch.ops.aten.native_layer_norm_backward */
+EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
+#else
+#define ebb_normalization_backward(...) ebb__normalization_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalization_backward_(grad_output, input, rstd, view, wanted, ...) ebb_normalization_backward(EBB_AT(grad_output), EBB_AT(input), EBB_AT(rstd), view, wanted, (ebb_normalization_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_layer_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_layer_norm_options;
+
+/* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
+ * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
+ *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
+ *     output, Tensor mean, Tensor rstd
+ * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.layer_norm */
+EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_layer_norm(...) ((void)EBB_HERE, ebb_layer_norm(__VA_ARGS__))
+#else
+#define ebb_layer_norm(...) ebb__layer_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__layer_norm_(input, normalized_shape, ...) ebb_layer_norm(EBB_AT(input), normalized_shape, (ebb_layer_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rms_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default none */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_rms_norm_options;
+
+/* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
+ * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
+ * weight: sum(g * n).
+ * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
+EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rms_norm(...) ((void)EBB_HERE, ebb_rms_norm(__VA_ARGS__))
+#else
+#define ebb_rms_norm(...) ebb__rms_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rms_norm_(input, normalized_shape, ...) ebb_rms_norm(EBB_AT(input), normalized_shape, (ebb_rms_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_group_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_group_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean
+ * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
+ * each channel (Wu and He 2018).
+ *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
+ *     Tensor mean, Tensor rstd
+ * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.group_norm */
+EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_group_norm(...) ((void)EBB_HERE, ebb_group_norm(__VA_ARGS__))
+#else
+#define ebb_group_norm(...) ebb__group_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__group_norm_(input, num_groups, ...) ebb_group_norm(EBB_AT(input), num_groups, (ebb_group_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- permute.c ---------------------------------------------------------------------------------------------------
  * Dimensions in another order, as views. */
 
@@ -1943,6 +2167,22 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+typedef struct ebb_softmin_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmin_options;
+
+/* softmax of -self along dim. Recorded as its parts.
+ *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * torch.nn.functional.softmin */
+EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmin(...) ((void)EBB_HERE, ebb_softmin(__VA_ARGS__))
+#else
+#define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
 
 /* ---- special.c ---------------------------------------------------------------------------------------------------
  * Special functions. */

@@ -21,6 +21,22 @@ typedef struct ebb__reducer {
 typedef void (*ebb__softmax_row)(int64_t n, const void *x, void *y);
 typedef void (*ebb__softmax_row_backward)(int64_t n, const void *g, const void *y, void *dx);
 
+/* Along a contiguous run, for norm.c. w and b may be NULL, dw and db too. */
+typedef struct ebb__norm_runs {
+    double (*sum)(int64_t n, const void *x);
+    double (*squares)(int64_t n, const void *x, double mean); /* the sum of (x - mean)^2 */
+    /* The sums of g w and of g w (x - mean). */
+    void (*products)(int64_t n, const void *g, const void *x, const void *w, double mean, double ret[2]);
+    /* y = (x - mean) scale w + b, or + shift where b is NULL */
+    void (*scale)(int64_t n, const void *x, const void *w, const void *b, double mean, double scale, double shift,
+                  void *y);
+    /* dx = of_g g w + of_x (x - mean) + shift */
+    void (*slope)(int64_t n, const void *g, const void *x, const void *w, double mean, double of_g, double of_x,
+                  double shift, void *dx);
+    /* dw += g (x - mean) scale, db += g */
+    void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
+} ebb__norm_runs;
+
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                                 const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
@@ -31,6 +47,7 @@ typedef struct ebb__isa_table {
     ebb__reducer sum[EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
     ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
+    ebb__norm_runs norm[EBB_DTYPE_COUNT];
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
@@ -45,6 +62,7 @@ extern ebb__isa_table ebb__isa;
     X(ebb__init_transcendental_##isa) \
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
+    X(ebb__init_norm_##isa) \
     X(ebb__init_gemm_##isa)
 /* clang-format on */
 #define EBB__ISA_DECLARE(fn) void fn(void);

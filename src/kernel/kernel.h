@@ -77,11 +77,13 @@ extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb_
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
 /* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
- * min, max. threshold: double threshold, value. */
+ * min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
-    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
-/* Binary, floating only. */
-extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold,
+    ebb__loops_hardshrink, ebb__loops_softshrink;
+/* Binary, floating only; prelu: a above 0, else b a. */
+extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp,
+    ebb__loops_prelu;
 /* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
  * by 0 give 0. */
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
@@ -132,6 +134,27 @@ ebb_status ebb__softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int6
 /* g - exp(y) * sum(g) */
 ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
                                      const void *y, void *dx);
+
+/* ---- normalization (norm.c) ----
+ * x is contiguous, f32 or f64, seen as (outer, sets, channels, run). The elements of one of the `sets` are normalized
+ * together: y = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(var + eps). Weight and bias have groups *
+ * channels elements, those of channel k of set r being at r % groups * channels + k; both may be NULL. mean and rstd
+ * have an element for each set. Where `centered` is not set there is no mean: it counts as 0, and mean is NULL. */
+struct ebb__norm {
+    ebb_dtype dtype;
+    int64_t outer, sets, groups, channels, run;
+    bool centered;
+    double eps;
+};
+/* var may be NULL; else it receives the variances (divided by the count). */
+void ebb__norm_forward(const struct ebb__norm *d, const void *x, const void *weight, const void *bias, void *y,
+                       void *mean, void *rstd, double *var);
+/* The same with a mean and rstd that are given. */
+void ebb__norm_apply(const struct ebb__norm *d, const void *x, const void *mean, const void *rstd, const void *weight,
+                     const void *bias, void *y);
+/* The gradients of x, weight and bias, each of which may be NULL when it is not wanted, from g, that of y. */
+ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const void *x, const void *mean,
+                              const void *rstd, const void *weight, void *dx, void *dweight, void *dbias);
 
 /* ---- matrix products (gemm.c, blas.c) ----
  * c = a b + beta c, with a (m, k), b (k, n) and c (m, n); beta is 0 (c is not read) or 1. Strides in elements: row

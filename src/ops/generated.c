@@ -20,6 +20,7 @@ extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_batch_norm;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
@@ -73,7 +74,9 @@ extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
+extern const struct ebb_op ebb_op_group_norm;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardshrink;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
@@ -82,11 +85,13 @@ extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_instance_norm;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_layer_norm;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
@@ -132,6 +137,7 @@ extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_normalization_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
@@ -139,6 +145,7 @@ extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -151,6 +158,7 @@ extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_rms_norm;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
@@ -170,7 +178,9 @@ extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_sqrt;
@@ -183,6 +193,7 @@ extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
@@ -220,6 +231,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_batch_norm,
     &ebb_op_binary_cross_entropy,
     &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
@@ -273,7 +285,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
+    &ebb_op_group_norm,
     &ebb_op_gt,
+    &ebb_op_hardshrink,
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
@@ -282,11 +296,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
+    &ebb_op_instance_norm,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
     &ebb_op_l1_loss,
+    &ebb_op_layer_norm,
     &ebb_op_le,
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
@@ -332,6 +348,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_normalization_backward,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
@@ -339,6 +356,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prelu_kernel,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -351,6 +369,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_remainder,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_rms_norm,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
@@ -370,7 +389,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softmin,
     &ebb_op_softplus,
+    &ebb_op_softshrink,
     &ebb_op_softsign,
     &ebb_op_split,
     &ebb_op_sqrt,
@@ -383,6 +404,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tanhshrink,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_to,
@@ -400,7 +422,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 196;
+const int ebb__op_table_size = 207;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -440,6 +462,12 @@ const struct ebb_attr ebb__attr_table_argmax[] = {
 const struct ebb_attr ebb__attr_table_argmin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_batch_norm[] = {
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}},
 };
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
@@ -548,6 +576,15 @@ const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_group_norm[] = {
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}},
+};
+
+const struct ebb_attr ebb__attr_table_hardshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}},
+};
+
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}},
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
@@ -571,6 +608,12 @@ const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_instance_norm[] = {
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {1, true}},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}},
+};
+
 const struct ebb_attr ebb__attr_table_kl_div[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}},
     {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}},
@@ -578,6 +621,11 @@ const struct ebb_attr ebb__attr_table_kl_div[] = {
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_layer_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
@@ -672,6 +720,11 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_normalization_backward[] = {
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_ones[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
@@ -742,6 +795,11 @@ const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_rms_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_round[] = {
     {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}},
 };
@@ -800,9 +858,18 @@ const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_softmin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
+};
+
+const struct ebb_attr ebb__attr_table_softshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}},
 };
 
 const struct ebb_attr ebb__attr_table_split[] = {
@@ -1027,6 +1094,16 @@ ebb_tensor *(ebb_atanh)(ebb_tensor *self) {
 ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
+    const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_batch_norm, in, 5, &attrs, out)) return NULL;
+    if (options.ret_save_mean) *options.ret_save_mean = out[1];
+    if (options.ret_save_invstd) *options.ret_save_invstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
@@ -1459,9 +1536,31 @@ ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options) {
+    const struct ebb__attrs_group_norm attrs = {.num_groups = num_groups, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_group_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardshrink_)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
@@ -1530,6 +1629,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
+    const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
@@ -1555,6 +1660,16 @@ ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_opti
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options) {
+    const struct ebb__attrs_layer_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_layer_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -1896,6 +2011,16 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options) {
+    const struct ebb__attrs_normalization_backward attrs = {.view = view, .wanted = wanted};
+    ebb_tensor *const in[] = {grad_output, input, rstd, options.mean, options.weight};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_normalization_backward, in, 5, &attrs, out)) return NULL;
+    if (options.ret_grad_weight) *options.ret_grad_weight = out[1];
+    if (options.ret_grad_bias) *options.ret_grad_bias = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
     const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
@@ -1944,6 +2069,11 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prelu_kernel)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu_kernel, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -2028,6 +2158,15 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_rms_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options) {
+    const struct ebb__attrs_rms_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_rms_norm, in, 2, &attrs, out)) return NULL;
+    if (options.ret_rstd) *options.ret_rstd = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
@@ -2176,6 +2315,12 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_softmin)(ebb_tensor *self, int64_t dim, ebb_softmin_options options) {
+    const struct ebb__attrs_softmin attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmin, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
@@ -2186,6 +2331,18 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
@@ -2274,6 +2431,11 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tanhshrink)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tanhshrink, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {

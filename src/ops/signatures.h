@@ -155,6 +155,46 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_threshold)
 
+struct ebb__attrs_hardshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
+#define EBB__SIG_hardshrink \
+    .name = "hardshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_hardshrink)
+
+struct ebb__attrs_softshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_softshrink[1];
+#define EBB__SIG_softshrink \
+    .name = "softshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softshrink)
+
+#define EBB__SIG_tanhshrink \
+    .name = "tanhshrink", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_prelu_kernel \
+    .name = "prelu_kernel", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
@@ -195,6 +235,37 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
     .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1
+
+struct ebb__attrs_batch_norm {
+    bool training;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_batch_norm[3];
+#define EBB__SIG_batch_norm \
+    .name = "batch_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "save_mean", "save_invstd"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_batch_norm)
+
+struct ebb__attrs_instance_norm {
+    ebb_setting use_input_stats;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_instance_norm[3];
+#define EBB__SIG_instance_norm \
+    .name = "instance_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, float? use_input_stats=1, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_instance_norm)
 
 #define EBB__SIG_add \
     .name = "add", \
@@ -989,6 +1060,66 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_normalization_backward {
+    ebb_dims view;
+    int64_t wanted;
+};
+extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
+#define EBB__SIG_normalization_backward \
+    .name = "normalization_backward", \
+    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normalization_backward)
+
+struct ebb__attrs_layer_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_layer_norm[2];
+#define EBB__SIG_layer_norm \
+    .name = "layer_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_layer_norm)
+
+struct ebb__attrs_rms_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_rms_norm[2];
+#define EBB__SIG_rms_norm \
+    .name = "rms_norm", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "rstd"}, \
+    .n_in = 2, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rms_norm)
+
+struct ebb__attrs_group_norm {
+    int64_t num_groups;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_group_norm[2];
+#define EBB__SIG_group_norm \
+    .name = "group_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_group_norm)
+
 struct ebb__attrs_transpose {
     int64_t dim0;
     int64_t dim1;
@@ -1543,6 +1674,20 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
+
+struct ebb__attrs_softmin {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmin[2];
+#define EBB__SIG_softmin \
+    .name = "softmin", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmin)
 
 #define EBB__SIG_erf \
     .name = "erf", \

@@ -989,6 +989,104 @@ EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
 
+/* ---- dropout.c ---------------------------------------------------------------------------------------------------
+ * Dropout in its forms. */
+
+typedef struct ebb_native_dropout_options {
+    ebb_tensor **ret_mask; /* may be NULL */
+    int ebb__at;
+} ebb_native_dropout_options;
+
+/* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
+ * thread's generator: the same for a seed on every machine and with any number of threads.
+ *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
+ * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Floating point only. torch.native_dropout */
+EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_dropout(...) ((void)EBB_HERE, ebb_native_dropout(__VA_ARGS__))
+#else
+#define ebb_native_dropout(...) ebb__native_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_dropout_(input, p, ...) ebb_native_dropout(EBB_AT(input), p, (ebb_native_dropout_options){__VA_ARGS__})
+#endif
+
+/* The gradient of native_dropout: grad_output * mask * scale, with a bool mask.
+ *     native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor
+ * Gradient (NativeDropoutBackwardBackward0) of grad_output: g * mask * scale.
+ * Floating point only. torch.ops.aten.native_dropout_backward */
+EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_tensor *mask, double scale);
+#define ebb_native_dropout_backward(grad_output, mask, scale) ebb_native_dropout_backward(EBB_AT(grad_output), EBB_AT(mask), scale)
+
+typedef struct ebb_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_dropout_options;
+
+/* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
+ * input itself (Srivastava et al. 2014). Recorded as native_dropout.
+ *     dropout(Tensor input, float? p=0.5, float? training=1) -> Tensor
+ * Floating point only. torch.nn.functional.dropout */
+EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_dropout(...) ((void)EBB_HERE, ebb_dropout(__VA_ARGS__))
+#else
+#define ebb_dropout(...) ebb__dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__dropout_(input, ...) ebb_dropout(EBB_AT(input), (ebb_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_feature_dropout_options;
+
+/* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
+ *     feature_dropout(Tensor input, float? p=0.5, float? training=1) -> Tensor
+ * Floating point only. torch.nn.functional.feature_dropout */
+EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_dropout(...) ((void)EBB_HERE, ebb_feature_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_dropout(...) ebb__feature_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_dropout_(input, ...) ebb_feature_dropout(EBB_AT(input), (ebb_feature_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default 0 */
+    int ebb__at;
+} ebb_alpha_dropout_options;
+
+/* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
+ * left, and all is scaled and shifted. Recorded as its parts.
+ *     alpha_dropout(Tensor input, float? p=0.5, float? training=0) -> Tensor
+ * Floating point only. torch.nn.functional.alpha_dropout */
+EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_alpha_dropout(...) ((void)EBB_HERE, ebb_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_alpha_dropout(...) ebb__alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__alpha_dropout_(input, ...) ebb_alpha_dropout(EBB_AT(input), (ebb_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default 0 */
+    int ebb__at;
+} ebb_feature_alpha_dropout_options;
+
+/* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, float? training=0) -> Tensor
+ * Floating point only. torch.nn.functional.feature_alpha_dropout */
+EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_alpha_dropout(...) ((void)EBB_HERE, ebb_feature_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_alpha_dropout(...) ebb__feature_alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
+#endif
+
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
 
@@ -1404,7 +1502,7 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
-/* ---- norm.c ------------------------------------------------------------------------------------------------------
+/* ---- normalization.c ---------------------------------------------------------------------------------------------
  * Normalization along the last dimensions or over groups of channels. */
 
 typedef struct ebb_normalization_backward_options {

@@ -135,7 +135,7 @@ ebb_status ebb__softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int6
 ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
                                      const void *y, void *dx);
 
-/* ---- normalization (norm.c) ----
+/* ---- normalization (normalization.c) ----
  * x is contiguous, f32 or f64, seen as (outer, sets, channels, run). The elements of one of the `sets` are normalized
  * together: y = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(var + eps). Weight and bias have groups *
  * channels elements, those of channel k of set r being at r % groups * channels + k; both may be NULL. mean and rstd
@@ -179,6 +179,15 @@ uint64_t ebb__random_blocks(ebb__random what, ebb_dtype dtype, int64_t n);
 ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
+
+/* ---- dropout (dropout.c) ----
+ * mask[i] is 0 with probability p < 1, else 1; y[i] = mask[i] ? x[i] / (1 - p) : x[i] * 0. Whether element i is kept
+ * depends on (seed, first, i) only; take the blocks as for the functions above. y may be x. */
+uint64_t ebb__dropout_blocks(int64_t n);
+void ebb__dropout(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, double p, const void *x, void *y,
+                  uint8_t *mask);
+/* p[1] * scale where p[2] (bool) is true, else p[1] * 0; param: const double scale. */
+extern ebb__loop_table ebb__loops_masked_scale;
 
 /* ---- negative log likelihood (nll.c) ----
  * logp (rows, classes) contiguous, f32 or f64; `weight` has `classes` elements of the same dtype, or is NULL for ones.

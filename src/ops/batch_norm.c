@@ -1,5 +1,5 @@
 /* Normalization of channels over a batch, with running statistics: batch_norm, instance_norm. */
-#include "ops/norm.h"
+#include "ops/normalization.h"
 #include <math.h>
 
 static ebb__norm_view view_of(const ebb_dims *x) {

@@ -10,6 +10,7 @@ extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
@@ -47,6 +48,7 @@ extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -59,6 +61,8 @@ extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
+extern const struct ebb_op ebb_op_feature_alpha_dropout;
+extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_floor;
@@ -133,6 +137,8 @@ extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_dropout;
+extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
@@ -221,6 +227,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
+    &ebb_op_alpha_dropout,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
@@ -258,6 +265,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dropout,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -270,6 +278,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expand,
     &ebb_op_expm1,
     &ebb_op_eye,
+    &ebb_op_feature_alpha_dropout,
+    &ebb_op_feature_dropout,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_floor,
@@ -344,6 +354,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
+    &ebb_op_native_dropout,
+    &ebb_op_native_dropout_backward,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
@@ -422,7 +434,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 207;
+const int ebb__op_table_size = 213;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -434,6 +446,11 @@ const struct ebb_attr ebb__attr_table_addcdiv[] = {
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {0, true}},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -514,6 +531,11 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
     {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {1, true}},
+};
+
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
 };
@@ -538,6 +560,16 @@ const struct ebb_attr ebb__attr_table_eye[] = {
     {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {0, true}},
+};
+
+const struct ebb_attr ebb__attr_table_feature_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {1, true}},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -707,6 +739,14 @@ const struct ebb_attr ebb__attr_table_narrow[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}},
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}},
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
@@ -1017,6 +1057,12 @@ ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_alpha_dropout)(ebb_tensor *input, ebb_alpha_dropout_options options) {
+    const struct ebb__attrs_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_alpha_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -1315,6 +1361,12 @@ ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
+    const struct ebb__attrs_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
     const struct ebb__attrs_elu attrs = {.alpha = options.alpha};
     ebb_tensor *const in[] = {self};
@@ -1412,6 +1464,18 @@ ebb_tensor *(ebb_expm1_)(ebb_tensor *self) {
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_feature_alpha_dropout)(ebb_tensor *input, ebb_feature_alpha_dropout_options options) {
+    const struct ebb__attrs_feature_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_alpha_dropout, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_feature_dropout)(ebb_tensor *input, ebb_feature_dropout_options options) {
+    const struct ebb__attrs_feature_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_dropout, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
@@ -1979,6 +2043,21 @@ ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t l
     const struct ebb__attrs_narrow attrs = {.dim = dim, .start = start, .length = length};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {
+    const struct ebb__attrs_native_dropout attrs = {.p = p};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_native_dropout, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mask) *options.ret_mask = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *mask, double scale) {
+    const struct ebb__attrs_native_dropout_backward attrs = {.scale = scale};
+    ebb_tensor *const in[] = {grad_output, mask};
+    return ebb_call_op1(&ebb_op_native_dropout_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {

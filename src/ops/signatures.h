@@ -752,6 +752,89 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_native_dropout {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+#define EBB__SIG_native_dropout \
+    .name = "native_dropout", \
+    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "mask"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout)
+
+struct ebb__attrs_native_dropout_backward {
+    double scale;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
+#define EBB__SIG_native_dropout_backward \
+    .name = "native_dropout_backward", \
+    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout_backward)
+
+struct ebb__attrs_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_dropout[2];
+#define EBB__SIG_dropout \
+    .name = "dropout", \
+    .signature = "Tensor input, float? p=0.5, float? training=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_dropout)
+
+struct ebb__attrs_feature_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+#define EBB__SIG_feature_dropout \
+    .name = "feature_dropout", \
+    .signature = "Tensor input, float? p=0.5, float? training=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
+
+struct ebb__attrs_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
+#define EBB__SIG_alpha_dropout \
+    .name = "alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, float? training=0 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_alpha_dropout)
+
+struct ebb__attrs_feature_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+#define EBB__SIG_feature_alpha_dropout \
+    .name = "feature_alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, float? training=0 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \

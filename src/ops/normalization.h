@@ -1,6 +1,6 @@
 /* What the normalizations share: how an input is seen by the kernel, and the rule of their gradients. */
-#ifndef EBB_OPS_NORM_H
-#define EBB_OPS_NORM_H
+#ifndef EBB_OPS_NORMALIZATION_H
+#define EBB_OPS_NORMALIZATION_H
 
 #include "ops/ops.h"
 

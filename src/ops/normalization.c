@@ -1,6 +1,6 @@
 /* Normalization along the last dimensions or over groups of channels: layer_norm, rms_norm, group_norm, and the
  * backward of all normalizations. */
-#include "ops/norm.h"
+#include "ops/normalization.h"
 #include <float.h>
 
 struct ebb__norm ebb__norm_of(const ebb__norm_view *view, ebb_dtype dtype, bool centered, double eps) {

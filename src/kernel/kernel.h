@@ -180,6 +180,21 @@ ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, i
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
 
+/* ---- connectionist temporal classification (ctc.c) ----
+ * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]
+ * labels from targets[offsets[n]] on. All have been checked by callers. */
+struct ebb__ctc {
+    ebb_dtype dtype;
+    int64_t frames, batch, classes, blank;
+    const void *log_probs;
+    const int64_t *targets, *offsets, *input_lengths, *target_lengths;
+    bool zero_infinity;
+};
+/* Minus the logarithm of the probability of each sequence's labels. */
+ebb_status ebb__ctc_loss(const struct ebb__ctc *c, double *ret_loss);
+/* The gradient of the sum of scale[n] times the loss of n; of infinite losses 0 with zero_infinity. */
+ebb_status ebb__ctc_backward(const struct ebb__ctc *c, const double *scale, void *ret_grad);
+
 /* ---- dropout (dropout.c) ----
  * mask[i] is 0 with probability p < 1, else 1; y[i] = mask[i] ? x[i] / (1 - p) : x[i] * 0. Whether element i is kept
  * depends on (seed, first, i) only; take the blocks as for the functions above. y may be x. */

@@ -550,17 +550,17 @@ typedef struct ebb_instance_norm_options {
     ebb_tensor *running_var; /* may be NULL */
     ebb_tensor *weight; /* may be NULL */
     ebb_tensor *bias; /* may be NULL */
-    ebb_setting use_input_stats; /* EBB_SET(x); default 1 */
+    ebb_setting use_input_stats; /* EBB_SET(x); default true */
     ebb_setting momentum; /* EBB_SET(x); default 0.1 */
     ebb_setting eps; /* EBB_SET(x); default 1e-5 */
     int ebb__at;
 } ebb_instance_norm_options;
 
-/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). With use_input_stats 0 they
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they
  * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
  * parts.
- *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, float?
- *     use_input_stats=1, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
+ *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
  * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
  * torch.nn.functional.instance_norm */
 EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
@@ -1334,6 +1334,78 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 #define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
 #endif
 
+/* ---- ctc.c -------------------------------------------------------------------------------------------------------
+ * Connectionist temporal classification. */
+
+typedef struct ebb_native_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_native_ctc_loss_options;
+
+/* ctc_loss of each sequence, for log_probs (T, N, C).
+ *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Floating point only. torch._ctc_loss */
+EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_ctc_loss(...) ((void)EBB_HERE, ebb_native_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_native_ctc_loss(...) ebb__native_ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_ctc_loss_(log_probs, targets, ...) ebb_native_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_native_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_backward_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_backward_options;
+
+/* The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels.
+ * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
+ *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
+ *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
+ * derivative of the loss by log_probs, times g * grad_output.
+ * Floating point only. torch.ops.aten._ctc_loss_backward */
+EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_backward(...) ((void)EBB_HERE, ebb_ctc_loss_backward(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_backward(...) ebb__ctc_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_backward_(grad_output, log_probs, targets, ...) ebb_ctc_loss_backward(EBB_AT(grad_output), EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_options;
+
+/* Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T,
+ * C), spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N,
+ * S), or the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and
+ * labels count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity
+ * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
+ *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
@@ -1405,13 +1477,13 @@ EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_ten
 
 typedef struct ebb_dropout_options {
     ebb_setting p; /* EBB_SET(x); default 0.5 */
-    ebb_setting training; /* EBB_SET(x); default 1 */
+    ebb_setting training; /* EBB_SET(x); default true */
     int ebb__at;
 } ebb_dropout_options;
 
 /* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
  * input itself (Srivastava et al. 2014). Recorded as native_dropout.
- *     dropout(Tensor input, float? p=0.5, float? training=1) -> Tensor
+ *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
  * Floating point only. torch.nn.functional.dropout */
 EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1423,12 +1495,12 @@ EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options E
 
 typedef struct ebb_feature_dropout_options {
     ebb_setting p; /* EBB_SET(x); default 0.5 */
-    ebb_setting training; /* EBB_SET(x); default 1 */
+    ebb_setting training; /* EBB_SET(x); default true */
     int ebb__at;
 } ebb_feature_dropout_options;
 
 /* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
- *     feature_dropout(Tensor input, float? p=0.5, float? training=1) -> Tensor
+ *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
  * Floating point only. torch.nn.functional.feature_dropout */
 EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1440,13 +1512,13 @@ EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_o
 
 typedef struct ebb_alpha_dropout_options {
     ebb_setting p; /* EBB_SET(x); default 0.5 */
-    ebb_setting training; /* EBB_SET(x); default 0 */
+    ebb_setting training; /* EBB_SET(x); default false */
     int ebb__at;
 } ebb_alpha_dropout_options;
 
 /* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
  * left, and all is scaled and shifted. Recorded as its parts.
- *     alpha_dropout(Tensor input, float? p=0.5, float? training=0) -> Tensor
+ *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
  * Floating point only. torch.nn.functional.alpha_dropout */
 EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1458,12 +1530,12 @@ EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_optio
 
 typedef struct ebb_feature_alpha_dropout_options {
     ebb_setting p; /* EBB_SET(x); default 0.5 */
-    ebb_setting training; /* EBB_SET(x); default 0 */
+    ebb_setting training; /* EBB_SET(x); default false */
     int ebb__at;
 } ebb_feature_alpha_dropout_options;
 
 /* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
- *     feature_alpha_dropout(Tensor input, float? p=0.5, float? training=0) -> Tensor
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
  * Floating point only. torch.nn.functional.feature_alpha_dropout */
 EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2662,7 +2734,7 @@ template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_ten
 #endif
 
 typedef struct ebb_poisson_nll_loss_options {
-    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    ebb_setting log_input; /* EBB_SET(x); default true */
     bool full; /* default false */
     ebb_setting eps; /* EBB_SET(x); default 1e-8 */
     int reduction; /* mean, sum, none */
@@ -2670,9 +2742,9 @@ typedef struct ebb_poisson_nll_loss_options {
 } ebb_poisson_nll_loss_options;
 
 /* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
- * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
- * more than 1. Recorded as its parts.
- *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ * log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target
+ * is more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
  * torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);

@@ -25,7 +25,9 @@ static struct sequence sequence_of(const struct ebb__ctc *c, int64_t n) {
     return s;
 }
 
-static int64_t class_of(const struct sequence *s, int64_t state) { return state % 2 ? s->target[state / 2] : s->c->blank; }
+static int64_t class_of(const struct sequence *s, int64_t state) {
+    return state % 2 ? s->target[state / 2] : s->c->blank;
+}
 
 /* Whether a path may go from state - 2 to state: not over a blank that keeps two equal labels apart. */
 static bool may_skip(const struct sequence *s, int64_t state) {
@@ -76,8 +78,7 @@ static void backward(const struct sequence *s, const double *alpha, int64_t stri
             double next = 0;
             if (t < s->frames - 1) {
                 const double one = state + 1 < s->states ? beta[state + 1] : -INFINITY;
-                const double two =
-                    state + 2 < s->states && may_skip(s, state + 2) ? beta[state + 2] : -INFINITY;
+                const double two = state + 2 < s->states && may_skip(s, state + 2) ? beta[state + 2] : -INFINITY;
                 next = log_sum(beta[state], one, two);
             } else if (state < s->states - 2) {
                 next = -INFINITY;

@@ -1,4 +1,5 @@
 /* Normalization of channels over a batch, with running statistics: batch_norm, instance_norm. */
+#define EBB_FAMILY "Normalization"
 #include "ops/normalization.h"
 #include <math.h>
 
@@ -200,16 +201,16 @@ static ebb_tensor *instance_compose(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_instance_norm = {
-    EBB_SIGNATURE(instance_norm, INPUTS "float? use_input_stats=1, float? momentum=0.1, float? eps=1e-5 -> Tensor"),
+    EBB_SIGNATURE(instance_norm, INPUTS "bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor"),
     .doc =
-        "batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). With use_input_stats 0 they are "
+        "batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they are "
         "the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as "
         "its parts.",
     .torch = "torch.nn.functional.instance_norm",
     .compose = instance_compose,
     .formula = {"as batch_norm's, for each batch", [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
     .samples = {"(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
-                "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=0", "! (2,3)",
-                "! (2,3,4) use_input_stats=0", "! (2,3,4) none none (4)"},
+                "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
+                "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"},
     .domain = {0.3, 1.5},
 };

@@ -1,4 +1,5 @@
 /* Dropout in its forms: of elements, of channels, and with the mean and variance of SELU kept. */
+#define EBB_FAMILY "Dropout"
 #include "ops/ops.h"
 #include <math.h>
 
@@ -130,31 +131,31 @@ static int least_dims(const struct ebb_forward *f, int n, ebb_tensor *x) {
         return function(f->in[0], a->p.value, a->training.value != 0, channels); \
     } \
     const struct ebb_op ebb_op_##name_ = { \
-        EBB_SIGNATURE(name_, "Tensor input, float? p=0.5, float? training=" default_ " -> Tensor"), \
+        EBB_SIGNATURE(name_, "Tensor input, float? p=0.5, bool? training=" default_ " -> Tensor"), \
         .torch = "torch.nn.functional." #name_, .dtypes = EBB_FLOATING, .compose = name_##_compose, __VA_ARGS__};
-#define FAILURES "! (3,4) p=-0.1 training=1", "! (3,4) p=1.5 training=1", "! i5(3,4) training=1"
+#define FAILURES "! (3,4) p=-0.1 training=true", "! (3,4) p=1.5 training=true", "! i5(3,4) training=true"
 #define SAMPLES \
-    .samples = {"(3,4) training=1", \
-                "(3,4) p=0.1 training=1", \
-                "(3,4) training=0", \
-                "(3,4) p=1 training=1", \
-                "(2,0,3) training=1", \
-                "(2,3,4) training=1", \
+    .samples = {"(3,4) training=true", \
+                "(3,4) p=0.1 training=true", \
+                "(3,4) training=false", \
+                "(3,4) p=1 training=true", \
+                "(2,0,3) training=true", \
+                "(2,3,4) training=true", \
                 FAILURES}
 
 DROPOUT(
-    dropout, "1", dropped, false, 0, SAMPLES,
+    dropout, "true", dropped, false, 0, SAMPLES,
     .doc =
         "With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0, "
         "input itself (Srivastava et al. 2014). Recorded as native_dropout.")
 DROPOUT(
-    feature_dropout, "1", dropped, true, 2, SAMPLES,
+    feature_dropout, "true", dropped, true, 2, SAMPLES,
     .doc =
         "dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.")
 DROPOUT(
-    alpha_dropout, "0", alpha_dropped, false, 0, SAMPLES,
+    alpha_dropout, "false", alpha_dropped, false, 0, SAMPLES,
     .doc =
         "Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the "
         "left, and all is scaled and shifted. Recorded as its parts.")
-DROPOUT(feature_alpha_dropout, "0", alpha_dropped, true, 2, SAMPLES,
+DROPOUT(feature_alpha_dropout, "false", alpha_dropped, true, 2, SAMPLES,
         .doc = "alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.")

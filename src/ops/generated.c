@@ -70,6 +70,8 @@ extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_ctc_loss;
+extern const struct ebb_op ebb_op_ctc_loss_backward;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -178,6 +180,7 @@ extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_ctc_loss;
 extern const struct ebb_op ebb_op_native_dropout;
 extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
@@ -349,6 +352,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
     &ebb_op_cross_entropy,
+    &ebb_op_ctc_loss,
+    &ebb_op_ctc_loss_backward,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -457,6 +462,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
+    &ebb_op_native_ctc_loss,
     &ebb_op_native_dropout,
     &ebb_op_native_dropout_backward,
     &ebb_op_ne,
@@ -558,7 +564,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 275;
+const int ebb__op_table_size = 278;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -623,7 +629,7 @@ const struct ebb_attr ebb__attr_table_addmv[] = {
 
 const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {0, true}, "0"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -818,6 +824,17 @@ const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_diag[] = {
     {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}, "0"},
 };
@@ -849,7 +866,7 @@ const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
 
 const struct ebb_attr ebb__attr_table_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {1, true}, "1"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -880,12 +897,12 @@ const struct ebb_attr ebb__attr_table_eye[] = {
 
 const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {0, true}, "0"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_feature_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {1, true}, "1"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -961,7 +978,7 @@ const struct ebb_attr ebb__attr_table_index_select[] = {
 };
 
 const struct ebb_attr ebb__attr_table_instance_norm[] = {
-    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {1, true}, "1"},
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
     {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
@@ -1099,6 +1116,11 @@ const struct ebb_attr ebb__attr_table_narrow[] = {
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_native_dropout[] = {
     {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
 };
@@ -1151,7 +1173,7 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 };
 
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1938,6 +1960,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options) {
+    const struct ebb__attrs_ctc_loss attrs = {.blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options) {
+    const struct ebb__attrs_ctc_loss_backward attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {grad_output, log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -2750,6 +2784,12 @@ ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t l
     const struct ebb__attrs_narrow attrs = {.dim = dim, .start = start, .length = length};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_native_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options) {
+    const struct ebb__attrs_native_ctc_loss attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_native_ctc_loss, in, 4, &attrs);
 }
 
 ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {

@@ -1,5 +1,6 @@
 /* Normalization along the last dimensions or over groups of channels: layer_norm, rms_norm, group_norm, and the
  * backward of all normalizations. */
+#define EBB_FAMILY "Normalization"
 #include "ops/normalization.h"
 #include <float.h>
 

@@ -418,7 +418,7 @@ struct ebb__attrs_instance_norm {
 extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_instance_norm \
     .name = "instance_norm", \
-    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, float? use_input_stats=1, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 5, \
     .n_out = 1, \
@@ -1039,6 +1039,49 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
 
+struct ebb__attrs_native_ctc_loss {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+#define EBB__SIG_native_ctc_loss \
+    .name = "native_ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
+
+struct ebb__attrs_ctc_loss_backward {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
+#define EBB__SIG_ctc_loss_backward \
+    .name = "ctc_loss_backward", \
+    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_backward)
+
+struct ebb__attrs_ctc_loss {
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
+#define EBB__SIG_ctc_loss \
+    .name = "ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
@@ -1101,7 +1144,7 @@ struct ebb__attrs_dropout {
 extern const struct ebb_attr ebb__attr_table_dropout[2];
 #define EBB__SIG_dropout \
     .name = "dropout", \
-    .signature = "Tensor input, float? p=0.5, float? training=1 -> Tensor", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1115,7 +1158,7 @@ struct ebb__attrs_feature_dropout {
 extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
 #define EBB__SIG_feature_dropout \
     .name = "feature_dropout", \
-    .signature = "Tensor input, float? p=0.5, float? training=1 -> Tensor", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1129,7 +1172,7 @@ struct ebb__attrs_alpha_dropout {
 extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
 #define EBB__SIG_alpha_dropout \
     .name = "alpha_dropout", \
-    .signature = "Tensor input, float? p=0.5, float? training=0 -> Tensor", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1143,7 +1186,7 @@ struct ebb__attrs_feature_alpha_dropout {
 extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
 #define EBB__SIG_feature_alpha_dropout \
     .name = "feature_alpha_dropout", \
-    .signature = "Tensor input, float? p=0.5, float? training=0 -> Tensor", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2037,7 +2080,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \

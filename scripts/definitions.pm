@@ -43,7 +43,7 @@ sub strings { # the string literals of an initializer, neighbours joined, design
 
 sub parse_argument {
     my ($text) = @_;
-    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:=(.+))?$/
+    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:=(.+))?$/
         or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');

@@ -50,6 +50,17 @@ typedef struct ebb_setting {
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 
+/* The modes of interpolate, by PyTorch's words. */
+enum ebb_interpolation {
+    EBB_NEAREST = 0,
+    EBB_NEAREST_EXACT,
+    EBB_LINEAR,
+    EBB_BILINEAR,
+    EBB_TRILINEAR,
+    EBB_BICUBIC,
+    EBB_AREA
+};
+
 /* The padding of conv1d to conv3d by a word: what `padding` lists, PyTorch's padding="valid", and padding="same". */
 enum ebb_auto_padding { EBB_PADDING_LISTED = 0, EBB_PADDING_VALID, EBB_PADDING_SAME };
 

@@ -83,6 +83,7 @@ extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
 extern const struct ebb_op ebb_op_fmin;
 extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_fold;
 extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
@@ -95,8 +96,10 @@ extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_im2col;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_interpolate;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
@@ -149,6 +152,8 @@ extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pixel_shuffle;
+extern const struct ebb_op ebb_op_pixel_unshuffle;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -201,6 +206,8 @@ extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_upsample;
+extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
@@ -292,6 +299,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fmax,
     &ebb_op_fmin,
     &ebb_op_fmod,
+    &ebb_op_fold,
     &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
@@ -304,8 +312,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
     &ebb_op_hypot,
+    &ebb_op_im2col,
     &ebb_op_index_add,
     &ebb_op_index_select,
+    &ebb_op_interpolate,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
@@ -358,6 +368,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_permute,
+    &ebb_op_pixel_shuffle,
+    &ebb_op_pixel_unshuffle,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -410,6 +422,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_trunc,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_upsample,
+    &ebb_op_upsample_backward,
     &ebb_op_view,
     &ebb_op_where,
     &ebb_op_xlogy,
@@ -418,7 +432,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 205;
+const int ebb__op_table_size = 212;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}},
@@ -667,6 +681,14 @@ const struct ebb_attr ebb__attr_table_flatten[] = {
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_fold[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_full[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}},
     {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}},
@@ -697,12 +719,27 @@ const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
 };
 
+const struct ebb_attr ebb__attr_table_im2col[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -824,6 +861,14 @@ const struct ebb_attr ebb__attr_table_ones_like[] = {
 
 const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -966,6 +1011,20 @@ const struct ebb_attr ebb__attr_table_unsafe_view[] = {
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -1634,6 +1693,12 @@ ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_fold)(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options) {
+    const struct ebb__attrs_fold attrs = {.output_size = output_size, .kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_fold, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_frac)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_frac, in, 1, NULL);
@@ -1731,6 +1796,12 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_im2col)(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options) {
+    const struct ebb__attrs_im2col attrs = {.kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_im2col, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
     const struct ebb__attrs_index_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, source};
@@ -1741,6 +1812,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     const struct ebb__attrs_index_select attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index};
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
@@ -2127,6 +2204,18 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_shuffle)(ebb_tensor *input, int64_t upscale_factor) {
+    const struct ebb__attrs_pixel_shuffle attrs = {.upscale_factor = upscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_shuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
+    const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -2523,6 +2612,18 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {

@@ -7,7 +7,7 @@
 enum { NEAREST, NEAREST_EXACT, LINEAR, CUBIC }; /* upsample's modes */
 
 struct upsampling {
-    int mode;
+    int mode, n; /* n spatial dimensions */
     bool align_corners;
     ebb_setting scale;
 };
@@ -49,6 +49,9 @@ static void fill_tables(struct tables *t, const struct upsampling *u, int64_t in
     for (int64_t i = 0; i < out; i++) {
         int64_t *index = t->index + i * t->taps;
         double at = position(u, by, i, dtype);
+        /* where a scale and the sizes differ, PyTorch goes by these sizes, in two dimensions */
+        if (u->mode == NEAREST && u->n == 2 && out == in) at = (double)i;
+        if (u->mode == NEAREST && u->n == 2 && out == 2 * in) at = (double)(i / 2);
         if (!t->weight) { /* PyTorch takes the floor in single precision */
             index[0] = clamped((int64_t)floorf((float)(u->mode == NEAREST ? at : at + 0.5)), in);
             continue;
@@ -84,7 +87,6 @@ static bool is_identity(const struct tables *t, int64_t in, int64_t out) {
 struct pass {
     ebb_dtype dtype;
     const struct upsampling *u;
-    int n;
     ebb_dims shape; /* of `data` */
     const char *data;
     char *owned; /* what `data` is when it is not the input */
@@ -134,8 +136,7 @@ static ebb_status pass(struct pass *p, int dim, int64_t to, bool back) {
 
 static ebb_status run(struct ebb_forward *f, const struct upsampling *u, bool back) {
     const ebb_tensor *x = f->in[0], *y = f->out[0];
-    struct pass p = {.dtype = (ebb_dtype)x->dtype, .u = u, .n = x->ndim - 2, .data = x->data};
-    p.shape = ebb_tensor_shape(x);
+    struct pass p = {.dtype = (ebb_dtype)x->dtype, .u = u, .shape = ebb_tensor_shape(x), .data = x->data};
     ebb_status status = EBB_OK;
     if (y->numel == 0) return EBB_OK;
     for (int i = x->ndim - 1; i >= 2 && !status; i--) status = pass(&p, i, y->dims[i], back);
@@ -186,7 +187,7 @@ static ebb_status upsample_infer(struct ebb_infer *f) {
 
 static ebb_status upsample_forward(struct ebb_forward *f) {
     const struct ebb__attrs_upsample *a = f->attrs;
-    return run(f, &(struct upsampling){a->mode, a->align_corners, a->scale}, false);
+    return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, false);
 }
 
 static void upsample_vjp(struct ebb_vjp *v) {
@@ -245,7 +246,7 @@ static ebb_status backward_infer(struct ebb_infer *f) {
 
 static ebb_status backward_forward(struct ebb_forward *f) {
     const struct ebb__attrs_upsample_backward *a = f->attrs;
-    return run(f, &(struct upsampling){a->mode, a->align_corners, a->scale}, true);
+    return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, true);
 }
 
 static void backward_vjp(struct ebb_vjp *v) {
@@ -281,7 +282,7 @@ static bool scaled_size(const ebb_dims *x, double scale, ebb_dims *ret_size) {
     *ret_size = (ebb_dims){x->n - 2, {0}};
     for (int i = 0; i < ret_size->n; i++) {
         const double size = floor((double)x->d[i + 2] * scale);
-        if (!(size >= 1 && size < 9e15)) {
+        if (!(size >= 0 && size < 9e15)) {
             ebb_fail(EBB_ERR_SHAPE, "scale_factor %g makes a size of %g", scale, size);
             return false;
         }

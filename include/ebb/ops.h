@@ -2002,6 +2002,51 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #define ebb__min_dim_(self, dim, ...) ebb_min_dim(EBB_AT(self), dim, (ebb_min_dim_options){__VA_ARGS__})
 #endif
 
+/* ---- fold.c ------------------------------------------------------------------------------------------------------
+ * im2col, which is torch.nn.functional.unfold, and fold. */
+
+typedef struct ebb_im2col_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_im2col_options;
+
+/* The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L)
+ * for its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is
+ * another.
+ *     im2col(Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) -> Tensor
+ * Gradient (Im2ColBackward0) of input: fold(g, (H, W)).
+ * torch.nn.functional.unfold */
+EBB_API ebb_tensor *ebb_im2col(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_im2col(...) ((void)EBB_HERE, ebb_im2col(__VA_ARGS__))
+#else
+#define ebb_im2col(...) ebb__im2col_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__im2col_(input, kernel_size, ...) ebb_im2col(EBB_AT(input), kernel_size, (ebb_im2col_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_fold_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_fold_options;
+
+/* An image (N, C, *output_size) from the columns (N, C * kernel_size, L) of a sliding window, with elements that
+ * overlap added: the transpose of im2col.
+ *     fold(Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) ->
+ *     Tensor
+ * Gradient (Col2ImBackward0) of input: im2col(g).
+ * torch.nn.functional.fold */
+EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_fold(...) ((void)EBB_HERE, ebb_fold(__VA_ARGS__))
+#else
+#define ebb_fold(...) ebb__fold_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__fold_(input, output_size, kernel_size, ...) ebb_fold(EBB_AT(input), output_size, kernel_size, (ebb_fold_options){__VA_ARGS__})
+#endif
+
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
  * Elements along a dimension by an index tensor. */
 
@@ -2176,6 +2221,75 @@ EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tens
 EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+
+/* ---- interpolate.c -----------------------------------------------------------------------------------------------
+ * interpolate and the one operator behind its modes, upsample. */
+
+typedef struct ebb_upsample_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
+ * scale, where given, decides the positions in place of the ratio of the sizes.
+ *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
+ *     align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
+ * torch.ops.aten.upsample_nearest2d */
+EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample(...) ((void)EBB_HERE, ebb_upsample(__VA_ARGS__))
+#else
+#define ebb_upsample(...) ebb__upsample_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_(input, size, ...) ebb_upsample(EBB_AT(input), size, (ebb_upsample_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_upsample_backward_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_backward_options;
+
+/* The gradient of upsample for an input of shape input_size.
+ *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
+ *     bool align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
+ * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
+EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample_backward(...) ((void)EBB_HERE, ebb_upsample_backward(__VA_ARGS__))
+#else
+#define ebb_upsample_backward(...) ebb__upsample_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_backward_(grad_output, input_size, ...) ebb_upsample_backward(EBB_AT(grad_output), input_size, (ebb_upsample_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_interpolate_options {
+    ebb_dims size; /* default none */
+    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
+    bool align_corners; /* default false */
+    bool recompute_scale_factor; /* default false */
+    int ebb__at;
+} ebb_interpolate_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
+ * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
+ * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
+ * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
+ *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+ *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
+ *     bool recompute_scale_factor=false) -> Tensor
+ * torch.nn.functional.interpolate */
+EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_interpolate(...) ((void)EBB_HERE, ebb_interpolate(__VA_ARGS__))
+#else
+#define ebb_interpolate(...) ebb__interpolate_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
+#endif
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */

@@ -126,6 +126,7 @@ extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
 extern const struct ebb_op ebb_op_fmin;
 extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_fold;
 extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
@@ -476,6 +477,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fmax,
     &ebb_op_fmin,
     &ebb_op_fmod,
+    &ebb_op_fold,
     &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
@@ -1115,6 +1117,14 @@ const struct ebb_attr ebb__attr_table_flip[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_fold[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_full[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}, NULL},
     {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}, NULL},
@@ -1174,6 +1184,13 @@ const struct ebb_attr ebb__attr_table_huber_loss[] = {
     {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_im2col[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
@@ -1215,6 +1232,14 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
     {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -1477,6 +1502,14 @@ const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -1828,6 +1861,20 @@ const struct ebb_attr ebb__attr_table_vector_norm[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -2795,6 +2842,12 @@ ebb_tensor *(ebb_fmod)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_fold)(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options) {
+    const struct ebb__attrs_fold attrs = {.output_size = output_size, .kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_fold, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_frac)(ebb_tensor *self) {

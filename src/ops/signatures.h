@@ -1508,6 +1508,39 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
     .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
 
+struct ebb__attrs_im2col {
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_im2col[4];
+#define EBB__SIG_im2col \
+    .name = "im2col", \
+    .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_im2col)
+
+struct ebb__attrs_fold {
+    ebb_dims output_size;
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_fold[5];
+#define EBB__SIG_fold \
+    .name = "fold", \
+    .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_fold, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_fold)
+
 struct ebb__attrs_gather {
     int64_t dim;
 };
@@ -1647,6 +1680,55 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
+
+struct ebb__attrs_upsample {
+    ebb_dims size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample[4];
+#define EBB__SIG_upsample \
+    .name = "upsample", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample)
+
+struct ebb__attrs_upsample_backward {
+    ebb_dims input_size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+#define EBB__SIG_upsample_backward \
+    .name = "upsample_backward", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
+
+struct ebb__attrs_interpolate {
+    ebb_dims size;
+    ebb_setting scale_factor;
+    int mode;
+    bool align_corners;
+    bool recompute_scale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_interpolate[5];
+#define EBB__SIG_interpolate \
+    .name = "interpolate", \
+    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_interpolate)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;

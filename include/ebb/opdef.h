@@ -67,17 +67,17 @@ struct ebb_op_input {
 };
 
 enum ebb_attr_kind {
-    EBB_ATTR_BOOL,   /* bool */
-    EBB_ATTR_INT,    /* int64_t */
-    EBB_ATTR_FLOAT,  /* double */
-    EBB_ATTR_DIM,    /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
-    EBB_ATTR_NEWDIM, /* the same, of an output with one dimension more */
-    EBB_ATTR_DIMS,   /* ebb_dims; dimensions of input 0, distinct, counted from the front */
-    EBB_ATTR_SHAPE,  /* ebb_dims; sizes or plain integers */
-    EBB_ATTR_DTYPE,  /* ebb_dtype */
-    EBB_ATTR_ENUM,   /* int; `values` names them, "mean,sum,none" */
+    EBB_ATTR_BOOL,    /* bool */
+    EBB_ATTR_INT,     /* int64_t */
+    EBB_ATTR_FLOAT,   /* double */
+    EBB_ATTR_DIM,     /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
+    EBB_ATTR_NEWDIM,  /* the same, of an output with one dimension more */
+    EBB_ATTR_DIMS,    /* ebb_dims; dimensions of input 0, distinct, counted from the front */
+    EBB_ATTR_SHAPE,   /* ebb_dims; sizes or plain integers */
+    EBB_ATTR_DTYPE,   /* ebb_dtype */
+    EBB_ATTR_ENUM,    /* int; `values` names them, "mean,sum,none" */
     EBB_ATTR_SETTING, /* ebb_setting; where it is not given rules see the value of `fallback` */
-    EBB_ATTR_STRING /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
+    EBB_ATTR_STRING   /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
 };
 
 struct ebb_attr {
@@ -278,10 +278,10 @@ struct ebb_sample {
     const struct ebb_op *op;
     bool must_fail;
     int64_t n_in;
-    ebb_tensor **in; /* [n_in] references of the sample; NULL where an optional input is absent */
-    void *attrs;     /* the attribute struct, NULL when the operator has none */
+    ebb_tensor **in;              /* [n_in] references of the sample; NULL where an optional input is absent */
+    void *attrs;                  /* the attribute struct, NULL when the operator has none */
     uint32_t matrices, symmetric; /* EBB_IN(i): input i was made as a matrix, as a symmetric one */
-    char *text; /* a copy, which attributes that are text point into */
+    char *text;                   /* a copy, which attributes that are text point into */
     size_t text_bytes;
 };
 

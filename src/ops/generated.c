@@ -12,6 +12,7 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_addr;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
@@ -32,6 +33,8 @@ extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_cholesky;
+extern const struct ebb_op ebb_op_cholesky_solve;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_contiguous;
@@ -39,13 +42,17 @@ extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_det;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_eigh;
+extern const struct ebb_op ebb_op_eigvalsh;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -79,9 +86,13 @@ extern const struct ebb_op ebb_op_hardtanh;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_inner;
+extern const struct ebb_op ebb_op_inv;
+extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -96,6 +107,7 @@ extern const struct ebb_op ebb_op_log2;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
+extern const struct ebb_op ebb_op_logdet;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -103,9 +115,11 @@ extern const struct ebb_op ebb_op_logical_xor;
 extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_maximum;
@@ -117,6 +131,7 @@ extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_dot;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -126,10 +141,13 @@ extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pinv;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_qr;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -157,10 +175,13 @@ extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_slogdet;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_solve;
+extern const struct ebb_op ebb_op_solve_triangular;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
@@ -168,10 +189,14 @@ extern const struct ebb_op ebb_op_squeeze;
 extern const struct ebb_op ebb_op_stack;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_svd;
+extern const struct ebb_op ebb_op_svdvals;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tensordot;
+extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_to;
@@ -201,6 +226,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_addr,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
@@ -221,6 +247,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_cholesky,
+    &ebb_op_cholesky_solve,
     &ebb_op_clamp,
     &ebb_op_clone,
     &ebb_op_contiguous,
@@ -228,13 +256,17 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cross,
     &ebb_op_cross_entropy,
+    &ebb_op_det,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
     &ebb_op_digamma,
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_eigh,
+    &ebb_op_eigvalsh,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -268,9 +300,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
+    &ebb_op_inner,
+    &ebb_op_inv,
+    &ebb_op_inv_ex,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kron,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -285,6 +321,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
+    &ebb_op_logdet,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -292,9 +329,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logit,
     &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
+    &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
+    &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
     &ebb_op_maximum,
@@ -306,6 +345,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mm,
     &ebb_op_mse_loss,
     &ebb_op_mul,
+    &ebb_op_multi_dot,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -315,10 +355,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nll_loss_backward,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_outer,
     &ebb_op_permute,
+    &ebb_op_pinv,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_qr,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -346,10 +389,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_slogdet,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_solve,
+    &ebb_op_solve_triangular,
     &ebb_op_split,
     &ebb_op_sqrt,
     &ebb_op_square,
@@ -357,10 +403,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_stack,
     &ebb_op_sub,
     &ebb_op_sum,
+    &ebb_op_svd,
+    &ebb_op_svdvals,
     &ebb_op_t,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tensordot,
+    &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_to,
@@ -378,7 +428,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 185;
+const int ebb__op_table_size = 210;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -405,6 +455,11 @@ const struct ebb_attr ebb__attr_table_addmm[] = {
 const struct ebb_attr ebb__attr_table_addmv[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}},
+};
+
+const struct ebb_attr ebb__attr_table_addr[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -452,6 +507,18 @@ const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
 };
 
+const struct ebb_attr ebb__attr_table_cholesky[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
@@ -469,6 +536,14 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
     {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
     {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_eigh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_eigvalsh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -574,6 +649,14 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_lstsq[] = {
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_power[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_max_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
@@ -632,8 +715,17 @@ const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
 };
 
+const struct ebb_attr ebb__attr_table_pinv[] = {
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_polygamma[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_qr[] = {
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -734,6 +826,16 @@ const struct ebb_attr ebb__attr_table_softplus[] = {
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
 };
 
+const struct ebb_attr ebb__attr_table_solve[] = {
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}},
+};
+
+const struct ebb_attr ebb__attr_table_solve_triangular[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_split[] = {
     {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
@@ -751,6 +853,19 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_svd[] = {
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot[] = {
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -890,6 +1005,12 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, mat, vec};
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
@@ -1055,6 +1176,18 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+    const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+    const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {self, L};
+    return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
@@ -1115,10 +1248,21 @@ ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+    const struct ebb__attrs_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {input, other};
+    return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_det)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
@@ -1166,6 +1310,21 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+    const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
+    if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+    const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -1442,6 +1601,24 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_inner)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_inner, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_inv)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_inv, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_inv_ex)(ebb_tensor *A, ebb_inv_ex_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_inv_ex, in, 1, NULL, out)) return NULL;
+    if (options.ret_info) *options.ret_info = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
@@ -1455,6 +1632,11 @@ ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
 ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
@@ -1572,6 +1754,11 @@ ebb_tensor *(ebb_logaddexp_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_logaddexp, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logdet)(ebb_tensor *input) {
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_logdet, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
@@ -1620,6 +1807,12 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
@@ -1638,6 +1831,12 @@ ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *v
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+    const struct ebb__attrs_matrix_power attrs = {.n = n};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_max)(ebb_tensor *self) {
@@ -1725,6 +1924,10 @@ ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     ebb_tensor *const in[] = {self, vec};
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
@@ -1789,10 +1992,21 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
+    ebb_tensor *const in[] = {self, vec2};
+    return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -1820,6 +2034,15 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_qr)(ebb_tensor *A, ebb_qr_options options) {
+    const struct ebb__attrs_qr attrs = {.mode = options.mode};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_qr, in, 1, &attrs, out)) return NULL;
+    if (options.ret_R) *options.ret_R = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -2028,6 +2251,14 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
+    if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {
     const struct ebb__attrs_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2055,6 +2286,18 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
+    const struct ebb__attrs_solve attrs = {.left = options.left};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+    const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 
 ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
@@ -2110,6 +2353,21 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_svd)(ebb_tensor *A, ebb_svd_options options) {
+    const struct ebb__attrs_svd attrs = {.full_matrices = options.full_matrices};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_svd, in, 1, &attrs, out)) return NULL;
+    if (options.ret_S) *options.ret_S = out[1];
+    if (options.ret_Vh) *options.ret_Vh = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_svdvals)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_svdvals, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
@@ -2138,6 +2396,18 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
+    const struct ebb__attrs_tensordot attrs = {.dims = dims};
+    ebb_tensor *const in[] = {a, b};
+    return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+    const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {

@@ -243,8 +243,9 @@ static void addmm_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_addmm = {
     EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc = "beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape "
-           "(n) does. With a beta of 0 the input is not read.",
+    .doc =
+        "beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape "
+        "(n) does. With a beta of 0 the input is not read.",
     .torch = "torch.addmm",
     .node = "AddmmBackward0",
     .dtypes = EBB_NUMERIC,
@@ -357,8 +358,9 @@ static ebb_tensor *addbmm(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_addbmm = {
     EBB_SIGNATURE(addbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
-    .doc = "beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self "
-           "broadcasts to (m, n).",
+    .doc =
+        "beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self "
+        "broadcasts to (m, n).",
     .torch = "torch.addbmm",
     .compose = addbmm,
     .samples = {"(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "() (2,3,4) (2,4,5) beta=0",

@@ -681,6 +681,33 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_eigh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigh[1];
+#define EBB__SIG_eigh \
+    .name = "eigh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"eigenvalues", "eigenvectors"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigh)
+
+struct ebb__attrs_eigvalsh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
+#define EBB__SIG_eigvalsh \
+    .name = "eigvalsh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
@@ -832,6 +859,43 @@ extern const struct ebb_attr ebb__attr_table_index_add[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_add)
+
+#define EBB__SIG_det \
+    .name = "det", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_slogdet \
+    .name = "slogdet", \
+    .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"sign", "logabsdet"}, \
+    .n_in = 1, \
+    .n_out = 2
+
+#define EBB__SIG_logdet \
+    .name = "logdet", \
+    .signature = "Tensor input -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv \
+    .name = "inv", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv_ex \
+    .name = "inv_ex", \
+    .signature = "Tensor A -> Tensor inverse, Tensor info", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"inverse", "info"}, \
+    .n_in = 1, \
+    .n_out = 2
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1049,6 +1113,20 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addbmm)
+
+struct ebb__attrs_qr {
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_qr[1];
+#define EBB__SIG_qr \
+    .name = "qr", \
+    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"Q", "R"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_qr, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_qr)
 
 struct ebb__attrs_rand {
     ebb_dims size;
@@ -1398,6 +1476,60 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_solve {
+    ebb_setting left;
+};
+extern const struct ebb_attr ebb__attr_table_solve[1];
+#define EBB__SIG_solve \
+    .name = "solve", \
+    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_solve)
+
+struct ebb__attrs_solve_triangular {
+    bool upper;
+    ebb_setting left;
+    bool unitriangular;
+};
+extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
+#define EBB__SIG_solve_triangular \
+    .name = "solve_triangular", \
+    .signature = "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_solve_triangular)
+
+struct ebb__attrs_cholesky {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky[1];
+#define EBB__SIG_cholesky \
+    .name = "cholesky", \
+    .signature = "Tensor A, bool upper=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky)
+
+struct ebb__attrs_cholesky_solve {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
+#define EBB__SIG_cholesky_solve \
+    .name = "cholesky_solve", \
+    .signature = "Tensor self, Tensor L, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"L", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky_solve)
+
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
@@ -1499,6 +1631,149 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_unbind)
+
+struct ebb__attrs_svd {
+    ebb_setting full_matrices;
+};
+extern const struct ebb_attr ebb__attr_table_svd[1];
+#define EBB__SIG_svd \
+    .name = "svd", \
+    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"U", "S", "Vh"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_svd, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_svd)
+
+#define EBB__SIG_svdvals \
+    .name = "svdvals", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_pinv {
+    ebb_setting atol;
+    ebb_setting rtol;
+};
+extern const struct ebb_attr ebb__attr_table_pinv[2];
+#define EBB__SIG_pinv \
+    .name = "pinv", \
+    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_pinv)
+
+struct ebb__attrs_lstsq {
+    ebb_setting rcond;
+};
+extern const struct ebb_attr ebb__attr_table_lstsq[1];
+#define EBB__SIG_lstsq \
+    .name = "lstsq", \
+    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lstsq)
+
+#define EBB__SIG_outer \
+    .name = "outer", \
+    .signature = "Tensor self, Tensor vec2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_addr {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addr[2];
+#define EBB__SIG_addr \
+    .name = "addr", \
+    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addr)
+
+#define EBB__SIG_inner \
+    .name = "inner", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_tensordot {
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot[1];
+#define EBB__SIG_tensordot \
+    .name = "tensordot", \
+    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot)
+
+struct ebb__attrs_tensordot_dims {
+    ebb_dims dims_self;
+    ebb_dims dims_other;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
+#define EBB__SIG_tensordot_dims \
+    .name = "tensordot_dims", \
+    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot_dims)
+
+#define EBB__SIG_kron \
+    .name = "kron", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_cross[1];
+#define EBB__SIG_cross \
+    .name = "cross", \
+    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cross)
+
+struct ebb__attrs_matrix_power {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
+#define EBB__SIG_matrix_power \
+    .name = "matrix_power", \
+    .signature = "Tensor A, int n -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_power)
+
+#define EBB__SIG_multi_dot \
+    .name = "multi_dot", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

@@ -909,6 +909,18 @@ EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB
 #define ebb__eigvalsh_(A, ...) ebb_eigvalsh(EBB_AT(A), (ebb_eigvalsh_options){__VA_ARGS__})
 #endif
 
+/* ---- einsum.c ----------------------------------------------------------------------------------------------------
+ * Sums of products by Einstein's convention. */
+
+/* Sums of products of the operands' elements, by an equation that names their dimensions, as "ij,jk->ik" for the
+ * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
+ * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
+ * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
+ *     einsum(string equation, Tensors operands) -> Tensor
+ * torch.einsum */
+EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list operands);
+#define ebb_einsum(equation, operands) ebb_einsum(equation, EBB_AT_LIST(operands))
+
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
 

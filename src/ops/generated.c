@@ -53,6 +53,7 @@ extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_eigh;
 extern const struct ebb_op ebb_op_eigvalsh;
+extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -267,6 +268,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_dot,
     &ebb_op_eigh,
     &ebb_op_eigvalsh,
+    &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -428,7 +430,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 210;
+const int ebb__op_table_size = 211;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
@@ -544,6 +546,10 @@ const struct ebb_attr ebb__attr_table_eigh[] = {
 
 const struct ebb_attr ebb__attr_table_eigvalsh[] = {
     {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_einsum[] = {
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -1325,6 +1331,11 @@ ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
     const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
     ebb_tensor *const in[] = {A};
     return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+    const struct ebb__attrs_einsum attrs = {.equation = equation};
+    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {

@@ -708,6 +708,19 @@ extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
 
+struct ebb__attrs_einsum {
+    const char *equation;
+};
+extern const struct ebb_attr ebb__attr_table_einsum[1];
+#define EBB__SIG_einsum \
+    .name = "einsum", \
+    .signature = "string equation, Tensors operands -> Tensor", \
+    .in = {{"operands", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_einsum)
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \

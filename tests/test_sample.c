@@ -37,6 +37,11 @@ static const struct ebb_op op = {
     .domain = {0.5, 3},
 };
 static const struct ebb_op list_op = {.name = "join", .in = {{"tensors", EBB_INPUT_LIST}}, .n_in = 1};
+static const struct ebb_op middle_op = {
+    .name = "put",
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}},
+    .n_in = 3,
+};
 
 EBB_TEST(everything_at_once) {
     struct ebb_sample s;
@@ -53,6 +58,28 @@ EBB_TEST(everything_at_once) {
     ebb_sample_release(&s);
     CHECK(s.n_in == 0);
     ebb_sample_release(&s);
+}
+
+EBB_TEST(a_list_among_other_inputs) {
+    static const struct {
+        const char *text;
+        int n;
+    } given[] = {{"(3) [] (2)", 2}, {"(3) [i5(2)] (2)", 3}, {"(3) [none i5(4) none i5(1)] (2)", 6}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct ebb_sample s;
+        CHECK(!ebb_sample_make(&middle_op, given[i].text, EBB_F32, 1, &s));
+        CHECK(s.n_in == given[i].n);
+        CHECK_SHAPE(s.in[0], 3);
+        CHECK_SHAPE(s.in[s.n_in - 1], 2);
+        if (s.n_in == 6) CHECK(!s.in[1] && !s.in[3] && ebb_tensor_numel(s.in[2]) == 4);
+        ebb_sample_release(&s);
+    }
+    static const char *const wrong[] = {"(3)", "(3) []", "(3) (2) (2)", "[] (3) (2)", "(3) [] [] (2)", "(3) [] none"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct ebb_sample s;
+        CHECK(ebb_sample_make(&middle_op, wrong[i], EBB_F32, 1, &s) == EBB_ERR_FORMAT);
+        ebb_clear_error();
+    }
 }
 
 EBB_TEST(what_may_be_left_out) {
@@ -112,16 +139,16 @@ EBB_TEST(malformed_text) {
         {"(2) 1 (2) (2) count=1", "no such input", EBB_ERR_FORMAT},
         {"(2) 1", "count is missing", EBB_ERR_FORMAT},
         {"(2) 1 count=1 colour=red", "has no attribute \"colour\"; there are: flag, count", EBB_ERR_NAME},
-        {"(2) 1 count=many", "count=many: expected an integer", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1.5", "count=1.5: expected an integer", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 flag=yes", "expected true or false", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 mode=coarse", "expected plain,rough,fine", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 mode=rou", "expected plain,rough,fine", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=many", "count=many: expected an int", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1.5", "count=1.5: expected an int", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 flag=yes", "expected a bool", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 mode=coarse", "expected one of plain, rough, fine", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 mode=rou", "expected one of plain, rough, fine", EBB_ERR_ARGUMENT},
         {"(2) 1 count=1 dims=(1,2", "brackets do not close", EBB_ERR_FORMAT},
         {"(2) 1 count=1 dims=(1 2)", "expected a list", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 dtype=float8", "expected a dtype's name", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 dtype=float8", "expected a dtype", EBB_ERR_ARGUMENT},
         {"[(2) (3)] count=1", "takes no list", EBB_ERR_FORMAT},
-        {"(2) 1 count=", "expected an integer", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=", "expected an int", EBB_ERR_ARGUMENT},
         {"", "an input is missing", EBB_ERR_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -5,6 +5,14 @@
 extern const struct ebb_op ebb_op_abs;
 extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
+extern const struct ebb_op ebb_op_adaptive_avg_pool1d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_adaptive_max_pool1d;
+extern const struct ebb_op ebb_op_adaptive_max_pool2d;
+extern const struct ebb_op ebb_op_adaptive_max_pool3d;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addbmm;
@@ -18,39 +26,63 @@ extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_avg_pool1d;
+extern const struct ebb_op ebb_op_avg_pool2d;
+extern const struct ebb_op ebb_op_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_avg_pool3d;
+extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_binary_cross_entropy;
+extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_cholesky;
 extern const struct ebb_op ebb_op_cholesky_solve;
+extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
+extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
+extern const struct ebb_op ebb_op_conv1d;
+extern const struct ebb_op ebb_op_conv2d;
+extern const struct ebb_op ebb_op_conv3d;
+extern const struct ebb_op ebb_op_conv_transpose1d;
+extern const struct ebb_op ebb_op_conv_transpose2d;
+extern const struct ebb_op ebb_op_conv_transpose3d;
+extern const struct ebb_op ebb_op_convolution;
+extern const struct ebb_op ebb_op_convolution_weight;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_det;
+extern const struct ebb_op ebb_op_diag;
+extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
+extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_eigh;
 extern const struct ebb_op ebb_op_eigvalsh;
 extern const struct ebb_op ebb_op_einsum;
@@ -64,10 +96,12 @@ extern const struct ebb_op ebb_op_erfinv;
 extern const struct ebb_op ebb_op_exp;
 extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
+extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -77,6 +111,7 @@ extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
@@ -84,6 +119,9 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hinge_embedding_loss;
+extern const struct ebb_op ebb_op_hstack;
+extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
@@ -93,6 +131,7 @@ extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
@@ -118,21 +157,31 @@ extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_max_pool1d;
+extern const struct ebb_op ebb_op_max_pool2d;
+extern const struct ebb_op ebb_op_max_pool3d;
+extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
+extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_multi_dot;
+extern const struct ebb_op ebb_op_multi_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -143,8 +192,11 @@ extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_outer;
+extern const struct ebb_op ebb_op_pad;
+extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pinv;
+extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -159,8 +211,14 @@ extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
+extern const struct ebb_op ebb_op_repeat;
+extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_roll;
+extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
@@ -177,6 +235,8 @@ extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
 extern const struct ebb_op ebb_op_slogdet;
+extern const struct ebb_op ebb_op_smooth_l1_loss;
+extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
@@ -184,6 +244,7 @@ extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_solve;
 extern const struct ebb_op ebb_op_solve_triangular;
 extern const struct ebb_op ebb_op_split;
+extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -196,18 +257,30 @@ extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tensor_split;
+extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_tensordot;
 extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
+extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_tril;
+extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triu;
+extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unbind;
+extern const struct ebb_op ebb_op_unflatten;
+extern const struct ebb_op ebb_op_unfold;
+extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
+extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
@@ -220,6 +293,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
     &ebb_op_acos,
     &ebb_op_acosh,
+    &ebb_op_adaptive_avg_pool1d,
+    &ebb_op_adaptive_avg_pool2d,
+    &ebb_op_adaptive_avg_pool2d_backward,
+    &ebb_op_adaptive_avg_pool3d,
+    &ebb_op_adaptive_avg_pool3d_backward,
+    &ebb_op_adaptive_max_pool1d,
+    &ebb_op_adaptive_max_pool2d,
+    &ebb_op_adaptive_max_pool3d,
     &ebb_op_add,
     &ebb_op_add_scaled,
     &ebb_op_addbmm,
@@ -233,39 +314,63 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_avg_pool1d,
+    &ebb_op_avg_pool2d,
+    &ebb_op_avg_pool2d_backward,
+    &ebb_op_avg_pool3d,
+    &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_binary_cross_entropy,
+    &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
+    &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
     &ebb_op_cholesky,
     &ebb_op_cholesky_solve,
+    &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clone,
+    &ebb_op_column_stack,
     &ebb_op_contiguous,
+    &ebb_op_conv1d,
+    &ebb_op_conv2d,
+    &ebb_op_conv3d,
+    &ebb_op_conv_transpose1d,
+    &ebb_op_conv_transpose2d,
+    &ebb_op_conv_transpose3d,
+    &ebb_op_convolution,
+    &ebb_op_convolution_weight,
     &ebb_op_copy,
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cosine_embedding_loss,
     &ebb_op_cross,
     &ebb_op_cross_entropy,
     &ebb_op_det,
+    &ebb_op_diag,
+    &ebb_op_diag_embed,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
+    &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dstack,
     &ebb_op_eigh,
     &ebb_op_eigvalsh,
     &ebb_op_einsum,
@@ -279,10 +384,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_exp,
     &ebb_op_exp2,
     &ebb_op_expand,
+    &ebb_op_expand_as,
     &ebb_op_expm1,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
+    &ebb_op_flip,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -292,6 +399,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
+    &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
@@ -299,6 +407,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hinge_embedding_loss,
+    &ebb_op_hstack,
+    &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
@@ -308,6 +419,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kl_div,
     &ebb_op_kron,
     &ebb_op_l1_loss,
     &ebb_op_le,
@@ -333,21 +445,31 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsumexp,
     &ebb_op_lstsq,
     &ebb_op_lt,
+    &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
+    &ebb_op_max_pool1d,
+    &ebb_op_max_pool2d,
+    &ebb_op_max_pool3d,
+    &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
     &ebb_op_mish,
     &ebb_op_mm,
+    &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
     &ebb_op_multi_dot,
+    &ebb_op_multi_margin_loss,
+    &ebb_op_multilabel_margin_loss,
+    &ebb_op_multilabel_soft_margin_loss,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -358,8 +480,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_outer,
+    &ebb_op_pad,
+    &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_pinv,
+    &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -374,8 +499,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_relu,
     &ebb_op_relu6,
     &ebb_op_remainder,
+    &ebb_op_repeat,
+    &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_reshape_as,
+    &ebb_op_roll,
+    &ebb_op_rot90,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
@@ -392,6 +523,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_slice,
     &ebb_op_slice_backward,
     &ebb_op_slogdet,
+    &ebb_op_smooth_l1_loss,
+    &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
@@ -399,6 +532,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_solve,
     &ebb_op_solve_triangular,
     &ebb_op_split,
+    &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -411,18 +545,30 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tensor_split,
+    &ebb_op_tensor_split_indices,
     &ebb_op_tensordot,
     &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
+    &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
     &ebb_op_transpose,
+    &ebb_op_tril,
+    &ebb_op_tril_indices,
+    &ebb_op_triu,
+    &ebb_op_triu_indices,
     &ebb_op_trunc,
     &ebb_op_unbind,
+    &ebb_op_unflatten,
+    &ebb_op_unfold,
+    &ebb_op_unfold_backward,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
+    &ebb_op_view_as,
+    &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
     &ebb_op_zero,
@@ -430,493 +576,870 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 211;
+const int ebb__op_table_size = 284;
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
-    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addbmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addmv[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addr[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_as_strided[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
+    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
-    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_cholesky[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_chunk[] = {
+    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_conv1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}, "1"},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}, "false"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution_weight[] = {
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_cross[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
-    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag_embed[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {-2, true}, "-2"},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {-1, true}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, true}, "0"},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eigh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
 };
 
 const struct ebb_attr ebb__attr_table_eigvalsh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}, "L"},
 };
 
 const struct ebb_attr ebb__attr_table_einsum[] = {
-    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}},
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_empty_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
+    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
-    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, false}},
-    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
+};
+
+const struct ebb_attr ebb__attr_table_flip[] = {
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}},
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}, NULL},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_full_like[] = {
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
-    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}},
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_glu[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
-    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}},
-    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
+    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
+    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_huber_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_kl_div[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
-    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}},
+    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_lstsq[] = {
-    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}},
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_power[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_meshgrid[] = {
+    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
 };
 
 const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_movedim[] = {
+    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, false}, NULL},
+    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}, "1"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
-    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}},
-    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}},
-    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}},
+    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
+    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
+    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}},
-    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}, NULL},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}},
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_pad[] = {
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_pad_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pinv[] = {
-    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}},
-    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}},
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_qr[] = {
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}},
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}, NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_repeat[] = {
+    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
+    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, false}, "all"},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
-    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}},
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_roll[] = {
+    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
+};
+
+const struct ebb_attr ebb__attr_table_rot90[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {1, true}, "1"},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
-    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}},
+    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_slice_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softplus[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}},
-    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
 };
 
 const struct ebb_attr ebb__attr_table_solve[] = {
-    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_solve_triangular[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}},
-    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}},
-    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}, NULL},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}, "true"},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_split[] = {
-    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
+    {"split_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_svd[] = {
-    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}},
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split[] = {
+    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
+    {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_tensordot[] = {
-    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
-    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}},
-    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}},
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
-    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}},
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}},
+    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}, NULL},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tile[] = {
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
-    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tril[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tril_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_triu[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_triu_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}, "int64"},
 };
 
 const struct ebb_attr ebb__attr_table_unbind[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_unflatten[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, false}, NULL},
+    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold[] = {
+    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -947,6 +1470,63 @@ ebb_tensor *(ebb_acosh)(ebb_tensor *self) {
 ebb_tensor *(ebb_acosh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_acosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool1d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options) {
+    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options) {
+    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool3d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options) {
+    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
@@ -1048,6 +1628,12 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
+    const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_as_strided, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_asin)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_asin, in, 1, NULL);
@@ -1098,10 +1684,52 @@ ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_avg_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options) {
+    const struct ebb__attrs_avg_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options) {
+    const struct ebb__attrs_avg_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options) {
+    const struct ebb__attrs_avg_pool2d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options) {
+    const struct ebb__attrs_avg_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options) {
+    const struct ebb__attrs_avg_pool3d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool3d_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
     const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, batch1, batch2};
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
+    const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options) {
+    const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1149,6 +1777,10 @@ ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
 }
 
+ebb_list (ebb_broadcast_tensors)(ebb_list tensors) {
+    return ebb_call_op_list(&ebb_op_broadcast_tensors, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -1194,6 +1826,12 @@ ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_s
     return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
 }
 
+ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
+    const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_chunk, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
@@ -1209,9 +1847,61 @@ ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_column_stack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_column_stack, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_contiguous, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_conv1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options) {
+    const struct ebb__attrs_conv1d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options) {
+    const struct ebb__attrs_conv2d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options) {
+    const struct ebb__attrs_conv3d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options) {
+    const struct ebb__attrs_conv_transpose1d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options) {
+    const struct ebb__attrs_conv_transpose2d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options) {
+    const struct ebb__attrs_conv_transpose3d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution)(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options) {
+    const struct ebb__attrs_convolution attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .transposed = options.transposed, .output_padding = options.output_padding, .groups = options.groups};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_convolution, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution_weight)(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options) {
+    const struct ebb__attrs_convolution_weight attrs = {.weight_size = weight_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups};
+    ebb_tensor *const in[] = {grad_output, input};
+    return ebb_call_op1(&ebb_op_convolution_weight, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_copy)(ebb_tensor *self, ebb_tensor *src) {
@@ -1254,6 +1944,12 @@ ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options) {
+    const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
     const struct ebb__attrs_cross attrs = {.dim = options.dim};
     ebb_tensor *const in[] = {input, other};
@@ -1271,6 +1967,18 @@ ebb_tensor *(ebb_det)(ebb_tensor *A) {
     return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
+    const struct ebb__attrs_diag attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diag_embed)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diag_embed attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag_embed, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
     const struct ebb__attrs_diagonal attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {self};
@@ -1281,6 +1989,12 @@ ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int6
     const struct ebb__attrs_diagonal_backward attrs = {.input_sizes = input_sizes, .offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diagonal_copy)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal_copy attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diagonal_copy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_digamma)(ebb_tensor *self) {
@@ -1316,6 +2030,10 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_dstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
@@ -1422,6 +2140,11 @@ ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_expand_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_expand_as, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_expm1, in, 1, NULL);
@@ -1451,6 +2174,12 @@ ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) 
     const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_flip attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -1530,6 +2259,12 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options) {
+    const struct ebb__attrs_gaussian_nll_loss attrs = {.full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, var};
+    return ebb_call_op1(&ebb_op_gaussian_nll_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
@@ -1590,6 +2325,22 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hinge_embedding_loss)(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options) {
+    const struct ebb__attrs_hinge_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_hinge_embedding_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_hstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_huber_loss)(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options) {
+    const struct ebb__attrs_huber_loss attrs = {.reduction = options.reduction, .delta = options.delta};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_huber_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_hypot, in, 2, NULL);
@@ -1645,6 +2396,12 @@ ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options) {
+    const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
@@ -1652,8 +2409,8 @@ ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
 
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -1829,6 +2586,12 @@ ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
+    const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_margin_ranking_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
@@ -1864,6 +2627,39 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
     return out[0];
 }
 
+ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options) {
+    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options) {
+    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options) {
+    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool_backward)(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims) {
+    const struct ebb__attrs_max_pool_backward attrs = {.input_size = input_size, .dims = dims};
+    ebb_tensor *const in[] = {grad_output, indices};
+    return ebb_call_op1(&ebb_op_max_pool_backward, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
@@ -1878,6 +2674,11 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     const struct ebb__attrs_mean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
+}
+
+ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
+    const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
+    return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
 }
 
 ebb_tensor *(ebb_min)(ebb_tensor *self) {
@@ -1919,10 +2720,16 @@ ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destination) {
+    const struct ebb__attrs_movedim attrs = {.source = source, .destination = destination};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_movedim, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -1937,6 +2744,24 @@ ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
 
 ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
+    const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multi_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_multilabel_margin_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -2008,6 +2833,18 @@ ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
     return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
+    const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_pad, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options) {
+    const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
@@ -2018,6 +2855,12 @@ ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
     const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
     ebb_tensor *const in[] = {A};
     return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
+    const struct ebb__attrs_poisson_nll_loss attrs = {.log_input = options.log_input, .full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_poisson_nll_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -2128,6 +2971,24 @@ ebb_tensor *(ebb_remainder_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_remainder, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
+    const struct ebb__attrs_repeat attrs = {.repeats = repeats};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
@@ -2138,6 +2999,23 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
+    const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_roll, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_rot90)(ebb_tensor *self, int64_t k, ebb_dims dims) {
+    const struct ebb__attrs_rot90 attrs = {.k = k, .dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_rot90, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
@@ -2270,6 +3148,18 @@ ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
     return out[0];
 }
 
+ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
+    const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_smooth_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options) {
+    const struct ebb__attrs_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_soft_margin_loss, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {
     const struct ebb__attrs_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2315,6 +3205,12 @@ ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options opt
     const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options) {
+    const struct ebb__attrs_split_with_sizes attrs = {.split_sizes = split_sizes, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split_with_sizes, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
@@ -2409,6 +3305,18 @@ ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
 }
 
+ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
+    const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options) {
+    const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
     const struct ebb__attrs_tensordot attrs = {.dims = dims};
     ebb_tensor *const in[] = {a, b};
@@ -2438,6 +3346,12 @@ ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output
     return ebb_call_op1(&ebb_op_threshold_backward, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_tile)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_tile attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tile, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_to)(ebb_tensor *self, ebb_dtype dtype) {
     const struct ebb__attrs_to attrs = {.dtype = dtype};
     ebb_tensor *const in[] = {self};
@@ -2456,6 +3370,40 @@ ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_tril)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
+    const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_indices)(int64_t row, int64_t col, ebb_triu_indices_options options) {
+    const struct ebb__attrs_triu_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_triu_indices, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_trunc, in, 1, NULL);
@@ -2470,6 +3418,24 @@ ebb_list (ebb_unbind)(ebb_tensor *self, ebb_unbind_options options) {
     const struct ebb__attrs_unbind attrs = {.dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_unbind, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unflatten)(ebb_tensor *self, int64_t dim, ebb_dims sizes) {
+    const struct ebb__attrs_unflatten attrs = {.dim = dim, .sizes = sizes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unflatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold)(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold attrs = {.dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unfold, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {grad_in};
+    return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
@@ -2488,6 +3454,15 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_view, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_vstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_vstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {

@@ -126,14 +126,6 @@ static ebb_tensor *offsets(const ebb_tensor *x) {
     return ebb_sub(columns, ebb_unsqueeze(rows, 1));
 }
 
-ebb_tensor *ebb__lower(ebb_tensor *x, int64_t k) {
-    return x ? ebb_where(ebb_le(offsets(x), ebb_number_i64(k)), x, 0.0) : NULL;
-}
-
-ebb_tensor *ebb__upper(ebb_tensor *x, int64_t k) {
-    return x ? ebb_where(ebb_ge(offsets(x), ebb_number_i64(k)), x, 0.0) : NULL;
-}
-
 ebb_tensor *ebb__with_diagonal(ebb_tensor *x, ebb_tensor *d) {
     return x ? ebb_where(ebb_eq(offsets(x), 0), d, x) : NULL;
 }

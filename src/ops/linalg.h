@@ -49,9 +49,6 @@ ebb_dims ebb__dims_ending(ebb_dims shape, int drop, ebb_dims end);
 static inline ebb_tensor *ebb__turned(ebb_tensor *x) { return ebb_transpose(x, -1, -2); }
 static inline int64_t ebb__rows(const ebb_tensor *x) { return x ? x->dims[x->ndim - 2] : 0; }
 static inline int64_t ebb__columns(const ebb_tensor *x) { return x ? x->dims[x->ndim - 1] : 0; }
-/* Where column - row <= k (lower) or >= k (upper); 0 elsewhere. */
-ebb_tensor *ebb__lower(ebb_tensor *x, int64_t k);
-ebb_tensor *ebb__upper(ebb_tensor *x, int64_t k);
 /* x (…, n, n) with d, which broadcasts, on its diagonal. */
 ebb_tensor *ebb__with_diagonal(ebb_tensor *x, ebb_tensor *d);
 #endif

@@ -54,7 +54,7 @@ static ebb_tensor *tall(ebb_tensor *q, ebb_tensor *r, ebb_tensor *gq, ebb_tensor
         ebb_tensor *mine = ebb_matmul(ebb__turned(q), gq);
         m = m ? ebb_sub(m, mine) : ebb_neg(mine);
     }
-    m = ebb_matmul(q, ebb_add(ebb__upper(m, 0), ebb__turned(ebb__upper(m, 1))));
+    m = ebb_matmul(q, ebb_add(ebb_triu(m), ebb__turned(ebb_triu(m, .diagonal = 1))));
     if (gq) m = ebb_add(m, gq);
     return ebb_solve_triangular(ebb__turned(r), m, false, .left = EBB_SET(false));
 }
@@ -67,7 +67,7 @@ static ebb_tensor *wide(ebb_tensor *q, ebb_tensor *r, ebb_tensor *gq, ebb_tensor
         ebb_tensor *mine = ebb_matmul(gr, ebb__turned(r));
         y = y ? ebb_sub(y, mine) : ebb_neg(mine);
     }
-    y = ebb__lower(ebb_sub(y, ebb__turned(y)), -1);
+    y = ebb_tril(ebb_sub(y, ebb__turned(y)), .diagonal = -1);
     y = ebb_solve_triangular(ebb__turned(ebb_slice(r, -1, 0, m)), y, false, .left = EBB_SET(false));
     if (!y) return NULL;
     ebb_dims rest = ebb__dims_ending(ebb_tensor_shape(r), 2, EBB_DIMS(m, n - m));

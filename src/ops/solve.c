@@ -188,7 +188,7 @@ static void triangular_vjp(struct ebb_vjp *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, gb);
     if (!v->needs[0] || !gb) return;
     ebb_tensor *ga = ebb_neg(a->left.value != 0 ? ebb_matmul(gb, ebb__turned(x)) : ebb_matmul(ebb__turned(x), gb));
-    ebb_vjp_give(v, 0, a->upper ? ebb__upper(ga, a->unitriangular) : ebb__lower(ga, -(int64_t)a->unitriangular));
+    ebb_vjp_give(v, 0, a->upper ? ebb_triu(ga, .diagonal = a->unitriangular) : ebb_tril(ga, .diagonal = -a->unitriangular));
 }
 
 const struct ebb_op ebb_op_solve_triangular = {
@@ -254,7 +254,7 @@ static void cholesky_vjp(struct ebb_vjp *v) {
     const bool upper = ((const struct ebb__attrs_cholesky *)v->attrs)->upper;
     ebb_tensor *l = upper ? ebb__turned(v->out[0]) : v->out[0], *lt = upper ? v->out[0] : ebb__turned(v->out[0]);
     ebb_tensor *m = ebb_matmul(lt, upper ? ebb__turned(v->grad[0]) : v->grad[0]);
-    m = ebb_add(ebb__lower(m, 0), ebb__lower(m, -1)); /* twice the lower triangle with half the diagonal */
+    m = ebb_add(ebb_tril(m), ebb_tril(m, .diagonal = -1)); /* twice the lower triangle with half the diagonal */
     m = ebb_mul(ebb_add(m, ebb__turned(m)), 0.25);
     m = ebb_solve_triangular(lt, m, true);
     ebb_vjp_give(v, 0, ebb_solve_triangular(l, m, false, .left = EBB_SET(false)));

@@ -1782,6 +1782,30 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- matrix_norm.c -----------------------------------------------------------------------------------------------
+ * Norms of matrices. */
+
+typedef struct ebb_matrix_norm_options {
+    const char *ord; /* default fro */
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_options;
+
+/* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
+ * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
+ * absolute values down a column; inf and -inf, along a row.
+ *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
+#else
+#define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
  * max_pool1d to max_pool3d, adaptive_max_pool1d to adaptive_max_pool3d, and their gradient, which goes to the places
  * that the indices name. */
@@ -3304,7 +3328,7 @@ typedef struct ebb_cross_options {
 /* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
  *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
  * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
- * Inputs are promoted to a common dtype. Not for bool. torch.linalg.cross */
+ * Not for bool. torch.linalg.cross */
 EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))

@@ -1,6 +1,6 @@
 /* Eigenvalues and vectors of symmetric matrices without a library: reflections to tridiagonal form, then implicit QL
  * or QR; Golub and Van Loan, Matrix Computations, 4th edition, section 8.3. Whether QL or QR, the shifts and the order
- * of rotations follow LAPACK's dsteqr, so that the signs of vectors are what PyTorch's users see. */
+ * of rotations follow LAPACK's dsteqr, and so do the signs of vectors. */
 #include "kernel/lapack.h"
 #include <float.h>
 #include <math.h>
@@ -31,10 +31,9 @@ static void multiply(int64_t m, int64_t n, const double *a, double tau, const do
 
 /* a becomes (I - tau v v^T) a (I - tau v v^T); w is scratch. */
 static void reflect_both(int64_t m, int64_t n, double *a, double tau, const double *v, double *w) {
-    double dot = 0;
     multiply(m, n, a, tau, v, w);
-    for (int64_t i = 0; i < m; i++) dot += w[i] * v[i];
-    for (int64_t i = 0; i < m; i++) w[i] -= 0.5 * tau * dot * v[i];
+    double f = 0.5 * tau * ebb__inner(m, w, v);
+    for (int64_t i = 0; i < m; i++) w[i] -= f * v[i];
     for (int64_t j = 0; j < m; j++) {
         double *c = a + j * n;
         for (int64_t i = j; i < m; i++) c[i] -= v[i] * w[j] + w[i] * v[j];

@@ -9,12 +9,6 @@ static void subtract(int64_t n, double f, const double *restrict x, double *rest
     for (int64_t i = 0; i < n; i++) y[i] -= f * x[i];
 }
 
-static double inner(int64_t n, const double *x, const double *y) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i] * y[i];
-    return sum;
-}
-
 /* ---- LU, with partial pivoting: algorithm 3.4.1 ---- */
 
 static void swap_rows(int64_t n, int64_t columns, double *a, int64_t i, int64_t k) {
@@ -47,7 +41,8 @@ int ebb__own_lu(int64_t n, double *a, int *pivot) {
 void ebb__own_lu_solve(int64_t n, int64_t k, const double *lu, const int *pivot, double *b) {
     for (int64_t i = 0; i < n; i++) swap_rows(n, k, b, i, pivot[i] - 1);
     for (double *x = b; x < b + n * k; x += n) {
-        for (int64_t i = 0; i < n; i++) subtract(n - i - 1, x[i], lu + i * n + i + 1, x + i + 1);
+        for (int64_t i = 0; i < n; i++) /* an identity on the right is mostly zeros */
+            if (x[i] != 0) subtract(n - i - 1, x[i], lu + i * n + i + 1, x + i + 1);
         for (int64_t i = n - 1; i >= 0; i--) {
             x[i] /= lu[i + i * n];
             subtract(i, x[i], lu + i * n, x);
@@ -76,7 +71,7 @@ static void solve_left(struct ebb__triangle is, int64_t n, int64_t k, const doub
         const int64_t i = is.upper ? n - 1 - step : step, first = is.upper ? i + 1 : 0, last = is.upper ? n : i;
         const double *row = a + i * n;
         double *x = b + i * k;
-        if (k == 1) x[0] -= inner(last - first, row + first, b + first);
+        if (k == 1) x[0] -= ebb__inner(last - first, row + first, b + first);
         else
             for (int64_t j = first; j < last; j++) subtract(k, row[j], b + j * k, x);
         for (int64_t j = 0; j < k && !is.unit; j++) x[j] /= row[i];
@@ -123,7 +118,7 @@ double ebb__reflector(int64_t n, double *x) {
 
 void ebb__reflect(int64_t n, double tau, const double *v, double *c) {
     if (tau == 0) return;
-    double f = tau * (c[0] + inner(n - 1, v + 1, c + 1));
+    double f = tau * (c[0] + ebb__inner(n - 1, v + 1, c + 1));
     c[0] -= f;
     subtract(n - 1, f, v + 1, c + 1);
 }

@@ -4,7 +4,7 @@
 #include "kernel/blas.h"
 #include <limits.h>
 
-double ebb__lapack_work = 1 << 20;
+double ebb__lapack_work = 1 << 17;
 
 #if defined(EBB_HAVE_CBLAS) && (defined(__unix__) || defined(__APPLE__))
 #include <pthread.h>

@@ -66,6 +66,20 @@ int ebb__own_eigh(int64_t n, bool vectors, double *a, double *w, double *scratch
 int64_t ebb__own_svd_scratch(int64_t m, int64_t n);
 int ebb__own_svd(int64_t m, int64_t n, bool full, double *a, double *s, double *u, double *vt, double *scratch);
 
+/* sum(x y), in four interleaved sums, which is faster, and closer, than one. */
+static inline double ebb__inner(int64_t n, const double *x, const double *y) {
+    double a = 0, b = 0, c = 0, d = 0;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        a += x[i] * y[i];
+        b += x[i + 1] * y[i + 1];
+        c += x[i + 2] * y[i + 2];
+        d += x[i + 3] * y[i + 3];
+    }
+    for (; i < n; i++) a += x[i] * y[i];
+    return (a + b) + (c + d);
+}
+
 /* A reflection I - tau v v^T with v[0] = 1 that takes x (n) to (beta, 0, …): x[1 …] becomes v[1 …], x[0] beta. Returns
  * tau; beta has the sign opposite to x[0], and tau is 0 where there is nothing to reflect, as in LAPACK. */
 double ebb__reflector(int64_t n, double *x);

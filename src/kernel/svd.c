@@ -8,12 +8,6 @@
 
 enum { MAX_SWEEPS = 60 };
 
-static double dot(int64_t n, const double *x, const double *y) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i] * y[i];
-    return sum;
-}
-
 static void rotate(int64_t n, double *restrict x, double *restrict y, double c, double s) {
     for (int64_t i = 0; i < n; i++) {
         double old = x[i];
@@ -25,7 +19,7 @@ static void rotate(int64_t n, double *restrict x, double *restrict y, double c, 
 /* Make columns p and q of w orthogonal by a rotation, which v takes part in. Whether they were not. A column that is
  * nothing beside the largest is left alone: it is rounding, and would never come to rest. */
 static bool orthogonalize(int64_t n, double *w, double *v, int64_t p, int64_t q, double nothing) {
-    double *x = w + p * n, *y = w + q * n, xx = dot(n, x, x), yy = dot(n, y, y), xy = dot(n, x, y);
+    double *x = w + p * n, *y = w + q * n, xx = ebb__inner(n, x, x), yy = ebb__inner(n, y, y), xy = ebb__inner(n, x, y);
     if (xx <= nothing || yy <= nothing || fabs(xy) <= DBL_EPSILON * sqrt(xx) * sqrt(yy)) return false;
     double zeta = (yy - xx) / (2 * xy), t = copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta)), c = 1 / hypot(1, t);
     rotate(n, x, y, c, c * t);
@@ -36,7 +30,7 @@ static bool orthogonalize(int64_t n, double *w, double *v, int64_t p, int64_t q,
 /* The squared length below which a column is nothing. */
 static double negligible(int64_t n, const double *w) {
     double largest = 0;
-    for (int64_t j = 0; j < n; j++) largest = fmax(largest, dot(n, w + j * n, w + j * n));
+    for (int64_t j = 0; j < n; j++) largest = fmax(largest, ebb__inner(n, w + j * n, w + j * n));
     return largest * DBL_EPSILON * DBL_EPSILON;
 }
 
@@ -68,11 +62,11 @@ static void complete(int64_t n, double *u, int64_t j) {
         x[axis] = 1;
         for (int64_t pass = 0; pass < 2; pass++) {
             for (int64_t i = 0; i < j; i++) {
-                double f = dot(n, u + i * n, x);
+                double f = ebb__inner(n, u + i * n, x);
                 for (int64_t r = 0; r < n; r++) x[r] -= f * u[i * n + r];
             }
         }
-        size = sqrt(dot(n, x, x));
+        size = sqrt(ebb__inner(n, x, x));
     }
     for (int64_t r = 0; r < n; r++) x[r] /= size;
 }
@@ -80,7 +74,7 @@ static void complete(int64_t n, double *u, int64_t j) {
 /* The lengths of w's columns, descending, become s; the columns unit vectors. */
 static void normalize(int64_t n, double *w, double *v, double *s) {
     double nothing = sqrt(negligible(n, w));
-    for (int64_t j = 0; j < n; j++) s[j] = sqrt(dot(n, w + j * n, w + j * n));
+    for (int64_t j = 0; j < n; j++) s[j] = sqrt(ebb__inner(n, w + j * n, w + j * n));
     for (int64_t i = 0; i < n; i++) {
         int64_t k = i;
         for (int64_t j = i + 1; j < n; j++)
@@ -103,22 +97,24 @@ static void multiply(int64_t m, int64_t n, double *u, const double *w, double *s
     memcpy(u, scratch, (size_t)(m * n) * sizeof *u);
 }
 
-/* Of a with m >= n: u (m, columns) and v (n, n), or NULL. */
-static int tall(int64_t m, int64_t n, int64_t columns, double *a, double *s, double *u, double *v, double *scratch) {
-    double *w = scratch, *rest = scratch + n * n;
-    ebb__own_qr(m, n, columns, a, u, rest);
-    memset(w, 0, (size_t)(n * n) * sizeof *w);
-    for (int64_t j = 0; j < n; j++) memcpy(w + j * n, a + j * m, (size_t)(j + 1) * sizeof *w);
-    for (int64_t j = 0; j < n * n && v; j++) v[j] = j % (n + 1) == 0;
-    if (!diagonalize(n, w, v)) return 1;
-    normalize(n, w, v, s);
-    if (v) multiply(m, n, u, w, rest);
-    return 0;
-}
-
 static void transpose(int64_t m, int64_t n, const double *from, double *to) {
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < m; i++) to[i * n + j] = from[j * m + i];
+}
+
+/* Of a with m >= n: u (m, columns) and v (n, n), or NULL. The rotations work on r^T, whose columns they make orthogonal
+ * in fewer sweeps than those of r. */
+static int tall(int64_t m, int64_t n, int64_t columns, double *a, double *s, double *u, double *v, double *scratch) {
+    double *w = v ? v : scratch, *rotations = v ? scratch : NULL, *rest = scratch + n * n;
+    ebb__own_qr(m, n, columns, a, u, rest);
+    memset(w, 0, (size_t)(n * n) * sizeof *w);
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i <= j; i++) w[i * n + j] = a[j * m + i];
+    for (int64_t j = 0; j < n * n && v; j++) rotations[j] = j % (n + 1) == 0;
+    if (!diagonalize(n, w, rotations)) return 1;
+    normalize(n, w, rotations, s);
+    if (v) multiply(m, n, u, rotations, rest);
+    return 0;
 }
 
 int64_t ebb__own_svd_scratch(int64_t m, int64_t n) {

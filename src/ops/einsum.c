@@ -3,7 +3,7 @@
 #include <string.h>
 
 enum {
-    LETTERS = 52,              /* A … Z, a … z, in the order of an output that is not given */
+    LETTERS = 52,                    /* A … Z, a … z, in the order of an output that is not given */
     LABELS = LETTERS + EBB_MAX_NDIM, /* the last ones are the dimensions that "..." stands for */
     MAX_OPERANDS = 32,
 };
@@ -300,13 +300,28 @@ const struct ebb_op ebb_op_einsum = {
         "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.",
     .torch = "torch.einsum",
     .compose = einsum,
-    .samples = {"[(2,3) (3,4)] equation=ij,jk->ik", "[(2,3) (3,4)] equation=ij,jk", "[(3,3)] equation=ii",
-                "[(3,3)] equation=ii->i", "[(2,3)] equation=ji", "[(2,3)] equation=ij->", "[(3) (4)] equation=i,j->ij",
-                "[(2,3,4) (2,4,5)] equation=bij,bjk->bik", "[(2,3,4) (4,5)] equation=...ij,jk->...ik",
-                "[(2,1,3) (4,3)] equation=...i,...i", "[(2,3) (2,4) (2,5)] equation=bi,bj,bk->ijk",
-                "[(2,3) (3) (2)] equation=ij,j,i->", "[(2,2,3) (3,2)] equation=iij,ji->j", "[(1,3) (2,3)] equation=ij,ij->i",
-                "[(0,3) (3,2)] equation=ij,jk->ik", "[() (3)] equation=,i->i", "[i5(2,3) i5(3,2)] equation=ij,jk->ki",
-                "! [(2,3) (4,5)] equation=ij,jk->ik", "! [(2,3)] equation=i->i", "! [(2,3)] equation=ij,jk",
-                "! [(2,3) (3)] equation=ij", "! [(2,3)] equation=ij->ik", "! [(2,3)] equation=i.j",
+    .samples = {"[(2,3) (3,4)] equation=ij,jk->ik",
+                "[(2,3) (3,4)] equation=ij,jk",
+                "[(3,3)] equation=ii",
+                "[(3,3)] equation=ii->i",
+                "[(2,3)] equation=ji",
+                "[(2,3)] equation=ij->",
+                "[(3) (4)] equation=i,j->ij",
+                "[(2,3,4) (2,4,5)] equation=bij,bjk->bik",
+                "[(2,3,4) (4,5)] equation=...ij,jk->...ik",
+                "[(2,1,3) (4,3)] equation=...i,...i",
+                "[(2,3) (2,4) (2,5)] equation=bi,bj,bk->ijk",
+                "[(2,3) (3) (2)] equation=ij,j,i->",
+                "[(2,2,3) (3,2)] equation=iij,ji->j",
+                "[(1,3) (2,3)] equation=ij,ij->i",
+                "[(0,3) (3,2)] equation=ij,jk->ik",
+                "[() (3)] equation=,i->i",
+                "[i5(2,3) i5(3,2)] equation=ij,jk->ki",
+                "! [(2,3) (4,5)] equation=ij,jk->ik",
+                "! [(2,3)] equation=i->i",
+                "! [(2,3)] equation=ij,jk",
+                "! [(2,3) (3)] equation=ij",
+                "! [(2,3)] equation=ij->ik",
+                "! [(2,3)] equation=i.j",
                 "! [(2,3)] equation=ii"},
 };

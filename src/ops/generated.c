@@ -160,6 +160,7 @@ extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_norm;
 extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -448,6 +449,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
+    &ebb_op_matrix_norm,
     &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -576,7 +578,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 284;
+const int ebb__op_table_size = 285;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -1018,6 +1020,13 @@ const struct ebb_attr ebb__attr_table_lstsq[] = {
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm[] = {
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_power[] = {
@@ -2605,6 +2614,12 @@ ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *v
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+    const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {

@@ -111,6 +111,12 @@ ebb_status ebb__infer_square(const struct ebb_infer *f, int i) {
                     f->op->in[i].name, (long long)s->d[s->n - 2], (long long)s->d[s->n - 1]);
 }
 
+bool ebb__is_vector(const ebb_dims *a, const ebb_dims *b) {
+    bool same = b->n == a->n - 1;
+    for (int i = 0; i < b->n; i++) same = same && a->d[i] == b->d[i];
+    return b->n == 1 || same;
+}
+
 ebb_dims ebb__dims_ending(ebb_dims shape, int drop, ebb_dims end) {
     shape.n -= drop;
     for (int i = 0; i < end.n; i++) shape.d[shape.n++] = end.d[i];

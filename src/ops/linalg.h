@@ -41,6 +41,10 @@ void ebb__vector_store(const struct ebb__matrices *x, ebb_tensor *to, int64_t at
 ebb_status ebb__infer_matrix(const struct ebb_infer *f, int i);
 ebb_status ebb__infer_square(const struct ebb_infer *f, int i);
 
+/* PyTorch's rule for right sides: b is a batch of vectors when it has one dimension, or is shaped as a without its last
+ * one. */
+bool ebb__is_vector(const ebb_dims *a, const ebb_dims *b);
+
 /* The shape with its last `drop` sizes replaced by these. */
 ebb_dims ebb__dims_ending(ebb_dims shape, int drop, ebb_dims end);
 

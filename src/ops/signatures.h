@@ -1381,6 +1381,22 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_matrix_norm {
+    const char *ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
+#define EBB__SIG_matrix_norm \
+    .name = "matrix_norm", \
+    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
+
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
     int64_t dims;

@@ -33,13 +33,6 @@ static void load_turned(const struct ebb__matrices *x, const ebb_tensor *from, i
 
 /* ---- solve ---- */
 
-/* PyTorch's rule: b is a batch of vectors when it has one dimension, or is shaped as a without its last one. */
-static bool is_vector(const ebb_dims *a, const ebb_dims *b) {
-    bool same = b->n == a->n - 1;
-    for (int i = 0; i < b->n; i++) same = same && a->d[i] == b->d[i];
-    return b->n == 1 || same;
-}
-
 /* The shape of the solution; b's sizes beside a's are the last but one, or the last. */
 static ebb_status solution_shape(const ebb_dims *a, const ebb_dims *b, bool vector, bool left, ebb_dims *ret_shape) {
     ebb_dims batch = *a, other = *b;
@@ -60,7 +53,7 @@ static ebb_status solve_infer(struct ebb_infer *f) {
     if (!status) status = one_dtype(f);
     if (!status && b->n == 0) status = ebb_fail(EBB_ERR_SHAPE, "B must have at least 1 dimension, got 0");
     if (status) return status;
-    bool vector = is_vector(s, b);
+    bool vector = ebb__is_vector(s, b);
     if (vector && a->left.value == 0)
         return ebb_fail(EBB_ERR_ARGUMENT, "left=false needs matrices for B, and vectors came");
     return solution_shape(s, b, vector, a->left.value != 0, &f->out->shape);
@@ -91,7 +84,7 @@ static ebb_status solve_forward(struct ebb_forward *f) {
     struct ebb__matrices x = ebb__matrices_of(f);
     char batch[48];
     if (out->numel == 0) return EBB_OK;
-    x.m = is_vector(&a, &b) ? 1 : 2;
+    x.m = ebb__is_vector(&a, &b) ? 1 : 2;
     x.k = x.m == 1 ? 1 : left ? b.d[b.n - 1] : b.d[b.n - 2];
     x.count = out->numel / (x.n * x.k);
     x.work = (double)x.n * (double)x.n * ((double)x.n / 3 + (double)x.k);
@@ -188,7 +181,8 @@ static void triangular_vjp(struct ebb_vjp *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, gb);
     if (!v->needs[0] || !gb) return;
     ebb_tensor *ga = ebb_neg(a->left.value != 0 ? ebb_matmul(gb, ebb__turned(x)) : ebb_matmul(ebb__turned(x), gb));
-    ebb_vjp_give(v, 0, a->upper ? ebb_triu(ga, .diagonal = a->unitriangular) : ebb_tril(ga, .diagonal = -a->unitriangular));
+    ebb_vjp_give(v, 0,
+                 a->upper ? ebb_triu(ga, .diagonal = a->unitriangular) : ebb_tril(ga, .diagonal = -a->unitriangular));
 }
 
 const struct ebb_op ebb_op_solve_triangular = {

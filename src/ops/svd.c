@@ -201,12 +201,17 @@ const struct ebb_op ebb_op_pinv = {
 static ebb_tensor *lstsq(struct ebb_forward *f) {
     const struct ebb__attrs_lstsq *a = f->attrs;
     ebb_tensor *x = f->in[0], *b = f->in[1];
-    if (x->ndim < 2 || b->ndim < 1 || (b->ndim < x->ndim - 1)) {
-        ebb_fail(EBB_ERR_SHAPE, "expected matrices A and right sides B, got %d and %d dimensions", x->ndim, b->ndim);
+    ebb_dims of_x = ebb_tensor_shape(x), of_b = ebb_tensor_shape(b);
+    bool fits = x->ndim >= 2 && b->ndim >= x->ndim - 1 && b->ndim <= x->ndim;
+    bool vector = fits && ebb__is_vector(&of_x, &of_b);
+    if (!fits || ebb__rows(x) != b->dims[b->ndim - (vector ? 1 : 2)]) {
+        char tx[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
+        ebb_fail(EBB_ERR_SHAPE, "expected A (*, m, n) and B (*, m, k), or (*, m), got %s and %s",
+                 ebb__shape_text(tx, of_x.n, of_x.d), ebb__shape_text(tb, of_b.n, of_b.d));
         return NULL;
     }
     ebb_tensor *p = ebb_pinv(x, .rtol = a->rcond);
-    if (b->ndim == x->ndim - 1) return ebb_squeeze(ebb_matmul(p, ebb_unsqueeze(b, -1)), .dim = EBB_DIMS(-1));
+    if (vector) return ebb_squeeze(ebb_matmul(p, ebb_unsqueeze(b, -1)), .dim = EBB_DIMS(-1));
     return ebb_matmul(p, b);
 }
 
@@ -218,5 +223,5 @@ const struct ebb_op ebb_op_lstsq = {
     .torch = "torch.linalg.lstsq",
     .compose = lstsq,
     .samples = {"wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1)", "wc(2,3,2) (2,3)", "(0,2) (0,1)",
-                "! (3) (3)", "! wc(3,2) (2,1)"},
+                "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"},
 };

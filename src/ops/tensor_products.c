@@ -227,6 +227,11 @@ static ebb_tensor *cross(struct ebb_forward *f) {
     ebb_tensor *a = f->in[0], *b = f->in[1];
     if (a->ndim != b->ndim || a->ndim == 0) return refuse("equal numbers of dimensions", a, b);
     int64_t dim = cross_dim(given, a->ndim);
+    if (a->dtype != b->dtype) {
+        ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s", ebb_dtype_name((ebb_dtype)a->dtype),
+                 ebb_dtype_name((ebb_dtype)b->dtype));
+        return NULL;
+    }
     if (given->n > 1) {
         ebb_fail(EBB_ERR_ARGUMENT, "dim must be one dimension, got %d", (int)given->n);
         return NULL;
@@ -247,7 +252,6 @@ const struct ebb_op ebb_op_cross = {
         "Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.",
     .torch = "torch.linalg.cross",
     .node = "LinalgCrossBackward0",
-    .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_NUMERIC,
     .compose = cross,
     .vjp = cross_vjp,
@@ -255,7 +259,7 @@ const struct ebb_op ebb_op_cross = {
     .formula = {"cross(other, g)", "cross(g, input)"},
     .samples = {"(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",
                 "(2,3,2) (2,3,2) dim=-2", "i5(3) i5(3)", "! (2) (2)", "! (3) (2,3)", "! (3) (2)", "! () ()",
-                "! (3,3) (3,3) dim=(0,1)"},
+                "! (3) i5(3)", "! (3,3) (3,3) dim=(0,1)"},
 };
 
 /* ---- matrix_power ---- */

@@ -1,4 +1,5 @@
 /* Eigenvalues and vectors of symmetric matrices: eigh, eigvalsh. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 
 static ebb_status infer(struct ebb_infer *f) {

@@ -1,4 +1,5 @@
 /* Sums of products by Einstein's convention: the equation, diagonals, and contraction of two operands at a time. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <string.h>
 

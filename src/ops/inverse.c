@@ -1,4 +1,5 @@
 /* Determinants and inverses: det, slogdet, logdet, inv, by LU factors with partial pivoting. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <math.h>
 

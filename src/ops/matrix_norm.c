@@ -1,4 +1,5 @@
 /* Norms of matrices. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <math.h>
 #include <stdlib.h>
@@ -34,10 +35,7 @@ static ebb_tensor *extreme(ebb_tensor *x, bool least) {
 
 /* Of matrices in the last two dimensions: one number each, in a last dimension of one. */
 static ebb_tensor *norm(ebb_tensor *x, const char *ord, double number) {
-    if (strcmp(ord, "fro") == 0) { /* the gradient of a matrix of zeros is 0 */
-        ebb_tensor *sum = ebb_sum(ebb_square(x), .dim = EBB_DIMS(-2, -1)), *zero = ebb_eq(sum, 0.0);
-        return ebb_unsqueeze(ebb_where(zero, 0.0, ebb_sqrt(ebb_where(zero, 1.0, sum))), -1);
-    }
+    if (strcmp(ord, "fro") == 0) return ebb_unsqueeze(ebb_vector_norm(x, .dim = EBB_DIMS(-2, -1)), -1);
     if (strcmp(ord, "nuc") == 0) return ebb_sum(ebb_svdvals(x), .dim = EBB_DIMS(-1), .keepdim = true);
     if (fabs(number) == 2) return extreme(ebb_svdvals(x), number < 0);
     return extreme(ebb_sum(ebb_abs(x), .dim = EBB_DIMS(isinf(number) ? -1 : -2)), number < 0);

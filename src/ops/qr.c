@@ -1,4 +1,5 @@
 /* QR, by reflections. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* Linear systems: solve, solve_triangular, cholesky, cholesky_solve. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* Singular values and vectors, and what is made of them: svd, svdvals, pinv, lstsq. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 #include <float.h>
 #include <math.h>

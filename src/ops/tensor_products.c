@@ -1,4 +1,5 @@
 /* Products written with other products: outer, addr, inner, tensordot, kron, cross, matrix_power, multi_dot. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
 
 static ebb_tensor *refuse(const char *expected, const ebb_tensor *a, const ebb_tensor *b) {

@@ -502,21 +502,21 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
+ * Inputs are promoted to a common dtype. In place: ebb_max_. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_max_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_max_(self, other) ebb_max_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
+ * Inputs are promoted to a common dtype. In place: ebb_min_. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_min_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_min_(self, other) ebb_min_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
@@ -1553,6 +1553,29 @@ EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int roundi
 EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
 #define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 #define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+
+/* ---- embedding.c -------------------------------------------------------------------------------------------------
+ * Rows of a table by number. */
+
+typedef struct ebb_embedding_options {
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_options;
+
+/* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
+ * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
+ * how often they are named.
+ *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
+ * torch.nn.functional.embedding */
+EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding(...) ((void)EBB_HERE, ebb_embedding(__VA_ARGS__))
+#else
+#define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
@@ -3352,6 +3375,241 @@ EBB_API ebb_tensor *ebb_multinomial(ebb_tensor *self, int64_t num_samples, ebb_m
  * Floating point only. torch.poisson */
 EBB_API ebb_tensor *ebb_poisson(ebb_tensor *self);
 #define ebb_poisson(self) ebb_poisson(EBB_AT(self))
+
+/* ---- scan.c ------------------------------------------------------------------------------------------------------
+ * Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
+
+typedef struct ebb_cumsum_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumsum_options;
+
+/* Running sums along dim. Integers and bool give int64; dtype casts first.
+ *     cumsum(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumsumBackward0) of self: the running sums of g from the end.
+ * In place: ebb_cumsum_. torch.cumsum */
+EBB_API ebb_tensor *ebb_cumsum(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumsum_(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumsum(...) ((void)EBB_HERE, ebb_cumsum(__VA_ARGS__))
+#else
+#define ebb_cumsum(...) ebb__cumsum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum_(self, dim, ...) ebb_cumsum(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumsum_(...) ((void)EBB_HERE, ebb_cumsum_(__VA_ARGS__))
+#else
+#define ebb_cumsum_(...) ebb__cumsum__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum__(self, dim, ...) ebb_cumsum_(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cumprod_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumprod_options;
+
+/* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
+ * factors are 0.
+ *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumprodBackward0) of self: y[k - 1] * linear_recurrence(g, self, reverse)[k].
+ * In place: ebb_cumprod_. torch.cumprod */
+EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumprod(...) ((void)EBB_HERE, ebb_cumprod(__VA_ARGS__))
+#else
+#define ebb_cumprod(...) ebb__cumprod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod_(self, dim, ...) ebb_cumprod(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumprod_(...) ((void)EBB_HERE, ebb_cumprod_(__VA_ARGS__))
+#else
+#define ebb_cumprod_(...) ebb__cumprod__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod__(self, dim, ...) ebb_cumprod_(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+
+/* log(cumsum(exp(self))) along dim, without overflow.
+ *     logcumsumexp(Tensor self, dim dim) -> Tensor
+ * Gradient (LogcumsumexpBackward0) of self: the sum over i >= k of g[i] * exp(self[k] - y[i]).
+ * Floating point only. torch.logcumsumexp */
+EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
+#define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
+
+typedef struct ebb_cummax_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummax_options;
+
+/* The largest so far along dim and where it is (int64), the latest place where several tie. A NaN is the largest,
+ * and stays.
+ *     cummax(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CummaxBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummax */
+EBB_API ebb_tensor *ebb_cummax(ebb_tensor *self, int64_t dim, ebb_cummax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummax(...) ((void)EBB_HERE, ebb_cummax(__VA_ARGS__))
+#else
+#define ebb_cummax(...) ebb__cummax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummax_(self, dim, ...) ebb_cummax(EBB_AT(self), dim, (ebb_cummax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cummin_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummin_options;
+
+/* The smallest so far along dim and where it is (int64), the latest place where several tie. A NaN is the smallest,
+ * and stays.
+ *     cummin(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CumminBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummin */
+EBB_API ebb_tensor *ebb_cummin(ebb_tensor *self, int64_t dim, ebb_cummin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummin(...) ((void)EBB_HERE, ebb_cummin(__VA_ARGS__))
+#else
+#define ebb_cummin(...) ebb__cummin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummin_(self, dim, ...) ebb_cummin(EBB_AT(self), dim, (ebb_cummin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_linear_recurrence_options {
+    bool reverse; /* default false */
+    int ebb__at;
+} ebb_linear_recurrence_options;
+
+/* y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + factor[k + 1] *
+ * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running products are made of it,
+ * and discounted sums are it.
+ *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
+ * Gradient (LinearRecurrenceBackward0) of self: h = linear_recurrence(g, factor, the other way); of factor: h * y[k
+ * - 1], in reverse h[k - 1] * y.
+ * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
+EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_factor> inline ebb_tensor *ebb__cxx_ebb_linear_recurrence(ebb_tensor *self, T_factor factor, int64_t dim, ebb_linear_recurrence_options options = {}) {
+    return ebb_linear_recurrence(self, ebb__num(factor), dim, options);
+}
+}
+#define ebb_linear_recurrence(...) ((void)EBB_HERE, ebb__cxx_ebb_linear_recurrence(__VA_ARGS__))
+#else
+#define ebb_linear_recurrence(...) ebb__linear_recurrence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linear_recurrence_(self, factor, dim, ...) ebb_linear_recurrence(EBB_AT(self), EBB_NUM(factor), dim, (ebb_linear_recurrence_options){__VA_ARGS__})
+#endif
+
+/* ---- search.c ----------------------------------------------------------------------------------------------------
+ * Where values lie among others, and how many there are. */
+
+typedef struct ebb_searchsorted_options {
+    ebb_tensor *sorter; /* may be NULL */
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int side; /* none, left, right */
+    int ebb__at;
+} ebb_searchsorted_options;
+
+/* For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go:
+ * before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each line of
+ * self; or sorter, as argsort gives it, says how to read it. NaN goes to the end.
+ *     searchsorted(Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false,
+ *     enum(none|left|right) side=none) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. torch.searchsorted */
+EBB_API ebb_tensor *ebb_searchsorted(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_searchsorted(ebb_tensor *sorted_sequence, T_self self, ebb_searchsorted_options options = {}) {
+    return ebb_searchsorted(sorted_sequence, ebb__num(self), options);
+}
+}
+#define ebb_searchsorted(...) ((void)EBB_HERE, ebb__cxx_ebb_searchsorted(__VA_ARGS__))
+#else
+#define ebb_searchsorted(...) ebb__searchsorted_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__searchsorted_(sorted_sequence, self, ...) ebb_searchsorted(EBB_AT(sorted_sequence), EBB_NUM(self), (ebb_searchsorted_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bucketize_options {
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int ebb__at;
+} ebb_bucketize_options;
+
+/* The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= boundaries[i],
+ * or with right boundaries[i - 1] <= value < boundaries[i].
+ *     bucketize(Number self, Tensor boundaries, bool out_int32=false, bool right=false) -> Tensor
+ * No gradient.
+ * torch.bucketize */
+EBB_API ebb_tensor *ebb_bucketize(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_bucketize(T_self self, ebb_tensor *boundaries, ebb_bucketize_options options = {}) {
+    return ebb_bucketize(ebb__num(self), boundaries, options);
+}
+}
+#define ebb_bucketize(...) ((void)EBB_HERE, ebb__cxx_ebb_bucketize(__VA_ARGS__))
+#else
+#define ebb_bucketize(...) ebb__bucketize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bucketize_(self, boundaries, ...) ebb_bucketize(EBB_NUM(self), EBB_AT(boundaries), (ebb_bucketize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_isin_options {
+    bool assume_unique; /* default false */
+    bool invert; /* default false */
+    int ebb__at;
+} ebb_isin_options;
+
+/* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
+ *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ * No gradient.
+ * torch.isin */
+EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_elements, class T_test_elements> inline ebb_tensor *ebb__cxx_ebb_isin(T_elements elements, T_test_elements test_elements, ebb_isin_options options = {}) {
+    return ebb_isin(ebb__num(elements), ebb__num(test_elements), options);
+}
+}
+#define ebb_isin(...) ((void)EBB_HERE, ebb__cxx_ebb_isin(__VA_ARGS__))
+#else
+#define ebb_isin(...) ebb__isin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__isin_(elements, test_elements, ...) ebb_isin(EBB_NUM(elements), EBB_NUM(test_elements), (ebb_isin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bincount_options {
+    ebb_tensor *weights; /* may be NULL */
+    int64_t minlength; /* default 0 */
+    int ebb__at;
+} ebb_bincount_options;
+
+/* How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if they
+ * are, else float64); at least minlength numbers.
+ *     bincount(Tensor self, Tensor? weights, int minlength=0) -> Tensor
+ * No gradient.
+ * torch.bincount */
+EBB_API ebb_tensor *ebb_bincount(ebb_tensor *self, ebb_bincount_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bincount(...) ((void)EBB_HERE, ebb_bincount(__VA_ARGS__))
+#else
+#define ebb_bincount(...) ebb__bincount_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bincount_(self, ...) ebb_bincount(EBB_AT(self), (ebb_bincount_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_one_hot_options {
+    int64_t num_classes; /* default -1 */
+    int ebb__at;
+} ebb_one_hot_options;
+
+/* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
+ * num_classes is left out.
+ *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ * No gradient.
+ * torch.nn.functional.one_hot */
+EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_one_hot(...) ((void)EBB_HERE, ebb_one_hot(__VA_ARGS__))
+#else
+#define ebb_one_hot(...) ebb__one_hot_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
+#endif
 
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */

@@ -214,8 +214,12 @@ extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_nonzero;
+extern const struct ebb_op ebb_op_nonzero_tuple;
+extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_normal;
 extern const struct ebb_op ebb_op_normal_functional;
+extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_pad;
@@ -227,6 +231,7 @@ extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
 extern const struct ebb_op ebb_op_prod;
+extern const struct ebb_op ebb_op_put;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -297,6 +302,7 @@ extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_topk;
 extern const struct ebb_op ebb_op_trace;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_tril;
@@ -538,8 +544,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_nonzero,
+    &ebb_op_nonzero_tuple,
+    &ebb_op_norm,
     &ebb_op_normal,
     &ebb_op_normal_functional,
+    &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_pad,
@@ -551,6 +561,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_pow,
     &ebb_op_prelu,
     &ebb_op_prod,
+    &ebb_op_put,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -621,6 +632,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_topk,
     &ebb_op_trace,
     &ebb_op_transpose,
     &ebb_op_tril,
@@ -648,7 +660,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 272;
+const int ebb__op_table_size = 326;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -1297,6 +1309,13 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_norm[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_normal[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, false}, "()"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, false}, "none"},
@@ -1305,6 +1324,10 @@ const struct ebb_attr ebb__attr_table_normal[] = {
 const struct ebb_attr ebb__attr_table_normal_functional[] = {
     {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
     {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_one_hot[] = {
+    {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
@@ -1349,6 +1372,10 @@ const struct ebb_attr ebb__attr_table_prod[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -3118,7 +3145,7 @@ ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_maximum_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_max_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_maximum, in, 2, NULL);
 }
@@ -3167,7 +3194,7 @@ ebb_tensor *(ebb_minimum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_minimum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_min_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
 }
@@ -3317,6 +3344,22 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_nonzero)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nonzero, in, 1, NULL);
+}
+
+ebb_list (ebb_nonzero_tuple)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_nonzero_tuple, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_norm)(ebb_tensor *self, ebb_norm_options options) {
+    const struct ebb__attrs_norm attrs = {.p = options.p, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_norm, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_normal)(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options) {
     const struct ebb__attrs_normal attrs = {.size = options.size, .dtype = options.dtype};
     ebb_tensor *const in[] = {mean, std};
@@ -3333,6 +3376,12 @@ ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options option
     const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
+    const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_one_hot, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
@@ -3406,6 +3455,18 @@ ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
     const struct ebb__attrs_prod attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_prod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_put)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -3935,6 +3996,15 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     const struct ebb__attrs_to_copy attrs = {.dtype = dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_topk)(ebb_tensor *self, int64_t k, ebb_topk_options options) {
+    const struct ebb__attrs_topk attrs = {.k = k, .dim = options.dim, .largest = options.largest, .sorted = options.sorted};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_topk, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_trace)(ebb_tensor *self) {

@@ -1,5 +1,6 @@
 /* Losses that ask for a margin: cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, multi_margin_loss,
  * multilabel_margin_loss, multilabel_soft_margin_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 /* ---- pairs ---- */

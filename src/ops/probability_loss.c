@@ -1,4 +1,5 @@
 /* Losses of probabilities: binary_cross_entropy, with and without logits, kl_div, soft_margin_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2))

@@ -1,4 +1,5 @@
 /* Losses of regression: mse_loss, l1_loss, smooth_l1_loss, huber_loss, gaussian_nll_loss, poisson_nll_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 #define HALF_LOG_2_PI 0.91893853320467274178

@@ -1197,6 +1197,20 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_div_mode)
 
+struct ebb__attrs_embedding {
+    ebb_setting padding_idx;
+    bool scale_grad_by_freq;
+};
+extern const struct ebb_attr ebb__attr_table_embedding[2];
+#define EBB__SIG_embedding \
+    .name = "embedding", \
+    .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_embedding)
+
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
@@ -2558,6 +2572,158 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_cumsum {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumsum[2];
+#define EBB__SIG_cumsum \
+    .name = "cumsum", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumsum)
+
+struct ebb__attrs_cumprod {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
+#define EBB__SIG_cumprod \
+    .name = "cumprod", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumprod)
+
+struct ebb__attrs_logcumsumexp {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
+#define EBB__SIG_logcumsumexp \
+    .name = "logcumsumexp", \
+    .signature = "Tensor self, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_logcumsumexp)
+
+struct ebb__attrs_cummax {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummax[1];
+#define EBB__SIG_cummax \
+    .name = "cummax", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummax)
+
+struct ebb__attrs_cummin {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummin[1];
+#define EBB__SIG_cummin \
+    .name = "cummin", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummin, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummin)
+
+struct ebb__attrs_linear_recurrence {
+    int64_t dim;
+    bool reverse;
+};
+extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
+#define EBB__SIG_linear_recurrence \
+    .name = "linear_recurrence", \
+    .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_linear_recurrence)
+
+struct ebb__attrs_searchsorted {
+    bool out_int32;
+    bool right;
+    int side;
+};
+extern const struct ebb_attr ebb__attr_table_searchsorted[3];
+#define EBB__SIG_searchsorted \
+    .name = "searchsorted", \
+    .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
+    .in = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_searchsorted)
+
+struct ebb__attrs_bucketize {
+    bool out_int32;
+    bool right;
+};
+extern const struct ebb_attr ebb__attr_table_bucketize[2];
+#define EBB__SIG_bucketize \
+    .name = "bucketize", \
+    .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_bucketize)
+
+struct ebb__attrs_isin {
+    bool assume_unique;
+    bool invert;
+};
+extern const struct ebb_attr ebb__attr_table_isin[2];
+#define EBB__SIG_isin \
+    .name = "isin", \
+    .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
+    .in = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_isin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_isin)
+
+struct ebb__attrs_bincount {
+    int64_t minlength;
+};
+extern const struct ebb_attr ebb__attr_table_bincount[1];
+#define EBB__SIG_bincount \
+    .name = "bincount", \
+    .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_bincount)
+
+struct ebb__attrs_one_hot {
+    int64_t num_classes;
+};
+extern const struct ebb_attr ebb__attr_table_one_hot[1];
+#define EBB__SIG_one_hot \
+    .name = "one_hot", \
+    .signature = "Tensor self, int num_classes=-1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_one_hot)
 
 struct ebb__attrs_select {
     int64_t dim;

@@ -2577,6 +2577,30 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
 #endif
 
+/* ---- matrix_norm.c -----------------------------------------------------------------------------------------------
+ * Norms of matrices. */
+
+typedef struct ebb_matrix_norm_options {
+    const char *ord; /* default fro */
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_options;
+
+/* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
+ * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
+ * absolute values down a column; inf and -inf, along a row.
+ *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
+#else
+#define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
  * max_pool1d to max_pool3d, adaptive_max_pool1d to adaptive_max_pool3d, and their gradient, which goes to the places
  * that the indices name. */
@@ -3269,6 +3293,29 @@ EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor 
 #else
 #define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
+
+/* ---- qr.c --------------------------------------------------------------------------------------------------------
+ * QR, by reflections. */
+
+typedef struct ebb_qr_options {
+    int mode; /* reduced, complete, r */
+    ebb_tensor **ret_R; /* may be NULL */
+    int ebb__at;
+} ebb_qr_options;
+
+/* A = QR with orthonormal columns in Q and R upper triangular, its diagonal of LAPACK's signs. For A (*, m, n) and k
+ * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
+ * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
+ *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
+ * Gradient (LinalgQrBackward0) of A: (gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T.
+ * Floating point only. torch.linalg.qr */
+EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
+#else
+#define ebb_qr(...) ebb__qr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__qr_(A, ...) ebb_qr(EBB_AT(A), (ebb_qr_options){__VA_ARGS__})
 #endif
 
 /* ---- random.c ----------------------------------------------------------------------------------------------------
@@ -4637,6 +4684,75 @@ EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
+/* ---- svd.c -------------------------------------------------------------------------------------------------------
+ * Singular values and vectors, and what is made of them. */
+
+typedef struct ebb_svd_options {
+    ebb_setting full_matrices; /* EBB_SET(x); default true */
+    ebb_tensor **ret_S; /* may be NULL */
+    ebb_tensor **ret_Vh; /* may be NULL */
+    int ebb__at;
+} ebb_svd_options;
+
+/* A = U diag(S) Vh with orthonormal columns in U and rows in Vh and S descending. For A (*, m, n) and k = min(m, n),
+ * U is (*, m, m) and Vh (*, n, n), or (*, m, k) and (*, k, n) with full_matrices=false. U and Vh are determined up
+ * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
+ * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
+ *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
+ * Gradient (LinalgSvdBackward0) of A: U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
+ * outside, E = S_j^2 - S_i^2.
+ * Floating point only. torch.linalg.svd */
+EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
+#else
+#define ebb_svd(...) ebb__svd_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__svd_(A, ...) ebb_svd(EBB_AT(A), (ebb_svd_options){__VA_ARGS__})
+#endif
+
+/* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
+ *     svdvals(Tensor A) -> Tensor
+ * Gradient (LinalgSvdBackward0) of A: U diag(g) Vh, of the singular vectors.
+ * Floating point only. torch.linalg.svdvals */
+EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
+#define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
+
+typedef struct ebb_pinv_options {
+    ebb_setting atol; /* EBB_SET(x); default none */
+    ebb_setting rtol; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_pinv_options;
+
+/* Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without
+ * either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.
+ *     pinv(Tensor A, float? atol=none, float? rtol=none) -> Tensor
+ * Gradient (LinalgPinvBackward0) of A: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * Floating point only. torch.linalg.pinv */
+EBB_API ebb_tensor *ebb_pinv(ebb_tensor *A, ebb_pinv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pinv(...) ((void)EBB_HERE, ebb_pinv(__VA_ARGS__))
+#else
+#define ebb_pinv(...) ebb__pinv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pinv_(A, ...) ebb_pinv(EBB_AT(A), (ebb_pinv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstsq_options {
+    ebb_setting rcond; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_lstsq_options;
+
+/* The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one
+ * dimension less than A. The solution only: residuals, rank and singular values are other operators' results.
+ *     lstsq(Tensor A, Tensor B, float? rcond=none) -> Tensor
+ * torch.linalg.lstsq */
+EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
+#else
+#define ebb_lstsq(...) ebb__lstsq_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstsq_(A, B, ...) ebb_lstsq(EBB_AT(A), EBB_AT(B), (ebb_lstsq_options){__VA_ARGS__})
+#endif
+
 /* ---- take.c ------------------------------------------------------------------------------------------------------
  * Elements by their number in row-major order. */
 
@@ -4672,6 +4788,88 @@ EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *so
 #define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
 #endif
+
+/* ---- tensor_products.c -------------------------------------------------------------------------------------------
+ * Products written with other products. */
+
+/* The products of all elements of one vector with all of another: (n) and (m) give (n, m).
+ *     outer(Tensor self, Tensor vec2) -> Tensor
+ * torch.outer */
+EBB_API ebb_tensor *ebb_outer(ebb_tensor *self, ebb_tensor *vec2);
+#define ebb_outer(self, vec2) ebb_outer(EBB_AT(self), EBB_AT(vec2))
+
+typedef struct ebb_addr_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addr_options;
+
+/* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
+ *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
+ * Floating point only. torch.addr */
+EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
+#else
+#define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+
+/* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
+ *     inner(Tensor self, Tensor other) -> Tensor
+ * torch.inner */
+EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
+#define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
+
+/* Sums of products over the last `dims` dimensions of a and the first of b.
+ *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
+#define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
+
+/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
+ * dimension of one element meets any other.
+ *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+
+/* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
+ *     kron(Tensor self, Tensor other) -> Tensor
+ * torch.kron */
+EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
+#define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
+
+typedef struct ebb_cross_options {
+    ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_cross_options;
+
+/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
+ *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
+ * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
+ * Not for bool. torch.linalg.cross */
+EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))
+#else
+#define ebb_cross(...) ebb__cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cross_(input, other, ...) ebb_cross(EBB_AT(input), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
+#endif
+
+/* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
+ *     matrix_power(Tensor A, int n) -> Tensor
+ * torch.linalg.matrix_power */
+EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *A, int64_t n);
+#define ebb_matrix_power(A, n) ebb_matrix_power(EBB_AT(A), n)
+
+/* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
+ * and the last a column vector, of one dimension.
+ *     multi_dot(Tensors tensors) -> Tensor
+ * torch.linalg.multi_dot */
+EBB_API ebb_tensor *ebb_multi_dot(ebb_list tensors);
+#define ebb_multi_dot(tensors) ebb_multi_dot(EBB_AT_LIST(tensors))
 
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */

@@ -20,6 +20,7 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_addr;
 extern const struct ebb_op ebb_op_all;
 extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
@@ -60,6 +61,8 @@ extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_cholesky;
+extern const struct ebb_op ebb_op_cholesky_solve;
 extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clamp_max;
@@ -81,6 +84,7 @@ extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_count_nonzero;
+extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_ctc_loss;
 extern const struct ebb_op ebb_op_ctc_loss_backward;
@@ -88,6 +92,7 @@ extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
 extern const struct ebb_op ebb_op_cumsum;
+extern const struct ebb_op ebb_op_det;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -100,6 +105,9 @@ extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
+extern const struct ebb_op ebb_op_eigh;
+extern const struct ebb_op ebb_op_eigvalsh;
+extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
@@ -158,6 +166,7 @@ extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_layer_norm;
@@ -177,6 +186,7 @@ extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
 extern const struct ebb_op ebb_op_logcumsumexp;
+extern const struct ebb_op ebb_op_logdet;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -185,12 +195,15 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_masked_scatter;
 extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_max_pool1d;
@@ -211,6 +224,7 @@ extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_dot;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
@@ -238,9 +252,11 @@ extern const struct ebb_op ebb_op_normalization_backward;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pinv;
 extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
@@ -249,6 +265,7 @@ extern const struct ebb_op ebb_op_prelu;
 extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_put;
+extern const struct ebb_op ebb_op_qr;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -289,6 +306,7 @@ extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_slogdet;
 extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
@@ -297,6 +315,8 @@ extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_solve;
+extern const struct ebb_op ebb_op_solve_triangular;
 extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
@@ -309,6 +329,8 @@ extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_svd;
+extern const struct ebb_op ebb_op_svdvals;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_take;
 extern const struct ebb_op ebb_op_take_along_dim;
@@ -318,6 +340,8 @@ extern const struct ebb_op ebb_op_tanh_backward;
 extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
+extern const struct ebb_op ebb_op_tensordot;
+extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
@@ -371,6 +395,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_addr,
     &ebb_op_all,
     &ebb_op_alpha_dropout,
     &ebb_op_amax,
@@ -411,6 +436,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cauchy,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_cholesky,
+    &ebb_op_cholesky_solve,
     &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clamp_max,
@@ -432,6 +459,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
     &ebb_op_count_nonzero,
+    &ebb_op_cross,
     &ebb_op_cross_entropy,
     &ebb_op_ctc_loss,
     &ebb_op_ctc_loss_backward,
@@ -439,6 +467,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cummin,
     &ebb_op_cumprod,
     &ebb_op_cumsum,
+    &ebb_op_det,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -451,6 +480,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_dot,
     &ebb_op_dropout,
     &ebb_op_dstack,
+    &ebb_op_eigh,
+    &ebb_op_eigvalsh,
+    &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_embedding,
     &ebb_op_empty,
@@ -509,6 +541,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kron,
     &ebb_op_kthvalue,
     &ebb_op_l1_loss,
     &ebb_op_layer_norm,
@@ -528,6 +561,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
     &ebb_op_logcumsumexp,
+    &ebb_op_logdet,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -536,12 +570,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logspace,
     &ebb_op_logsumexp,
+    &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_masked_scatter,
     &ebb_op_masked_select,
     &ebb_op_matmul,
+    &ebb_op_matrix_norm,
+    &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
     &ebb_op_max_pool1d,
@@ -562,6 +599,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mse_loss,
     &ebb_op_msort,
     &ebb_op_mul,
+    &ebb_op_multi_dot,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
@@ -589,9 +627,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_outer,
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_pinv,
     &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
@@ -600,6 +640,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_prelu_kernel,
     &ebb_op_prod,
     &ebb_op_put,
+    &ebb_op_qr,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -640,6 +681,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_slogdet,
     &ebb_op_smooth_l1_loss,
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
@@ -648,6 +690,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softplus,
     &ebb_op_softshrink,
     &ebb_op_softsign,
+    &ebb_op_solve,
+    &ebb_op_solve_triangular,
     &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
@@ -660,6 +704,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sub_scaled,
     &ebb_op_sum,
+    &ebb_op_svd,
+    &ebb_op_svdvals,
     &ebb_op_t,
     &ebb_op_take,
     &ebb_op_take_along_dim,
@@ -669,6 +715,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
+    &ebb_op_tensordot,
+    &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_tile,
@@ -763,6 +811,11 @@ const struct ebb_attr ebb__attr_table_addmm[] = {
 const struct ebb_attr ebb__attr_table_addmv[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addr[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_all[] = {
@@ -911,6 +964,14 @@ const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_cholesky[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_chunk[] = {
     {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
@@ -988,6 +1049,10 @@ const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
 
 const struct ebb_attr ebb__attr_table_count_nonzero[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
+};
+
+const struct ebb_attr ebb__attr_table_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -1304,9 +1369,24 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_lstsq[] = {
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm[] = {
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_power[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -1497,6 +1577,11 @@ const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_pinv[] = {
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
     {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
@@ -1524,6 +1609,10 @@ const struct ebb_attr ebb__attr_table_prod[] = {
 
 const struct ebb_attr ebb__attr_table_put[] = {
     {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_qr[] = {
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -1744,6 +1833,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_svd[] = {
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_take_along_dim[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
 };
@@ -1756,6 +1849,15 @@ const struct ebb_attr ebb__attr_table_tensor_split[] = {
 const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
     {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot[] = {
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -2041,6 +2143,12 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, mat, vec};
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
@@ -2336,6 +2444,18 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+    const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+    const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {self, L};
+    return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
+}
+
 ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
     const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -2486,6 +2606,12 @@ ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options opti
     return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+    const struct ebb__attrs_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {input, other};
+    return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -2544,6 +2670,11 @@ ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options opti
     const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_det)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -2631,6 +2762,26 @@ ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
 
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+    const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
+    if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+    const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+    const struct ebb__attrs_einsum attrs = {.equation = equation};
+    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -3107,6 +3258,11 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
     const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -3265,6 +3421,11 @@ ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
     return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_logdet)(ebb_tensor *input) {
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_logdet, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
@@ -3318,6 +3479,12 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
@@ -3357,6 +3524,18 @@ ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+    const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+    const struct ebb__attrs_matrix_power attrs = {.n = n};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_max)(ebb_tensor *self) {
@@ -3505,6 +3684,10 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
@@ -3692,6 +3875,11 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
+    ebb_tensor *const in[] = {self, vec2};
+    return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
     const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
     ebb_tensor *const in[] = {self};
@@ -3708,6 +3896,12 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
@@ -3769,6 +3963,15 @@ ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, 
     const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_qr)(ebb_tensor *A, ebb_qr_options options) {
+    const struct ebb__attrs_qr attrs = {.mode = options.mode};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_qr, in, 1, &attrs, out)) return NULL;
+    if (options.ret_R) *options.ret_R = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -4085,6 +4288,14 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
+    if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
     const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
     ebb_tensor *const in[] = {self, target};
@@ -4142,6 +4353,18 @@ ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) 
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
+    const struct ebb__attrs_solve attrs = {.left = options.left};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+    const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
@@ -4239,6 +4462,21 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_svd)(ebb_tensor *A, ebb_svd_options options) {
+    const struct ebb__attrs_svd attrs = {.full_matrices = options.full_matrices};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_svd, in, 1, &attrs, out)) return NULL;
+    if (options.ret_S) *options.ret_S = out[1];
+    if (options.ret_Vh) *options.ret_Vh = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_svdvals)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_svdvals, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
@@ -4295,6 +4533,18 @@ ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tens
     const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
+    const struct ebb__attrs_tensordot attrs = {.dims = dims};
+    ebb_tensor *const in[] = {a, b};
+    return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+    const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {

@@ -1921,6 +1921,22 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .n_in = 3, \
     .n_out = 1
 
+struct ebb__attrs_matrix_norm {
+    const char *ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
+#define EBB__SIG_matrix_norm \
+    .name = "matrix_norm", \
+    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
+
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
     int64_t dims;
@@ -2443,6 +2459,20 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addbmm)
+
+struct ebb__attrs_qr {
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_qr[1];
+#define EBB__SIG_qr \
+    .name = "qr", \
+    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"Q", "R"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_qr, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_qr)
 
 struct ebb__attrs_rand {
     ebb_dims size;
@@ -3571,6 +3601,54 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_svd {
+    ebb_setting full_matrices;
+};
+extern const struct ebb_attr ebb__attr_table_svd[1];
+#define EBB__SIG_svd \
+    .name = "svd", \
+    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"U", "S", "Vh"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_svd, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_svd)
+
+#define EBB__SIG_svdvals \
+    .name = "svdvals", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_pinv {
+    ebb_setting atol;
+    ebb_setting rtol;
+};
+extern const struct ebb_attr ebb__attr_table_pinv[2];
+#define EBB__SIG_pinv \
+    .name = "pinv", \
+    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_pinv)
+
+struct ebb__attrs_lstsq {
+    ebb_setting rcond;
+};
+extern const struct ebb_attr ebb__attr_table_lstsq[1];
+#define EBB__SIG_lstsq \
+    .name = "lstsq", \
+    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lstsq)
+
 #define EBB__SIG_take \
     .name = "take", \
     .signature = "Tensor self, Tensor index -> Tensor", \
@@ -3590,6 +3668,101 @@ extern const struct ebb_attr ebb__attr_table_put[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_put, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_put)
+
+#define EBB__SIG_outer \
+    .name = "outer", \
+    .signature = "Tensor self, Tensor vec2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_addr {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addr[2];
+#define EBB__SIG_addr \
+    .name = "addr", \
+    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addr)
+
+#define EBB__SIG_inner \
+    .name = "inner", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_tensordot {
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot[1];
+#define EBB__SIG_tensordot \
+    .name = "tensordot", \
+    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot)
+
+struct ebb__attrs_tensordot_dims {
+    ebb_dims dims_self;
+    ebb_dims dims_other;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
+#define EBB__SIG_tensordot_dims \
+    .name = "tensordot_dims", \
+    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot_dims)
+
+#define EBB__SIG_kron \
+    .name = "kron", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_cross[1];
+#define EBB__SIG_cross \
+    .name = "cross", \
+    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cross)
+
+struct ebb__attrs_matrix_power {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
+#define EBB__SIG_matrix_power \
+    .name = "matrix_power", \
+    .signature = "Tensor A, int n -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_power)
+
+#define EBB__SIG_multi_dot \
+    .name = "multi_dot", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

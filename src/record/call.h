@@ -4,6 +4,7 @@
 
 #include "record/node.h"
 #include "tensor/plan.h"
+#include <ebb/call.h>
 
 #define EBB__ATTRS_MAX 512 /* bytes of an operator's attribute struct */
 
@@ -21,6 +22,15 @@ ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int 
  * one of an enum's words. EBB_ERR_NAME for one the operator does not have, EBB_ERR_ARGUMENT for text that does not fit;
  * *attrs is then no longer meaningful. */
 ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name, const char *text);
+
+/* The same for the value of an argument: false, without an error, for one of the wrong kind. */
+bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs);
+
+/* The value of an attribute that is not given, in a struct that was zero: false when it must be given. */
+bool ebb__attr_default(const struct ebb_attr *a, void *attrs);
+
+/* What an attribute's value must be, for errors: "an int". Returns `text`. */
+const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size);
 
 /* "(2,3)", "()" or "2"; false, without an error, for anything else and for more than 8. */
 bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims);

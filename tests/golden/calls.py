@@ -57,6 +57,8 @@ def fits(kind, value):
         return isinstance(value, (int, float, bool))
     if kind == "ScalarType":
         return isinstance(value, torch.dtype)
+    if kind == "Device":
+        return value is not None
     types = {"int": int, "float": (int, float), "bool": bool, "str": str}.get(kind)
     if types is None:
         return value is not None
@@ -65,6 +67,7 @@ def fits(kind, value):
 
 def bind_schema(schema, args, kwargs):
     named, rest = {}, dict(kwargs)
+    extra = {name: rest.pop(name) for name in ("requires_grad", "as_tuple") if name in rest}
     positional = [a for a in schema.arguments if not a.kwarg_only]
     if len(args) > len(positional) or any(a.is_out for a in schema.arguments):
         return None
@@ -85,13 +88,14 @@ def bind_schema(schema, args, kwargs):
         one = a.N is not None and fits(kind.replace("Optional[", "", 1).replace("List[", "", 1).split("]")[0], named[a.name])
         if not fits(kind, named[a.name]) and not one:
             return None
-    return {a.name: named[a.name] for a in schema.arguments if a.name in named}
+    return {a.name: named[a.name] for a in schema.arguments if a.name in named} | extra
 
 
 def names_of_schemas(function):
     if isinstance(function, torch._ops.OpOverload):
         return [function._schema]
-    return torch._C._jit_get_schemas_for_operator("aten::" + function.__name__)
+    schemas = torch._C._jit_get_schemas_for_operator("aten::" + function.__name__)
+    return [s for s in schemas if not s.arguments or s.arguments[0].name != "a"]  # those are TorchScript's, of numbers
 
 
 def by_name(function, args, kwargs):
@@ -104,10 +108,16 @@ def by_name(function, args, kwargs):
         named = {}
         for name, value in bound.items():
             named.update(value) if name == "kwargs" else named.update({name: value})
-        if "tensors" in named or "operands" in named:  # one list or each for itself
-            name = "tensors" if "tensors" in named else "operands"
-            value = named[name]
-            named[name] = list(value[0]) if len(value) == 1 and isinstance(value[0], (list, tuple)) else list(value)
+        if function is torch.einsum:
+            equation, *operands = named.pop("args")
+            named = {"equation": equation, "tensors": operands, **named}
+        for p in inspect.signature(function).parameters.values():
+            if p.kind == p.VAR_POSITIONAL and p.name in named:  # one list or each for itself
+                value = named.pop(p.name)
+                one = len(value) == 1 and isinstance(value[0], (list, tuple))
+                named = {"tensors": list(value[0]) if one else list(value), **named}
+        if isinstance(named.get("tensors"), tuple):
+            named["tensors"] = list(named["tensors"])
         return named
     attempts = [args]
     for i in range(len(args)):  # x.view(2, 3)

@@ -80,7 +80,6 @@ def index_samples():
     yield lambda: at(x(4, 3), [i([True, False, True, False]), i([2, 0])])
     yield lambda: at(x(4, 3), [i([], dtype=torch.int64)])
     yield lambda: at(torch.arange(12).reshape(3, 4), [i([2, 0]), i([-1, 1])])
-    yield lambda: at(x(), [i(True)])
     yield lambda: at(x(3).detach(), [i([0, 1], dtype=torch.int32)])
 
 

@@ -2,6 +2,7 @@
 
 A name is Ebb's; its samples come from the OpInfo entries of PyTorch's tests that have that name, bare or behind linalg.,
 special. or nn.functional., and from samples.py."""
+import torch
 
 FAMILIES = {
     "unary": """abs neg exp exp2 expm1 log log1p log2 log10 sqrt rsqrt square reciprocal sin cos tan asin acos atan sinh cosh
@@ -83,10 +84,14 @@ VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal ra
 UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
-DROPPED = {"device", "pin_memory", "_stacklevel", "generator"}
+DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace"}
+
+# PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
+RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
 
 # Arguments that Ebb does not have, by intention: samples with them are counted and left out.
 WITHOUT = {
+    "as_tuple": "an operator of its own",
     "out": "results are returned",
     "memory_format": "one memory format",
     "layout": "dense tensors only",
@@ -97,5 +102,6 @@ WITHOUT = {
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }
-# Two operators have an argument of such a name that is not the deprecated one.
+SAYS_NOTHING = [None, False, torch.strided, torch.contiguous_format, torch.preserve_format]
+# Operators that have an argument of such a name that is not the deprecated one.
 NOT_WITHOUT = {("scatter", "reduce"), ("scatter_reduce", "reduce"), ("index_reduce", "reduce")}

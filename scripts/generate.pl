@@ -167,7 +167,8 @@ sub attribute_table {
     my @rows = map {
         my ($required, $values) = ($_->{option} ? 'false' : 'true', length $_->{values} ? quoted($_->{values}) : 'NULL');
         my $offset = "offsetof(struct ebb__attrs_$op->{name}, $_->{name})";
-        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}},\n"
+        my $otherwise = defined $_->{otherwise} ? quoted($_->{otherwise}) : 'NULL';
+        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}, $otherwise},\n"
     } @{$op->{attrs}};
     return join '', "\nconst struct ebb_attr ebb__attr_table_$op->{name}\[] = {\n", @rows, "};\n";
 }
@@ -175,13 +176,18 @@ sub attribute_table {
 sub function {
     my ($op, $name) = @_;
     my ($op_name, $inplace, @outputs) = ($op->{name}, $name ne $op->{forms}[0], @{$op->{outputs}});
-    my @inputs = map { $_->{value} } @{$op->{inputs}};
+    my $row = $op->{list} && @{$op->{inputs}} > 1 ? $op->{list}{value} : '';
+    my @inputs = map { $_->{value} eq $row ? 'NULL' : $_->{value} } @{$op->{inputs}};
     my @attrs = map { ".$_->{name} = $_->{value}" } @{$op->{attrs}};
-    my @arguments = $op->{list} ? ("$inputs[0].t", "$inputs[0].n") : @inputs ? ('in', scalar @inputs) : ('NULL', 0);
+    my @arguments = $row ? ('row.in', 'row.n') : $op->{list} ? ("$inputs[0].t", "$inputs[0].n") : @inputs ? ('in', scalar @inputs) : ('NULL', 0);
     my $arguments = join ', ', "&ebb_op_$op_name", @arguments, @attrs ? '&attrs' : 'NULL';
     my @body = @attrs ? "const struct ebb__attrs_$op_name attrs = {" . join(', ', @attrs) . '};' : ();
-    push @body, 'ebb_tensor *const in[] = {' . join(', ', @inputs) . '};' if @inputs && !$op->{list};
-    if ($inplace) {
+    push @body, 'ebb_tensor *const in[] = {' . join(', ', @inputs) . '};' if @inputs && (!$op->{list} || $row);
+    if ($row) {
+        push @body, 'struct ebb__row row;', "if (ebb__row_make(&row, &ebb_op_$op_name, in, $row)) return NULL;";
+        push @body, 'ebb_tensor *y = ' . ($inplace ? 'ebb_call_op_inplace' : 'ebb_call_op1') . "($arguments);";
+        push @body, 'ebb__row_end(&row);', 'return y;';
+    } elsif ($inplace) {
         push @body, "return ebb_call_op_inplace($arguments);";
     } elsif ($op->{gives_list}) {
         push @body, "return ebb_call_op_list($arguments);";

@@ -43,6 +43,16 @@ EBB_TEST(attributes_as_text) {
     CHECK_ERROR(EBB_ERR_ARGUMENT, "sum: argument 'dim' must be a list of ints, not text '(0,'");
 }
 
+EBB_TEST(parameters_of_C_have_defaults) {
+    ebb_tensor *x = matrix();
+    CHECK_SHAPE(ebb_call("cat", EBB_LIST(x, x)), 4, 3);
+    CHECK_SHAPE(ebb_call("flatten", EBB_LIST(x)), 6);
+    CHECK_SHAPE(ebb_call("flatten", EBB_LIST(ebb_call("stack", EBB_LIST(x, x))), EBB_ARGS(EBB_ARG("start_dim", 1))), 2,
+                6);
+    CHECK_VALUES(ebb_call("diagonal", EBB_LIST(x), EBB_ARGS(EBB_ARG("offset", 1))), 0, 2, 6);
+    CHECK_VALUES(ebb_call("diagonal", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim1", NULL))), 0, 1, 5);
+}
+
 EBB_TEST(none_is_the_default) {
     ebb_tensor *x = matrix();
     CHECK_VALUES(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", NULL), EBB_ARG("dtype", NULL))), 0, 21);

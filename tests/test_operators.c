@@ -56,8 +56,6 @@ struct results {
     ebb_tensor *out[MAX_OUT], *grad[MAX_IN];
 };
 
-static bool is_list(const struct ebb_op *op) { return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST; }
-
 /* The inputs that have a gradient, by their formulas; of an operator recorded as its parts and without any formula, all
  * floating ones. */
 static uint32_t differentiable(const struct ebb_sample *s) {
@@ -68,7 +66,7 @@ static uint32_t differentiable(const struct ebb_sample *s) {
     for (int64_t i = 0; i < s->n_in; i++) {
         bool floating =
             s->in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(s->in[i])) && !ebb_tensor_is_number(s->in[i]);
-        bool formula = !formulas || s->op->formula[is_list(s->op) ? 0 : i];
+        bool formula = !formulas || s->op->formula[ebb__op_input(s->op, s->n_in, i)];
         if (floating && formula) set |= 1u << i;
     }
     return set;
@@ -260,47 +258,41 @@ static bool is_coarse(const struct ebb_sample *s, ebb_tensor *const *out, int n_
     return coarse;
 }
 
-/* <v, J u> = <J'v, u>, with J u as the derivative of J'v along u by v. */
-static void check_adjoint(const struct ebb_sample *s) {
-    ebb_tensor *in[MAX_IN], *x[MAX_IN], *g[MAX_IN] = {NULL}, *out[MAX_OUT], *y[MAX_OUT];
-    ebb_tensor *v[MAX_OUT], *ju[MAX_OUT] = {NULL}, *right = NULL;
-    double left = 0, size = 1;
-    int n_out = 0;
-    (void)laid_out(s, CONTIGUOUS, in);
-    int64_t n_x = leaves(s, in, differentiable(s), x), n_y = call(s, in, out, &n_out) ? 0 : roots(out, n_out, y, v);
-    for (int64_t k = 0; k < n_y; k++) (void)ebb_requires_grad_(v[k], true);
-    if (n_x == 0 || n_y == 0) return;
-    if (ebb_grad(((ebb_list){n_y, y}), ((ebb_list){n_x, x}), g, .grad_outputs = {n_y, v}, .create_graph = true,
-                 .allow_unused = true)) {
-        complain("adjoint", "backward fails");
-        return;
-    }
-    for (int64_t i = 0; i < n_x; i++) {
-        if (!g[i]) continue;
-        ebb_tensor *term = ebb_sum(ebb_mul(g[i], upstream(g[i], SEED + 50 + (uint64_t)i)));
-        right = right ? ebb_add(right, term) : term;
-    }
-    if (!right || !ebb_tensor_requires_grad(right)) return;
-    if (ebb_grad(EBB_LIST(right), ((ebb_list){n_y, v}), ju, .allow_unused = true)) {
-        complain("adjoint", "the second backward fails");
-        return;
-    }
-    for (int64_t k = 0; k < n_y; k++) {
-        double term = ju[k] ? ebb_item(ebb_sum(ebb_mul(ju[k], v[k]))) : 0;
-        left += term;
-        size += fabs(term);
-    }
-    bool of_nothing = isnan(left) && ebb_item(right) == 0; /* a mean of no elements */
-    double d = of_nothing ? 0 : fabs(left - ebb_item(right)) / size, most = is_coarse(s, out, n_out) ? 1e-4 : 1e-11;
-    if (!(d <= most)) complain("adjoint", "<v, Ju> is %.12g, <J'v, u> is %.12g", left, ebb_item(right));
-    else if (now.dtype == EBB_F32 || !is_coarse(s, out, n_out)) now.worst[now.dtype] = fmax(now.worst[now.dtype], d);
-}
-
 static ebb_status function(ebb_list in, ebb_outputs *ret_out, void *context) {
     int n_out;
     ebb_status status = call(context, in.t, ret_out->t, &n_out);
     if (!status) ret_out->n = n_out;
     return status;
+}
+
+/* <v, J u> = <J'v, u>, J u by forward mode and J'v by backward. */
+static void check_adjoint(struct ebb_sample *s, const struct results *r) {
+    ebb_tensor *in[MAX_IN], *u[MAX_IN] = {NULL};
+    ebb_outputs along;
+    double left = 0, right = 0, size = 1;
+    (void)laid_out(s, CONTIGUOUS, in);
+    uint32_t wanted = differentiable(s);
+    for (int64_t i = 0; i < s->n_in; i++) {
+        if (!(wanted & 1u << i)) continue;
+        u[i] = upstream(in[i], SEED + 50 + (uint64_t)i);
+        if (r->grad[i]) right += ebb_item(ebb_sum(ebb_mul(r->grad[i], u[i])));
+    }
+    if (!wanted) return;
+    if (ebb_jvp(function, s, ((ebb_list){s->n_in, in}), ((ebb_list){s->n_in, u}), NULL, &along)) {
+        complain("adjoint", "forward mode fails");
+        return;
+    }
+    for (int k = 0; k < r->n_out; k++) {
+        if (!ebb_tensor_requires_grad(r->out[k])) continue;
+        double term = ebb_item(ebb_sum(ebb_mul(along.t[k], upstream(r->out[k], SEED + (uint64_t)k))));
+        left += term;
+        size += fabs(term);
+    }
+    bool of_nothing = isnan(left) && right == 0; /* a mean of no elements */
+    double d = of_nothing ? 0 : fabs(left - right) / size, most = is_coarse(s, r->out, r->n_out) ? 1e-4 : 1e-11;
+    if (!(d <= most)) complain("adjoint", "<v, Ju> is %.12g, <J'v, u> is %.12g", left, right);
+    else if (now.dtype == EBB_F32 || !is_coarse(s, r->out, r->n_out))
+        now.worst[now.dtype] = fmax(now.worst[now.dtype], d);
 }
 
 /* First and second derivatives against finite differences. */
@@ -313,10 +305,10 @@ static void check_differences(struct ebb_sample *s, const struct results *r) {
     for (int64_t i = 0; i < s->n_in; i++) entries += ebb_tensor_numel(in[i]);
     for (int k = 0; k < r->n_out; k++) results += ebb_tensor_numel(r->out[k]);
     total.checked++;
-    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7,
+    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7, .forward_mode = true,
                       .fast = entries * results > 2000))
         complain("gradcheck", "fails");
-    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7,
+    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7, .forward_mode = true,
                           .fast = entries * (entries + results) > 150))
         complain("gradgradcheck", "fails");
 }
@@ -420,7 +412,7 @@ static void check_sample(struct ebb_sample *s) {
     if (!floating) return;
     check_declared(s, &r);
     check_inplace(s, &r);
-    check_adjoint(s);
+    check_adjoint(s, &r);
     if (now.dtype == EBB_F32) return;
     check_mixed(s, &r);
     check_differences(s, &r);

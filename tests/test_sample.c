@@ -35,6 +35,11 @@ static const struct ebb_op op = {
     .domain = {0.5, 3},
 };
 static const struct ebb_op list_op = {.name = "join", .in = {{"tensors", EBB_INPUT_LIST}}, .n_in = 1};
+static const struct ebb_op middle_op = {
+    .name = "put",
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}},
+    .n_in = 3,
+};
 
 EBB_TEST(everything_at_once) {
     struct ebb_sample s;
@@ -51,6 +56,28 @@ EBB_TEST(everything_at_once) {
     ebb_sample_release(&s);
     CHECK(s.n_in == 0);
     ebb_sample_release(&s);
+}
+
+EBB_TEST(a_list_among_other_inputs) {
+    static const struct {
+        const char *text;
+        int n;
+    } given[] = {{"(3) [] (2)", 2}, {"(3) [i5(2)] (2)", 3}, {"(3) [none i5(4) none i5(1)] (2)", 6}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct ebb_sample s;
+        CHECK(!ebb_sample_make(&middle_op, given[i].text, EBB_F32, 1, &s));
+        CHECK(s.n_in == given[i].n);
+        CHECK_SHAPE(s.in[0], 3);
+        CHECK_SHAPE(s.in[s.n_in - 1], 2);
+        if (s.n_in == 6) CHECK(!s.in[1] && !s.in[3] && ebb_tensor_numel(s.in[2]) == 4);
+        ebb_sample_release(&s);
+    }
+    static const char *const wrong[] = {"(3)", "(3) []", "(3) (2) (2)", "[] (3) (2)", "(3) [] [] (2)", "(3) [] none"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct ebb_sample s;
+        CHECK(ebb_sample_make(&middle_op, wrong[i], EBB_F32, 1, &s) == EBB_ERR_FORMAT);
+        ebb_clear_error();
+    }
 }
 
 EBB_TEST(what_may_be_left_out) {

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define EBB_OP_MAX_IN 8 /* named inputs; a list input holds any number of tensors */
+#define EBB_OP_MAX_IN 8 /* named inputs; one of them may be a list of any number of tensors */
 #define EBB_OP_MAX_OUT 4
 #define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
 #define EBB_OP_MAX_SAMPLES 24
@@ -57,7 +57,8 @@ enum ebb_input_kind {
     EBB_INPUT_TENSOR = 0,
     EBB_INPUT_NUMBER,         /* a tensor or a number */
     EBB_INPUT_OPTIONAL,       /* may be NULL */
-    EBB_INPUT_LIST,           /* any number of tensors; must be the only input */
+    EBB_INPUT_LIST,           /* any number of tensors; an operator has one list at most */
+    EBB_INPUT_OPTIONAL_LIST,  /* the same, where any entry may be NULL */
     EBB_INPUT_OPTIONAL_NUMBER /* a tensor, a number (EBB_NUM(0.5)), or NULL */
 };
 
@@ -85,7 +86,8 @@ struct ebb_attr {
     uint16_t offset; /* in the operator's attribute struct */
     bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;
-    ebb_setting fallback;
+    ebb_setting fallback;  /* of a setting that is not given; of a required one that a call by name leaves out */
+    const char *otherwise; /* what it is when it is not given, as a person reads it: "all", "0.01"; NULL: nothing */
 };
 
 /* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
@@ -98,7 +100,8 @@ enum ebb_promotion {
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
 
-/* What the gradient of one input reads; the union over the inputs that need gradients is saved. */
+/* What the gradient of one input reads; the union over the inputs that need gradients is saved. Inputs are counted as
+ * they are declared, a list as one: its bit stands for all its entries. */
 #define EBB_IN(i) (1u << (i))          /* input i */
 #define EBB_OUT(i) (1u << (8 + (i)))   /* output i */
 #define EBB_META(i) (1u << (16 + (i))) /* input i's shape and dtype, even where that input needs no gradient */
@@ -162,6 +165,28 @@ EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
 
+/* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
+struct ebb_jvp_call {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in, n_out;
+    ebb_tensor *const *in;  /* [n_in] */
+    ebb_tensor **tangent;   /* [n_in] NULL where an input has none */
+    ebb_tensor *const *out; /* [n_out] */
+    ebb_tensor **given;     /* [n_out] what ebb_jvp_give() stores */
+};
+
+/* Add to the tangent of output k (borrowed). Shape and dtype become the output's; an output that gets none has a zero
+ * tangent. */
+EBB_API void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent);
+
+/* Ready-made forward rules, for .jvp: the Jacobian is symmetric, so that the vjp gives J t too (softmax; elementwise
+ * operators have it without saying so); the operator is linear in all its floating inputs together (cat; views have it
+ * without saying so); it is linear in each of its inputs (matmul). */
+EBB_API void ebb_jvp_symmetric(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_linear(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_multilinear(struct ebb_jvp_call *j);
+
 /* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
  * one. */
 typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
@@ -173,6 +198,7 @@ struct ebb_op {
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
+    const char *family;    /* Optional: what it is listed under, "Reductions" */
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;
@@ -210,6 +236,9 @@ struct ebb_op {
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
     void (*vjp)(struct ebb_vjp *v);
+    /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
+     * costs about three times the call. */
+    void (*jvp)(struct ebb_jvp_call *j);
     bool no_derivative;   /* zero by nature: comparisons, argmax, … */
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];
@@ -223,9 +252,9 @@ struct ebb_op {
 
 /* ---- calling ---- */
 
-/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
- * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this
- * call. */
+/* Call an operator by its definition: inputs in order (for a list its tensors, and what follows it after them), `attrs`
+ * its attribute struct or NULL when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every
+ * public operator is this call. */
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 
@@ -262,7 +291,7 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  *               | dtype shape                "float32(3)": of this dtype whatever is asked for
  *               | number                     "2.5", "-1": for a tensor-or-number input, promoted as a number
  *               | "none"                     an optional input that is absent; those at the end may be left out
- *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input
+ *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input; "[none i3(2)]"
  *     attribute = name "=" value             "keepdim=true", "dim=-1", "eps=1e-5", "dim=(0,1)", "dtype=float64",
  *                                            "reduction=sum"; all of those without a default must be there
  *

@@ -420,14 +420,14 @@ EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double 
 
 /* The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes
  * are promoted. Empty 1-d tensors are passed over.
- *     cat(Tensors tensors, int dim) -> Tensor
+ *     cat(Tensors tensors, int dim[=0]) -> Tensor
  * Gradient (CatBackward0) of tensors: narrow(g, dim, start of the tensor, its size).
  * torch.cat */
 EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
 #define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
 
 /* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
- *     stack(Tensors tensors, newdim dim) -> Tensor
+ *     stack(Tensors tensors, newdim dim[=0]) -> Tensor
  * Gradient (StackBackward0) of tensors: select(g, dim, number of the tensor).
  * torch.stack */
 EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
@@ -1573,7 +1573,7 @@ EBB_API ebb_tensor *ebb_narrow(ebb_tensor *self, int64_t dim, int64_t start, int
 #define ebb_narrow(self, dim, start, length) ebb_narrow(EBB_AT(self), dim, start, length)
 
 /* A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.
- *     diagonal(Tensor self, int offset, dim dim1, dim dim2) -> Tensor
+ *     diagonal(Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1]) -> Tensor
  * Gradient (DiagonalBackward0) of self: zeros(self.shape) with diagonal(offset, dim1, dim2) = g.
  * Shares the storage of its input. torch.diagonal */
 EBB_API ebb_tensor *ebb_diagonal(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
@@ -2172,7 +2172,7 @@ EBB_API ebb_tensor *ebb_reshape(ebb_tensor *self, ebb_dims shape);
 
 /* Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that is
  * possible; a 0-d tensor becomes 1-d.
- *     flatten(Tensor self, dim start_dim, dim end_dim) -> Tensor
+ *     flatten(Tensor self, dim start_dim[=0], dim end_dim[=-1]) -> Tensor
  * torch.flatten */
 EBB_API ebb_tensor *ebb_flatten(ebb_tensor *self, int64_t start_dim, int64_t end_dim);
 #define ebb_flatten(self, start_dim, end_dim) ebb_flatten(EBB_AT(self), start_dim, end_dim)

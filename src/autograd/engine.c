@@ -217,19 +217,28 @@ void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
         ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name, (long long)i);
         return;
     }
+    if (!v->node) { /* called by forward mode, which does not want it reduced */
+        v->given[i] = gradient;
+        return;
+    }
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
 }
 
+static const struct ebb__edge *edge_of(const struct ebb_vjp *v, int64_t i) {
+    static const struct ebb__edge none;
+    return v->node ? &ebb__node_edges(v->node)[i] : &none;
+}
+
 ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i) {
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? ebb_tensor_shape(v->in[i]) : EBB_NO_DIMS;
     struct ebb__meta m = ebb__node_meta(e->node, e->nr);
     return ebb__dims(m.ndim, m.sizes);
 }
 
 ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i) {
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? (ebb_dtype)v->in[i]->dtype : EBB_DTYPE_NONE;
     return ebb__node_meta(e->node, e->nr).dtype;
 }

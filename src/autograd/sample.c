@@ -11,6 +11,8 @@ struct parse {
     ebb_dtype dtype;
     uint64_t seed;
     uint32_t set; /* attributes that were given */
+    int input;    /* which declared input is next */
+    bool in_list; /* that is a list, of which one entry is next */
 };
 
 static ebb_status bad(const struct parse *p, const char *word, const char *why) {
@@ -103,11 +105,12 @@ static ebb_tensor *make_tensor(const struct parse *p, ebb_dtype dtype, const ebb
 
 static enum ebb_input_kind kind_of(const struct parse *p) {
     const struct ebb_op *op = p->s.op;
-    return op->in[ebb__op_has_list(op) ? 0 : p->s.n_in].kind;
+    return op->in[p->input].kind;
 }
 
 static bool is_optional(const struct parse *p) {
-    return kind_of(p) == EBB_INPUT_OPTIONAL || kind_of(p) == EBB_INPUT_OPTIONAL_NUMBER;
+    enum ebb_input_kind kind = kind_of(p);
+    return kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER || kind == EBB_INPUT_OPTIONAL_LIST;
 }
 
 /* A number, of the kind its text shows. */
@@ -152,12 +155,14 @@ static ebb_status add_input(struct parse *p, ebb_tensor *t) {
         return ebb_error_status();
     }
     p->s.in[p->s.n_in++] = t;
+    if (!p->in_list) p->input++;
     return EBB_OK;
 }
 
 static ebb_status read_input(struct parse *p, const char *word) {
     const struct ebb_op *op = p->s.op;
-    if (p->s.n_in >= op->n_in && !ebb__op_has_list(op)) return bad(p, word, "the operator has no such input");
+    if (p->input >= op->n_in) return bad(p, word, "the operator has no such input");
+    if (ebb__is_list(kind_of(p)) != p->in_list) return bad(p, word, "expected a list, as [(2,3) (1,3)]");
     ebb_tensor *t = NULL;
     if (strcmp(word, "none") == 0) {
         if (!is_optional(p)) return bad(p, word, "this input is not optional");
@@ -183,12 +188,15 @@ static ebb_status read_input(struct parse *p, const char *word) {
 static ebb_status read_list(struct parse *p, char *word) {
     char inner[WORD];
     size_t n = strlen(word);
-    if (!ebb__op_has_list(p->s.op)) return bad(p, word, "the operator takes no list");
+    if (p->input >= p->s.op->n_in || !ebb__is_list(kind_of(p))) return bad(p, word, "the operator takes no list here");
     if (word[n - 1] != ']') return bad(p, word, "expected [(2,3) (1,3)]");
     word[n - 1] = 0;
     const char *text = word + 1;
     ebb_status status = EBB_OK;
+    p->in_list = true;
     while (!status && next_word(&text, inner) > 0) status = read_input(p, inner);
+    p->in_list = false;
+    p->input++;
     return status;
 }
 
@@ -208,12 +216,13 @@ static ebb_status read_attribute(struct parse *p, char *word) {
 static ebb_status complete(struct parse *p, const char *text) {
     const struct ebb_op *op = p->s.op;
     ebb_status status = EBB_OK;
-    while (p->s.n_in < op->n_in && !ebb__op_has_list(op) && !status) {
+    while (p->input < op->n_in && !status) {
         if (!is_optional(p)) return bad(p, text, "an input is missing");
-        status = add_input(p, NULL);
+        if (ebb__is_list(kind_of(p))) p->input++; /* no entries */
+        else status = add_input(p, NULL);
     }
     for (int i = 0; i < op->n_attrs && !status; i++)
-        if (op->attrs[i].required && !(p->set & 1u << i))
+        if (!(p->set & 1u << i) && !ebb__attr_default(&op->attrs[i], p->s.attrs))
             status =
                 ebb__fail_op(op->name, EBB_ERR_FORMAT, "in a sample, \"%s\": %s is missing", text, op->attrs[i].name);
     return status;

@@ -375,401 +375,401 @@ const struct ebb_op *const ebb__op_table[] = {
 const int ebb__op_table_size = 182;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
-    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
-    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
-    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, true}, "0"},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_empty_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
+    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
-    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, false}},
-    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}},
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}, NULL},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_full_like[] = {
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
-    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}},
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_glu[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
-    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}},
-    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
+    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
+    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
-    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}},
+    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
-    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}},
-    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}},
-    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}},
+    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
+    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
+    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}},
-    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}, NULL},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}},
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}},
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}, NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
-    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}},
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
-    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}},
+    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_slice_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softplus[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}},
-    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
 };
 
 const struct ebb_attr ebb__attr_table_split[] = {
-    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}},
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
-    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}},
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}},
+    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}, NULL},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
-    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unbind[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {

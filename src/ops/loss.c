@@ -1,4 +1,5 @@
 /* Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss). */
+#define EBB_FAMILY "Losses"
 #include "ops/ops.h"
 
 /* ---- negative log likelihood ----

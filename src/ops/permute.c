@@ -1,4 +1,5 @@
 /* Dimensions in another order, as views: transpose, t, permute. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* out's dimension i is in's dimension from[i]. */

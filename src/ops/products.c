@@ -1,5 +1,6 @@
 /* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, addmm. Transposed and sliced operands are read
  * where they lie: the kernel takes their strides. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/ops.h"
 
 /* What every product asks of its inputs. */
@@ -68,6 +69,7 @@ const struct ebb_op ebb_op_dot = {
     .infer = dot_infer,
     .forward = dot_forward,
     .vjp = dot_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g * tensor", "g * self"},
     .samples = {"(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"},
@@ -98,6 +100,7 @@ const struct ebb_op ebb_op_mv = {
     .infer = mv_infer,
     .forward = mv_forward,
     .vjp = mv_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"outer(g, vec)", "self^T g"},
     .samples = {"(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"},
@@ -128,6 +131,7 @@ const struct ebb_op ebb_op_mm = {
     .infer = mm_infer,
     .forward = mm_forward,
     .vjp = mm_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T", "self^T g"},
     .samples = {"(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
@@ -166,6 +170,7 @@ const struct ebb_op ebb_op_bmm = {
     .infer = bmm_infer,
     .forward = bmm_forward,
     .vjp = bmm_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
     .samples = {"(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)", "i5(2,2,3) i5(2,3,2)",

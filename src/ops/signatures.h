@@ -299,7 +299,7 @@ struct ebb__attrs_cat {
 extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
-    .signature = "Tensors tensors, int dim -> Tensor", \
+    .signature = "Tensors tensors, int dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -312,7 +312,7 @@ struct ebb__attrs_stack {
 extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
-    .signature = "Tensors tensors, newdim dim -> Tensor", \
+    .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1272,7 +1272,7 @@ struct ebb__attrs_diagonal {
 extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
-    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1760,7 +1760,7 @@ struct ebb__attrs_flatten {
 extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
-    .signature = "Tensor self, dim start_dim, dim end_dim -> Tensor", \
+    .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \

@@ -1,4 +1,5 @@
 /* Parts of a tensor, as views: select, slice, narrow, diagonal; and their gradients, zeros with one part filled in. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -167,6 +168,7 @@ const struct ebb_op ebb_op_select_backward = {
     .infer = infer_select_backward,
     .forward = forward_select_backward,
     .vjp = vjp_select_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, index)"},
     .samples = {"(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
                 "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"},
@@ -197,6 +199,7 @@ const struct ebb_op ebb_op_slice_backward = {
     .infer = infer_slice_backward,
     .forward = forward_slice_backward,
     .vjp = vjp_slice_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"slice(g, dim, start, end, step)"},
     .samples = {"(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
                 "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"},
@@ -227,7 +230,7 @@ const struct ebb_op ebb_op_narrow = {
 };
 
 const struct ebb_op ebb_op_diagonal = {
-    EBB_SIGNATURE(diagonal, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
+    EBB_SIGNATURE(diagonal, "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor"),
     .doc =
         "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
     .torch = "torch.diagonal",
@@ -249,6 +252,7 @@ const struct ebb_op ebb_op_diagonal_backward = {
     .infer = infer_diagonal_backward,
     .forward = forward_diagonal_backward,
     .vjp = vjp_diagonal_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples = {"(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
                 "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"},

@@ -1,4 +1,5 @@
 /* Splitting along a dimension: lists of views. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 static int64_t split_count(struct ebb_infer *f) {

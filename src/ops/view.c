@@ -1,4 +1,5 @@
 /* Tensors of another shape over the same elements: view, reshape, flatten, squeeze, unsqueeze, expand. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* ---- view, reshape ---- */
@@ -147,7 +148,7 @@ static ebb_tensor *compose_flatten(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_flatten = {
-    EBB_SIGNATURE(flatten, "Tensor self, dim start_dim, dim end_dim -> Tensor"),
+    EBB_SIGNATURE(flatten, "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor"),
     .doc =
         "Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that "
         "is possible; a 0-d tensor becomes 1-d.",

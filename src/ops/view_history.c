@@ -1,5 +1,6 @@
 /* The derivatives of writing into views: a part of a tensor taken, put into zeros, and put in place of what was there.
  * Recorded by record/view.c; not called by name, since what they do depends on how a tensor lies in memory. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 #include <string.h>
 
@@ -103,6 +104,14 @@ static ebb_status infer_part(struct ebb_infer *f) {
     return EBB_OK;
 }
 
+static ebb_status infer_view(struct ebb_infer *f) {
+    const struct ebb__region *r = f->attrs;
+    f->out[0].shape = r->sizes;
+    f->out[0].strides = r->strides;
+    f->out[0].offset = r->offset;
+    return EBB_OK;
+}
+
 static ebb_status infer_whole(struct ebb_infer *f) {
     f->out[0].shape = ((const struct ebb__region *)f->attrs)->base_sizes;
     return EBB_OK;
@@ -169,6 +178,7 @@ const struct ebb_op ebb__op_as_strided = {
     .in = {{"self", EBB_INPUT_TENSOR}},
     .n_in = 1,
     .view = true,
+    .infer = infer_view,
     .vjp = vjp_take,
     .formula = {"zeros(self.shape) with g added to the region"},
     ON_REGION,

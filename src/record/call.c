@@ -1,15 +1,20 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
-static const char *input_name(const struct ebb_op *op, int64_t i) {
-    const char *name = op->in[ebb__op_has_list(op) ? 0 : i].name;
+static const char *input_name(const struct ebb_op *op, int64_t n, int64_t i) {
+    const char *name = op->in[ebb__op_input(op, n, i)].name;
     return name ? name : "input";
 }
 
-static bool optional(const struct ebb_op *op, int64_t i) {
-    return i < op->n_in && (op->in[i].kind == EBB_INPUT_OPTIONAL || op->in[i].kind == EBB_INPUT_OPTIONAL_NUMBER);
+static bool optional(const struct ebb_op *op, int64_t n, int64_t i) {
+    enum ebb_input_kind kind = op->in[ebb__op_input(op, n, i)].kind;
+    return kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER || kind == EBB_INPUT_OPTIONAL_LIST;
 }
+
+/* The number of inputs that are no entries of a list, of an operator that has one; -1 of another one. */
+static int64_t besides_list(const struct ebb_op *op) { return ebb__op_list(op) < 0 ? -1 : op->n_in - 1; }
 
 /* "; inputs: self float32 [2, 3], other int64 []" */
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
@@ -22,7 +27,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, i),
+        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
                                ebb_dtype_name((ebb_dtype)in[i]->dtype),
                                ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
@@ -42,13 +47,13 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 }
 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
-    if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
-        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
+    if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) continue;
-        if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
+        if (!optional(op, n, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, n, i));
     }
     if (op->attrs_size > EBB__ATTRS_MAX)
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
@@ -74,7 +79,7 @@ static bool prepare(struct prepared *p, const struct ebb_op *op, ebb_tensor *con
         p->owned = (bool *)(p->in + n);
     }
     for (int64_t i = 0; i < n; i++) {
-        bool keeps = i < EBB_OP_MAX_IN && (op->keeps & EBB_IN(i));
+        bool keeps = op->keeps & EBB_IN(ebb__op_input(op, n, i));
         ebb_dtype to = op->promote == EBB_PROMOTE_NONE || keeps || !in[i] ? EBB_DTYPE_NONE : dtype;
         p->in[i] = in[i];
         p->owned[i] = in[i] && ((to && in[i]->dtype != to) || (op->contiguous && !ebb__is_contiguous(in[i])));
@@ -204,10 +209,13 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
                           ebb_tensor **out) {
     struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     if (whole) ebb__thread.no_grad = true;
+    if (whole) ebb__thread.levels = NULL;
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
     if (t) {
         bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
@@ -271,7 +279,9 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     }
     if (EBB_UNLIKELY(status)) return status;
     if (op->no_derivative) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
-    return ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
+    return status;
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,

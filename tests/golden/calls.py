@@ -88,7 +88,9 @@ def bind_schema(schema, args, kwargs):
         one = a.N is not None and fits(kind.replace("Optional[", "", 1).replace("List[", "", 1).split("]")[0], named[a.name])
         if not fits(kind, named[a.name]) and not one:
             return None
-    return {a.name: named[a.name] for a in schema.arguments if a.name in named} | extra
+    given = {a.name: named[a.name] for a in schema.arguments if a.name in named} | extra
+    absent = {a.name for a in schema.arguments if a.has_default_value() and a.default_value is None}
+    return {name: value for name, value in given.items() if value is not None or name not in absent}
 
 
 def names_of_schemas(function):
@@ -106,10 +108,14 @@ def by_name(function, args, kwargs):
         except TypeError:
             raise Refused("arguments do not fit") from None
         named = {}
+        defaults = {p.name: p.default for p in inspect.signature(function).parameters.values()}
         for name, value in bound.items():
-            named.update(value) if name == "kwargs" else named.update({name: value})
+            if value is not None or defaults[name] is not None:
+                named.update(value) if name == "kwargs" else named.update({name: value})
         if function is torch.einsum:
             equation, *operands = named.pop("args")
+            if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+                operands = list(operands[0])
             named = {"equation": equation, "tensors": operands, **named}
         for p in inspect.signature(function).parameters.values():
             if p.kind == p.VAR_POSITIONAL and p.name in named:  # one list or each for itself

@@ -84,10 +84,16 @@ VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal ra
 UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
-DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace"}
+DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace", "non_blocking",
+           "copy"}
 
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
 RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
+RENAMED |= {("split", "tensor", "Tensor"): "self", ("split", "split_size_or_sections", "int"): "split_size"}
+RENAMED |= {("split", "split_size_or_sections", kind): "split_sizes" for kind in ("list", "tuple")}
+
+# Numbers that PyTorch also takes as tensors, and Ebb as numbers.
+NUMBERS = {(name, argument) for name in ("narrow", "linspace", "logspace") for argument in ("start", "end")}
 
 # Arguments that Ebb does not have, by intention: samples with them are counted and left out.
 WITHOUT = {

@@ -16,7 +16,7 @@ my %c_type = (
     'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
     'Tensors?' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    'float?' => 'ebb_setting ', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
 my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST', 'Tensors?' => 'EBB_AT_LIST'); # in the macros of call sites
 
@@ -55,13 +55,14 @@ sub parse_argument {
     my $option = $kind =~ /\?$/ && $kind ne 'Tensors?' || defined $default; # a list may be empty
     my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
-    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $kind eq 'float?';
-    my $fallback = $by_name // ($kind eq 'float?' && $default ne 'none' ? $default : undef);
+    my $setting = $kind eq 'float?' || $kind eq 'bool?';
+    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $setting;
+    my $fallback = $by_name // ($setting && $default ne 'none' ? $default : undef);
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
-        note => $note, attr_kind => $kind eq 'float?' ? 'SETTING' : uc $kind,
+        note => $note, attr_kind => $setting ? 'SETTING' : uc $kind,
         fallback => defined $fallback ? "{$fallback, true}" : '{0, false}', otherwise => $by_name // $default,
     };
 }
@@ -100,6 +101,8 @@ sub read_definitions {
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};
             die "there is no .doc\n" unless length $op{doc};
             parse_signature(\%op);
+            die "text is borrowed for the call: only a composition recorded as its parts may have it\n"
+                if $op{vjp} && grep { $_->{kind} eq 'string' } @{$op{attrs}};
             1;
         } or die "$file: ebb_op_$op{name}: $@";
         $op{forms} = ["ebb_$op{name}", $op{inplace} ? "ebb_$op{name}_" : ()];

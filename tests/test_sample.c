@@ -11,6 +11,7 @@ struct attrs {
     ebb_dims dims;
     ebb_dtype dtype;
     int mode;
+    const char *name;
 };
 
 #define ATTR(name_, kind_, required_, values_) \
@@ -23,6 +24,7 @@ static const struct ebb_attr attrs[] = {
     ATTR(dims, EBB_ATTR_DIMS, false, NULL),
     ATTR(dtype, EBB_ATTR_DTYPE, false, NULL),
     ATTR(mode, EBB_ATTR_ENUM, false, "plain,rough,fine"),
+    ATTR(name, EBB_ATTR_STRING, false, NULL),
 };
 
 static const struct ebb_op op = {
@@ -30,7 +32,7 @@ static const struct ebb_op op = {
     .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_NUMBER}, {"weight", EBB_INPUT_OPTIONAL}},
     .n_in = 3,
     .attrs = attrs,
-    .n_attrs = 7,
+    .n_attrs = 8,
     .attrs_size = sizeof(struct attrs),
     .domain = {0.5, 3},
 };
@@ -166,9 +168,33 @@ EBB_TEST(malformed_text) {
     CHECK_ERROR(EBB_ERR_DTYPE, "is not a dtype");
 }
 
+EBB_TEST(matrices) {
+    struct ebb_sample s;
+    double a[9], b[12];
+    CHECK(!ebb_sample_make(&op, "sym(3,3) wc(2,3,2) spd(2,2) count=1", EBB_F64, 1, &s));
+    CHECK(s.matrices == 7 && s.symmetric == 5);
+    CHECK(!ebb_tensor_read(s.in[0], EBB_F64, a) && !ebb_tensor_read(s.in[1], EBB_F64, b));
+    CHECK(a[1] == a[3] && a[2] == a[6] && a[5] == a[7] && a[0] > 0.8 && a[4] < -1.3 && a[8] > 1.8);
+    CHECK(b[1] != b[2] && b[0] > 0.8 && b[3] > 1.3 && b[9] > 1.3);
+    ebb_sample_release(&s);
+    CHECK(ebb_sample_make(&op, "spd(2,3) 1 count=1", EBB_F64, 1, &s) == EBB_ERR_FORMAT);
+    CHECK_ERROR(EBB_ERR_FORMAT, "equal ones when it is symmetric");
+    CHECK(ebb_sample_make(&op, "wc(3) 1 count=1", EBB_F64, 1, &s) == EBB_ERR_FORMAT);
+    CHECK_ERROR(EBB_ERR_FORMAT, "a matrix has two dimensions");
+}
+
+EBB_TEST(text_lives_as_long_as_the_sample) {
+    char text[] = "(2) 1 count=1 name=ij,jk->ik flag=true";
+    struct ebb_sample s;
+    CHECK(!ebb_sample_make(&op, text, EBB_F64, 1, &s));
+    memset(text, 'x', sizeof text - 1);
+    CHECK(!strcmp(((struct attrs *)s.attrs)->name, "ij,jk->ik") && ((struct attrs *)s.attrs)->flag);
+    ebb_sample_release(&s);
+}
+
 static void make(void) {
     struct ebb_sample s = {0};
-    (void)ebb_sample_make(&op, "(2,3) 2.5 (4) count=-3", EBB_F32, 1, &s);
+    (void)ebb_sample_make(&op, "(2,3) 2.5 (4) count=-3 name=x", EBB_F32, 1, &s);
     ebb_sample_release(&s);
 }
 

@@ -50,6 +50,7 @@ typedef struct ebb_setting {
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
 /* ---- the parts of a definition ---- */
 
@@ -68,16 +69,17 @@ struct ebb_op_input {
 };
 
 enum ebb_attr_kind {
-    EBB_ATTR_BOOL,   /* bool */
-    EBB_ATTR_INT,    /* int64_t */
-    EBB_ATTR_FLOAT,  /* double */
-    EBB_ATTR_DIM,    /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
-    EBB_ATTR_NEWDIM, /* the same, of an output with one dimension more */
-    EBB_ATTR_DIMS,   /* ebb_dims; dimensions of input 0, distinct, counted from the front */
-    EBB_ATTR_SHAPE,  /* ebb_dims; sizes or plain integers */
-    EBB_ATTR_DTYPE,  /* ebb_dtype */
-    EBB_ATTR_ENUM,   /* int; `values` names them, "mean,sum,none" */
-    EBB_ATTR_SETTING /* ebb_setting; where it is not given rules see the value of `fallback` */
+    EBB_ATTR_BOOL,    /* bool */
+    EBB_ATTR_INT,     /* int64_t */
+    EBB_ATTR_FLOAT,   /* double */
+    EBB_ATTR_DIM,     /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
+    EBB_ATTR_NEWDIM,  /* the same, of an output with one dimension more */
+    EBB_ATTR_DIMS,    /* ebb_dims; dimensions of input 0, distinct, counted from the front */
+    EBB_ATTR_SHAPE,   /* ebb_dims; sizes or plain integers */
+    EBB_ATTR_DTYPE,   /* ebb_dtype */
+    EBB_ATTR_ENUM,    /* int; `values` names them, "mean,sum,none" */
+    EBB_ATTR_SETTING, /* ebb_setting; where it is not given rules see the value of `fallback` */
+    EBB_ATTR_STRING   /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
 };
 
 struct ebb_attr {
@@ -289,6 +291,9 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  *               | "i" N shape                "i5(4)": int64, from 0 to N - 1
  *               | "b" shape                  "b(2,2)": bool
  *               | dtype shape                "float32(3)": of this dtype whatever is asked for
+ *               | matrix shape               matrices in the last two dimensions, far from singular and from double
+ *                                            singular values: "wc(2,3,4)" well-conditioned, "sym(3,3)" symmetric,
+ *                                            "spd(3,3)" symmetric and positive definite
  *               | number                     "2.5", "-1": for a tensor-or-number input, promoted as a number
  *               | "none"                     an optional input that is absent; those at the end may be left out
  *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input; "[none i3(2)]"
@@ -297,13 +302,17 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  *
  * Values lie inside the operator's domain, differ within a tensor and stay away from 0, so that kinks, ties and poles
  * are met only by samples that mean to; integers are never 0 unless the domain leaves nothing else. They depend on the
- * text and the seed only, and are the same numbers in float32 and float64. */
+ * text and the seed only, and are the same numbers in float32 and float64. A symmetric input means a function of
+ * symmetric matrices: what varies it varies an element together with its mirror image. */
 struct ebb_sample {
     const struct ebb_op *op;
     bool must_fail;
     int64_t n_in;
-    ebb_tensor **in; /* [n_in] references of the sample; NULL where an optional input is absent */
-    void *attrs;     /* the attribute struct, NULL when the operator has none */
+    ebb_tensor **in;              /* [n_in] references of the sample; NULL where an optional input is absent */
+    void *attrs;                  /* the attribute struct, NULL when the operator has none */
+    uint32_t matrices, symmetric; /* EBB_IN(i): input i was made as a matrix, as a symmetric one */
+    char *text;                   /* a copy, which attributes that are text point into */
+    size_t text_bytes;
 };
 
 /* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample,

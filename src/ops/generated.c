@@ -7,42 +7,53 @@ extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
+extern const struct ebb_op ebb_op_addbmm;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_addmv;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_baddbmm;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
+extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_diag;
+extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
+extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -53,10 +64,12 @@ extern const struct ebb_op ebb_op_erfinv;
 extern const struct ebb_op ebb_op_exp;
 extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
+extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -73,6 +86,7 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
@@ -107,11 +121,13 @@ extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
+extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
 extern const struct ebb_op ebb_op_mv;
@@ -123,6 +139,8 @@ extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_pad;
+extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
@@ -137,8 +155,14 @@ extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
+extern const struct ebb_op ebb_op_repeat;
+extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_roll;
+extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
@@ -159,6 +183,7 @@ extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_split;
+extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -169,16 +194,28 @@ extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tensor_split;
+extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
+extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_tril;
+extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triu;
+extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
 extern const struct ebb_op ebb_op_unbind;
+extern const struct ebb_op ebb_op_unflatten;
+extern const struct ebb_op ebb_op_unfold;
+extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_view;
+extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
@@ -193,42 +230,53 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_acosh,
     &ebb_op_add,
     &ebb_op_add_scaled,
+    &ebb_op_addbmm,
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
+    &ebb_op_addmv,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_baddbmm,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
+    &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clone,
+    &ebb_op_column_stack,
     &ebb_op_contiguous,
     &ebb_op_copy,
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
     &ebb_op_cross_entropy,
+    &ebb_op_diag,
+    &ebb_op_diag_embed,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
+    &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dstack,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -239,10 +287,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_exp,
     &ebb_op_exp2,
     &ebb_op_expand,
+    &ebb_op_expand_as,
     &ebb_op_expm1,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
+    &ebb_op_flip,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -259,6 +309,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hstack,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
@@ -293,11 +344,13 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_dim,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
     &ebb_op_mish,
     &ebb_op_mm,
+    &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
     &ebb_op_mv,
@@ -309,6 +362,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nll_loss_backward,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_pad,
+    &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_polygamma,
     &ebb_op_pow,
@@ -323,8 +378,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_relu,
     &ebb_op_relu6,
     &ebb_op_remainder,
+    &ebb_op_repeat,
+    &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_reshape_as,
+    &ebb_op_roll,
+    &ebb_op_rot90,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
@@ -345,6 +406,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softplus,
     &ebb_op_softsign,
     &ebb_op_split,
+    &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -355,16 +417,28 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tensor_split,
+    &ebb_op_tensor_split_indices,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
+    &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
     &ebb_op_transpose,
+    &ebb_op_tril,
+    &ebb_op_tril_indices,
+    &ebb_op_triu,
+    &ebb_op_triu_indices,
     &ebb_op_trunc,
     &ebb_op_unbind,
+    &ebb_op_unflatten,
+    &ebb_op_unfold,
+    &ebb_op_unfold_backward,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_view,
+    &ebb_op_view_as,
+    &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
     &ebb_op_zero,
@@ -372,10 +446,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 182;
+const int ebb__op_table_size = 219;
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_addbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
@@ -384,6 +463,16 @@ const struct ebb_attr ebb__attr_table_addcdiv[] = {
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
     {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmv[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -414,6 +503,17 @@ const struct ebb_attr ebb__attr_table_argmin[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_as_strided[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
+    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_baddbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
@@ -426,10 +526,25 @@ const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_chunk[] = {
+    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag_embed[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {-2, true}, "-2"},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {-1, true}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
@@ -443,6 +558,12 @@ const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}, NULL},
     {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}, NULL},
     {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -474,6 +595,10 @@ const struct ebb_attr ebb__attr_table_eye[] = {
 const struct ebb_attr ebb__attr_table_flatten[] = {
     {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
+};
+
+const struct ebb_attr ebb__attr_table_flip[] = {
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -559,9 +684,18 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_meshgrid[] = {
+    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
+};
+
 const struct ebb_attr ebb__attr_table_min_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}, NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_movedim[] = {
+    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, false}, NULL},
+    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
@@ -600,6 +734,18 @@ const struct ebb_attr ebb__attr_table_ones[] = {
 const struct ebb_attr ebb__attr_table_ones_like[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_pad[] = {
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_pad_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
@@ -646,12 +792,35 @@ const struct ebb_attr ebb__attr_table_randperm[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_repeat[] = {
+    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
+    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, false}, "all"},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, false}, "all"},
+};
+
 const struct ebb_attr ebb__attr_table_reshape[] = {
     {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_roll[] = {
+    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
+};
+
+const struct ebb_attr ebb__attr_table_rot90[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {1, true}, "1"},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
@@ -713,6 +882,11 @@ const struct ebb_attr ebb__attr_table_split[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
+    {"split_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_squeeze[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}, "all"},
 };
@@ -727,9 +901,23 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_tensor_split[] = {
+    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
+    {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_threshold[] = {
     {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}, NULL},
     {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tile[] = {
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
@@ -745,8 +933,48 @@ const struct ebb_attr ebb__attr_table_transpose[] = {
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_tril[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tril_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_triu[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_triu_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
 const struct ebb_attr ebb__attr_table_unbind[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_unflatten[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, false}, NULL},
+    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold[] = {
+    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
@@ -824,6 +1052,12 @@ ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha)
     return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_addbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options) {
+    const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_addbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
     const struct ebb__attrs_addcdiv attrs = {.value = options.value};
     ebb_tensor *const in[] = {self, tensor1, tensor2};
@@ -848,9 +1082,16 @@ ebb_tensor *(ebb_addcmul_)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *te
     return ebb_call_op_inplace(&ebb_op_addcmul, in, 3, &attrs);
 }
 
-ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
+ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options) {
+    const struct ebb__attrs_addmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {input, mat1, mat2};
-    return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
+    return ebb_call_op1(&ebb_op_addmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
+    const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, mat, vec};
+    return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
@@ -880,6 +1121,12 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
+    const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_as_strided, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_asin)(ebb_tensor *self) {
@@ -932,6 +1179,12 @@ ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
+    const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -977,6 +1230,10 @@ ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
 }
 
+ebb_list (ebb_broadcast_tensors)(ebb_list tensors) {
+    return ebb_call_op_list(&ebb_op_broadcast_tensors, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -1010,6 +1267,12 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
+    const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_chunk, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
@@ -1023,6 +1286,10 @@ ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_column_stack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_column_stack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
@@ -1076,6 +1343,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
+    const struct ebb__attrs_diag attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diag_embed)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diag_embed attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag_embed, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
     const struct ebb__attrs_diagonal attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {self};
@@ -1086,6 +1365,12 @@ ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int6
     const struct ebb__attrs_diagonal_backward attrs = {.input_sizes = input_sizes, .offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diagonal_copy)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal_copy attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diagonal_copy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_digamma)(ebb_tensor *self) {
@@ -1121,6 +1406,10 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_dstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -1207,6 +1496,11 @@ ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_expand_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_expand_as, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_expm1, in, 1, NULL);
@@ -1236,6 +1530,12 @@ ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) 
     const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_flip attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -1373,6 +1673,10 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     const struct ebb__attrs_hardtanh attrs = {.min_val = options.min_val, .max_val = options.max_val};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
@@ -1625,6 +1929,11 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
+    const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
+    return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
+}
+
 ebb_tensor *(ebb_min)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_min, in, 1, NULL);
@@ -1662,6 +1971,12 @@ ebb_tensor *(ebb_mish_)(ebb_tensor *self) {
 ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     ebb_tensor *const in[] = {self, mat2};
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destination) {
+    const struct ebb__attrs_movedim attrs = {.source = source, .destination = destination};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_movedim, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
@@ -1742,6 +2057,18 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
+    const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_pad, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options) {
+    const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
@@ -1849,6 +2176,24 @@ ebb_tensor *(ebb_remainder_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_remainder, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
+    const struct ebb__attrs_repeat attrs = {.repeats = repeats};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
@@ -1859,6 +2204,23 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
+    const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_roll, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_rot90)(ebb_tensor *self, int64_t k, ebb_dims dims) {
+    const struct ebb__attrs_rot90 attrs = {.k = k, .dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_rot90, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
@@ -2018,6 +2380,12 @@ ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options opt
     return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
 }
 
+ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options) {
+    const struct ebb__attrs_split_with_sizes attrs = {.split_sizes = split_sizes, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split_with_sizes, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sqrt, in, 1, NULL);
@@ -2095,6 +2463,18 @@ ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
 }
 
+ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
+    const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options) {
+    const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
     const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
     ebb_tensor *const in[] = {self};
@@ -2110,6 +2490,12 @@ ebb_tensor *(ebb_threshold_)(ebb_tensor *self, double threshold, double value) {
 ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_threshold_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tile)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_tile attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tile, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_to)(ebb_tensor *self, ebb_dtype dtype) {
@@ -2130,6 +2516,40 @@ ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_tril)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
+    const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_indices)(int64_t row, int64_t col, ebb_triu_indices_options options) {
+    const struct ebb__attrs_triu_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_triu_indices, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_trunc, in, 1, NULL);
@@ -2144,6 +2564,24 @@ ebb_list (ebb_unbind)(ebb_tensor *self, ebb_unbind_options options) {
     const struct ebb__attrs_unbind attrs = {.dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_unbind, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unflatten)(ebb_tensor *self, int64_t dim, ebb_dims sizes) {
+    const struct ebb__attrs_unflatten attrs = {.dim = dim, .sizes = sizes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unflatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold)(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold attrs = {.dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unfold, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {grad_in};
+    return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
@@ -2162,6 +2600,15 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_view, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_vstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_vstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {

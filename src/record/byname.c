@@ -43,15 +43,18 @@ static bool read_float(const char *text, double *ret_value) {
     return stop != text && !*stop;
 }
 
-static bool read_setting(const char *text, ebb_setting *ret_value) {
-    ret_value->given = strcmp(text, "none") != 0;
-    ret_value->value = 0;
-    return !ret_value->given || read_float(text, &ret_value->value);
-}
-
 static bool read_bool(const char *text, bool *ret_value) {
     *ret_value = strcmp(text, "true") == 0;
     return *ret_value || strcmp(text, "false") == 0;
+}
+
+static bool read_setting(const char *text, ebb_setting *ret_value) {
+    bool word;
+    ret_value->given = strcmp(text, "none") != 0;
+    ret_value->value = 0;
+    if (read_bool(text, &word)) ret_value->value = word;
+    else if (ret_value->given) return read_float(text, &ret_value->value);
+    return true;
 }
 
 /* The place of a word in a list separated by commas. */
@@ -85,6 +88,7 @@ static bool read_attr(const struct ebb_attr *a, const char *text, void *at) {
     case EBB_ATTR_SHAPE: return ebb__dims_from_text(text, at);
     case EBB_ATTR_DTYPE: return read_dtype(text, at);
     case EBB_ATTR_ENUM: return read_enum(a->values, text, at);
+    case EBB_ATTR_STRING: *(const char **)at = text; return true;
     }
     return false;
 }
@@ -127,7 +131,7 @@ static bool from_ints(const struct ebb_attr *a, const ebb_dims *v, void *at) {
 }
 
 static bool from_string(const struct ebb_attr *a, const char *v, void *at) {
-    return (a->kind == EBB_ATTR_ENUM || a->kind == EBB_ATTR_DTYPE) && read_attr(a, v, at);
+    return (a->kind == EBB_ATTR_ENUM || a->kind == EBB_ATTR_DTYPE || a->kind == EBB_ATTR_STRING) && read_attr(a, v, at);
 }
 
 bool ebb__attr_default(const struct ebb_attr *a, void *attrs) {
@@ -161,8 +165,8 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs)
 /* ---- by name ---- */
 
 const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size) {
-    static const char *const words[] = {"a bool",         "an int",         "a float", "an int",  "an int",
-                                        "a list of ints", "a list of ints", "a dtype", "one of ", "a float"};
+    static const char *const words[] = {"a bool",         "an int",  "a float", "an int",  "an int",  "a list of ints",
+                                        "a list of ints", "a dtype", "one of ", "a float", "a string"};
     size_t at = (size_t)snprintf(text, size, "%s", words[a->kind]);
     for (const char *v = a->kind == EBB_ATTR_ENUM && a->values ? a->values : ""; *v && at + 3 < size; v++) {
         text[at++] = *v;
@@ -195,12 +199,15 @@ ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name,
 /* ---- what kinds are called ---- */
 
 const char *ebb_input_kind_name(enum ebb_input_kind kind) {
-    static const char *const names[] = {"Tensor", "Number", "Tensor?", "Tensors", "Number?"};
+    static const char *const names[] = {
+        [EBB_INPUT_TENSOR] = "Tensor", [EBB_INPUT_NUMBER] = "Number",          [EBB_INPUT_OPTIONAL] = "Tensor?",
+        [EBB_INPUT_LIST] = "Tensors",  [EBB_INPUT_OPTIONAL_LIST] = "Tensors?", [EBB_INPUT_OPTIONAL_NUMBER] = "Number?",
+    };
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
 
 const char *ebb_attr_kind_name(enum ebb_attr_kind kind) {
-    static const char *const names[] = {"bool", "int",   "float", "dim",  "newdim",
-                                        "dims", "shape", "dtype", "enum", "float?"};
+    static const char *const names[] = {"bool",  "int",   "float", "dim",    "newdim", "dims",
+                                        "shape", "dtype", "enum",  "float?", "string"};
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }

@@ -2363,10 +2363,10 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 #define ebb_abs(self) ebb_abs(EBB_AT(self))
 #define ebb_abs_(self) ebb_abs_(EBB_AT(self))
 
-/* -1, 0 or 1; 0 for NaN.
+/* -1, 0 or 1; 0 for NaN; a bool itself.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
- * Not for bool. In place: ebb_sign_. torch.sign */
+ * In place: ebb_sign_. torch.sign */
 EBB_API ebb_tensor *ebb_sign(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sign_(ebb_tensor *self);
 #define ebb_sign(self) ebb_sign(EBB_AT(self))

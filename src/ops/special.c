@@ -33,7 +33,9 @@ static void logit_vjp(struct ebb_vjp *v) {
 /* 0 log(other) is 0, and stays so in the gradient. */
 static void xlogy_vjp(struct ebb_vjp *v) {
     ebb_tensor *x = v->in[0], *other = v->in[1], *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_xlogy(ebb_to(ebb_ne(x, 0), ebb_tensor_dtype(g)), other)));
+    bool positive = ebb_tensor_is_number(other) && ebb_item(other) > 0; /* then PyTorch does not look at x */
+    if (v->needs[0] && positive) ebb_vjp_give(v, 0, ebb_mul(g, log(ebb_item(other))));
+    else if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_xlogy(ebb_to(ebb_ne(x, 0), ebb_tensor_dtype(g)), other)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, ebb_div(x, other)));
 }
 

@@ -42,19 +42,29 @@ RULE(asinh, ebb_mul(g, ebb_rsqrt(ebb_add(ebb_square(x), 1))))
 RULE(acosh, ebb_mul(g, ebb_rsqrt(ebb_sub(ebb_square(x), 1))))
 RULE(atanh, ebb_div(g, ebb_sub(1, ebb_square(x))))
 
-/* The kernels' floor is for floating point; integers are their own. */
-#define FLOOR_LOOP(dtype, loop) \
-    static void floor_##dtype(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
+/* The kernels' floor is for floating point, their sign for numbers; integers are their own floor, bools their own sign. */
+#define LOOP_OF(op, dtype, loop) \
+    static void op##_##dtype(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
         (loop)(n, p, stride, attrs); \
     }
-FLOOR_LOOP(EBB_U8, ebb__loops_cast[EBB_U8][EBB_U8])
-FLOOR_LOOP(EBB_I32, ebb__loops_cast[EBB_I32][EBB_I32])
-FLOOR_LOOP(EBB_I64, ebb__loops_cast[EBB_I64][EBB_I64])
-FLOOR_LOOP(EBB_F32, ebb__loops_floor[EBB_F32])
-FLOOR_LOOP(EBB_F64, ebb__loops_floor[EBB_F64])
+LOOP_OF(floor, EBB_U8, ebb__loops_cast[EBB_U8][EBB_U8])
+LOOP_OF(floor, EBB_I32, ebb__loops_cast[EBB_I32][EBB_I32])
+LOOP_OF(floor, EBB_I64, ebb__loops_cast[EBB_I64][EBB_I64])
+LOOP_OF(floor, EBB_F32, ebb__loops_floor[EBB_F32])
+LOOP_OF(floor, EBB_F64, ebb__loops_floor[EBB_F64])
+LOOP_OF(sign, EBB_BOOL, ebb__loops_cast[EBB_BOOL][EBB_BOOL])
+LOOP_OF(sign, EBB_U8, ebb__loops_sign[EBB_U8])
+LOOP_OF(sign, EBB_I32, ebb__loops_sign[EBB_I32])
+LOOP_OF(sign, EBB_I64, ebb__loops_sign[EBB_I64])
+LOOP_OF(sign, EBB_F32, ebb__loops_sign[EBB_F32])
+LOOP_OF(sign, EBB_F64, ebb__loops_sign[EBB_F64])
 static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
     [EBB_U8] = floor_EBB_U8,   [EBB_I32] = floor_EBB_I32, [EBB_I64] = floor_EBB_I64,
     [EBB_F32] = floor_EBB_F32, [EBB_F64] = floor_EBB_F64,
+};
+static const ebb_loop sign_loops[EBB_DTYPE_COUNT] = {
+    [EBB_BOOL] = sign_EBB_BOOL, [EBB_U8] = sign_EBB_U8,   [EBB_I32] = sign_EBB_I32,
+    [EBB_I64] = sign_EBB_I64,   [EBB_F32] = sign_EBB_F32, [EBB_F64] = sign_EBB_F64,
 };
 
 #define UNARY(op, ...) \
@@ -69,8 +79,8 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
 UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},
       .formula = {"g * sign(self), which is 0 at 0"})
-UNARY(sign, KEEPING, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = "-1, 0 or 1; 0 for NaN.",
-      .formula = {"0"})
+UNARY(sign, .promote = EBB_PROMOTE_COMMON, .samples = {SHAPES, "b(2)"}, .node = "SignBackward0", .loops = sign_loops,
+      .doc = "-1, 0 or 1; 0 for NaN; a bool itself.", .formula = {"0"})
 UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
       .doc = "The greatest integer that is not above self.", .formula = {"0"})
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",

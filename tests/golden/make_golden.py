@@ -217,6 +217,8 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
         if argument not in table.DROPPED and not reason:
             argument = table.RENAMED.get((name, argument, type(value).__name__), argument)
             write_argument(file, argument, value, lines, leaves)
+    if name in table.POLES and any(((t <= 0) & (t == t.round()) | ~t.isfinite()).any() for t in leaves):
+        raise Refused("at a pole")
     before = len(file.blob)
     if not fails:
         seed(name)

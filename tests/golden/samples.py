@@ -39,9 +39,10 @@ def special(name):
     if name in (table.FAMILIES["unary"] + table.FAMILIES["activation"]).split():
         if name in ("prelu", "glu", "softmax", "log_softmax", "softmin", "threshold"):
             return
+        numbers = [x for x in SPECIAL if name not in table.POLES or math.isfinite(x) and not (x <= 0 and x == round(x))]
         if not integral:
-            yield lambda: f(values(SPECIAL)), True
-            yield lambda: f(values(SPECIAL, torch.float32)), True
+            yield lambda: f(values(numbers)), True
+            yield lambda: f(values(numbers, torch.float32)), True
     elif name in table.FAMILIES["binary"].split() and name not in (
             "lerp", "addcmul", "addcdiv", "where", "clamp", "clamp_min", "clamp_max", "masked_fill", "isclose", "ldexp"):
         n = len(PAIRS)

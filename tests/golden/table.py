@@ -92,6 +92,9 @@ RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
 RENAMED |= {("split", "tensor", "Tensor"): "self", ("split", "split_size_or_sections", "int"): "split_size"}
 RENAMED |= {("split", "split_size_or_sections", kind): "split_sizes" for kind in ("list", "tuple")}
 
+# At their poles PyTorch's derivatives are what rounding leaves of infinity, and NaN beyond the largest number.
+POLES = {"digamma", "lgamma", "polygamma", "mvlgamma"}
+
 # Numbers that PyTorch also takes as tensors, and Ebb as numbers.
 NUMBERS = {(name, argument) for name in ("narrow", "linspace", "logspace") for argument in ("start", "end")}
 

@@ -52,6 +52,9 @@ typedef struct ebb_setting {
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
 enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
+/* The padding of conv1d to conv3d by a word: what `padding` lists, PyTorch's padding="valid", and padding="same". */
+enum ebb_auto_padding { EBB_PADDING_LISTED = 0, EBB_PADDING_VALID, EBB_PADDING_SAME };
+
 /* ---- the parts of a definition ---- */
 
 enum ebb_input_kind {

@@ -292,6 +292,163 @@ EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
 
+/* ---- avg_pool.c --------------------------------------------------------------------------------------------------
+ * avg_pool1d to avg_pool3d, adaptive_avg_pool1d to adaptive_avg_pool3d, and their gradients. */
+
+typedef struct ebb_avg_pool2d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool2d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, H, W), or
+ * (C, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0).
+ * ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are divided by.
+ *     avg_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g).
+ * Not for bool. torch.nn.functional.avg_pool2d */
+EBB_API ebb_tensor *ebb_avg_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool2d(...) ((void)EBB_HERE, ebb_avg_pool2d(__VA_ARGS__))
+#else
+#define ebb_avg_pool2d(...) ebb__avg_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool2d_(input, kernel_size, ...) ebb_avg_pool2d(EBB_AT(input), kernel_size, (ebb_avg_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool3d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool3d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, D, H, W),
+ * or (C, D, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is
+ * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are
+ * divided by.
+ *     avg_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g).
+ * Not for bool. torch.nn.functional.avg_pool3d */
+EBB_API ebb_tensor *ebb_avg_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool3d(...) ((void)EBB_HERE, ebb_avg_pool3d(__VA_ARGS__))
+#else
+#define ebb_avg_pool3d(...) ebb__avg_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool3d_(input, kernel_size, ...) ebb_avg_pool3d(EBB_AT(input), kernel_size, (ebb_avg_pool3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool2d_backward_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool2d_backward_options;
+
+/* The gradient of avg_pool2d for an input of shape input_size.
+ *     avg_pool2d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g).
+ * Floating point only. torch.ops.aten.avg_pool2d_backward */
+EBB_API ebb_tensor *ebb_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool2d_backward(...) ((void)EBB_HERE, ebb_avg_pool2d_backward(__VA_ARGS__))
+#else
+#define ebb_avg_pool2d_backward(...) ebb__avg_pool2d_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool2d_backward_(grad_output, input_size, kernel_size, ...) ebb_avg_pool2d_backward(EBB_AT(grad_output), input_size, kernel_size, (ebb_avg_pool2d_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_avg_pool3d_backward_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int64_t divisor_override; /* default 0 */
+    int ebb__at;
+} ebb_avg_pool3d_backward_options;
+
+/* The gradient of avg_pool3d for an input of shape input_size.
+ *     avg_pool3d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g).
+ * Floating point only. torch.ops.aten.avg_pool3d_backward */
+EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool3d_backward(...) ((void)EBB_HERE, ebb_avg_pool3d_backward(__VA_ARGS__))
+#else
+#define ebb_avg_pool3d_backward(...) ebb__avg_pool3d_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool3d_backward_(grad_output, input_size, kernel_size, ...) ebb_avg_pool3d_backward(EBB_AT(grad_output), input_size, kernel_size, (ebb_avg_pool3d_backward_options){__VA_ARGS__})
+#endif
+
+/* Averages of input (N, C, H, W), or (C, H, W), over windows such that the result has output_size: output i is the
+ * mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and
+ * -1 for the size of the input.
+ *     adaptive_avg_pool2d(Tensor input, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g).
+ * Floating point only. torch.nn.functional.adaptive_avg_pool2d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool2d(input, output_size) ebb_adaptive_avg_pool2d(EBB_AT(input), output_size)
+
+/* Averages of input (N, C, D, H, W), or (C, D, H, W), over windows such that the result has output_size: output i is
+ * the mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions,
+ * and -1 for the size of the input.
+ *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g).
+ * Floating point only. torch.nn.functional.adaptive_avg_pool3d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool3d(input, output_size) ebb_adaptive_avg_pool3d(EBB_AT(input), output_size)
+
+/* The gradient of adaptive_avg_pool2d for an input of shape input_size.
+ *     adaptive_avg_pool2d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool2DBackwardBackward0) of grad_output: adaptive_avg_pool2d(g).
+ * Floating point only. torch.ops.aten._adaptive_avg_pool2d_backward */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
+#define ebb_adaptive_avg_pool2d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool2d_backward(EBB_AT(grad_output), input_size, output_size)
+
+/* The gradient of adaptive_avg_pool3d for an input of shape input_size.
+ *     adaptive_avg_pool3d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
+ * Gradient (AdaptiveAvgPool3DBackwardBackward0) of grad_output: adaptive_avg_pool3d(g).
+ * Floating point only. torch.ops.aten._adaptive_avg_pool3d_backward */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
+#define ebb_adaptive_avg_pool3d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool3d_backward(EBB_AT(grad_output), input_size, output_size)
+
+typedef struct ebb_avg_pool1d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    bool ceil_mode; /* default false */
+    ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_avg_pool1d_options;
+
+/* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, L), or (C,
+ * L). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0). ceil_mode
+ * lets a last window reach beyond the end; it is avg_pool2d of one row.
+ *     avg_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
+ *     count_include_pad=1) -> Tensor
+ * torch.nn.functional.avg_pool1d */
+EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_avg_pool1d(...) ((void)EBB_HERE, ebb_avg_pool1d(__VA_ARGS__))
+#else
+#define ebb_avg_pool1d(...) ebb__avg_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__avg_pool1d_(input, kernel_size, ...) ebb_avg_pool1d(EBB_AT(input), kernel_size, (ebb_avg_pool1d_options){__VA_ARGS__})
+#endif
+
+/* Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: adaptive_avg_pool2d of
+ * one row.
+ *     adaptive_avg_pool1d(Tensor input, shape output_size) -> Tensor
+ * torch.nn.functional.adaptive_avg_pool1d */
+EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
+#define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
+
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
 
@@ -569,6 +726,207 @@ EBB_API ebb_tensor *ebb_bitwise_not(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_bitwise_not_(ebb_tensor *self);
 #define ebb_bitwise_not(self) ebb_bitwise_not(EBB_AT(self))
 #define ebb_bitwise_not_(self) ebb_bitwise_not_(EBB_AT(self))
+
+/* ---- conv_layers.c -----------------------------------------------------------------------------------------------
+ * conv1d to conv3d and conv_transpose1d to conv_transpose3d. */
+
+typedef struct ebb_conv1d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv1d_options;
+
+/* The convolution of input (N, C, L), or (C, L) without a batch, with weight (out, C / groups, L), plus bias (out).
+ * Lists have one number for each of L, or one for all. PyTorch's padding="valid" and "same" are .auto_padding =
+ * EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv1d */
+EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv1d(...) ((void)EBB_HERE, ebb_conv1d(__VA_ARGS__))
+#else
+#define ebb_conv1d(...) ebb__conv1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv1d_(input, weight, ...) ebb_conv1d(EBB_AT(input), EBB_AT(weight), (ebb_conv1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv2d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv2d_options;
+
+/* The convolution of input (N, C, H, W), or (C, H, W) without a batch, with weight (out, C / groups, H, W), plus
+ * bias (out). Lists have one number for each of H, W, or one for all. PyTorch's padding="valid" and "same" are
+ * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv2d */
+EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv2d(...) ((void)EBB_HERE, ebb_conv2d(__VA_ARGS__))
+#else
+#define ebb_conv2d(...) ebb__conv2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv2d_(input, weight, ...) ebb_conv2d(EBB_AT(input), EBB_AT(weight), (ebb_conv2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv3d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int auto_padding; /* listed, valid, same */
+    int ebb__at;
+} ebb_conv3d_options;
+
+/* The convolution of input (N, C, D, H, W), or (C, D, H, W) without a batch, with weight (out, C / groups, D, H, W),
+ * plus bias (out). Lists have one number for each of D, H, W, or one for all. PyTorch's padding="valid" and "same"
+ * are .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
+ *     conv3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
+ *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ * torch.nn.functional.conv3d */
+EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv3d(...) ((void)EBB_HERE, ebb_conv3d(__VA_ARGS__))
+#else
+#define ebb_conv3d(...) ebb__conv3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv3d_(input, weight, ...) ebb_conv3d(EBB_AT(input), EBB_AT(weight), (ebb_conv3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose1d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose1d_options;
+
+/* The transposed convolution of input (N, C, L), or (C, L) without a batch, with weight (C, out / groups, L), plus
+ * bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * stride - 2 * padding
+ * + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose1d */
+EBB_API ebb_tensor *ebb_conv_transpose1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose1d(...) ((void)EBB_HERE, ebb_conv_transpose1d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose1d(...) ebb__conv_transpose1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose1d_(input, weight, ...) ebb_conv_transpose1d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose2d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose2d_options;
+
+/* The transposed convolution of input (N, C, H, W), or (C, H, W) without a batch, with weight (C, out / groups, H,
+ * W), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * stride - 2
+ * * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose2d */
+EBB_API ebb_tensor *ebb_conv_transpose2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose2d(...) ((void)EBB_HERE, ebb_conv_transpose2d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose2d(...) ebb__conv_transpose2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose2d_(input, weight, ...) ebb_conv_transpose2d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_conv_transpose3d_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    ebb_dims dilation; /* default 1 */
+    int ebb__at;
+} ebb_conv_transpose3d_options;
+
+/* The transposed convolution of input (N, C, D, H, W), or (C, D, H, W) without a batch, with weight (C, out /
+ * groups, D, H, W), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1)
+ * * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
+ *     conv_transpose3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
+ *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
+ * torch.nn.functional.conv_transpose3d */
+EBB_API ebb_tensor *ebb_conv_transpose3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_conv_transpose3d(...) ((void)EBB_HERE, ebb_conv_transpose3d(__VA_ARGS__))
+#else
+#define ebb_conv_transpose3d(...) ebb__conv_transpose3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__conv_transpose3d_(input, weight, ...) ebb_conv_transpose3d(EBB_AT(input), EBB_AT(weight), (ebb_conv_transpose3d_options){__VA_ARGS__})
+#endif
+
+/* ---- convolution.c -----------------------------------------------------------------------------------------------
+ * The convolution that all layers of that name are calls of, and its gradient with respect to the weight. */
+
+typedef struct ebb_convolution_options {
+    ebb_tensor *bias; /* may be NULL */
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool transposed; /* default false */
+    ebb_dims output_padding; /* default 0 */
+    int64_t groups; /* default 1 */
+    int ebb__at;
+} ebb_convolution_options;
+
+/* The convolution (as everywhere in deep learning, the correlation) of input (N, C, ...) of one to three spatial
+ * dimensions with weight (out, C / groups, ...), plus bias (out). Transposed, it is the adjoint of that as a map of
+ * input: weight is (C, out / groups, ...), and output_padding makes the result longer at its end. Lists have one
+ * number for each spatial dimension, or one for all.
+ *     convolution(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool
+ *     transposed=false, shape output_padding=0, int groups=1) -> Tensor
+ * Gradient (ConvolutionBackward0) of input: convolution(g, weight, transposed = !transposed); of weight:
+ * convolution_weight(g, input); of bias: sum(g) over all dimensions but 1.
+ * Not for bool. torch.convolution */
+EBB_API ebb_tensor *ebb_convolution(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_convolution(...) ((void)EBB_HERE, ebb_convolution(__VA_ARGS__))
+#else
+#define ebb_convolution(...) ebb__convolution_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__convolution_(input, weight, ...) ebb_convolution(EBB_AT(input), EBB_AT(weight), (ebb_convolution_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_convolution_weight_options {
+    ebb_dims stride; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    int64_t groups; /* default 1 */
+    int ebb__at;
+} ebb_convolution_weight_options;
+
+/* The gradient of convolution(input, weight) with respect to a weight of shape weight_size, for the upstream
+ * gradient grad_output.
+ *     convolution_weight(Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape
+ *     dilation=1, int groups=1) -> Tensor
+ * Gradient (ConvolutionBackwardBackward0) of grad_output: convolution(input, g); of input: convolution(grad_output,
+ * g, transposed = true).
+ * Floating point only. torch.nn.grad.conv2d_weight */
+EBB_API ebb_tensor *ebb_convolution_weight(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_convolution_weight(...) ((void)EBB_HERE, ebb_convolution_weight(__VA_ARGS__))
+#else
+#define ebb_convolution_weight(...) ebb__convolution_weight_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__convolution_weight_(grad_output, input, weight_size, ...) ebb_convolution_weight(EBB_AT(grad_output), EBB_AT(input), weight_size, (ebb_convolution_weight_options){__VA_ARGS__})
+#endif
 
 /* ---- copy.c ------------------------------------------------------------------------------------------------------
  * Copies, conversions, and filling. */
@@ -1089,7 +1447,7 @@ EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_
 #endif
 
 /* ---- loss.c ------------------------------------------------------------------------------------------------------
- * Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss). */
+ * Losses of classification. */
 
 typedef struct ebb_nll_loss_options {
     ebb_tensor *weight; /* may be NULL */
@@ -1162,37 +1520,126 @@ EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_
 #define ebb__cross_entropy_(self, target, ...) ebb_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_cross_entropy_options){__VA_ARGS__})
 #endif
 
-typedef struct ebb_mse_loss_options {
+/* ---- margin_loss.c -----------------------------------------------------------------------------------------------
+ * Losses that ask for a margin. */
+
+typedef struct ebb_cosine_embedding_loss_options {
+    double margin; /* default 0 */
     int reduction; /* mean, sum, none */
     int ebb__at;
-} ebb_mse_loss_options;
+} ebb_cosine_embedding_loss_options;
 
-/* The squared error (self - target)^2, its mean or sum.
- *     mse_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (MseLossBackward0) of self: g * 2 (self - target) / count; of target: -g * 2 (self - target) / count.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
-EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
+/* For vectors that should point the same way (target 1) 1 - cos, for those that should not (target -1) max(0, cos -
+ * margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its
+ * parts.
+ *     cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * Gradient of input1: of the cosine: -g where target is 1, g where target is -1 and cos > margin; of input2:
+ * likewise.
+ * torch.nn.functional.cosine_embedding_loss */
+EBB_API ebb_tensor *ebb_cosine_embedding_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
+#define ebb_cosine_embedding_loss(...) ((void)EBB_HERE, ebb_cosine_embedding_loss(__VA_ARGS__))
 #else
-#define ebb_mse_loss(...) ebb__mse_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__mse_loss_(self, target, ...) ebb_mse_loss(EBB_AT(self), EBB_AT(target), (ebb_mse_loss_options){__VA_ARGS__})
+#define ebb_cosine_embedding_loss(...) ebb__cosine_embedding_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cosine_embedding_loss_(input1, input2, target, ...) ebb_cosine_embedding_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_cosine_embedding_loss_options){__VA_ARGS__})
 #endif
 
-typedef struct ebb_l1_loss_options {
+typedef struct ebb_hinge_embedding_loss_options {
+    ebb_setting margin; /* EBB_SET(x); default 1 */
     int reduction; /* mean, sum, none */
     int ebb__at;
-} ebb_l1_loss_options;
+} ebb_hinge_embedding_loss_options;
 
-/* The absolute error |self - target|, its mean or sum.
- *     l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * torch.nn.functional.l1_loss */
-EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
+/* For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as its
+ * parts.
+ *     hinge_embedding_loss(Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean) ->
+ *     Tensor
+ * Gradient of self: g where target is 1, -g where target is -1 and self < margin.
+ * torch.nn.functional.hinge_embedding_loss */
+EBB_API ebb_tensor *ebb_hinge_embedding_loss(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
+#define ebb_hinge_embedding_loss(...) ((void)EBB_HERE, ebb_hinge_embedding_loss(__VA_ARGS__))
 #else
-#define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
+#define ebb_hinge_embedding_loss(...) ebb__hinge_embedding_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hinge_embedding_loss_(self, target, ...) ebb_hinge_embedding_loss(EBB_AT(self), EBB_AT(target), (ebb_hinge_embedding_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_margin_ranking_loss_options {
+    double margin; /* default 0 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_margin_ranking_loss_options;
+
+/* max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater,
+ * where it is -1, input2. Recorded as its parts.
+ *     margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * torch.nn.functional.margin_ranking_loss */
+EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_margin_ranking_loss(...) ((void)EBB_HERE, ebb_margin_ranking_loss(__VA_ARGS__))
+#else
+#define ebb_margin_ranking_loss(...) ebb__margin_ranking_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__margin_ranking_loss_(input1, input2, target, ...) ebb_margin_ranking_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_margin_ranking_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multi_margin_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting p; /* EBB_SET(x); default 1 */
+    ebb_setting margin; /* EBB_SET(x); default 1 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multi_margin_loss_options;
+
+/* For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target
+ * of weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.
+ *     multi_margin_loss(Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multi_margin_loss */
+EBB_API ebb_tensor *ebb_multi_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multi_margin_loss(...) ((void)EBB_HERE, ebb_multi_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multi_margin_loss(...) ebb__multi_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multi_margin_loss_(self, target, ...) ebb_multi_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multi_margin_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multilabel_margin_loss_options {
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multilabel_margin_loss_options;
+
+/* For scores self (C) or (N, C), and a target of that shape that lists each row's classes (int64), ended by a
+ * negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by
+ * C. Recorded as its parts.
+ *     multilabel_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multilabel_margin_loss */
+EBB_API ebb_tensor *ebb_multilabel_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multilabel_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multilabel_margin_loss(...) ebb__multilabel_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multilabel_margin_loss_(self, target, ...) ebb_multilabel_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_margin_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multilabel_soft_margin_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multilabel_soft_margin_loss_options;
+
+/* binary_cross_entropy_with_logits of each class, its mean over the classes in the last dimension, and the mean or
+ * sum of that. Recorded as its parts.
+ *     multilabel_soft_margin_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) ->
+ *     Tensor
+ * torch.nn.functional.multilabel_soft_margin_loss */
+EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multilabel_soft_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_soft_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multilabel_soft_margin_loss(...) ebb__multilabel_soft_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multilabel_soft_margin_loss_(self, target, ...) ebb_multilabel_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_soft_margin_loss_options){__VA_ARGS__})
 #endif
 
 /* ---- matmul.c ----------------------------------------------------------------------------------------------------
@@ -1219,6 +1666,150 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #else
 #define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- max_pool.c --------------------------------------------------------------------------------------------------
+ * max_pool1d to max_pool3d, adaptive_max_pool1d to adaptive_max_pool3d, and their gradient, which goes to the places
+ * that the indices name. */
+
+/* Zeros of shape input_size, with each element of grad_output added at the place in its plane, the last `dims`
+ * dimensions, that indices (int64) name: the gradient of max_pool1d to max_pool3d and of their adaptive forms.
+ *     max_pool_backward(Tensor grad_output, Tensor indices, shape input_size, int dims) -> Tensor
+ * Gradient (MaxPool2DWithIndicesBackwardBackward0) of grad_output: gather(g, indices) in each plane.
+ * Floating point only. torch.ops.aten.max_pool2d_with_indices_backward */
+EBB_API ebb_tensor *ebb_max_pool_backward(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims);
+#define ebb_max_pool_backward(grad_output, indices, input_size, dims) ebb_max_pool_backward(EBB_AT(grad_output), EBB_AT(indices), input_size, dims)
+
+typedef struct ebb_max_pool1d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool1d_options;
+
+/* The largest elements of windows of input (N, C, L), or (C, L), stride apart (kernel_size, where none is listed),
+ * and their indices in the plane that L are; the first of several equal ones. It alone receives the gradient. A NaN
+ * is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the
+ * end.
+ *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.max_pool1d */
+EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool1d(...) ((void)EBB_HERE, ebb_max_pool1d(__VA_ARGS__))
+#else
+#define ebb_max_pool1d(...) ebb__max_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool1d_(input, kernel_size, ...) ebb_max_pool1d(EBB_AT(input), kernel_size, (ebb_max_pool1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_max_pool2d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool2d_options;
+
+/* The largest elements of windows of input (N, C, H, W), or (C, H, W), stride apart (kernel_size, where none is
+ * listed), and their indices in the plane that H, W are; the first of several equal ones. It alone receives the
+ * gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window
+ * reach beyond the end.
+ *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Not for bool. torch.nn.functional.max_pool2d */
+EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool2d(...) ((void)EBB_HERE, ebb_max_pool2d(__VA_ARGS__))
+#else
+#define ebb_max_pool2d(...) ebb__max_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool2d_(input, kernel_size, ...) ebb_max_pool2d(EBB_AT(input), kernel_size, (ebb_max_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_max_pool3d_options {
+    ebb_dims stride; /* default none */
+    ebb_dims padding; /* default 0 */
+    ebb_dims dilation; /* default 1 */
+    bool ceil_mode; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_max_pool3d_options;
+
+/* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), stride apart (kernel_size, where none
+ * is listed), and their indices in the plane that D, H, W are; the first of several equal ones. It alone receives
+ * the gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last
+ * window reach beyond the end.
+ *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
+ *     ceil_mode=false) -> Tensor output, Tensor indices
+ * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Not for bool. torch.nn.functional.max_pool3d */
+EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_max_pool3d(...) ((void)EBB_HERE, ebb_max_pool3d(__VA_ARGS__))
+#else
+#define ebb_max_pool3d(...) ebb__max_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__max_pool3d_(input, kernel_size, ...) ebb_max_pool3d(EBB_AT(input), kernel_size, (ebb_max_pool3d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool1d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool1d_options;
+
+/* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
+ * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
+ * adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool1d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool1d(...) ((void)EBB_HERE, ebb_adaptive_max_pool1d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool1d(...) ebb__adaptive_max_pool1d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool1d_(input, output_size, ...) ebb_adaptive_max_pool1d(EBB_AT(input), output_size, (ebb_adaptive_max_pool1d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool2d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool2d_options;
+
+/* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
+ * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
+ * adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool2d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool2d(...) ((void)EBB_HERE, ebb_adaptive_max_pool2d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool2d(...) ebb__adaptive_max_pool2d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool2d_(input, output_size, ...) ebb_adaptive_max_pool2d(EBB_AT(input), output_size, (ebb_adaptive_max_pool2d_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_adaptive_max_pool3d_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_adaptive_max_pool3d_options;
+
+/* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
+ * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
+ * those of adaptive_avg_pool, such that the result has output_size.
+ *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices).
+ * Floating point only. torch.nn.functional.adaptive_max_pool3d */
+EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_adaptive_max_pool3d(...) ((void)EBB_HERE, ebb_adaptive_max_pool3d(__VA_ARGS__))
+#else
+#define ebb_adaptive_max_pool3d(...) ebb__adaptive_max_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
 #endif
 
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
@@ -1293,6 +1884,90 @@ EBB_API ebb_tensor *ebb_permute(ebb_tensor *self, ebb_dims dims);
  * torch.movedim */
 EBB_API ebb_tensor *ebb_movedim(ebb_tensor *self, ebb_dims source, ebb_dims destination);
 #define ebb_movedim(self, source, destination) ebb_movedim(EBB_AT(self), source, destination)
+
+/* ---- probability_loss.c ------------------------------------------------------------------------------------------
+ * Losses of probabilities. */
+
+typedef struct ebb_binary_cross_entropy_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_binary_cross_entropy_options;
+
+/* -weight * (target * log(self) + (1 - target) * log(1 - self)), its mean or sum, for probabilities self and target
+ * of one shape. The logarithms are taken as at least -100.
+ *     binary_cross_entropy(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (BinaryCrossEntropyBackward0) of self: g * weight * (self - target) / (self (1 - self)) / count; of
+ * target: g * weight * (log(1 - self) - log(self)) / count; of weight: g * the loss without weight / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
+EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_binary_cross_entropy(...) ((void)EBB_HERE, ebb_binary_cross_entropy(__VA_ARGS__))
+#else
+#define ebb_binary_cross_entropy(...) ebb__binary_cross_entropy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__binary_cross_entropy_(self, target, ...) ebb_binary_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_binary_cross_entropy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_binary_cross_entropy_with_logits_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *pos_weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_binary_cross_entropy_with_logits_options;
+
+/* binary_cross_entropy of sigmoid(self), without overflow: weight * ((1 - target) * self - (1 + (pos_weight - 1) *
+ * target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.
+ *     binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (BinaryCrossEntropyWithLogitsBackward0) of self: g * weight * (sigmoid(self) - target) / count; of
+ * target: -g * weight * self / count; of weight: g * the loss without weight / count; of pos_weight: -g * weight *
+ * target * log(sigmoid(self)) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
+EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_binary_cross_entropy_with_logits(...) ((void)EBB_HERE, ebb_binary_cross_entropy_with_logits(__VA_ARGS__))
+#else
+#define ebb_binary_cross_entropy_with_logits(...) ebb__binary_cross_entropy_with_logits_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__binary_cross_entropy_with_logits_(self, target, ...) ebb_binary_cross_entropy_with_logits(EBB_AT(self), EBB_AT(target), (ebb_binary_cross_entropy_with_logits_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_kl_div_options {
+    int reduction; /* mean, sum, none, batchmean */
+    bool log_target; /* default false */
+    int ebb__at;
+} ebb_kl_div_options;
+
+/* The divergence of Kullback and Leibler: target * (log(target) - self) for log-probabilities self, and 0 where
+ * target is; with log_target exp(target) * (target - self). batchmean divides the sum by the first dimension's size,
+ * as the definition has it; mean by the number of terms. Recorded as its parts.
+ *     kl_div(Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false) ->
+ *     Tensor
+ * torch.nn.functional.kl_div */
+EBB_API ebb_tensor *ebb_kl_div(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_kl_div(...) ((void)EBB_HERE, ebb_kl_div(__VA_ARGS__))
+#else
+#define ebb_kl_div(...) ebb__kl_div_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__kl_div_(self, target, ...) ebb_kl_div(EBB_AT(self), EBB_AT(target), (ebb_kl_div_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_soft_margin_loss_options {
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_soft_margin_loss_options;
+
+/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
+ *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (SoftMarginLossBackward0) of self: -g * target * sigmoid(-target * self) / count; of target: -g * self *
+ * sigmoid(-target * self) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
+EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_soft_margin_loss(...) ((void)EBB_HERE, ebb_soft_margin_loss(__VA_ARGS__))
+#else
+#define ebb_soft_margin_loss(...) ebb__soft_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__soft_margin_loss_(self, target, ...) ebb_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_soft_margin_loss_options){__VA_ARGS__})
+#endif
 
 /* ---- products.c --------------------------------------------------------------------------------------------------
  * Products of matrices and vectors of fixed shapes. */
@@ -1554,6 +2229,136 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #else
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- regression_loss.c -------------------------------------------------------------------------------------------
+ * Losses of regression. */
+
+typedef struct ebb_mse_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_mse_loss_options;
+
+/* The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean then
+ * divides by the sum of the weights.
+ *     mse_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (MseLossBackward0) of self: g * 2 (self - target) / count; of target: -g * 2 (self - target) / count; of
+ * weight: g * (self - target)^2, less output and divided by sum(weight) for the mean.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
+EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
+#else
+#define ebb_mse_loss(...) ebb__mse_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__mse_loss_(self, target, ...) ebb_mse_loss(EBB_AT(self), EBB_AT(target), (ebb_mse_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_l1_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_l1_loss_options;
+
+/* The absolute error |self - target|, its mean or sum; weight as in mse_loss.
+ *     l1_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.l1_loss */
+EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
+#else
+#define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_smooth_l1_loss_options {
+    int reduction; /* mean, sum, none */
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_smooth_l1_loss_options;
+
+/* For the difference d = self - target: d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; the mean or sum of it.
+ * With beta 0 it is l1_loss.
+ *     smooth_l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1) -> Tensor
+ * Gradient (SmoothL1LossBackward0) of self: g * clamp(d / beta, -1, 1) / count; of target: -g * clamp(d / beta, -1,
+ * 1) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
+EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_smooth_l1_loss(...) ((void)EBB_HERE, ebb_smooth_l1_loss(__VA_ARGS__))
+#else
+#define ebb_smooth_l1_loss(...) ebb__smooth_l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__smooth_l1_loss_(self, target, ...) ebb_smooth_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_smooth_l1_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_huber_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    ebb_setting delta; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_huber_loss_options;
+
+/* For the difference d = self - target: d^2 / 2 where |d| < delta, else delta (|d| - delta / 2); the mean or sum of
+ * it. weight, of self's shape, multiplies the terms; the mean still divides by their number.
+ *     huber_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1) ->
+ *     Tensor
+ * Gradient (HuberLossBackward0) of self: g * weight * clamp(d, -delta, delta) / count; of target: -g * weight *
+ * clamp(d, -delta, delta) / count; of weight: g * the loss without weight / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
+EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_huber_loss(...) ((void)EBB_HERE, ebb_huber_loss(__VA_ARGS__))
+#else
+#define ebb_huber_loss(...) ebb__huber_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__huber_loss_(self, target, ...) ebb_huber_loss(EBB_AT(self), EBB_AT(target), (ebb_huber_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_gaussian_nll_loss_options {
+    bool full; /* default false */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_gaussian_nll_loss_options;
+
+/* The negative log likelihood of target under normal distributions with means self and variances var: (log(var) +
+ * (self - target)^2 / var) / 2, plus log(2 pi) / 2 with full. var is a number, or has self's shape, or lacks its
+ * last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts.
+ *     gaussian_nll_loss(Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.gaussian_nll_loss */
+EBB_API ebb_tensor *ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, T_var var, ebb_gaussian_nll_loss_options options = {}) {
+    return ebb_gaussian_nll_loss(self, target, ebb__num(var), options);
+}
+}
+#define ebb_gaussian_nll_loss(...) ((void)EBB_HERE, ebb__cxx_ebb_gaussian_nll_loss(__VA_ARGS__))
+#else
+#define ebb_gaussian_nll_loss(...) ebb__gaussian_nll_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gaussian_nll_loss_(self, target, var, ...) ebb_gaussian_nll_loss(EBB_AT(self), EBB_AT(target), EBB_NUM(var), (ebb_gaussian_nll_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_poisson_nll_loss_options {
+    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    bool full; /* default false */
+    ebb_setting eps; /* EBB_SET(x); default 1e-8 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_poisson_nll_loss_options;
+
+/* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
+ * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
+ * more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.poisson_nll_loss */
+EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_poisson_nll_loss(...) ((void)EBB_HERE, ebb_poisson_nll_loss(__VA_ARGS__))
+#else
+#define ebb_poisson_nll_loss(...) ebb__poisson_nll_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__poisson_nll_loss_(self, target, ...) ebb_poisson_nll_loss(EBB_AT(self), EBB_AT(target), (ebb_poisson_nll_loss_options){__VA_ARGS__})
 #endif
 
 /* ---- reorder.c ---------------------------------------------------------------------------------------------------

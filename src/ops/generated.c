@@ -5,6 +5,14 @@
 extern const struct ebb_op ebb_op_abs;
 extern const struct ebb_op ebb_op_acos;
 extern const struct ebb_op ebb_op_acosh;
+extern const struct ebb_op ebb_op_adaptive_avg_pool1d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d;
+extern const struct ebb_op ebb_op_adaptive_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_adaptive_max_pool1d;
+extern const struct ebb_op ebb_op_adaptive_max_pool2d;
+extern const struct ebb_op ebb_op_adaptive_max_pool3d;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
 extern const struct ebb_op ebb_op_addbmm;
@@ -23,7 +31,14 @@ extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
 extern const struct ebb_op ebb_op_atan2;
 extern const struct ebb_op ebb_op_atanh;
+extern const struct ebb_op ebb_op_avg_pool1d;
+extern const struct ebb_op ebb_op_avg_pool2d;
+extern const struct ebb_op ebb_op_avg_pool2d_backward;
+extern const struct ebb_op ebb_op_avg_pool3d;
+extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_binary_cross_entropy;
+extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -39,10 +54,19 @@ extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
+extern const struct ebb_op ebb_op_conv1d;
+extern const struct ebb_op ebb_op_conv2d;
+extern const struct ebb_op ebb_op_conv3d;
+extern const struct ebb_op ebb_op_conv_transpose1d;
+extern const struct ebb_op ebb_op_conv_transpose2d;
+extern const struct ebb_op ebb_op_conv_transpose3d;
+extern const struct ebb_op ebb_op_convolution;
+extern const struct ebb_op ebb_op_convolution_weight;
 extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
@@ -79,6 +103,7 @@ extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
@@ -86,13 +111,16 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
+extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -115,10 +143,15 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
+extern const struct ebb_op ebb_op_max_pool1d;
+extern const struct ebb_op ebb_op_max_pool2d;
+extern const struct ebb_op ebb_op_max_pool3d;
+extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
 extern const struct ebb_op ebb_op_meshgrid;
@@ -130,6 +163,9 @@ extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -142,6 +178,7 @@ extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -178,6 +215,8 @@ extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_smooth_l1_loss;
+extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
@@ -228,6 +267,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_abs,
     &ebb_op_acos,
     &ebb_op_acosh,
+    &ebb_op_adaptive_avg_pool1d,
+    &ebb_op_adaptive_avg_pool2d,
+    &ebb_op_adaptive_avg_pool2d_backward,
+    &ebb_op_adaptive_avg_pool3d,
+    &ebb_op_adaptive_avg_pool3d_backward,
+    &ebb_op_adaptive_max_pool1d,
+    &ebb_op_adaptive_max_pool2d,
+    &ebb_op_adaptive_max_pool3d,
     &ebb_op_add,
     &ebb_op_add_scaled,
     &ebb_op_addbmm,
@@ -246,7 +293,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_atan,
     &ebb_op_atan2,
     &ebb_op_atanh,
+    &ebb_op_avg_pool1d,
+    &ebb_op_avg_pool2d,
+    &ebb_op_avg_pool2d_backward,
+    &ebb_op_avg_pool3d,
+    &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_binary_cross_entropy,
+    &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -262,10 +316,19 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_clone,
     &ebb_op_column_stack,
     &ebb_op_contiguous,
+    &ebb_op_conv1d,
+    &ebb_op_conv2d,
+    &ebb_op_conv3d,
+    &ebb_op_conv_transpose1d,
+    &ebb_op_conv_transpose2d,
+    &ebb_op_conv_transpose3d,
+    &ebb_op_convolution,
+    &ebb_op_convolution_weight,
     &ebb_op_copy,
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cosine_embedding_loss,
     &ebb_op_cross_entropy,
     &ebb_op_diag,
     &ebb_op_diag_embed,
@@ -302,6 +365,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
+    &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
@@ -309,13 +373,16 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hinge_embedding_loss,
     &ebb_op_hstack,
+    &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_index_add,
     &ebb_op_index_select,
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kl_div,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -338,10 +405,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
     &ebb_op_lt,
+    &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_max,
     &ebb_op_max_dim,
+    &ebb_op_max_pool1d,
+    &ebb_op_max_pool2d,
+    &ebb_op_max_pool3d,
+    &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
     &ebb_op_meshgrid,
@@ -353,6 +425,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
+    &ebb_op_multi_margin_loss,
+    &ebb_op_multilabel_margin_loss,
+    &ebb_op_multilabel_soft_margin_loss,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -365,6 +440,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -401,6 +477,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_smooth_l1_loss,
+    &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
@@ -446,7 +524,41 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 219;
+const int ebb__op_table_size = 258;
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}, NULL},
+};
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
     {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
@@ -509,9 +621,63 @@ const struct ebb_attr ebb__attr_table_as_strided[] = {
     {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
@@ -529,6 +695,76 @@ const struct ebb_attr ebb__attr_table_celu[] = {
 const struct ebb_attr ebb__attr_table_chunk[] = {
     {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_conv1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution[] = {
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}, "1"},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}, "false"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_convolution_weight[] = {
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -618,6 +854,12 @@ const struct ebb_attr ebb__attr_table_gather[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
 const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
@@ -631,12 +873,27 @@ const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_huber_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_kl_div[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -673,9 +930,43 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
 const struct ebb_attr ebb__attr_table_max_dim[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool1d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool2d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool3d[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
@@ -700,6 +991,20 @@ const struct ebb_attr ebb__attr_table_movedim[] = {
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}, "1"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
@@ -750,6 +1055,13 @@ const struct ebb_attr ebb__attr_table_pad_backward[] = {
 
 const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -861,6 +1173,15 @@ const struct ebb_attr ebb__attr_table_slice_backward[] = {
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
     {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
@@ -1030,6 +1351,63 @@ ebb_tensor *(ebb_acosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_acosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_adaptive_avg_pool1d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool2d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d)(ebb_tensor *input, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size) {
+    const struct ebb__attrs_adaptive_avg_pool3d_backward attrs = {.input_size = input_size, .output_size = output_size};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_adaptive_avg_pool3d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options) {
+    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options) {
+    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_adaptive_max_pool3d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options) {
+    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_adaptive_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_add)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_add, in, 2, NULL);
@@ -1179,10 +1557,52 @@ ebb_tensor *(ebb_atanh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_atanh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_avg_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options) {
+    const struct ebb__attrs_avg_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool1d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options) {
+    const struct ebb__attrs_avg_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool2d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool2d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options) {
+    const struct ebb__attrs_avg_pool2d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool2d_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options) {
+    const struct ebb__attrs_avg_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_avg_pool3d, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options) {
+    const struct ebb__attrs_avg_pool3d_backward attrs = {.input_size = input_size, .kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode, .count_include_pad = options.count_include_pad, .divisor_override = options.divisor_override};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_avg_pool3d_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
     const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, batch1, batch2};
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
+    const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options) {
+    const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1297,6 +1717,54 @@ ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_contiguous, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_conv1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options) {
+    const struct ebb__attrs_conv1d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options) {
+    const struct ebb__attrs_conv2d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options) {
+    const struct ebb__attrs_conv3d attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups, .auto_padding = options.auto_padding};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose1d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options) {
+    const struct ebb__attrs_conv_transpose1d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose1d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose2d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options) {
+    const struct ebb__attrs_conv_transpose2d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose2d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_conv_transpose3d)(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options) {
+    const struct ebb__attrs_conv_transpose3d attrs = {.stride = options.stride, .padding = options.padding, .output_padding = options.output_padding, .groups = options.groups, .dilation = options.dilation};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_conv_transpose3d, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution)(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options) {
+    const struct ebb__attrs_convolution attrs = {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .transposed = options.transposed, .output_padding = options.output_padding, .groups = options.groups};
+    ebb_tensor *const in[] = {input, weight, options.bias};
+    return ebb_call_op1(&ebb_op_convolution, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_convolution_weight)(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options) {
+    const struct ebb__attrs_convolution_weight attrs = {.weight_size = weight_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups};
+    ebb_tensor *const in[] = {grad_output, input};
+    return ebb_call_op1(&ebb_op_convolution_weight, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_copy)(ebb_tensor *self, ebb_tensor *src) {
     ebb_tensor *const in[] = {self, src};
     return ebb_call_op1(&ebb_op_copy, in, 2, NULL);
@@ -1335,6 +1803,12 @@ ebb_tensor *(ebb_cosh)(ebb_tensor *self) {
 ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options) {
+    const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
@@ -1615,6 +2089,12 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options) {
+    const struct ebb__attrs_gaussian_nll_loss attrs = {.full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, var};
+    return ebb_call_op1(&ebb_op_gaussian_nll_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
@@ -1675,8 +2155,20 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hinge_embedding_loss)(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options) {
+    const struct ebb__attrs_hinge_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_hinge_embedding_loss, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_hstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_huber_loss)(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options) {
+    const struct ebb__attrs_huber_loss attrs = {.reduction = options.reduction, .delta = options.delta};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_huber_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
@@ -1716,10 +2208,16 @@ ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options) {
+    const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -1884,6 +2382,12 @@ ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
+    const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_margin_ranking_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
@@ -1911,6 +2415,39 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
     if (ebb_call_op(&ebb_op_max_dim, in, 1, &attrs, out)) return NULL;
     if (options.ret_indices) *options.ret_indices = out[1];
     return out[0];
+}
+
+ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options) {
+    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool1d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options) {
+    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool2d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options) {
+    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_max_pool3d, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_max_pool_backward)(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims) {
+    const struct ebb__attrs_max_pool_backward attrs = {.input_size = input_size, .dims = dims};
+    ebb_tensor *const in[] = {grad_output, indices};
+    return ebb_call_op1(&ebb_op_max_pool_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
@@ -1981,8 +2518,8 @@ ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destinatio
 
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -1993,6 +2530,24 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
+    const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multi_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_multilabel_margin_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -2075,6 +2630,12 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
+    const struct ebb__attrs_poisson_nll_loss attrs = {.log_input = options.log_input, .full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_poisson_nll_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -2343,6 +2904,18 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     const struct ebb__attrs_slice_backward attrs = {.input_sizes = input_sizes, .dim = dim, .start = start, .end = end, .step = options.step};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
+    const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_smooth_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options) {
+    const struct ebb__attrs_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_soft_margin_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {

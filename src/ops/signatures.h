@@ -196,6 +196,164 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_avg_pool2d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    bool ceil_mode;
+    ebb_setting count_include_pad;
+    int64_t divisor_override;
+};
+extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
+#define EBB__SIG_avg_pool2d \
+    .name = "avg_pool2d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_avg_pool2d, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_avg_pool2d)
+
+struct ebb__attrs_avg_pool3d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    bool ceil_mode;
+    ebb_setting count_include_pad;
+    int64_t divisor_override;
+};
+extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
+#define EBB__SIG_avg_pool3d \
+    .name = "avg_pool3d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_avg_pool3d, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_avg_pool3d)
+
+struct ebb__attrs_avg_pool2d_backward {
+    ebb_dims input_size;
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    bool ceil_mode;
+    ebb_setting count_include_pad;
+    int64_t divisor_override;
+};
+extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
+#define EBB__SIG_avg_pool2d_backward \
+    .name = "avg_pool2d_backward", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_avg_pool2d_backward, .n_attrs = 7, \
+    .attrs_size = sizeof(struct ebb__attrs_avg_pool2d_backward)
+
+struct ebb__attrs_avg_pool3d_backward {
+    ebb_dims input_size;
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    bool ceil_mode;
+    ebb_setting count_include_pad;
+    int64_t divisor_override;
+};
+extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
+#define EBB__SIG_avg_pool3d_backward \
+    .name = "avg_pool3d_backward", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_avg_pool3d_backward, .n_attrs = 7, \
+    .attrs_size = sizeof(struct ebb__attrs_avg_pool3d_backward)
+
+struct ebb__attrs_adaptive_avg_pool2d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[1];
+#define EBB__SIG_adaptive_avg_pool2d \
+    .name = "adaptive_avg_pool2d", \
+    .signature = "Tensor input, shape output_size -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool2d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool2d)
+
+struct ebb__attrs_adaptive_avg_pool3d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[1];
+#define EBB__SIG_adaptive_avg_pool3d \
+    .name = "adaptive_avg_pool3d", \
+    .signature = "Tensor input, shape output_size -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool3d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool3d)
+
+struct ebb__attrs_adaptive_avg_pool2d_backward {
+    ebb_dims input_size;
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[2];
+#define EBB__SIG_adaptive_avg_pool2d_backward \
+    .name = "adaptive_avg_pool2d_backward", \
+    .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool2d_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool2d_backward)
+
+struct ebb__attrs_adaptive_avg_pool3d_backward {
+    ebb_dims input_size;
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[2];
+#define EBB__SIG_adaptive_avg_pool3d_backward \
+    .name = "adaptive_avg_pool3d_backward", \
+    .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool3d_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool3d_backward)
+
+struct ebb__attrs_avg_pool1d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    bool ceil_mode;
+    ebb_setting count_include_pad;
+};
+extern const struct ebb_attr ebb__attr_table_avg_pool1d[5];
+#define EBB__SIG_avg_pool1d \
+    .name = "avg_pool1d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_avg_pool1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_avg_pool1d)
+
+struct ebb__attrs_adaptive_avg_pool1d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
+#define EBB__SIG_adaptive_avg_pool1d \
+    .name = "adaptive_avg_pool1d", \
+    .signature = "Tensor input, shape output_size -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool1d)
+
 #define EBB__SIG_add \
     .name = "add", \
     .signature = "Number self, Number other -> Tensor", \
@@ -436,6 +594,143 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_conv1d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv1d[5];
+#define EBB__SIG_conv1d \
+    .name = "conv1d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv1d)
+
+struct ebb__attrs_conv2d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv2d[5];
+#define EBB__SIG_conv2d \
+    .name = "conv2d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv2d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv2d)
+
+struct ebb__attrs_conv3d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+    int auto_padding;
+};
+extern const struct ebb_attr ebb__attr_table_conv3d[5];
+#define EBB__SIG_conv3d \
+    .name = "conv3d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv3d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv3d)
+
+struct ebb__attrs_conv_transpose1d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
+#define EBB__SIG_conv_transpose1d \
+    .name = "conv_transpose1d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose1d)
+
+struct ebb__attrs_conv_transpose2d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose2d[5];
+#define EBB__SIG_conv_transpose2d \
+    .name = "conv_transpose2d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose2d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose2d)
+
+struct ebb__attrs_conv_transpose3d {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims output_padding;
+    int64_t groups;
+    ebb_dims dilation;
+};
+extern const struct ebb_attr ebb__attr_table_conv_transpose3d[5];
+#define EBB__SIG_conv_transpose3d \
+    .name = "conv_transpose3d", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_conv_transpose3d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_conv_transpose3d)
+
+struct ebb__attrs_convolution {
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    bool transposed;
+    ebb_dims output_padding;
+    int64_t groups;
+};
+extern const struct ebb_attr ebb__attr_table_convolution[6];
+#define EBB__SIG_convolution \
+    .name = "convolution", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool transposed=false, shape output_padding=0, int groups=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_convolution, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_convolution)
+
+struct ebb__attrs_convolution_weight {
+    ebb_dims weight_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    int64_t groups;
+};
+extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
+#define EBB__SIG_convolution_weight \
+    .name = "convolution_weight", \
+    .signature = "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape dilation=1, int groups=1 -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_convolution_weight, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_convolution_weight)
 
 #define EBB__SIG_clone \
     .name = "clone", \
@@ -912,31 +1207,88 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
 
-struct ebb__attrs_mse_loss {
+struct ebb__attrs_cosine_embedding_loss {
+    double margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_mse_loss[1];
-#define EBB__SIG_mse_loss \
-    .name = "mse_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
-    .n_in = 2, \
+extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
+#define EBB__SIG_cosine_embedding_loss \
+    .name = "cosine_embedding_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+    .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cosine_embedding_loss)
 
-struct ebb__attrs_l1_loss {
+struct ebb__attrs_hinge_embedding_loss {
+    ebb_setting margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_l1_loss[1];
-#define EBB__SIG_l1_loss \
-    .name = "l1_loss", \
+extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
+#define EBB__SIG_hinge_embedding_loss \
+    .name = "hinge_embedding_loss", \
+    .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_hinge_embedding_loss)
+
+struct ebb__attrs_margin_ranking_loss {
+    double margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
+#define EBB__SIG_margin_ranking_loss \
+    .name = "margin_ranking_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
+
+struct ebb__attrs_multi_margin_loss {
+    ebb_setting p;
+    ebb_setting margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
+#define EBB__SIG_multi_margin_loss \
+    .name = "multi_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_multi_margin_loss)
+
+struct ebb__attrs_multilabel_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
+#define EBB__SIG_multilabel_margin_loss \
+    .name = "multilabel_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+    .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_margin_loss)
+
+struct ebb__attrs_multilabel_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
+#define EBB__SIG_multilabel_soft_margin_loss \
+    .name = "multilabel_soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
@@ -951,6 +1303,116 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_max_pool_backward {
+    ebb_dims input_size;
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_max_pool_backward[2];
+#define EBB__SIG_max_pool_backward \
+    .name = "max_pool_backward", \
+    .signature = "Tensor grad_output, Tensor indices, shape input_size, int dims -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_max_pool_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_max_pool_backward)
+
+struct ebb__attrs_max_pool1d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    bool ceil_mode;
+};
+extern const struct ebb_attr ebb__attr_table_max_pool1d[5];
+#define EBB__SIG_max_pool1d \
+    .name = "max_pool1d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_max_pool1d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_max_pool1d)
+
+struct ebb__attrs_max_pool2d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    bool ceil_mode;
+};
+extern const struct ebb_attr ebb__attr_table_max_pool2d[5];
+#define EBB__SIG_max_pool2d \
+    .name = "max_pool2d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_max_pool2d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_max_pool2d)
+
+struct ebb__attrs_max_pool3d {
+    ebb_dims kernel_size;
+    ebb_dims stride;
+    ebb_dims padding;
+    ebb_dims dilation;
+    bool ceil_mode;
+};
+extern const struct ebb_attr ebb__attr_table_max_pool3d[5];
+#define EBB__SIG_max_pool3d \
+    .name = "max_pool3d", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_max_pool3d, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_max_pool3d)
+
+struct ebb__attrs_adaptive_max_pool1d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[1];
+#define EBB__SIG_adaptive_max_pool1d \
+    .name = "adaptive_max_pool1d", \
+    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool1d)
+
+struct ebb__attrs_adaptive_max_pool2d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[1];
+#define EBB__SIG_adaptive_max_pool2d \
+    .name = "adaptive_max_pool2d", \
+    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_adaptive_max_pool2d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool2d)
+
+struct ebb__attrs_adaptive_max_pool3d {
+    ebb_dims output_size;
+};
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
+#define EBB__SIG_adaptive_max_pool3d \
+    .name = "adaptive_max_pool3d", \
+    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
 
 struct ebb__attrs_pad {
     ebb_dims pad;
@@ -1029,6 +1491,59 @@ extern const struct ebb_attr ebb__attr_table_movedim[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_movedim)
+
+struct ebb__attrs_binary_cross_entropy {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
+#define EBB__SIG_binary_cross_entropy \
+    .name = "binary_cross_entropy", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy)
+
+struct ebb__attrs_binary_cross_entropy_with_logits {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1];
+#define EBB__SIG_binary_cross_entropy_with_logits \
+    .name = "binary_cross_entropy_with_logits", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy_with_logits)
+
+struct ebb__attrs_kl_div {
+    int reduction;
+    bool log_target;
+};
+extern const struct ebb_attr ebb__attr_table_kl_div[2];
+#define EBB__SIG_kl_div \
+    .name = "kl_div", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_kl_div)
+
+struct ebb__attrs_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
+#define EBB__SIG_soft_margin_loss \
+    .name = "soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_soft_margin_loss)
 
 #define EBB__SIG_dot \
     .name = "dot", \
@@ -1229,6 +1744,91 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_mse_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_mse_loss[1];
+#define EBB__SIG_mse_loss \
+    .name = "mse_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+
+struct ebb__attrs_l1_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_l1_loss[1];
+#define EBB__SIG_l1_loss \
+    .name = "l1_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+
+struct ebb__attrs_smooth_l1_loss {
+    int reduction;
+    ebb_setting beta;
+};
+extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
+#define EBB__SIG_smooth_l1_loss \
+    .name = "smooth_l1_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_smooth_l1_loss)
+
+struct ebb__attrs_huber_loss {
+    int reduction;
+    ebb_setting delta;
+};
+extern const struct ebb_attr ebb__attr_table_huber_loss[2];
+#define EBB__SIG_huber_loss \
+    .name = "huber_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_huber_loss)
+
+struct ebb__attrs_gaussian_nll_loss {
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
+#define EBB__SIG_gaussian_nll_loss \
+    .name = "gaussian_nll_loss", \
+    .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_gaussian_nll_loss)
+
+struct ebb__attrs_poisson_nll_loss {
+    ebb_setting log_input;
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
+#define EBB__SIG_poisson_nll_loss \
+    .name = "poisson_nll_loss", \
+    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_poisson_nll_loss)
 
 struct ebb__attrs_flip {
     ebb_dims dims;

@@ -247,7 +247,10 @@ static inline void golden_argument(struct golden_file *f, struct golden_sample *
 }
 
 static inline void golden_result(struct golden_file *f, struct golden_sample *s) {
-    const struct { const char *word; struct golden_tensors *list; } lists[] = {
+    const struct {
+        const char *word;
+        struct golden_tensors *list;
+    } lists[] = {
         {"y", &s->out}, {"Y", &s->out}, {"v", &s->v}, {"dx", &s->dx}, {"w", &s->w}, {"ddx", &s->ddx}, {"ddv", &s->ddv},
     };
     if (strcmp(f->line, "tol") == 0) {
@@ -276,7 +279,8 @@ static inline void golden_read(struct golden_file *f, struct golden_sample *s) {
     s->each = strstr(f->rest, "each") != NULL;
     s->fails = strstr(f->rest, "fails") != NULL;
     size_t used = 0;
-    for (golden_next(f); golden_line(f) && strcmp(f->line, "sample") != 0 && strcmp(f->line, "op") != 0; golden_next(f)) {
+    for (golden_next(f); golden_line(f) && strcmp(f->line, "sample") != 0 && strcmp(f->line, "op") != 0;
+         golden_next(f)) {
         bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlz", f->line[0]);
         if (!argument && !s->length) s->length = (size_t)(f->at - s->text);
         if (argument) golden_argument(f, s, &used);

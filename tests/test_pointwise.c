@@ -107,11 +107,12 @@ EBB_TEST(dtypes_of_functions_of_one_tensor) {
     ebb_tensor *i = ebb_from_data((const int64_t[]){-2, 3}, EBB_I64, EBB_DIMS(2));
     ebb_tensor *u = ebb_to(ebb_abs(i), EBB_U8), *b = ebb_gt(i, 0);
     for (int k = 0; k < N_UNARY; k++) {
-        bool keeps = k < 6; /* the first six keep integers and refuse bool */
+        bool keeps = k < 6; /* the first six keep integers and refuse bool, but for sign */
         CHECK(ebb_tensor_dtype(call(unary[k].name, i, NULL)) == (keeps ? EBB_I64 : EBB_F32));
         CHECK(ebb_tensor_dtype(call(unary[k].name, u, NULL)) == (keeps ? EBB_U8 : EBB_F32));
         ebb_tensor *of_bool = call(unary[k].name, b, NULL);
-        if (keeps) CHECK_ERROR(EBB_ERR_DTYPE, "not defined for bool; inputs: self bool [2]");
+        if (strcmp(unary[k].name, "sign") == 0) CHECK(ebb_tensor_dtype(of_bool) == EBB_BOOL);
+        else if (keeps) CHECK_ERROR(EBB_ERR_DTYPE, "not defined for bool; inputs: self bool [2]");
         else CHECK(ebb_tensor_dtype(of_bool) == EBB_F32);
     }
     CHECK_VALUES(ebb_floor(i), 0, -2, 3);

@@ -122,12 +122,10 @@ EBB__VEC_MATH(cos, f64, double, cos)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)
 
-/* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is inf
- * and not the NaN that the root is ---- */
+/* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is
+ * inf and not the NaN that the root is ---- */
 #define DEFINE_POW(F, T, SQRT) \
-    static EBB__INLINE bool plain_exponent_##F(T b) { \
-        return b == 2 || b == 3 || b == (T)0.5 || b == (T)-0.5; \
-    } \
+    static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5 || b == (T)-0.5; } \
     static EBB__INLINE T plain_power_##F(T a, T b) { \
         return b == 2 ? a * a : b == 3 ? a * a * a : b > 0 ? SQRT(a) : 1 / SQRT(a); \
     } \

@@ -42,7 +42,8 @@ RULE(asinh, ebb_mul(g, ebb_rsqrt(ebb_add(ebb_square(x), 1))))
 RULE(acosh, ebb_mul(g, ebb_rsqrt(ebb_sub(ebb_square(x), 1))))
 RULE(atanh, ebb_div(g, ebb_sub(1, ebb_square(x))))
 
-/* The kernels' floor is for floating point, their sign for numbers; integers are their own floor, bools their own sign. */
+/* The kernels' floor is for floating point, their sign for numbers; integers are their own floor, bools their own
+ * sign. */
 #define LOOP_OF(op, dtype, loop) \
     static void op##_##dtype(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
         (loop)(n, p, stride, attrs); \

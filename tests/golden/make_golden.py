@@ -205,6 +205,9 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     if layout != "contiguous":
         args, kwargs = map_tensors(lambda t: spread(t, layout), args, kwargs)
     named = by_name(function, args, kwargs)
+    if not fails:
+        for argument, value in table.ALWAYS.get(name, {}).items():
+            named[argument] = value if named.get(argument) is None else named[argument]
     lines, leaves = [], []
     words = ["sample", DTYPES[dtype], layout] + ["each"] * each + ["fails"] * fails
     for argument, value in named.items():
@@ -214,9 +217,12 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
             return 0
         if isinstance(value, torch.Tensor) and (name, argument) in table.NUMBERS:
             raise Refused(f"a number given as a tensor: {argument}")
-        if argument not in table.DROPPED and not reason:
+        dropped = argument in table.DROPPED and (name, argument) not in table.NOT_DROPPED
+        if not dropped and not reason:
             argument = table.RENAMED.get((name, argument, type(value).__name__), argument)
             write_argument(file, argument, value, lines, leaves)
+    if name == "to" and "other" in named:
+        raise Refused("the dtype of another tensor: to")
     if name in table.POLES and any(((t <= 0) & (t == t.round()) | ~t.isfinite()).any() for t in leaves):
         raise Refused("at a pole")
     before = len(file.blob)

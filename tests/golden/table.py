@@ -85,7 +85,16 @@ UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
 DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace", "non_blocking",
-           "copy"}
+           "copy", "output_size"}
+# ... but for operators where it does.
+NOT_DROPPED = {("adaptive_" + kind + f"_pool{n}d", "output_size") for kind in ("avg", "max") for n in (1, 2, 3)}
+NOT_DROPPED |= {("fold", "output_size")}
+
+# Defaults of arguments that a call in C always writes.
+ALWAYS = {
+    "slice": {"dim": 0, "start": 0, "end": 2**63 - 1},
+    "rot90": {"k": 1, "dims": [0, 1]},
+}
 
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
 RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
@@ -97,6 +106,7 @@ POLES = {"digamma", "lgamma", "polygamma", "mvlgamma"}
 
 # Numbers that PyTorch also takes as tensors, and Ebb as numbers.
 NUMBERS = {(name, argument) for name in ("narrow", "linspace", "logspace") for argument in ("start", "end")}
+NUMBERS |= {("tensor_split", "tensor_indices_or_sections")}
 
 # Arguments that Ebb does not have, by intention: samples with them are counted and left out.
 WITHOUT = {

@@ -1426,6 +1426,78 @@ EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_lo
 #define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
 #endif
 
+/* ---- ctc.c -------------------------------------------------------------------------------------------------------
+ * Connectionist temporal classification. */
+
+typedef struct ebb_native_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_native_ctc_loss_options;
+
+/* ctc_loss of each sequence, for log_probs (T, N, C).
+ *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Floating point only. torch._ctc_loss */
+EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_ctc_loss(...) ((void)EBB_HERE, ebb_native_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_native_ctc_loss(...) ebb__native_ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_ctc_loss_(log_probs, targets, ...) ebb_native_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_native_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_backward_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_backward_options;
+
+/* The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels.
+ * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
+ *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
+ *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
+ * derivative of the loss by log_probs, times g * grad_output.
+ * Floating point only. torch.ops.aten._ctc_loss_backward */
+EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_backward(...) ((void)EBB_HERE, ebb_ctc_loss_backward(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_backward(...) ebb__ctc_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_backward_(grad_output, log_probs, targets, ...) ebb_ctc_loss_backward(EBB_AT(grad_output), EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_options;
+
+/* Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T,
+ * C), spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N,
+ * S), or the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and
+ * labels count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity
+ * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
+ *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
 /* ---- distributions.c ---------------------------------------------------------------------------------------------
  * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
 
@@ -1675,6 +1747,104 @@ EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int roundi
 EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
 #define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 #define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+
+/* ---- dropout.c ---------------------------------------------------------------------------------------------------
+ * Dropout in its forms. */
+
+typedef struct ebb_native_dropout_options {
+    ebb_tensor **ret_mask; /* may be NULL */
+    int ebb__at;
+} ebb_native_dropout_options;
+
+/* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
+ * thread's generator: the same for a seed on every machine and with any number of threads.
+ *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
+ * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Floating point only. torch.native_dropout */
+EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_dropout(...) ((void)EBB_HERE, ebb_native_dropout(__VA_ARGS__))
+#else
+#define ebb_native_dropout(...) ebb__native_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_dropout_(input, p, ...) ebb_native_dropout(EBB_AT(input), p, (ebb_native_dropout_options){__VA_ARGS__})
+#endif
+
+/* The gradient of native_dropout: grad_output * mask * scale, with a bool mask.
+ *     native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor
+ * Gradient (NativeDropoutBackwardBackward0) of grad_output: g * mask * scale.
+ * Floating point only. torch.ops.aten.native_dropout_backward */
+EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_tensor *mask, double scale);
+#define ebb_native_dropout_backward(grad_output, mask, scale) ebb_native_dropout_backward(EBB_AT(grad_output), EBB_AT(mask), scale)
+
+typedef struct ebb_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_dropout_options;
+
+/* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
+ * input itself (Srivastava et al. 2014). Recorded as native_dropout.
+ *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.dropout */
+EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_dropout(...) ((void)EBB_HERE, ebb_dropout(__VA_ARGS__))
+#else
+#define ebb_dropout(...) ebb__dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__dropout_(input, ...) ebb_dropout(EBB_AT(input), (ebb_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_feature_dropout_options;
+
+/* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
+ *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.feature_dropout */
+EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_dropout(...) ((void)EBB_HERE, ebb_feature_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_dropout(...) ebb__feature_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_dropout_(input, ...) ebb_feature_dropout(EBB_AT(input), (ebb_feature_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_alpha_dropout_options;
+
+/* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
+ * left, and all is scaled and shifted. Recorded as its parts.
+ *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.alpha_dropout */
+EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_alpha_dropout(...) ((void)EBB_HERE, ebb_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_alpha_dropout(...) ebb__alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__alpha_dropout_(input, ...) ebb_alpha_dropout(EBB_AT(input), (ebb_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_feature_alpha_dropout_options;
+
+/* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.feature_alpha_dropout */
+EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_alpha_dropout(...) ((void)EBB_HERE, ebb_feature_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_alpha_dropout(...) ebb__feature_alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
+#endif
 
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
  * Rows of a table by number. */
@@ -2621,6 +2791,108 @@ EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFA
 #else
 #define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
+/* ---- normalization.c ---------------------------------------------------------------------------------------------
+ * Normalization along the last dimensions or over groups of channels. */
+
+typedef struct ebb_normalization_backward_options {
+    ebb_tensor *mean; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor **ret_grad_weight; /* may be NULL */
+    ebb_tensor **ret_grad_bias; /* may be NULL */
+    int ebb__at;
+} ebb_normalization_backward_options;
+
+/* The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view:
+ * outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were normalized
+ * together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = (input - mean)
+ * * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without mean(u) where
+ * there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are computed, 1 + 2 +
+ * 4; the others are empty.
+ *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
+ *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
+ * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
+ * sum(grad_output * J(h)).
+ * Floating point only. torch.ops.aten.native_layer_norm_backward */
+EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
+#else
+#define ebb_normalization_backward(...) ebb__normalization_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalization_backward_(grad_output, input, rstd, view, wanted, ...) ebb_normalization_backward(EBB_AT(grad_output), EBB_AT(input), EBB_AT(rstd), view, wanted, (ebb_normalization_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_layer_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_layer_norm_options;
+
+/* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
+ * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
+ *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
+ *     output, Tensor mean, Tensor rstd
+ * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.layer_norm */
+EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_layer_norm(...) ((void)EBB_HERE, ebb_layer_norm(__VA_ARGS__))
+#else
+#define ebb_layer_norm(...) ebb__layer_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__layer_norm_(input, normalized_shape, ...) ebb_layer_norm(EBB_AT(input), normalized_shape, (ebb_layer_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rms_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default none */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_rms_norm_options;
+
+/* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
+ * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
+ * weight: sum(g * n).
+ * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
+EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rms_norm(...) ((void)EBB_HERE, ebb_rms_norm(__VA_ARGS__))
+#else
+#define ebb_rms_norm(...) ebb__rms_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rms_norm_(input, normalized_shape, ...) ebb_rms_norm(EBB_AT(input), normalized_shape, (ebb_rms_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_group_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_group_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean
+ * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
+ * each channel (Wu and He 2018).
+ *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
+ *     Tensor mean, Tensor rstd
+ * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.group_norm */
+EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_group_norm(...) ((void)EBB_HERE, ebb_group_norm(__VA_ARGS__))
+#else
+#define ebb_group_norm(...) ebb__group_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__group_norm_(input, num_groups, ...) ebb_group_norm(EBB_AT(input), num_groups, (ebb_group_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
@@ -3906,6 +4178,22 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+typedef struct ebb_softmin_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmin_options;
+
+/* softmax of -self along dim. Recorded as its parts.
+ *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * torch.nn.functional.softmin */
+EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmin(...) ((void)EBB_HERE, ebb_softmin(__VA_ARGS__))
+#else
+#define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
 
 /* ---- sorting.c ---------------------------------------------------------------------------------------------------
  * Order along a dimension. */

@@ -21,6 +21,7 @@ extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
 extern const struct ebb_op ebb_op_all;
+extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_any;
@@ -41,6 +42,7 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_batch_norm;
 extern const struct ebb_op ebb_op_bernoulli;
 extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
@@ -80,6 +82,8 @@ extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_count_nonzero;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_ctc_loss;
+extern const struct ebb_op ebb_op_ctc_loss_backward;
 extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
@@ -229,6 +233,7 @@ extern const struct ebb_op ebb_op_nonzero_tuple;
 extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_normal;
 extern const struct ebb_op ebb_op_normal_functional;
+extern const struct ebb_op ebb_op_normalization_backward;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
@@ -240,6 +245,7 @@ extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_put;
 extern const struct ebb_op ebb_op_rand;
@@ -365,6 +371,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addmm,
     &ebb_op_addmv,
     &ebb_op_all,
+    &ebb_op_alpha_dropout,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_any,
@@ -385,6 +392,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_batch_norm,
     &ebb_op_bernoulli,
     &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
@@ -424,6 +432,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cosine_embedding_loss,
     &ebb_op_count_nonzero,
     &ebb_op_cross_entropy,
+    &ebb_op_ctc_loss,
+    &ebb_op_ctc_loss_backward,
     &ebb_op_cummax,
     &ebb_op_cummin,
     &ebb_op_cumprod,
@@ -573,6 +583,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_norm,
     &ebb_op_normal,
     &ebb_op_normal_functional,
+    &ebb_op_normalization_backward,
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
@@ -584,6 +595,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prelu_kernel,
     &ebb_op_prod,
     &ebb_op_put,
     &ebb_op_rand,
@@ -688,7 +700,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 326;
+const int ebb__op_table_size = 346;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -754,6 +766,11 @@ const struct ebb_attr ebb__attr_table_addmv[] = {
 const struct ebb_attr ebb__attr_table_all[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -977,6 +994,17 @@ const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_cummax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}, NULL},
 };
@@ -1026,6 +1054,11 @@ const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
 
 const struct ebb_attr ebb__attr_table_div_mode[] = {
     {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
@@ -1160,6 +1193,12 @@ const struct ebb_attr ebb__attr_table_index_put[] = {
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_instance_norm[] = {
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_isin[] = {
@@ -1397,6 +1436,11 @@ const struct ebb_attr ebb__attr_table_normal_functional[] = {
     {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_normalization_backward[] = {
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}, NULL},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_one_hot[] = {
     {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}, "-1"},
 };
@@ -1615,6 +1659,10 @@ const struct ebb_attr ebb__attr_table_softmin[] = {
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+};
+
+const struct ebb_attr ebb__attr_table_softshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
 const struct ebb_attr ebb__attr_table_sort[] = {
@@ -1954,6 +2002,12 @@ ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
     return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_alpha_dropout)(ebb_tensor *input, ebb_alpha_dropout_options options) {
+    const struct ebb__attrs_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_alpha_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -2090,6 +2144,16 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, batch1, batch2};
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
+    const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_batch_norm, in, 5, &attrs, out)) return NULL;
+    if (options.ret_save_mean) *options.ret_save_mean = out[1];
+    if (options.ret_save_invstd) *options.ret_save_invstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
@@ -2379,6 +2443,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options) {
+    const struct ebb__attrs_ctc_loss attrs = {.blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options) {
+    const struct ebb__attrs_ctc_loss_backward attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {grad_output, log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
 }
 
 ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
@@ -3536,6 +3612,16 @@ ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options option
     return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options) {
+    const struct ebb__attrs_normalization_backward attrs = {.view = view, .wanted = wanted};
+    ebb_tensor *const in[] = {grad_output, input, rstd, options.mean, options.weight};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_normalization_backward, in, 5, &attrs, out)) return NULL;
+    if (options.ret_grad_weight) *options.ret_grad_weight = out[1];
+    if (options.ret_grad_bias) *options.ret_grad_bias = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
     const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
     ebb_tensor *const in[] = {self};
@@ -3607,6 +3693,11 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prelu_kernel)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu_kernel, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {

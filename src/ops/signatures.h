@@ -1117,6 +1117,49 @@ extern const struct ebb_attr ebb__attr_table_logspace[6];
     .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_logspace)
 
+struct ebb__attrs_native_ctc_loss {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+#define EBB__SIG_native_ctc_loss \
+    .name = "native_ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
+
+struct ebb__attrs_ctc_loss_backward {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
+#define EBB__SIG_ctc_loss_backward \
+    .name = "ctc_loss_backward", \
+    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_backward)
+
+struct ebb__attrs_ctc_loss {
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
+#define EBB__SIG_ctc_loss \
+    .name = "ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
 struct ebb__attrs_uniform {
     double from;
     ebb_setting to;
@@ -1267,6 +1310,89 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_div_mode)
+
+struct ebb__attrs_native_dropout {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+#define EBB__SIG_native_dropout \
+    .name = "native_dropout", \
+    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "mask"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout)
+
+struct ebb__attrs_native_dropout_backward {
+    double scale;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
+#define EBB__SIG_native_dropout_backward \
+    .name = "native_dropout_backward", \
+    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout_backward)
+
+struct ebb__attrs_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_dropout[2];
+#define EBB__SIG_dropout \
+    .name = "dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_dropout)
+
+struct ebb__attrs_feature_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+#define EBB__SIG_feature_dropout \
+    .name = "feature_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
+
+struct ebb__attrs_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
+#define EBB__SIG_alpha_dropout \
+    .name = "alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_alpha_dropout)
+
+struct ebb__attrs_feature_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+#define EBB__SIG_feature_alpha_dropout \
+    .name = "feature_alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
 
 struct ebb__attrs_embedding {
     ebb_setting padding_idx;
@@ -1960,6 +2086,66 @@ extern const struct ebb_attr ebb__attr_table_norm[4];
     .n_out = 1, \
     .attrs = ebb__attr_table_norm, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_norm)
+
+struct ebb__attrs_normalization_backward {
+    ebb_dims view;
+    int64_t wanted;
+};
+extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
+#define EBB__SIG_normalization_backward \
+    .name = "normalization_backward", \
+    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normalization_backward)
+
+struct ebb__attrs_layer_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_layer_norm[2];
+#define EBB__SIG_layer_norm \
+    .name = "layer_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_layer_norm)
+
+struct ebb__attrs_rms_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_rms_norm[2];
+#define EBB__SIG_rms_norm \
+    .name = "rms_norm", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "rstd"}, \
+    .n_in = 2, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rms_norm)
+
+struct ebb__attrs_group_norm {
+    int64_t num_groups;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_group_norm[2];
+#define EBB__SIG_group_norm \
+    .name = "group_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_group_norm)
 
 struct ebb__attrs_pad {
     ebb_dims pad;
@@ -3031,6 +3217,20 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
+
+struct ebb__attrs_softmin {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmin[2];
+#define EBB__SIG_softmin \
+    .name = "softmin", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmin)
 
 struct ebb__attrs_sort {
     ebb_dims dim;

@@ -31,6 +31,7 @@ static ebb_status batch_infer(struct ebb_infer *f) {
     if (ebb__norm_check(&f->in[WEIGHT], &f->in[BIAS], f->dtype, x->d[1])) return ebb_error_status();
     f->out[0].shape = *x;
     f->out[1].shape = f->out[2].shape = EBB_DIMS(x->d[1]);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 

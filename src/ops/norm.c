@@ -20,12 +20,11 @@ static ebb_status check_empty(const ebb_tensor *x, const struct ebb__attrs_vecto
     return ebb_fail(EBB_ERR_SHAPE, "the norm of order %g of no elements is not defined", ord);
 }
 
-/* Of float32 or float64. */
-static ebb_tensor *norm_of(ebb_tensor *x, const struct ebb__attrs_vector_norm *a) {
+static ebb_tensor *folded(ebb_tensor *x, const struct ebb__attrs_vector_norm *a) {
+    ebb_dtype dtype = ebb_tensor_dtype(x);
     double ord = a->ord.value;
     if (!x) return NULL;
-    ebb_dtype dtype = (ebb_dtype)x->dtype;
-    if (ord == 0) return ebb_to(fold(EBB__FOLD_COUNT, x, a, EBB_I64), dtype);
+    if (ord == 0) return fold(EBB__FOLD_COUNT, x, a, EBB_I64);
     if (ord == 1) return fold(EBB__FOLD_ABS, x, a, dtype);
     if (ord == 2) return ebb_sqrt_(fold(EBB__FOLD_SQUARES, x, a, dtype));
     if (isinf(ord)) return fold(ord > 0 ? EBB__FOLD_MAX_ABS : EBB__FOLD_MIN_ABS, x, a, dtype);
@@ -42,7 +41,7 @@ static ebb_tensor *vector_norm_compose(struct ebb_forward *f) {
         return NULL;
     }
     if (check_empty(x, a)) return NULL;
-    return ebb_to(norm_of(ebb_to(x, ebb__is_half(dtype) ? EBB_F32 : dtype), a), dtype);
+    return ebb_to(folded(ebb_to(x, ebb__is_half(dtype) ? EBB_F32 : dtype), a), dtype);
 }
 
 /* 0 where `zero` is, and there neither a division by it nor its derivative. */

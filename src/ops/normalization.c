@@ -82,7 +82,8 @@ static ebb_status backward_infer(struct ebb_infer *f) {
     for (int i = 2; i < 5; i++) {
         int64_t n;
         if (in[i].dtype == EBB_DTYPE_NONE) continue;
-        if (in[i].dtype != f->dtype) return ebb_fail(EBB_ERR_DTYPE, "all inputs must be of one dtype");
+        bool statistic = i < 4 && in[i].dtype == ebb__statistics_dtype(f->dtype);
+        if (in[i].dtype != f->dtype && !statistic) return ebb_fail(EBB_ERR_DTYPE, "all inputs must be of one dtype");
         if (!ebb__numel(in[i].shape.n, in[i].shape.d, 8, &n) || n != (i == 4 ? weights : sets))
             return ebb_fail(EBB_ERR_SHAPE, "rstd and mean must have an element for each set, weight one for each "
                                            "channel");
@@ -217,6 +218,7 @@ static ebb_status layer_infer(struct ebb_infer *f) {
             return ebb_fail(EBB_ERR_DTYPE, "weight and bias must be %s", ebb_dtype_name(f->dtype));
     f->out[0].shape = f->in[0].shape;
     f->out[1].shape = f->out[2].shape = kept_shape(&f->in[0].shape, from);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 
@@ -272,6 +274,7 @@ static ebb_status rms_infer(struct ebb_infer *f) {
     if (from < 0) return ebb_error_status();
     f->out[0].shape = f->in[0].shape;
     f->out[1].shape = kept_shape(&f->in[0].shape, from);
+    f->out[1].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 
@@ -337,6 +340,7 @@ static ebb_status group_infer(struct ebb_infer *f) {
         return ebb_fail(EBB_ERR_SHAPE, "expected more than one value for each group");
     f->out[0].shape = *x;
     f->out[1].shape = f->out[2].shape = EBB_DIMS(x->d[0], a->num_groups);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 

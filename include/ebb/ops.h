@@ -243,7 +243,70 @@ EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double va
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
 #define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
 
-/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+typedef struct ebb_hardshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_hardshrink_options;
+
+/* self, but 0 where -lambd <= self <= lambd.
+ *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
+EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardshrink(...) ((void)EBB_HERE, ebb_hardshrink(__VA_ARGS__))
+#else
+#define ebb_hardshrink(...) ebb__hardshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink_(self, ...) ebb_hardshrink(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardshrink_(...) ((void)EBB_HERE, ebb_hardshrink_(__VA_ARGS__))
+#else
+#define ebb_hardshrink_(...) ebb__hardshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink__(self, ...) ebb_hardshrink_(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_softshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_softshrink_options;
+
+/* self - lambd above lambd, self + lambd below -lambd, else 0.
+ *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
+EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softshrink(...) ((void)EBB_HERE, ebb_softshrink(__VA_ARGS__))
+#else
+#define ebb_softshrink(...) ebb__softshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink_(self, ...) ebb_softshrink(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softshrink_(...) ((void)EBB_HERE, ebb_softshrink_(__VA_ARGS__))
+#else
+#define ebb_softshrink_(...) ebb__softshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink__(self, ...) ebb_softshrink_(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+
+/* self - tanh(self). Recorded as its parts.
+ *     tanhshrink(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.tanhshrink */
+EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
+#define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
+
+/* self above 0, else weight * self, broadcast together.
+ *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
+ * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
+ * self.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
+EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
+ * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
@@ -448,6 +511,65 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
  * torch.nn.functional.adaptive_avg_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
+
+/* ---- batch_norm.c ------------------------------------------------------------------------------------------------
+ * Normalization of channels over a batch, with running statistics. */
+
+typedef struct ebb_batch_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    bool training; /* default false */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_save_mean; /* may be NULL */
+    ebb_tensor **ret_save_invstd; /* may be NULL */
+    int ebb__at;
+} ebb_batch_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel
+ * and rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the
+ * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
+ * momentum * new in place, with the unbiased variance; else they are the running ones.
+ *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Floating point only. torch.nn.functional.batch_norm */
+EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_batch_norm(...) ((void)EBB_HERE, ebb_batch_norm(__VA_ARGS__))
+#else
+#define ebb_batch_norm(...) ebb__batch_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__batch_norm_(input, ...) ebb_batch_norm(EBB_AT(input), (ebb_batch_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_instance_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting use_input_stats; /* EBB_SET(x); default true */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    int ebb__at;
+} ebb_instance_norm_options;
+
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they
+ * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
+ * parts.
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
+ *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * torch.nn.functional.instance_norm */
+EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_instance_norm(...) ((void)EBB_HERE, ebb_instance_norm(__VA_ARGS__))
+#else
+#define ebb_instance_norm(...) ebb__instance_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__instance_norm_(input, ...) ebb_instance_norm(EBB_AT(input), (ebb_instance_norm_options){__VA_ARGS__})
+#endif
 
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
@@ -1304,6 +1426,78 @@ EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_lo
 #define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
 #endif
 
+/* ---- ctc.c -------------------------------------------------------------------------------------------------------
+ * Connectionist temporal classification. */
+
+typedef struct ebb_native_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_native_ctc_loss_options;
+
+/* ctc_loss of each sequence, for log_probs (T, N, C).
+ *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Floating point only. torch._ctc_loss */
+EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_ctc_loss(...) ((void)EBB_HERE, ebb_native_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_native_ctc_loss(...) ebb__native_ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_ctc_loss_(log_probs, targets, ...) ebb_native_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_native_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_backward_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_backward_options;
+
+/* The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels.
+ * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
+ *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
+ *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
+ * derivative of the loss by log_probs, times g * grad_output.
+ * Floating point only. torch.ops.aten._ctc_loss_backward */
+EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_backward(...) ((void)EBB_HERE, ebb_ctc_loss_backward(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_backward(...) ebb__ctc_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_backward_(grad_output, log_probs, targets, ...) ebb_ctc_loss_backward(EBB_AT(grad_output), EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_options;
+
+/* Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T,
+ * C), spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N,
+ * S), or the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and
+ * labels count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity
+ * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
+ *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
 /* ---- distributions.c ---------------------------------------------------------------------------------------------
  * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
 
@@ -1554,6 +1748,104 @@ EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int round
 #define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 #define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 
+/* ---- dropout.c ---------------------------------------------------------------------------------------------------
+ * Dropout in its forms. */
+
+typedef struct ebb_native_dropout_options {
+    ebb_tensor **ret_mask; /* may be NULL */
+    int ebb__at;
+} ebb_native_dropout_options;
+
+/* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
+ * thread's generator: the same for a seed on every machine and with any number of threads.
+ *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
+ * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Floating point only. torch.native_dropout */
+EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_dropout(...) ((void)EBB_HERE, ebb_native_dropout(__VA_ARGS__))
+#else
+#define ebb_native_dropout(...) ebb__native_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_dropout_(input, p, ...) ebb_native_dropout(EBB_AT(input), p, (ebb_native_dropout_options){__VA_ARGS__})
+#endif
+
+/* The gradient of native_dropout: grad_output * mask * scale, with a bool mask.
+ *     native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor
+ * Gradient (NativeDropoutBackwardBackward0) of grad_output: g * mask * scale.
+ * Floating point only. torch.ops.aten.native_dropout_backward */
+EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_tensor *mask, double scale);
+#define ebb_native_dropout_backward(grad_output, mask, scale) ebb_native_dropout_backward(EBB_AT(grad_output), EBB_AT(mask), scale)
+
+typedef struct ebb_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_dropout_options;
+
+/* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
+ * input itself (Srivastava et al. 2014). Recorded as native_dropout.
+ *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.dropout */
+EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_dropout(...) ((void)EBB_HERE, ebb_dropout(__VA_ARGS__))
+#else
+#define ebb_dropout(...) ebb__dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__dropout_(input, ...) ebb_dropout(EBB_AT(input), (ebb_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_feature_dropout_options;
+
+/* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
+ *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.feature_dropout */
+EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_dropout(...) ((void)EBB_HERE, ebb_feature_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_dropout(...) ebb__feature_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_dropout_(input, ...) ebb_feature_dropout(EBB_AT(input), (ebb_feature_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_alpha_dropout_options;
+
+/* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
+ * left, and all is scaled and shifted. Recorded as its parts.
+ *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.alpha_dropout */
+EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_alpha_dropout(...) ((void)EBB_HERE, ebb_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_alpha_dropout(...) ebb__alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__alpha_dropout_(input, ...) ebb_alpha_dropout(EBB_AT(input), (ebb_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_feature_alpha_dropout_options;
+
+/* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.feature_alpha_dropout */
+EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_alpha_dropout(...) ((void)EBB_HERE, ebb_feature_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_alpha_dropout(...) ebb__feature_alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
+#endif
+
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
  * Rows of a table by number. */
 
@@ -1708,6 +2000,51 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #else
 #define ebb_min_dim(...) ebb__min_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__min_dim_(self, dim, ...) ebb_min_dim(EBB_AT(self), dim, (ebb_min_dim_options){__VA_ARGS__})
+#endif
+
+/* ---- fold.c ------------------------------------------------------------------------------------------------------
+ * im2col, which is torch.nn.functional.unfold, and fold. */
+
+typedef struct ebb_im2col_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_im2col_options;
+
+/* The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L)
+ * for its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is
+ * another.
+ *     im2col(Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) -> Tensor
+ * Gradient (Im2ColBackward0) of input: fold(g, (H, W)).
+ * torch.nn.functional.unfold */
+EBB_API ebb_tensor *ebb_im2col(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_im2col(...) ((void)EBB_HERE, ebb_im2col(__VA_ARGS__))
+#else
+#define ebb_im2col(...) ebb__im2col_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__im2col_(input, kernel_size, ...) ebb_im2col(EBB_AT(input), kernel_size, (ebb_im2col_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_fold_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_fold_options;
+
+/* An image (N, C, *output_size) from the columns (N, C * kernel_size, L) of a sliding window, with elements that
+ * overlap added: the transpose of im2col.
+ *     fold(Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) ->
+ *     Tensor
+ * Gradient (Col2ImBackward0) of input: im2col(g).
+ * torch.nn.functional.fold */
+EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_fold(...) ((void)EBB_HERE, ebb_fold(__VA_ARGS__))
+#else
+#define ebb_fold(...) ebb__fold_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__fold_(input, output_size, kernel_size, ...) ebb_fold(EBB_AT(input), output_size, kernel_size, (ebb_fold_options){__VA_ARGS__})
 #endif
 
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
@@ -1884,6 +2221,75 @@ EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tens
 EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+
+/* ---- interpolate.c -----------------------------------------------------------------------------------------------
+ * interpolate and the one operator behind its modes, upsample. */
+
+typedef struct ebb_upsample_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
+ * scale, where given, decides the positions in place of the ratio of the sizes.
+ *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
+ *     align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
+ * torch.ops.aten.upsample_nearest2d */
+EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample(...) ((void)EBB_HERE, ebb_upsample(__VA_ARGS__))
+#else
+#define ebb_upsample(...) ebb__upsample_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_(input, size, ...) ebb_upsample(EBB_AT(input), size, (ebb_upsample_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_upsample_backward_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_backward_options;
+
+/* The gradient of upsample for an input of shape input_size.
+ *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
+ *     bool align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
+ * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
+EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample_backward(...) ((void)EBB_HERE, ebb_upsample_backward(__VA_ARGS__))
+#else
+#define ebb_upsample_backward(...) ebb__upsample_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_backward_(grad_output, input_size, ...) ebb_upsample_backward(EBB_AT(grad_output), input_size, (ebb_upsample_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_interpolate_options {
+    ebb_dims size; /* default none */
+    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
+    bool align_corners; /* default false */
+    bool recompute_scale_factor; /* default false */
+    int ebb__at;
+} ebb_interpolate_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
+ * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
+ * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
+ * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
+ *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+ *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
+ *     bool recompute_scale_factor=false) -> Tensor
+ * torch.nn.functional.interpolate */
+EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_interpolate(...) ((void)EBB_HERE, ebb_interpolate(__VA_ARGS__))
+#else
+#define ebb_interpolate(...) ebb__interpolate_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
+#endif
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */
@@ -2169,6 +2575,30 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #else
 #define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- matrix_norm.c -----------------------------------------------------------------------------------------------
+ * Norms of matrices. */
+
+typedef struct ebb_matrix_norm_options {
+    const char *ord; /* default fro */
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_options;
+
+/* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
+ * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
+ * absolute values down a column; inf and -inf, along a row.
+ *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
+#else
+#define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
@@ -2501,6 +2931,108 @@ EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFA
 #define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
 #endif
 
+/* ---- normalization.c ---------------------------------------------------------------------------------------------
+ * Normalization along the last dimensions or over groups of channels. */
+
+typedef struct ebb_normalization_backward_options {
+    ebb_tensor *mean; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor **ret_grad_weight; /* may be NULL */
+    ebb_tensor **ret_grad_bias; /* may be NULL */
+    int ebb__at;
+} ebb_normalization_backward_options;
+
+/* The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view:
+ * outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were normalized
+ * together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = (input - mean)
+ * * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without mean(u) where
+ * there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are computed, 1 + 2 +
+ * 4; the others are empty.
+ *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
+ *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
+ * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
+ * sum(grad_output * J(h)).
+ * Floating point only. torch.ops.aten.native_layer_norm_backward */
+EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
+#else
+#define ebb_normalization_backward(...) ebb__normalization_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalization_backward_(grad_output, input, rstd, view, wanted, ...) ebb_normalization_backward(EBB_AT(grad_output), EBB_AT(input), EBB_AT(rstd), view, wanted, (ebb_normalization_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_layer_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_layer_norm_options;
+
+/* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
+ * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
+ *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
+ *     output, Tensor mean, Tensor rstd
+ * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.layer_norm */
+EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_layer_norm(...) ((void)EBB_HERE, ebb_layer_norm(__VA_ARGS__))
+#else
+#define ebb_layer_norm(...) ebb__layer_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__layer_norm_(input, normalized_shape, ...) ebb_layer_norm(EBB_AT(input), normalized_shape, (ebb_layer_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rms_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default none */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_rms_norm_options;
+
+/* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
+ * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
+ * weight: sum(g * n).
+ * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
+EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rms_norm(...) ((void)EBB_HERE, ebb_rms_norm(__VA_ARGS__))
+#else
+#define ebb_rms_norm(...) ebb__rms_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rms_norm_(input, normalized_shape, ...) ebb_rms_norm(EBB_AT(input), normalized_shape, (ebb_rms_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_group_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_group_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean
+ * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
+ * each channel (Wu and He 2018).
+ *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
+ *     Tensor mean, Tensor rstd
+ * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.group_norm */
+EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_group_norm(...) ((void)EBB_HERE, ebb_group_norm(__VA_ARGS__))
+#else
+#define ebb_group_norm(...) ebb__group_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__group_norm_(input, num_groups, ...) ebb_group_norm(EBB_AT(input), num_groups, (ebb_group_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
  * Borders put round a tensor, or cut off. */
 
@@ -2761,6 +3293,29 @@ EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor 
 #else
 #define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
+
+/* ---- qr.c --------------------------------------------------------------------------------------------------------
+ * QR, by reflections. */
+
+typedef struct ebb_qr_options {
+    int mode; /* reduced, complete, r */
+    ebb_tensor **ret_R; /* may be NULL */
+    int ebb__at;
+} ebb_qr_options;
+
+/* A = QR with orthonormal columns in Q and R upper triangular, its diagonal of LAPACK's signs. For A (*, m, n) and k
+ * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
+ * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
+ *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
+ * Gradient (LinalgQrBackward0) of A: (gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T.
+ * Floating point only. torch.linalg.qr */
+EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
+#else
+#define ebb_qr(...) ebb__qr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__qr_(A, ...) ebb_qr(EBB_AT(A), (ebb_qr_options){__VA_ARGS__})
 #endif
 
 /* ---- random.c ----------------------------------------------------------------------------------------------------
@@ -3138,7 +3693,7 @@ template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_ten
 #endif
 
 typedef struct ebb_poisson_nll_loss_options {
-    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    ebb_setting log_input; /* EBB_SET(x); default true */
     bool full; /* default false */
     ebb_setting eps; /* EBB_SET(x); default 1e-8 */
     int reduction; /* mean, sum, none */
@@ -3146,9 +3701,9 @@ typedef struct ebb_poisson_nll_loss_options {
 } ebb_poisson_nll_loss_options;
 
 /* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
- * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
- * more than 1. Recorded as its parts.
- *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ * log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target
+ * is more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
  * torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
@@ -3785,6 +4340,22 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
 
+typedef struct ebb_softmin_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmin_options;
+
+/* softmax of -self along dim. Recorded as its parts.
+ *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * torch.nn.functional.softmin */
+EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmin(...) ((void)EBB_HERE, ebb_softmin(__VA_ARGS__))
+#else
+#define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
+
 /* ---- sorting.c ---------------------------------------------------------------------------------------------------
  * Order along a dimension. */
 
@@ -4113,6 +4684,75 @@ EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
+/* ---- svd.c -------------------------------------------------------------------------------------------------------
+ * Singular values and vectors, and what is made of them. */
+
+typedef struct ebb_svd_options {
+    ebb_setting full_matrices; /* EBB_SET(x); default true */
+    ebb_tensor **ret_S; /* may be NULL */
+    ebb_tensor **ret_Vh; /* may be NULL */
+    int ebb__at;
+} ebb_svd_options;
+
+/* A = U diag(S) Vh with orthonormal columns in U and rows in Vh and S descending. For A (*, m, n) and k = min(m, n),
+ * U is (*, m, m) and Vh (*, n, n), or (*, m, k) and (*, k, n) with full_matrices=false. U and Vh are determined up
+ * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
+ * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
+ *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
+ * Gradient (LinalgSvdBackward0) of A: U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
+ * outside, E = S_j^2 - S_i^2.
+ * Floating point only. torch.linalg.svd */
+EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
+#else
+#define ebb_svd(...) ebb__svd_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__svd_(A, ...) ebb_svd(EBB_AT(A), (ebb_svd_options){__VA_ARGS__})
+#endif
+
+/* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
+ *     svdvals(Tensor A) -> Tensor
+ * Gradient (LinalgSvdBackward0) of A: U diag(g) Vh, of the singular vectors.
+ * Floating point only. torch.linalg.svdvals */
+EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
+#define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
+
+typedef struct ebb_pinv_options {
+    ebb_setting atol; /* EBB_SET(x); default none */
+    ebb_setting rtol; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_pinv_options;
+
+/* Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without
+ * either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.
+ *     pinv(Tensor A, float? atol=none, float? rtol=none) -> Tensor
+ * Gradient (LinalgPinvBackward0) of A: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * Floating point only. torch.linalg.pinv */
+EBB_API ebb_tensor *ebb_pinv(ebb_tensor *A, ebb_pinv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pinv(...) ((void)EBB_HERE, ebb_pinv(__VA_ARGS__))
+#else
+#define ebb_pinv(...) ebb__pinv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pinv_(A, ...) ebb_pinv(EBB_AT(A), (ebb_pinv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstsq_options {
+    ebb_setting rcond; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_lstsq_options;
+
+/* The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one
+ * dimension less than A. The solution only: residuals, rank and singular values are other operators' results.
+ *     lstsq(Tensor A, Tensor B, float? rcond=none) -> Tensor
+ * torch.linalg.lstsq */
+EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
+#else
+#define ebb_lstsq(...) ebb__lstsq_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstsq_(A, B, ...) ebb_lstsq(EBB_AT(A), EBB_AT(B), (ebb_lstsq_options){__VA_ARGS__})
+#endif
+
 /* ---- take.c ------------------------------------------------------------------------------------------------------
  * Elements by their number in row-major order. */
 
@@ -4148,6 +4788,88 @@ EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *so
 #define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
 #endif
+
+/* ---- tensor_products.c -------------------------------------------------------------------------------------------
+ * Products written with other products. */
+
+/* The products of all elements of one vector with all of another: (n) and (m) give (n, m).
+ *     outer(Tensor self, Tensor vec2) -> Tensor
+ * torch.outer */
+EBB_API ebb_tensor *ebb_outer(ebb_tensor *self, ebb_tensor *vec2);
+#define ebb_outer(self, vec2) ebb_outer(EBB_AT(self), EBB_AT(vec2))
+
+typedef struct ebb_addr_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addr_options;
+
+/* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
+ *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
+ * Floating point only. torch.addr */
+EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
+#else
+#define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+
+/* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
+ *     inner(Tensor self, Tensor other) -> Tensor
+ * torch.inner */
+EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
+#define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
+
+/* Sums of products over the last `dims` dimensions of a and the first of b.
+ *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
+#define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
+
+/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
+ * dimension of one element meets any other.
+ *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+
+/* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
+ *     kron(Tensor self, Tensor other) -> Tensor
+ * torch.kron */
+EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
+#define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
+
+typedef struct ebb_cross_options {
+    ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_cross_options;
+
+/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
+ *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
+ * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
+ * Not for bool. torch.linalg.cross */
+EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))
+#else
+#define ebb_cross(...) ebb__cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cross_(input, other, ...) ebb_cross(EBB_AT(input), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
+#endif
+
+/* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
+ *     matrix_power(Tensor A, int n) -> Tensor
+ * torch.linalg.matrix_power */
+EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *A, int64_t n);
+#define ebb_matrix_power(A, n) ebb_matrix_power(EBB_AT(A), n)
+
+/* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
+ * and the last a column vector, of one dimension.
+ *     multi_dot(Tensors tensors) -> Tensor
+ * torch.linalg.multi_dot */
+EBB_API ebb_tensor *ebb_multi_dot(ebb_list tensors);
+#define ebb_multi_dot(tensors) ebb_multi_dot(EBB_AT_LIST(tensors))
 
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */

@@ -20,7 +20,9 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_addr;
 extern const struct ebb_op ebb_op_all;
+extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_any;
@@ -41,6 +43,7 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_batch_norm;
 extern const struct ebb_op ebb_op_bernoulli;
 extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
@@ -58,6 +61,8 @@ extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_cholesky;
+extern const struct ebb_op ebb_op_cholesky_solve;
 extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clamp_max;
@@ -79,11 +84,15 @@ extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_count_nonzero;
+extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_ctc_loss;
+extern const struct ebb_op ebb_op_ctc_loss_backward;
 extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
 extern const struct ebb_op ebb_op_cumsum;
+extern const struct ebb_op ebb_op_det;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -94,7 +103,11 @@ extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
+extern const struct ebb_op ebb_op_eigh;
+extern const struct ebb_op ebb_op_eigvalsh;
+extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
@@ -110,6 +123,8 @@ extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
+extern const struct ebb_op ebb_op_feature_alpha_dropout;
+extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
@@ -119,6 +134,7 @@ extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
 extern const struct ebb_op ebb_op_fmin;
 extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_fold;
 extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
@@ -128,7 +144,9 @@ extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
+extern const struct ebb_op ebb_op_group_norm;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardshrink;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
@@ -142,13 +160,16 @@ extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_instance_norm;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_layer_norm;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
@@ -165,6 +186,7 @@ extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
 extern const struct ebb_op ebb_op_logcumsumexp;
+extern const struct ebb_op ebb_op_logdet;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -173,12 +195,15 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_masked_scatter;
 extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_max_pool1d;
@@ -199,6 +224,7 @@ extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_dot;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
@@ -210,6 +236,9 @@ extern const struct ebb_op ebb_op_nanmedian;
 extern const struct ebb_op ebb_op_nanmedian_dim;
 extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_ctc_loss;
+extern const struct ebb_op ebb_op_native_dropout;
+extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
@@ -219,19 +248,24 @@ extern const struct ebb_op ebb_op_nonzero_tuple;
 extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_normal;
 extern const struct ebb_op ebb_op_normal_functional;
+extern const struct ebb_op ebb_op_normalization_backward;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pinv;
 extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_put;
+extern const struct ebb_op ebb_op_qr;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -250,6 +284,7 @@ extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_rms_norm;
 extern const struct ebb_op ebb_op_roll;
 extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
@@ -271,12 +306,17 @@ extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_slogdet;
 extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_solve;
+extern const struct ebb_op ebb_op_solve_triangular;
 extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
@@ -289,14 +329,19 @@ extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_svd;
+extern const struct ebb_op ebb_op_svdvals;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_take;
 extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
+extern const struct ebb_op ebb_op_tensordot;
+extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
@@ -350,7 +395,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_addr,
     &ebb_op_all,
+    &ebb_op_alpha_dropout,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_any,
@@ -371,6 +418,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_batch_norm,
     &ebb_op_bernoulli,
     &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
@@ -388,6 +436,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cauchy,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_cholesky,
+    &ebb_op_cholesky_solve,
     &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clamp_max,
@@ -409,11 +459,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
     &ebb_op_count_nonzero,
+    &ebb_op_cross,
     &ebb_op_cross_entropy,
+    &ebb_op_ctc_loss,
+    &ebb_op_ctc_loss_backward,
     &ebb_op_cummax,
     &ebb_op_cummin,
     &ebb_op_cumprod,
     &ebb_op_cumsum,
+    &ebb_op_det,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -424,7 +478,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dropout,
     &ebb_op_dstack,
+    &ebb_op_eigh,
+    &ebb_op_eigvalsh,
+    &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_embedding,
     &ebb_op_empty,
@@ -440,6 +498,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expm1,
     &ebb_op_exponential,
     &ebb_op_eye,
+    &ebb_op_feature_alpha_dropout,
+    &ebb_op_feature_dropout,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_flip,
@@ -449,6 +509,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fmax,
     &ebb_op_fmin,
     &ebb_op_fmod,
+    &ebb_op_fold,
     &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
@@ -458,7 +519,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gelu,
     &ebb_op_geometric,
     &ebb_op_glu,
+    &ebb_op_group_norm,
     &ebb_op_gt,
+    &ebb_op_hardshrink,
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
@@ -472,13 +535,16 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_fill,
     &ebb_op_index_put,
     &ebb_op_index_select,
+    &ebb_op_instance_norm,
     &ebb_op_isfinite,
     &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kron,
     &ebb_op_kthvalue,
     &ebb_op_l1_loss,
+    &ebb_op_layer_norm,
     &ebb_op_le,
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
@@ -495,6 +561,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
     &ebb_op_logcumsumexp,
+    &ebb_op_logdet,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -503,12 +570,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logspace,
     &ebb_op_logsumexp,
+    &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_masked_scatter,
     &ebb_op_masked_select,
     &ebb_op_matmul,
+    &ebb_op_matrix_norm,
+    &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
     &ebb_op_max_pool1d,
@@ -529,6 +599,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mse_loss,
     &ebb_op_msort,
     &ebb_op_mul,
+    &ebb_op_multi_dot,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
@@ -540,6 +611,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nanmedian_dim,
     &ebb_op_nansum,
     &ebb_op_narrow,
+    &ebb_op_native_ctc_loss,
+    &ebb_op_native_dropout,
+    &ebb_op_native_dropout_backward,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
@@ -549,19 +623,24 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_norm,
     &ebb_op_normal,
     &ebb_op_normal_functional,
+    &ebb_op_normalization_backward,
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_outer,
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_permute,
+    &ebb_op_pinv,
     &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prelu_kernel,
     &ebb_op_prod,
     &ebb_op_put,
+    &ebb_op_qr,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -580,6 +659,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
     &ebb_op_reshape_as,
+    &ebb_op_rms_norm,
     &ebb_op_roll,
     &ebb_op_rot90,
     &ebb_op_round,
@@ -601,12 +681,17 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_slogdet,
     &ebb_op_smooth_l1_loss,
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softmin,
     &ebb_op_softplus,
+    &ebb_op_softshrink,
     &ebb_op_softsign,
+    &ebb_op_solve,
+    &ebb_op_solve_triangular,
     &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
@@ -619,14 +704,19 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sub_scaled,
     &ebb_op_sum,
+    &ebb_op_svd,
+    &ebb_op_svdvals,
     &ebb_op_t,
     &ebb_op_take,
     &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
+    &ebb_op_tensordot,
+    &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_tile,
@@ -660,7 +750,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 326;
+const int ebb__op_table_size = 346;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -723,9 +813,19 @@ const struct ebb_attr ebb__attr_table_addmv[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_addr[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_all[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -824,6 +924,12 @@ const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_batch_norm[] = {
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}, "false"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
@@ -856,6 +962,14 @@ const struct ebb_attr ebb__attr_table_cauchy[] = {
 
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_chunk[] = {
@@ -937,10 +1051,25 @@ const struct ebb_attr ebb__attr_table_count_nonzero[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
 };
 
+const struct ebb_attr ebb__attr_table_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_cummax[] = {
@@ -994,6 +1123,11 @@ const struct ebb_attr ebb__attr_table_div_mode[] = {
     {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
@@ -1029,6 +1163,16 @@ const struct ebb_attr ebb__attr_table_eye[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_feature_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_flatten[] = {
     {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
@@ -1036,6 +1180,14 @@ const struct ebb_attr ebb__attr_table_flatten[] = {
 
 const struct ebb_attr ebb__attr_table_flip[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_fold[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -1073,6 +1225,15 @@ const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
 
+const struct ebb_attr ebb__attr_table_group_norm[] = {
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_hardshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}, "0.5"},
+};
+
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
@@ -1086,6 +1247,13 @@ const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
 const struct ebb_attr ebb__attr_table_huber_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_im2col[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
@@ -1109,6 +1277,12 @@ const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_instance_norm[] = {
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
 const struct ebb_attr ebb__attr_table_isin[] = {
     {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
     {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
@@ -1125,8 +1299,21 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}},
+};
+
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_layer_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
@@ -1182,9 +1369,24 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_lstsq[] = {
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm[] = {
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_power[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -1298,6 +1500,19 @@ const struct ebb_attr ebb__attr_table_narrow[] = {
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1324,6 +1539,11 @@ const struct ebb_attr ebb__attr_table_normal[] = {
 const struct ebb_attr ebb__attr_table_normal_functional[] = {
     {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
     {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_normalization_backward[] = {
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}, NULL},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_one_hot[] = {
@@ -1357,11 +1577,24 @@ const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_pinv[] = {
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -1376,6 +1609,10 @@ const struct ebb_attr ebb__attr_table_prod[] = {
 
 const struct ebb_attr ebb__attr_table_put[] = {
     {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_qr[] = {
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -1445,6 +1682,11 @@ const struct ebb_attr ebb__attr_table_reshape[] = {
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_rms_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_roll[] = {
@@ -1531,9 +1773,18 @@ const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_softmin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+};
+
+const struct ebb_attr ebb__attr_table_softshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
 const struct ebb_attr ebb__attr_table_sort[] = {
@@ -1582,6 +1833,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_svd[] = {
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_take_along_dim[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
 };
@@ -1594,6 +1849,15 @@ const struct ebb_attr ebb__attr_table_tensor_split[] = {
 const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
     {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot[] = {
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -1699,6 +1963,20 @@ const struct ebb_attr ebb__attr_table_vector_norm[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -1867,10 +2145,22 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
     const struct ebb__attrs_all attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_alpha_dropout)(ebb_tensor *input, ebb_alpha_dropout_options options) {
+    const struct ebb__attrs_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_alpha_dropout, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
@@ -2011,6 +2301,16 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
+    const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_batch_norm, in, 5, &attrs, out)) return NULL;
+    if (options.ret_save_mean) *options.ret_save_mean = out[1];
+    if (options.ret_save_invstd) *options.ret_save_invstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_bernoulli, in, 1, NULL);
@@ -2142,6 +2442,18 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     const struct ebb__attrs_celu attrs = {.alpha = options.alpha};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+    const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+    const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {self, L};
+    return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
 }
 
 ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
@@ -2294,10 +2606,28 @@ ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options opti
     return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+    const struct ebb__attrs_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {input, other};
+    return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options) {
+    const struct ebb__attrs_ctc_loss attrs = {.blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options) {
+    const struct ebb__attrs_ctc_loss_backward attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {grad_output, log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
 }
 
 ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
@@ -2340,6 +2670,11 @@ ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options opti
     const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_det)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -2419,8 +2754,34 @@ ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
+    const struct ebb__attrs_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+    const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
+    if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+    const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+    const struct ebb__attrs_einsum attrs = {.equation = equation};
+    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -2545,6 +2906,18 @@ ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_feature_alpha_dropout)(ebb_tensor *input, ebb_feature_alpha_dropout_options options) {
+    const struct ebb__attrs_feature_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_alpha_dropout, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_feature_dropout)(ebb_tensor *input, ebb_feature_dropout_options options) {
+    const struct ebb__attrs_feature_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, value};
     return ebb_call_op1(&ebb_op_fill, in, 2, NULL);
@@ -2622,6 +2995,12 @@ ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_fold)(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options) {
+    const struct ebb__attrs_fold attrs = {.output_size = output_size, .kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_fold, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_frac)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_frac, in, 1, NULL);
@@ -2690,9 +3069,31 @@ ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options) {
+    const struct ebb__attrs_group_norm attrs = {.num_groups = num_groups, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_group_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardshrink_)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
@@ -2824,6 +3225,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
+    const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
@@ -2851,6 +3258,11 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
     const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -2864,6 +3276,16 @@ ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_opti
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options) {
+    const struct ebb__attrs_layer_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_layer_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -2999,6 +3421,11 @@ ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
     return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_logdet)(ebb_tensor *input) {
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_logdet, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
@@ -3052,6 +3479,12 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
@@ -3091,6 +3524,18 @@ ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+    const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+    const struct ebb__attrs_matrix_power attrs = {.n = n};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_max)(ebb_tensor *self) {
@@ -3241,6 +3686,10 @@ ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
     const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -3314,6 +3763,27 @@ ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t l
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_native_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options) {
+    const struct ebb__attrs_native_ctc_loss attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_native_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {
+    const struct ebb__attrs_native_dropout attrs = {.p = p};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_native_dropout, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mask) *options.ret_mask = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *mask, double scale) {
+    const struct ebb__attrs_native_dropout_backward attrs = {.scale = scale};
+    ebb_tensor *const in[] = {grad_output, mask};
+    return ebb_call_op1(&ebb_op_native_dropout_backward, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
@@ -3378,6 +3848,16 @@ ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options option
     return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options) {
+    const struct ebb__attrs_normalization_backward attrs = {.view = view, .wanted = wanted};
+    ebb_tensor *const in[] = {grad_output, input, rstd, options.mean, options.weight};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_normalization_backward, in, 5, &attrs, out)) return NULL;
+    if (options.ret_grad_weight) *options.ret_grad_weight = out[1];
+    if (options.ret_grad_bias) *options.ret_grad_bias = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
     const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
     ebb_tensor *const in[] = {self};
@@ -3393,6 +3873,11 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
+    ebb_tensor *const in[] = {self, vec2};
+    return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
@@ -3411,6 +3896,12 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
@@ -3451,6 +3942,11 @@ ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_prelu_kernel)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu_kernel, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
     const struct ebb__attrs_prod attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -3467,6 +3963,15 @@ ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, 
     const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_qr)(ebb_tensor *A, ebb_qr_options options) {
+    const struct ebb__attrs_qr attrs = {.mode = options.mode};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_qr, in, 1, &attrs, out)) return NULL;
+    if (options.ret_R) *options.ret_R = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -3592,6 +4097,15 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_rms_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options) {
+    const struct ebb__attrs_rms_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_rms_norm, in, 2, &attrs, out)) return NULL;
+    if (options.ret_rstd) *options.ret_rstd = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
@@ -3774,6 +4288,14 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
+    if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
     const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
     ebb_tensor *const in[] = {self, target};
@@ -3798,6 +4320,12 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_softmin)(ebb_tensor *self, int64_t dim, ebb_softmin_options options) {
+    const struct ebb__attrs_softmin attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmin, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
@@ -3810,9 +4338,33 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
     return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_softshrink)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softshrink, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
+    const struct ebb__attrs_solve attrs = {.left = options.left};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+    const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
@@ -3910,6 +4462,21 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_svd)(ebb_tensor *A, ebb_svd_options options) {
+    const struct ebb__attrs_svd attrs = {.full_matrices = options.full_matrices};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_svd, in, 1, &attrs, out)) return NULL;
+    if (options.ret_S) *options.ret_S = out[1];
+    if (options.ret_Vh) *options.ret_Vh = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_svdvals)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_svdvals, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
@@ -3951,6 +4518,11 @@ ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_tanhshrink)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tanhshrink, in, 1, NULL);
+}
+
 ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
     const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -3961,6 +4533,18 @@ ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tens
     const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
+    const struct ebb__attrs_tensordot attrs = {.dims = dims};
+    ebb_tensor *const in[] = {a, b};
+    return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+    const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {

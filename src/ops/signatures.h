@@ -155,6 +155,46 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_threshold)
 
+struct ebb__attrs_hardshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
+#define EBB__SIG_hardshrink \
+    .name = "hardshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_hardshrink)
+
+struct ebb__attrs_softshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_softshrink[1];
+#define EBB__SIG_softshrink \
+    .name = "softshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softshrink)
+
+#define EBB__SIG_tanhshrink \
+    .name = "tanhshrink", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_prelu_kernel \
+    .name = "prelu_kernel", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
@@ -353,6 +393,37 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool1d)
+
+struct ebb__attrs_batch_norm {
+    bool training;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_batch_norm[3];
+#define EBB__SIG_batch_norm \
+    .name = "batch_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "save_mean", "save_invstd"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_batch_norm)
+
+struct ebb__attrs_instance_norm {
+    ebb_setting use_input_stats;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_instance_norm[3];
+#define EBB__SIG_instance_norm \
+    .name = "instance_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_instance_norm)
 
 #define EBB__SIG_add \
     .name = "add", \
@@ -1046,6 +1117,49 @@ extern const struct ebb_attr ebb__attr_table_logspace[6];
     .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_logspace)
 
+struct ebb__attrs_native_ctc_loss {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+#define EBB__SIG_native_ctc_loss \
+    .name = "native_ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
+
+struct ebb__attrs_ctc_loss_backward {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
+#define EBB__SIG_ctc_loss_backward \
+    .name = "ctc_loss_backward", \
+    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_backward)
+
+struct ebb__attrs_ctc_loss {
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
+#define EBB__SIG_ctc_loss \
+    .name = "ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
 struct ebb__attrs_uniform {
     double from;
     ebb_setting to;
@@ -1197,6 +1311,89 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_div_mode)
 
+struct ebb__attrs_native_dropout {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+#define EBB__SIG_native_dropout \
+    .name = "native_dropout", \
+    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "mask"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout)
+
+struct ebb__attrs_native_dropout_backward {
+    double scale;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
+#define EBB__SIG_native_dropout_backward \
+    .name = "native_dropout_backward", \
+    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout_backward)
+
+struct ebb__attrs_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_dropout[2];
+#define EBB__SIG_dropout \
+    .name = "dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_dropout)
+
+struct ebb__attrs_feature_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+#define EBB__SIG_feature_dropout \
+    .name = "feature_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
+
+struct ebb__attrs_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
+#define EBB__SIG_alpha_dropout \
+    .name = "alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_alpha_dropout)
+
+struct ebb__attrs_feature_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+#define EBB__SIG_feature_alpha_dropout \
+    .name = "feature_alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
+
 struct ebb__attrs_embedding {
     ebb_setting padding_idx;
     bool scale_grad_by_freq;
@@ -1310,6 +1507,39 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
     .n_out = 2, \
     .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
+
+struct ebb__attrs_im2col {
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_im2col[4];
+#define EBB__SIG_im2col \
+    .name = "im2col", \
+    .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_im2col)
+
+struct ebb__attrs_fold {
+    ebb_dims output_size;
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_fold[5];
+#define EBB__SIG_fold \
+    .name = "fold", \
+    .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_fold, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_fold)
 
 struct ebb__attrs_gather {
     int64_t dim;
@@ -1450,6 +1680,55 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
+
+struct ebb__attrs_upsample {
+    ebb_dims size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample[4];
+#define EBB__SIG_upsample \
+    .name = "upsample", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample)
+
+struct ebb__attrs_upsample_backward {
+    ebb_dims input_size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+#define EBB__SIG_upsample_backward \
+    .name = "upsample_backward", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
+
+struct ebb__attrs_interpolate {
+    ebb_dims size;
+    ebb_setting scale_factor;
+    int mode;
+    bool align_corners;
+    bool recompute_scale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_interpolate[5];
+#define EBB__SIG_interpolate \
+    .name = "interpolate", \
+    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_interpolate)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1641,6 +1920,22 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_matrix_norm {
+    const char *ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
+#define EBB__SIG_matrix_norm \
+    .name = "matrix_norm", \
+    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
 
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
@@ -1890,6 +2185,66 @@ extern const struct ebb_attr ebb__attr_table_norm[4];
     .attrs = ebb__attr_table_norm, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_norm)
 
+struct ebb__attrs_normalization_backward {
+    ebb_dims view;
+    int64_t wanted;
+};
+extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
+#define EBB__SIG_normalization_backward \
+    .name = "normalization_backward", \
+    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normalization_backward)
+
+struct ebb__attrs_layer_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_layer_norm[2];
+#define EBB__SIG_layer_norm \
+    .name = "layer_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_layer_norm)
+
+struct ebb__attrs_rms_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_rms_norm[2];
+#define EBB__SIG_rms_norm \
+    .name = "rms_norm", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "rstd"}, \
+    .n_in = 2, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rms_norm)
+
+struct ebb__attrs_group_norm {
+    int64_t num_groups;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_group_norm[2];
+#define EBB__SIG_group_norm \
+    .name = "group_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_group_norm)
+
 struct ebb__attrs_pad {
     ebb_dims pad;
     int mode;
@@ -2104,6 +2459,20 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addbmm)
+
+struct ebb__attrs_qr {
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_qr[1];
+#define EBB__SIG_qr \
+    .name = "qr", \
+    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"Q", "R"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_qr, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_qr)
 
 struct ebb__attrs_rand {
     ebb_dims size;
@@ -2381,7 +2750,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -2961,6 +3330,20 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_softmin {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmin[2];
+#define EBB__SIG_softmin \
+    .name = "softmin", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmin)
+
 struct ebb__attrs_sort {
     ebb_dims dim;
     bool descending;
@@ -3218,6 +3601,54 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_svd {
+    ebb_setting full_matrices;
+};
+extern const struct ebb_attr ebb__attr_table_svd[1];
+#define EBB__SIG_svd \
+    .name = "svd", \
+    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"U", "S", "Vh"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_svd, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_svd)
+
+#define EBB__SIG_svdvals \
+    .name = "svdvals", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_pinv {
+    ebb_setting atol;
+    ebb_setting rtol;
+};
+extern const struct ebb_attr ebb__attr_table_pinv[2];
+#define EBB__SIG_pinv \
+    .name = "pinv", \
+    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_pinv)
+
+struct ebb__attrs_lstsq {
+    ebb_setting rcond;
+};
+extern const struct ebb_attr ebb__attr_table_lstsq[1];
+#define EBB__SIG_lstsq \
+    .name = "lstsq", \
+    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lstsq)
+
 #define EBB__SIG_take \
     .name = "take", \
     .signature = "Tensor self, Tensor index -> Tensor", \
@@ -3237,6 +3668,101 @@ extern const struct ebb_attr ebb__attr_table_put[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_put, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_put)
+
+#define EBB__SIG_outer \
+    .name = "outer", \
+    .signature = "Tensor self, Tensor vec2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_addr {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addr[2];
+#define EBB__SIG_addr \
+    .name = "addr", \
+    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addr)
+
+#define EBB__SIG_inner \
+    .name = "inner", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_tensordot {
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot[1];
+#define EBB__SIG_tensordot \
+    .name = "tensordot", \
+    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot)
+
+struct ebb__attrs_tensordot_dims {
+    ebb_dims dims_self;
+    ebb_dims dims_other;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
+#define EBB__SIG_tensordot_dims \
+    .name = "tensordot_dims", \
+    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot_dims)
+
+#define EBB__SIG_kron \
+    .name = "kron", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_cross[1];
+#define EBB__SIG_cross \
+    .name = "cross", \
+    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cross)
+
+struct ebb__attrs_matrix_power {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
+#define EBB__SIG_matrix_power \
+    .name = "matrix_power", \
+    .signature = "Tensor A, int n -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_power)
+
+#define EBB__SIG_multi_dot \
+    .name = "multi_dot", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

@@ -1846,6 +1846,60 @@ EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alp
 #define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
 #endif
 
+/* ---- eigh.c ------------------------------------------------------------------------------------------------------
+ * Eigenvalues and vectors of symmetric matrices. */
+
+typedef struct ebb_eigh_options {
+    int UPLO; /* L, U */
+    ebb_tensor **ret_eigenvectors; /* may be NULL */
+    int ebb__at;
+} ebb_eigh_options;
+
+/* Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is
+ * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
+ * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
+ * the smallest gap.
+ *     eigh(Tensor A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ * Gradient (LinalgEighBackward0) of A: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
+ * Floating point only. torch.linalg.eigh */
+EBB_API ebb_tensor *ebb_eigh(ebb_tensor *A, ebb_eigh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
+#else
+#define ebb_eigh(...) ebb__eigh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigh_(A, ...) ebb_eigh(EBB_AT(A), (ebb_eigh_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_eigvalsh_options {
+    int UPLO; /* L, U */
+    int ebb__at;
+} ebb_eigvalsh_options;
+
+/* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
+ * second derivative needs distinct eigenvalues.
+ *     eigvalsh(Tensor A, enum(L|U) UPLO=L) -> Tensor
+ * Gradient (LinalgEighBackward0) of A: V diag(g) V^T, V the eigenvectors.
+ * Floating point only. torch.linalg.eigvalsh */
+EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
+#else
+#define ebb_eigvalsh(...) ebb__eigvalsh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigvalsh_(A, ...) ebb_eigvalsh(EBB_AT(A), (ebb_eigvalsh_options){__VA_ARGS__})
+#endif
+
+/* ---- einsum.c ----------------------------------------------------------------------------------------------------
+ * Sums of products by Einstein's convention. */
+
+/* Sums of products of the operands' elements, by an equation that names their dimensions, as "ij,jk->ik" for the
+ * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
+ * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
+ * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
+ *     einsum(string equation, Tensors operands) -> Tensor
+ * torch.einsum */
+EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list operands);
+#define ebb_einsum(equation, operands) ebb_einsum(equation, EBB_AT_LIST(operands))
+
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
  * Rows of a table by number. */
 
@@ -2289,6 +2343,66 @@ EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options o
 #else
 #define ebb_interpolate(...) ebb__interpolate_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
+#endif
+
+/* ---- inverse.c ---------------------------------------------------------------------------------------------------
+ * Determinants and inverses. */
+
+/* Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there
+ * needs distinct singular values.
+ *     det(Tensor A) -> Tensor
+ * Gradient (LinalgDetBackward0) of A: g * y * inv(A)^T.
+ * Floating point only. torch.linalg.det */
+EBB_API ebb_tensor *ebb_det(ebb_tensor *A);
+#define ebb_det(A) ebb_det(EBB_AT(A))
+
+typedef struct ebb_slogdet_options {
+    ebb_tensor **ret_logabsdet; /* may be NULL */
+    int ebb__at;
+} ebb_slogdet_options;
+
+/* Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the gradient
+ * is not finite.
+ *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet
+ * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet * inv(A)^T.
+ * Floating point only. torch.linalg.slogdet */
+EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_slogdet(...) ((void)EBB_HERE, ebb_slogdet(__VA_ARGS__))
+#else
+#define ebb_slogdet(...) ebb__slogdet_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__slogdet_(A, ...) ebb_slogdet(EBB_AT(A), (ebb_slogdet_options){__VA_ARGS__})
+#endif
+
+/* Logarithms of determinants: NaN for a negative one, -inf for 0.
+ *     logdet(Tensor input) -> Tensor
+ * torch.logdet */
+EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
+#define ebb_logdet(input) ebb_logdet(EBB_AT(input))
+
+/* Inverses of square matrices. A singular one is an error.
+ *     inv(Tensor A) -> Tensor
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv */
+EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
+#define ebb_inv(A) ebb_inv(EBB_AT(A))
+
+typedef struct ebb_inv_ex_options {
+    ebb_tensor **ret_info; /* may be NULL */
+    int ebb__at;
+} ebb_inv_ex_options;
+
+/* Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first
+ * zero on the diagonal: int32, counted from 1, 0 where all went well.
+ *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv_ex */
+EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_inv_ex(...) ((void)EBB_HERE, ebb_inv_ex(__VA_ARGS__))
+#else
+#define ebb_inv_ex(...) ebb__inv_ex_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__inv_ex_(A, ...) ebb_inv_ex(EBB_AT(A), (ebb_inv_ex_options){__VA_ARGS__})
 #endif
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
@@ -4166,6 +4280,25 @@ EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EB
 #define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
 #endif
 
+/* ---- shuffle.c ---------------------------------------------------------------------------------------------------
+ * pixel_shuffle, which makes places of channels, and pixel_unshuffle, its inverse. */
+
+/* (..., C * r * r, H, W) rearranged to (..., C, H * r, W * r), for the upscale_factor r: each r * r channels become
+ * a square.
+ *     pixel_shuffle(Tensor input, int upscale_factor) -> Tensor
+ * Gradient (PixelShuffleBackward0) of input: pixel_unshuffle(g, upscale_factor).
+ * torch.nn.functional.pixel_shuffle */
+EBB_API ebb_tensor *ebb_pixel_shuffle(ebb_tensor *input, int64_t upscale_factor);
+#define ebb_pixel_shuffle(input, upscale_factor) ebb_pixel_shuffle(EBB_AT(input), upscale_factor)
+
+/* (..., C, H * r, W * r) rearranged to (..., C * r * r, H, W), for the downscale_factor r: the inverse of
+ * pixel_shuffle.
+ *     pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor
+ * Gradient (PixelUnshuffleBackward0) of input: pixel_shuffle(g, downscale_factor).
+ * torch.nn.functional.pixel_unshuffle */
+EBB_API ebb_tensor *ebb_pixel_unshuffle(ebb_tensor *input, int64_t downscale_factor);
+#define ebb_pixel_unshuffle(input, downscale_factor) ebb_pixel_unshuffle(EBB_AT(input), downscale_factor)
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -4354,6 +4487,83 @@ EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_optio
 #else
 #define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
+
+/* ---- solve.c -----------------------------------------------------------------------------------------------------
+ * Linear systems. */
+
+typedef struct ebb_solve_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_solve_options;
+
+/* X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches
+ * broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A singular
+ * A is an error.
+ *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
+ * Gradient (LinalgSolveExBackward0) of A: -gB y^T, gB as of B; of B: solve(A^T, g).
+ * Floating point only. torch.linalg.solve */
+EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
+#else
+#define ebb_solve(...) ebb__solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_(A, B, ...) ebb_solve(EBB_AT(A), EBB_AT(B), (ebb_solve_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_solve_triangular_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    bool unitriangular; /* default false */
+    int ebb__at;
+} ebb_solve_triangular_options;
+
+/* X of AX = B, or of XA = B with left=false, for triangular A (*, n, n), of which only that triangle is read,
+ * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
+ * infinities or NaN.
+ *     solve_triangular(Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ * Gradient (LinalgSolveTriangularBackward0) of A: the triangle of -gB y^T, gB as of B; of B: solve_triangular(A^T,
+ * g, !upper).
+ * Floating point only. torch.linalg.solve_triangular */
+EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve_triangular(...) ((void)EBB_HERE, ebb_solve_triangular(__VA_ARGS__))
+#else
+#define ebb_solve_triangular(...) ebb__solve_triangular_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_triangular_(A, B, upper, ...) ebb_solve_triangular(EBB_AT(A), EBB_AT(B), upper, (ebb_solve_triangular_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_options;
+
+/* L of A = L L^T, or U of A = U^T U, for symmetric positive definite matrices, of which only that triangle is read.
+ * What is not positive definite is an error. The gradient is symmetric.
+ *     cholesky(Tensor A, bool upper=false) -> Tensor
+ * Gradient (LinalgCholeskyExBackward0) of A: y^-T sym(tril(y^T g), half the diagonal) y^-1.
+ * Floating point only. torch.linalg.cholesky */
+EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *A, ebb_cholesky_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
+#else
+#define ebb_cholesky(...) ebb__cholesky_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_(A, ...) ebb_cholesky(EBB_AT(A), (ebb_cholesky_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_solve_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_solve_options;
+
+/* X of AX = self, where A = L L^T, or L^T L when upper: by two triangular systems.
+ *     cholesky_solve(Tensor self, Tensor L, bool upper=false) -> Tensor
+ * torch.cholesky_solve */
+EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
+#else
+#define ebb_cholesky_solve(...) ebb__cholesky_solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_solve_(self, L, ...) ebb_cholesky_solve(EBB_AT(self), EBB_AT(L), (ebb_cholesky_solve_options){__VA_ARGS__})
 #endif
 
 /* ---- sorting.c ---------------------------------------------------------------------------------------------------

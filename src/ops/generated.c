@@ -154,13 +154,18 @@ extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_im2col;
 extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_inner;
 extern const struct ebb_op ebb_op_instance_norm;
+extern const struct ebb_op ebb_op_interpolate;
+extern const struct ebb_op ebb_op_inv;
+extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
@@ -257,6 +262,8 @@ extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pinv;
+extern const struct ebb_op ebb_op_pixel_shuffle;
+extern const struct ebb_op ebb_op_pixel_unshuffle;
 extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
@@ -362,6 +369,8 @@ extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_upsample;
+extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_var;
 extern const struct ebb_op ebb_op_var_mean;
 extern const struct ebb_op ebb_op_vector_norm;
@@ -529,13 +538,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hstack,
     &ebb_op_huber_loss,
     &ebb_op_hypot,
+    &ebb_op_im2col,
     &ebb_op_index,
     &ebb_op_index_add,
     &ebb_op_index_copy,
     &ebb_op_index_fill,
     &ebb_op_index_put,
     &ebb_op_index_select,
+    &ebb_op_inner,
     &ebb_op_instance_norm,
+    &ebb_op_interpolate,
+    &ebb_op_inv,
+    &ebb_op_inv_ex,
     &ebb_op_isfinite,
     &ebb_op_isin,
     &ebb_op_isinf,
@@ -632,6 +646,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_pinv,
+    &ebb_op_pixel_shuffle,
+    &ebb_op_pixel_unshuffle,
     &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
@@ -737,6 +753,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_upsample,
+    &ebb_op_upsample_backward,
     &ebb_op_var,
     &ebb_op_var_mean,
     &ebb_op_vector_norm,
@@ -750,7 +768,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 346;
+const int ebb__op_table_size = 380;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -1128,6 +1146,18 @@ const struct ebb_attr ebb__attr_table_dropout[] = {
     {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
 };
 
+const struct ebb_attr ebb__attr_table_eigh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_eigvalsh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_einsum[] = {
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
@@ -1183,11 +1213,11 @@ const struct ebb_attr ebb__attr_table_flip[] = {
 };
 
 const struct ebb_attr ebb__attr_table_fold[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -1250,10 +1280,10 @@ const struct ebb_attr ebb__attr_table_huber_loss[] = {
 };
 
 const struct ebb_attr ebb__attr_table_im2col[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
@@ -1283,6 +1313,14 @@ const struct ebb_attr ebb__attr_table_instance_norm[] = {
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}, "none"},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}, "none"},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}, "false"},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_isin[] = {
     {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
     {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
@@ -1297,14 +1335,6 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
     {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
-};
-
-const struct ebb_attr ebb__attr_table_interpolate[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}},
-    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}},
-    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
@@ -1582,19 +1612,19 @@ const struct ebb_attr ebb__attr_table_pinv[] = {
     {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
     {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
-};
-
-const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
-    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}},
-};
-
-const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
-    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
@@ -1787,6 +1817,16 @@ const struct ebb_attr ebb__attr_table_softshrink[] = {
     {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
+const struct ebb_attr ebb__attr_table_solve[] = {
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_solve_triangular[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}, NULL},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}, "true"},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_sort[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
     {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
@@ -1946,6 +1986,20 @@ const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_var[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, false}, "all"},
     {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, true}, "1"},
@@ -1963,20 +2017,6 @@ const struct ebb_attr ebb__attr_table_vector_norm[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
-};
-
-const struct ebb_attr ebb__attr_table_upsample[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}},
-};
-
-const struct ebb_attr ebb__attr_table_upsample_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -3154,6 +3194,12 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_im2col)(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options) {
+    const struct ebb__attrs_im2col attrs = {.kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_im2col, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
     ebb_tensor *const in[] = {self, NULL};
     struct ebb__row row;
@@ -3225,10 +3271,34 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_inner)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_inner, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
     const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
     ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
     return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
+ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_inv)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_inv, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_inv_ex)(ebb_tensor *A, ebb_inv_ex_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_inv_ex, in, 1, NULL, out)) return NULL;
+    if (options.ret_info) *options.ret_info = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
@@ -3902,6 +3972,18 @@ ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
     const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
     ebb_tensor *const in[] = {A};
     return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_shuffle)(ebb_tensor *input, int64_t upscale_factor) {
+    const struct ebb__attrs_pixel_shuffle attrs = {.upscale_factor = upscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_shuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
+    const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
@@ -4692,6 +4774,18 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {

@@ -1394,6 +1394,46 @@ extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
     .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
 
+struct ebb__attrs_eigh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigh[1];
+#define EBB__SIG_eigh \
+    .name = "eigh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"eigenvalues", "eigenvectors"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigh)
+
+struct ebb__attrs_eigvalsh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
+#define EBB__SIG_eigvalsh \
+    .name = "eigvalsh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
+
+struct ebb__attrs_einsum {
+    const char *equation;
+};
+extern const struct ebb_attr ebb__attr_table_einsum[1];
+#define EBB__SIG_einsum \
+    .name = "einsum", \
+    .signature = "string equation, Tensors operands -> Tensor", \
+    .in = {{"operands", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_einsum)
+
 struct ebb__attrs_embedding {
     ebb_setting padding_idx;
     bool scale_grad_by_freq;
@@ -1729,6 +1769,43 @@ extern const struct ebb_attr ebb__attr_table_interpolate[5];
     .n_out = 1, \
     .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_interpolate)
+
+#define EBB__SIG_det \
+    .name = "det", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_slogdet \
+    .name = "slogdet", \
+    .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"sign", "logabsdet"}, \
+    .n_in = 1, \
+    .n_out = 2
+
+#define EBB__SIG_logdet \
+    .name = "logdet", \
+    .signature = "Tensor input -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv \
+    .name = "inv", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv_ex \
+    .name = "inv_ex", \
+    .signature = "Tensor A -> Tensor inverse, Tensor info", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"inverse", "info"}, \
+    .n_in = 1, \
+    .n_out = 2
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -3094,6 +3171,32 @@ extern const struct ebb_attr ebb__attr_table_one_hot[1];
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_one_hot)
 
+struct ebb__attrs_pixel_shuffle {
+    int64_t upscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
+#define EBB__SIG_pixel_shuffle \
+    .name = "pixel_shuffle", \
+    .signature = "Tensor input, int upscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_shuffle)
+
+struct ebb__attrs_pixel_unshuffle {
+    int64_t downscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
+#define EBB__SIG_pixel_unshuffle \
+    .name = "pixel_unshuffle", \
+    .signature = "Tensor input, int downscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_unshuffle)
+
 struct ebb__attrs_select {
     int64_t dim;
     int64_t index;
@@ -3343,6 +3446,60 @@ extern const struct ebb_attr ebb__attr_table_softmin[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_softmin)
+
+struct ebb__attrs_solve {
+    ebb_setting left;
+};
+extern const struct ebb_attr ebb__attr_table_solve[1];
+#define EBB__SIG_solve \
+    .name = "solve", \
+    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_solve)
+
+struct ebb__attrs_solve_triangular {
+    bool upper;
+    ebb_setting left;
+    bool unitriangular;
+};
+extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
+#define EBB__SIG_solve_triangular \
+    .name = "solve_triangular", \
+    .signature = "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_solve_triangular)
+
+struct ebb__attrs_cholesky {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky[1];
+#define EBB__SIG_cholesky \
+    .name = "cholesky", \
+    .signature = "Tensor A, bool upper=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky)
+
+struct ebb__attrs_cholesky_solve {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
+#define EBB__SIG_cholesky_solve \
+    .name = "cholesky_solve", \
+    .signature = "Tensor self, Tensor L, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"L", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky_solve)
 
 struct ebb__attrs_sort {
     ebb_dims dim;

@@ -243,7 +243,70 @@ EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double va
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
 #define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
 
-/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+typedef struct ebb_hardshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_hardshrink_options;
+
+/* self, but 0 where -lambd <= self <= lambd.
+ *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
+EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardshrink(...) ((void)EBB_HERE, ebb_hardshrink(__VA_ARGS__))
+#else
+#define ebb_hardshrink(...) ebb__hardshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink_(self, ...) ebb_hardshrink(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardshrink_(...) ((void)EBB_HERE, ebb_hardshrink_(__VA_ARGS__))
+#else
+#define ebb_hardshrink_(...) ebb__hardshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink__(self, ...) ebb_hardshrink_(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_softshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_softshrink_options;
+
+/* self - lambd above lambd, self + lambd below -lambd, else 0.
+ *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
+EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softshrink(...) ((void)EBB_HERE, ebb_softshrink(__VA_ARGS__))
+#else
+#define ebb_softshrink(...) ebb__softshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink_(self, ...) ebb_softshrink(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softshrink_(...) ((void)EBB_HERE, ebb_softshrink_(__VA_ARGS__))
+#else
+#define ebb_softshrink_(...) ebb__softshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink__(self, ...) ebb_softshrink_(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+
+/* self - tanh(self). Recorded as its parts.
+ *     tanhshrink(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.tanhshrink */
+EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
+#define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
+
+/* self above 0, else weight * self, broadcast together.
+ *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
+ * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
+ * self.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
+EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
+ * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
@@ -448,6 +511,65 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
  * torch.nn.functional.adaptive_avg_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
+
+/* ---- batch_norm.c ------------------------------------------------------------------------------------------------
+ * Normalization of channels over a batch, with running statistics. */
+
+typedef struct ebb_batch_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    bool training; /* default false */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_save_mean; /* may be NULL */
+    ebb_tensor **ret_save_invstd; /* may be NULL */
+    int ebb__at;
+} ebb_batch_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel
+ * and rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the
+ * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
+ * momentum * new in place, with the unbiased variance; else they are the running ones.
+ *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Floating point only. torch.nn.functional.batch_norm */
+EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_batch_norm(...) ((void)EBB_HERE, ebb_batch_norm(__VA_ARGS__))
+#else
+#define ebb_batch_norm(...) ebb__batch_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__batch_norm_(input, ...) ebb_batch_norm(EBB_AT(input), (ebb_batch_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_instance_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting use_input_stats; /* EBB_SET(x); default true */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    int ebb__at;
+} ebb_instance_norm_options;
+
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they
+ * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
+ * parts.
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
+ *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * torch.nn.functional.instance_norm */
+EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_instance_norm(...) ((void)EBB_HERE, ebb_instance_norm(__VA_ARGS__))
+#else
+#define ebb_instance_norm(...) ebb__instance_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__instance_norm_(input, ...) ebb_instance_norm(EBB_AT(input), (ebb_instance_norm_options){__VA_ARGS__})
+#endif
 
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
@@ -3138,7 +3260,7 @@ template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_ten
 #endif
 
 typedef struct ebb_poisson_nll_loss_options {
-    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    ebb_setting log_input; /* EBB_SET(x); default true */
     bool full; /* default false */
     ebb_setting eps; /* EBB_SET(x); default 1e-8 */
     int reduction; /* mean, sum, none */
@@ -3146,9 +3268,9 @@ typedef struct ebb_poisson_nll_loss_options {
 } ebb_poisson_nll_loss_options;
 
 /* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
- * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
- * more than 1. Recorded as its parts.
- *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ * log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target
+ * is more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
  * torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);

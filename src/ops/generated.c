@@ -94,6 +94,7 @@ extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
@@ -110,6 +111,8 @@ extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
+extern const struct ebb_op ebb_op_feature_alpha_dropout;
+extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
@@ -128,7 +131,9 @@ extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
+extern const struct ebb_op ebb_op_group_norm;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardshrink;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
@@ -142,6 +147,7 @@ extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_instance_norm;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
@@ -149,6 +155,7 @@ extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_layer_norm;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
@@ -210,6 +217,9 @@ extern const struct ebb_op ebb_op_nanmedian;
 extern const struct ebb_op ebb_op_nanmedian_dim;
 extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_ctc_loss;
+extern const struct ebb_op ebb_op_native_dropout;
+extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
@@ -250,6 +260,7 @@ extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_rms_norm;
 extern const struct ebb_op ebb_op_roll;
 extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
@@ -275,7 +286,9 @@ extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
@@ -295,6 +308,7 @@ extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_threshold;
@@ -424,6 +438,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dropout,
     &ebb_op_dstack,
     &ebb_op_elu,
     &ebb_op_embedding,
@@ -440,6 +455,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expm1,
     &ebb_op_exponential,
     &ebb_op_eye,
+    &ebb_op_feature_alpha_dropout,
+    &ebb_op_feature_dropout,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_flip,
@@ -458,7 +475,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gelu,
     &ebb_op_geometric,
     &ebb_op_glu,
+    &ebb_op_group_norm,
     &ebb_op_gt,
+    &ebb_op_hardshrink,
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
@@ -472,6 +491,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_fill,
     &ebb_op_index_put,
     &ebb_op_index_select,
+    &ebb_op_instance_norm,
     &ebb_op_isfinite,
     &ebb_op_isin,
     &ebb_op_isinf,
@@ -479,6 +499,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_kl_div,
     &ebb_op_kthvalue,
     &ebb_op_l1_loss,
+    &ebb_op_layer_norm,
     &ebb_op_le,
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
@@ -540,6 +561,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nanmedian_dim,
     &ebb_op_nansum,
     &ebb_op_narrow,
+    &ebb_op_native_ctc_loss,
+    &ebb_op_native_dropout,
+    &ebb_op_native_dropout_backward,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
@@ -580,6 +604,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
     &ebb_op_reshape_as,
+    &ebb_op_rms_norm,
     &ebb_op_roll,
     &ebb_op_rot90,
     &ebb_op_round,
@@ -605,7 +630,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softmin,
     &ebb_op_softplus,
+    &ebb_op_softshrink,
     &ebb_op_softsign,
     &ebb_op_sort,
     &ebb_op_split,
@@ -625,6 +652,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
     &ebb_op_threshold,
@@ -822,6 +850,12 @@ const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_batch_norm[] = {
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}, "false"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
@@ -1029,6 +1063,16 @@ const struct ebb_attr ebb__attr_table_eye[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_feature_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_flatten[] = {
     {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
@@ -1071,6 +1115,15 @@ const struct ebb_attr ebb__attr_table_geometric[] = {
 
 const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
+};
+
+const struct ebb_attr ebb__attr_table_group_norm[] = {
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_hardshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
@@ -1127,6 +1180,11 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_layer_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
@@ -1298,6 +1356,19 @@ const struct ebb_attr ebb__attr_table_narrow[] = {
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1358,7 +1429,7 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 };
 
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1447,6 +1518,11 @@ const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_rms_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_roll[] = {
     {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
     {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
@@ -1529,6 +1605,11 @@ const struct ebb_attr ebb__attr_table_softmax[] = {
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_softmin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_softplus[] = {
@@ -2419,6 +2500,12 @@ ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
+    const struct ebb__attrs_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
@@ -2543,6 +2630,18 @@ ebb_tensor *(ebb_exponential_)(ebb_tensor *self, ebb_exponential_options options
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_feature_alpha_dropout)(ebb_tensor *input, ebb_feature_alpha_dropout_options options) {
+    const struct ebb__attrs_feature_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_alpha_dropout, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_feature_dropout)(ebb_tensor *input, ebb_feature_dropout_options options) {
+    const struct ebb__attrs_feature_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_dropout, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
@@ -2690,9 +2789,31 @@ ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options) {
+    const struct ebb__attrs_group_norm attrs = {.num_groups = num_groups, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_group_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardshrink_)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
@@ -2824,6 +2945,12 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
+    const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
@@ -2864,6 +2991,16 @@ ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_opti
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options) {
+    const struct ebb__attrs_layer_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_layer_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -3314,6 +3451,27 @@ ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t l
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_native_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options) {
+    const struct ebb__attrs_native_ctc_loss attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_native_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {
+    const struct ebb__attrs_native_dropout attrs = {.p = p};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_native_dropout, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mask) *options.ret_mask = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *mask, double scale) {
+    const struct ebb__attrs_native_dropout_backward attrs = {.scale = scale};
+    ebb_tensor *const in[] = {grad_output, mask};
+    return ebb_call_op1(&ebb_op_native_dropout_backward, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
@@ -3594,6 +3752,15 @@ ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_rms_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options) {
+    const struct ebb__attrs_rms_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_rms_norm, in, 2, &attrs, out)) return NULL;
+    if (options.ret_rstd) *options.ret_rstd = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
     const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
     ebb_tensor *const in[] = {self};
@@ -3798,6 +3965,12 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_softmin)(ebb_tensor *self, int64_t dim, ebb_softmin_options options) {
+    const struct ebb__attrs_softmin attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmin, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
@@ -3808,6 +3981,18 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
@@ -3949,6 +4134,11 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tanhshrink)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tanhshrink, in, 1, NULL);
 }
 
 ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {

@@ -155,6 +155,46 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_threshold)
 
+struct ebb__attrs_hardshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
+#define EBB__SIG_hardshrink \
+    .name = "hardshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_hardshrink)
+
+struct ebb__attrs_softshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_softshrink[1];
+#define EBB__SIG_softshrink \
+    .name = "softshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softshrink)
+
+#define EBB__SIG_tanhshrink \
+    .name = "tanhshrink", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_prelu_kernel \
+    .name = "prelu_kernel", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
@@ -353,6 +393,37 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool1d)
+
+struct ebb__attrs_batch_norm {
+    bool training;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_batch_norm[3];
+#define EBB__SIG_batch_norm \
+    .name = "batch_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "save_mean", "save_invstd"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_batch_norm)
+
+struct ebb__attrs_instance_norm {
+    ebb_setting use_input_stats;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_instance_norm[3];
+#define EBB__SIG_instance_norm \
+    .name = "instance_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_instance_norm)
 
 #define EBB__SIG_add \
     .name = "add", \
@@ -2381,7 +2452,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \

@@ -243,7 +243,70 @@ EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double va
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
 #define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
 
-/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+typedef struct ebb_hardshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_hardshrink_options;
+
+/* self, but 0 where -lambd <= self <= lambd.
+ *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
+EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardshrink(...) ((void)EBB_HERE, ebb_hardshrink(__VA_ARGS__))
+#else
+#define ebb_hardshrink(...) ebb__hardshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink_(self, ...) ebb_hardshrink(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardshrink_(...) ((void)EBB_HERE, ebb_hardshrink_(__VA_ARGS__))
+#else
+#define ebb_hardshrink_(...) ebb__hardshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink__(self, ...) ebb_hardshrink_(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_softshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_softshrink_options;
+
+/* self - lambd above lambd, self + lambd below -lambd, else 0.
+ *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
+EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softshrink(...) ((void)EBB_HERE, ebb_softshrink(__VA_ARGS__))
+#else
+#define ebb_softshrink(...) ebb__softshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink_(self, ...) ebb_softshrink(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softshrink_(...) ((void)EBB_HERE, ebb_softshrink_(__VA_ARGS__))
+#else
+#define ebb_softshrink_(...) ebb__softshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink__(self, ...) ebb_softshrink_(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+
+/* self - tanh(self). Recorded as its parts.
+ *     tanhshrink(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.tanhshrink */
+EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
+#define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
+
+/* self above 0, else weight * self, broadcast together.
+ *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
+ * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
+ * self.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
+EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
+ * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
@@ -448,6 +511,65 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
  * torch.nn.functional.adaptive_avg_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
+
+/* ---- batch_norm.c ------------------------------------------------------------------------------------------------
+ * Normalization of channels over a batch, with running statistics. */
+
+typedef struct ebb_batch_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    bool training; /* default false */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_save_mean; /* may be NULL */
+    ebb_tensor **ret_save_invstd; /* may be NULL */
+    int ebb__at;
+} ebb_batch_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel
+ * and rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the
+ * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
+ * momentum * new in place, with the unbiased variance; else they are the running ones.
+ *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Floating point only. torch.nn.functional.batch_norm */
+EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_batch_norm(...) ((void)EBB_HERE, ebb_batch_norm(__VA_ARGS__))
+#else
+#define ebb_batch_norm(...) ebb__batch_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__batch_norm_(input, ...) ebb_batch_norm(EBB_AT(input), (ebb_batch_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_instance_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting use_input_stats; /* EBB_SET(x); default true */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    int ebb__at;
+} ebb_instance_norm_options;
+
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they
+ * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
+ * parts.
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
+ *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * torch.nn.functional.instance_norm */
+EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_instance_norm(...) ((void)EBB_HERE, ebb_instance_norm(__VA_ARGS__))
+#else
+#define ebb_instance_norm(...) ebb__instance_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__instance_norm_(input, ...) ebb_instance_norm(EBB_AT(input), (ebb_instance_norm_options){__VA_ARGS__})
+#endif
 
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
@@ -1304,6 +1426,78 @@ EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_lo
 #define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
 #endif
 
+/* ---- ctc.c -------------------------------------------------------------------------------------------------------
+ * Connectionist temporal classification. */
+
+typedef struct ebb_native_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_native_ctc_loss_options;
+
+/* ctc_loss of each sequence, for log_probs (T, N, C).
+ *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Floating point only. torch._ctc_loss */
+EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_ctc_loss(...) ((void)EBB_HERE, ebb_native_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_native_ctc_loss(...) ebb__native_ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_ctc_loss_(log_probs, targets, ...) ebb_native_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_native_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_backward_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_backward_options;
+
+/* The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels.
+ * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
+ *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
+ *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
+ * derivative of the loss by log_probs, times g * grad_output.
+ * Floating point only. torch.ops.aten._ctc_loss_backward */
+EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_backward(...) ((void)EBB_HERE, ebb_ctc_loss_backward(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_backward(...) ebb__ctc_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_backward_(grad_output, log_probs, targets, ...) ebb_ctc_loss_backward(EBB_AT(grad_output), EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_options;
+
+/* Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T,
+ * C), spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N,
+ * S), or the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and
+ * labels count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity
+ * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
+ *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
 /* ---- distributions.c ---------------------------------------------------------------------------------------------
  * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
 
@@ -1554,6 +1748,104 @@ EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int round
 #define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 #define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 
+/* ---- dropout.c ---------------------------------------------------------------------------------------------------
+ * Dropout in its forms. */
+
+typedef struct ebb_native_dropout_options {
+    ebb_tensor **ret_mask; /* may be NULL */
+    int ebb__at;
+} ebb_native_dropout_options;
+
+/* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
+ * thread's generator: the same for a seed on every machine and with any number of threads.
+ *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
+ * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Floating point only. torch.native_dropout */
+EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_dropout(...) ((void)EBB_HERE, ebb_native_dropout(__VA_ARGS__))
+#else
+#define ebb_native_dropout(...) ebb__native_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_dropout_(input, p, ...) ebb_native_dropout(EBB_AT(input), p, (ebb_native_dropout_options){__VA_ARGS__})
+#endif
+
+/* The gradient of native_dropout: grad_output * mask * scale, with a bool mask.
+ *     native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor
+ * Gradient (NativeDropoutBackwardBackward0) of grad_output: g * mask * scale.
+ * Floating point only. torch.ops.aten.native_dropout_backward */
+EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_tensor *mask, double scale);
+#define ebb_native_dropout_backward(grad_output, mask, scale) ebb_native_dropout_backward(EBB_AT(grad_output), EBB_AT(mask), scale)
+
+typedef struct ebb_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_dropout_options;
+
+/* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
+ * input itself (Srivastava et al. 2014). Recorded as native_dropout.
+ *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.dropout */
+EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_dropout(...) ((void)EBB_HERE, ebb_dropout(__VA_ARGS__))
+#else
+#define ebb_dropout(...) ebb__dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__dropout_(input, ...) ebb_dropout(EBB_AT(input), (ebb_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_feature_dropout_options;
+
+/* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
+ *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.feature_dropout */
+EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_dropout(...) ((void)EBB_HERE, ebb_feature_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_dropout(...) ebb__feature_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_dropout_(input, ...) ebb_feature_dropout(EBB_AT(input), (ebb_feature_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_alpha_dropout_options;
+
+/* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
+ * left, and all is scaled and shifted. Recorded as its parts.
+ *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.alpha_dropout */
+EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_alpha_dropout(...) ((void)EBB_HERE, ebb_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_alpha_dropout(...) ebb__alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__alpha_dropout_(input, ...) ebb_alpha_dropout(EBB_AT(input), (ebb_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_feature_alpha_dropout_options;
+
+/* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.feature_alpha_dropout */
+EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_alpha_dropout(...) ((void)EBB_HERE, ebb_feature_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_alpha_dropout(...) ebb__feature_alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
+#endif
+
 /* ---- eigh.c ------------------------------------------------------------------------------------------------------
  * Eigenvalues and vectors of symmetric matrices. */
 
@@ -1764,6 +2056,51 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #define ebb__min_dim_(self, dim, ...) ebb_min_dim(EBB_AT(self), dim, (ebb_min_dim_options){__VA_ARGS__})
 #endif
 
+/* ---- fold.c ------------------------------------------------------------------------------------------------------
+ * im2col, which is torch.nn.functional.unfold, and fold. */
+
+typedef struct ebb_im2col_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_im2col_options;
+
+/* The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L)
+ * for its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is
+ * another.
+ *     im2col(Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) -> Tensor
+ * Gradient (Im2ColBackward0) of input: fold(g, (H, W)).
+ * torch.nn.functional.unfold */
+EBB_API ebb_tensor *ebb_im2col(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_im2col(...) ((void)EBB_HERE, ebb_im2col(__VA_ARGS__))
+#else
+#define ebb_im2col(...) ebb__im2col_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__im2col_(input, kernel_size, ...) ebb_im2col(EBB_AT(input), kernel_size, (ebb_im2col_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_fold_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_fold_options;
+
+/* An image (N, C, *output_size) from the columns (N, C * kernel_size, L) of a sliding window, with elements that
+ * overlap added: the transpose of im2col.
+ *     fold(Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) ->
+ *     Tensor
+ * Gradient (Col2ImBackward0) of input: im2col(g).
+ * torch.nn.functional.fold */
+EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_fold(...) ((void)EBB_HERE, ebb_fold(__VA_ARGS__))
+#else
+#define ebb_fold(...) ebb__fold_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__fold_(input, output_size, kernel_size, ...) ebb_fold(EBB_AT(input), output_size, kernel_size, (ebb_fold_options){__VA_ARGS__})
+#endif
+
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
  * Elements along a dimension by an index tensor. */
 
@@ -1939,6 +2276,75 @@ EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_ten
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
+/* ---- interpolate.c -----------------------------------------------------------------------------------------------
+ * interpolate and the one operator behind its modes, upsample. */
+
+typedef struct ebb_upsample_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
+ * scale, where given, decides the positions in place of the ratio of the sizes.
+ *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
+ *     align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
+ * torch.ops.aten.upsample_nearest2d */
+EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample(...) ((void)EBB_HERE, ebb_upsample(__VA_ARGS__))
+#else
+#define ebb_upsample(...) ebb__upsample_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_(input, size, ...) ebb_upsample(EBB_AT(input), size, (ebb_upsample_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_upsample_backward_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_backward_options;
+
+/* The gradient of upsample for an input of shape input_size.
+ *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
+ *     bool align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
+ * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
+EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample_backward(...) ((void)EBB_HERE, ebb_upsample_backward(__VA_ARGS__))
+#else
+#define ebb_upsample_backward(...) ebb__upsample_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_backward_(grad_output, input_size, ...) ebb_upsample_backward(EBB_AT(grad_output), input_size, (ebb_upsample_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_interpolate_options {
+    ebb_dims size; /* default none */
+    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
+    bool align_corners; /* default false */
+    bool recompute_scale_factor; /* default false */
+    int ebb__at;
+} ebb_interpolate_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
+ * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
+ * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
+ * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
+ *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+ *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
+ *     bool recompute_scale_factor=false) -> Tensor
+ * torch.nn.functional.interpolate */
+EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_interpolate(...) ((void)EBB_HERE, ebb_interpolate(__VA_ARGS__))
+#else
+#define ebb_interpolate(...) ebb__interpolate_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
+#endif
+
 /* ---- inverse.c ---------------------------------------------------------------------------------------------------
  * Determinants and inverses. */
 
@@ -2011,7 +2417,7 @@ typedef struct ebb_logsumexp_options {
  * taken out before the exponentials, so that nothing overflows.
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
  * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
- * Floating point only. torch.logsumexp */
+ * Integers and bool become the default dtype. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))
@@ -2637,6 +3043,108 @@ EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFA
 #else
 #define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
+/* ---- normalization.c ---------------------------------------------------------------------------------------------
+ * Normalization along the last dimensions or over groups of channels. */
+
+typedef struct ebb_normalization_backward_options {
+    ebb_tensor *mean; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor **ret_grad_weight; /* may be NULL */
+    ebb_tensor **ret_grad_bias; /* may be NULL */
+    int ebb__at;
+} ebb_normalization_backward_options;
+
+/* The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view:
+ * outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were normalized
+ * together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = (input - mean)
+ * * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without mean(u) where
+ * there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are computed, 1 + 2 +
+ * 4; the others are empty.
+ *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
+ *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
+ * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
+ * sum(grad_output * J(h)).
+ * Floating point only. torch.ops.aten.native_layer_norm_backward */
+EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
+#else
+#define ebb_normalization_backward(...) ebb__normalization_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalization_backward_(grad_output, input, rstd, view, wanted, ...) ebb_normalization_backward(EBB_AT(grad_output), EBB_AT(input), EBB_AT(rstd), view, wanted, (ebb_normalization_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_layer_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_layer_norm_options;
+
+/* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
+ * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
+ *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
+ *     output, Tensor mean, Tensor rstd
+ * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.layer_norm */
+EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_layer_norm(...) ((void)EBB_HERE, ebb_layer_norm(__VA_ARGS__))
+#else
+#define ebb_layer_norm(...) ebb__layer_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__layer_norm_(input, normalized_shape, ...) ebb_layer_norm(EBB_AT(input), normalized_shape, (ebb_layer_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rms_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default none */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_rms_norm_options;
+
+/* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
+ * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
+ * weight: sum(g * n).
+ * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
+EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rms_norm(...) ((void)EBB_HERE, ebb_rms_norm(__VA_ARGS__))
+#else
+#define ebb_rms_norm(...) ebb__rms_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rms_norm_(input, normalized_shape, ...) ebb_rms_norm(EBB_AT(input), normalized_shape, (ebb_rms_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_group_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_group_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean
+ * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
+ * each channel (Wu and He 2018).
+ *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
+ *     Tensor mean, Tensor rstd
+ * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.group_norm */
+EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_group_norm(...) ((void)EBB_HERE, ebb_group_norm(__VA_ARGS__))
+#else
+#define ebb_group_norm(...) ebb__group_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__group_norm_(input, num_groups, ...) ebb_group_norm(EBB_AT(input), num_groups, (ebb_group_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
@@ -3299,7 +3807,7 @@ template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_ten
 #endif
 
 typedef struct ebb_poisson_nll_loss_options {
-    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    ebb_setting log_input; /* EBB_SET(x); default true */
     bool full; /* default false */
     ebb_setting eps; /* EBB_SET(x); default 1e-8 */
     int reduction; /* mean, sum, none */
@@ -3307,9 +3815,9 @@ typedef struct ebb_poisson_nll_loss_options {
 } ebb_poisson_nll_loss_options;
 
 /* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
- * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
- * more than 1. Recorded as its parts.
- *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ * log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target
+ * is more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
  * torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
@@ -3772,6 +4280,25 @@ EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EB
 #define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
 #endif
 
+/* ---- shuffle.c ---------------------------------------------------------------------------------------------------
+ * pixel_shuffle, which makes places of channels, and pixel_unshuffle, its inverse. */
+
+/* (..., C * r * r, H, W) rearranged to (..., C, H * r, W * r), for the upscale_factor r: each r * r channels become
+ * a square.
+ *     pixel_shuffle(Tensor input, int upscale_factor) -> Tensor
+ * Gradient (PixelShuffleBackward0) of input: pixel_unshuffle(g, upscale_factor).
+ * torch.nn.functional.pixel_shuffle */
+EBB_API ebb_tensor *ebb_pixel_shuffle(ebb_tensor *input, int64_t upscale_factor);
+#define ebb_pixel_shuffle(input, upscale_factor) ebb_pixel_shuffle(EBB_AT(input), upscale_factor)
+
+/* (..., C, H * r, W * r) rearranged to (..., C * r * r, H, W), for the downscale_factor r: the inverse of
+ * pixel_shuffle.
+ *     pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor
+ * Gradient (PixelUnshuffleBackward0) of input: pixel_shuffle(g, downscale_factor).
+ * torch.nn.functional.pixel_unshuffle */
+EBB_API ebb_tensor *ebb_pixel_unshuffle(ebb_tensor *input, int64_t downscale_factor);
+#define ebb_pixel_unshuffle(input, downscale_factor) ebb_pixel_unshuffle(EBB_AT(input), downscale_factor)
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -3945,6 +4472,22 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
+
+typedef struct ebb_softmin_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmin_options;
+
+/* softmax of -self along dim. Recorded as its parts.
+ *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * torch.nn.functional.softmin */
+EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmin(...) ((void)EBB_HERE, ebb_softmin(__VA_ARGS__))
+#else
+#define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
 
 /* ---- solve.c -----------------------------------------------------------------------------------------------------
  * Linear systems. */
@@ -4198,7 +4741,8 @@ EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_D
 
 /* self * log(other), and 0 where self is 0 and other is not NaN.
  *     xlogy(Number self, Number other) -> Tensor
- * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0; of other: g * self / other.
+ * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0 and other not above 0; of other: g * self /
+ * other.
  * Integers and bool become the default dtype. In place: ebb_xlogy_. torch.xlogy */
 EBB_API ebb_tensor *ebb_xlogy(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_xlogy_(ebb_tensor *self, ebb_tensor *other);
@@ -4763,7 +5307,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 #define ebb_abs(self) ebb_abs(EBB_AT(self))
 #define ebb_abs_(self) ebb_abs_(EBB_AT(self))
 
-/* -1, 0 or 1; 0 for NaN.
+/* -1, 0 or 1; 0 for NaN; a bool itself.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
  * In place: ebb_sign_. torch.sign */

@@ -77,11 +77,14 @@ extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb_
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
 /* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
- * softplus beta, threshold; hardtanh min, max. threshold: double threshold, value. */
+ * softplus beta, threshold; hardtanh
+ * min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
-    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
-/* Binary, floating only. */
-extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold,
+    ebb__loops_hardshrink, ebb__loops_softshrink;
+/* Binary, floating only; prelu: a above 0, else b a. */
+extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp,
+    ebb__loops_prelu;
 /* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
  * by 0 give 0: callers refuse them. */
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
@@ -172,6 +175,27 @@ ebb_status ebb__softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int6
 ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
                                      const void *y, void *dx);
 
+/* ---- normalization (normalization.c) ----
+ * x is contiguous, f32 or f64, seen as (outer, sets, channels, run). The elements of one of the `sets` are normalized
+ * together: y = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(var + eps). Weight and bias have groups *
+ * channels elements, those of channel k of set r being at r % groups * channels + k; both may be NULL. mean and rstd
+ * have an element for each set. Where `centered` is not set there is no mean: it counts as 0, and mean is NULL. */
+struct ebb__norm {
+    ebb_dtype dtype;
+    int64_t outer, sets, groups, channels, run;
+    bool centered;
+    double eps;
+};
+/* var may be NULL; else it receives the variances (divided by the count). */
+void ebb__norm_forward(const struct ebb__norm *d, const void *x, const void *weight, const void *bias, void *y,
+                       void *mean, void *rstd, double *var);
+/* The same with a mean and rstd that are given. */
+void ebb__norm_apply(const struct ebb__norm *d, const void *x, const void *mean, const void *rstd, const void *weight,
+                     const void *bias, void *y);
+/* The gradients of x, weight and bias, each of which may be NULL when it is not wanted, from g, that of y. */
+ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const void *x, const void *mean,
+                              const void *rstd, const void *weight, void *dx, void *dweight, void *dbias);
+
 /* ---- matrix products (gemm.c, blas.c) ----
  * c = a b + beta c, with a (m, k), b (k, n) and c (m, n); beta is 0 (c is not read) or 1. Strides in elements: row
  * stride, column stride, any value for a and b (0 and negative too); c has unit column stride and row stride ldc >= n.
@@ -197,6 +221,30 @@ ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, i
 ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
+
+/* ---- connectionist temporal classification (ctc.c) ----
+ * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]
+ * labels from targets[offsets[n]] on. All have been checked by callers. */
+struct ebb__ctc {
+    ebb_dtype dtype;
+    int64_t frames, batch, classes, blank;
+    const void *log_probs;
+    const int64_t *targets, *offsets, *input_lengths, *target_lengths;
+    bool zero_infinity;
+};
+/* Minus the logarithm of the probability of each sequence's labels. */
+ebb_status ebb__ctc_loss(const struct ebb__ctc *c, double *ret_loss);
+/* The gradient of the sum of scale[n] times the loss of n; of infinite losses 0 with zero_infinity. */
+ebb_status ebb__ctc_backward(const struct ebb__ctc *c, const double *scale, void *ret_grad);
+
+/* ---- dropout (dropout.c) ----
+ * mask[i] is 0 with probability p < 1, else 1; y[i] = mask[i] ? x[i] / (1 - p) : x[i] * 0. Whether element i is kept
+ * depends on (seed, first, i) only; take the blocks as for the functions above. y may be x. */
+uint64_t ebb__dropout_blocks(int64_t n);
+void ebb__dropout(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, double p, const void *x, void *y,
+                  uint8_t *mask);
+/* p[1] * scale where p[2] (bool) is true, else p[1] * 0; param: const double scale. */
+extern ebb__loop_table ebb__loops_masked_scale;
 
 /* ---- negative log likelihood (nll.c) ----
  * logp (rows, classes) contiguous, f32 or f64; `weight` has `classes` elements of the same dtype, or is NULL for ones.

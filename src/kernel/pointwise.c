@@ -102,13 +102,16 @@ static inline double softplus(double x, double beta, double threshold) {
     X(hardswish, S, T, ONE, a *(a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(hardsigmoid, S, T, ONE, (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(logsigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
-    X(sinc, S, T, ONE, a == 0 ? 1 : sin((T)PI * a) / ((T)PI * a))
+    X(sinc, S, T, ONE, a == 0 ? 1 : sin((T)PI * a) / ((T)PI * a)) \
+    X(hardshrink, S, T, ONE, a >= -(T)SETTING(0) && a <= (T)SETTING(0) ? 0 : a) \
+    X(softshrink, S, T, ONE, a > (T)SETTING(0) ? a - (T)SETTING(0) : a < -(T)SETTING(0) ? a + (T)SETTING(0) : a * 0)
 #define FLOAT_2(X, S, T) \
     X(atan2, S, T, TWO, atan2(a, b)) \
     X(hypot, S, T, TWO, hypot(a, b)) \
     X(copysign, S, T, TWO, copysign(a, b)) \
     X(xlogy, S, T, TWO, a == 0 && !isnan(b) ? 0 : a * log(b)) \
-    X(logaddexp, S, T, TWO, log_add_exp(a, b))
+    X(logaddexp, S, T, TWO, log_add_exp(a, b)) \
+    X(prelu, S, T, TWO, a > 0 ? a : b * a)
 #define FLOAT_3(X, S, T) \
     X(lerp, S, T, THREE, c < (T)0.5 ? a + c * (b - a) : b - (b - a) * (1 - c)) \
     X(addcdiv, S, T, THREE, a + (T)SETTING(0) * b / c)

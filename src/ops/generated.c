@@ -22,6 +22,7 @@ extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
 extern const struct ebb_op ebb_op_addr;
 extern const struct ebb_op ebb_op_all;
+extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_any;
@@ -42,6 +43,7 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_batch_norm;
 extern const struct ebb_op ebb_op_bernoulli;
 extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
@@ -84,6 +86,8 @@ extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_count_nonzero;
 extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_ctc_loss;
+extern const struct ebb_op ebb_op_ctc_loss_backward;
 extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
@@ -99,6 +103,7 @@ extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_eigh;
 extern const struct ebb_op ebb_op_eigvalsh;
@@ -118,6 +123,8 @@ extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
+extern const struct ebb_op ebb_op_feature_alpha_dropout;
+extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
@@ -127,6 +134,7 @@ extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
 extern const struct ebb_op ebb_op_fmin;
 extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_fold;
 extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
@@ -136,7 +144,9 @@ extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
+extern const struct ebb_op ebb_op_group_norm;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardshrink;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
@@ -144,6 +154,7 @@ extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_im2col;
 extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
@@ -151,6 +162,8 @@ extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_inner;
+extern const struct ebb_op ebb_op_instance_norm;
+extern const struct ebb_op ebb_op_interpolate;
 extern const struct ebb_op ebb_op_inv;
 extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
@@ -161,6 +174,7 @@ extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_layer_norm;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
@@ -227,6 +241,9 @@ extern const struct ebb_op ebb_op_nanmedian;
 extern const struct ebb_op ebb_op_nanmedian_dim;
 extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_ctc_loss;
+extern const struct ebb_op ebb_op_native_dropout;
+extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
@@ -236,6 +253,7 @@ extern const struct ebb_op ebb_op_nonzero_tuple;
 extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_normal;
 extern const struct ebb_op ebb_op_normal_functional;
+extern const struct ebb_op ebb_op_normalization_backward;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
@@ -244,11 +262,14 @@ extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pinv;
+extern const struct ebb_op ebb_op_pixel_shuffle;
+extern const struct ebb_op ebb_op_pixel_unshuffle;
 extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_put;
 extern const struct ebb_op ebb_op_qr;
@@ -270,6 +291,7 @@ extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_rms_norm;
 extern const struct ebb_op ebb_op_roll;
 extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
@@ -296,7 +318,9 @@ extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
 extern const struct ebb_op ebb_op_solve;
 extern const struct ebb_op ebb_op_solve_triangular;
@@ -320,6 +344,7 @@ extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_tensordot;
@@ -344,6 +369,8 @@ extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_upsample;
+extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_var;
 extern const struct ebb_op ebb_op_var_mean;
 extern const struct ebb_op ebb_op_vector_norm;
@@ -379,6 +406,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addmv,
     &ebb_op_addr,
     &ebb_op_all,
+    &ebb_op_alpha_dropout,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_any,
@@ -399,6 +427,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_batch_norm,
     &ebb_op_bernoulli,
     &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
@@ -441,6 +470,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_count_nonzero,
     &ebb_op_cross,
     &ebb_op_cross_entropy,
+    &ebb_op_ctc_loss,
+    &ebb_op_ctc_loss_backward,
     &ebb_op_cummax,
     &ebb_op_cummin,
     &ebb_op_cumprod,
@@ -456,6 +487,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dropout,
     &ebb_op_dstack,
     &ebb_op_eigh,
     &ebb_op_eigvalsh,
@@ -475,6 +507,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expm1,
     &ebb_op_exponential,
     &ebb_op_eye,
+    &ebb_op_feature_alpha_dropout,
+    &ebb_op_feature_dropout,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_flip,
@@ -484,6 +518,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fmax,
     &ebb_op_fmin,
     &ebb_op_fmod,
+    &ebb_op_fold,
     &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
@@ -493,7 +528,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gelu,
     &ebb_op_geometric,
     &ebb_op_glu,
+    &ebb_op_group_norm,
     &ebb_op_gt,
+    &ebb_op_hardshrink,
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
@@ -501,6 +538,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hstack,
     &ebb_op_huber_loss,
     &ebb_op_hypot,
+    &ebb_op_im2col,
     &ebb_op_index,
     &ebb_op_index_add,
     &ebb_op_index_copy,
@@ -508,6 +546,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_put,
     &ebb_op_index_select,
     &ebb_op_inner,
+    &ebb_op_instance_norm,
+    &ebb_op_interpolate,
     &ebb_op_inv,
     &ebb_op_inv_ex,
     &ebb_op_isfinite,
@@ -518,6 +558,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_kron,
     &ebb_op_kthvalue,
     &ebb_op_l1_loss,
+    &ebb_op_layer_norm,
     &ebb_op_le,
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
@@ -584,6 +625,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nanmedian_dim,
     &ebb_op_nansum,
     &ebb_op_narrow,
+    &ebb_op_native_ctc_loss,
+    &ebb_op_native_dropout,
+    &ebb_op_native_dropout_backward,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
@@ -593,6 +637,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_norm,
     &ebb_op_normal,
     &ebb_op_normal_functional,
+    &ebb_op_normalization_backward,
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
@@ -601,11 +646,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_pinv,
+    &ebb_op_pixel_shuffle,
+    &ebb_op_pixel_unshuffle,
     &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prelu_kernel,
     &ebb_op_prod,
     &ebb_op_put,
     &ebb_op_qr,
@@ -627,6 +675,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
     &ebb_op_reshape_as,
+    &ebb_op_rms_norm,
     &ebb_op_roll,
     &ebb_op_rot90,
     &ebb_op_round,
@@ -653,7 +702,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softmin,
     &ebb_op_softplus,
+    &ebb_op_softshrink,
     &ebb_op_softsign,
     &ebb_op_solve,
     &ebb_op_solve_triangular,
@@ -677,6 +728,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
     &ebb_op_tensordot,
@@ -701,6 +753,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_upsample,
+    &ebb_op_upsample_backward,
     &ebb_op_var,
     &ebb_op_var_mean,
     &ebb_op_vector_norm,
@@ -714,7 +768,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 353;
+const int ebb__op_table_size = 380;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -785,6 +839,11 @@ const struct ebb_attr ebb__attr_table_addr[] = {
 const struct ebb_attr ebb__attr_table_all[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
@@ -881,6 +940,12 @@ const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_batch_norm[] = {
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}, "false"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
@@ -1014,6 +1079,17 @@ const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_cummax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}, NULL},
 };
@@ -1065,6 +1141,11 @@ const struct ebb_attr ebb__attr_table_div_mode[] = {
     {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_eigh[] = {
     {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
 };
@@ -1112,6 +1193,16 @@ const struct ebb_attr ebb__attr_table_eye[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_feature_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_flatten[] = {
     {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
     {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
@@ -1119,6 +1210,14 @@ const struct ebb_attr ebb__attr_table_flatten[] = {
 
 const struct ebb_attr ebb__attr_table_flip[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_fold[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -1156,6 +1255,15 @@ const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
 
+const struct ebb_attr ebb__attr_table_group_norm[] = {
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_hardshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}, "0.5"},
+};
+
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
     {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
     {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
@@ -1169,6 +1277,13 @@ const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
 const struct ebb_attr ebb__attr_table_huber_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_im2col[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
@@ -1192,6 +1307,20 @@ const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_instance_norm[] = {
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}, "none"},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}, "none"},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}, "false"},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_isin[] = {
     {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
     {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
@@ -1210,6 +1339,11 @@ const struct ebb_attr ebb__attr_table_kthvalue[] = {
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_layer_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
@@ -1396,6 +1530,19 @@ const struct ebb_attr ebb__attr_table_narrow[] = {
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1422,6 +1569,11 @@ const struct ebb_attr ebb__attr_table_normal[] = {
 const struct ebb_attr ebb__attr_table_normal_functional[] = {
     {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
     {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_normalization_backward[] = {
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}, NULL},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_one_hot[] = {
@@ -1460,8 +1612,16 @@ const struct ebb_attr ebb__attr_table_pinv[] = {
     {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1554,6 +1714,11 @@ const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_rms_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_roll[] = {
     {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
     {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
@@ -1638,9 +1803,18 @@ const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_softmin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+};
+
+const struct ebb_attr ebb__attr_table_softshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
 const struct ebb_attr ebb__attr_table_solve[] = {
@@ -1810,6 +1984,20 @@ const struct ebb_attr ebb__attr_table_unsafe_view[] = {
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_var[] = {
@@ -2009,6 +2197,12 @@ ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
     return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_alpha_dropout)(ebb_tensor *input, ebb_alpha_dropout_options options) {
+    const struct ebb__attrs_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_alpha_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -2145,6 +2339,16 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, batch1, batch2};
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
+    const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_batch_norm, in, 5, &attrs, out)) return NULL;
+    if (options.ret_save_mean) *options.ret_save_mean = out[1];
+    if (options.ret_save_invstd) *options.ret_save_invstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
@@ -2454,6 +2658,18 @@ ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options) {
+    const struct ebb__attrs_ctc_loss attrs = {.blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options) {
+    const struct ebb__attrs_ctc_loss_backward attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {grad_output, log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
+}
+
 ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
     const struct ebb__attrs_cummax attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
@@ -2576,6 +2792,12 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
+    const struct ebb__attrs_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_dropout, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
@@ -2724,6 +2946,18 @@ ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_feature_alpha_dropout)(ebb_tensor *input, ebb_feature_alpha_dropout_options options) {
+    const struct ebb__attrs_feature_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_alpha_dropout, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_feature_dropout)(ebb_tensor *input, ebb_feature_dropout_options options) {
+    const struct ebb__attrs_feature_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, value};
     return ebb_call_op1(&ebb_op_fill, in, 2, NULL);
@@ -2801,6 +3035,12 @@ ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_fold)(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options) {
+    const struct ebb__attrs_fold attrs = {.output_size = output_size, .kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_fold, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_frac)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_frac, in, 1, NULL);
@@ -2869,9 +3109,31 @@ ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options) {
+    const struct ebb__attrs_group_norm attrs = {.num_groups = num_groups, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_group_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardshrink_)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
@@ -2930,6 +3192,12 @@ ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_im2col)(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options) {
+    const struct ebb__attrs_im2col attrs = {.kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_im2col, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
@@ -3008,6 +3276,18 @@ ebb_tensor *(ebb_inner)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_inner, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
+    const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
+ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_inv)(ebb_tensor *A) {
     ebb_tensor *const in[] = {A};
     return ebb_call_op1(&ebb_op_inv, in, 1, NULL);
@@ -3066,6 +3346,16 @@ ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_opti
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options) {
+    const struct ebb__attrs_layer_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_layer_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -3543,6 +3833,27 @@ ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t l
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_native_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options) {
+    const struct ebb__attrs_native_ctc_loss attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_native_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {
+    const struct ebb__attrs_native_dropout attrs = {.p = p};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_native_dropout, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mask) *options.ret_mask = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *mask, double scale) {
+    const struct ebb__attrs_native_dropout_backward attrs = {.scale = scale};
+    ebb_tensor *const in[] = {grad_output, mask};
+    return ebb_call_op1(&ebb_op_native_dropout_backward, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
@@ -3607,6 +3918,16 @@ ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options option
     return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options) {
+    const struct ebb__attrs_normalization_backward attrs = {.view = view, .wanted = wanted};
+    ebb_tensor *const in[] = {grad_output, input, rstd, options.mean, options.weight};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_normalization_backward, in, 5, &attrs, out)) return NULL;
+    if (options.ret_grad_weight) *options.ret_grad_weight = out[1];
+    if (options.ret_grad_bias) *options.ret_grad_bias = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
     const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
     ebb_tensor *const in[] = {self};
@@ -3653,6 +3974,18 @@ ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
     return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_pixel_shuffle)(ebb_tensor *input, int64_t upscale_factor) {
+    const struct ebb__attrs_pixel_shuffle attrs = {.upscale_factor = upscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_shuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
+    const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_poisson, in, 1, NULL);
@@ -3689,6 +4022,11 @@ ebb_tensor *(ebb_pow_)(ebb_tensor *self, ebb_tensor *exponent) {
 ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     ebb_tensor *const in[] = {self, weight};
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prelu_kernel)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu_kernel, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
@@ -3841,6 +4179,15 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_rms_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options) {
+    const struct ebb__attrs_rms_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_rms_norm, in, 2, &attrs, out)) return NULL;
+    if (options.ret_rstd) *options.ret_rstd = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
@@ -4055,6 +4402,12 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_softmin)(ebb_tensor *self, int64_t dim, ebb_softmin_options options) {
+    const struct ebb__attrs_softmin attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmin, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
@@ -4065,6 +4418,18 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
@@ -4233,6 +4598,11 @@ ebb_tensor *(ebb_tanh_)(ebb_tensor *self) {
 ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tanhshrink)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tanhshrink, in, 1, NULL);
 }
 
 ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
@@ -4404,6 +4774,18 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {

@@ -106,7 +106,7 @@ static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
         ebb_tensor *w = ebb_index_select(weight, ebb_reshape(target, EBB_DIMS(-1)), 0);
         terms = ebb_mul(terms, x->ndim > 1 ? ebb_unsqueeze(w, -1) : w);
     }
-    ebb_tensor *rows = ebb_sum(ebb_where(other, terms, 0), .dim = EBB_DIMS(-1));
+    ebb_tensor *rows = ebb_sum(ebb_where(other, terms, 0), .dim = EBB_DIMS(-1), .keepdim = single);
     return ebb__loss_reduced(ebb_div(rows, (double)classes), a->reduction);
 }
 

@@ -257,15 +257,15 @@ static ebb_tensor *poisson_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_poisson_nll_loss = {
     EBB_SIGNATURE(poisson_nll_loss,
-                  "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, " EBB__REDUCTION
+                  "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, " EBB__REDUCTION
                   " -> Tensor"),
     .doc =
         "The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with "
-        "log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
+        "log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
     .compose = poisson_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=0 eps=0.1", "(3,4) (3,4) full=true reduction=none",
+    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
                 "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"},
     .domain = {0.3, 3},
 };

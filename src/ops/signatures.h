@@ -155,6 +155,46 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_threshold)
 
+struct ebb__attrs_hardshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
+#define EBB__SIG_hardshrink \
+    .name = "hardshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_hardshrink)
+
+struct ebb__attrs_softshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_softshrink[1];
+#define EBB__SIG_softshrink \
+    .name = "softshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softshrink)
+
+#define EBB__SIG_tanhshrink \
+    .name = "tanhshrink", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_prelu_kernel \
+    .name = "prelu_kernel", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
@@ -353,6 +393,37 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool1d)
+
+struct ebb__attrs_batch_norm {
+    bool training;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_batch_norm[3];
+#define EBB__SIG_batch_norm \
+    .name = "batch_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "save_mean", "save_invstd"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_batch_norm)
+
+struct ebb__attrs_instance_norm {
+    ebb_setting use_input_stats;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_instance_norm[3];
+#define EBB__SIG_instance_norm \
+    .name = "instance_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_instance_norm)
 
 #define EBB__SIG_add \
     .name = "add", \
@@ -1046,6 +1117,49 @@ extern const struct ebb_attr ebb__attr_table_logspace[6];
     .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_logspace)
 
+struct ebb__attrs_native_ctc_loss {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+#define EBB__SIG_native_ctc_loss \
+    .name = "native_ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
+
+struct ebb__attrs_ctc_loss_backward {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
+#define EBB__SIG_ctc_loss_backward \
+    .name = "ctc_loss_backward", \
+    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_backward)
+
+struct ebb__attrs_ctc_loss {
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
+#define EBB__SIG_ctc_loss \
+    .name = "ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
 struct ebb__attrs_uniform {
     double from;
     ebb_setting to;
@@ -1196,6 +1310,89 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_div_mode)
+
+struct ebb__attrs_native_dropout {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+#define EBB__SIG_native_dropout \
+    .name = "native_dropout", \
+    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "mask"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout)
+
+struct ebb__attrs_native_dropout_backward {
+    double scale;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
+#define EBB__SIG_native_dropout_backward \
+    .name = "native_dropout_backward", \
+    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout_backward)
+
+struct ebb__attrs_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_dropout[2];
+#define EBB__SIG_dropout \
+    .name = "dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_dropout)
+
+struct ebb__attrs_feature_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+#define EBB__SIG_feature_dropout \
+    .name = "feature_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
+
+struct ebb__attrs_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
+#define EBB__SIG_alpha_dropout \
+    .name = "alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_alpha_dropout)
+
+struct ebb__attrs_feature_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+#define EBB__SIG_feature_alpha_dropout \
+    .name = "feature_alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
 
 struct ebb__attrs_eigh {
     int UPLO;
@@ -1351,6 +1548,39 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
     .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
 
+struct ebb__attrs_im2col {
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_im2col[4];
+#define EBB__SIG_im2col \
+    .name = "im2col", \
+    .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_im2col)
+
+struct ebb__attrs_fold {
+    ebb_dims output_size;
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_fold[5];
+#define EBB__SIG_fold \
+    .name = "fold", \
+    .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_fold, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_fold)
+
 struct ebb__attrs_gather {
     int64_t dim;
 };
@@ -1490,6 +1720,55 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
+
+struct ebb__attrs_upsample {
+    ebb_dims size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample[4];
+#define EBB__SIG_upsample \
+    .name = "upsample", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample)
+
+struct ebb__attrs_upsample_backward {
+    ebb_dims input_size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+#define EBB__SIG_upsample_backward \
+    .name = "upsample_backward", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
+
+struct ebb__attrs_interpolate {
+    ebb_dims size;
+    ebb_setting scale_factor;
+    int mode;
+    bool align_corners;
+    bool recompute_scale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_interpolate[5];
+#define EBB__SIG_interpolate \
+    .name = "interpolate", \
+    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_interpolate)
 
 #define EBB__SIG_det \
     .name = "det", \
@@ -1982,6 +2261,66 @@ extern const struct ebb_attr ebb__attr_table_norm[4];
     .n_out = 1, \
     .attrs = ebb__attr_table_norm, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_norm)
+
+struct ebb__attrs_normalization_backward {
+    ebb_dims view;
+    int64_t wanted;
+};
+extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
+#define EBB__SIG_normalization_backward \
+    .name = "normalization_backward", \
+    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normalization_backward)
+
+struct ebb__attrs_layer_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_layer_norm[2];
+#define EBB__SIG_layer_norm \
+    .name = "layer_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_layer_norm)
+
+struct ebb__attrs_rms_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_rms_norm[2];
+#define EBB__SIG_rms_norm \
+    .name = "rms_norm", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "rstd"}, \
+    .n_in = 2, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rms_norm)
+
+struct ebb__attrs_group_norm {
+    int64_t num_groups;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_group_norm[2];
+#define EBB__SIG_group_norm \
+    .name = "group_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_group_norm)
 
 struct ebb__attrs_pad {
     ebb_dims pad;
@@ -2488,7 +2827,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -2832,6 +3171,32 @@ extern const struct ebb_attr ebb__attr_table_one_hot[1];
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_one_hot)
 
+struct ebb__attrs_pixel_shuffle {
+    int64_t upscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
+#define EBB__SIG_pixel_shuffle \
+    .name = "pixel_shuffle", \
+    .signature = "Tensor input, int upscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_shuffle)
+
+struct ebb__attrs_pixel_unshuffle {
+    int64_t downscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
+#define EBB__SIG_pixel_unshuffle \
+    .name = "pixel_unshuffle", \
+    .signature = "Tensor input, int downscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_unshuffle)
+
 struct ebb__attrs_select {
     int64_t dim;
     int64_t index;
@@ -3067,6 +3432,20 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
+
+struct ebb__attrs_softmin {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmin[2];
+#define EBB__SIG_softmin \
+    .name = "softmin", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmin)
 
 struct ebb__attrs_solve {
     ebb_setting left;

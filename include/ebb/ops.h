@@ -5307,7 +5307,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 #define ebb_abs(self) ebb_abs(EBB_AT(self))
 #define ebb_abs_(self) ebb_abs_(EBB_AT(self))
 
-/* -1, 0 or 1; 0 for NaN; a bool itself.
+/* -1, 0 or 1; 0 for NaN.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
  * In place: ebb_sign_. torch.sign */

@@ -182,7 +182,7 @@ typedef struct ebb_hardtanh_options {
 /* self, but at least min_val and at most max_val.
  *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
- * Floating point only. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
+ * Not for bool. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
 EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -201,7 +201,7 @@ EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options
 /* min(max(self, 0), 6).
  *     relu6(Tensor self) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
- * Floating point only. In place: ebb_relu6_. torch.nn.functional.relu6 */
+ * Not for bool. In place: ebb_relu6_. torch.nn.functional.relu6 */
 EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
 #define ebb_relu6(self) ebb_relu6(EBB_AT(self))
@@ -237,7 +237,7 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 /* self above threshold, else value.
  *     threshold(Tensor self, float threshold, float value) -> Tensor
  * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
- * Floating point only. In place: ebb_threshold_. torch.nn.functional.threshold */
+ * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
 EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
 EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
@@ -624,21 +624,21 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
+ * Inputs are promoted to a common dtype. In place: ebb_max_. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_max_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_max_(self, other) ebb_max_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
+ * Inputs are promoted to a common dtype. In place: ebb_min_. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_min_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_min_(self, other) ebb_min_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
@@ -685,14 +685,29 @@ EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
-/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
- *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+/* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
+ *     add_scaled(Number self, Number other, float alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
- * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+ * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
 EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
 EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
+ *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ * Gradient (SubBackward0) of self: g; of other: -g * alpha.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* pow in double precision, whatever the dtypes. Recorded as its parts.
+ *     float_power(Number self, Number exponent) -> Tensor
+ * torch.float_power */
+EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+#define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- broadcast.c -------------------------------------------------------------------------------------------------
  * Tensors brought to one shape together. */
@@ -1108,6 +1123,63 @@ EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
 #define ebb_zero(self) ebb_zero(EBB_AT(self))
 #define ebb_zero_(self) ebb_zero_(EBB_AT(self))
 
+/* ---- count.c -----------------------------------------------------------------------------------------------------
+ * Whether any or all elements are true, and how many. */
+
+typedef struct ebb_any_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_any_options;
+
+/* Whether any element is not 0 (NaN is not), over the dimensions listed in dim, or over all: bool, of uint8 uint8.
+ * Of nothing, false.
+ *     any(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.any */
+EBB_API ebb_tensor *ebb_any(ebb_tensor *self, ebb_any_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_any(...) ((void)EBB_HERE, ebb_any(__VA_ARGS__))
+#else
+#define ebb_any(...) ebb__any_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__any_(self, ...) ebb_any(EBB_AT(self), (ebb_any_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_all_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_all_options;
+
+/* Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, true.
+ *     all(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.all */
+EBB_API ebb_tensor *ebb_all(ebb_tensor *self, ebb_all_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_all(...) ((void)EBB_HERE, ebb_all(__VA_ARGS__))
+#else
+#define ebb_all(...) ebb__all_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__all_(self, ...) ebb_all(EBB_AT(self), (ebb_all_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_count_nonzero_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_count_nonzero_options;
+
+/* How many elements are not 0 (int64), over the dimensions listed in dim, or over all.
+ *     count_nonzero(Tensor self, dims dim=all) -> Tensor
+ * No gradient.
+ * torch.count_nonzero */
+EBB_API ebb_tensor *ebb_count_nonzero(ebb_tensor *self, ebb_count_nonzero_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_count_nonzero(...) ((void)EBB_HERE, ebb_count_nonzero(__VA_ARGS__))
+#else
+#define ebb_count_nonzero(...) ebb__count_nonzero_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__count_nonzero_(self, ...) ebb_count_nonzero(EBB_AT(self), (ebb_count_nonzero_options){__VA_ARGS__})
+#endif
+
 /* ---- creation.c --------------------------------------------------------------------------------------------------
  * New tensors. */
 
@@ -1334,6 +1406,26 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 #define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_logspace_options {
+    ebb_setting base; /* EBB_SET(x); default 10 */
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_logspace_options;
+
+/* `steps` powers of base at equal ratios, from base^start to base^end, both included.
+ *     logspace(float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false) ->
+ *     Tensor
+ * No gradient.
+ * torch.logspace */
+EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_logspace_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_logspace(...) ((void)EBB_HERE, ebb_logspace(__VA_ARGS__))
+#else
+#define ebb_logspace(...) ebb__logspace_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
+#endif
+
 /* ---- ctc.c -------------------------------------------------------------------------------------------------------
  * Connectionist temporal classification. */
 
@@ -1406,10 +1498,282 @@ EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb
 #define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
 #endif
 
+/* ---- distance.c --------------------------------------------------------------------------------------------------
+ * Distances and directions of vectors. */
+
+typedef struct ebb_normalize_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-12 */
+    int ebb__at;
+} ebb_normalize_options;
+
+/* input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.
+ *     normalize(Tensor input, float? p=2, dims dim=1, float? eps=1e-12) -> Tensor
+ * torch.nn.functional.normalize */
+EBB_API ebb_tensor *ebb_normalize(ebb_tensor *input, ebb_normalize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalize(...) ((void)EBB_HERE, ebb_normalize(__VA_ARGS__))
+#else
+#define ebb_normalize(...) ebb__normalize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalize_(input, ...) ebb_normalize(EBB_AT(input), (ebb_normalize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_pairwise_distance_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_pairwise_distance_options;
+
+/* The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.
+ *     pairwise_distance(Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false) -> Tensor
+ * torch.nn.functional.pairwise_distance */
+EBB_API ebb_tensor *ebb_pairwise_distance(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pairwise_distance(...) ((void)EBB_HERE, ebb_pairwise_distance(__VA_ARGS__))
+#else
+#define ebb_pairwise_distance(...) ebb__pairwise_distance_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pairwise_distance_(x1, x2, ...) ebb_pairwise_distance(EBB_AT(x1), EBB_AT(x2), (ebb_pairwise_distance_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cosine_similarity_options {
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-8 */
+    int ebb__at;
+} ebb_cosine_similarity_options;
+
+/* The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their
+ * product, each divided by its norm, which counts as at least eps. Recorded as its parts.
+ *     cosine_similarity(Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.cosine_similarity */
+EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cosine_similarity(...) ((void)EBB_HERE, ebb_cosine_similarity(__VA_ARGS__))
+#else
+#define ebb_cosine_similarity(...) ebb__cosine_similarity_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cosine_similarity_(x1, x2, ...) ebb_cosine_similarity(EBB_AT(x1), EBB_AT(x2), (ebb_cosine_similarity_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cdist_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_cdist_options;
+
+/* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
+ * of their differences, (..., P, R). Recorded as its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * torch.cdist */
+EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cdist(...) ((void)EBB_HERE, ebb_cdist(__VA_ARGS__))
+#else
+#define ebb_cdist(...) ebb__cdist_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cdist_(x1, x2, ...) ebb_cdist(EBB_AT(x1), EBB_AT(x2), (ebb_cdist_options){__VA_ARGS__})
+#endif
+
+/* ---- distributions.c ---------------------------------------------------------------------------------------------
+ * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
+
+typedef struct ebb_uniform_options {
+    double from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_uniform_options;
+
+/* Independent numbers, uniform in [from, to), in the shape and dtype of self, whose values do not count.
+ *     uniform(Tensor self, float from=0, float? to=1) -> Tensor
+ * Gradient (UniformBackward0) of self: 0.
+ * Floating point only. In place: ebb_uniform_. torch.Tensor.uniform_ */
+EBB_API ebb_tensor *ebb_uniform(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_uniform_(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_uniform(...) ((void)EBB_HERE, ebb_uniform(__VA_ARGS__))
+#else
+#define ebb_uniform(...) ebb__uniform_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform_(self, ...) ebb_uniform(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_uniform_(...) ((void)EBB_HERE, ebb_uniform_(__VA_ARGS__))
+#else
+#define ebb_uniform_(...) ebb__uniform__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform__(self, ...) ebb_uniform_(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_functional_options {
+    double mean; /* default 0 */
+    ebb_setting std; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_normal_functional_options;
+
+/* Independent numbers of the normal distribution with this mean and standard deviation, in the shape and dtype of
+ * self, whose values do not count.
+ *     normal_functional(Tensor self, float mean=0, float? std=1) -> Tensor
+ * Gradient (NormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_normal_. torch.Tensor.normal_ */
+EBB_API ebb_tensor *ebb_normal_functional(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_normal_(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normal_functional(...) ((void)EBB_HERE, ebb_normal_functional(__VA_ARGS__))
+#else
+#define ebb_normal_functional(...) ebb__normal_functional_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_functional_(self, ...) ebb_normal_functional(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_normal_(...) ((void)EBB_HERE, ebb_normal_(__VA_ARGS__))
+#else
+#define ebb_normal_(...) ebb__normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal__(self, ...) ebb_normal_(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_log_normal_options {
+    ebb_setting mean; /* EBB_SET(x); default 1 */
+    ebb_setting std; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_log_normal_options;
+
+/* Independent numbers whose logarithms have the normal distribution with this mean and standard deviation, in the
+ * shape and dtype of self, whose values do not count.
+ *     log_normal(Tensor self, float? mean=1, float? std=2) -> Tensor
+ * Gradient (LogNormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_log_normal_. torch.Tensor.log_normal_ */
+EBB_API ebb_tensor *ebb_log_normal(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_log_normal_(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_log_normal(...) ((void)EBB_HERE, ebb_log_normal(__VA_ARGS__))
+#else
+#define ebb_log_normal(...) ebb__log_normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal_(self, ...) ebb_log_normal(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_log_normal_(...) ((void)EBB_HERE, ebb_log_normal_(__VA_ARGS__))
+#else
+#define ebb_log_normal_(...) ebb__log_normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal__(self, ...) ebb_log_normal_(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cauchy_options {
+    double median; /* default 0 */
+    ebb_setting sigma; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_cauchy_options;
+
+/* Independent numbers of Cauchy's distribution with this median and half width sigma, in the shape and dtype of
+ * self, whose values do not count.
+ *     cauchy(Tensor self, float median=0, float? sigma=1) -> Tensor
+ * Gradient (CauchyBackward0) of self: 0.
+ * Floating point only. In place: ebb_cauchy_. torch.Tensor.cauchy_ */
+EBB_API ebb_tensor *ebb_cauchy(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cauchy_(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cauchy(...) ((void)EBB_HERE, ebb_cauchy(__VA_ARGS__))
+#else
+#define ebb_cauchy(...) ebb__cauchy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy_(self, ...) ebb_cauchy(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cauchy_(...) ((void)EBB_HERE, ebb_cauchy_(__VA_ARGS__))
+#else
+#define ebb_cauchy_(...) ebb__cauchy__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy__(self, ...) ebb_cauchy_(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_exponential_options {
+    ebb_setting lambd; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_exponential_options;
+
+/* Independent numbers of the exponential distribution with mean 1 / lambd, in the shape and dtype of self, whose
+ * values do not count.
+ *     exponential(Tensor self, float? lambd=1) -> Tensor
+ * Gradient (ExponentialBackward0) of self: 0.
+ * Floating point only. In place: ebb_exponential_. torch.Tensor.exponential_ */
+EBB_API ebb_tensor *ebb_exponential(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_exponential_(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_exponential(...) ((void)EBB_HERE, ebb_exponential(__VA_ARGS__))
+#else
+#define ebb_exponential(...) ebb__exponential_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential_(self, ...) ebb_exponential(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_exponential_(...) ((void)EBB_HERE, ebb_exponential_(__VA_ARGS__))
+#else
+#define ebb_exponential_(...) ebb__exponential__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential__(self, ...) ebb_exponential_(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+
+/* How many independent trials that succeed with probability p it takes to succeed, 1 or more, in the shape and dtype
+ * of self, whose values do not count.
+ *     geometric(Tensor self, float p) -> Tensor
+ * Gradient (GeometricBackward0) of self: 0.
+ * Not for bool. In place: ebb_geometric_. torch.Tensor.geometric_ */
+EBB_API ebb_tensor *ebb_geometric(ebb_tensor *self, double p);
+EBB_API ebb_tensor *ebb_geometric_(ebb_tensor *self, double p);
+#define ebb_geometric(self, p) ebb_geometric(EBB_AT(self), p)
+#define ebb_geometric_(self, p) ebb_geometric_(EBB_AT(self), p)
+
+/* Independent draws of 0 and 1: each element is 1 with the probability that self has there. (bernoulli_ has the
+ * probability as its argument, as in PyTorch.)
+ *     bernoulli(Tensor self) -> Tensor
+ * Gradient (BernoulliBackward0) of self: 0.
+ * torch.bernoulli */
+EBB_API ebb_tensor *ebb_bernoulli(ebb_tensor *self);
+#define ebb_bernoulli(self) ebb_bernoulli(EBB_AT(self))
+
+typedef struct ebb_bernoulli_p_options {
+    ebb_tensor *p; /* EBB_NUM(x), or NULL */
+    int ebb__at;
+} ebb_bernoulli_p_options;
+
+/* Independent draws of 0 and 1 in the shape and dtype of self, each 1 with probability p (0.5 where it is not
+ * given), a number or a tensor that is broadcast; the values of self do not count.
+ *     bernoulli_p(Tensor self, Number? p) -> Tensor
+ * Gradient (BernoulliBackward2) of self: 0; of p: 0.
+ * In place: ebb_bernoulli_. torch.Tensor.bernoulli_ */
+EBB_API ebb_tensor *ebb_bernoulli_p(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_bernoulli_(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bernoulli_p(...) ((void)EBB_HERE, ebb_bernoulli_p(__VA_ARGS__))
+#else
+#define ebb_bernoulli_p(...) ebb__bernoulli_p_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli_p_(self, ...) ebb_bernoulli_p(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_bernoulli_(...) ((void)EBB_HERE, ebb_bernoulli_(__VA_ARGS__))
+#else
+#define ebb_bernoulli_(...) ebb__bernoulli__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli__(self, ...) ebb_bernoulli_(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_options {
+    ebb_dims size; /* default () */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_normal_options;
+
+/* Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place
+ * of the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)
+ *     normal(Number mean, Number std, shape size=(), dtype dtype=none) -> Tensor
+ * Gradient (NormalBackward3) of mean: 0; of std: 0.
+ * torch.normal */
+EBB_API ebb_tensor *ebb_normal(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_mean, class T_std> inline ebb_tensor *ebb__cxx_ebb_normal(T_mean mean, T_std std, ebb_normal_options options = {}) {
+    return ebb_normal(ebb__num(mean), ebb__num(std), options);
+}
+}
+#define ebb_normal(...) ((void)EBB_HERE, ebb__cxx_ebb_normal(__VA_ARGS__))
+#else
+#define ebb_normal(...) ebb__normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_(mean, std, ...) ebb_normal(EBB_NUM(mean), EBB_NUM(std), (ebb_normal_options){__VA_ARGS__})
+#endif
+
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
-/* The remainder of self / other with the sign of self. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of self. Integers divided by 0 are an error.
  *     fmod(Number self, Number other) -> Tensor
  * Gradient (FmodBackward1) of self: g; of other: -g * trunc(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_fmod_. torch.fmod */
@@ -1418,7 +1782,7 @@ EBB_API ebb_tensor *ebb_fmod_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmod(self, other) ebb_fmod(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmod_(self, other) ebb_fmod_(EBB_NUM(self), EBB_NUM(other))
 
-/* The remainder of self / other with the sign of other. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of other. Integers divided by 0 are an error.
  *     remainder(Number self, Number other) -> Tensor
  * Gradient (RemainderBackward1) of self: g; of other: -g * floor(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_remainder_. torch.remainder */
@@ -1428,7 +1792,7 @@ EBB_API ebb_tensor *ebb_remainder_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_remainder_(self, other) ebb_remainder_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers. Integers divided by 0
- * give 0.
+ * are an error.
  *     floor_divide(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_floor_divide_. torch.floor_divide */
@@ -1438,7 +1802,7 @@ EBB_API ebb_tensor *ebb_floor_divide_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_floor_divide_(self, other) ebb_floor_divide_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers. Integers divided
- * by 0 give 0.
+ * by 0 are an error.
  *     div_trunc(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_div_trunc_. torch.div */
@@ -1446,6 +1810,17 @@ EBB_API ebb_tensor *ebb_div_trunc(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay integers.
+ * Integers divided by 0 are an error.
+ *     div_mode(Number self, Number other, enum(none|trunc|floor) rounding_mode) -> Tensor
+ * Gradient (DivBackward2) of self: g / other without rounding, else 0; of other: -g * (self / other) / other without
+ * rounding, else 0.
+ * In place: ebb_div_mode_. torch.div(rounding_mode=) */
+EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+#define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+#define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
 
 /* ---- dropout.c ---------------------------------------------------------------------------------------------------
  * Dropout in its forms. */
@@ -1545,6 +1920,29 @@ EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alp
 #define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
 #endif
 
+/* ---- embedding.c -------------------------------------------------------------------------------------------------
+ * Rows of a table by number. */
+
+typedef struct ebb_embedding_options {
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_options;
+
+/* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
+ * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
+ * how often they are named.
+ *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
+ * torch.nn.functional.embedding */
+EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding(...) ((void)EBB_HERE, ebb_embedding(__VA_ARGS__))
+#else
+#define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
+
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
 
@@ -1612,7 +2010,7 @@ typedef struct ebb_argmax_options {
  * counts as the largest.
  *     argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmax */
+ * Not for bool. torch.argmax */
 EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
@@ -1631,7 +2029,7 @@ typedef struct ebb_argmin_options {
  * counts as the smallest.
  *     argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmin */
+ * Not for bool. torch.argmin */
 EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
@@ -1679,43 +2077,179 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #endif
 
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
- * Picking elements along a dimension by an index tensor, and adding elements to such places. */
+ * Elements along a dimension by an index tensor. */
 
 /* Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so
- * on. index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it may
- * be smaller than self.
+ * on. index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it
+ * may be smaller than self.
  *     gather(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (GatherBackward0) of self: scatter_add(zeros, dim, index, g).
  * torch.gather */
 EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_gather(self, index, dim) ebb_gather(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] +=
+typedef struct ebb_take_along_dim_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_take_along_dim_options;
+
+/* The same as gather, with self and indices broadcast against each other along the other dimensions; of all elements
+ * in row-major order when no dim is given. What argmax and argsort give fits as indices.
+ *     take_along_dim(Tensor self, Tensor indices, dims dim=all) -> Tensor
+ * Gradient of self: scatter_add(zeros, dim, indices, g).
+ * torch.take_along_dim */
+EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_take_along_dim(...) ((void)EBB_HERE, ebb_take_along_dim(__VA_ARGS__))
+#else
+#define ebb_take_along_dim(...) ebb__take_along_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__take_along_dim_(self, indices, ...) ebb_take_along_dim(EBB_AT(self), EBB_AT(indices), (ebb_take_along_dim_options){__VA_ARGS__})
+#endif
+
+/* self with the elements of src, or one number, put at the places that index (integers) names along dim:
+ * result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last
+ * one stays where several meet, and the gradient of src is right only where none do.
+ *     scatter(Tensor self, Tensor index, Number src, dim dim) -> Tensor
+ * Gradient (ScatterBackward0) of self: scatter(g, dim, index, 0); of src: gather(g, dim, index).
+ * The result has the dtype of the first input. In place: ebb_scatter_. torch.scatter */
+EBB_API ebb_tensor *ebb_scatter(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+#define ebb_scatter(self, index, src, dim) ebb_scatter(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+#define ebb_scatter_(self, index, src, dim) ebb_scatter_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+
+/* self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] +=
  * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
  *     scatter_add(Tensor self, Tensor index, Tensor src, dim dim) -> Tensor
  * Gradient (ScatterAddBackward0) of self: g; of src: gather(g, dim, index).
- * torch.scatter_add */
+ * In place: ebb_scatter_add_. torch.scatter_add */
 EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+#define ebb_scatter_add_(self, index, src, dim) ebb_scatter_add_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+
+typedef struct ebb_scatter_reduce_options {
+    ebb_setting include_self; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_scatter_reduce_options;
+
+/* The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index (integers)
+ * sends to one place along dim, as scatter does, together with what self has there, or with include_self false
+ * without it. Places that nothing goes to keep what self has.
+ *     scatter_reduce(Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool?
+ *     include_self=true) -> Tensor
+ * Gradient (ScatterReduceBackward0) of self: by reduction: g; g y / self; g / count; g where self is y, shared by
+ * ties; of src: the same for src, gathered.
+ * In place: ebb_scatter_reduce_. torch.scatter_reduce */
+EBB_API ebb_tensor *ebb_scatter_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scatter_reduce(...) ((void)EBB_HERE, ebb_scatter_reduce(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce(...) ebb__scatter_reduce_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce_(self, index, src, dim, reduce, ...) ebb_scatter_reduce(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_scatter_reduce_(...) ((void)EBB_HERE, ebb_scatter_reduce_(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce_(...) ebb__scatter_reduce__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce__(self, index, src, dim, reduce, ...) ebb_scatter_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
+
+/* ---- index.c -----------------------------------------------------------------------------------------------------
+ * Advanced indexing. */
+
+/* The elements of self that index tensors name: result[i] = self[indices[0][i], indices[1][i], ...]. Indices are
+ * integers, negative ones from the end, and broadcast; or masks (bool) over one or more dimensions, which stand for
+ * the places where they are true. NULL in the list is all of a dimension, as are dimensions beyond the list. The
+ * indices' dimensions stand in the place of those indexed where these are neighbours, else in front. ebb_getitem
+ * takes numbers and slices, too.
+ *     index(Tensor self, Tensors? indices) -> Tensor
+ * Gradient (IndexBackward0) of self: index_put(zeros, indices, g, accumulate).
+ * torch.Tensor.__getitem__ */
+EBB_API ebb_tensor *ebb_index(ebb_tensor *self, ebb_list indices);
+#define ebb_index(self, indices) ebb_index(EBB_AT(self), EBB_AT_LIST(indices))
+
+typedef struct ebb_index_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_index_put_options;
+
+/* self with values, broadcast, in the places that indices name as index has it: the last one stays where several
+ * meet, and the gradient of values is right only where none do; or added to what is there, with accumulate, in
+ * row-major order. ebb_setitem takes numbers and slices, too.
+ *     index_put(Tensor self, Tensors? indices, Tensor values, bool accumulate=false) -> Tensor
+ * Gradient (IndexPutBackward0) of self: index_put(g, indices, 0), or g with accumulate; of values: index(g,
+ * indices).
+ * In place: ebb_index_put_. torch.index_put */
+EBB_API ebb_tensor *ebb_index_put(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_put_(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_put(...) ((void)EBB_HERE, ebb_index_put(__VA_ARGS__))
+#else
+#define ebb_index_put(...) ebb__index_put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put_(self, indices, values, ...) ebb_index_put(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_put_(...) ((void)EBB_HERE, ebb_index_put_(__VA_ARGS__))
+#else
+#define ebb_index_put_(...) ebb__index_put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put__(self, indices, values, ...) ebb_index_put_(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
 
 /* ---- index_select.c ----------------------------------------------------------------------------------------------
- * Whole slices picked along a dimension by a list of indices, and slices added to such places. */
+ * Whole slices along a dimension by a list of indices. */
 
-/* The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named:
- * result[i] = self[index[i]] for dim 0.
+/* The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as
+ * named: result[i] = self[index[i]] for dim 0.
  *     index_select(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (IndexSelectBackward0) of self: index_add(zeros, dim, index, g).
  * torch.index_select */
 EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the slices of source added at the places that index (int64) names along dim, in order: result[index[i]]
- * += source[i] for dim 0.
- *     index_add(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
- * Gradient (IndexAddBackward0) of self: g; of source: index_select(g, dim, index).
- * torch.index_add */
-EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
-#define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+typedef struct ebb_index_add_options {
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_index_add_options;
+
+/* self with alpha times the slices of source added at the places that index (integers) names along dim, in order:
+ * result[index[i]] += alpha * source[i] for dim 0.
+ *     index_add(Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1) -> Tensor
+ * Gradient (IndexAddBackward0) of self: g; of source: alpha * index_select(g, dim, index).
+ * In place: ebb_index_add_. torch.index_add */
+EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_add(...) ((void)EBB_HERE, ebb_index_add(__VA_ARGS__))
+#else
+#define ebb_index_add(...) ebb__index_add_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add_(self, index, source, dim, ...) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_add_(...) ((void)EBB_HERE, ebb_index_add_(__VA_ARGS__))
+#else
+#define ebb_index_add_(...) ebb__index_add__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add__(self, index, source, dim, ...) ebb_index_add_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+
+/* self with the slices that index (integers) names along dim replaced by those of source, in order: result[index[i]]
+ * = source[i] for dim 0. The gradient of source is right where no index is named twice.
+ *     index_copy(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
+ * Gradient (IndexCopyBackward0) of self: index_fill(g, dim, index, 0); of source: index_select(g, dim, index).
+ * In place: ebb_index_copy_. torch.index_copy */
+EBB_API ebb_tensor *ebb_index_copy(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+#define ebb_index_copy(self, index, source, dim) ebb_index_copy(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+#define ebb_index_copy_(self, index, source, dim) ebb_index_copy_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+
+/* self with the slices that index (integers, negative ones from the end) names along dim filled with value.
+ *     index_fill(Tensor self, Tensor index, Number value, dim dim) -> Tensor
+ * Gradient (IndexFillBackward0) of self: index_fill(g, dim, index, 0); of value: the sum of g where value is.
+ * The result has the dtype of the first input. In place: ebb_index_fill_. torch.index_fill */
+EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+#define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+#define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */
@@ -1876,6 +2410,28 @@ EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *inpu
 #define ebb__margin_ranking_loss_(input1, input2, target, ...) ebb_margin_ranking_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_margin_ranking_loss_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_triplet_margin_loss_options {
+    ebb_setting margin; /* EBB_SET(x); default 1 */
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool swap; /* default false */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_triplet_margin_loss_options;
+
+/* max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the
+ * smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.
+ *     triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float?
+ *     eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.triplet_margin_loss */
+EBB_API ebb_tensor *ebb_triplet_margin_loss(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_triplet_margin_loss(...) ((void)EBB_HERE, ebb_triplet_margin_loss(__VA_ARGS__))
+#else
+#define ebb_triplet_margin_loss(...) ebb__triplet_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triplet_margin_loss_(anchor, positive, negative, ...) ebb_triplet_margin_loss(EBB_AT(anchor), EBB_AT(positive), EBB_AT(negative), (ebb_triplet_margin_loss_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_multi_margin_loss_options {
     ebb_tensor *weight; /* may be NULL */
     ebb_setting p; /* EBB_SET(x); default 1 */
@@ -1933,6 +2489,49 @@ EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor
 #define ebb_multilabel_soft_margin_loss(...) ebb__multilabel_soft_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__multilabel_soft_margin_loss_(self, target, ...) ebb_multilabel_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_soft_margin_loss_options){__VA_ARGS__})
 #endif
+
+/* ---- masked.c ----------------------------------------------------------------------------------------------------
+ * Elements by masks, and the places of what is not zero. */
+
+/* The elements of self where mask (bool) is true, as a list in row-major order; both broadcast.
+ *     masked_select(Tensor self, Tensor mask) -> Tensor
+ * Gradient (MaskedSelectBackward0) of self: masked_scatter(zeros, mask, g).
+ * torch.masked_select */
+EBB_API ebb_tensor *ebb_masked_select(ebb_tensor *self, ebb_tensor *mask);
+#define ebb_masked_select(self, mask) ebb_masked_select(EBB_AT(self), EBB_AT(mask))
+
+/* self with the elements of source, one after another, where mask (bool) is true, in row-major order; self and mask
+ * broadcast. source may have more elements than are needed.
+ *     masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor
+ * Gradient (MaskedScatterBackward0) of self: masked_fill(g, mask, 0); of source: masked_select(g, mask), then zeros.
+ * In place: ebb_masked_scatter_. torch.masked_scatter */
+EBB_API ebb_tensor *ebb_masked_scatter(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+EBB_API ebb_tensor *ebb_masked_scatter_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+#define ebb_masked_scatter(self, mask, source) ebb_masked_scatter(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+#define ebb_masked_scatter_(self, mask, source) ebb_masked_scatter_(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+
+/* The places of the elements that are not zero, in row-major order: int64, of shape (count, dimensions). As a list
+ * for each dimension: nonzero_tuple.
+ *     nonzero(Tensor self) -> Tensor
+ * No gradient.
+ * torch.nonzero */
+EBB_API ebb_tensor *ebb_nonzero(ebb_tensor *self);
+#define ebb_nonzero(self) ebb_nonzero(EBB_AT(self))
+
+/* The same as nonzero.
+ *     argwhere(Tensor self) -> Tensor
+ * No gradient.
+ * torch.argwhere */
+EBB_API ebb_tensor *ebb_argwhere(ebb_tensor *self);
+#define ebb_argwhere(self) ebb_argwhere(EBB_AT(self))
+
+/* The places of the elements that are not zero, in row-major order: for each dimension a list of its indices
+ * (int64), as index takes them.
+ *     nonzero_tuple(Tensor self) -> Tensors
+ * No gradient.
+ * torch.nonzero(as_tuple=True) */
+EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
+#define ebb_nonzero_tuple(self) ebb_nonzero_tuple(EBB_AT(self))
 
 /* ---- matmul.c ----------------------------------------------------------------------------------------------------
  * matmul, the product of whatever has dimensions, and linear. */
@@ -2104,6 +2703,192 @@ EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_s
 #define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
 #endif
 
+/* ---- median.c ----------------------------------------------------------------------------------------------------
+ * Medians, over all elements or along one dimension. */
+
+typedef struct ebb_median_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_median_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN if any is.
+ *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (MedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.median(input, dim) */
+EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_median_dim(...) ((void)EBB_HERE, ebb_median_dim(__VA_ARGS__))
+#else
+#define ebb_median_dim(...) ebb__median_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__median_dim_(self, dim, ...) ebb_median_dim(EBB_AT(self), dim, (ebb_median_dim_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_nanmedian_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_nanmedian_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN is skipped, unless there is nothing else.
+ *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (NanmedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.nanmedian(input, dim) */
+EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmedian_dim(...) ((void)EBB_HERE, ebb_nanmedian_dim(__VA_ARGS__))
+#else
+#define ebb_nanmedian_dim(...) ebb__nanmedian_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmedian_dim_(self, dim, ...) ebb_nanmedian_dim(EBB_AT(self), dim, (ebb_nanmedian_dim_options){__VA_ARGS__})
+#endif
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
+ *     median(Tensor self) -> Tensor
+ * Gradient (MedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.median */
+EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
+#define ebb_median(self) ebb_median(EBB_AT(self))
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN is skipped,
+ * unless there is nothing else.
+ *     nanmedian(Tensor self) -> Tensor
+ * Gradient (NanmedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.nanmedian */
+EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
+#define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
+
+/* ---- moments.c ---------------------------------------------------------------------------------------------------
+ * Variances and standard deviations, alone or with the mean. */
+
+typedef struct ebb_var_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_var_options;
+
+/* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
+ * Of nothing, NaN.
+ *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
+ * Floating point only. torch.var */
+EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var(...) ((void)EBB_HERE, ebb_var(__VA_ARGS__))
+#else
+#define ebb_var(...) ebb__var_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_(self, ...) ebb_var(EBB_AT(self), (ebb_var_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_std_options;
+
+/* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
+ * dimensions listed in dim, or over all.
+ *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
+ * Floating point only. torch.std */
+EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std(...) ((void)EBB_HERE, ebb_std(__VA_ARGS__))
+#else
+#define ebb_std(...) ebb__std_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_(self, ...) ebb_std(EBB_AT(self), (ebb_std_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_var_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_var_mean_options;
+
+/* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
+ * and the mean, in one reading.
+ *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
+ * Floating point only. torch.var_mean */
+EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var_mean(...) ((void)EBB_HERE, ebb_var_mean(__VA_ARGS__))
+#else
+#define ebb_var_mean(...) ebb__var_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_mean_(self, ...) ebb_var_mean(EBB_AT(self), (ebb_var_mean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_std_mean_options;
+
+/* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
+ * in dim, or over all, and the mean, in one reading.
+ *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
+ * Floating point only. torch.std_mean */
+EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std_mean(...) ((void)EBB_HERE, ebb_std_mean(__VA_ARGS__))
+#else
+#define ebb_std_mean(...) ebb__std_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_mean_(self, ...) ebb_std_mean(EBB_AT(self), (ebb_std_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- norm.c ------------------------------------------------------------------------------------------------------
+ * Norms of vectors. */
+
+typedef struct ebb_vector_norm_options {
+    ebb_setting ord; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_vector_norm_options;
+
+/* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
+ * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
+ * first.
+ *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
+ * shared by those of that size; 0 where y is 0.
+ * torch.linalg.vector_norm */
+EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_vector_norm(...) ((void)EBB_HERE, ebb_vector_norm(__VA_ARGS__))
+#else
+#define ebb_vector_norm(...) ebb__vector_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vector_norm_(self, ...) ebb_vector_norm(EBB_AT(self), (ebb_vector_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_norm_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_norm_options;
+
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
+ *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.norm */
+EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_norm(...) ((void)EBB_HERE, ebb_norm(__VA_ARGS__))
+#else
+#define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- normalization.c ---------------------------------------------------------------------------------------------
  * Normalization along the last dimensions or over groups of channels. */
 
@@ -2127,7 +2912,7 @@ typedef struct ebb_normalization_backward_options {
  * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
  * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
  * sum(grad_output * J(h)).
- * Floating point only. torch.ops.aten.native_layer_norm_backward */
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.native_layer_norm_backward */
 EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
@@ -2564,6 +3349,51 @@ EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_ra
 #define ebb__randint_(low, high, size, ...) ebb_randint(low, high, size, (ebb_randint_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_randint_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randint_like_options;
+
+/* Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those
+ * of input.
+ *     randint_like(Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false) -> Tensor
+ * No gradient.
+ * torch.randint_like */
+EBB_API ebb_tensor *ebb_randint_like(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randint_like(...) ((void)EBB_HERE, ebb_randint_like(__VA_ARGS__))
+#else
+#define ebb_randint_like(...) ebb__randint_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randint_like_(input, low, high, ...) ebb_randint_like(EBB_AT(input), low, high, (ebb_randint_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_random_options {
+    int64_t from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_random_options;
+
+/* Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to
+ * the largest that the dtype tells apart from its neighbours: 2^24 for float32.
+ *     random(Tensor self, int from=0, float? to=none) -> Tensor
+ * Gradient (RandomBackward0) of self: 0.
+ * In place: ebb_random_. torch.Tensor.random_ */
+EBB_API ebb_tensor *ebb_random(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_random_(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_random(...) ((void)EBB_HERE, ebb_random(__VA_ARGS__))
+#else
+#define ebb_random(...) ebb__random_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random_(self, ...) ebb_random(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_random_(...) ((void)EBB_HERE, ebb_random_(__VA_ARGS__))
+#else
+#define ebb_random_(...) ebb__random__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random__(self, ...) ebb_random_(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_randperm_options {
     ebb_dtype dtype; /* default int64 */
     bool requires_grad; /* default false */
@@ -2583,7 +3413,7 @@ EBB_API ebb_tensor *ebb_randperm(int64_t n, ebb_randperm_options options EBB_DEF
 #endif
 
 /* ---- reduce.c ----------------------------------------------------------------------------------------------------
- * Sums and means over any dimensions. */
+ * Sums, means, products, and what is like them, over any dimensions. */
 
 typedef struct ebb_sum_options {
     ebb_dims dim; /* default all */
@@ -2605,6 +3435,25 @@ EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAUL
 #define ebb__sum_(self, ...) ebb_sum(EBB_AT(self), (ebb_sum_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_nansum_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nansum_options;
+
+/* The sum over the dimensions listed in dim, or over all, with NaN counting as 0.
+ *     nansum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (NansumBackward0) of self: g where self is not NaN, else 0.
+ * torch.nansum */
+EBB_API ebb_tensor *ebb_nansum(ebb_tensor *self, ebb_nansum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nansum(...) ((void)EBB_HERE, ebb_nansum(__VA_ARGS__))
+#else
+#define ebb_nansum(...) ebb__nansum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nansum_(self, ...) ebb_nansum(EBB_AT(self), (ebb_nansum_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_mean_options {
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
@@ -2624,6 +3473,51 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
+
+typedef struct ebb_nanmean_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nanmean_options;
+
+/* The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.
+ *     nanmean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.nanmean */
+EBB_API ebb_tensor *ebb_nanmean(ebb_tensor *self, ebb_nanmean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmean(...) ((void)EBB_HERE, ebb_nanmean(__VA_ARGS__))
+#else
+#define ebb_nanmean(...) ebb__nanmean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmean_(self, ...) ebb_nanmean(EBB_AT(self), (ebb_nanmean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_prod_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_prod_options;
+
+/* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
+ * product of nothing is 1. The gradient is exact also where factors are 0.
+ *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (ProdBackward0) of self: g * y / self, without the division where y is 0.
+ * torch.prod */
+EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
+#else
+#define ebb_prod(...) ebb__prod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__prod_(self, ...) ebb_prod(EBB_AT(self), (ebb_prod_options){__VA_ARGS__})
+#endif
+
+/* The sum of the diagonal of a matrix. Integers sum to int64.
+ *     trace(Tensor self) -> Tensor
+ * Gradient (TraceBackward0) of self: g on the diagonal, else 0.
+ * torch.trace */
+EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
+#define ebb_trace(self) ebb_trace(EBB_AT(self))
 
 /* ---- regression_loss.c -------------------------------------------------------------------------------------------
  * Losses of regression. */
@@ -2944,6 +3838,269 @@ EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
 #define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
 
+/* ---- sampling.c --------------------------------------------------------------------------------------------------
+ * Draws that depend on the values of a tensor in ways of their own. */
+
+typedef struct ebb_multinomial_options {
+    bool replacement; /* default false */
+    int ebb__at;
+} ebb_multinomial_options;
+
+/* Of a vector of weights, or of each row of a matrix of them, num_samples indices (int64) drawn with probabilities
+ * that are as the weights: one after the other, and unless with replacement none twice.
+ *     multinomial(Tensor self, int num_samples, bool replacement=false) -> Tensor
+ * No gradient.
+ * Floating point only. torch.multinomial */
+EBB_API ebb_tensor *ebb_multinomial(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multinomial(...) ((void)EBB_HERE, ebb_multinomial(__VA_ARGS__))
+#else
+#define ebb_multinomial(...) ebb__multinomial_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multinomial_(self, num_samples, ...) ebb_multinomial(EBB_AT(self), num_samples, (ebb_multinomial_options){__VA_ARGS__})
+#endif
+
+/* Independent numbers of Poisson's distribution, each with the rate that self has there, in the dtype of self.
+ *     poisson(Tensor self) -> Tensor
+ * Gradient (PoissonBackward0) of self: 0.
+ * Floating point only. torch.poisson */
+EBB_API ebb_tensor *ebb_poisson(ebb_tensor *self);
+#define ebb_poisson(self) ebb_poisson(EBB_AT(self))
+
+/* ---- scan.c ------------------------------------------------------------------------------------------------------
+ * Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
+
+typedef struct ebb_cumsum_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumsum_options;
+
+/* Running sums along dim. Integers and bool give int64; dtype casts first.
+ *     cumsum(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumsumBackward0) of self: the running sums of g from the end.
+ * In place: ebb_cumsum_. torch.cumsum */
+EBB_API ebb_tensor *ebb_cumsum(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumsum_(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumsum(...) ((void)EBB_HERE, ebb_cumsum(__VA_ARGS__))
+#else
+#define ebb_cumsum(...) ebb__cumsum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum_(self, dim, ...) ebb_cumsum(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumsum_(...) ((void)EBB_HERE, ebb_cumsum_(__VA_ARGS__))
+#else
+#define ebb_cumsum_(...) ebb__cumsum__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum__(self, dim, ...) ebb_cumsum_(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cumprod_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumprod_options;
+
+/* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
+ * factors are 0.
+ *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumprodBackward0) of self: y[k - 1] * linear_recurrence(g, self, reverse)[k].
+ * In place: ebb_cumprod_. torch.cumprod */
+EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumprod(...) ((void)EBB_HERE, ebb_cumprod(__VA_ARGS__))
+#else
+#define ebb_cumprod(...) ebb__cumprod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod_(self, dim, ...) ebb_cumprod(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumprod_(...) ((void)EBB_HERE, ebb_cumprod_(__VA_ARGS__))
+#else
+#define ebb_cumprod_(...) ebb__cumprod__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod__(self, dim, ...) ebb_cumprod_(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+
+/* log(cumsum(exp(self))) along dim, without overflow.
+ *     logcumsumexp(Tensor self, dim dim) -> Tensor
+ * Gradient (LogcumsumexpBackward0) of self: the sum over i >= k of g[i] * exp(self[k] - y[i]).
+ * Floating point only. torch.logcumsumexp */
+EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
+#define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
+
+typedef struct ebb_cummax_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummax_options;
+
+/* The largest so far along dim and where it is (int64), the latest place where several tie. A NaN is the largest,
+ * and stays.
+ *     cummax(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CummaxBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummax */
+EBB_API ebb_tensor *ebb_cummax(ebb_tensor *self, int64_t dim, ebb_cummax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummax(...) ((void)EBB_HERE, ebb_cummax(__VA_ARGS__))
+#else
+#define ebb_cummax(...) ebb__cummax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummax_(self, dim, ...) ebb_cummax(EBB_AT(self), dim, (ebb_cummax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cummin_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummin_options;
+
+/* The smallest so far along dim and where it is (int64), the latest place where several tie. A NaN is the smallest,
+ * and stays.
+ *     cummin(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CumminBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummin */
+EBB_API ebb_tensor *ebb_cummin(ebb_tensor *self, int64_t dim, ebb_cummin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummin(...) ((void)EBB_HERE, ebb_cummin(__VA_ARGS__))
+#else
+#define ebb_cummin(...) ebb__cummin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummin_(self, dim, ...) ebb_cummin(EBB_AT(self), dim, (ebb_cummin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_linear_recurrence_options {
+    bool reverse; /* default false */
+    int ebb__at;
+} ebb_linear_recurrence_options;
+
+/* y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + factor[k + 1] *
+ * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running products are made of it,
+ * and discounted sums are it.
+ *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
+ * Gradient (LinearRecurrenceBackward0) of self: h = linear_recurrence(g, factor, the other way); of factor: h * y[k
+ * - 1], in reverse h[k - 1] * y.
+ * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
+EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_factor> inline ebb_tensor *ebb__cxx_ebb_linear_recurrence(ebb_tensor *self, T_factor factor, int64_t dim, ebb_linear_recurrence_options options = {}) {
+    return ebb_linear_recurrence(self, ebb__num(factor), dim, options);
+}
+}
+#define ebb_linear_recurrence(...) ((void)EBB_HERE, ebb__cxx_ebb_linear_recurrence(__VA_ARGS__))
+#else
+#define ebb_linear_recurrence(...) ebb__linear_recurrence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linear_recurrence_(self, factor, dim, ...) ebb_linear_recurrence(EBB_AT(self), EBB_NUM(factor), dim, (ebb_linear_recurrence_options){__VA_ARGS__})
+#endif
+
+/* ---- search.c ----------------------------------------------------------------------------------------------------
+ * Where values lie among others, and how many there are. */
+
+typedef struct ebb_searchsorted_options {
+    ebb_tensor *sorter; /* may be NULL */
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int side; /* none, left, right */
+    int ebb__at;
+} ebb_searchsorted_options;
+
+/* For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go:
+ * before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each line of
+ * self; or sorter, as argsort gives it, says how to read it. NaN goes to the end.
+ *     searchsorted(Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false,
+ *     enum(none|left|right) side=none) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. torch.searchsorted */
+EBB_API ebb_tensor *ebb_searchsorted(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_searchsorted(ebb_tensor *sorted_sequence, T_self self, ebb_searchsorted_options options = {}) {
+    return ebb_searchsorted(sorted_sequence, ebb__num(self), options);
+}
+}
+#define ebb_searchsorted(...) ((void)EBB_HERE, ebb__cxx_ebb_searchsorted(__VA_ARGS__))
+#else
+#define ebb_searchsorted(...) ebb__searchsorted_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__searchsorted_(sorted_sequence, self, ...) ebb_searchsorted(EBB_AT(sorted_sequence), EBB_NUM(self), (ebb_searchsorted_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bucketize_options {
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int ebb__at;
+} ebb_bucketize_options;
+
+/* The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= boundaries[i],
+ * or with right boundaries[i - 1] <= value < boundaries[i].
+ *     bucketize(Number self, Tensor boundaries, bool out_int32=false, bool right=false) -> Tensor
+ * No gradient.
+ * torch.bucketize */
+EBB_API ebb_tensor *ebb_bucketize(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_bucketize(T_self self, ebb_tensor *boundaries, ebb_bucketize_options options = {}) {
+    return ebb_bucketize(ebb__num(self), boundaries, options);
+}
+}
+#define ebb_bucketize(...) ((void)EBB_HERE, ebb__cxx_ebb_bucketize(__VA_ARGS__))
+#else
+#define ebb_bucketize(...) ebb__bucketize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bucketize_(self, boundaries, ...) ebb_bucketize(EBB_NUM(self), EBB_AT(boundaries), (ebb_bucketize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_isin_options {
+    bool assume_unique; /* default false */
+    bool invert; /* default false */
+    int ebb__at;
+} ebb_isin_options;
+
+/* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
+ *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ * No gradient.
+ * torch.isin */
+EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_elements, class T_test_elements> inline ebb_tensor *ebb__cxx_ebb_isin(T_elements elements, T_test_elements test_elements, ebb_isin_options options = {}) {
+    return ebb_isin(ebb__num(elements), ebb__num(test_elements), options);
+}
+}
+#define ebb_isin(...) ((void)EBB_HERE, ebb__cxx_ebb_isin(__VA_ARGS__))
+#else
+#define ebb_isin(...) ebb__isin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__isin_(elements, test_elements, ...) ebb_isin(EBB_NUM(elements), EBB_NUM(test_elements), (ebb_isin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bincount_options {
+    ebb_tensor *weights; /* may be NULL */
+    int64_t minlength; /* default 0 */
+    int ebb__at;
+} ebb_bincount_options;
+
+/* How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if they
+ * are, else float64); at least minlength numbers.
+ *     bincount(Tensor self, Tensor? weights, int minlength=0) -> Tensor
+ * No gradient.
+ * torch.bincount */
+EBB_API ebb_tensor *ebb_bincount(ebb_tensor *self, ebb_bincount_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bincount(...) ((void)EBB_HERE, ebb_bincount(__VA_ARGS__))
+#else
+#define ebb_bincount(...) ebb__bincount_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bincount_(self, ...) ebb_bincount(EBB_AT(self), (ebb_bincount_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_one_hot_options {
+    int64_t num_classes; /* default -1 */
+    int ebb__at;
+} ebb_one_hot_options;
+
+/* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
+ * num_classes is left out.
+ *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ * No gradient.
+ * torch.nn.functional.one_hot */
+EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_one_hot(...) ((void)EBB_HERE, ebb_one_hot(__VA_ARGS__))
+#else
+#define ebb_one_hot(...) ebb__one_hot_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
+#endif
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -3132,6 +4289,97 @@ EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_optio
 #else
 #define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
+
+/* ---- sorting.c ---------------------------------------------------------------------------------------------------
+ * Order along a dimension. */
+
+typedef struct ebb_sort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_sort_options;
+
+/* The elements along dim in rising order, or descending, and where they were (int64). NaN counts as the largest.
+ * Equal elements keep their order, stable or not.
+ *     sort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor values, Tensor indices
+ * Gradient (SortBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.sort */
+EBB_API ebb_tensor *ebb_sort(ebb_tensor *self, ebb_sort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_sort(...) ((void)EBB_HERE, ebb_sort(__VA_ARGS__))
+#else
+#define ebb_sort(...) ebb__sort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__sort_(self, ...) ebb_sort(EBB_AT(self), (ebb_sort_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_argsort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    int ebb__at;
+} ebb_argsort_options;
+
+/* The indices (int64) that put the elements along dim in rising order, or descending: those of sort.
+ *     argsort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor
+ * No gradient.
+ * torch.argsort */
+EBB_API ebb_tensor *ebb_argsort(ebb_tensor *self, ebb_argsort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_argsort(...) ((void)EBB_HERE, ebb_argsort(__VA_ARGS__))
+#else
+#define ebb_argsort(...) ebb__argsort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__argsort_(self, ...) ebb_argsort(EBB_AT(self), (ebb_argsort_options){__VA_ARGS__})
+#endif
+
+/* The elements along the first dimension in rising order.
+ *     msort(Tensor self) -> Tensor
+ * torch.msort */
+EBB_API ebb_tensor *ebb_msort(ebb_tensor *self);
+#define ebb_msort(self) ebb_msort(EBB_AT(self))
+
+typedef struct ebb_topk_options {
+    ebb_dims dim; /* default last */
+    ebb_setting largest; /* EBB_SET(x); default true */
+    ebb_setting sorted; /* EBB_SET(x); default true */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_topk_options;
+
+/* The k largest elements along dim, largest first, or the k smallest, smallest first, and where they are (int64).
+ * NaN counts as the largest; of equal elements the first come first. They are sorted in any case.
+ *     topk(Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true) -> Tensor values, Tensor
+ *     indices
+ * Gradient (TopkBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.topk */
+EBB_API ebb_tensor *ebb_topk(ebb_tensor *self, int64_t k, ebb_topk_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_topk(...) ((void)EBB_HERE, ebb_topk(__VA_ARGS__))
+#else
+#define ebb_topk(...) ebb__topk_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__topk_(self, k, ...) ebb_topk(EBB_AT(self), k, (ebb_topk_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_kthvalue_options {
+    ebb_dims dim; /* default last */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_kthvalue_options;
+
+/* The k-th smallest element along dim, k from 1 on, and where it is (int64). NaN counts as the largest; of equal
+ * elements the first come first.
+ *     kthvalue(Tensor self, int k, dims dim=last, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (KthvalueBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.kthvalue */
+EBB_API ebb_tensor *ebb_kthvalue(ebb_tensor *self, int64_t k, ebb_kthvalue_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_kthvalue(...) ((void)EBB_HERE, ebb_kthvalue(__VA_ARGS__))
+#else
+#define ebb_kthvalue(...) ebb__kthvalue_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__kthvalue_(self, k, ...) ebb_kthvalue(EBB_AT(self), k, (ebb_kthvalue_options){__VA_ARGS__})
 #endif
 
 /* ---- special.c ---------------------------------------------------------------------------------------------------
@@ -3371,6 +4619,42 @@ EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
+/* ---- take.c ------------------------------------------------------------------------------------------------------
+ * Elements by their number in row-major order. */
+
+/* The elements of self with these numbers (int64, negative ones from the end), counted in row-major order; the
+ * result has the shape of index.
+ *     take(Tensor self, Tensor index) -> Tensor
+ * Gradient (TakeBackward0) of self: put(zeros, index, g, accumulate).
+ * torch.take */
+EBB_API ebb_tensor *ebb_take(ebb_tensor *self, ebb_tensor *index);
+#define ebb_take(self, index) ebb_take(EBB_AT(self), EBB_AT(index))
+
+typedef struct ebb_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_put_options;
+
+/* self with the elements of source at these numbers (int64, negative ones from the end), counted in row-major order,
+ * or with accumulate added there; the last one stays where several meet.
+ *     put(Tensor self, Tensor index, Tensor source, bool accumulate=false) -> Tensor
+ * Gradient (PutBackward0) of self: put(g, index, zeros), or g with accumulate; of source: take(g, index).
+ * In place: ebb_put_. torch.put */
+EBB_API ebb_tensor *ebb_put(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_put(...) ((void)EBB_HERE, ebb_put(__VA_ARGS__))
+#else
+#define ebb_put(...) ebb__put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put_(self, index, source, ...) ebb_put(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_put_(...) ((void)EBB_HERE, ebb_put_(__VA_ARGS__))
+#else
+#define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
+#endif
+
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */
 
@@ -3457,6 +4741,24 @@ EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_D
 #define ebb_clamp_(...) ebb__clamp__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__clamp__(self, ...) ebb_clamp_(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
 #endif
+
+/* max(self, min), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_min(Tensor self, Number min) -> Tensor
+ * Gradient (ClampMinBackward0) of self: g where self >= min, else 0; of min: g where self < min, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_min_. torch.clamp_min */
+EBB_API ebb_tensor *ebb_clamp_min(ebb_tensor *self, ebb_tensor *min);
+EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
+#define ebb_clamp_min(self, min) ebb_clamp_min(EBB_AT(self), EBB_NUM(min))
+#define ebb_clamp_min_(self, min) ebb_clamp_min_(EBB_AT(self), EBB_NUM(min))
+
+/* min(self, max), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_max(Tensor self, Number max) -> Tensor
+ * Gradient (ClampMaxBackward0) of self: g where self <= max, else 0; of max: g where self > max, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_max_. torch.clamp_max */
+EBB_API ebb_tensor *ebb_clamp_max(ebb_tensor *self, ebb_tensor *max);
+EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
+#define ebb_clamp_max(self, max) ebb_clamp_max(EBB_AT(self), EBB_NUM(max))
+#define ebb_clamp_max_(self, max) ebb_clamp_max_(EBB_AT(self), EBB_NUM(max))
 
 /* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
  * self's dtype makes of it.
@@ -3581,7 +4883,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 /* -1, 0 or 1; 0 for NaN.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
- * Not for bool. In place: ebb_sign_. torch.sign */
+ * In place: ebb_sign_. torch.sign */
 EBB_API ebb_tensor *ebb_sign(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sign_(ebb_tensor *self);
 #define ebb_sign(self) ebb_sign(EBB_AT(self))
@@ -3820,6 +5122,15 @@ EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
 #define ebb_atanh(self) ebb_atanh(EBB_AT(self))
 #define ebb_atanh_(self) ebb_atanh_(EBB_AT(self))
+
+/* sin(pi * self) / (pi * self), and 1 at 0.
+ *     sinc(Tensor self) -> Tensor
+ * Gradient (SincBackward0) of self: g * (cos(pi * self) - y) / self, 0 at 0.
+ * Integers and bool become the default dtype. In place: ebb_sinc_. torch.sinc */
+EBB_API ebb_tensor *ebb_sinc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
+#define ebb_sinc(self) ebb_sinc(EBB_AT(self))
+#define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */

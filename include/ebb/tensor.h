@@ -15,10 +15,12 @@ typedef enum ebb_dtype {
     EBB_U8 = 2,
     EBB_I32 = 3,
     EBB_I64 = 4,
-    EBB_F32 = 5,
-    EBB_F64 = 6
+    EBB_F16 = 5,  /* IEEE 754 binary16; computed through float32 */
+    EBB_BF16 = 6, /* bfloat16, the upper half of a float32; computed through float32. With float16: float32 */
+    EBB_F32 = 7,
+    EBB_F64 = 8
 } ebb_dtype;
-#define EBB_DTYPE_COUNT 7
+#define EBB_DTYPE_COUNT 9
 
 #define EBB_MAX_NDIM 8
 

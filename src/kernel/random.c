@@ -96,6 +96,20 @@ static void normal_f64(const struct fill *f, uint64_t block, const uint32_t word
                ret_elements);
 }
 
+/* ---- exponential: the logarithm of a number strictly between 0 and 1 ---- */
+
+static void exponential_f32(const struct fill *f, uint64_t block, const uint32_t words[4], void *ret_elements) {
+    float *x = ret_elements;
+    (void)f, (void)block;
+    for (int i = 0; i < 4; i++) x[i] = (float)-natural_log(((double)words[i] + 0.5) * 0x1p-32);
+}
+
+static void exponential_f64(const struct fill *f, uint64_t block, const uint32_t words[4], void *ret_elements) {
+    double *x = ret_elements;
+    (void)f, (void)block;
+    for (int i = 0; i < 2; i++) x[i] = -natural_log(((double)(word64(words + 2 * i) >> 12) + 0.5) * 0x1p-52);
+}
+
 /* ---- integers: Lemire 2019, "Fast random integer generation in an interval", made positional ---- */
 
 static uint64_t multiply_high(uint64_t a, uint64_t b) {
@@ -175,6 +189,17 @@ ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, in
                               .out = out,
                               .make = dtype == EBB_F32   ? normal_f32
                                       : dtype == EBB_F64 ? normal_f64
+                                                         : NULL});
+}
+
+ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out) {
+    return fill(EBB__EXPONENTIAL, dtype,
+                (struct fill){.seed = seed,
+                              .first = first,
+                              .n = n,
+                              .out = out,
+                              .make = dtype == EBB_F32   ? exponential_f32
+                                      : dtype == EBB_F64 ? exponential_f64
                                                          : NULL});
 }
 

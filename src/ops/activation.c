@@ -1,6 +1,6 @@
 /* Activations of neural networks, besides relu, sigmoid and tanh (unary.c) and softmax. */
 #define EBB_FAMILY "Activations"
-#include "ops/ops.h"
+#include "ops/create.h"
 
 #define SQRT_HALF 0.70710678118654752440
 #define SQRT_2_BY_PI 0.79788456080286535588
@@ -90,6 +90,22 @@ static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g
 /* The same, and with NaN inside. */
 static ebb_tensor *not_beyond(ebb_tensor *x, double low, double high, ebb_tensor *g) {
     return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
+}
+/* Of integers, bounds must be integers of the dtype once their fraction is gone. */
+static ebb_status check_bounds(double a, double b, ebb_dtype dtype) {
+    ebb_status status = ebb__check_value(dtype, a);
+    return status ? status : ebb__check_value(dtype, b);
+}
+static ebb_status check_hardtanh(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_hardtanh *a = attrs;
+    (void)in, (void)n_in;
+    if (a->min_val.value > a->max_val.value) return ebb_fail(EBB_ERR_ARGUMENT, "min_val is greater than max_val");
+    return check_bounds(a->min_val.value, a->max_val.value, dtype);
+}
+static ebb_status check_threshold(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_threshold *a = attrs;
+    (void)in, (void)n_in;
+    return check_bounds(a->threshold, a->value, dtype);
 }
 static void hardtanh_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;
@@ -184,9 +200,10 @@ static void glu_vjp(struct ebb_vjp *v) {
 
 /* ---- the definitions ---- */
 
-#define ACTIVATION(op, text, ...) \
+#define ACTIVATION_OF(accepted, op, text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch.nn.functional." #op, \
-                                       .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, __VA_ARGS__};
+                                       .promote = EBB_PROMOTE_COMMON, .dtypes = accepted, __VA_ARGS__};
+#define ACTIVATION(op, text, ...) ACTIVATION_OF(EBB_FLOATING, op, text, __VA_ARGS__)
 #define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
 #define ONE "Tensor self -> Tensor"
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)"
@@ -224,23 +241,26 @@ ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor"
            .formula = {"g * sigmoid(beta * self), g above the threshold"},
            .samples = {SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"})
 ACTIVATION(softsign, ONE, .samples = {SHAPES, "i5(4)"}, .compose = softsign_compose, .doc = "self / (1 + |self|).")
-ACTIVATION(hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
-           .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
-           .formula = {"g where min_val < self < max_val, else 0"},
-           .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "! i5(4)"})
-ACTIVATION(relu6, ONE, SAMPLES, WIDE, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
-           .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
+ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
+              .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
+              .formula = {"g where min_val < self < max_val, else 0"}, .check = check_hardtanh,
+              .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
+                          "! (4) min_val=1 max_val=0"})
+ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = {SHAPES, "i5(4)", "! b(4)"}, .compose = relu6_compose,
+              .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true, .node = "HardtanhBackward0",
+              .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
            .doc = "self * relu6(self + 3) / 6.", .formula = {"g * (self / 3 + 1/2) between -3 and 3, g above, 0 below"})
 ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
            .doc = "relu6(self + 3) / 6.", .formula = {"g / 6 where -3 < self < 3, else 0"})
 ACTIVATION(logsigmoid, ONE, SAMPLES, LOOP(logsigmoid), .node = "LogSigmoidBackward0",
            .doc = "log(sigmoid(self)), without overflow.", .formula = {"g * sigmoid(-self)"})
-ACTIVATION(threshold, "Tensor self, float threshold, float value -> Tensor", LOOP(threshold),
-           .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
-           .formula = {"g where self > threshold, else 0"},
-           .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
-                       "! i5(4) threshold=0 value=0"})
+ACTIVATION_OF(EBB_NUMERIC, threshold, "Tensor self, float threshold, float value -> Tensor", LOOP(threshold),
+              .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
+              .formula = {"g where self > threshold, else 0"},
+              .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
+                          "i5(4) threshold=1 value=7", "! b(4) threshold=0 value=0", "! i5(4) threshold=0 value=1e30"},
+              .check = check_threshold)
 ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrink), .node = "HardshrinkBackward0",
            .doc = "self, but 0 where -lambd <= self <= lambd.", .formula = {"0 where -lambd <= self <= lambd, else g"},
            .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})

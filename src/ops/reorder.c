@@ -21,7 +21,7 @@ static ebb_status forward_flip(struct ebb_forward *f) {
         from[i] = ebb__strides(in)[i] * size;
         to[i] = ebb__strides(out)[i] * size;
     }
-    for (int i = 0; i < a->dims.n && in->ndim; i++) {
+    for (int i = 0; i < a->dims.n; i++) {
         int64_t d = a->dims.d[i];
         data += (in->dims[d] - 1) * from[d];
         from[d] = -from[d];
@@ -62,7 +62,7 @@ static ebb_status infer_roll(struct ebb_infer *f) {
         if (a->shifts.d[i] == INT64_MIN) return ebb_fail(EBB_ERR_ARGUMENT, "shift %d is out of range", i);
     for (int i = 0; i < a->dims.n; i++) {
         int64_t dim = a->dims.d[i];
-        if (!ebb__wrap_dim(&dim, n))
+        if (n == 0 || !ebb__wrap_dim(&dim, n))
             return ebb_fail(EBB_ERR_INDEX, "dims: there is no dimension %lld in %d", (long long)dim, n);
     }
     return infer_same(f);
@@ -76,9 +76,9 @@ static ebb_status forward_roll(struct ebb_forward *f) {
     ebb_dtype dtype = (ebb_dtype)out->dtype;
     int64_t size = (int64_t)ebb__dtype_sizes[dtype], shape[EBB_MAX_NDIM] = {in->numel}, bytes[EBB_MAX_NDIM] = {size},
             shift[EBB_MAX_NDIM] = {0};
-    int n = a->dims.n && in->ndim ? in->ndim : 1;
+    int n = a->dims.n ? in->ndim : 1;
     if (in->numel == 0) return EBB_OK;
-    for (int i = 0; i < n && a->dims.n && in->ndim; i++) {
+    for (int i = 0; i < n && a->dims.n; i++) {
         shape[i] = in->dims[i];
         bytes[i] = ebb__strides(in)[i] * size;
     }
@@ -125,7 +125,7 @@ const struct ebb_op ebb_op_roll = {
     .formula = {"roll(g, -shifts, dims)"},
     .samples = {"(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
                 "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
-                "() shifts=(3)", "() shifts=(3) dims=(0)", "(0,3) shifts=(1) dims=(1)", "! (3,4) shifts=()",
+                "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
                 "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"},
 };
 

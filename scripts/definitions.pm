@@ -46,7 +46,7 @@ sub strings { # the string literals of an initializer, neighbours joined, design
 sub parse_argument {
     my ($text) = @_;
     my ($kind, $values, $name, $by_name, $default) =
-        $text =~ /^(\w+\??)(?:\(([\w|]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
+        $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);

@@ -374,7 +374,7 @@ EBB_TEST(arithmetic_in_place) {
     CHECK(ebb_mul_(ebb_sub_(x, F64(EBB_DIMS(1), 4)), 2) == x);
     CHECK_VALUES(x, 0, -4, -2);
     CHECK(ebb_tensor_version(x) == 3);
-    CHECK_VALUES(ebb_maximum_(ebb_div_(x, -2), 1.5), 0, 2, 1.5);
+    CHECK_VALUES(ebb_clamp_min_(ebb_div_(x, -2), 1.5), 0, 2, 1.5);
     CHECK_VALUES(ebb_add_(f, x), 0, 3, 3.5);
     CHECK(ebb_tensor_dtype(f) == EBB_F32);
     ebb_tensor *w = LEAF(EBB_DIMS(2), 1, 2), *y = ebb_exp(w);

@@ -62,6 +62,17 @@ enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NO
 enum ebb_rounding { EBB_ROUNDING_NONE = 0, EBB_ROUNDING_TRUNC, EBB_ROUNDING_FLOOR };
 enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
+/* The modes of interpolate, by PyTorch's words. */
+enum ebb_interpolation {
+    EBB_NEAREST = 0,
+    EBB_NEAREST_EXACT,
+    EBB_LINEAR,
+    EBB_BILINEAR,
+    EBB_TRILINEAR,
+    EBB_BICUBIC,
+    EBB_AREA
+};
+
 /* The padding of conv1d to conv3d by a word: what `padding` lists, PyTorch's padding="valid", and padding="same". */
 enum ebb_auto_padding { EBB_PADDING_LISTED = 0, EBB_PADDING_VALID, EBB_PADDING_SAME };
 

@@ -1920,6 +1920,60 @@ EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alp
 #define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
 #endif
 
+/* ---- eigh.c ------------------------------------------------------------------------------------------------------
+ * Eigenvalues and vectors of symmetric matrices. */
+
+typedef struct ebb_eigh_options {
+    int UPLO; /* L, U */
+    ebb_tensor **ret_eigenvectors; /* may be NULL */
+    int ebb__at;
+} ebb_eigh_options;
+
+/* Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is
+ * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
+ * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
+ * the smallest gap.
+ *     eigh(Tensor A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ * Gradient (LinalgEighBackward0) of A: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
+ * Floating point only. torch.linalg.eigh */
+EBB_API ebb_tensor *ebb_eigh(ebb_tensor *A, ebb_eigh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
+#else
+#define ebb_eigh(...) ebb__eigh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigh_(A, ...) ebb_eigh(EBB_AT(A), (ebb_eigh_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_eigvalsh_options {
+    int UPLO; /* L, U */
+    int ebb__at;
+} ebb_eigvalsh_options;
+
+/* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
+ * second derivative needs distinct eigenvalues.
+ *     eigvalsh(Tensor A, enum(L|U) UPLO=L) -> Tensor
+ * Gradient (LinalgEighBackward0) of A: V diag(g) V^T, V the eigenvectors.
+ * Floating point only. torch.linalg.eigvalsh */
+EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
+#else
+#define ebb_eigvalsh(...) ebb__eigvalsh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigvalsh_(A, ...) ebb_eigvalsh(EBB_AT(A), (ebb_eigvalsh_options){__VA_ARGS__})
+#endif
+
+/* ---- einsum.c ----------------------------------------------------------------------------------------------------
+ * Sums of products by Einstein's convention. */
+
+/* Sums of products of the operands' elements, by an equation that names their dimensions, as "ij,jk->ik" for the
+ * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
+ * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
+ * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
+ *     einsum(string equation, Tensors operands) -> Tensor
+ * torch.einsum */
+EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list operands);
+#define ebb_einsum(equation, operands) ebb_einsum(equation, EBB_AT_LIST(operands))
+
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
  * Rows of a table by number. */
 
@@ -2074,6 +2128,51 @@ EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_optio
 #else
 #define ebb_min_dim(...) ebb__min_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__min_dim_(self, dim, ...) ebb_min_dim(EBB_AT(self), dim, (ebb_min_dim_options){__VA_ARGS__})
+#endif
+
+/* ---- fold.c ------------------------------------------------------------------------------------------------------
+ * im2col, which is torch.nn.functional.unfold, and fold. */
+
+typedef struct ebb_im2col_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_im2col_options;
+
+/* The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L)
+ * for its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is
+ * another.
+ *     im2col(Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) -> Tensor
+ * Gradient (Im2ColBackward0) of input: fold(g, (H, W)).
+ * torch.nn.functional.unfold */
+EBB_API ebb_tensor *ebb_im2col(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_im2col(...) ((void)EBB_HERE, ebb_im2col(__VA_ARGS__))
+#else
+#define ebb_im2col(...) ebb__im2col_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__im2col_(input, kernel_size, ...) ebb_im2col(EBB_AT(input), kernel_size, (ebb_im2col_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_fold_options {
+    ebb_dims dilation; /* default 1 */
+    ebb_dims padding; /* default 0 */
+    ebb_dims stride; /* default 1 */
+    int ebb__at;
+} ebb_fold_options;
+
+/* An image (N, C, *output_size) from the columns (N, C * kernel_size, L) of a sliding window, with elements that
+ * overlap added: the transpose of im2col.
+ *     fold(Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) ->
+ *     Tensor
+ * Gradient (Col2ImBackward0) of input: im2col(g).
+ * torch.nn.functional.fold */
+EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_fold(...) ((void)EBB_HERE, ebb_fold(__VA_ARGS__))
+#else
+#define ebb_fold(...) ebb__fold_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__fold_(input, output_size, kernel_size, ...) ebb_fold(EBB_AT(input), output_size, kernel_size, (ebb_fold_options){__VA_ARGS__})
 #endif
 
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
@@ -2250,6 +2349,135 @@ EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tens
 EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+
+/* ---- interpolate.c -----------------------------------------------------------------------------------------------
+ * interpolate and the one operator behind its modes, upsample. */
+
+typedef struct ebb_upsample_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
+ * scale, where given, decides the positions in place of the ratio of the sizes.
+ *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
+ *     align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
+ * torch.ops.aten.upsample_nearest2d */
+EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample(...) ((void)EBB_HERE, ebb_upsample(__VA_ARGS__))
+#else
+#define ebb_upsample(...) ebb__upsample_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_(input, size, ...) ebb_upsample(EBB_AT(input), size, (ebb_upsample_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_upsample_backward_options {
+    int mode; /* nearest, nearest-exact, linear, cubic */
+    bool align_corners; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_upsample_backward_options;
+
+/* The gradient of upsample for an input of shape input_size.
+ *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
+ *     bool align_corners=false, float? scale=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
+ * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
+EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_upsample_backward(...) ((void)EBB_HERE, ebb_upsample_backward(__VA_ARGS__))
+#else
+#define ebb_upsample_backward(...) ebb__upsample_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__upsample_backward_(grad_output, input_size, ...) ebb_upsample_backward(EBB_AT(grad_output), input_size, (ebb_upsample_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_interpolate_options {
+    ebb_dims size; /* default none */
+    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
+    bool align_corners; /* default false */
+    bool recompute_scale_factor; /* default false */
+    int ebb__at;
+} ebb_interpolate_options;
+
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
+ * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
+ * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
+ * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
+ *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+ *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
+ *     bool recompute_scale_factor=false) -> Tensor
+ * torch.nn.functional.interpolate */
+EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_interpolate(...) ((void)EBB_HERE, ebb_interpolate(__VA_ARGS__))
+#else
+#define ebb_interpolate(...) ebb__interpolate_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
+#endif
+
+/* ---- inverse.c ---------------------------------------------------------------------------------------------------
+ * Determinants and inverses. */
+
+/* Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there
+ * needs distinct singular values.
+ *     det(Tensor A) -> Tensor
+ * Gradient (LinalgDetBackward0) of A: g * y * inv(A)^T.
+ * Floating point only. torch.linalg.det */
+EBB_API ebb_tensor *ebb_det(ebb_tensor *A);
+#define ebb_det(A) ebb_det(EBB_AT(A))
+
+typedef struct ebb_slogdet_options {
+    ebb_tensor **ret_logabsdet; /* may be NULL */
+    int ebb__at;
+} ebb_slogdet_options;
+
+/* Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the gradient
+ * is not finite.
+ *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet
+ * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet * inv(A)^T.
+ * Floating point only. torch.linalg.slogdet */
+EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_slogdet(...) ((void)EBB_HERE, ebb_slogdet(__VA_ARGS__))
+#else
+#define ebb_slogdet(...) ebb__slogdet_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__slogdet_(A, ...) ebb_slogdet(EBB_AT(A), (ebb_slogdet_options){__VA_ARGS__})
+#endif
+
+/* Logarithms of determinants: NaN for a negative one, -inf for 0.
+ *     logdet(Tensor input) -> Tensor
+ * torch.logdet */
+EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
+#define ebb_logdet(input) ebb_logdet(EBB_AT(input))
+
+/* Inverses of square matrices. A singular one is an error.
+ *     inv(Tensor A) -> Tensor
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv */
+EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
+#define ebb_inv(A) ebb_inv(EBB_AT(A))
+
+typedef struct ebb_inv_ex_options {
+    ebb_tensor **ret_info; /* may be NULL */
+    int ebb__at;
+} ebb_inv_ex_options;
+
+/* Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first
+ * zero on the diagonal: int32, counted from 1, 0 where all went well.
+ *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv_ex */
+EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_inv_ex(...) ((void)EBB_HERE, ebb_inv_ex(__VA_ARGS__))
+#else
+#define ebb_inv_ex(...) ebb__inv_ex_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__inv_ex_(A, ...) ebb_inv_ex(EBB_AT(A), (ebb_inv_ex_options){__VA_ARGS__})
+#endif
 
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */
@@ -2557,6 +2785,30 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #else
 #define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- matrix_norm.c -----------------------------------------------------------------------------------------------
+ * Norms of matrices. */
+
+typedef struct ebb_matrix_norm_options {
+    const char *ord; /* default fro */
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_options;
+
+/* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
+ * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
+ * absolute values down a column; inf and -inf, along a row.
+ *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
+#else
+#define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
@@ -3251,6 +3503,29 @@ EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor 
 #else
 #define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
+
+/* ---- qr.c --------------------------------------------------------------------------------------------------------
+ * QR, by reflections. */
+
+typedef struct ebb_qr_options {
+    int mode; /* reduced, complete, r */
+    ebb_tensor **ret_R; /* may be NULL */
+    int ebb__at;
+} ebb_qr_options;
+
+/* A = QR with orthonormal columns in Q and R upper triangular, its diagonal of LAPACK's signs. For A (*, m, n) and k
+ * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
+ * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
+ *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
+ * Gradient (LinalgQrBackward0) of A: (gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T.
+ * Floating point only. torch.linalg.qr */
+EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
+#else
+#define ebb_qr(...) ebb__qr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__qr_(A, ...) ebb_qr(EBB_AT(A), (ebb_qr_options){__VA_ARGS__})
 #endif
 
 /* ---- random.c ----------------------------------------------------------------------------------------------------
@@ -4101,6 +4376,25 @@ EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EB
 #define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
 #endif
 
+/* ---- shuffle.c ---------------------------------------------------------------------------------------------------
+ * pixel_shuffle, which makes places of channels, and pixel_unshuffle, its inverse. */
+
+/* (..., C * r * r, H, W) rearranged to (..., C, H * r, W * r), for the upscale_factor r: each r * r channels become
+ * a square.
+ *     pixel_shuffle(Tensor input, int upscale_factor) -> Tensor
+ * Gradient (PixelShuffleBackward0) of input: pixel_unshuffle(g, upscale_factor).
+ * torch.nn.functional.pixel_shuffle */
+EBB_API ebb_tensor *ebb_pixel_shuffle(ebb_tensor *input, int64_t upscale_factor);
+#define ebb_pixel_shuffle(input, upscale_factor) ebb_pixel_shuffle(EBB_AT(input), upscale_factor)
+
+/* (..., C, H * r, W * r) rearranged to (..., C * r * r, H, W), for the downscale_factor r: the inverse of
+ * pixel_shuffle.
+ *     pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor
+ * Gradient (PixelUnshuffleBackward0) of input: pixel_shuffle(g, downscale_factor).
+ * torch.nn.functional.pixel_unshuffle */
+EBB_API ebb_tensor *ebb_pixel_unshuffle(ebb_tensor *input, int64_t downscale_factor);
+#define ebb_pixel_unshuffle(input, downscale_factor) ebb_pixel_unshuffle(EBB_AT(input), downscale_factor)
+
 /* ---- slice.c -----------------------------------------------------------------------------------------------------
  * Parts of a tensor, as views. */
 
@@ -4289,6 +4583,83 @@ EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_optio
 #else
 #define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
+
+/* ---- solve.c -----------------------------------------------------------------------------------------------------
+ * Linear systems. */
+
+typedef struct ebb_solve_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_solve_options;
+
+/* X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches
+ * broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A singular
+ * A is an error.
+ *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
+ * Gradient (LinalgSolveExBackward0) of A: -gB y^T, gB as of B; of B: solve(A^T, g).
+ * Floating point only. torch.linalg.solve */
+EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
+#else
+#define ebb_solve(...) ebb__solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_(A, B, ...) ebb_solve(EBB_AT(A), EBB_AT(B), (ebb_solve_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_solve_triangular_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    bool unitriangular; /* default false */
+    int ebb__at;
+} ebb_solve_triangular_options;
+
+/* X of AX = B, or of XA = B with left=false, for triangular A (*, n, n), of which only that triangle is read,
+ * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
+ * infinities or NaN.
+ *     solve_triangular(Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ * Gradient (LinalgSolveTriangularBackward0) of A: the triangle of -gB y^T, gB as of B; of B: solve_triangular(A^T,
+ * g, !upper).
+ * Floating point only. torch.linalg.solve_triangular */
+EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve_triangular(...) ((void)EBB_HERE, ebb_solve_triangular(__VA_ARGS__))
+#else
+#define ebb_solve_triangular(...) ebb__solve_triangular_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_triangular_(A, B, upper, ...) ebb_solve_triangular(EBB_AT(A), EBB_AT(B), upper, (ebb_solve_triangular_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_options;
+
+/* L of A = L L^T, or U of A = U^T U, for symmetric positive definite matrices, of which only that triangle is read.
+ * What is not positive definite is an error. The gradient is symmetric.
+ *     cholesky(Tensor A, bool upper=false) -> Tensor
+ * Gradient (LinalgCholeskyExBackward0) of A: y^-T sym(tril(y^T g), half the diagonal) y^-1.
+ * Floating point only. torch.linalg.cholesky */
+EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *A, ebb_cholesky_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
+#else
+#define ebb_cholesky(...) ebb__cholesky_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_(A, ...) ebb_cholesky(EBB_AT(A), (ebb_cholesky_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_solve_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_solve_options;
+
+/* X of AX = self, where A = L L^T, or L^T L when upper: by two triangular systems.
+ *     cholesky_solve(Tensor self, Tensor L, bool upper=false) -> Tensor
+ * torch.cholesky_solve */
+EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
+#else
+#define ebb_cholesky_solve(...) ebb__cholesky_solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_solve_(self, L, ...) ebb_cholesky_solve(EBB_AT(self), EBB_AT(L), (ebb_cholesky_solve_options){__VA_ARGS__})
 #endif
 
 /* ---- sorting.c ---------------------------------------------------------------------------------------------------
@@ -4619,6 +4990,75 @@ EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
+/* ---- svd.c -------------------------------------------------------------------------------------------------------
+ * Singular values and vectors, and what is made of them. */
+
+typedef struct ebb_svd_options {
+    ebb_setting full_matrices; /* EBB_SET(x); default true */
+    ebb_tensor **ret_S; /* may be NULL */
+    ebb_tensor **ret_Vh; /* may be NULL */
+    int ebb__at;
+} ebb_svd_options;
+
+/* A = U diag(S) Vh with orthonormal columns in U and rows in Vh and S descending. For A (*, m, n) and k = min(m, n),
+ * U is (*, m, m) and Vh (*, n, n), or (*, m, k) and (*, k, n) with full_matrices=false. U and Vh are determined up
+ * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
+ * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
+ *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
+ * Gradient (LinalgSvdBackward0) of A: U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
+ * outside, E = S_j^2 - S_i^2.
+ * Floating point only. torch.linalg.svd */
+EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
+#else
+#define ebb_svd(...) ebb__svd_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__svd_(A, ...) ebb_svd(EBB_AT(A), (ebb_svd_options){__VA_ARGS__})
+#endif
+
+/* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
+ *     svdvals(Tensor A) -> Tensor
+ * Gradient (LinalgSvdBackward0) of A: U diag(g) Vh, of the singular vectors.
+ * Floating point only. torch.linalg.svdvals */
+EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
+#define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
+
+typedef struct ebb_pinv_options {
+    ebb_setting atol; /* EBB_SET(x); default none */
+    ebb_setting rtol; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_pinv_options;
+
+/* Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without
+ * either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.
+ *     pinv(Tensor A, float? atol=none, float? rtol=none) -> Tensor
+ * Gradient (LinalgPinvBackward0) of A: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * Floating point only. torch.linalg.pinv */
+EBB_API ebb_tensor *ebb_pinv(ebb_tensor *A, ebb_pinv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pinv(...) ((void)EBB_HERE, ebb_pinv(__VA_ARGS__))
+#else
+#define ebb_pinv(...) ebb__pinv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pinv_(A, ...) ebb_pinv(EBB_AT(A), (ebb_pinv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstsq_options {
+    ebb_setting rcond; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_lstsq_options;
+
+/* The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one
+ * dimension less than A. The solution only: residuals, rank and singular values are other operators' results.
+ *     lstsq(Tensor A, Tensor B, float? rcond=none) -> Tensor
+ * torch.linalg.lstsq */
+EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
+#else
+#define ebb_lstsq(...) ebb__lstsq_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstsq_(A, B, ...) ebb_lstsq(EBB_AT(A), EBB_AT(B), (ebb_lstsq_options){__VA_ARGS__})
+#endif
+
 /* ---- take.c ------------------------------------------------------------------------------------------------------
  * Elements by their number in row-major order. */
 
@@ -4654,6 +5094,88 @@ EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *so
 #define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
 #endif
+
+/* ---- tensor_products.c -------------------------------------------------------------------------------------------
+ * Products written with other products. */
+
+/* The products of all elements of one vector with all of another: (n) and (m) give (n, m).
+ *     outer(Tensor self, Tensor vec2) -> Tensor
+ * torch.outer */
+EBB_API ebb_tensor *ebb_outer(ebb_tensor *self, ebb_tensor *vec2);
+#define ebb_outer(self, vec2) ebb_outer(EBB_AT(self), EBB_AT(vec2))
+
+typedef struct ebb_addr_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addr_options;
+
+/* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
+ *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
+ * Floating point only. torch.addr */
+EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
+#else
+#define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+
+/* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
+ *     inner(Tensor self, Tensor other) -> Tensor
+ * torch.inner */
+EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
+#define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
+
+/* Sums of products over the last `dims` dimensions of a and the first of b.
+ *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
+#define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
+
+/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
+ * dimension of one element meets any other.
+ *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+
+/* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
+ *     kron(Tensor self, Tensor other) -> Tensor
+ * torch.kron */
+EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
+#define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
+
+typedef struct ebb_cross_options {
+    ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_cross_options;
+
+/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
+ *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
+ * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
+ * Not for bool. torch.linalg.cross */
+EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))
+#else
+#define ebb_cross(...) ebb__cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cross_(input, other, ...) ebb_cross(EBB_AT(input), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
+#endif
+
+/* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
+ *     matrix_power(Tensor A, int n) -> Tensor
+ * torch.linalg.matrix_power */
+EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *A, int64_t n);
+#define ebb_matrix_power(A, n) ebb_matrix_power(EBB_AT(A), n)
+
+/* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
+ * and the last a column vector, of one dimension.
+ *     multi_dot(Tensors tensors) -> Tensor
+ * torch.linalg.multi_dot */
+EBB_API ebb_tensor *ebb_multi_dot(ebb_list tensors);
+#define ebb_multi_dot(tensors) ebb_multi_dot(EBB_AT_LIST(tensors))
 
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */

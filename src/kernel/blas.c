@@ -53,6 +53,8 @@ static void load_dnnl(void) {
 #endif
 }
 
+static void *openblas;
+
 static void load_openblas(void) {
 #if defined(EBB_HAVE_CBLAS)
     static const char *const names[] = {"libopenblas.so.0", "libopenblas.dylib", NULL};
@@ -62,6 +64,7 @@ static void load_openblas(void) {
     void *library = open_first(names, RTLD_NOW | RTLD_LOCAL);
     if (!library || !find(library, "openblas_set_num_threads", &set_threads)) return;
     set_threads(1);
+    openblas = library;
     find(library, "cblas_sgemm", &cblas_sgemm_);
     find(library, "cblas_dgemm", &cblas_dgemm_);
 #endif
@@ -85,6 +88,11 @@ bool ebb__blas_has(ebb_dtype dtype) {
     if (dtype != EBB_F64) return false;
     load_f64();
     return cblas_dgemm_;
+}
+
+bool ebb__blas_find(const char *symbol, void *ret_function) {
+    load_f64();
+    return openblas && find(openblas, symbol, ret_function);
 }
 
 static bool by_dnnl(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
@@ -118,6 +126,11 @@ bool ebb__blas_gemm(ebb_dtype dtype, bool transpose_a, bool transpose_b, int64_t
 
 bool ebb__blas_has(ebb_dtype dtype) {
     (void)dtype;
+    return false;
+}
+
+bool ebb__blas_find(const char *symbol, void *ret_function) {
+    (void)symbol, (void)ret_function;
     return false;
 }
 

@@ -49,8 +49,10 @@ static double natural_log(double u) {
     double m;
     memcpy(&m, &bits, sizeof m);
     const double s = (m - 1) / (m + 1), s2 = s * s;
+    static const double terms[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                                   1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
     double sum = 1.0 / 23;
-    for (int k = 21; k >= 1; k -= 2) sum = sum * s2 + 1.0 / k;
+    for (int i = 0; i < 11; i++) sum = sum * s2 + terms[i];
     return e * 0.69314718055994530942 + 2 * s * sum;
 }
 

@@ -1,16 +1,16 @@
-/* Scans along one dimension of a contiguous array: running sums, products, extremes, and linear recurrences. Many lines
- * are carried side by side, neighbours in memory where there are any, so that no step waits for the one before it. */
+/* Scans along one dimension of a contiguous array: running sums, products, extremes, and linear recurrences. Lines that
+ * are neighbours in memory are carried side by side, so that no step waits for the one before it. Rows go one by one:
+ * several at once would be streams whose addresses collide in the cache. */
 #include "base/base.h"
 #include "kernel/kernel.h"
 
 #include <math.h>
 
-enum { LANES = 64, ROWS = 8, GRAIN = 1 << 14 };
+enum { LANES = 64, GRAIN = 1 << 14 };
 
 struct scan {
     void (*run)(const struct scan *s, int64_t at, int64_t lanes);
-    int64_t n, inner, lines, tiles; /* lines: those that run side by side in a tile */
-    int64_t step, lane;             /* in elements: along n, and from line to line */
+    int64_t n, inner, tiles; /* `inner` is also the step along n, in elements */
     const void *x, *factor;
     void *y;
     int64_t *index;
@@ -20,22 +20,15 @@ struct scan {
 static void body(void *context, int64_t first, int64_t last) {
     const struct scan *s = context;
     for (; first < last; first++) {
-        const int64_t line = first % s->tiles * (s->inner > 1 ? LANES : ROWS), left = s->lines - line;
-        const int64_t most = s->inner > 1 ? LANES : ROWS;
-        s->run(s, first / s->tiles * s->n * s->inner + line * s->lane, left < most ? left : most);
+        const int64_t line = first % s->tiles * LANES, left = s->inner - line;
+        s->run(s, first / s->tiles * s->n * s->inner + line, left < LANES ? left : LANES);
     }
 }
 
-/* Tiles of columns within each outer block, or of rows where there are no columns. */
 static void run(struct scan *s, int64_t outer) {
     if (outer < 1 || s->n < 1 || s->inner < 1) return;
-    const bool columns = s->inner > 1;
-    s->lines = columns ? s->inner : outer;
-    s->tiles = columns ? (s->inner + LANES - 1) / LANES : (outer + ROWS - 1) / ROWS;
-    s->step = s->inner;
-    s->lane = columns ? 1 : s->n;
-    const int64_t piece = s->n * (columns ? (s->inner < LANES ? s->inner : LANES) : ROWS);
-    ebb__parallel_for(s->tiles * (columns ? outer : 1), GRAIN / piece + 1, body, s);
+    s->tiles = (s->inner + LANES - 1) / LANES;
+    ebb__parallel_for(outer * s->tiles, GRAIN / (s->n * (s->inner < LANES ? s->inner : LANES)) + 1, body, s);
 }
 
 #if defined(__GNUC__)
@@ -49,26 +42,25 @@ static void run(struct scan *s, int64_t outer) {
 #define INDEPENDENT
 #endif
 
-/* One tile: `inner` is compiled for a single line, for neighbouring lines, and for lines that lie apart. */
+/* One tile: its loops are compiled twice, for a single line with everything in registers, and for more. */
 #define DEFINE_TILE(name) \
     static void name(const struct scan *s, int64_t at, int64_t lanes) { \
-        if (lanes == 1) name##_inner(s, at, 1, 1); \
-        else if (s->lane == 1) name##_inner(s, at, lanes, 1); \
-        else name##_inner(s, at, lanes, s->lane); \
+        if (lanes == 1) name##_inner(s, at, 1); \
+        else name##_inner(s, at, lanes); \
     }
 
 /* The carry a, of type A, becomes `expr` of a and the next element v. */
 #define DEFINE_SCAN(name, T, A, start, expr) \
-    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes, int64_t lane) { \
+    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes) { \
         const T *x = (const T *)s->x + at; \
         T *y = (T *)s->y + at; \
         A carry[LANES]; \
         for (int64_t j = 0; j < lanes; j++) carry[j] = start; \
-        for (int64_t k = 0; k < s->n; k++, x += s->step, y += s->step) { \
+        for (int64_t k = 0; k < s->n; k++, x += s->inner, y += s->inner) { \
             INDEPENDENT for (int64_t j = 0; j < lanes; j++) { \
-                const A a = carry[j], v = (A)x[j * lane]; \
+                const A a = carry[j], v = (A)x[j]; \
                 carry[j] = expr; \
-                y[j * lane] = (T)carry[j]; \
+                y[j] = (T)carry[j]; \
             } \
         } \
     } \
@@ -111,20 +103,17 @@ ebb_status ebb__scan_run(ebb__scan what, ebb_dtype dtype, int64_t outer, int64_t
 /* ---- extremes so far, and where they were ---- */
 
 #define DEFINE_EXTREME(name, T, order) \
-    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes, int64_t lane) { \
+    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes) { \
         const T *x = (const T *)s->x + at; \
         T *y = (T *)s->y + at, best[LANES]; \
         int64_t *index = s->index + at, place[LANES]; \
-        for (int64_t j = 0; j < lanes; j++) best[j] = x[j * lane], place[j] = 0; \
-        for (int64_t k = 0; k < s->n; k++, x += s->step, y += s->step, index += s->step) { \
-            INDEPENDENT for (int64_t j = 0; j < lanes; j++) { \
-                const T v = x[j * lane]; \
-                const bool take = v order best[j] || v != v; \
-                best[j] = take ? v : best[j]; \
-                place[j] = take ? k : place[j]; \
-                y[j * lane] = best[j]; \
-                index[j * lane] = place[j]; \
-            } \
+        for (int64_t j = 0; j < lanes; j++) best[j] = x[j], place[j] = 0; \
+        for (int64_t k = 0; k < s->n; k++, x += s->inner, y += s->inner, index += s->inner) { \
+            uint8_t take[LANES]; /* a loop for each width of element: vector code */ \
+            INDEPENDENT for (int64_t j = 0; j < lanes; j++) take[j] = x[j] order best[j] || x[j] != x[j]; \
+            INDEPENDENT for (int64_t j = 0; j < lanes; j++) place[j] = take[j] ? k : place[j]; \
+            INDEPENDENT for (int64_t j = 0; j < lanes; j++) best[j] = take[j] ? x[j] : best[j]; \
+            INDEPENDENT for (int64_t j = 0; j < lanes; j++) y[j] = best[j], index[j] = place[j]; \
         } \
     } \
     DEFINE_TILE(name)
@@ -149,20 +138,20 @@ void ebb__scan_extreme(bool max, ebb_dtype dtype, int64_t outer, int64_t n, int6
 
 /* In reverse the factor is that of the step which was made before. */
 #define DEFINE_LINEAR(name, T, one) \
-    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes, int64_t lane) { \
-        const int64_t step = s->reverse ? -s->step : s->step; \
-        const int64_t start = s->reverse ? at + (s->n - 1) * s->step : at; \
+    static INLINE void name##_inner(const struct scan *s, int64_t at, int64_t lanes) { \
+        const int64_t step = s->reverse ? -s->inner : s->inner; \
+        const int64_t start = s->reverse ? at + (s->n - 1) * s->inner : at; \
         const T *x = (const T *)s->x + start; \
         const T *factor = one ? (const T *)s->factor : (const T *)s->factor + (s->reverse ? start : start + step); \
         T *y = (T *)s->y + start; \
         double carry[LANES]; \
-        for (int64_t j = 0; j < lanes; j++) y[j * lane] = (T)(carry[j] = (double)x[j * lane]); \
+        for (int64_t j = 0; j < lanes; j++) y[j] = (T)(carry[j] = (double)x[j]); \
         for (int64_t k = 1; k < s->n; k++) { \
             x += step, y += step; \
             INDEPENDENT for (int64_t j = 0; j < lanes; j++) { \
-                const double a = (double)factor[one ? 0 : j * lane]; \
-                carry[j] = (double)x[j * lane] + a * carry[j]; \
-                y[j * lane] = (T)carry[j]; \
+                const double a = (double)factor[one ? 0 : j]; \
+                carry[j] = (double)x[j] + a * carry[j]; \
+                y[j] = (T)carry[j]; \
             } \
             if (!one) factor += step; \
         } \

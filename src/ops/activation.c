@@ -87,10 +87,6 @@ static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->i
 static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
     return ebb_where(ebb_logical_and(ebb_gt(x, low), ebb_lt(x, high)), g, 0);
 }
-/* The same, and with NaN inside. */
-static ebb_tensor *not_beyond(ebb_tensor *x, double low, double high, ebb_tensor *g) {
-    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
-}
 /* Of integers, bounds must be integers of the dtype once their fraction is gone. */
 static ebb_status check_bounds(double a, double b, ebb_dtype dtype) {
     ebb_status status = ebb__check_value(dtype, a);
@@ -106,6 +102,11 @@ static ebb_status check_threshold(const void *attrs, ebb_tensor *const *in, int6
     const struct ebb__attrs_threshold *a = attrs;
     (void)in, (void)n_in;
     return check_bounds(a->threshold, a->value, dtype);
+}
+
+/* The same, and with NaN inside. */
+static ebb_tensor *not_beyond(ebb_tensor *x, double low, double high, ebb_tensor *g) {
+    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
 }
 static void hardtanh_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;

@@ -20,6 +20,7 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_addr;
 extern const struct ebb_op ebb_op_all;
 extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
@@ -61,6 +62,8 @@ extern const struct ebb_op ebb_op_cauchy;
 extern const struct ebb_op ebb_op_cdist;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_cholesky;
+extern const struct ebb_op ebb_op_cholesky_solve;
 extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clamp_max;
@@ -83,6 +86,7 @@ extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cosine_similarity;
 extern const struct ebb_op ebb_op_count_nonzero;
+extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_ctc_loss;
 extern const struct ebb_op ebb_op_ctc_loss_backward;
@@ -90,6 +94,7 @@ extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
 extern const struct ebb_op ebb_op_cumsum;
+extern const struct ebb_op ebb_op_det;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -102,6 +107,9 @@ extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
 extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
+extern const struct ebb_op ebb_op_eigh;
+extern const struct ebb_op ebb_op_eigvalsh;
+extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
@@ -128,6 +136,7 @@ extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
 extern const struct ebb_op ebb_op_fmin;
 extern const struct ebb_op ebb_op_fmod;
+extern const struct ebb_op ebb_op_fold;
 extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
@@ -147,18 +156,24 @@ extern const struct ebb_op ebb_op_hinge_embedding_loss;
 extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
+extern const struct ebb_op ebb_op_im2col;
 extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_inner;
 extern const struct ebb_op ebb_op_instance_norm;
+extern const struct ebb_op ebb_op_interpolate;
+extern const struct ebb_op ebb_op_inv;
+extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kron;
 extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_layer_norm;
@@ -178,6 +193,7 @@ extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
 extern const struct ebb_op ebb_op_logcumsumexp;
+extern const struct ebb_op ebb_op_logdet;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
@@ -186,12 +202,15 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_masked_scatter;
 extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_max_pool1d;
@@ -212,6 +231,7 @@ extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_dot;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
@@ -240,10 +260,14 @@ extern const struct ebb_op ebb_op_normalize;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_pairwise_distance;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pinv;
+extern const struct ebb_op ebb_op_pixel_shuffle;
+extern const struct ebb_op ebb_op_pixel_unshuffle;
 extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
@@ -252,6 +276,7 @@ extern const struct ebb_op ebb_op_prelu;
 extern const struct ebb_op ebb_op_prelu_kernel;
 extern const struct ebb_op ebb_op_prod;
 extern const struct ebb_op ebb_op_put;
+extern const struct ebb_op ebb_op_qr;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
@@ -292,6 +317,7 @@ extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_slogdet;
 extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
@@ -300,6 +326,8 @@ extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_solve;
+extern const struct ebb_op ebb_op_solve_triangular;
 extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
@@ -312,6 +340,8 @@ extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
 extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_svd;
+extern const struct ebb_op ebb_op_svdvals;
 extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_take;
 extern const struct ebb_op ebb_op_take_along_dim;
@@ -321,6 +351,8 @@ extern const struct ebb_op ebb_op_tanh_backward;
 extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
+extern const struct ebb_op ebb_op_tensordot;
+extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
@@ -342,6 +374,8 @@ extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
+extern const struct ebb_op ebb_op_upsample;
+extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_var;
 extern const struct ebb_op ebb_op_var_mean;
 extern const struct ebb_op ebb_op_vector_norm;
@@ -375,6 +409,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_addr,
     &ebb_op_all,
     &ebb_op_alpha_dropout,
     &ebb_op_amax,
@@ -416,6 +451,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cdist,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_cholesky,
+    &ebb_op_cholesky_solve,
     &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clamp_max,
@@ -438,6 +475,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cosine_embedding_loss,
     &ebb_op_cosine_similarity,
     &ebb_op_count_nonzero,
+    &ebb_op_cross,
     &ebb_op_cross_entropy,
     &ebb_op_ctc_loss,
     &ebb_op_ctc_loss_backward,
@@ -445,6 +483,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cummin,
     &ebb_op_cumprod,
     &ebb_op_cumsum,
+    &ebb_op_det,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -457,6 +496,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_dot,
     &ebb_op_dropout,
     &ebb_op_dstack,
+    &ebb_op_eigh,
+    &ebb_op_eigvalsh,
+    &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_embedding,
     &ebb_op_empty,
@@ -483,6 +525,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_fmax,
     &ebb_op_fmin,
     &ebb_op_fmod,
+    &ebb_op_fold,
     &ebb_op_frac,
     &ebb_op_full,
     &ebb_op_full_like,
@@ -502,18 +545,24 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hstack,
     &ebb_op_huber_loss,
     &ebb_op_hypot,
+    &ebb_op_im2col,
     &ebb_op_index,
     &ebb_op_index_add,
     &ebb_op_index_copy,
     &ebb_op_index_fill,
     &ebb_op_index_put,
     &ebb_op_index_select,
+    &ebb_op_inner,
     &ebb_op_instance_norm,
+    &ebb_op_interpolate,
+    &ebb_op_inv,
+    &ebb_op_inv_ex,
     &ebb_op_isfinite,
     &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kron,
     &ebb_op_kthvalue,
     &ebb_op_l1_loss,
     &ebb_op_layer_norm,
@@ -533,6 +582,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
     &ebb_op_logcumsumexp,
+    &ebb_op_logdet,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
@@ -541,12 +591,15 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logspace,
     &ebb_op_logsumexp,
+    &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_masked_scatter,
     &ebb_op_masked_select,
     &ebb_op_matmul,
+    &ebb_op_matrix_norm,
+    &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
     &ebb_op_max_pool1d,
@@ -567,6 +620,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mse_loss,
     &ebb_op_msort,
     &ebb_op_mul,
+    &ebb_op_multi_dot,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
@@ -595,10 +649,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_outer,
     &ebb_op_pad,
     &ebb_op_pad_backward,
     &ebb_op_pairwise_distance,
     &ebb_op_permute,
+    &ebb_op_pinv,
+    &ebb_op_pixel_shuffle,
+    &ebb_op_pixel_unshuffle,
     &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
@@ -607,6 +665,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_prelu_kernel,
     &ebb_op_prod,
     &ebb_op_put,
+    &ebb_op_qr,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
@@ -647,6 +706,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_slogdet,
     &ebb_op_smooth_l1_loss,
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
@@ -655,6 +715,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_softplus,
     &ebb_op_softshrink,
     &ebb_op_softsign,
+    &ebb_op_solve,
+    &ebb_op_solve_triangular,
     &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
@@ -667,6 +729,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sub,
     &ebb_op_sub_scaled,
     &ebb_op_sum,
+    &ebb_op_svd,
+    &ebb_op_svdvals,
     &ebb_op_t,
     &ebb_op_take,
     &ebb_op_take_along_dim,
@@ -676,6 +740,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
+    &ebb_op_tensordot,
+    &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_tile,
@@ -697,6 +763,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
+    &ebb_op_upsample,
+    &ebb_op_upsample_backward,
     &ebb_op_var,
     &ebb_op_var_mean,
     &ebb_op_vector_norm,
@@ -710,7 +778,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 351;
+const int ebb__op_table_size = 385;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -771,6 +839,11 @@ const struct ebb_attr ebb__attr_table_addmm[] = {
 const struct ebb_attr ebb__attr_table_addmv[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addr[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_all[] = {
@@ -923,6 +996,14 @@ const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_cholesky[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_chunk[] = {
     {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
@@ -1007,6 +1088,10 @@ const struct ebb_attr ebb__attr_table_count_nonzero[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
 };
 
+const struct ebb_attr ebb__attr_table_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1080,6 +1165,18 @@ const struct ebb_attr ebb__attr_table_dropout[] = {
     {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
 };
 
+const struct ebb_attr ebb__attr_table_eigh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_eigvalsh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_einsum[] = {
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
@@ -1132,6 +1229,14 @@ const struct ebb_attr ebb__attr_table_flatten[] = {
 
 const struct ebb_attr ebb__attr_table_flip[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_fold[] = {
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
@@ -1193,6 +1298,13 @@ const struct ebb_attr ebb__attr_table_huber_loss[] = {
     {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_im2col[] = {
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
@@ -1218,6 +1330,14 @@ const struct ebb_attr ebb__attr_table_instance_norm[] = {
     {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
     {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_interpolate[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}, "none"},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}, "none"},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}, "false"},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_isin[] = {
@@ -1298,9 +1418,24 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_lstsq[] = {
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm[] = {
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_power[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -1503,6 +1638,19 @@ const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_pinv[] = {
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
     {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
@@ -1522,6 +1670,10 @@ const struct ebb_attr ebb__attr_table_prod[] = {
 
 const struct ebb_attr ebb__attr_table_put[] = {
     {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_qr[] = {
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -1696,6 +1848,16 @@ const struct ebb_attr ebb__attr_table_softshrink[] = {
     {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
+const struct ebb_attr ebb__attr_table_solve[] = {
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_solve_triangular[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}, NULL},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}, "true"},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_sort[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
     {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
@@ -1742,6 +1904,10 @@ const struct ebb_attr ebb__attr_table_sum[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_svd[] = {
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_take_along_dim[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
 };
@@ -1754,6 +1920,15 @@ const struct ebb_attr ebb__attr_table_tensor_split[] = {
 const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
     {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot[] = {
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -1848,6 +2023,20 @@ const struct ebb_attr ebb__attr_table_unsafe_view[] = {
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_upsample[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_upsample_backward[] = {
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_var[] = {
@@ -2033,6 +2222,12 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, mat, vec};
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
@@ -2334,6 +2529,18 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+    const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+    const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {self, L};
+    return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
+}
+
 ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
     const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -2490,6 +2697,12 @@ ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options opti
     return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+    const struct ebb__attrs_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {input, other};
+    return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -2548,6 +2761,11 @@ ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options opti
     const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_det)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -2635,6 +2853,26 @@ ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
 
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+    const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
+    if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+    const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+    const struct ebb__attrs_einsum attrs = {.equation = equation};
+    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -2848,6 +3086,12 @@ ebb_tensor *(ebb_fmod_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_fmod, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_fold)(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options) {
+    const struct ebb__attrs_fold attrs = {.output_size = output_size, .kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_fold, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_frac)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_frac, in, 1, NULL);
@@ -3001,6 +3245,12 @@ ebb_tensor *(ebb_hypot_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_hypot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_im2col)(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options) {
+    const struct ebb__attrs_im2col attrs = {.kernel_size = kernel_size, .dilation = options.dilation, .padding = options.padding, .stride = options.stride};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_im2col, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
     ebb_tensor *const in[] = {self, NULL};
     struct ebb__row row;
@@ -3072,10 +3322,34 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_inner)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_inner, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
     const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
     ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
     return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
+ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_inv)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_inv, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_inv_ex)(ebb_tensor *A, ebb_inv_ex_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_inv_ex, in, 1, NULL, out)) return NULL;
+    if (options.ret_info) *options.ret_info = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
@@ -3103,6 +3377,11 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
     ebb_tensor *const in[] = {self, target};
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
@@ -3263,6 +3542,11 @@ ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
     return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_logdet)(ebb_tensor *input) {
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_logdet, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
@@ -3316,6 +3600,12 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
@@ -3355,6 +3645,18 @@ ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+    const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+    const struct ebb__attrs_matrix_power attrs = {.n = n};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_max)(ebb_tensor *self) {
@@ -3503,6 +3805,10 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
@@ -3696,6 +4002,11 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
+    ebb_tensor *const in[] = {self, vec2};
+    return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
     const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
     ebb_tensor *const in[] = {self};
@@ -3718,6 +4029,24 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_shuffle)(ebb_tensor *input, int64_t upscale_factor) {
+    const struct ebb__attrs_pixel_shuffle attrs = {.upscale_factor = upscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_shuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
+    const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
@@ -3779,6 +4108,15 @@ ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, 
     const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_qr)(ebb_tensor *A, ebb_qr_options options) {
+    const struct ebb__attrs_qr attrs = {.mode = options.mode};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_qr, in, 1, &attrs, out)) return NULL;
+    if (options.ret_R) *options.ret_R = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
@@ -4095,6 +4433,14 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
+    if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
     const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
     ebb_tensor *const in[] = {self, target};
@@ -4152,6 +4498,18 @@ ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) 
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
+    const struct ebb__attrs_solve attrs = {.left = options.left};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+    const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
@@ -4249,6 +4607,21 @@ ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_svd)(ebb_tensor *A, ebb_svd_options options) {
+    const struct ebb__attrs_svd attrs = {.full_matrices = options.full_matrices};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_svd, in, 1, &attrs, out)) return NULL;
+    if (options.ret_S) *options.ret_S = out[1];
+    if (options.ret_Vh) *options.ret_Vh = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_svdvals)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_svdvals, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
@@ -4305,6 +4678,18 @@ ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tens
     const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
+    const struct ebb__attrs_tensordot attrs = {.dims = dims};
+    ebb_tensor *const in[] = {a, b};
+    return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+    const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
@@ -4458,6 +4843,18 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
     const struct ebb__attrs_unsqueeze attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_unsqueeze, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output};
+    return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {

@@ -86,6 +86,8 @@ static ebb_status result_shape(const struct subscripts *s, const ebb_tensor *sel
 static ebb_status places_of(struct ebb__places *p, const struct subscripts *s, const ebb_tensor *moving,
                             const ebb_tensor *fixed, const ebb_dims *shape) {
     int at = place_of_indices(s), d = 0;
+    bool none = false;
+    for (int i = 0; i < s->shape.n; i++) none = none || s->shape.d[i] == 0;
     *p = (struct ebb__places){.ndim = shape->n, .moving = moving->data, .fixed = fixed->data};
     for (int i = 0; i < shape->n; i++) {
         int own = i - (shape->n - fixed->ndim);
@@ -98,6 +100,8 @@ static ebb_status places_of(struct ebb__places *p, const struct subscripts *s, c
     for (d = 0; d < moving->ndim; d++) {
         const ebb_tensor *t = s->at[d];
         if (!t) continue;
+        if (moving->dims[d] == 0 && !none)
+            return ebb_fail(EBB_ERR_INDEX, "an index is out of range for dimension %d of size 0", d);
         struct ebb__index *x = &p->index[p->n++];
         x->data = (const int64_t *)(const void *)t->data;
         x->limit = moving->dims[d];
@@ -166,7 +170,8 @@ const struct ebb_op ebb_op_index = {
                 "! (4) [i4(2) i4(2)]",
                 "! (4,3) [b(3)]",
                 "! (4,3) [(2)]",
-                "! (0,3) [i1(1)]"},
+                "! (0,3) [i1(1)]",
+                "! (0,0) [i1(1)]"},
 };
 
 /* ---- index_put ---- */

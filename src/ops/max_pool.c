@@ -129,7 +129,7 @@ MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", EBB_FLOATING, "(2,
          "(3,7) kernel_size=3 stride=2 padding=1", "(1,2,8) kernel_size=3 stride=1 dilation=2", "(0,3,6) kernel_size=2",
          "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "! (2,3,4) kernel_size=5",
          "! (2,3,4) kernel_size=2 padding=2", "! (2,0,4) kernel_size=2", "! (2,3,4) kernel_size=2 stride=0",
-         "! (1,1,1) kernel_size=2 dilation=6 padding=3", "! i5(1,1,4) kernel_size=2")
+         "! (1,1,2) kernel_size=2 dilation=3 padding=1", "! i5(1,1,4) kernel_size=2")
 MAX_POOL(max_pool2d, 2, "H, W", "MaxPool2DWithIndicesBackward0", EBB_NUMERIC, "(2,3,4,5) kernel_size=2",
          "(2,5,4) kernel_size=(3,2) stride=1 padding=1", "(1,2,5,6) kernel_size=2 ceil_mode=true",
          "(1,2,6,6) kernel_size=2 dilation=(2,3) padding=1 stride=(1,2)", "(0,2,4,4) kernel_size=2",

@@ -50,10 +50,9 @@ static ebb_status by_kernel(const struct ebb__pooling *o, struct ebb__pool_sizes
         if (s->kernel[d] < 1 || s->stride[d] < 1 || s->dilation[d] < 1 || s->kernel[d] > INT32_MAX ||
             s->stride[d] > INT32_MAX || s->dilation[d] > INT32_MAX)
             status = ebb_fail(EBB_ERR_ARGUMENT, "kernel_size, stride and dilation must be greater than zero");
-        else if (s->padding[d] < 0 || s->padding[d] > extent / 2)
-            status =
-                ebb_fail(EBB_ERR_ARGUMENT, "padding must be between 0 and half of the kernel's extent %lld, got %lld",
-                         (long long)extent, (long long)s->padding[d]);
+        else if (s->padding[d] < 0 || s->padding[d] > s->kernel[d] / 2)
+            status = ebb_fail(EBB_ERR_ARGUMENT, "padding must be between 0 and half of kernel_size %lld, got %lld",
+                              (long long)s->kernel[d], (long long)s->padding[d]);
         else if ((s->out[d] = windows(o, s, d)) < 1)
             status = ebb_fail(EBB_ERR_SHAPE, "no window of extent %lld fits into size %lld", (long long)extent,
                               (long long)s->in[d]);

@@ -64,6 +64,8 @@ struct arrival {
     int64_t category;
 };
 
+enum { FEW = 64 }; /* samples that are kept in order while the others pass */
+
 static int earlier(const void *a, const void *b) {
     const struct arrival *x = a, *y = b;
     if (x->time != y->time) return x->time < y->time ? -1 : 1;
@@ -77,14 +79,14 @@ static void without_replacement(struct arrival *race, const double *weights, int
                                 int64_t samples, int64_t *out) {
     for (int64_t i = 0; i < n; i++)
         race[i] = (struct arrival){weights[i] > 0 ? e[i] / weights[i] : (double)INFINITY, i};
-    if (samples == 1) {
-        int64_t first = 0;
-        for (int64_t i = 1; i < n; i++)
-            if (race[i].time < race[first].time) first = i;
-        out[0] = first;
-        return;
+    if (samples > FEW) qsort(race, (size_t)n, sizeof *race, earlier);
+    for (int64_t i = 1; samples <= FEW && i < n; i++) { /* the first ones in order, at the front */
+        struct arrival next = race[i];
+        int64_t at = i < samples ? i : samples;
+        if (at == samples && earlier(&race[samples - 1], &next) < 0) continue;
+        for (at -= at == samples; at > 0 && earlier(&next, &race[at - 1]) < 0; at--) race[at] = race[at - 1];
+        race[at] = next;
     }
-    qsort(race, (size_t)n, sizeof *race, earlier);
     for (int64_t k = 0; k < samples; k++) out[k] = race[k].category;
 }
 

@@ -1451,6 +1451,46 @@ extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
     .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
 
+struct ebb__attrs_eigh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigh[1];
+#define EBB__SIG_eigh \
+    .name = "eigh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"eigenvalues", "eigenvectors"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigh)
+
+struct ebb__attrs_eigvalsh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
+#define EBB__SIG_eigvalsh \
+    .name = "eigvalsh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
+
+struct ebb__attrs_einsum {
+    const char *equation;
+};
+extern const struct ebb_attr ebb__attr_table_einsum[1];
+#define EBB__SIG_einsum \
+    .name = "einsum", \
+    .signature = "string equation, Tensors operands -> Tensor", \
+    .in = {{"operands", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_einsum)
+
 struct ebb__attrs_embedding {
     ebb_setting padding_idx;
     bool scale_grad_by_freq;
@@ -1564,6 +1604,39 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
     .n_out = 2, \
     .attrs = ebb__attr_table_min_dim, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_min_dim)
+
+struct ebb__attrs_im2col {
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_im2col[4];
+#define EBB__SIG_im2col \
+    .name = "im2col", \
+    .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_im2col)
+
+struct ebb__attrs_fold {
+    ebb_dims output_size;
+    ebb_dims kernel_size;
+    ebb_dims dilation;
+    ebb_dims padding;
+    ebb_dims stride;
+};
+extern const struct ebb_attr ebb__attr_table_fold[5];
+#define EBB__SIG_fold \
+    .name = "fold", \
+    .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_fold, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_fold)
 
 struct ebb__attrs_gather {
     int64_t dim;
@@ -1704,6 +1777,92 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
+
+struct ebb__attrs_upsample {
+    ebb_dims size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample[4];
+#define EBB__SIG_upsample \
+    .name = "upsample", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample)
+
+struct ebb__attrs_upsample_backward {
+    ebb_dims input_size;
+    int mode;
+    bool align_corners;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+#define EBB__SIG_upsample_backward \
+    .name = "upsample_backward", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
+
+struct ebb__attrs_interpolate {
+    ebb_dims size;
+    ebb_setting scale_factor;
+    int mode;
+    bool align_corners;
+    bool recompute_scale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_interpolate[5];
+#define EBB__SIG_interpolate \
+    .name = "interpolate", \
+    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_interpolate)
+
+#define EBB__SIG_det \
+    .name = "det", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_slogdet \
+    .name = "slogdet", \
+    .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"sign", "logabsdet"}, \
+    .n_in = 1, \
+    .n_out = 2
+
+#define EBB__SIG_logdet \
+    .name = "logdet", \
+    .signature = "Tensor input -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv \
+    .name = "inv", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv_ex \
+    .name = "inv_ex", \
+    .signature = "Tensor A -> Tensor inverse, Tensor info", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"inverse", "info"}, \
+    .n_in = 1, \
+    .n_out = 2
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1912,6 +2071,22 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_matrix_norm {
+    const char *ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
+#define EBB__SIG_matrix_norm \
+    .name = "matrix_norm", \
+    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
 
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
@@ -2435,6 +2610,20 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addbmm)
+
+struct ebb__attrs_qr {
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_qr[1];
+#define EBB__SIG_qr \
+    .name = "qr", \
+    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"Q", "R"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_qr, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_qr)
 
 struct ebb__attrs_rand {
     ebb_dims size;
@@ -3056,6 +3245,32 @@ extern const struct ebb_attr ebb__attr_table_one_hot[1];
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_one_hot)
 
+struct ebb__attrs_pixel_shuffle {
+    int64_t upscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
+#define EBB__SIG_pixel_shuffle \
+    .name = "pixel_shuffle", \
+    .signature = "Tensor input, int upscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_shuffle)
+
+struct ebb__attrs_pixel_unshuffle {
+    int64_t downscale_factor;
+};
+extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
+#define EBB__SIG_pixel_unshuffle \
+    .name = "pixel_unshuffle", \
+    .signature = "Tensor input, int downscale_factor -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_pixel_unshuffle)
+
 struct ebb__attrs_select {
     int64_t dim;
     int64_t index;
@@ -3305,6 +3520,60 @@ extern const struct ebb_attr ebb__attr_table_softmin[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_softmin)
+
+struct ebb__attrs_solve {
+    ebb_setting left;
+};
+extern const struct ebb_attr ebb__attr_table_solve[1];
+#define EBB__SIG_solve \
+    .name = "solve", \
+    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_solve)
+
+struct ebb__attrs_solve_triangular {
+    bool upper;
+    ebb_setting left;
+    bool unitriangular;
+};
+extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
+#define EBB__SIG_solve_triangular \
+    .name = "solve_triangular", \
+    .signature = "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_solve_triangular)
+
+struct ebb__attrs_cholesky {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky[1];
+#define EBB__SIG_cholesky \
+    .name = "cholesky", \
+    .signature = "Tensor A, bool upper=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky)
+
+struct ebb__attrs_cholesky_solve {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
+#define EBB__SIG_cholesky_solve \
+    .name = "cholesky_solve", \
+    .signature = "Tensor self, Tensor L, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"L", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky_solve)
 
 struct ebb__attrs_sort {
     ebb_dims dim;
@@ -3563,6 +3832,54 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_svd {
+    ebb_setting full_matrices;
+};
+extern const struct ebb_attr ebb__attr_table_svd[1];
+#define EBB__SIG_svd \
+    .name = "svd", \
+    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"U", "S", "Vh"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_svd, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_svd)
+
+#define EBB__SIG_svdvals \
+    .name = "svdvals", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_pinv {
+    ebb_setting atol;
+    ebb_setting rtol;
+};
+extern const struct ebb_attr ebb__attr_table_pinv[2];
+#define EBB__SIG_pinv \
+    .name = "pinv", \
+    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_pinv)
+
+struct ebb__attrs_lstsq {
+    ebb_setting rcond;
+};
+extern const struct ebb_attr ebb__attr_table_lstsq[1];
+#define EBB__SIG_lstsq \
+    .name = "lstsq", \
+    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lstsq)
+
 #define EBB__SIG_take \
     .name = "take", \
     .signature = "Tensor self, Tensor index -> Tensor", \
@@ -3582,6 +3899,101 @@ extern const struct ebb_attr ebb__attr_table_put[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_put, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_put)
+
+#define EBB__SIG_outer \
+    .name = "outer", \
+    .signature = "Tensor self, Tensor vec2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_addr {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addr[2];
+#define EBB__SIG_addr \
+    .name = "addr", \
+    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addr)
+
+#define EBB__SIG_inner \
+    .name = "inner", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_tensordot {
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot[1];
+#define EBB__SIG_tensordot \
+    .name = "tensordot", \
+    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot)
+
+struct ebb__attrs_tensordot_dims {
+    ebb_dims dims_self;
+    ebb_dims dims_other;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
+#define EBB__SIG_tensordot_dims \
+    .name = "tensordot_dims", \
+    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot_dims)
+
+#define EBB__SIG_kron \
+    .name = "kron", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_cross[1];
+#define EBB__SIG_cross \
+    .name = "cross", \
+    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cross)
+
+struct ebb__attrs_matrix_power {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
+#define EBB__SIG_matrix_power \
+    .name = "matrix_power", \
+    .signature = "Tensor A, int n -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_power)
+
+#define EBB__SIG_multi_dot \
+    .name = "multi_dot", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \

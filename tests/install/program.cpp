@@ -32,7 +32,8 @@ int main() {
         if (ebb_item(y) != 2.5) return 6;
         ebb_tensor *m = ebb_zeros(EBB_DIMS(3, 4));
         ebb_setitem(m, EBB_ITEMS(EBB_SLICE(1, EBB_END), std::size_t(2)), x);
-        if (ebb_item(ebb_sum(ebb_getitem(m, EBB_ITEMS(EBB_ELLIPSIS, ebb_gt(x, 0), EBB_NEWAXIS)))) != 0) return 7;
+        ebb_tensor *mask = ebb_gt(ebb_getitem(m, EBB_ITEMS(1)), 0);
+        if (ebb_item(ebb_sum(ebb_getitem(m, EBB_ITEMS(EBB_ELLIPSIS, mask, EBB_NEWAXIS)))) != 6) return 7;
         if (ebb_item(ebb_getitem(m, EBB_ITEMS(-1, 2L))) != 3) return 8;
     }
     std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());

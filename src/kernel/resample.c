@@ -1,0 +1,105 @@
+/* Resampling along one dimension, and its transpose. */
+#include "kernel/resample.h"
+
+#include "base/base.h"
+#include <string.h>
+
+enum { PIECE_WORK = 1 << 15 };
+
+struct job {
+    const ebb__resample *r;
+    const char *from;
+    char *to;
+};
+
+/* ---- copies: nearest neighbours ---- */
+
+#define PICK(bits) \
+    static void pick_##bits(int64_t n, const int64_t *index, const void *from, void *to) { \
+        const uint##bits##_t *x = from; \
+        uint##bits##_t *y = to; \
+        for (int64_t i = 0; i < n; i++) y[i] = x[index[i]]; \
+    }
+PICK(8)
+PICK(32)
+PICK(64)
+
+static void copy(void *context, int64_t first, int64_t last) {
+    const struct job *j = context;
+    const ebb__resample *r = j->r;
+    const int64_t size = (int64_t)ebb_dtype_size(r->dtype), row = r->inner * size;
+    for (int64_t o = first; o < last; o++) {
+        const char *x = j->from + o * r->in * row;
+        char *y = j->to + o * r->out * row;
+        if (r->inner == 1) (size == 4 ? pick_32 : size == 8 ? pick_64 : pick_8)(r->out, r->index, x, y);
+        else
+            for (int64_t i = 0; i < r->out; i++) memcpy(y + i * row, x + r->index[i] * row, (size_t)row);
+    }
+}
+
+/* ---- weighted sums ---- */
+
+#define RESAMPLE(T, type) \
+    /* y[i] = sum_t w[t] x[t][i] for rows of n elements */ \
+    static void mix_##T(int taps, int64_t n, const type *const *x, const double *w, type *restrict y) { \
+        const type *restrict a = x[0], *restrict b = x[taps - 1]; \
+        const type wa = (type)w[0], wb = (type)w[taps - 1]; \
+        if (taps == 2) \
+            for (int64_t i = 0; i < n; i++) y[i] = wa * a[i] + wb * b[i]; \
+        else { \
+            const type *restrict c = x[1], *restrict d = x[2]; \
+            const type wc = (type)w[1], wd = (type)w[2]; \
+            for (int64_t i = 0; i < n; i++) y[i] = wa * a[i] + wc * c[i] + wd * d[i] + wb * b[i]; \
+        } \
+    } \
+    static void forward_##T(void *context, int64_t first, int64_t last) { \
+        const struct job *j = context; \
+        const ebb__resample *r = j->r; \
+        const int taps = r->taps; \
+        for (int64_t o = first; o < last; o++) { \
+            const type *x = (const type *)(const void *)j->from + o * r->in * r->inner; \
+            type *y = (type *)(void *)j->to + o * r->out * r->inner; \
+            for (int64_t i = 0; i < r->out; i++, y += r->inner) { \
+                const double *w = r->weight + i * taps; \
+                const type *row[EBB__RESAMPLE_TAPS] = {x, x, x, x}; \
+                for (int t = 0; t < taps; t++) row[t] = x + r->index[i * taps + t] * r->inner; \
+                if (r->inner > 1) { \
+                    mix_##T(taps, r->inner, row, w, y); \
+                    continue; \
+                } \
+                type sum = (type)w[0] * *row[0]; \
+                for (int t = 1; t < taps; t++) sum += (type)w[t] * *row[t]; \
+                *y = sum; \
+            } \
+        } \
+    } \
+    static void backward_##T(void *context, int64_t first, int64_t last) { \
+        const struct job *j = context; \
+        const ebb__resample *r = j->r; \
+        for (int64_t o = first; o < last; o++) { \
+            const type *y = (const type *)(const void *)j->from + o * r->out * r->inner; \
+            type *x = (type *)(void *)j->to + o * r->in * r->inner; \
+            memset(x, 0, (size_t)(r->in * r->inner) * sizeof *x); \
+            for (int64_t i = 0; i < r->out; i++, y += r->inner) \
+                for (int64_t k = i * r->taps; k < (i + 1) * r->taps; k++) { \
+                    const type w = r->weight ? (type)r->weight[k] : 1, *restrict from = y; \
+                    type *restrict to = x + r->index[k] * r->inner; \
+                    for (int64_t e = 0; e < r->inner; e++) to[e] += w * from[e]; \
+                } \
+        } \
+    }
+RESAMPLE(f32, float)
+RESAMPLE(f64, double)
+
+static void run(const ebb__resample *r, const void *from, void *to, void (*body)(void *, int64_t, int64_t)) {
+    struct job j = {r, from, to};
+    ebb__parallel_for(r->outer, PIECE_WORK / ((r->in + r->out * r->taps) * r->inner + 1) + 1, body, &j);
+}
+
+void ebb__resample_forward(const ebb__resample *r, const void *x, void *y) {
+    run(r, x, y, !r->weight ? copy : r->dtype == EBB_F32 ? forward_f32 : forward_f64);
+}
+
+void ebb__resample_backward(const ebb__resample *r, const void *y, void *x) {
+    run(r, y, x, r->dtype == EBB_F32 ? backward_f32 : backward_f64);
+}

@@ -432,6 +432,13 @@ static void check_sample(struct ebb_sample *s) {
     check_differences(s, &r);
 }
 
+/* Whether something lies beyond float16's range, on the way perhaps; then its result says nothing. */
+static bool beyond_range(const ebb_tensor *half) {
+    if (ebb_tensor_dtype(half) != EBB_F16 || !half->numel) return false;
+    double largest = ebb_item(ebb_amax(ebb_abs(ebb_to((ebb_tensor *)(uintptr_t)half, EBB_F32))));
+    return !(largest < INFINITY);
+}
+
 /* On 16-bit inputs: what comes out on the same values in float32, to the precision of the dtype, each step of a
  * composition rounding once. Gradients likewise. */
 static void check_half(struct ebb_sample *s, ebb_dtype dtype) {
@@ -459,7 +466,7 @@ static void check_half(struct ebb_sample *s, ebb_dtype dtype) {
             bool floating = ebb_dtype_is_floating(ebb_tensor_dtype(want.out[k]));
             if (floating != ebb_dtype_is_floating(ebb_tensor_dtype(half.out[k])))
                 complain("in 16 bits", "output %d is %s", k, ebb_dtype_name(ebb_tensor_dtype(half.out[k])));
-            if (floating && strncmp(s->op->name, "empty", 5) != 0)
+            if (floating && !beyond_range(half.out[k]) && strncmp(s->op->name, "empty", 5) != 0)
                 compare("in 16 bits", "an output", half.out[k], want.out[k], 8 * eps);
         }
         for (int64_t i = 0; i < s->n_in; i++)

@@ -2491,7 +2491,7 @@ typedef struct ebb_logsumexp_options {
  * taken out before the exponentials, so that nothing overflows.
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
  * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
- * Floating point only. torch.logsumexp */
+ * Integers and bool become the default dtype. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))
@@ -4837,7 +4837,8 @@ EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_D
 
 /* self * log(other), and 0 where self is 0 and other is not NaN.
  *     xlogy(Number self, Number other) -> Tensor
- * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0; of other: g * self / other.
+ * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0 and other not above 0; of other: g * self /
+ * other.
  * Integers and bool become the default dtype. In place: ebb_xlogy_. torch.xlogy */
 EBB_API ebb_tensor *ebb_xlogy(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_xlogy_(ebb_tensor *self, ebb_tensor *other);

@@ -11,11 +11,11 @@ static void leaky_relu_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_where(ebb_gt(v->in[0], 0), g, ebb_mul(g, a->negative_slope.value)));
 }
 
-/* slope * exp(x) up to 0, else 1. Above 0 the exponential is not taken: its overflow would come back in the second
- * derivative as 0 times infinity. At 0 the second derivative is 0. */
+/* slope * exp(x) up to 0, else 1. The exponential is taken below 0 only: above, its overflow would come back in the
+ * second derivative as 0 times infinity, and at 0 that derivative is 0. */
 static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double stretch) {
-    ebb_tensor *below = ebb_le(x, 0), *e = ebb_exp(ebb_mul(ebb_where(ebb_lt(x, 0), x, 0), 1 / stretch));
-    return ebb_where(below, ebb_mul(g, ebb_mul(e, slope)), g);
+    ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_lt(x, 0), x, 0), 1 / stretch));
+    return ebb_where(ebb_le(x, 0), ebb_mul(g, ebb_mul(e, slope)), g);
 }
 static void elu_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_elu *a = v->attrs;
@@ -77,15 +77,17 @@ static void mish_vjp(struct ebb_vjp *v) {
 
 static void softplus_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_softplus *a = v->attrs;
+    double threshold = a->threshold.value;
     ebb_tensor *g = v->grad[0], *z = ebb_mul(v->in[0], a->beta.value);
-    ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, a->threshold.value), g, ebb_mul(g, ebb_sigmoid(z))));
+    ebb_tensor *inner = ebb_sigmoid(ebb_where(ebb_ge(z, threshold), threshold, z)); /* flat at the threshold itself */
+    ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, threshold), g, ebb_mul(g, inner)));
 }
 
 static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1)); }
 
-/* Strictly between the bounds, where the slope is g. */
+/* g strictly between the bounds, and for NaN. */
 static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
-    return ebb_where(ebb_logical_and(ebb_gt(x, low), ebb_lt(x, high)), g, 0);
+    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
 }
 /* Of integers, bounds must be integers of the dtype once their fraction is gone. */
 static ebb_status check_bounds(double a, double b, ebb_dtype dtype) {
@@ -117,12 +119,13 @@ static ebb_tensor *relu6_compose(struct ebb_forward *f) {
 }
 static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, not_beyond(v->in[0], 0, 6, v->grad[0])); }
 static void hardsigmoid_vjp(struct ebb_vjp *v) {
-    ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
+    ebb_tensor *inside = ebb_lt(ebb_abs(v->in[0]), 3);
+    ebb_vjp_give(v, 0, ebb_where(inside, ebb_mul(v->grad[0], 1.0 / 6), 0));
 }
 static void hardswish_vjp(struct ebb_vjp *v) {
-    ebb_tensor *x = v->in[0], *g = v->grad[0];
-    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(x, 1.0 / 3), 0.5));
-    ebb_vjp_give(v, 0, ebb_where(ebb_le(x, -3), 0, ebb_where(ebb_lt(x, 3), inner, g)));
+    ebb_tensor *x = v->in[0], *g = v->grad[0], *inside = ebb_lt(ebb_abs(x), 3);
+    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(inside, x, 0), 1.0 / 3), 0.5));
+    ebb_vjp_give(v, 0, ebb_where(inside, inner, ebb_where(ebb_le(x, -3), 0, g)));
 }
 
 static void logsigmoid_vjp(struct ebb_vjp *v) {

@@ -31,7 +31,7 @@ static ebb_status batch_infer(struct ebb_infer *f) {
     if (ebb__norm_check(&f->in[WEIGHT], &f->in[BIAS], f->dtype, x->d[1])) return ebb_error_status();
     f->out[0].shape = *x;
     f->out[1].shape = f->out[2].shape = EBB_DIMS(x->d[1]);
-    f->out[1].dtype = f->out[2].dtype = ebb__norm_dtype(f->dtype);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 
@@ -89,7 +89,7 @@ static ebb_status normalize(struct ebb_forward *f, ebb_tensor *const *t, ebb_ten
  * are. */
 static ebb_status batch_forward(struct ebb_forward *f) {
     ebb_tensor *const *in = f->in, *const *out = f->out, *t[BIAS + 1] = {NULL};
-    const ebb_dtype dtype = ebb__norm_dtype((ebb_dtype)in[0]->dtype);
+    const ebb_dtype dtype = ebb__statistics_dtype((ebb_dtype)in[0]->dtype);
     ebb_tensor *y = out[0];
     ebb_status status = EBB_OK;
     for (int i = 0; i <= BIAS && !status; i++) {

@@ -100,7 +100,7 @@ static ebb_tensor *squared(ebb_tensor *x) {
 /* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
 static void atan2_vjp(struct ebb_vjp *v) {
     ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
-    ebb_tensor *g = ebb_where(ebb_eq(square, 0), 0, ebb_div(v->grad[0], square));
+    ebb_tensor *g = ebb_div(v->grad[0], ebb_where(ebb_eq(square, 0), (double)INFINITY, square)); /* 0 at the origin */
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));
 }

@@ -20,24 +20,28 @@ static ebb_status check_empty(const ebb_tensor *x, const struct ebb__attrs_vecto
     return ebb_fail(EBB_ERR_SHAPE, "the norm of order %g of no elements is not defined", ord);
 }
 
+static ebb_tensor *folded(ebb_tensor *x, const struct ebb__attrs_vector_norm *a) {
+    ebb_dtype dtype = ebb_tensor_dtype(x);
+    double ord = a->ord.value;
+    if (!x) return NULL;
+    if (ord == 0) return fold(EBB__FOLD_COUNT, x, a, EBB_I64);
+    if (ord == 1) return fold(EBB__FOLD_ABS, x, a, dtype);
+    if (ord == 2) return ebb_sqrt_(fold(EBB__FOLD_SQUARES, x, a, dtype));
+    if (isinf(ord)) return fold(ord > 0 ? EBB__FOLD_MAX_ABS : EBB__FOLD_MIN_ABS, x, a, dtype);
+    return ebb_pow_(fold(EBB__FOLD_SUM, ebb_pow_(ebb_abs(x), ord), a, dtype), 1 / ord);
+}
+
 static ebb_tensor *vector_norm_compose(struct ebb_forward *f) {
     const struct ebb__attrs_vector_norm *a = f->attrs;
     ebb_tensor *x = f->in[0];
     ebb_dtype given = ebb_tensor_dtype(x), dtype = a->dtype ? a->dtype : given;
-    double ord = a->ord.value;
     if (!ebb_dtype_is_floating(given) || ebb_promote_types(given, dtype) != dtype) {
         ebb_fail(EBB_ERR_DTYPE, "expected floating point that dtype does not narrow, got %s and dtype %s",
                  ebb_dtype_name(given), ebb_dtype_name(dtype));
         return NULL;
     }
     if (check_empty(x, a)) return NULL;
-    x = ebb_to(x, dtype);
-    if (!x) return NULL;
-    if (ord == 0) return ebb_to(fold(EBB__FOLD_COUNT, x, a, EBB_I64), dtype);
-    if (ord == 1) return fold(EBB__FOLD_ABS, x, a, dtype);
-    if (ord == 2) return ebb_sqrt_(fold(EBB__FOLD_SQUARES, x, a, dtype));
-    if (isinf(ord)) return fold(ord > 0 ? EBB__FOLD_MAX_ABS : EBB__FOLD_MIN_ABS, x, a, dtype);
-    return ebb_pow_(fold(EBB__FOLD_SUM, ebb_pow_(ebb_abs(x), ord), a, dtype), 1 / ord);
+    return ebb_to(folded(ebb_to(x, ebb__is_half(dtype) ? EBB_F32 : dtype), a), dtype);
 }
 
 /* 0 where `zero` is, and there neither a division by it nor its derivative. */

@@ -215,7 +215,7 @@ static ebb_status layer_infer(struct ebb_infer *f) {
             return ebb_fail(EBB_ERR_DTYPE, "weight and bias must be %s", ebb_dtype_name(f->dtype));
     f->out[0].shape = f->in[0].shape;
     f->out[1].shape = f->out[2].shape = kept_shape(&f->in[0].shape, from);
-    f->out[1].dtype = f->out[2].dtype = ebb__norm_dtype(f->dtype);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 
@@ -271,7 +271,7 @@ static ebb_status rms_infer(struct ebb_infer *f) {
     if (from < 0) return ebb_error_status();
     f->out[0].shape = f->in[0].shape;
     f->out[1].shape = kept_shape(&f->in[0].shape, from);
-    f->out[1].dtype = ebb__norm_dtype(f->dtype);
+    f->out[1].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 
@@ -337,7 +337,7 @@ static ebb_status group_infer(struct ebb_infer *f) {
         return ebb_fail(EBB_ERR_SHAPE, "expected more than one value for each group");
     f->out[0].shape = *x;
     f->out[1].shape = f->out[2].shape = EBB_DIMS(x->d[0], a->num_groups);
-    f->out[1].dtype = f->out[2].dtype = ebb__norm_dtype(f->dtype);
+    f->out[1].dtype = f->out[2].dtype = ebb__statistics_dtype(f->dtype);
     return EBB_OK;
 }
 

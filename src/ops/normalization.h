@@ -11,12 +11,12 @@ typedef ebb_dims ebb__norm_view;
 struct ebb__norm ebb__norm_of(const ebb__norm_view *view, ebb_dtype dtype, bool centered, double eps);
 
 /* The dtype of mean and rstd: 16 bits are too few for them. */
-static inline ebb_dtype ebb__norm_dtype(ebb_dtype dtype) { return ebb__is_half(dtype) ? EBB_F32 : dtype; }
+static inline ebb_dtype ebb__statistics_dtype(ebb_dtype dtype) { return ebb__is_half(dtype) ? EBB_F32 : dtype; }
 
 /* Whether a parameter may have `dtype` along with an input of another: the same, or float32 with 16-bit floating
  * point. */
 static inline bool ebb__norm_mixes(ebb_dtype dtype, ebb_dtype input) {
-    return dtype == input || dtype == ebb__norm_dtype(input);
+    return dtype == input || dtype == ebb__statistics_dtype(input);
 }
 
 /* Whether weight and bias, when they are there, are vectors of `n` elements and the input's dtype. */

@@ -235,10 +235,17 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
     if (status) return status;
     struct prepared p;
     status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
+    ebb_tensor *self = in[0], *wide = NULL;
+    if (!status && ebb__is_half(self->dtype) && !op->halves) {
+        self = wide = ebb__cast(self, EBB_F32);
+        if (!wide) status = ebb_error_status();
+    }
     if (!status) {
-        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = in, .n_out = 1};
+        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = &self, .n_out = 1};
         status = op->forward(&f);
     }
+    if (!status && wide) status = ebb__copy_into(in[0], wide);
+    ebb__unref(wide);
     unprepare(&p, n);
     return status;
 }

@@ -138,7 +138,9 @@ static bool named_input(struct binding *b, int i, ebb_tensor **room) {
     }
     if (!number || !as_number(arg, &f, &whole, &is_whole)) return wrong_kind(b, arg, expected[kind]);
     if (!b->report) return true; /* made when it is certain to be used */
-    room[0] = is_whole ? ebb_number_i64(whole) : ebb_number_f64(f);
+    room[0] = arg->kind == EBB_VALUE_BOOL ? ebb_number_bool(whole != 0)
+              : is_whole                  ? ebb_number_i64(whole)
+                                          : ebb_number_f64(f);
     return room[0] != NULL;
 }
 

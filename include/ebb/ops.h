@@ -1544,7 +1544,7 @@ typedef struct ebb_cosine_similarity_options {
 } ebb_cosine_similarity_options;
 
 /* The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their
- * product, each divided by its norm, which counts as at least eps. Recorded as its parts.
+ * product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.
  *     cosine_similarity(Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.cosine_similarity */
 EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options EBB_DEFAULT);

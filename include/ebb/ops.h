@@ -2491,7 +2491,7 @@ typedef struct ebb_logsumexp_options {
  * taken out before the exponentials, so that nothing overflows.
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
  * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
- * Integers and bool become the default dtype. torch.logsumexp */
+ * Floating point only. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))

@@ -14,8 +14,8 @@ static void leaky_relu_vjp(struct ebb_vjp *v) {
 /* slope * exp(x) up to 0, else 1. The exponential is taken below 0 only: above, its overflow would come back in the
  * second derivative as 0 times infinity, and at 0 that derivative is 0. */
 static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double stretch) {
-    ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_lt(x, 0), x, 0), 1 / stretch));
-    return ebb_where(ebb_le(x, 0), ebb_mul(g, ebb_mul(e, slope)), g);
+    ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_ge(x, 0), 0, x), 1 / stretch));
+    return ebb_where(ebb_gt(x, 0), g, ebb_mul(g, ebb_mul(e, slope)));
 }
 static void elu_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_elu *a = v->attrs;
@@ -85,9 +85,10 @@ static void softplus_vjp(struct ebb_vjp *v) {
 
 static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1)); }
 
-/* g strictly between the bounds, and for NaN. */
+/* Strictly between the bounds, where the slope is g. NaN is not, as in PyTorch's vector code; its scalar code
+ * differs. */
 static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
-    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
+    return ebb_where(ebb_logical_and(ebb_gt(x, low), ebb_lt(x, high)), g, 0);
 }
 /* Of integers, bounds must be integers of the dtype once their fraction is gone. */
 static ebb_status check_bounds(double a, double b, ebb_dtype dtype) {
@@ -114,13 +115,12 @@ static ebb_tensor *relu6_compose(struct ebb_forward *f) {
 }
 static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
 static void hardsigmoid_vjp(struct ebb_vjp *v) {
-    ebb_tensor *inside = ebb_lt(ebb_abs(v->in[0]), 3);
-    ebb_vjp_give(v, 0, ebb_where(inside, ebb_mul(v->grad[0], 1.0 / 6), 0));
+    ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
 }
 static void hardswish_vjp(struct ebb_vjp *v) {
-    ebb_tensor *x = v->in[0], *g = v->grad[0], *inside = ebb_lt(ebb_abs(x), 3);
-    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(inside, x, 0), 1.0 / 3), 0.5));
-    ebb_vjp_give(v, 0, ebb_where(inside, inner, ebb_where(ebb_le(x, -3), 0, g)));
+    ebb_tensor *x = v->in[0], *g = v->grad[0], *beyond = ebb_ge(ebb_abs(x), 3);
+    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(beyond, 0, x), 1.0 / 3), 0.5));
+    ebb_vjp_give(v, 0, ebb_where(beyond, ebb_where(ebb_gt(x, 0), g, 0), inner));
 }
 
 static void logsigmoid_vjp(struct ebb_vjp *v) {
@@ -132,6 +132,12 @@ static void threshold_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_where(ebb_le(v->in[0], a->threshold), 0, v->grad[0]));
 }
 
+static ebb_status check_lambd(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_softshrink *a = attrs;
+    (void)in, (void)n_in, (void)dtype;
+    return a->lambd.value >= 0 ? EBB_OK
+                               : ebb_fail(EBB_ERR_ARGUMENT, "lambd must not be negative, got %g", a->lambd.value);
+}
 static ebb_tensor *shrink_slope(ebb_tensor *x, double lambd, ebb_tensor *g) {
     return ebb_where(ebb_logical_and(ebb_ge(x, -lambd), ebb_le(x, lambd)), 0, g);
 }
@@ -264,9 +270,9 @@ ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrin
            .doc = "self, but 0 where -lambd <= self <= lambd.", .formula = {"0 where -lambd <= self <= lambd, else g"},
            .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
 ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrink), .node = "SoftshrinkBackward0",
-           .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.",
+           .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.", .check = check_lambd,
            .formula = {"0 where -lambd <= self <= lambd, else g"},
-           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
+           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-0.5"})
 ACTIVATION(tanhshrink, ONE, .samples = {SHAPES, "i5(4)"}, .compose = tanhshrink_compose,
            .doc = "self - tanh(self). Recorded as its parts.")
 ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,

@@ -13,7 +13,7 @@ static ebb_status check_index(const ebb_meta *index, const ebb_meta *other, cons
     }
     for (int i = 0; i < index->shape.n; i++) empty = empty || index->shape.d[i] == 0;
     if (!fits && !empty) return ebb_fail(EBB_ERR_SHAPE, "index does not fit inside %s", name);
-    return ebb__index_dtype(index);
+    return empty ? EBB_OK : ebb__index_dtype(index); /* where nothing is read, any dtype does, as in PyTorch */
 }
 
 /* What is done at the places that input 1 picks along dim in `moving`. */

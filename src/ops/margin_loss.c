@@ -104,8 +104,12 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
 
 /* ---- classes along the last dimension ---- */
 
+/* A 0-d tensor of scores, or of a list of classes, is one of a single class. */
+static ebb_tensor *at_least_1d(ebb_tensor *t) { return ebb_tensor_ndim(t) ? t : ebb_reshape(t, EBB_DIMS(1)); }
+
 /* Whether x is (C) or (N, C), and target what goes with it. */
 static bool classes_fit(const ebb_tensor *x, const ebb_tensor *target, int extra) {
+    if (!x || !target) return false;
     bool fits = (x->ndim == 1 || x->ndim == 2) && target->ndim == x->ndim - 1 + extra && target->dtype == EBB_I64;
     for (int i = 0; i < target->ndim && fits; i++) fits = target->dims[i] == x->dims[i];
     if (x->ndim == 1 && !extra && target->ndim == 1 && target->numel == 1 && target->dtype == EBB_I64) return true;
@@ -117,7 +121,7 @@ static bool classes_fit(const ebb_tensor *x, const ebb_tensor *target, int extra
 
 static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_multi_margin_loss *a = f->attrs;
-    ebb_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
+    ebb_tensor *x = at_least_1d(f->in[0]), *target = f->in[1], *weight = f->in[2];
     if (!ebb__loss_defined(f) || !classes_fit(x, target, 0)) return NULL;
     int64_t classes = x->dims[x->ndim - 1], p = (int64_t)a->p.value;
     if ((double)p != a->p.value || (p != 1 && p != 2))
@@ -150,7 +154,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
     .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none", "(4) i4()",
-                "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "! () i1()"},
+                "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"},
 };
 
 /* The classes listed in each row of target, up to the first that is negative: which entries of the list count, and
@@ -179,7 +183,8 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
 
 static ebb_tensor *multilabel_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_multilabel_margin_loss *a = f->attrs;
-    ebb_tensor *x = f->in[0], *target = f->in[1], *counts, *others;
+    ebb_tensor *x = at_least_1d(f->in[0]), *target = f->in[1], *counts, *others;
+    if (f->in[0] != x) target = at_least_1d(target);
     if (!ebb__loss_defined(f) || !classes_fit(x, target, 1)) return NULL;
     int64_t classes = x->dims[x->ndim - 1];
     if (!read_lists(target, classes, &counts, &others)) return NULL;
@@ -200,7 +205,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,
-    .samples = {"(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
+    .samples = {"(3,4) i4(3,4)", "(4) i4(4)", "() i1()", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
                 "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"},
 };
 

@@ -1,6 +1,7 @@
 /* Products written with other products: outer, addr, inner, tensordot, kron, cross, matrix_power, multi_dot. */
 #define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
+#include <math.h>
 
 static ebb_tensor *refuse(const char *expected, const ebb_tensor *a, const ebb_tensor *b) {
     char ta[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
@@ -24,6 +25,12 @@ const struct ebb_op ebb_op_outer = {
     .samples = {"(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"},
 };
 
+/* Times a number that leaves integers what they are when it is whole. */
+static ebb_tensor *scaled(ebb_tensor *x, double by) {
+    bool whole = by == trunc(by) && fabs(by) < 0x1p53;
+    return whole ? ebb_mul(x, (int64_t)by) : ebb_mul(x, by);
+}
+
 static ebb_tensor *addr(struct ebb_forward *f) {
     const struct ebb__attrs_addr *a = f->attrs;
     ebb_tensor *x = f->in[0], *y = f->in[1], *z = f->in[2];
@@ -32,9 +39,9 @@ static ebb_tensor *addr(struct ebb_forward *f) {
     if (!ebb__broadcast(&both, &given) || !ebb__dims_equal(&both, &shape))
         return refuse("(n), (m) and what fits", x, y);
     ebb_tensor *product = ebb_mul(ebb_unsqueeze(y, 1), z);
-    if (a->alpha.value != 1) product = ebb_mul(product, a->alpha.value);
+    if (a->alpha.value != 1) product = scaled(product, a->alpha.value);
     if (a->beta.value == 0) return product;
-    return ebb_add(a->beta.value == 1 ? x : ebb_mul(x, a->beta.value), product);
+    return ebb_add(a->beta.value == 1 ? x : scaled(x, a->beta.value), product);
 }
 
 static void addr_vjp(struct ebb_vjp *v) {

@@ -120,6 +120,10 @@ def by_name(function, args, kwargs):
         for p in inspect.signature(function).parameters.values():
             if p.kind == p.VAR_POSITIONAL and p.name in named:  # one list or each for itself
                 value = named.pop(p.name)
+                if "pool" in function.__name__:  # PyTorch hands these on without their signature
+                    size = "output_size" if "adaptive" in function.__name__ else "kernel_size"
+                    named = dict(zip(("input", size), value)) | named
+                    continue
                 one = len(value) == 1 and isinstance(value[0], (list, tuple))
                 named = {"tensors": list(value[0]) if one else list(value), **named}
         if isinstance(named.get("tensors"), tuple):

@@ -8,7 +8,8 @@ side without a counterpart are printed. The same versions write the same bytes a
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [exact] [shapes] [sign]          exact: to rounding; shapes: values are free; sign: |output| is compared
+    op NAME [exact] [shapes] [sign] [logits] exact: to rounding; shapes: values are free; sign: |output| is compared;
+                                             logits: the first argument goes through log_softmax(-1)
     sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
@@ -208,6 +209,19 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     if not fails:
         for argument, value in table.ALWAYS.get(name, {}).items():
             named[argument] = value if named.get(argument) is None else named[argument]
+    if isinstance(named.get("unbiased"), bool):
+        named["correction"] = int(named.pop("unbiased"))
+    if name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0):
+        raise Refused("random: " + name)
+    if name == "matrix_norm" and isinstance(named.get("ord"), (int, float)):
+        named["ord"] = f"{named['ord']:g}"  # a word, in C
+    if name.startswith("adaptive_") and isinstance(named["output_size"], (list, tuple)):
+        named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
+    if name == "norm" and isinstance(named.get("p"), str):
+        raise Refused("a norm given as a word: norm")
+    if name == "tensordot" and not isinstance(named.get("dims", 2), int):  # two lists: an operator of its own in C
+        a, b = named.pop("dims")
+        named = {"self": named["a"], "other": named["b"], "dims_self": list(a), "dims_other": list(b)}
     lines, leaves = [], []
     words = ["sample", DTYPES[dtype], layout] + ["each"] * each + ["fails"] * fails
     for argument, value in named.items():
@@ -225,9 +239,13 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
         raise Refused("the dtype of another tensor: to")
     if name in table.POLES and any(((t <= 0) & (t == t.round()) | ~t.isfinite()).any() for t in leaves):
         raise Refused("at a pole")
+    if name in table.NAN_FREE and any(t.isnan().any() for t in leaves):
+        raise Refused("NaN, which vectors and scalars treat differently")
     before = len(file.blob)
     if not fails:
         seed(name)
+        if name in table.LOGITS:
+            args = (torch.nn.functional.log_softmax(args[0], -1), *args[1:])
         try:
             result = function(*args, **kwargs)
         except (RuntimeError, ValueError, IndexError) as e:  # a view of another layout, values that rounding took apart
@@ -236,6 +254,15 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
         if sum(y.numel() for y in outputs) > 8 * NUMEL:
             raise Refused("too large")
         free = name in table.VALUES_FREE
+        tied = name in table.TIED and not named.get("stable") and any(
+            t.unique().numel() < t.numel() or t.isnan().any() for t in tree_leaves(list(named.values()))
+            if isinstance(t, torch.Tensor))
+        if tied and len(outputs) == 1 and outputs[0].dtype == torch.int64 and name == "argsort":
+            raise Refused("which of equal elements is first: argsort")
+        if name in table.ONLY_FIRST or tied:
+            outputs = outputs[:1]
+        if tied:
+            outputs = [y.detach() for y in outputs]
         if name in table.UP_TO_SIGN:
             outputs = [y.abs() for y in outputs]
         if dtype == torch.float32 and entry:
@@ -272,7 +299,7 @@ def entries_of(name):
         return [e for e in entries if e.name + "." * bool(e.variant_test_name) + e.variant_test_name in wanted]
     prefixes = ["", "nn.functional.", "special."]
     prefixes.insert(0 if name in table.PREFER_LINALG else 3, "linalg.")
-    if name in table.FAMILIES["layer"] + table.FAMILIES["loss"] + table.FAMILIES["activation"]:
+    if name in " ".join(table.FAMILIES[f] for f in ("layer", "loss", "activation")).split():
         prefixes = ["nn.functional.", ""]
     for prefix in prefixes:
         found = [e for e in entries if e.name == prefix + name]
@@ -357,7 +384,8 @@ def attempt(file, name, call, dtype, layout, entry, **flags):
 def write_operator(file, name):
     exact = name in table.EXACT or any(name in table.FAMILIES[f].split() for f in table.EXACT_FAMILIES)
     start = len(file.lines)
-    words = ["op", name] + ["exact"] * exact + ["shapes"] * (name in table.VALUES_FREE) + ["sign"] * (name in table.UP_TO_SIGN)
+    words = ["op", name] + ["exact"] * exact + ["shapes"] * (name in table.VALUES_FREE)
+    words += ["sign"] * (name in table.UP_TO_SIGN) + ["logits"] * (name in table.LOGITS)
     file.lines.append(" ".join(words))
     spent = 0
     for thunk, each in samples.of(name):

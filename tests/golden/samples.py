@@ -40,6 +40,7 @@ def special(name):
         if name in ("prelu", "glu", "softmax", "log_softmax", "softmin", "threshold"):
             return
         numbers = [x for x in SPECIAL if name not in table.POLES or math.isfinite(x) and not (x <= 0 and x == round(x))]
+        numbers = [x for x in numbers if name not in table.NAN_FREE or not math.isnan(x)]
         if not integral:
             yield lambda: f(values(numbers)), True
             yield lambda: f(values(numbers, torch.float32)), True

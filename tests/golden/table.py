@@ -76,6 +76,15 @@ EXACT = set("""abs neg sqrt square reciprocal sign floor ceil round trunc frac n
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d pixel_shuffle pixel_unshuffle
     channel_shuffle im2col fold mse_loss l1_loss""".split())
 
+# Of several results PyTorch gives more than Ebb does.
+ONLY_FIRST = {"lstsq"}
+
+# PyTorch's gradient of ctc_loss is that of log_probs before log_softmax, where both mean the same: log_softmax comes before.
+LOGITS = {"ctc_loss"}
+
+# Which of equal elements is found is not specified: of those only the values are compared, unless the sort is stable.
+TIED = set("sort argsort topk kthvalue median nanmedian mode".split())
+
 # Compared in shape and dtype only: PyTorch's random bits, and memory that is not filled.
 VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())
@@ -85,7 +94,8 @@ UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
 DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace", "non_blocking",
-           "copy", "output_size"}
+           "copy", "output_size", "driver",
+           "norm_type", "compute_mode"}
 # ... but for operators where it does.
 NOT_DROPPED = {("adaptive_" + kind + f"_pool{n}d", "output_size") for kind in ("avg", "max") for n in (1, 2, 3)}
 NOT_DROPPED |= {("fold", "output_size")}
@@ -94,15 +104,24 @@ NOT_DROPPED |= {("fold", "output_size")}
 ALWAYS = {
     "slice": {"dim": 0, "start": 0, "end": 2**63 - 1},
     "rot90": {"k": 1, "dims": [0, 1]},
+    "arange": {"start": 0, "step": 1},
+    "randint": {"low": 0},
+    "randint_like": {"low": 0},
 }
 
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
 RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
 RENAMED |= {("split", "tensor", "Tensor"): "self", ("split", "split_size_or_sections", "int"): "split_size"}
 RENAMED |= {("split", "split_size_or_sections", kind): "split_sizes" for kind in ("list", "tuple")}
+RENAMED |= {("scatter", "value", kind): "src" for kind in ("int", "float", "bool", "Tensor")}
+RENAMED |= {("cholesky_solve", "input2", "Tensor"): "L", ("lstsq", "b", "Tensor"): "B"}
+RENAMED |= {("einsum", "tensors", "list"): "operands"}
 
 # At their poles PyTorch's derivatives are what rounding leaves of infinity, and NaN beyond the largest number.
 POLES = {"digamma", "lgamma", "polygamma", "mvlgamma"}
+
+# PyTorch's vector code and its scalar code, for what is left of a tensor behind full vectors, differ in the derivative at NaN.
+NAN_FREE = set("relu6 hardtanh elu selu celu hardswish hardsigmoid hardshrink softshrink threshold".split())
 
 # Numbers that PyTorch also takes as tensors, and Ebb as numbers.
 NUMBERS = {(name, argument) for name in ("narrow", "linspace", "logspace") for argument in ("start", "end")}
@@ -117,10 +136,12 @@ WITHOUT = {
     "names": "no named dimensions",
     "size_average": "deprecated for reduction",
     "reduce": "deprecated for reduction",
-    "unbiased": "older form of correction",
+    "antialias": "resampling without a filter",
+    "max_norm": "weights are not changed by looking them up",
+    "hermitian": "one way for all matrices",
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }
 SAYS_NOTHING = [None, False, torch.strided, torch.contiguous_format, torch.preserve_format]
 # Operators that have an argument of such a name that is not the deprecated one.
-NOT_WITHOUT = {("scatter", "reduce"), ("scatter_reduce", "reduce"), ("index_reduce", "reduce")}
+NOT_WITHOUT = {("scatter_reduce", "reduce"), ("index_reduce", "reduce")}

@@ -179,6 +179,7 @@ extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
 extern const struct ebb_op ebb_op_lgamma;
+extern const struct ebb_op ebb_op_linalg_cross;
 extern const struct ebb_op ebb_op_linear;
 extern const struct ebb_op ebb_op_linear_recurrence;
 extern const struct ebb_op ebb_op_linspace;
@@ -208,6 +209,7 @@ extern const struct ebb_op ebb_op_masked_scatter;
 extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_norm_ord;
 extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -563,6 +565,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
     &ebb_op_lgamma,
+    &ebb_op_linalg_cross,
     &ebb_op_linear,
     &ebb_op_linear_recurrence,
     &ebb_op_linspace,
@@ -592,6 +595,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_masked_select,
     &ebb_op_matmul,
     &ebb_op_matrix_norm,
+    &ebb_op_matrix_norm_ord,
     &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -768,7 +772,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 380;
+const int ebb__op_table_size = 382;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -1070,7 +1074,7 @@ const struct ebb_attr ebb__attr_table_count_nonzero[] = {
 };
 
 const struct ebb_attr ebb__attr_table_cross[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -1350,6 +1354,10 @@ const struct ebb_attr ebb__attr_table_leaky_relu[] = {
     {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
+const struct ebb_attr ebb__attr_table_linalg_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_linalg_cross, dim), false, NULL, {0, false}, "-1"},
+};
+
 const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}, NULL},
     {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}, "false"},
@@ -1413,6 +1421,13 @@ const struct ebb_attr ebb__attr_table_matrix_norm[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm_ord[] = {
+    {"ord", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_matrix_norm_ord, ord), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm_ord, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm_ord, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm_ord, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_power[] = {
@@ -1610,6 +1625,7 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 const struct ebb_attr ebb__attr_table_pinv[] = {
     {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
     {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+    {"hermitian", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pinv, hermitian), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
@@ -2484,15 +2500,15 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+ebb_tensor *(ebb_cholesky)(ebb_tensor *self, ebb_cholesky_options options) {
     const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options) {
     const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
-    ebb_tensor *const in[] = {self, L};
+    ebb_tensor *const in[] = {self, input2};
     return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
 }
 
@@ -2646,9 +2662,9 @@ ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options opti
     return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+ebb_tensor *(ebb_cross)(ebb_tensor *self, ebb_tensor *other, ebb_cross_options options) {
     const struct ebb__attrs_cross attrs = {.dim = options.dim};
-    ebb_tensor *const in[] = {input, other};
+    ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
 }
 
@@ -2804,24 +2820,24 @@ ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
-ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+ebb_tensor *(ebb_eigh)(ebb_tensor *self, ebb_eigh_options options) {
     const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
     if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
     return out[0];
 }
 
-ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *self, ebb_eigvalsh_options options) {
     const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list tensors) {
     const struct ebb__attrs_einsum attrs = {.equation = equation};
-    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
+    return ebb_call_op1(&ebb_op_einsum, tensors.t, tensors.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -3395,6 +3411,12 @@ ebb_tensor *(ebb_lgamma_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_lgamma, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_linalg_cross)(ebb_tensor *self, ebb_tensor *other, ebb_linalg_cross_options options) {
+    const struct ebb__attrs_linalg_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_linalg_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
     ebb_tensor *const in[] = {input, weight, options.bias};
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
@@ -3549,9 +3571,9 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+ebb_tensor *(ebb_lstsq)(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options) {
     const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
-    ebb_tensor *const in[] = {A, B};
+    ebb_tensor *const in[] = {self, b};
     return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
 }
 
@@ -3596,15 +3618,21 @@ ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *self, ebb_matrix_norm_options options) {
     const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+ebb_tensor *(ebb_matrix_norm_ord)(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options) {
+    const struct ebb__attrs_matrix_norm_ord attrs = {.ord = ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_matrix_norm_ord, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *self, int64_t n) {
     const struct ebb__attrs_matrix_power attrs = {.n = n};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
@@ -3968,9 +3996,9 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
-    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
-    ebb_tensor *const in[] = {A};
+ebb_tensor *(ebb_pinv)(ebb_tensor *self, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol, .hermitian = options.hermitian};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
@@ -4443,9 +4471,9 @@ ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options)
     return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
     const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
-    ebb_tensor *const in[] = {A, B};
+    ebb_tensor *const in[] = {self, B};
     return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 

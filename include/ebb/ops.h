@@ -624,21 +624,21 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_max_. torch.maximum */
+ * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_max_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_max_(self, other) ebb_max_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_min_. torch.minimum */
+ * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_min_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_min_(self, other) ebb_min_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
@@ -1496,6 +1496,80 @@ EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb
 #else
 #define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
+/* ---- distance.c --------------------------------------------------------------------------------------------------
+ * Distances and directions of vectors. */
+
+typedef struct ebb_normalize_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-12 */
+    int ebb__at;
+} ebb_normalize_options;
+
+/* input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.
+ *     normalize(Tensor input, float? p=2, dims dim=1, float? eps=1e-12) -> Tensor
+ * torch.nn.functional.normalize */
+EBB_API ebb_tensor *ebb_normalize(ebb_tensor *input, ebb_normalize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalize(...) ((void)EBB_HERE, ebb_normalize(__VA_ARGS__))
+#else
+#define ebb_normalize(...) ebb__normalize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalize_(input, ...) ebb_normalize(EBB_AT(input), (ebb_normalize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_pairwise_distance_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_pairwise_distance_options;
+
+/* The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.
+ *     pairwise_distance(Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false) -> Tensor
+ * torch.nn.functional.pairwise_distance */
+EBB_API ebb_tensor *ebb_pairwise_distance(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pairwise_distance(...) ((void)EBB_HERE, ebb_pairwise_distance(__VA_ARGS__))
+#else
+#define ebb_pairwise_distance(...) ebb__pairwise_distance_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pairwise_distance_(x1, x2, ...) ebb_pairwise_distance(EBB_AT(x1), EBB_AT(x2), (ebb_pairwise_distance_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cosine_similarity_options {
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-8 */
+    int ebb__at;
+} ebb_cosine_similarity_options;
+
+/* The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their
+ * product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.
+ *     cosine_similarity(Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.cosine_similarity */
+EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cosine_similarity(...) ((void)EBB_HERE, ebb_cosine_similarity(__VA_ARGS__))
+#else
+#define ebb_cosine_similarity(...) ebb__cosine_similarity_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cosine_similarity_(x1, x2, ...) ebb_cosine_similarity(EBB_AT(x1), EBB_AT(x2), (ebb_cosine_similarity_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cdist_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_cdist_options;
+
+/* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
+ * of their differences, (..., P, R). Recorded as its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * torch.cdist */
+EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cdist(...) ((void)EBB_HERE, ebb_cdist(__VA_ARGS__))
+#else
+#define ebb_cdist(...) ebb__cdist_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cdist_(x1, x2, ...) ebb_cdist(EBB_AT(x1), EBB_AT(x2), (ebb_cdist_options){__VA_ARGS__})
 #endif
 
 /* ---- distributions.c ---------------------------------------------------------------------------------------------
@@ -2564,6 +2638,28 @@ EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *inpu
 #define ebb__margin_ranking_loss_(input1, input2, target, ...) ebb_margin_ranking_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_margin_ranking_loss_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_triplet_margin_loss_options {
+    ebb_setting margin; /* EBB_SET(x); default 1 */
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool swap; /* default false */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_triplet_margin_loss_options;
+
+/* max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the
+ * smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.
+ *     triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float?
+ *     eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.triplet_margin_loss */
+EBB_API ebb_tensor *ebb_triplet_margin_loss(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_triplet_margin_loss(...) ((void)EBB_HERE, ebb_triplet_margin_loss(__VA_ARGS__))
+#else
+#define ebb_triplet_margin_loss(...) ebb__triplet_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triplet_margin_loss_(anchor, positive, negative, ...) ebb_triplet_margin_loss(EBB_AT(anchor), EBB_AT(positive), EBB_AT(negative), (ebb_triplet_margin_loss_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_multi_margin_loss_options {
     ebb_tensor *weight; /* may be NULL */
     ebb_setting p; /* EBB_SET(x); default 1 */
@@ -3086,7 +3182,7 @@ typedef struct ebb_normalization_backward_options {
  * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
  * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
  * sum(grad_output * J(h)).
- * Floating point only. torch.ops.aten.native_layer_norm_backward */
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.native_layer_norm_backward */
 EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))

@@ -77,8 +77,7 @@ extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb_
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
 /* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
- * softplus beta, threshold; hardtanh
- * min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
+ * softplus beta, threshold; hardtanh min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
     ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold,
     ebb__loops_hardshrink, ebb__loops_softshrink;

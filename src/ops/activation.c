@@ -105,19 +105,14 @@ static ebb_status check_threshold(const void *attrs, ebb_tensor *const *in, int6
     (void)in, (void)n_in;
     return check_bounds(a->threshold, a->value, dtype);
 }
-
-/* The same, and with NaN inside. */
-static ebb_tensor *not_beyond(ebb_tensor *x, double low, double high, ebb_tensor *g) {
-    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
-}
 static void hardtanh_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;
-    ebb_vjp_give(v, 0, not_beyond(v->in[0], a->min_val.value, a->max_val.value, v->grad[0]));
+    ebb_vjp_give(v, 0, between(v->in[0], a->min_val.value, a->max_val.value, v->grad[0]));
 }
 static ebb_tensor *relu6_compose(struct ebb_forward *f) {
     return ebb_hardtanh(f->in[0], .min_val = EBB_SET(0), .max_val = EBB_SET(6));
 }
-static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, not_beyond(v->in[0], 0, 6, v->grad[0])); }
+static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
 static void hardsigmoid_vjp(struct ebb_vjp *v) {
     ebb_tensor *inside = ebb_lt(ebb_abs(v->in[0]), 3);
     ebb_vjp_give(v, 0, ebb_where(inside, ebb_mul(v->grad[0], 1.0 / 6), 0));

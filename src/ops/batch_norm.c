@@ -25,7 +25,7 @@ static ebb_status batch_infer(struct ebb_infer *f) {
         return ebb_fail(EBB_ERR_SHAPE, "expected more than one value for each channel when training");
     for (int i = RUNNING_MEAN; i <= RUNNING_VAR; i++)
         if (f->in[i].dtype != EBB_DTYPE_NONE &&
-            (f->in[i].dtype != f->dtype || f->in[i].shape.n != 1 || f->in[i].shape.d[0] != x->d[1]))
+            (!ebb__norm_mixes(f->in[i].dtype, f->dtype) || f->in[i].shape.n != 1 || f->in[i].shape.d[0] != x->d[1]))
             return ebb_fail(EBB_ERR_SHAPE, "running_mean and running_var must be %s [%lld]", ebb_dtype_name(f->dtype),
                             (long long)x->d[1]);
     if (ebb__norm_check(&f->in[WEIGHT], &f->in[BIAS], f->dtype, x->d[1])) return ebb_error_status();
@@ -35,57 +35,74 @@ static ebb_status batch_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static char *element(const ebb_tensor *t, int64_t i) {
-    return t->data + i * ebb__strides(t)[0] * (int64_t)ebb__dtype_sizes[t->dtype];
+static double get(const ebb_tensor *t, int64_t i) {
+    return ebb__load(t->data + i * ebb__strides(t)[0] * (int64_t)ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype);
+}
+static void put(ebb_tensor *t, int64_t i, double value) {
+    ebb__store(t->data + i * ebb__strides(t)[0] * (int64_t)ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype, value);
 }
 
 /* running = (1 - momentum) running + momentum new; the variance is the unbiased one. */
 static void update(ebb_tensor *mean, ebb_tensor *var, const ebb_tensor *new_mean, const double *new_var, double count,
                    double momentum) {
-    ebb_dtype dtype = (ebb_dtype)mean->dtype;
     for (int64_t i = 0; i < mean->numel; i++) {
-        double m = ebb__load(element(new_mean, i), dtype), v = new_var[i] * (count / (count - 1));
-        ebb__store(element(mean, i), dtype, (1 - momentum) * ebb__load(element(mean, i), dtype) + momentum * m);
-        ebb__store(element(var, i), dtype, (1 - momentum) * ebb__load(element(var, i), dtype) + momentum * v);
+        put(mean, i, (1 - momentum) * get(mean, i) + momentum * get(new_mean, i));
+        put(var, i, (1 - momentum) * get(var, i) + momentum * new_var[i] * (count / (count - 1)));
     }
     ebb__bump_version(mean);
     ebb__bump_version(var);
 }
 
-/* What the kernel reads, contiguous; a new reference. */
-static ebb_tensor *laid_out(ebb_tensor *t) {
-    if (!ebb__is_contiguous(t)) return ebb__cast(t, (ebb_dtype)t->dtype);
+/* What the kernel reads, contiguous and of its dtype; a new reference. */
+static ebb_tensor *laid_out(ebb_tensor *t, ebb_dtype dtype) {
+    if (!ebb__is_contiguous(t) || t->dtype != dtype) return ebb__cast(t, dtype);
     ebb__ref(t);
     return t;
 }
 
-/* The inputs are not asked to be contiguous as a whole: running statistics are written where they are. */
-static ebb_status batch_forward(struct ebb_forward *f) {
+/* The kernel's call, on what has been laid out. */
+static ebb_status normalize(struct ebb_forward *f, ebb_tensor *const *t, ebb_tensor *y) {
     const struct ebb__attrs_batch_norm *a = f->attrs;
-    ebb_tensor *const *in = f->in, *const *out = f->out, *t[BIAS + 1] = {NULL};
+    ebb_tensor *const *in = f->in, *const *out = f->out;
     ebb_dims shape = ebb_tensor_shape(in[0]);
     ebb__norm_view view = view_of(&shape);
-    struct ebb__norm d = ebb__norm_of(&view, (ebb_dtype)in[0]->dtype, true, a->eps.value);
-    const size_t bytes = (size_t)d.sets * sizeof(double);
-    double *var = a->training && in[RUNNING_VAR] ? ebb__alloc(bytes) : NULL;
-    bool ok = var || !a->training || !in[RUNNING_VAR];
-    for (int i = 0; i <= BIAS; i++)
-        if (in[i] && i != RUNNING_MEAN && i != RUNNING_VAR) ok = ok && (t[i] = laid_out(in[i]));
+    struct ebb__norm d = ebb__norm_of(&view, (ebb_dtype)y->dtype, true, a->eps.value);
     const void *weight = t[WEIGHT] ? t[WEIGHT]->data : NULL, *bias = t[BIAS] ? t[BIAS]->data : NULL;
-    if (ok && a->training) {
-        ebb__norm_forward(&d, t[0]->data, weight, bias, out[0]->data, out[1]->data, out[2]->data, var);
+    if (a->training) {
+        const size_t bytes = (size_t)d.sets * sizeof(double);
+        double *var = in[RUNNING_VAR] ? ebb__alloc(bytes) : NULL;
+        if (in[RUNNING_VAR] && !var) return ebb_error_status();
+        ebb__norm_forward(&d, t[0]->data, weight, bias, y->data, out[1]->data, out[2]->data, var);
         if (var) update(in[RUNNING_MEAN], in[RUNNING_VAR], out[1], var, (double)(d.outer * d.run), a->momentum.value);
-    } else if (ok) {
-        for (int64_t i = 0; i < d.sets; i++) {
-            ebb__store(element(out[1], i), d.dtype, ebb__load(element(in[RUNNING_MEAN], i), d.dtype));
-            double v = ebb__load(element(in[RUNNING_VAR], i), d.dtype);
-            ebb__store(element(out[2], i), d.dtype, 1 / sqrt(v + a->eps.value));
-        }
-        ebb__norm_apply(&d, t[0]->data, out[1]->data, out[2]->data, weight, bias, out[0]->data);
+        ebb__free(var, bytes);
+        return EBB_OK;
     }
+    for (int64_t i = 0; i < d.sets; i++) {
+        put(out[1], i, get(in[RUNNING_MEAN], i));
+        put(out[2], i, 1 / sqrt(get(in[RUNNING_VAR], i) + a->eps.value));
+    }
+    ebb__norm_apply(&d, t[0]->data, out[1]->data, out[2]->data, weight, bias, y->data);
+    return EBB_OK;
+}
+
+/* The inputs are neither asked to be contiguous nor cast by the caller: running statistics are written where they
+ * are. */
+static ebb_status batch_forward(struct ebb_forward *f) {
+    ebb_tensor *const *in = f->in, *const *out = f->out, *t[BIAS + 1] = {NULL};
+    const ebb_dtype dtype = ebb__statistics_dtype((ebb_dtype)in[0]->dtype);
+    ebb_tensor *y = out[0];
+    ebb_status status = EBB_OK;
+    for (int i = 0; i <= BIAS && !status; i++) {
+        if (!in[i] || i == RUNNING_MEAN || i == RUNNING_VAR) continue;
+        t[i] = laid_out(in[i], dtype);
+        if (!t[i]) status = ebb_error_status();
+    }
+    if (!status && y->dtype != dtype && !(y = ebb__tensor_new_like(out[0], dtype))) status = ebb_error_status();
+    if (!status) status = normalize(f, t, y);
+    if (!status && y != out[0]) status = ebb__copy_into(out[0], y);
     for (int i = 0; i <= BIAS; i++) ebb__unref(t[i]);
-    ebb__free(var, bytes);
-    return ok ? EBB_OK : ebb_error_status();
+    if (y != out[0]) ebb__unref(y);
+    return status;
 }
 
 /* With given statistics the output is linear in the input. */
@@ -128,6 +145,7 @@ const struct ebb_op ebb_op_batch_norm = {
     .torch = "torch.nn.functional.batch_norm",
     .node = "NativeBatchNormBackward0",
     .dtypes = EBB_FLOATING,
+    .halves = true,
     .undefined_grads = true,
     .infer = batch_infer,
     .forward = batch_forward,

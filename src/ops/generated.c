@@ -59,6 +59,7 @@ extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_bucketize;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_cauchy;
+extern const struct ebb_op ebb_op_cdist;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
 extern const struct ebb_op ebb_op_cholesky;
@@ -83,6 +84,7 @@ extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
+extern const struct ebb_op ebb_op_cosine_similarity;
 extern const struct ebb_op ebb_op_count_nonzero;
 extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
@@ -256,12 +258,14 @@ extern const struct ebb_op ebb_op_norm;
 extern const struct ebb_op ebb_op_normal;
 extern const struct ebb_op ebb_op_normal_functional;
 extern const struct ebb_op ebb_op_normalization_backward;
+extern const struct ebb_op ebb_op_normalize;
 extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
 extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
+extern const struct ebb_op ebb_op_pairwise_distance;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pinv;
 extern const struct ebb_op ebb_op_pixel_shuffle;
@@ -361,6 +365,7 @@ extern const struct ebb_op ebb_op_trace;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_tril;
 extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triplet_margin_loss;
 extern const struct ebb_op ebb_op_triu;
 extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
@@ -445,6 +450,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bucketize,
     &ebb_op_cat,
     &ebb_op_cauchy,
+    &ebb_op_cdist,
     &ebb_op_ceil,
     &ebb_op_celu,
     &ebb_op_cholesky,
@@ -469,6 +475,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cos,
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
+    &ebb_op_cosine_similarity,
     &ebb_op_count_nonzero,
     &ebb_op_cross,
     &ebb_op_cross_entropy,
@@ -642,12 +649,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_normal,
     &ebb_op_normal_functional,
     &ebb_op_normalization_backward,
+    &ebb_op_normalize,
     &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
     &ebb_op_outer,
     &ebb_op_pad,
     &ebb_op_pad_backward,
+    &ebb_op_pairwise_distance,
     &ebb_op_permute,
     &ebb_op_pinv,
     &ebb_op_pixel_shuffle,
@@ -747,6 +756,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_transpose,
     &ebb_op_tril,
     &ebb_op_tril_indices,
+    &ebb_op_triplet_margin_loss,
     &ebb_op_triu,
     &ebb_op_triu_indices,
     &ebb_op_trunc,
@@ -772,7 +782,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 382;
+const int ebb__op_table_size = 387;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -982,6 +992,10 @@ const struct ebb_attr ebb__attr_table_cauchy[] = {
     {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_cdist[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
+};
+
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
 };
@@ -1067,6 +1081,11 @@ const struct ebb_attr ebb__attr_table_convolution_weight[] = {
 const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_similarity[] = {
+    {"dim", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cosine_similarity, dim), false, NULL, {0, false}, "1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cosine_similarity, eps), false, NULL, {1e-8, true}, "1e-8"},
 };
 
 const struct ebb_attr ebb__attr_table_count_nonzero[] = {
@@ -1591,6 +1610,12 @@ const struct ebb_attr ebb__attr_table_normalization_backward[] = {
     {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_normalize[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, p), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_normalize, dim), false, NULL, {0, false}, "1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, eps), false, NULL, {1e-12, true}, "1e-12"},
+};
+
 const struct ebb_attr ebb__attr_table_one_hot[] = {
     {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}, "-1"},
 };
@@ -1616,6 +1641,12 @@ const struct ebb_attr ebb__attr_table_pad_backward[] = {
     {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}, NULL},
     {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}, NULL},
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
+};
+
+const struct ebb_attr ebb__attr_table_pairwise_distance[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, p), false, NULL, {2, true}, "2"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pairwise_distance, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
@@ -1954,6 +1985,14 @@ const struct ebb_attr ebb__attr_table_tril_indices[] = {
     {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_triplet_margin_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, p), false, NULL, {2, true}, "2"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"swap", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_triplet_margin_loss, swap), false, NULL, {0, false}, "false"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_triplet_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_triu[] = {
@@ -2478,6 +2517,12 @@ ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
     return ebb_call_op_inplace(&ebb_op_cauchy, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cdist)(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options) {
+    const struct ebb__attrs_cdist attrs = {.p = options.p};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_cdist, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_ceil)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_ceil, in, 1, NULL);
@@ -2654,6 +2699,12 @@ ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, 
     const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
     ebb_tensor *const in[] = {input1, input2, target};
     return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_cosine_similarity)(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options) {
+    const struct ebb__attrs_cosine_similarity attrs = {.dim = options.dim, .eps = options.eps};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_cosine_similarity, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options options) {
@@ -3688,7 +3739,7 @@ ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_max_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_maximum_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_maximum, in, 2, NULL);
 }
@@ -3737,7 +3788,7 @@ ebb_tensor *(ebb_minimum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_minimum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_min_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
 }
@@ -3956,6 +4007,12 @@ ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *in
     return out[0];
 }
 
+ebb_tensor *(ebb_normalize)(ebb_tensor *input, ebb_normalize_options options) {
+    const struct ebb__attrs_normalize attrs = {.p = options.p, .dim = options.dim, .eps = options.eps};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_normalize, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
     const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
     ebb_tensor *const in[] = {self};
@@ -3988,6 +4045,12 @@ ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims 
     const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pairwise_distance)(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options) {
+    const struct ebb__attrs_pairwise_distance attrs = {.p = options.p, .eps = options.eps, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_pairwise_distance, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
@@ -4727,6 +4790,12 @@ ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
 ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
     const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
     return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triplet_margin_loss)(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options) {
+    const struct ebb__attrs_triplet_margin_loss attrs = {.margin = options.margin, .p = options.p, .eps = options.eps, .swap = options.swap, .reduction = options.reduction};
+    ebb_tensor *const in[] = {anchor, positive, negative};
+    return ebb_call_op1(&ebb_op_triplet_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {

@@ -17,7 +17,7 @@ ebb_status ebb__norm_check(const ebb_meta *weight, const ebb_meta *bias, ebb_dty
         if (m->shape.n != 1 || m->shape.d[0] != n)
             return ebb_fail(EBB_ERR_SHAPE, "%s must have shape [%lld], one element for each channel", name,
                             (long long)n);
-        if (m->dtype != dtype)
+        if (!ebb__norm_mixes(m->dtype, dtype))
             return ebb_fail(EBB_ERR_DTYPE, "%s must be %s, got %s", name, ebb_dtype_name(dtype),
                             ebb_dtype_name(m->dtype));
     }
@@ -82,8 +82,6 @@ static ebb_status backward_infer(struct ebb_infer *f) {
     for (int i = 2; i < 5; i++) {
         int64_t n;
         if (in[i].dtype == EBB_DTYPE_NONE) continue;
-        bool statistic = i < 4 && in[i].dtype == ebb__statistics_dtype(f->dtype);
-        if (in[i].dtype != f->dtype && !statistic) return ebb_fail(EBB_ERR_DTYPE, "all inputs must be of one dtype");
         if (!ebb__numel(in[i].shape.n, in[i].shape.d, 8, &n) || n != (i == 4 ? weights : sets))
             return ebb_fail(EBB_ERR_SHAPE, "rstd and mean must have an element for each set, weight one for each "
                                            "channel");
@@ -91,9 +89,7 @@ static ebb_status backward_infer(struct ebb_infer *f) {
     f->out[0].shape = a->wanted & WANT_INPUT ? in[1].shape : EBB_DIMS(0);
     f->out[1].shape = EBB_DIMS(a->wanted & WANT_WEIGHT ? weights : 0);
     f->out[2].shape = EBB_DIMS(a->wanted & WANT_BIAS ? weights : 0);
-    return in[0].dtype == f->dtype && in[1].dtype == f->dtype
-               ? EBB_OK
-               : ebb_fail(EBB_ERR_DTYPE, "all inputs must be of one dtype");
+    return EBB_OK;
 }
 
 static ebb_status backward_forward(struct ebb_forward *f) {
@@ -152,6 +148,7 @@ const struct ebb_op ebb_op_normalization_backward = {
         "computed, 1 + 2 + 4; the others are empty.",
     .torch = "torch.ops.aten.native_layer_norm_backward",
     .node = "NativeLayerNormBackwardBackward0",
+    .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .contiguous = true,
     .undefined_grads = true,
@@ -214,7 +211,7 @@ static ebb_status layer_infer(struct ebb_infer *f) {
     int from = normalized(f->in, &a->normalized_shape, 2);
     if (from < 0) return ebb_error_status();
     for (int i = 1; i < 3; i++)
-        if (f->in[i].dtype != EBB_DTYPE_NONE && f->in[i].dtype != f->dtype)
+        if (f->in[i].dtype != EBB_DTYPE_NONE && !ebb__norm_mixes(f->in[i].dtype, f->dtype))
             return ebb_fail(EBB_ERR_DTYPE, "weight and bias must be %s", ebb_dtype_name(f->dtype));
     f->out[0].shape = f->in[0].shape;
     f->out[1].shape = f->out[2].shape = kept_shape(&f->in[0].shape, from);

@@ -13,6 +13,16 @@ ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reductio
     return reduction == EBB_REDUCTION_MEAN ? ebb_div(g, (double)ebb_tensor_numel(like)) : g;
 }
 
+ebb_tensor *ebb__at_least(ebb_tensor *t, double least) {
+    ebb_tensor *copy = ebb_clone(t);
+    if (!copy) return NULL;
+    bool before = ebb__thread.no_grad;
+    ebb__thread.no_grad = true;
+    ebb_tensor *clamped = ebb_clamp_(copy, .min = ebb_number_f64(least));
+    ebb__thread.no_grad = before;
+    return clamped;
+}
+
 /* The weight of mse_loss, l1_loss and huber_loss is of the input's shape. */
 static bool weight_fits(const struct ebb_forward *f) {
     if (!f->in[2] || ebb__same_shape(f->in[2], f->in[0])) return true;
@@ -196,17 +206,6 @@ static ebb_tensor *variance(ebb_tensor *var, const ebb_tensor *x) {
                                          "dimension of size 1");
 }
 
-/* The variance is at least eps, but its gradient does not know that. */
-static ebb_tensor *at_least(ebb_tensor *var, double eps) {
-    ebb_tensor *copy = ebb_clone(var);
-    if (!copy) return NULL;
-    bool before = ebb__thread.no_grad;
-    ebb__thread.no_grad = true;
-    ebb_tensor *clamped = ebb_clamp_(copy, .min = ebb_number_f64(eps));
-    ebb__thread.no_grad = before;
-    return clamped;
-}
-
 static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     const struct ebb__attrs_gaussian_nll_loss *a = f->attrs;
     ebb_tensor *x = f->in[0], *target = f->in[1];
@@ -215,7 +214,7 @@ static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     if (var && var->numel && ebb_item(ebb_amin(var)) < 0)
         return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "var has a negative entry");
     if (var && ebb_tensor_is_number(var)) var = ebb_full_like(x, ebb_item(var));
-    var = at_least(var, a->eps.value);
+    var = ebb__at_least(var, a->eps.value);
     ebb_tensor *loss = ebb_mul(ebb_add(ebb_log(var), ebb_div(ebb_square(ebb_sub(x, target)), var)), 0.5);
     if (a->full) loss = ebb_add(loss, HALF_LOG_2_PI);
     return ebb__loss_reduced(loss, a->reduction);

@@ -1160,6 +1160,63 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
 
+struct ebb__attrs_normalize {
+    ebb_setting p;
+    ebb_dims dim;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_normalize[3];
+#define EBB__SIG_normalize \
+    .name = "normalize", \
+    .signature = "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normalize, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_normalize)
+
+struct ebb__attrs_pairwise_distance {
+    ebb_setting p;
+    ebb_setting eps;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_pairwise_distance[3];
+#define EBB__SIG_pairwise_distance \
+    .name = "pairwise_distance", \
+    .signature = "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pairwise_distance, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pairwise_distance)
+
+struct ebb__attrs_cosine_similarity {
+    ebb_dims dim;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
+#define EBB__SIG_cosine_similarity \
+    .name = "cosine_similarity", \
+    .signature = "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cosine_similarity, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cosine_similarity)
+
+struct ebb__attrs_cdist {
+    ebb_setting p;
+};
+extern const struct ebb_attr ebb__attr_table_cdist[1];
+#define EBB__SIG_cdist \
+    .name = "cdist", \
+    .signature = "Tensor x1, Tensor x2, float? p=2 -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cdist, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cdist)
+
 struct ebb__attrs_uniform {
     double from;
     ebb_setting to;
@@ -1907,6 +1964,23 @@ extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
     .n_out = 1, \
     .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
+
+struct ebb__attrs_triplet_margin_loss {
+    ebb_setting margin;
+    ebb_setting p;
+    ebb_setting eps;
+    bool swap;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_triplet_margin_loss[5];
+#define EBB__SIG_triplet_margin_loss \
+    .name = "triplet_margin_loss", \
+    .signature = "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triplet_margin_loss, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_triplet_margin_loss)
 
 struct ebb__attrs_multi_margin_loss {
     ebb_setting p;

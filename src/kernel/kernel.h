@@ -221,6 +221,29 @@ ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t firs
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
 
+/* ---- attention (attention.c) ----
+ * For each of the heads, contiguous f32 or f64: query (queries, width), key (keys, width), value (keys, value_width).
+ * The scores are query key^T * scale, plus the mask, whose element (i, j) for head h is at mask_at[h] + i * mask_row +
+ * j * mask_col; with `causal` query i sees the keys up to i only. NULL: no mask. */
+struct ebb__attention {
+    ebb_dtype dtype;
+    int64_t heads, queries, keys, width, value_width;
+    double scale;
+    bool causal;
+    const void *query, *key, *value, *mask;
+    const int64_t *mask_at;
+    int64_t mask_row, mask_col;
+};
+/* out = softmax(scores) value (heads, queries, value_width), and lse (heads, queries), the logarithms of the sums of
+ * the scores' exponentials. A query that sees no key gives 0 and -inf. */
+void ebb__attention_forward(const struct ebb__attention *a, void *out, void *lse);
+/* The gradients of query, key and value from those of out and of lse (which may be NULL). */
+struct ebb__attention_backward {
+    const void *grad, *grad_lse, *out, *lse;
+    void *dquery, *dkey, *dvalue;
+};
+void ebb__attention_backward(const struct ebb__attention *a, const struct ebb__attention_backward *b);
+
 /* ---- connectionist temporal classification (ctc.c) ----
  * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]
  * labels from targets[offsets[n]] on. All have been checked by callers. */

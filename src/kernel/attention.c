@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 32, COLS = 128 }; /* queries and keys of a block */
+enum { ROWS = 64, COLS = 128 }; /* queries and keys of a block */
 
 /* A block of queries against a block of keys. */
 struct block {

@@ -292,7 +292,8 @@ for my $op (@ops) {
     die "$op->{file} does not say where its operators are listed: #define EBB_FAMILY \"Shape\", before the includes\n"
         if $op->{family} eq 'Others';
 }
-for my $op (grep { $_->{inplace} && length $_->{overload} } @ops) { # in place it has the name that it is an overload of
+# bernoulli_p, an overload of bernoulli, which has no form in place, is bernoulli_ in place.
+for my $op (grep { $_->{inplace} && length $_->{overload} && $_->{name} =~ /^\Q$_->{overload}\E_/ } @ops) {
     my ($base) = grep { $_->{name} eq $op->{overload} } @ops;
     $op->{forms}[1] = "ebb_$op->{overload}_" if $base && !$base->{inplace};
 }

@@ -153,15 +153,15 @@ static void check_sum(const struct plan *p, ebb_dtype in) {
     free(src), free(dst), free(again), free(want), free(size);
 }
 
-static double folded(ebb__fold what, double so_far, double x, bool first) {
+static long double folded(ebb__fold what, long double so_far, long double x, bool first) {
     switch (what) {
     case EBB__FOLD_PROD: return first ? x : so_far * x;
     case EBB__FOLD_COUNT: return so_far + (x != 0);
     case EBB__FOLD_NANSUM: return so_far + (isnan(x) ? 0 : x);
-    case EBB__FOLD_ABS: return so_far + fabs(x);
+    case EBB__FOLD_ABS: return so_far + fabsl(x);
     case EBB__FOLD_SQUARES: return so_far + x * x;
-    case EBB__FOLD_MAX_ABS: return fmax(so_far, fabs(x));
-    case EBB__FOLD_MIN_ABS: return first ? fabs(x) : fmin(so_far, fabs(x));
+    case EBB__FOLD_MAX_ABS: return fmaxl(so_far, fabsl(x));
+    case EBB__FOLD_MIN_ABS: return first ? fabsl(x) : fminl(so_far, fabsl(x));
     default: return so_far + x;
     }
 }
@@ -172,23 +172,23 @@ static void check_fold(const struct plan *p, ebb__fold what, ebb_dtype in) {
     const int64_t width = (int64_t)ebb_dtype_size(in), most = p->outputs ? p->total / p->outputs : 0;
     if ((!ebb_dtype_is_floating(in) && what >= EBB__FOLD_NANSUM) || (what == EBB__FOLD_PROD && most > 6)) return;
     char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8);
-    double *want = calloc((size_t)p->outputs, 8), *size = calloc((size_t)p->outputs, 8);
+    long double *want = calloc((size_t)p->outputs, sizeof *want), *size = calloc((size_t)p->outputs, sizeof *size);
     bool *seen = calloc((size_t)p->outputs, 1);
     for (int64_t i = 0; i < p->total && (what == EBB__FOLD_NANSUM || what == EBB__FOLD_COUNT); i += 5)
         put(in, src, i, what == EBB__FOLD_NANSUM ? NAN : 0);
     for (int64_t i = 0; i < p->total; i++) {
         int64_t at, output, index;
         locate(p, i, &at, &output, &index);
-        const double x = get(in, src, at / width);
+        const long double x = get(in, src, at / width);
         want[output] = folded(what, want[output], x, !seen[output]);
-        size[output] = folded(what, size[output], fabs(x), !seen[output]);
+        size[output] = folded(what, size[output], fabsl(x), !seen[output]);
         seen[output] = true;
     }
     CHECK(!ebb__reduce_fold(what, p->ndim, p->shape, in, src, p->src_stride, out, dst, p->dst_stride));
     for (int64_t i = 0; i < p->outputs; i++) {
-        const double got = get(out, dst, i), bound = (in == EBB_F64 ? 512 : 16) * epsilon(in) * size[i];
-        if (!(fabs(got - want[i]) <= bound))
-            fail_msg("fold %d of %s: %.17g, not %.17g", (int)what, ebb_dtype_name(in), got, want[i]);
+        const double got = get(out, dst, i), bound = (in == EBB_F64 ? 512 : 16) * epsilon(in) * (double)size[i];
+        if (!(fabs(got - (double)want[i]) <= bound))
+            fail_msg("fold %d of %s: %.17g, not %.17g", (int)what, ebb_dtype_name(in), got, (double)want[i]);
     }
     free(src), free(dst), free(want), free(size), free(seen);
 }

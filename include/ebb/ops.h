@@ -705,21 +705,21 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_max_. torch.maximum */
+ * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_max_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_max_(self, other) ebb_max_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_min_. torch.minimum */
+ * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_min_(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_min_(self, other) ebb_min_(EBB_NUM(self), EBB_NUM(other))
+#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor

@@ -201,6 +201,7 @@ static bool solve(const struct tridiagonal *t) {
 int64_t ebb__own_eigh_scratch(int64_t n) { return n * n + 3 * n; }
 
 int ebb__own_eigh(int64_t n, bool vectors, double *a, double *w, double *scratch) {
+    if (n == 0) return 0;
     double *e = scratch + n * n, *tau = e + n, largest = 0;
     struct tridiagonal t = {n, w, e, vectors ? scratch : NULL};
     for (int64_t j = 0; j < n; j++)

@@ -124,6 +124,7 @@ int64_t ebb__own_svd_scratch(int64_t m, int64_t n) {
 
 int ebb__own_svd(int64_t m, int64_t n, bool full, double *a, double *s, double *u, double *vt, double *scratch) {
     int64_t large = m > n ? m : n, small = m > n ? n : m, columns = full ? large : small;
+    if (large == 0) return 0;
     double *work = scratch + 2 * large * large, largest = 0;
     for (int64_t i = 0; i < m * n; i++)
         if (!(fabs(a[i]) <= largest)) largest = fabs(a[i]);

@@ -139,16 +139,17 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
     return ebb_tensor_is_number(in[1]) ? "PowBackward0" : ebb_tensor_is_number(in[0]) ? "PowBackward2" : "PowBackward1";
 }
 
-#define BINARY(op, second, ...) \
+#define BINARY_OF(has_inplace, op, second, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number " #second " -> Tensor"), \
                                        .torch = "torch." #op, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
-                                       .inplace = true, \
+                                       .inplace = has_inplace, \
                                        .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
                                                    "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", "i5(4) (4)", "i5(4) i5(3,4)", \
                                                    "! (3) (4)"}, \
                                        __VA_ARGS__};
+#define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
 BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0", .doc = "self + other; of bools, or.",
@@ -167,14 +168,14 @@ BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .nod
        .formula = {"g * exponent * self^(exponent - 1), 0 where exponent is 0",
                    "g * y * log(self), 0 where self is 0 and exponent >= 0"},
        .domain = {0.2, 3})
-BINARY(maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
-       .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-       .formula = {"g where self > other, g / 2 where equal, else 0",
-                   "g where other > self, g / 2 where equal, else 0"})
-BINARY(minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
-       .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-       .formula = {"g where self < other, g / 2 where equal, else 0",
-                   "g where other < self, g / 2 where equal, else 0"})
+BINARY_OF(false, maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
+          .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+          .formula = {"g where self > other, g / 2 where equal, else 0",
+                      "g where other > self, g / 2 where equal, else 0"})
+BINARY_OF(false, minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
+          .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+          .formula = {"g where self < other, g / 2 where equal, else 0",
+                      "g where other < self, g / 2 where equal, else 0"})
 BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
        .doc = "The angle of the point (other, self), from -pi to pi.", .saves = {BOTH, BOTH},
        .formula = {"g * other / (self^2 + other^2)", "-g * self / (self^2 + other^2)"})
@@ -184,12 +185,12 @@ BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node
 BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
        .node_variant = copysign_node, .doc = "The size of self with the sign of other.", .saves = {BOTH, 0},
        .formula = {"g * sign(self) * sign(other)", "0"})
-BINARY(fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
-       .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-       .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
-BINARY(fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
-       .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-       .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
+BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
+          .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+          .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
+BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
+          .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+          .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \

@@ -3753,7 +3753,7 @@ ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_max_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_maximum_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_maximum, in, 2, NULL);
 }
@@ -3802,7 +3802,7 @@ ebb_tensor *(ebb_minimum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_minimum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_min_)(ebb_tensor *self, ebb_tensor *other) {
+ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
 }

@@ -202,6 +202,7 @@ const struct ebb_op ebb_op_pad = {
     .node_variant = node_pad,
     .infer = infer_pad,
     .forward = forward_pad,
+    .halves = true,
     .vjp = vjp_pad,
     .jvp = jvp_pad,
     .formula = {"g added where each element came from"},

@@ -78,6 +78,8 @@ static const struct {
     [EBB_U8] = {0, UINT8_MAX},
     [EBB_I32] = {INT32_MIN, INT32_MAX},
     [EBB_I64] = {INT64_MIN, INT64_MAX},
+    [EBB_F16] = {-(INT64_C(1) << 11), INT64_C(1) << 11},
+    [EBB_BF16] = {-(INT64_C(1) << 8), INT64_C(1) << 8},
     [EBB_F32] = {-(INT64_C(1) << 24), INT64_C(1) << 24},
     [EBB_F64] = {-(INT64_C(1) << 53), INT64_C(1) << 53},
 };
@@ -125,6 +127,7 @@ const struct ebb_op ebb_op_randint = {
     .torch = "torch.randint",
     .infer = infer_randint,
     .forward = forward_randint,
+    .halves = true,
     .no_derivative = true,
     .samples = {"low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
                 "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
@@ -150,6 +153,7 @@ const struct ebb_op ebb_op_randint_like = {
     .torch = "torch.randint_like",
     .infer = infer_randint_like,
     .forward = forward_randint_like,
+    .halves = true,
     .no_derivative = true,
     .samples = {"(2,3) low=0 high=1", "() low=0 high=1 dtype=int64", "i5(0) low=0 high=2", "! (3) low=3 high=3",
                 "! (2) low=0 high=257 dtype=uint8"},
@@ -198,11 +202,12 @@ const struct ebb_op ebb_op_random = {
     .inplace = true,
     .infer = infer_random,
     .forward = forward_random,
+    .halves = true,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .formula = {"0"},
-    .samples = {"(2,3)", "()", "(3) to=1", "i5(3) from=-3 to=0", "b(4)", "(0,3)", "! (3) from=1 to=1", "! (3) to=1e300",
-                "! i5(3) from=5 to=2"},
+    .samples = {"(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
+                "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"},
 };
 
 static ebb_status infer_randperm(struct ebb_infer *f) {
@@ -241,6 +246,7 @@ const struct ebb_op ebb_op_randperm = {
     .torch = "torch.randperm",
     .infer = infer_randperm,
     .forward = forward_randperm,
+    .halves = true,
     .no_derivative = true,
     .samples = {"n=5", "n=0", "n=4 dtype=float32", "! n=-1", "! n=300 dtype=uint8"},
 };

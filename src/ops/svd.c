@@ -154,7 +154,7 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
         return NULL;
     }
     int64_t m = ebb__rows(x), n = ebb__columns(x);
-    double eps = x->dtype == EBB_F32 ? (double)FLT_EPSILON : DBL_EPSILON, atol = a->atol.given ? a->atol.value : 0;
+    double eps = x->dtype == EBB_F64 ? DBL_EPSILON : (double)FLT_EPSILON, atol = a->atol.given ? a->atol.value : 0;
     double rtol = a->rtol.given ? a->rtol.value : atol > 0 ? 0 : eps * (double)(m > n ? m : n);
     if (x->numel == 0)
         return ebb_zeros(ebb__dims_ending(ebb_tensor_shape(x), 2, EBB_DIMS(n, m)), .dtype = (ebb_dtype)x->dtype);

@@ -53,7 +53,7 @@ static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
 /* The result into self: by the loop itself where there is one, else computed apart and copied. */
 static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                const void *attrs) {
-    if (op->updates) return ebb__call_update(op, in, n, attrs);
+    if (op->updates && (op->halves || !ebb__is_half(self->dtype))) return ebb__call_update(op, in, n, attrs);
     if (op->loops) return ebb__elementwise(op, in, n, attrs, self) ? EBB_OK : ebb_error_status();
     bool before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;

@@ -43,8 +43,7 @@ extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loo
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
     ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid, ebb__loops_erf;
 /* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); min(x, 0) - log(1 + exp(-|x|)); x times the normal
- * distribution, and its approximation
- * by tanh. */
+ * distribution, and its approximation by tanh. */
 extern ebb__loop_table ebb__loops_silu, ebb__loops_gelu, ebb__loops_gelu_tanh, ebb__loops_logsigmoid;
 /* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
  * either input is. */

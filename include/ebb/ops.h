@@ -1638,12 +1638,16 @@ EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_co
 
 typedef struct ebb_cdist_options {
     ebb_setting p; /* EBB_SET(x); default 2 */
+    int compute_mode; /* use_mm_for_euclid_dist_if_necessary, use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist */
     int ebb__at;
 } ebb_cdist_options;
 
 /* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
- * of their differences, (..., P, R). Recorded as its parts.
- *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * of their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as
+ * its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2,
+ *     enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist)
+ *     compute_mode=use_mm_for_euclid_dist_if_necessary) -> Tensor
  * torch.cdist */
 EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -996,6 +996,7 @@ const struct ebb_attr ebb__attr_table_cauchy[] = {
 
 const struct ebb_attr ebb__attr_table_cdist[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
+    {"compute_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cdist, compute_mode), false, "use_mm_for_euclid_dist_if_necessary,use_mm_for_euclid_dist,donot_use_mm_for_euclid_dist", {0, false}, "use_mm_for_euclid_dist_if_necessary"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
@@ -2525,7 +2526,7 @@ ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
 }
 
 ebb_tensor *(ebb_cdist)(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options) {
-    const struct ebb__attrs_cdist attrs = {.p = options.p};
+    const struct ebb__attrs_cdist attrs = {.p = options.p, .compute_mode = options.compute_mode};
     ebb_tensor *const in[] = {x1, x2};
     return ebb_call_op1(&ebb_op_cdist, in, 2, &attrs);
 }

@@ -1252,15 +1252,16 @@ extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 
 struct ebb__attrs_cdist {
     ebb_setting p;
+    int compute_mode;
 };
-extern const struct ebb_attr ebb__attr_table_cdist[1];
+extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
-    .signature = "Tensor x1, Tensor x2, float? p=2 -> Tensor", \
+    .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
     .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cdist, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_cdist)
 
 struct ebb__attrs_uniform {

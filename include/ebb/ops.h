@@ -355,6 +355,87 @@ EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
 
+/* ---- attention.c -------------------------------------------------------------------------------------------------
+ * Attention. */
+
+typedef struct ebb_flash_attention_options {
+    ebb_tensor *attn_mask; /* may be NULL */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    ebb_tensor **ret_logsumexp; /* may be NULL */
+    int ebb__at;
+} ebb_flash_attention_options;
+
+/* scaled_dot_product_attention in blocks, without the matrix of scores in memory, forward or backward (Dao et al.
+ * 2022). query (..., L, E), key (..., S, E) and value (..., S, V) have the same leading dimensions; attn_mask is of
+ * their dtype, is added to the scores; only its own gradient needs their matrix. logsumexp (..., L) are the
+ * logarithms of the sums that softmax divides by.
+ *     flash_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float?
+ *     scale=none) -> Tensor output, Tensor logsumexp
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackward0) of query: d @ key * scale, d = p * (g @ value^T - sum(g *
+ * output)), p = exp(scores - logsumexp); of key: d^T @ query * scale; of value: p^T @ g; of attn_mask: d, whole, and
+ * summed.
+ * Floating point only. torch.ops.aten._scaled_dot_product_flash_attention_for_cpu */
+EBB_API ebb_tensor *ebb_flash_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_flash_attention(...) ((void)EBB_HERE, ebb_flash_attention(__VA_ARGS__))
+#else
+#define ebb_flash_attention(...) ebb__flash_attention_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__flash_attention_(query, key, value, ...) ebb_flash_attention(EBB_AT(query), EBB_AT(key), EBB_AT(value), (ebb_flash_attention_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_flash_attention_backward_options {
+    ebb_tensor *grad_logsumexp; /* may be NULL */
+    ebb_tensor *attn_mask; /* may be NULL */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    ebb_tensor **ret_grad_key; /* may be NULL */
+    ebb_tensor **ret_grad_value; /* may be NULL */
+    int ebb__at;
+} ebb_flash_attention_backward_options;
+
+/* The gradients of flash_attention's query, key and value, from its results and their gradients.
+ *     flash_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor
+ *     logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none) -> Tensor
+ *     grad_query, Tensor grad_key, Tensor grad_value
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: that of the same in matrix
+ * products; of query: likewise; of key: likewise; of value: likewise; of output: likewise; of logsumexp: likewise;
+ * of grad_logsumexp: likewise; of attn_mask: likewise.
+ * Inputs are promoted to a common dtype. Floating point only.
+ * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
+EBB_API ebb_tensor *ebb_flash_attention_backward(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_flash_attention_backward(...) ((void)EBB_HERE, ebb_flash_attention_backward(__VA_ARGS__))
+#else
+#define ebb_flash_attention_backward(...) ebb__flash_attention_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__flash_attention_backward_(grad_output, query, key, value, output, logsumexp, ...) ebb_flash_attention_backward(EBB_AT(grad_output), EBB_AT(query), EBB_AT(key), EBB_AT(value), EBB_AT(output), EBB_AT(logsumexp), (ebb_flash_attention_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_scaled_dot_product_attention_options {
+    ebb_tensor *attn_mask; /* may be NULL */
+    double dropout_p; /* default 0 */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    bool enable_gqa; /* default false */
+    int ebb__at;
+} ebb_scaled_dot_product_attention_options;
+
+/* softmax(query @ key^T * scale + mask) @ value for query (..., L, E), key (..., S, E) and value (..., S, V), whose
+ * leading dimensions broadcast; scale is 1 / sqrt(E) when it is not given (Vaswani et al. 2017). attn_mask
+ * broadcasts to (..., L, S): a bool one says which keys a query sees, another is added to the scores; with is_causal
+ * query i sees the keys up to i. A query that sees none gives 0. dropout_p drops weights. With enable_gqa several
+ * heads of query share one of key and value. Recorded as flash_attention, and with dropout as its parts.
+ *     scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0,
+ *     bool is_causal=false, float? scale=none, bool enable_gqa=false) -> Tensor
+ * torch.nn.functional.scaled_dot_product_attention */
+EBB_API ebb_tensor *ebb_scaled_dot_product_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scaled_dot_product_attention(...) ((void)EBB_HERE, ebb_scaled_dot_product_attention(__VA_ARGS__))
+#else
+#define ebb_scaled_dot_product_attention(...) ebb__scaled_dot_product_attention_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scaled_dot_product_attention_(query, key, value, ...) ebb_scaled_dot_product_attention(EBB_AT(query), EBB_AT(key), EBB_AT(value), (ebb_scaled_dot_product_attention_options){__VA_ARGS__})
+#endif
+
 /* ---- avg_pool.c --------------------------------------------------------------------------------------------------
  * avg_pool1d to avg_pool3d, adaptive_avg_pool1d to adaptive_avg_pool3d, and their gradients. */
 
@@ -1557,12 +1638,16 @@ EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_co
 
 typedef struct ebb_cdist_options {
     ebb_setting p; /* EBB_SET(x); default 2 */
+    int compute_mode; /* use_mm_for_euclid_dist_if_necessary, use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist */
     int ebb__at;
 } ebb_cdist_options;
 
 /* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
- * of their differences, (..., P, R). Recorded as its parts.
- *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * of their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as
+ * its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2,
+ *     enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist)
+ *     compute_mode=use_mm_for_euclid_dist_if_necessary) -> Tensor
  * torch.cdist */
 EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
 #ifdef __cplusplus

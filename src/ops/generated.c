@@ -128,6 +128,8 @@ extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_feature_alpha_dropout;
 extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
+extern const struct ebb_op ebb_op_flash_attention;
+extern const struct ebb_op ebb_op_flash_attention_backward;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_float_power;
@@ -303,6 +305,7 @@ extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scaled_dot_product_attention;
 extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_scatter_reduce;
@@ -519,6 +522,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_feature_alpha_dropout,
     &ebb_op_feature_dropout,
     &ebb_op_fill,
+    &ebb_op_flash_attention,
+    &ebb_op_flash_attention_backward,
     &ebb_op_flatten,
     &ebb_op_flip,
     &ebb_op_float_power,
@@ -694,6 +699,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scaled_dot_product_attention,
     &ebb_op_scatter,
     &ebb_op_scatter_add,
     &ebb_op_scatter_reduce,
@@ -994,6 +1000,7 @@ const struct ebb_attr ebb__attr_table_cauchy[] = {
 
 const struct ebb_attr ebb__attr_table_cdist[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
+    {"compute_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cdist, compute_mode), false, "use_mm_for_euclid_dist_if_necessary,use_mm_for_euclid_dist,donot_use_mm_for_euclid_dist", {0, false}, "use_mm_for_euclid_dist_if_necessary"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
@@ -1224,6 +1231,16 @@ const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
 const struct ebb_attr ebb__attr_table_feature_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
     {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_flash_attention[] = {
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_flash_attention_backward[] = {
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention_backward, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention_backward, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -1784,6 +1801,13 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[] = {
+    {"dropout_p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scaled_dot_product_attention, dropout_p), false, NULL, {0, false}, "0"},
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scaled_dot_product_attention, scale), false, NULL, {0, false}, "none"},
+    {"enable_gqa", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, enable_gqa), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_scatter[] = {
@@ -2518,7 +2542,7 @@ ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
 }
 
 ebb_tensor *(ebb_cdist)(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options) {
-    const struct ebb__attrs_cdist attrs = {.p = options.p};
+    const struct ebb__attrs_cdist attrs = {.p = options.p, .compute_mode = options.compute_mode};
     ebb_tensor *const in[] = {x1, x2};
     return ebb_call_op1(&ebb_op_cdist, in, 2, &attrs);
 }
@@ -3033,6 +3057,25 @@ ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
 ebb_tensor *(ebb_fill_)(ebb_tensor *self, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, value};
     return ebb_call_op_inplace(&ebb_op_fill, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_flash_attention)(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options) {
+    const struct ebb__attrs_flash_attention attrs = {.is_causal = options.is_causal, .scale = options.scale};
+    ebb_tensor *const in[] = {query, key, value, options.attn_mask};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_flash_attention, in, 4, &attrs, out)) return NULL;
+    if (options.ret_logsumexp) *options.ret_logsumexp = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_flash_attention_backward)(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options) {
+    const struct ebb__attrs_flash_attention_backward attrs = {.is_causal = options.is_causal, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output, query, key, value, output, logsumexp, options.grad_logsumexp, options.attn_mask};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_flash_attention_backward, in, 8, &attrs, out)) return NULL;
+    if (options.ret_grad_key) *options.ret_grad_key = out[1];
+    if (options.ret_grad_value) *options.ret_grad_value = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) {
@@ -4318,6 +4361,12 @@ ebb_tensor *(ebb_rsqrt_)(ebb_tensor *self) {
 ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     const struct ebb__attrs_scalar attrs = {.value = value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_scaled_dot_product_attention)(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options) {
+    const struct ebb__attrs_scaled_dot_product_attention attrs = {.dropout_p = options.dropout_p, .is_causal = options.is_causal, .scale = options.scale, .enable_gqa = options.enable_gqa};
+    ebb_tensor *const in[] = {query, key, value, options.attn_mask};
+    return ebb_call_op1(&ebb_op_scaled_dot_product_attention, in, 4, &attrs);
 }
 
 ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {

@@ -236,6 +236,52 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_flash_attention {
+    bool is_causal;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_flash_attention[2];
+#define EBB__SIG_flash_attention \
+    .name = "flash_attention", \
+    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor output, Tensor logsumexp", \
+    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "logsumexp"}, \
+    .n_in = 4, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_flash_attention, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_flash_attention)
+
+struct ebb__attrs_flash_attention_backward {
+    bool is_causal;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_flash_attention_backward[2];
+#define EBB__SIG_flash_attention_backward \
+    .name = "flash_attention_backward", \
+    .signature = "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor grad_query, Tensor grad_key, Tensor grad_value", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_query", "grad_key", "grad_value"}, \
+    .n_in = 8, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_flash_attention_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_flash_attention_backward)
+
+struct ebb__attrs_scaled_dot_product_attention {
+    double dropout_p;
+    bool is_causal;
+    ebb_setting scale;
+    bool enable_gqa;
+};
+extern const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[4];
+#define EBB__SIG_scaled_dot_product_attention \
+    .name = "scaled_dot_product_attention", \
+    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? scale=none, bool enable_gqa=false -> Tensor", \
+    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scaled_dot_product_attention, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_scaled_dot_product_attention)
+
 struct ebb__attrs_avg_pool2d {
     ebb_dims kernel_size;
     ebb_dims stride;
@@ -1206,15 +1252,16 @@ extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 
 struct ebb__attrs_cdist {
     ebb_setting p;
+    int compute_mode;
 };
-extern const struct ebb_attr ebb__attr_table_cdist[1];
+extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
-    .signature = "Tensor x1, Tensor x2, float? p=2 -> Tensor", \
+    .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
     .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cdist, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_cdist)
 
 struct ebb__attrs_uniform {

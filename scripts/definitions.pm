@@ -10,13 +10,15 @@ our @EXPORT = qw(%input_kind read_definitions strings subject);
 
 our %input_kind = (
     'Tensor' => 'TENSOR', 'Number' => 'NUMBER', 'Tensor?' => 'OPTIONAL', 'Number?' => 'OPTIONAL_NUMBER', 'Tensors' => 'LIST',
+    'Tensors?' => 'OPTIONAL_LIST',
 );
 my %c_type = (
     'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
+    'Tensors?' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    'float?' => 'ebb_setting ', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
-my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST'); # in the macros of call sites
+my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST', 'Tensors?' => 'EBB_AT_LIST'); # in the macros of call sites
 
 sub split_top { # at commas that are in no string, parenthesis, bracket or brace
     my ($text) = @_;
@@ -43,23 +45,25 @@ sub strings { # the string literals of an initializer, neighbours joined, design
 
 sub parse_argument {
     my ($text) = @_;
-    my ($kind, $values, $name, $default) = $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:=(.+))?$/
-        or die "\"$text\" is no argument\n";
+    my ($kind, $values, $name, $by_name, $default) =
+        $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
     die "the default of $name must be its zero, $zero{$kind}\n"
         if defined $default && exists $zero{$kind} && $default ne $zero{$kind};
-    my $option = $kind =~ /\?$/ || defined $default;
+    my $option = $kind =~ /\?$/ && $kind ne 'Tensors?' || defined $default; # a list may be empty
     my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
-    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $kind eq 'float?';
+    my $setting = $kind eq 'float?' || $kind eq 'bool?';
+    $note = 'EBB_SET(x); default ' . ($default //= 'none') if $setting;
+    my $fallback = $by_name // ($setting && $default ne 'none' ? $default : undef);
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
-        note => $note, attr_kind => $kind eq 'float?' ? 'SETTING' : uc $kind,
-        fallback => $kind eq 'float?' && $default ne 'none' ? "{$default, true}" : '{0, false}',
+        note => $note, attr_kind => $setting ? 'SETTING' : uc $kind,
+        fallback => defined $fallback ? "{$fallback, true}" : '{0, false}', otherwise => $by_name // $default,
     };
 }
 
@@ -67,7 +71,8 @@ sub parse_signature {
     my ($op) = @_;
     my ($left, $right) = $op->{signature} =~ /^(.*?)\s*->\s*(.+)$/ or die "the signature has no \"->\"\n";
     my @arguments = map { parse_argument($_) } split_top($left);
-    my @outputs = map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
+    $op->{gives_list} = $right eq 'Tensors';
+    my @outputs = $op->{gives_list} ? ('') : map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
     die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
     $op->{outputs} = \@outputs;
     $op->{inputs} = [grep { $input_kind{$_->{kind}} } @arguments];
@@ -75,8 +80,10 @@ sub parse_signature {
     $op->{positional} = [grep { !$_->{option} } @arguments];
     my @others = map { {member => "ebb_tensor **ret_$_", note => 'may be NULL'} } @outputs[1 .. $#outputs];
     $op->{options} = [(grep { $_->{option} } @arguments), @others];
-    $op->{list} = grep { $_->{kind} eq 'Tensors' } @arguments;
-    die "a list must be the only input\n" if $op->{list} && @{$op->{inputs}} > 1;
+    $op->{list} = (grep { $_->{kind} =~ /^Tensors/ } @arguments)[0];
+    die "there are several lists\n" if (grep { $_->{kind} =~ /^Tensors/ } @arguments) > 1;
+    die "several outputs, and a list among other inputs\n"
+        if $op->{list} && @{$op->{inputs}} > 1 && (@outputs > 1 || $op->{gives_list});
 }
 
 sub read_definitions {
@@ -94,6 +101,8 @@ sub read_definitions {
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};
             die "there is no .doc\n" unless length $op{doc};
             parse_signature(\%op);
+            die "text is borrowed for the call: only a composition recorded as its parts may have it\n"
+                if $op{vjp} && grep { $_->{kind} eq 'string' } @{$op{attrs}};
             1;
         } or die "$file: ebb_op_$op{name}: $@";
         $op{forms} = ["ebb_$op{name}", $op{inplace} ? "ebb_$op{name}_" : ()];

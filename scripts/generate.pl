@@ -70,6 +70,8 @@ sub parameters {
     return @all ? join(', ', @all) : 'void';
 }
 
+sub result_type { my ($op) = @_; return $op->{gives_list} ? 'ebb_list ' : 'ebb_tensor *' }
+
 sub list { my ($field, $op) = @_; return join ', ', map { $_->{$field} } @{$op->{positional}} }
 
 sub cxx_macro { # numbers among the arguments need an overload in front of the options' default
@@ -82,7 +84,7 @@ sub cxx_macro { # numbers among the arguments need an overload in front of the o
         $arguments =~ s/\b$n\b/ebb__num($n)/;
     }
     my $classes = join ', ', map { "class T_$_->{name}" } @numbers;
-    return "extern \"C++\" {\ntemplate <$classes> inline ebb_tensor *ebb__cxx_$name($parameters) {\n"
+    return "extern \"C++\" {\ntemplate <$classes> inline " . result_type($op) . "ebb__cxx_$name($parameters) {\n"
         . "    return $name($arguments, options);\n}\n}\n#define $name(...) ((void)EBB_HERE, ebb__cxx_$name(__VA_ARGS__))\n";
 }
 
@@ -125,7 +127,8 @@ END
         $text .= "\n" . comment($title . '-' x (114 - length $title), subject($file) . '.');
         for my $op (@mine) {
             $text .= "\n" . (@{$op->{options}} ? options_struct($op) : '') . documentation($op);
-            $text .= "EBB_API ebb_tensor *$_(" . parameters($op, ' EBB_DEFAULT') . ");\n" for @{$op->{forms}};
+            my $type = result_type($op);
+            $text .= "EBB_API $type$_(" . parameters($op, ' EBB_DEFAULT') . ");\n" for @{$op->{forms}};
             $text .= macro($op, $_) for @{$op->{forms}};
         }
     }
@@ -143,7 +146,7 @@ sub signature {
     my @fields = ('.name = ' . quoted($name), '.signature = ' . quoted($op->{signature}));
     push @fields, '.in = {' . join(', ', @inputs) . '}' if @inputs;
     push @fields, '.out = {' . join(', ', map { quoted($_) } @{$op->{outputs}}) . '}' if length $op->{outputs}[0];
-    push @fields, '.n_in = ' . @inputs, '.n_out = ' . @{$op->{outputs}};
+    push @fields, '.n_in = ' . @inputs, '.n_out = ' . ($op->{gives_list} ? 'EBB_OUT_LIST' : @{$op->{outputs}});
     if ($n_attrs) {
         push @fields, ".attrs = ebb__attr_table_$name, .n_attrs = $n_attrs", ".attrs_size = sizeof(struct ebb__attrs_$name)";
         $text = join '', "struct ebb__attrs_$name {\n", (map { "    $_->{member};\n" } @{$op->{attrs}}), "};\n",
@@ -164,7 +167,8 @@ sub attribute_table {
     my @rows = map {
         my ($required, $values) = ($_->{option} ? 'false' : 'true', length $_->{values} ? quoted($_->{values}) : 'NULL');
         my $offset = "offsetof(struct ebb__attrs_$op->{name}, $_->{name})";
-        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}},\n"
+        my $otherwise = defined $_->{otherwise} ? quoted($_->{otherwise}) : 'NULL';
+        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}, $otherwise},\n"
     } @{$op->{attrs}};
     return join '', "\nconst struct ebb_attr ebb__attr_table_$op->{name}\[] = {\n", @rows, "};\n";
 }
@@ -172,14 +176,21 @@ sub attribute_table {
 sub function {
     my ($op, $name) = @_;
     my ($op_name, $inplace, @outputs) = ($op->{name}, $name ne $op->{forms}[0], @{$op->{outputs}});
-    my @inputs = map { $_->{value} } @{$op->{inputs}};
+    my $row = $op->{list} && @{$op->{inputs}} > 1 ? $op->{list}{value} : '';
+    my @inputs = map { $_->{value} eq $row ? 'NULL' : $_->{value} } @{$op->{inputs}};
     my @attrs = map { ".$_->{name} = $_->{value}" } @{$op->{attrs}};
-    my @arguments = $op->{list} ? ("$inputs[0].t", "$inputs[0].n") : @inputs ? ('in', scalar @inputs) : ('NULL', 0);
+    my @arguments = $row ? ('row.in', 'row.n') : $op->{list} ? ("$inputs[0].t", "$inputs[0].n") : @inputs ? ('in', scalar @inputs) : ('NULL', 0);
     my $arguments = join ', ', "&ebb_op_$op_name", @arguments, @attrs ? '&attrs' : 'NULL';
     my @body = @attrs ? "const struct ebb__attrs_$op_name attrs = {" . join(', ', @attrs) . '};' : ();
-    push @body, 'ebb_tensor *const in[] = {' . join(', ', @inputs) . '};' if @inputs && !$op->{list};
-    if ($inplace) {
+    push @body, 'ebb_tensor *const in[] = {' . join(', ', @inputs) . '};' if @inputs && (!$op->{list} || $row);
+    if ($row) {
+        push @body, 'struct ebb__row row;', "if (ebb__row_make(&row, &ebb_op_$op_name, in, $row)) return NULL;";
+        push @body, 'ebb_tensor *y = ' . ($inplace ? 'ebb_call_op_inplace' : 'ebb_call_op1') . "($arguments);";
+        push @body, 'ebb__row_end(&row);', 'return y;';
+    } elsif ($inplace) {
         push @body, "return ebb_call_op_inplace($arguments);";
+    } elsif ($op->{gives_list}) {
+        push @body, "return ebb_call_op_list($arguments);";
     } elsif (@outputs > 1) {
         push @body, 'ebb_tensor *out[' . @outputs . '];', "if (ebb_call_op($arguments, out)) return NULL;";
         push @body, map { "if (options.ret_$outputs[$_]) *options.ret_$outputs[$_] = out[$_];" } 1 .. $#outputs;
@@ -187,7 +198,7 @@ sub function {
     } else {
         push @body, "return ebb_call_op1($arguments);";
     }
-    return join '', "\nebb_tensor *($name)(", parameters($op, ''), ") {\n", (map { "    $_\n" } @body), "}\n";
+    return join '', "\n", result_type($op), "($name)(", parameters($op, ''), ") {\n", (map { "    $_\n" } @body), "}\n";
 }
 
 sub source {

@@ -11,6 +11,7 @@ struct attrs {
     ebb_dims dims;
     ebb_dtype dtype;
     int mode;
+    const char *name;
 };
 
 #define ATTR(name_, kind_, required_, values_) \
@@ -23,6 +24,7 @@ static const struct ebb_attr attrs[] = {
     ATTR(dims, EBB_ATTR_DIMS, false, NULL),
     ATTR(dtype, EBB_ATTR_DTYPE, false, NULL),
     ATTR(mode, EBB_ATTR_ENUM, false, "plain,rough,fine"),
+    ATTR(name, EBB_ATTR_STRING, false, NULL),
 };
 
 static const struct ebb_op op = {
@@ -30,11 +32,16 @@ static const struct ebb_op op = {
     .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_NUMBER}, {"weight", EBB_INPUT_OPTIONAL}},
     .n_in = 3,
     .attrs = attrs,
-    .n_attrs = 7,
+    .n_attrs = 8,
     .attrs_size = sizeof(struct attrs),
     .domain = {0.5, 3},
 };
 static const struct ebb_op list_op = {.name = "join", .in = {{"tensors", EBB_INPUT_LIST}}, .n_in = 1};
+static const struct ebb_op middle_op = {
+    .name = "put",
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}},
+    .n_in = 3,
+};
 
 EBB_TEST(everything_at_once) {
     struct ebb_sample s;
@@ -51,6 +58,28 @@ EBB_TEST(everything_at_once) {
     ebb_sample_release(&s);
     CHECK(s.n_in == 0);
     ebb_sample_release(&s);
+}
+
+EBB_TEST(a_list_among_other_inputs) {
+    static const struct {
+        const char *text;
+        int n;
+    } given[] = {{"(3) [] (2)", 2}, {"(3) [i5(2)] (2)", 3}, {"(3) [none i5(4) none i5(1)] (2)", 6}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct ebb_sample s;
+        CHECK(!ebb_sample_make(&middle_op, given[i].text, EBB_F32, 1, &s));
+        CHECK(s.n_in == given[i].n);
+        CHECK_SHAPE(s.in[0], 3);
+        CHECK_SHAPE(s.in[s.n_in - 1], 2);
+        if (s.n_in == 6) CHECK(!s.in[1] && !s.in[3] && ebb_tensor_numel(s.in[2]) == 4);
+        ebb_sample_release(&s);
+    }
+    static const char *const wrong[] = {"(3)", "(3) []", "(3) (2) (2)", "[] (3) (2)", "(3) [] [] (2)", "(3) [] none"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct ebb_sample s;
+        CHECK(ebb_sample_make(&middle_op, wrong[i], EBB_F32, 1, &s) == EBB_ERR_FORMAT);
+        ebb_clear_error();
+    }
 }
 
 EBB_TEST(what_may_be_left_out) {
@@ -110,16 +139,16 @@ EBB_TEST(malformed_text) {
         {"(2) 1 (2) (2) count=1", "no such input", EBB_ERR_FORMAT},
         {"(2) 1", "count is missing", EBB_ERR_FORMAT},
         {"(2) 1 count=1 colour=red", "has no attribute \"colour\"; there are: flag, count", EBB_ERR_NAME},
-        {"(2) 1 count=many", "count=many: expected an integer", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1.5", "count=1.5: expected an integer", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 flag=yes", "expected true or false", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 mode=coarse", "expected plain,rough,fine", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 mode=rou", "expected plain,rough,fine", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=many", "count=many: expected an int", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1.5", "count=1.5: expected an int", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 flag=yes", "expected a bool", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 mode=coarse", "expected one of plain, rough, fine", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 mode=rou", "expected one of plain, rough, fine", EBB_ERR_ARGUMENT},
         {"(2) 1 count=1 dims=(1,2", "brackets do not close", EBB_ERR_FORMAT},
         {"(2) 1 count=1 dims=(1 2)", "expected a list", EBB_ERR_ARGUMENT},
-        {"(2) 1 count=1 dtype=float8", "expected a dtype's name", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=1 dtype=float8", "expected a dtype", EBB_ERR_ARGUMENT},
         {"[(2) (3)] count=1", "takes no list", EBB_ERR_FORMAT},
-        {"(2) 1 count=", "expected an integer", EBB_ERR_ARGUMENT},
+        {"(2) 1 count=", "expected an int", EBB_ERR_ARGUMENT},
         {"", "an input is missing", EBB_ERR_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -139,9 +168,33 @@ EBB_TEST(malformed_text) {
     CHECK_ERROR(EBB_ERR_DTYPE, "is not a dtype");
 }
 
+EBB_TEST(matrices) {
+    struct ebb_sample s;
+    double a[9], b[12];
+    CHECK(!ebb_sample_make(&op, "sym(3,3) wc(2,3,2) spd(2,2) count=1", EBB_F64, 1, &s));
+    CHECK(s.matrices == 7 && s.symmetric == 5);
+    CHECK(!ebb_tensor_read(s.in[0], EBB_F64, a) && !ebb_tensor_read(s.in[1], EBB_F64, b));
+    CHECK(a[1] == a[3] && a[2] == a[6] && a[5] == a[7] && a[0] > 0.8 && a[4] < -1.3 && a[8] > 1.8);
+    CHECK(b[1] != b[2] && b[0] > 0.8 && b[3] > 1.3 && b[9] > 1.3);
+    ebb_sample_release(&s);
+    CHECK(ebb_sample_make(&op, "spd(2,3) 1 count=1", EBB_F64, 1, &s) == EBB_ERR_FORMAT);
+    CHECK_ERROR(EBB_ERR_FORMAT, "equal ones when it is symmetric");
+    CHECK(ebb_sample_make(&op, "wc(3) 1 count=1", EBB_F64, 1, &s) == EBB_ERR_FORMAT);
+    CHECK_ERROR(EBB_ERR_FORMAT, "a matrix has two dimensions");
+}
+
+EBB_TEST(text_lives_as_long_as_the_sample) {
+    char text[] = "(2) 1 count=1 name=ij,jk->ik flag=true";
+    struct ebb_sample s;
+    CHECK(!ebb_sample_make(&op, text, EBB_F64, 1, &s));
+    memset(text, 'x', sizeof text - 1);
+    CHECK(!strcmp(((struct attrs *)s.attrs)->name, "ij,jk->ik") && ((struct attrs *)s.attrs)->flag);
+    ebb_sample_release(&s);
+}
+
 static void make(void) {
     struct ebb_sample s = {0};
-    (void)ebb_sample_make(&op, "(2,3) 2.5 (4) count=-3", EBB_F32, 1, &s);
+    (void)ebb_sample_make(&op, "(2,3) 2.5 (4) count=-3 name=x", EBB_F32, 1, &s);
     ebb_sample_release(&s);
 }
 

@@ -80,25 +80,75 @@ EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_
     ebb_grad(outputs, inputs, ret_grads, (ebb_grad_options){__VA_ARGS__})
 #endif
 
-/* ---- checking gradients ---- */
+/* ---- functions ---- */
 
 #define EBB_FUNCTION_MAX_OUT 16
 
-/* The results of a function that is being checked. */
+/* The results of a function. */
 typedef struct ebb_outputs {
     int64_t n;
     ebb_tensor *t[EBB_FUNCTION_MAX_OUT]; /* owned by the innermost scope, as operators return them */
 } ebb_outputs;
 
 /* A function from tensors to tensors: computes `ret_out` (all zero at the call) from `in`. A status other than EBB_OK
- * ends the check. */
+ * ends what called it. */
 typedef ebb_status (*ebb_function)(ebb_list in, ebb_outputs *ret_out, void *context);
+
+/* ---- forward mode ---- */
+
+/* The derivative of a function along a direction: ret_tangents[k] = sum over i of d out[k] / d in[i] * tangents[i],
+ * computed with the function's results (ret_out, may be NULL) in one run of it, without a graph. An input whose tangent
+ * is NULL is a constant. Shapes and dtypes of tangents are their inputs'. Both may be differentiated further: the
+ * function may itself call ebb_jvp, ebb_grad or ebb_backward, and what comes out is recorded. Results belong to the
+ * innermost scope.
+ *     ebb_outputs dy;
+ *     if (ebb_jvp(f, NULL, EBB_LIST(x), EBB_LIST(v), NULL, &dy)) return ebb_perror("f");
+ * Errors: EBB_ERR_SHAPE, EBB_ERR_DTYPE for a tangent that does not fit; EBB_ERR_GRAPH for an operator without a rule;
+ * whatever the function fails with. torch.func.jvp */
+EBB_API ebb_status ebb_jvp(ebb_function function, void *context, ebb_list inputs, ebb_list tangents,
+                           ebb_outputs *ret_out, ebb_outputs *ret_tangents);
+#define ebb_jvp(...) ((void)EBB_HERE, ebb_jvp(__VA_ARGS__))
+
+/* The same by hand. Inside a level, duals carry a tangent along with their value, through every operator, in place too;
+ * levels nest, and one that is closed takes its tangents away. torch.autograd.forward_ad.dual_level
+ *     EBB_DUAL_LEVEL {
+ *         ebb_tensor *dual = ebb_make_dual(x, v), *dy;
+ *         ebb_tensor *y = ebb_unpack_dual(ebb_exp(dual), &dy);
+ *         ...
+ *     } */
+typedef struct ebb_dual_level {
+    struct ebb__level *level;
+    bool open;
+} ebb_dual_level;
+EBB_API ebb_dual_level ebb_dual_level_open(void);
+EBB_API void ebb_dual_level_close(ebb_dual_level *level);
+#if defined(__GNUC__)
+#define EBB__DUAL_LEVEL_LINE(line) EBB__DUAL_LEVEL_ON(line)
+#define EBB__DUAL_LEVEL_ON(line) EBB__DUAL_LEVEL_AS(ebb__level_on_##line)
+#define EBB__DUAL_LEVEL_AS(handle) \
+    for (ebb_dual_level handle __attribute__((cleanup(ebb_dual_level_close))) = ebb_dual_level_open(); handle.open; \
+         ebb_dual_level_close(&handle))
+#define EBB_DUAL_LEVEL EBB__DUAL_LEVEL_LINE(__LINE__)
+#endif
+
+/* A view of `primal` that carries a copy of `tangent` (same shape and dtype) at the innermost level.
+ * Errors: EBB_ERR_GRAPH when no level is open, EBB_ERR_SHAPE, EBB_ERR_DTYPE. torch.autograd.forward_ad.make_dual */
+EBB_API ebb_tensor *ebb_make_dual(ebb_tensor *primal, ebb_tensor *tangent);
+#define ebb_make_dual(...) ((void)EBB_HERE, ebb_make_dual(__VA_ARGS__))
+
+/* A view of `dual` without the innermost level's tangent, which goes to *ret_tangent (may be NULL): NULL there when it
+ * has none, which means zero. torch.autograd.forward_ad.unpack_dual */
+EBB_API ebb_tensor *ebb_unpack_dual(ebb_tensor *dual, ebb_tensor **ret_tangent);
+#define ebb_unpack_dual(...) ((void)EBB_HERE, ebb_unpack_dual(__VA_ARGS__))
+
+/* ---- checking gradients ---- */
 
 /* All zero: PyTorch's defaults. */
 typedef struct ebb_gradcheck_options {
     double eps;        /* the step of the finite differences; 0 means 1e-6 */
     double atol, rtol; /* |backward - differences| <= atol + rtol * |differences|; 0 means 1e-5 and 1e-3 */
     double nondet_tol; /* how far two backward passes over the same graph may differ */
+    bool forward_mode; /* also compare the Jacobian by ebb_jvp with the one by backward */
     bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
     uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
     int ebb__at;
@@ -123,7 +173,8 @@ EBB_API ebb_status ebb_gradcheck(ebb_function function, void *context, ebb_list 
                                  ebb_gradcheck_options options EBB_DEFAULT);
 
 /* The same for second derivatives: checks the gradients of the function's gradients, by its inputs and by random
- * upstream gradients. torch.autograd.gradgradcheck */
+ * upstream gradients; with forward_mode also by forward mode (forward over reverse), and the gradients of ebb_jvp by
+ * the inputs and by random tangents (reverse over forward). torch.autograd.gradgradcheck */
 EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_list inputs,
                                      ebb_gradcheck_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -97,6 +97,9 @@ EBB_API void ebb_clear_error(void);
  * error; returns `status` always. The message is formatted as by printf. */
 EBB_API ebb_status ebb_fail(ebb_status status, const char *format, ...) EBB_PRINTF(2, 3);
 
+/* The name among `count` that is most like `word`: a few letters more, less or other; NULL when none is. */
+EBB_API const char *ebb_did_you_mean(const char *word, const char *const *names, int64_t count);
+
 /* "shape", "memory", …: the name of a status. */
 EBB_API const char *ebb_status_name(ebb_status status);
 

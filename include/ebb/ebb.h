@@ -5,6 +5,7 @@
 #include <ebb/base.h>
 #include <ebb/tensor.h>
 #include <ebb/opdef.h>
+#include <ebb/call.h>
 #include <ebb/ops.h>
 #include <ebb/autograd.h>
 #include <ebb/nn.h>

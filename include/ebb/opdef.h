@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-#define EBB_OP_MAX_IN 8 /* named inputs; a list input holds any number of tensors */
+#define EBB_OP_MAX_IN 8 /* named inputs; one of them may be a list of any number of tensors */
 #define EBB_OP_MAX_OUT 4
+#define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
 #define EBB_OP_MAX_SAMPLES 24
 
 /* A list of tensors as one argument. EBB_LIST(a, b, c) */
@@ -49,6 +50,7 @@ typedef struct ebb_setting {
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
 /* The modes of interpolate, by PyTorch's words. */
 enum ebb_interpolation {
@@ -70,7 +72,8 @@ enum ebb_input_kind {
     EBB_INPUT_TENSOR = 0,
     EBB_INPUT_NUMBER,         /* a tensor or a number */
     EBB_INPUT_OPTIONAL,       /* may be NULL */
-    EBB_INPUT_LIST,           /* any number of tensors; must be the only input */
+    EBB_INPUT_LIST,           /* any number of tensors; an operator has one list at most */
+    EBB_INPUT_OPTIONAL_LIST,  /* the same, where any entry may be NULL */
     EBB_INPUT_OPTIONAL_NUMBER /* a tensor, a number (EBB_NUM(0.5)), or NULL */
 };
 
@@ -80,16 +83,17 @@ struct ebb_op_input {
 };
 
 enum ebb_attr_kind {
-    EBB_ATTR_BOOL,   /* bool */
-    EBB_ATTR_INT,    /* int64_t */
-    EBB_ATTR_FLOAT,  /* double */
-    EBB_ATTR_DIM,    /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
-    EBB_ATTR_NEWDIM, /* the same, of an output with one dimension more */
-    EBB_ATTR_DIMS,   /* ebb_dims; dimensions of input 0, distinct, counted from the front */
-    EBB_ATTR_SHAPE,  /* ebb_dims; sizes or plain integers */
-    EBB_ATTR_DTYPE,  /* ebb_dtype */
-    EBB_ATTR_ENUM,   /* int; `values` names them, "mean,sum,none" */
-    EBB_ATTR_SETTING /* ebb_setting; where it is not given rules see the value of `fallback` */
+    EBB_ATTR_BOOL,    /* bool */
+    EBB_ATTR_INT,     /* int64_t */
+    EBB_ATTR_FLOAT,   /* double */
+    EBB_ATTR_DIM,     /* int64_t; a dimension of input 0: rules see it counted from the front, checked */
+    EBB_ATTR_NEWDIM,  /* the same, of an output with one dimension more */
+    EBB_ATTR_DIMS,    /* ebb_dims; dimensions of input 0, distinct, counted from the front */
+    EBB_ATTR_SHAPE,   /* ebb_dims; sizes or plain integers */
+    EBB_ATTR_DTYPE,   /* ebb_dtype */
+    EBB_ATTR_ENUM,    /* int; `values` names them, "mean,sum,none" */
+    EBB_ATTR_SETTING, /* ebb_setting; where it is not given rules see the value of `fallback` */
+    EBB_ATTR_STRING   /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
 };
 
 struct ebb_attr {
@@ -98,7 +102,8 @@ struct ebb_attr {
     uint16_t offset; /* in the operator's attribute struct */
     bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;
-    ebb_setting fallback;
+    ebb_setting fallback;  /* of a setting that is not given; of a required one that a call by name leaves out */
+    const char *otherwise; /* what it is when it is not given, as a person reads it: "all", "0.01"; NULL: nothing */
 };
 
 /* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
@@ -111,7 +116,8 @@ enum ebb_promotion {
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
 
-/* What the gradient of one input reads; the union over the inputs that need gradients is saved. */
+/* What the gradient of one input reads; the union over the inputs that need gradients is saved. Inputs are counted as
+ * they are declared, a list as one: its bit stands for all its entries. */
 #define EBB_IN(i) (1u << (i))          /* input i */
 #define EBB_OUT(i) (1u << (8 + (i)))   /* output i */
 #define EBB_META(i) (1u << (16 + (i))) /* input i's shape and dtype, even where that input needs no gradient */
@@ -140,6 +146,7 @@ struct ebb_infer {
     const ebb_meta *in; /* an absent optional input has dtype EBB_DTYPE_NONE */
     ebb_dtype dtype;    /* the promoted dtype */
     ebb_meta *out;      /* [n_out]; dtype is preset by the promotion rule */
+    int64_t n_out;
 };
 
 struct ebb_forward {
@@ -148,6 +155,7 @@ struct ebb_forward {
     int64_t n_in;
     ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
     ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
+    int64_t n_out;
 };
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
@@ -159,8 +167,9 @@ struct ebb_vjp {
     ebb_tensor *const *grad;
     ebb_tensor *const *in;  /* [n_in] */
     ebb_tensor *const *out; /* [n_out] */
-    const bool *needs;      /* [n_in] which gradients are wanted; giving others is ignored */
-    ebb_tensor **given;     /* [n_in] what ebb_vjp_give() stores */
+    int64_t n_out;
+    const bool *needs;  /* [n_in] which gradients are wanted; giving others is ignored */
+    ebb_tensor **given; /* [n_in] what ebb_vjp_give() stores */
     const ebb_node *node;
 };
 
@@ -171,6 +180,28 @@ EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
 /* The shape and dtype of input i, which must need its gradient. */
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
+
+/* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
+struct ebb_jvp_call {
+    const struct ebb_op *op;
+    const void *attrs;
+    int64_t n_in, n_out;
+    ebb_tensor *const *in;  /* [n_in] */
+    ebb_tensor **tangent;   /* [n_in] NULL where an input has none */
+    ebb_tensor *const *out; /* [n_out] */
+    ebb_tensor **given;     /* [n_out] what ebb_jvp_give() stores */
+};
+
+/* Add to the tangent of output k (borrowed). Shape and dtype become the output's; an output that gets none has a zero
+ * tangent. */
+EBB_API void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent);
+
+/* Ready-made forward rules, for .jvp: the Jacobian is symmetric, so that the vjp gives J t too (softmax; elementwise
+ * operators have it without saying so); the operator is linear in all its floating inputs together (cat; views have it
+ * without saying so); it is linear in each of its inputs (matmul). */
+EBB_API void ebb_jvp_symmetric(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_linear(struct ebb_jvp_call *j);
+EBB_API void ebb_jvp_multilinear(struct ebb_jvp_call *j);
 
 /* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
  * one. */
@@ -183,6 +214,7 @@ struct ebb_op {
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
     const char *doc;       /* what it computes, with the formula, in a few sentences */
     const char *torch;     /* its counterpart, "torch.sum" */
+    const char *family;    /* Optional: what it is listed under, "Reductions" */
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;
@@ -192,7 +224,7 @@ struct ebb_op {
     struct ebb_op_input in[EBB_OP_MAX_IN];
     int n_in;
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
-    int n_out;                       /* 0 means 1 */
+    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -203,12 +235,16 @@ struct ebb_op {
 
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);
+    /* Of an operator that gives a list: how many tensors; -1 after ebb_fail(). (f->out is not there yet.) */
+    int64_t (*count)(struct ebb_infer *f);
 
     /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its
      * parts. */
-    const ebb_loop *loops;                         /* elementwise: inner loops by the promoted dtype */
-    ebb_status (*forward)(struct ebb_forward *f);  /* fills f->out */
-    ebb_tensor *(*compose)(struct ebb_forward *f); /* written with public operators; f->out is not there */
+    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
+    ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
+    ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
+                                                        when an error is set */
 
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
@@ -216,6 +252,9 @@ struct ebb_op {
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
     void (*vjp)(struct ebb_vjp *v);
+    /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
+     * costs about three times the call. */
+    void (*jvp)(struct ebb_jvp_call *j);
     bool no_derivative;   /* zero by nature: comparisons, argmax, … */
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];
@@ -229,13 +268,21 @@ struct ebb_op {
 
 /* ---- calling ---- */
 
-/* Call an operator by its definition: inputs in order (a list input: its tensors), `attrs` its attribute struct or NULL
- * when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every public operator is this
- * call. */
+/* Call an operator by its definition: inputs in order (for a list its tensors, and what follows it after them), `attrs`
+ * its attribute struct or NULL when it has none or all may be left out. Results are stored in `ret_out` [n_out]. Every
+ * public operator is this call. */
 EBB_API ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
                                ebb_tensor **ret_out);
 
-/* The same for the first output only; NULL on failure. */
+/* The same for any operator, with as many results as there are. The array belongs to the innermost scope, as the
+ * tensors do. No tensors and an error on failure; an operator may give no tensors without one. */
+EBB_API ebb_list ebb_call_op_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
+
+/* Room for a list of n tensors, for compose_list: it belongs to the innermost scope. NULL and an error when out of
+ * memory. */
+EBB_API ebb_tensor **ebb_list_room(int64_t n);
+
+/* ebb_call_op for the first output only; NULL on failure. */
 EBB_API ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs);
 
 /* Write the result of an operator that has an in-place form into in[0]; returns in[0]. */
@@ -258,21 +305,28 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  *               | "i" N shape                "i5(4)": int64, from 0 to N - 1
  *               | "b" shape                  "b(2,2)": bool
  *               | dtype shape                "float32(3)": of this dtype whatever is asked for
+ *               | matrix shape               matrices in the last two dimensions, far from singular and from double
+ *                                            singular values: "wc(2,3,4)" well-conditioned, "sym(3,3)" symmetric,
+ *                                            "spd(3,3)" symmetric and positive definite
  *               | number                     "2.5", "-1": for a tensor-or-number input, promoted as a number
  *               | "none"                     an optional input that is absent; those at the end may be left out
- *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input
+ *     list      = "[" input ... "]"          "[(2,3) (1,3)]": the tensors of a list input; "[none i3(2)]"
  *     attribute = name "=" value             "keepdim=true", "dim=-1", "eps=1e-5", "dim=(0,1)", "dtype=float64",
  *                                            "reduction=sum"; all of those without a default must be there
  *
  * Values lie inside the operator's domain, differ within a tensor and stay away from 0, so that kinks, ties and poles
  * are met only by samples that mean to; integers are never 0 unless the domain leaves nothing else. They depend on the
- * text and the seed only, and are the same numbers in float32 and float64. */
+ * text and the seed only, and are the same numbers in float32 and float64. A symmetric input means a function of
+ * symmetric matrices: what varies it varies an element together with its mirror image. */
 struct ebb_sample {
     const struct ebb_op *op;
     bool must_fail;
     int64_t n_in;
-    ebb_tensor **in; /* [n_in] references of the sample; NULL where an optional input is absent */
-    void *attrs;     /* the attribute struct, NULL when the operator has none */
+    ebb_tensor **in;              /* [n_in] references of the sample; NULL where an optional input is absent */
+    void *attrs;                  /* the attribute struct, NULL when the operator has none */
+    uint32_t matrices, symmetric; /* EBB_IN(i): input i was made as a matrix, as a symmetric one */
+    char *text;                   /* a copy, which attributes that are text point into */
+    size_t text_bytes;
 };
 
 /* Make a sample's inputs and attributes: the dtype is for inputs that name none. The tensors belong to the sample,

@@ -572,19 +572,47 @@ EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double 
 #define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
 #define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
 
+/* ---- broadcast.c -------------------------------------------------------------------------------------------------
+ * Tensors brought to one shape together. */
+
+/* Views of the tensors in the shape to which they broadcast together.
+ *     broadcast_tensors(Tensors tensors) -> Tensors
+ * Gradient of tensors: sum_to_size(g, its shape).
+ * torch.broadcast_tensors */
+EBB_API ebb_list ebb_broadcast_tensors(ebb_list tensors);
+#define ebb_broadcast_tensors(tensors) ebb_broadcast_tensors(EBB_AT_LIST(tensors))
+
+typedef struct ebb_meshgrid_options {
+    int indexing; /* ij, xy */
+    int ebb__at;
+} ebb_meshgrid_options;
+
+/* Of 1-d tensors the coordinates of the grid they span, as views: tensor i along dimension i, repeated along the
+ * others; with indexing xy (1) the first two dimensions are exchanged.
+ *     meshgrid(Tensors tensors, enum(ij|xy) indexing=ij) -> Tensors
+ * Gradient of tensors: g summed over the other dimensions.
+ * torch.meshgrid */
+EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_meshgrid(...) ((void)EBB_HERE, ebb_meshgrid(__VA_ARGS__))
+#else
+#define ebb_meshgrid(...) ebb__meshgrid_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__meshgrid_(tensors, ...) ebb_meshgrid(EBB_AT_LIST(tensors), (ebb_meshgrid_options){__VA_ARGS__})
+#endif
+
 /* ---- cat.c -------------------------------------------------------------------------------------------------------
  * Several tensors made one. */
 
 /* The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes
  * are promoted. Empty 1-d tensors are passed over.
- *     cat(Tensors tensors, int dim) -> Tensor
+ *     cat(Tensors tensors, int dim[=0]) -> Tensor
  * Gradient (CatBackward0) of tensors: narrow(g, dim, start of the tensor, its size).
  * torch.cat */
 EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
 #define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
 
 /* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
- *     stack(Tensors tensors, newdim dim) -> Tensor
+ *     stack(Tensors tensors, newdim dim[=0]) -> Tensor
  * Gradient (StackBackward0) of tensors: select(g, dim, number of the tensor).
  * torch.stack */
 EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
@@ -1533,7 +1561,7 @@ EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_
 #endif
 
 /* ---- loss.c ------------------------------------------------------------------------------------------------------
- * Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss). */
+ * Losses of classification. */
 
 typedef struct ebb_nll_loss_options {
     ebb_tensor *weight; /* may be NULL */
@@ -1606,37 +1634,126 @@ EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_
 #define ebb__cross_entropy_(self, target, ...) ebb_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_cross_entropy_options){__VA_ARGS__})
 #endif
 
-typedef struct ebb_mse_loss_options {
+/* ---- margin_loss.c -----------------------------------------------------------------------------------------------
+ * Losses that ask for a margin. */
+
+typedef struct ebb_cosine_embedding_loss_options {
+    double margin; /* default 0 */
     int reduction; /* mean, sum, none */
     int ebb__at;
-} ebb_mse_loss_options;
+} ebb_cosine_embedding_loss_options;
 
-/* The squared error (self - target)^2, its mean or sum.
- *     mse_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (MseLossBackward0) of self: g * 2 (self - target) / count; of target: -g * 2 (self - target) / count.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
-EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
+/* For vectors that should point the same way (target 1) 1 - cos, for those that should not (target -1) max(0, cos -
+ * margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its
+ * parts.
+ *     cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * Gradient of input1: of the cosine: -g where target is 1, g where target is -1 and cos > margin; of input2:
+ * likewise.
+ * torch.nn.functional.cosine_embedding_loss */
+EBB_API ebb_tensor *ebb_cosine_embedding_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
+#define ebb_cosine_embedding_loss(...) ((void)EBB_HERE, ebb_cosine_embedding_loss(__VA_ARGS__))
 #else
-#define ebb_mse_loss(...) ebb__mse_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__mse_loss_(self, target, ...) ebb_mse_loss(EBB_AT(self), EBB_AT(target), (ebb_mse_loss_options){__VA_ARGS__})
+#define ebb_cosine_embedding_loss(...) ebb__cosine_embedding_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cosine_embedding_loss_(input1, input2, target, ...) ebb_cosine_embedding_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_cosine_embedding_loss_options){__VA_ARGS__})
 #endif
 
-typedef struct ebb_l1_loss_options {
+typedef struct ebb_hinge_embedding_loss_options {
+    ebb_setting margin; /* EBB_SET(x); default 1 */
     int reduction; /* mean, sum, none */
     int ebb__at;
-} ebb_l1_loss_options;
+} ebb_hinge_embedding_loss_options;
 
-/* The absolute error |self - target|, its mean or sum.
- *     l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * torch.nn.functional.l1_loss */
-EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
+/* For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as its
+ * parts.
+ *     hinge_embedding_loss(Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean) ->
+ *     Tensor
+ * Gradient of self: g where target is 1, -g where target is -1 and self < margin.
+ * torch.nn.functional.hinge_embedding_loss */
+EBB_API ebb_tensor *ebb_hinge_embedding_loss(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
+#define ebb_hinge_embedding_loss(...) ((void)EBB_HERE, ebb_hinge_embedding_loss(__VA_ARGS__))
 #else
-#define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
+#define ebb_hinge_embedding_loss(...) ebb__hinge_embedding_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hinge_embedding_loss_(self, target, ...) ebb_hinge_embedding_loss(EBB_AT(self), EBB_AT(target), (ebb_hinge_embedding_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_margin_ranking_loss_options {
+    double margin; /* default 0 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_margin_ranking_loss_options;
+
+/* max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater,
+ * where it is -1, input2. Recorded as its parts.
+ *     margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * torch.nn.functional.margin_ranking_loss */
+EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_margin_ranking_loss(...) ((void)EBB_HERE, ebb_margin_ranking_loss(__VA_ARGS__))
+#else
+#define ebb_margin_ranking_loss(...) ebb__margin_ranking_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__margin_ranking_loss_(input1, input2, target, ...) ebb_margin_ranking_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_margin_ranking_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multi_margin_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting p; /* EBB_SET(x); default 1 */
+    ebb_setting margin; /* EBB_SET(x); default 1 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multi_margin_loss_options;
+
+/* For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target
+ * of weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.
+ *     multi_margin_loss(Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none)
+ *     reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multi_margin_loss */
+EBB_API ebb_tensor *ebb_multi_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multi_margin_loss(...) ((void)EBB_HERE, ebb_multi_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multi_margin_loss(...) ebb__multi_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multi_margin_loss_(self, target, ...) ebb_multi_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multi_margin_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multilabel_margin_loss_options {
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multilabel_margin_loss_options;
+
+/* For scores self (C) or (N, C), and a target of that shape that lists each row's classes (int64), ended by a
+ * negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by
+ * C. Recorded as its parts.
+ *     multilabel_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multilabel_margin_loss */
+EBB_API ebb_tensor *ebb_multilabel_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multilabel_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multilabel_margin_loss(...) ebb__multilabel_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multilabel_margin_loss_(self, target, ...) ebb_multilabel_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_margin_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_multilabel_soft_margin_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_multilabel_soft_margin_loss_options;
+
+/* binary_cross_entropy_with_logits of each class, its mean over the classes in the last dimension, and the mean or
+ * sum of that. Recorded as its parts.
+ *     multilabel_soft_margin_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) ->
+ *     Tensor
+ * torch.nn.functional.multilabel_soft_margin_loss */
+EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multilabel_soft_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_soft_margin_loss(__VA_ARGS__))
+#else
+#define ebb_multilabel_soft_margin_loss(...) ebb__multilabel_soft_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multilabel_soft_margin_loss_(self, target, ...) ebb_multilabel_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_soft_margin_loss_options){__VA_ARGS__})
 #endif
 
 /* ---- matmul.c ----------------------------------------------------------------------------------------------------
@@ -1809,6 +1926,49 @@ EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_s
 #define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
 #endif
 
+/* ---- pad.c -------------------------------------------------------------------------------------------------------
+ * Borders put round a tensor, or cut off. */
+
+typedef struct ebb_pad_options {
+    int mode; /* constant, reflect, replicate, circular */
+    double value; /* default 0 */
+    int ebb__at;
+} ebb_pad_options;
+
+/* self with pad[0] elements before and pad[1] after it along its last dimension, pad[2] and pad[3] along the one
+ * before that, and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at
+ * its edge (EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last
+ * 1 to 3 dimensions of one or two more.
+ *     pad(Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
+ * Gradient (ConstantPadNdBackward0) of self: g added where each element came from.
+ * torch.nn.functional.pad */
+EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_dims pad, ebb_pad_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pad(...) ((void)EBB_HERE, ebb_pad(__VA_ARGS__))
+#else
+#define ebb_pad(...) ebb__pad_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pad_(self, pad, ...) ebb_pad(EBB_AT(self), pad, (ebb_pad_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_pad_backward_options {
+    int mode; /* constant, reflect, replicate, circular */
+    int ebb__at;
+} ebb_pad_backward_options;
+
+/* The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each
+ * element came from.
+ *     pad_backward(Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular)
+ *     mode=constant) -> Tensor
+ * Gradient (ReflectionPad1DBackwardBackward0) of grad: pad(g, pad, mode).
+ * torch.ops.aten.reflection_pad1d_backward */
+EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pad_backward(...) ((void)EBB_HERE, ebb_pad_backward(__VA_ARGS__))
+#else
+#define ebb_pad_backward(...) ebb__pad_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pad_backward_(grad, input_sizes, pad, ...) ebb_pad_backward(EBB_AT(grad), input_sizes, pad, (ebb_pad_backward_options){__VA_ARGS__})
+#endif
+
 /* ---- permute.c ---------------------------------------------------------------------------------------------------
  * Dimensions in another order, as views. */
 
@@ -1832,6 +1992,96 @@ EBB_API ebb_tensor *ebb_t(ebb_tensor *self);
  * Shares the storage of its input. torch.permute */
 EBB_API ebb_tensor *ebb_permute(ebb_tensor *self, ebb_dims dims);
 #define ebb_permute(self, dims) ebb_permute(EBB_AT(self), dims)
+
+/* A view with dimension source[i] moved to place destination[i]; the others keep their order.
+ *     movedim(Tensor self, dims source, dims destination) -> Tensor
+ * torch.movedim */
+EBB_API ebb_tensor *ebb_movedim(ebb_tensor *self, ebb_dims source, ebb_dims destination);
+#define ebb_movedim(self, source, destination) ebb_movedim(EBB_AT(self), source, destination)
+
+/* ---- probability_loss.c ------------------------------------------------------------------------------------------
+ * Losses of probabilities. */
+
+typedef struct ebb_binary_cross_entropy_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_binary_cross_entropy_options;
+
+/* -weight * (target * log(self) + (1 - target) * log(1 - self)), its mean or sum, for probabilities self and target
+ * of one shape. The logarithms are taken as at least -100.
+ *     binary_cross_entropy(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (BinaryCrossEntropyBackward0) of self: g * weight * (self - target) / (self (1 - self)) / count; of
+ * target: g * weight * (log(1 - self) - log(self)) / count; of weight: g * the loss without weight / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
+EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_binary_cross_entropy(...) ((void)EBB_HERE, ebb_binary_cross_entropy(__VA_ARGS__))
+#else
+#define ebb_binary_cross_entropy(...) ebb__binary_cross_entropy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__binary_cross_entropy_(self, target, ...) ebb_binary_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_binary_cross_entropy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_binary_cross_entropy_with_logits_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *pos_weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_binary_cross_entropy_with_logits_options;
+
+/* binary_cross_entropy of sigmoid(self), without overflow: weight * ((1 - target) * self - (1 + (pos_weight - 1) *
+ * target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.
+ *     binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (BinaryCrossEntropyWithLogitsBackward0) of self: g * weight * (sigmoid(self) - target) / count; of
+ * target: -g * weight * self / count; of weight: g * the loss without weight / count; of pos_weight: -g * weight *
+ * target * log(sigmoid(self)) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
+EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_binary_cross_entropy_with_logits(...) ((void)EBB_HERE, ebb_binary_cross_entropy_with_logits(__VA_ARGS__))
+#else
+#define ebb_binary_cross_entropy_with_logits(...) ebb__binary_cross_entropy_with_logits_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__binary_cross_entropy_with_logits_(self, target, ...) ebb_binary_cross_entropy_with_logits(EBB_AT(self), EBB_AT(target), (ebb_binary_cross_entropy_with_logits_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_kl_div_options {
+    int reduction; /* mean, sum, none, batchmean */
+    bool log_target; /* default false */
+    int ebb__at;
+} ebb_kl_div_options;
+
+/* The divergence of Kullback and Leibler: target * (log(target) - self) for log-probabilities self, and 0 where
+ * target is; with log_target exp(target) * (target - self). batchmean divides the sum by the first dimension's size,
+ * as the definition has it; mean by the number of terms. Recorded as its parts.
+ *     kl_div(Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false) ->
+ *     Tensor
+ * torch.nn.functional.kl_div */
+EBB_API ebb_tensor *ebb_kl_div(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_kl_div(...) ((void)EBB_HERE, ebb_kl_div(__VA_ARGS__))
+#else
+#define ebb_kl_div(...) ebb__kl_div_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__kl_div_(self, target, ...) ebb_kl_div(EBB_AT(self), EBB_AT(target), (ebb_kl_div_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_soft_margin_loss_options {
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_soft_margin_loss_options;
+
+/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
+ *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (SoftMarginLossBackward0) of self: -g * target * sigmoid(-target * self) / count; of target: -g * self *
+ * sigmoid(-target * self) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
+EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_soft_margin_loss(...) ((void)EBB_HERE, ebb_soft_margin_loss(__VA_ARGS__))
+#else
+#define ebb_soft_margin_loss(...) ebb__soft_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__soft_margin_loss_(self, target, ...) ebb_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_soft_margin_loss_options){__VA_ARGS__})
+#endif
 
 /* ---- products.c --------------------------------------------------------------------------------------------------
  * Products of matrices and vectors of fixed shapes. */
@@ -1864,12 +2114,79 @@ EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
 
-/* input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.
- *     addmm(Tensor input, Tensor mat1, Tensor mat2) -> Tensor
- * Gradient (AddmmBackward0) of input: g; of mat1: g mat2^T; of mat2: mat1^T g.
+typedef struct ebb_addmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addmm_options;
+
+/* beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n)
+ * does. With a beta of 0 the input is not read.
+ *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddmmBackward0) of input: beta g; of mat1: alpha g mat2^T; of mat2: alpha mat1^T g.
  * Not for bool. torch.addmm */
-EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2);
-#define ebb_addmm(input, mat1, mat2) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2))
+EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addmm(...) ((void)EBB_HERE, ebb_addmm(__VA_ARGS__))
+#else
+#define ebb_addmm(...) ebb__addmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmm_(input, mat1, mat2, ...) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_addmv_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addmv_options;
+
+/* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
+ *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddmvBackward0) of self: beta g; of mat: alpha outer(g, vec); of vec: alpha mat^T g.
+ * Not for bool. torch.addmv */
+EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addmv(...) ((void)EBB_HERE, ebb_addmv(__VA_ARGS__))
+#else
+#define ebb_addmv(...) ebb__addmv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmv_(self, mat, vec, ...) ebb_addmv(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_baddbmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_baddbmm_options;
+
+/* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
+ *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (BaddbmmBackward0) of self: beta g; of batch1: alpha g batch2^T, pair by pair; of batch2: alpha batch1^T
+ * g, pair by pair.
+ * Not for bool. torch.baddbmm */
+EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_baddbmm(...) ((void)EBB_HERE, ebb_baddbmm(__VA_ARGS__))
+#else
+#define ebb_baddbmm(...) ebb__baddbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__baddbmm_(self, batch1, batch2, ...) ebb_baddbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_addbmm_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addbmm_options;
+
+/* beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self
+ * broadcasts to (m, n).
+ *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
+ * torch.addbmm */
+EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addbmm(...) ((void)EBB_HERE, ebb_addbmm(__VA_ARGS__))
+#else
+#define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
 
 /* ---- random.c ----------------------------------------------------------------------------------------------------
  * Random tensors, from the thread's generator. */
@@ -2026,6 +2343,223 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #else
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- regression_loss.c -------------------------------------------------------------------------------------------
+ * Losses of regression. */
+
+typedef struct ebb_mse_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_mse_loss_options;
+
+/* The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean then
+ * divides by the sum of the weights.
+ *     mse_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * Gradient (MseLossBackward0) of self: g * 2 (self - target) / count; of target: -g * 2 (self - target) / count; of
+ * weight: g * (self - target)^2, less output and divided by sum(weight) for the mean.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
+EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
+#else
+#define ebb_mse_loss(...) ebb__mse_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__mse_loss_(self, target, ...) ebb_mse_loss(EBB_AT(self), EBB_AT(target), (ebb_mse_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_l1_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_l1_loss_options;
+
+/* The absolute error |self - target|, its mean or sum; weight as in mse_loss.
+ *     l1_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.l1_loss */
+EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
+#else
+#define ebb_l1_loss(...) ebb__l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__l1_loss_(self, target, ...) ebb_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_l1_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_smooth_l1_loss_options {
+    int reduction; /* mean, sum, none */
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_smooth_l1_loss_options;
+
+/* For the difference d = self - target: d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; the mean or sum of it.
+ * With beta 0 it is l1_loss.
+ *     smooth_l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1) -> Tensor
+ * Gradient (SmoothL1LossBackward0) of self: g * clamp(d / beta, -1, 1) / count; of target: -g * clamp(d / beta, -1,
+ * 1) / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
+EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_smooth_l1_loss(...) ((void)EBB_HERE, ebb_smooth_l1_loss(__VA_ARGS__))
+#else
+#define ebb_smooth_l1_loss(...) ebb__smooth_l1_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__smooth_l1_loss_(self, target, ...) ebb_smooth_l1_loss(EBB_AT(self), EBB_AT(target), (ebb_smooth_l1_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_huber_loss_options {
+    ebb_tensor *weight; /* may be NULL */
+    int reduction; /* mean, sum, none */
+    ebb_setting delta; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_huber_loss_options;
+
+/* For the difference d = self - target: d^2 / 2 where |d| < delta, else delta (|d| - delta / 2); the mean or sum of
+ * it. weight, of self's shape, multiplies the terms; the mean still divides by their number.
+ *     huber_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1) ->
+ *     Tensor
+ * Gradient (HuberLossBackward0) of self: g * weight * clamp(d, -delta, delta) / count; of target: -g * weight *
+ * clamp(d, -delta, delta) / count; of weight: g * the loss without weight / count.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
+EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_huber_loss(...) ((void)EBB_HERE, ebb_huber_loss(__VA_ARGS__))
+#else
+#define ebb_huber_loss(...) ebb__huber_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__huber_loss_(self, target, ...) ebb_huber_loss(EBB_AT(self), EBB_AT(target), (ebb_huber_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_gaussian_nll_loss_options {
+    bool full; /* default false */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_gaussian_nll_loss_options;
+
+/* The negative log likelihood of target under normal distributions with means self and variances var: (log(var) +
+ * (self - target)^2 / var) / 2, plus log(2 pi) / 2 with full. var is a number, or has self's shape, or lacks its
+ * last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts.
+ *     gaussian_nll_loss(Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.gaussian_nll_loss */
+EBB_API ebb_tensor *ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, T_var var, ebb_gaussian_nll_loss_options options = {}) {
+    return ebb_gaussian_nll_loss(self, target, ebb__num(var), options);
+}
+}
+#define ebb_gaussian_nll_loss(...) ((void)EBB_HERE, ebb__cxx_ebb_gaussian_nll_loss(__VA_ARGS__))
+#else
+#define ebb_gaussian_nll_loss(...) ebb__gaussian_nll_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gaussian_nll_loss_(self, target, var, ...) ebb_gaussian_nll_loss(EBB_AT(self), EBB_AT(target), EBB_NUM(var), (ebb_gaussian_nll_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_poisson_nll_loss_options {
+    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    bool full; /* default false */
+    ebb_setting eps; /* EBB_SET(x); default 1e-8 */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_poisson_nll_loss_options;
+
+/* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
+ * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
+ * more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.poisson_nll_loss */
+EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_poisson_nll_loss(...) ((void)EBB_HERE, ebb_poisson_nll_loss(__VA_ARGS__))
+#else
+#define ebb_poisson_nll_loss(...) ebb__poisson_nll_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__poisson_nll_loss_(self, target, ...) ebb_poisson_nll_loss(EBB_AT(self), EBB_AT(target), (ebb_poisson_nll_loss_options){__VA_ARGS__})
+#endif
+
+/* ---- reorder.c ---------------------------------------------------------------------------------------------------
+ * Elements in another order along dimensions. */
+
+/* A copy with the elements along each of dims in reverse order.
+ *     flip(Tensor self, dims dims) -> Tensor
+ * Gradient (FlipBackward0) of self: flip(g, dims).
+ * torch.flip */
+EBB_API ebb_tensor *ebb_flip(ebb_tensor *self, ebb_dims dims);
+#define ebb_flip(self, dims) ebb_flip(EBB_AT(self), dims)
+
+typedef struct ebb_roll_options {
+    ebb_dims dims; /* default () */
+    int ebb__at;
+} ebb_roll_options;
+
+/* A copy with the elements moved on by shifts[i] along dims[i], those that leave at the end coming in at the
+ * beginning. Without dims the one shift is that of the flattened tensor.
+ *     roll(Tensor self, shape shifts, shape dims=()) -> Tensor
+ * Gradient (RollBackward0) of self: roll(g, -shifts, dims).
+ * torch.roll */
+EBB_API ebb_tensor *ebb_roll(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_roll(...) ((void)EBB_HERE, ebb_roll(__VA_ARGS__))
+#else
+#define ebb_roll(...) ebb__roll_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__roll_(self, shifts, ...) ebb_roll(EBB_AT(self), shifts, (ebb_roll_options){__VA_ARGS__})
+#endif
+
+/* A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].
+ *     rot90(Tensor self, int k[=1], dims dims) -> Tensor
+ * Gradient (Rot90Backward0) of self: rot90(g, -k, dims).
+ * torch.rot90 */
+EBB_API ebb_tensor *ebb_rot90(ebb_tensor *self, int64_t k, ebb_dims dims);
+#define ebb_rot90(self, k, dims) ebb_rot90(EBB_AT(self), k, dims)
+
+/* ---- repeat.c ----------------------------------------------------------------------------------------------------
+ * Elements more than once. */
+
+/* self repeats[i] times along each dimension i, one copy after the other; repeats may have more entries than self
+ * has dimensions: new ones come in front.
+ *     repeat(Tensor self, shape repeats) -> Tensor
+ * Gradient (RepeatBackward0) of self: g summed over the repetitions.
+ * torch.Tensor.repeat */
+EBB_API ebb_tensor *ebb_repeat(ebb_tensor *self, ebb_dims repeats);
+#define ebb_repeat(self, repeats) ebb_repeat(EBB_AT(self), repeats)
+
+/* The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.
+ *     tile(Tensor self, shape dims) -> Tensor
+ * torch.tile */
+EBB_API ebb_tensor *ebb_tile(ebb_tensor *self, ebb_dims dims);
+#define ebb_tile(self, dims) ebb_tile(EBB_AT(self), dims)
+
+typedef struct ebb_repeat_interleave_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_repeat_interleave_options;
+
+/* Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor.
+ *     repeat_interleave(Tensor self, int repeats, dims dim=all) -> Tensor
+ * Gradient of self: g summed over the repetitions.
+ * torch.repeat_interleave */
+EBB_API ebb_tensor *ebb_repeat_interleave(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_repeat_interleave(...) ((void)EBB_HERE, ebb_repeat_interleave(__VA_ARGS__))
+#else
+#define ebb_repeat_interleave(...) ebb__repeat_interleave_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__repeat_interleave_(self, repeats, ...) ebb_repeat_interleave(EBB_AT(self), repeats, (ebb_repeat_interleave_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_repeat_interleave_tensor_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_repeat_interleave_tensor_options;
+
+/* Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of
+ * one number is for all.
+ *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all) -> Tensor
+ * Gradient of self: index_add(zeros, g) at the places that were repeated.
+ * torch.repeat_interleave */
+EBB_API ebb_tensor *ebb_repeat_interleave_tensor(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_repeat_interleave_tensor(...) ((void)EBB_HERE, ebb_repeat_interleave_tensor(__VA_ARGS__))
+#else
+#define ebb_repeat_interleave_tensor(...) ebb__repeat_interleave_tensor_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__repeat_interleave_tensor_(self, repeats, ...) ebb_repeat_interleave_tensor(EBB_AT(self), EBB_AT(repeats), (ebb_repeat_interleave_tensor_options){__VA_ARGS__})
 #endif
 
 /* ---- rounding.c --------------------------------------------------------------------------------------------------
@@ -2208,7 +2742,7 @@ EBB_API ebb_tensor *ebb_narrow(ebb_tensor *self, int64_t dim, int64_t start, int
 #define ebb_narrow(self, dim, start, length) ebb_narrow(EBB_AT(self), dim, start, length)
 
 /* A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.
- *     diagonal(Tensor self, int offset, dim dim1, dim dim2) -> Tensor
+ *     diagonal(Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1]) -> Tensor
  * Gradient (DiagonalBackward0) of self: zeros(self.shape) with diagonal(offset, dim1, dim2) = g.
  * Shares the storage of its input. torch.diagonal */
 EBB_API ebb_tensor *ebb_diagonal(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
@@ -2220,6 +2754,53 @@ EBB_API ebb_tensor *ebb_diagonal(ebb_tensor *self, int64_t offset, int64_t dim1,
  * torch.ops.aten.diagonal_backward */
 EBB_API ebb_tensor *ebb_diagonal_backward(ebb_tensor *grad, ebb_dims input_sizes, int64_t offset, int64_t dim1, int64_t dim2);
 #define ebb_diagonal_backward(grad, input_sizes, offset, dim1, dim2) ebb_diagonal_backward(EBB_AT(grad), input_sizes, offset, dim1, dim2)
+
+/* A view of the windows of `size` elements that begin at 0, step, 2 step, ... of a dimension: it counts the windows,
+ * and a new last dimension the elements inside one. Windows overlap where step < size; their gradients are summed.
+ *     unfold(Tensor self, dim dimension, int size, int step) -> Tensor
+ * Gradient (UnfoldBackward0) of self: zeros(self.shape) with g added to the windows.
+ * Shares the storage of its input. torch.Tensor.unfold */
+EBB_API ebb_tensor *ebb_unfold(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step);
+#define ebb_unfold(self, dimension, size, step) ebb_unfold(EBB_AT(self), dimension, size, step)
+
+/* Zeros of shape input_sizes with grad_in added to the windows of a dimension: the gradient of unfold.
+ *     unfold_backward(Tensor grad_in, shape input_sizes, int dimension, int size, int step) -> Tensor
+ * Gradient (UnfoldBackwardBackward0) of grad_in: unfold(g, dimension, size, step).
+ * torch.ops.aten.unfold_backward */
+EBB_API ebb_tensor *ebb_unfold_backward(ebb_tensor *grad_in, ebb_dims input_sizes, int64_t dimension, int64_t size, int64_t step);
+#define ebb_unfold_backward(grad_in, input_sizes, dimension, size, step) ebb_unfold_backward(EBB_AT(grad_in), input_sizes, dimension, size, step)
+
+/* Matrices, in dimensions dim1 and dim2 of the result, with the last dimension of self on the diagonal of that
+ * offset and zeros elsewhere: diag_embed(x, 0, -2, -1).
+ *     diag_embed(Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1]) -> Tensor
+ * Gradient (DiagEmbedBackward0) of self: diagonal(g, offset, dim1, dim2).
+ * torch.diag_embed */
+EBB_API ebb_tensor *ebb_diag_embed(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
+#define ebb_diag_embed(self, offset, dim1, dim2) ebb_diag_embed(EBB_AT(self), offset, dim1, dim2)
+
+/* The same as diagonal, with memory of its own.
+ *     diagonal_copy(Tensor self, int offset, dim dim1, dim dim2) -> Tensor
+ * Gradient (DiagonalBackward0_copy) of self: zeros(self.shape) with diagonal(offset, dim1, dim2) = g.
+ * torch.diagonal_copy */
+EBB_API ebb_tensor *ebb_diagonal_copy(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
+#define ebb_diagonal_copy(self, offset, dim1, dim2) ebb_diagonal_copy(EBB_AT(self), offset, dim1, dim2)
+
+typedef struct ebb_diag_options {
+    int64_t diagonal; /* default 0 */
+    int ebb__at;
+} ebb_diag_options;
+
+/* Of a vector the matrix with it on a diagonal, of a matrix a copy of that diagonal: above the main one for diagonal
+ * > 0, below for < 0.
+ *     diag(Tensor self, int diagonal=0) -> Tensor
+ * torch.diag */
+EBB_API ebb_tensor *ebb_diag(ebb_tensor *self, ebb_diag_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_diag(...) ((void)EBB_HERE, ebb_diag(__VA_ARGS__))
+#else
+#define ebb_diag(...) ebb__diag_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__diag_(self, ...) ebb_diag(EBB_AT(self), (ebb_diag_options){__VA_ARGS__})
+#endif
 
 /* ---- softmax.c ---------------------------------------------------------------------------------------------------
  * softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be
@@ -2376,6 +2957,143 @@ EBB_API ebb_tensor *ebb_logaddexp_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logaddexp(self, other) ebb_logaddexp(EBB_AT(self), EBB_AT(other))
 #define ebb_logaddexp_(self, other) ebb_logaddexp_(EBB_AT(self), EBB_AT(other))
 
+/* ---- split.c -----------------------------------------------------------------------------------------------------
+ * Splitting along a dimension. */
+
+typedef struct ebb_split_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_split_options;
+
+/* Views of split_size indices each along dim, one after another; the last is smaller when they do not divide evenly.
+ *     split(Tensor self, int split_size, dim dim=0) -> Tensors
+ * Gradient (SplitBackward0) of self: cat(g, dim).
+ * Shares the storage of its input. torch.split */
+EBB_API ebb_list ebb_split(ebb_tensor *self, int64_t split_size, ebb_split_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_split(...) ((void)EBB_HERE, ebb_split(__VA_ARGS__))
+#else
+#define ebb_split(...) ebb__split_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__split_(self, split_size, ...) ebb_split(EBB_AT(self), split_size, (ebb_split_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_split_with_sizes_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_split_with_sizes_options;
+
+/* Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.
+ *     split_with_sizes(Tensor self, shape split_sizes, dim dim=0) -> Tensors
+ * Gradient (SplitWithSizesBackward0) of self: cat(g, dim).
+ * Shares the storage of its input. torch.split_with_sizes */
+EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_split_with_sizes(...) ((void)EBB_HERE, ebb_split_with_sizes(__VA_ARGS__))
+#else
+#define ebb_split_with_sizes(...) ebb__split_with_sizes_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__split_with_sizes_(self, split_sizes, ...) ebb_split_with_sizes(EBB_AT(self), split_sizes, (ebb_split_with_sizes_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_chunk_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_chunk_options;
+
+/* Views of parts of dim, at most `chunks` of them: all of one size but the last, which may be smaller. Fewer than
+ * asked for where so large parts are not needed.
+ *     chunk(Tensor self, int chunks, dim dim=0) -> Tensors
+ * Gradient of self: cat(g, dim).
+ * torch.chunk */
+EBB_API ebb_list ebb_chunk(ebb_tensor *self, int64_t chunks, ebb_chunk_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_chunk(...) ((void)EBB_HERE, ebb_chunk(__VA_ARGS__))
+#else
+#define ebb_chunk(...) ebb__chunk_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__chunk_(self, chunks, ...) ebb_chunk(EBB_AT(self), chunks, (ebb_chunk_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_tensor_split_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_tensor_split_options;
+
+/* Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.
+ *     tensor_split(Tensor self, int sections, dim dim=0) -> Tensors
+ * Gradient of self: cat(g, dim).
+ * torch.tensor_split */
+EBB_API ebb_list ebb_tensor_split(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tensor_split(...) ((void)EBB_HERE, ebb_tensor_split(__VA_ARGS__))
+#else
+#define ebb_tensor_split(...) ebb__tensor_split_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tensor_split_(self, sections, ...) ebb_tensor_split(EBB_AT(self), sections, (ebb_tensor_split_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_tensor_split_indices_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_tensor_split_indices_options;
+
+/* Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.
+ *     tensor_split_indices(Tensor self, shape indices, dim dim=0) -> Tensors
+ * Gradient of self: g of each part, added.
+ * torch.tensor_split */
+EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tensor_split_indices(...) ((void)EBB_HERE, ebb_tensor_split_indices(__VA_ARGS__))
+#else
+#define ebb_tensor_split_indices(...) ebb__tensor_split_indices_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tensor_split_indices_(self, indices, ...) ebb_tensor_split_indices(EBB_AT(self), indices, (ebb_tensor_split_indices_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_unbind_options {
+    int64_t dim; /* default 0 */
+    int ebb__at;
+} ebb_unbind_options;
+
+/* A view for each index along dim, without that dimension.
+ *     unbind(Tensor self, dim dim=0) -> Tensors
+ * Gradient (UnbindBackward0) of self: stack(g, dim).
+ * Shares the storage of its input. torch.unbind */
+EBB_API ebb_list ebb_unbind(ebb_tensor *self, ebb_unbind_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unbind(...) ((void)EBB_HERE, ebb_unbind(__VA_ARGS__))
+#else
+#define ebb_unbind(...) ebb__unbind_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unbind_(self, ...) ebb_unbind(EBB_AT(self), (ebb_unbind_options){__VA_ARGS__})
+#endif
+
+/* ---- stacks.c ----------------------------------------------------------------------------------------------------
+ * Tensors joined as rows, columns or layers. */
+
+/* The tensors side by side: 1-d ones one after the other, others along their second dimension.
+ *     hstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.hstack */
+EBB_API ebb_tensor *ebb_hstack(ebb_list tensors);
+#define ebb_hstack(tensors) ebb_hstack(EBB_AT_LIST(tensors))
+
+/* The tensors one below the other, along their first dimension; vectors are rows.
+ *     vstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.vstack */
+EBB_API ebb_tensor *ebb_vstack(ebb_list tensors);
+#define ebb_vstack(tensors) ebb_vstack(EBB_AT_LIST(tensors))
+
+/* The tensors one behind the other, along their third dimension; vectors are rows.
+ *     dstack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.dstack */
+EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
+#define ebb_dstack(tensors) ebb_dstack(EBB_AT_LIST(tensors))
+
+/* The tensors side by side, along their second dimension; vectors are columns.
+ *     column_stack(Tensors tensors) -> Tensor
+ * Gradient of tensors: the part of g.
+ * torch.column_stack */
+EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
+#define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
+
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */
 
@@ -2472,6 +3190,95 @@ EBB_API ebb_tensor *ebb_masked_fill(ebb_tensor *self, ebb_tensor *mask, ebb_tens
 EBB_API ebb_tensor *ebb_masked_fill_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value);
 #define ebb_masked_fill(self, mask, value) ebb_masked_fill(EBB_AT(self), EBB_AT(mask), EBB_NUM(value))
 #define ebb_masked_fill_(self, mask, value) ebb_masked_fill_(EBB_AT(self), EBB_AT(mask), EBB_NUM(value))
+
+/* ---- triangle.c --------------------------------------------------------------------------------------------------
+ * Triangles of matrices. */
+
+typedef struct ebb_tril_options {
+    int64_t diagonal; /* default 0 */
+    int ebb__at;
+} ebb_tril_options;
+
+/* Matrices, in the last two dimensions, with zeros above a diagonal: the main one, or one above it for diagonal > 0.
+ *     tril(Tensor self, int diagonal=0) -> Tensor
+ * Gradient (TrilBackward0) of self: tril(g, diagonal).
+ * In place: ebb_tril_. torch.tril */
+EBB_API ebb_tensor *ebb_tril(ebb_tensor *self, ebb_tril_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_tril_(ebb_tensor *self, ebb_tril_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tril(...) ((void)EBB_HERE, ebb_tril(__VA_ARGS__))
+#else
+#define ebb_tril(...) ebb__tril_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tril_(self, ...) ebb_tril(EBB_AT(self), (ebb_tril_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_tril_(...) ((void)EBB_HERE, ebb_tril_(__VA_ARGS__))
+#else
+#define ebb_tril_(...) ebb__tril__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tril__(self, ...) ebb_tril_(EBB_AT(self), (ebb_tril_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_triu_options {
+    int64_t diagonal; /* default 0 */
+    int ebb__at;
+} ebb_triu_options;
+
+/* Matrices, in the last two dimensions, with zeros below a diagonal: the main one, or one above it for diagonal > 0.
+ *     triu(Tensor self, int diagonal=0) -> Tensor
+ * Gradient (TriuBackward0) of self: triu(g, diagonal).
+ * In place: ebb_triu_. torch.triu */
+EBB_API ebb_tensor *ebb_triu(ebb_tensor *self, ebb_triu_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_triu_(ebb_tensor *self, ebb_triu_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_triu(...) ((void)EBB_HERE, ebb_triu(__VA_ARGS__))
+#else
+#define ebb_triu(...) ebb__triu_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triu_(self, ...) ebb_triu(EBB_AT(self), (ebb_triu_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_triu_(...) ((void)EBB_HERE, ebb_triu_(__VA_ARGS__))
+#else
+#define ebb_triu_(...) ebb__triu__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triu__(self, ...) ebb_triu_(EBB_AT(self), (ebb_triu_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_tril_indices_options {
+    int64_t offset; /* default 0 */
+    ebb_dtype dtype; /* default int64 */
+    int ebb__at;
+} ebb_tril_indices_options;
+
+/* The indices of the elements on and below a diagonal of a matrix of `row` rows and `col` columns, row by row: in
+ * the first row of the result those of rows, in the second of columns.
+ *     tril_indices(int row, int col, int offset=0, dtype dtype=int64) -> Tensor
+ * No gradient.
+ * torch.tril_indices */
+EBB_API ebb_tensor *ebb_tril_indices(int64_t row, int64_t col, ebb_tril_indices_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_tril_indices(...) ((void)EBB_HERE, ebb_tril_indices(__VA_ARGS__))
+#else
+#define ebb_tril_indices(...) ebb__tril_indices_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__tril_indices_(row, col, ...) ebb_tril_indices(row, col, (ebb_tril_indices_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_triu_indices_options {
+    int64_t offset; /* default 0 */
+    ebb_dtype dtype; /* default int64 */
+    int ebb__at;
+} ebb_triu_indices_options;
+
+/* The indices of the elements on and above a diagonal of a matrix of `row` rows and `col` columns, row by row: in
+ * the first row of the result those of rows, in the second of columns.
+ *     triu_indices(int row, int col, int offset=0, dtype dtype=int64) -> Tensor
+ * No gradient.
+ * torch.triu_indices */
+EBB_API ebb_tensor *ebb_triu_indices(int64_t row, int64_t col, ebb_triu_indices_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_triu_indices(...) ((void)EBB_HERE, ebb_triu_indices(__VA_ARGS__))
+#else
+#define ebb_triu_indices(...) ebb__triu_indices_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triu_indices_(row, col, ...) ebb_triu_indices(row, col, (ebb_triu_indices_options){__VA_ARGS__})
+#endif
 
 /* ---- unary.c -----------------------------------------------------------------------------------------------------
  * Elementwise functions of one tensor. */
@@ -2770,10 +3577,16 @@ EBB_API ebb_tensor *ebb_reshape(ebb_tensor *self, ebb_dims shape);
 
 /* Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that is
  * possible; a 0-d tensor becomes 1-d.
- *     flatten(Tensor self, dim start_dim, dim end_dim) -> Tensor
+ *     flatten(Tensor self, dim start_dim[=0], dim end_dim[=-1]) -> Tensor
  * torch.flatten */
 EBB_API ebb_tensor *ebb_flatten(ebb_tensor *self, int64_t start_dim, int64_t end_dim);
 #define ebb_flatten(self, start_dim, end_dim) ebb_flatten(EBB_AT(self), start_dim, end_dim)
+
+/* A view with dimension dim made several, of the given sizes, one of which may be -1.
+ *     unflatten(Tensor self, dim dim, shape sizes) -> Tensor
+ * torch.unflatten */
+EBB_API ebb_tensor *ebb_unflatten(ebb_tensor *self, int64_t dim, ebb_dims sizes);
+#define ebb_unflatten(self, dim, sizes) ebb_unflatten(EBB_AT(self), dim, sizes)
 
 typedef struct ebb_squeeze_options {
     ebb_dims dim; /* default all */
@@ -2812,6 +3625,49 @@ EBB_API ebb_tensor *ebb_expand(ebb_tensor *self, ebb_dims size);
  * torch.broadcast_to */
 EBB_API ebb_tensor *ebb_broadcast_to(ebb_tensor *self, ebb_dims size);
 #define ebb_broadcast_to(self, size) ebb_broadcast_to(EBB_AT(self), size)
+
+/* self in the shape of other; see view.
+ *     view_as(Tensor self, Tensor other) -> Tensor
+ * Gradient of self: g in the shape of self.
+ * torch.Tensor.view_as */
+EBB_API ebb_tensor *ebb_view_as(ebb_tensor *self, ebb_tensor *other);
+#define ebb_view_as(self, other) ebb_view_as(EBB_AT(self), EBB_AT(other))
+
+/* self in the shape of other; see reshape.
+ *     reshape_as(Tensor self, Tensor other) -> Tensor
+ * Gradient of self: g in the shape of self.
+ * torch.Tensor.reshape_as */
+EBB_API ebb_tensor *ebb_reshape_as(ebb_tensor *self, ebb_tensor *other);
+#define ebb_reshape_as(self, other) ebb_reshape_as(EBB_AT(self), EBB_AT(other))
+
+/* self in the shape of other; see expand.
+ *     expand_as(Tensor self, Tensor other) -> Tensor
+ * Gradient of self: g in the shape of self.
+ * torch.Tensor.expand_as */
+EBB_API ebb_tensor *ebb_expand_as(ebb_tensor *self, ebb_tensor *other);
+#define ebb_expand_as(self, other) ebb_expand_as(EBB_AT(self), EBB_AT(other))
+
+/* ---- view_history.c ----------------------------------------------------------------------------------------------
+ * Views by strides, and the derivatives of writing into views. */
+
+typedef struct ebb_as_strided_options {
+    ebb_setting storage_offset; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_as_strided_options;
+
+/* A view of the storage of self, whatever its own strides are: element i, j, ... lies at storage_offset + i
+ * stride[0] + j stride[1] + ..., in elements. storage_offset is that of self where it is not given. Elements may
+ * overlap; their gradients are summed.
+ *     as_strided(Tensor self, shape size, shape stride, float? storage_offset=none) -> Tensor
+ * Gradient of self: zeros(self.shape) with g added to the region.
+ * torch.as_strided */
+EBB_API ebb_tensor *ebb_as_strided(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_as_strided(...) ((void)EBB_HERE, ebb_as_strided(__VA_ARGS__))
+#else
+#define ebb_as_strided(...) ebb__as_strided_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__as_strided_(self, size, stride, ...) ebb_as_strided(EBB_AT(self), size, stride, (ebb_as_strided_options){__VA_ARGS__})
+#endif
 
 /* ---- where.c -----------------------------------------------------------------------------------------------------
  * Choosing between two tensors, element by element. */

@@ -49,26 +49,26 @@ static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *g
 
 struct call {
     struct ebb_vjp v;
-    ebb_tensor **in, **given;
-    ebb_tensor *out[EBB_OP_MAX_OUT];
+    ebb_tensor **in, **given, **out;
     bool *needs;
-    ebb_tensor *small[2 * SMALL];
+    ebb_tensor *small[2 * SMALL + EBB_OP_MAX_OUT];
     bool small_needs[SMALL];
     size_t block;
 };
 
-static bool call_begin(struct call *c, uint32_t n_in) {
+static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
+    uint32_t tensors = 2 * n_in + n_out;
     c->block = 0;
     c->in = c->small;
     c->needs = c->small_needs;
-    if (n_in > SMALL) {
-        c->block = n_in * (2 * sizeof *c->in + sizeof *c->needs);
+    if (n_in > SMALL || n_out > EBB_OP_MAX_OUT) {
+        c->block = tensors * sizeof *c->in + n_in * sizeof *c->needs;
         if (!(c->in = ebb__alloc(c->block))) return false;
-        c->needs = (bool *)(c->in + 2 * (size_t)n_in);
+        c->needs = (bool *)(c->in + tensors);
     }
-    c->given = c->in + (c->block ? n_in : SMALL);
-    for (uint32_t i = 0; i < n_in; i++) c->in[i] = c->given[i] = NULL;
-    for (int i = 0; i < EBB_OP_MAX_OUT; i++) c->out[i] = NULL;
+    c->given = c->in + n_in;
+    c->out = c->given + n_in;
+    for (uint32_t i = 0; i < tensors; i++) c->in[i] = NULL;
     return true;
 }
 
@@ -133,7 +133,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     const char *file = th->file;
     int line = th->line;
     struct call c;
-    if (!call_begin(&c, n->n_in)) return ebb_error_status();
+    if (!call_begin(&c, n->n_in, n->n_out)) return ebb_error_status();
     ebb_scope scope = ebb_scope_open();
     th->file = n->file; /* what a rule computes belongs to the line of the call it differentiates */
     th->line = n->line;
@@ -149,6 +149,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
                                .grad = grad,
                                .in = c.in,
                                .out = c.out,
+                               .n_out = n->n_out,
                                .needs = c.needs,
                                .given = c.given,
                                .node = n};
@@ -216,19 +217,28 @@ void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
         ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave NULL as the gradient of input %lld", v->op->name, (long long)i);
         return;
     }
+    if (!v->node) { /* called by forward mode, which does not want it reduced */
+        v->given[i] = gradient;
+        return;
+    }
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
 }
 
+static const struct ebb__edge *edge_of(const struct ebb_vjp *v, int64_t i) {
+    static const struct ebb__edge none;
+    return v->node ? &ebb__node_edges(v->node)[i] : &none;
+}
+
 ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i) {
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? ebb_tensor_shape(v->in[i]) : EBB_NO_DIMS;
     struct ebb__meta m = ebb__node_meta(e->node, e->nr);
     return ebb__dims(m.ndim, m.sizes);
 }
 
 ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i) {
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? (ebb_dtype)v->in[i]->dtype : EBB_DTYPE_NONE;
     return ebb__node_meta(e->node, e->nr).dtype;
 }

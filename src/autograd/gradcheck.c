@@ -145,6 +145,23 @@ static void free_buffers(struct check *c) {
     ebb__free(c->jacobian, (j + rest) * sizeof(double));
 }
 
+/* ---- what is said when they disagree ---- */
+
+/* "input 1 (weight), element [0, 2]" */
+static void describe(char *text, size_t size, const char *what, const struct side *s, int64_t i, int64_t e, bool fast) {
+    const ebb_tensor *t = s->t[i];
+    char index[EBB__SHAPE_TEXT];
+    int64_t at[EBB_MAX_NDIM];
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        at[d] = e % t->dims[d];
+        e /= t->dims[d];
+    }
+    const char *name = ebb_tensor_name(t);
+    snprintf(text, size, "%s %lld%s%s%s%s%s", what, (long long)s->where[i], name[0] ? " (" : "", name,
+             name[0] ? ")" : "", fast ? ", along a random direction" : " at ",
+             fast ? "" : ebb__shape_text(index, t->ndim, at));
+}
+
 /* ---- by backward ---- */
 
 static ebb_status nondeterministic(const struct check *c, int64_t k, int64_t i, double a, double b) {
@@ -204,6 +221,68 @@ static ebb_status by_backward(struct check *c) {
     return status;
 }
 
+/* ---- by forward mode ---- */
+
+static ebb_status forward_disagrees(const struct check *c, int64_t k, int64_t j, int64_t i, int64_t e, double forward,
+                                    double backward) {
+    char out[256], in[256];
+    describe(out, sizeof out, "output", &c->out, k, j, c->o.fast);
+    describe(in, sizeof in, "input", &c->in, i, e, c->o.fast);
+    return ebb__fail_op(c->op, EBB_ERR_GRAPH, "the derivative of %s by %s: forward mode gives %.9g, backward %.9g", out,
+                        in, forward, backward);
+}
+
+/* One column, the derivatives along a tangent of input i, against the entries by backward. */
+static ebb_status compare_forward(struct check *c, int64_t i, int64_t e, double size, const ebb_outputs *along) {
+    int64_t columns = all_directions(&c->in), column = c->in.first[i] + e;
+    double *all = ebb__alloc((size_t)c->out.largest * sizeof *all);
+    ebb_status status = all ? EBB_OK : ebb_error_status();
+    for (int64_t k = 0; k < c->out.n && !status; k++) {
+        int64_t n = c->out.t[k]->numel;
+        double scale = size;
+        status = ebb_tensor_read(along->t[c->out.where[k]], EBB_F64, all);
+        if (c->o.fast && n) {
+            scale *= random_direction(c, out_stream(k), n, c->v);
+            all[0] = dot(all, c->v, n);
+        }
+        for (int64_t j = 0; j < directions(&c->out, k) && !status; j++) {
+            double b = c->jacobian[(c->out.first[k] + j) * columns + column];
+            if (!(fabs(all[j] - b) <= c->o.atol * scale + c->o.rtol * fabs(b)))
+                status = forward_disagrees(c, k, j, i, e, all[j], b);
+        }
+    }
+    ebb__free(all, (size_t)c->out.largest * sizeof *all);
+    return status;
+}
+
+static ebb_status forward_column(struct check *c, int64_t i, int64_t e, ebb_tensor **tangents) {
+    ebb_tensor *x = c->in.t[i], *t = ebb__own(ebb__tensor_new_like(x, (ebb_dtype)x->dtype));
+    ebb_outputs along;
+    double size = 1;
+    if (!t) return ebb_error_status();
+    if (c->o.fast) size = random_direction(c, in_stream(i), x->numel, c->u);
+    for (int64_t r = 0; r < x->numel; r++)
+        ebb__store(t->data + r * ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype, c->o.fast ? c->u[r] : r == e);
+    tangents[c->in.where[i]] = t;
+    ebb_status status = ebb_jvp(c->function, c->context, c->inputs, ((ebb_list){c->inputs.n, tangents}), NULL, &along);
+    tangents[c->in.where[i]] = NULL;
+    return status ? status : compare_forward(c, i, e, size, &along);
+}
+
+static ebb_status by_forward(struct check *c) {
+    size_t bytes = (size_t)c->inputs.n * sizeof(ebb_tensor *);
+    ebb_tensor **tangents = ebb__alloc_zeroed(bytes);
+    ebb_status status = tangents ? EBB_OK : ebb_error_status();
+    for (int64_t i = 0; i < c->in.n; i++)
+        for (int64_t e = 0; e < directions(&c->in, i) && !status; e++) {
+            ebb_scope scope = ebb_scope_open();
+            status = forward_column(c, i, e, tangents);
+            ebb_scope_close(&scope);
+        }
+    ebb__free(tangents, bytes);
+    return status;
+}
+
 /* ---- by finite differences ---- */
 
 static char *element(const ebb_tensor *t, int64_t e) {
@@ -248,21 +327,6 @@ static ebb_status evaluate(struct check *c, double *ret_values) {
     ebb__free(all, (size_t)c->out.largest * sizeof *all);
     ebb_scope_close(&scope);
     return status;
-}
-
-/* "input 1 (weight), element [0, 2]" */
-static void describe(char *text, size_t size, const char *what, const struct side *s, int64_t i, int64_t e, bool fast) {
-    const ebb_tensor *t = s->t[i];
-    char index[EBB__SHAPE_TEXT];
-    int64_t at[EBB_MAX_NDIM];
-    for (int d = t->ndim - 1; d >= 0; d--) {
-        at[d] = e % t->dims[d];
-        e /= t->dims[d];
-    }
-    const char *name = ebb_tensor_name(t);
-    snprintf(text, size, "%s %lld%s%s%s%s%s", what, (long long)s->where[i], name[0] ? " (" : "", name,
-             name[0] ? ")" : "", fast ? ", along a random direction" : " at ",
-             fast ? "" : ebb__shape_text(index, t->ndim, at));
 }
 
 static ebb_status disagree(const struct check *c, int64_t k, int64_t j, int64_t i, int64_t e, double a, double n) {
@@ -332,6 +396,7 @@ static ebb_status run(struct check *c) {
         status = make_buffers(c);
         if (!status) status = by_backward(c);
         if (!status) status = by_differences(c);
+        if (!status && c->o.forward_mode) status = by_forward(c);
         if (c->jacobian) free_buffers(c);
         side_end(&c->out, out.n);
     }
@@ -421,6 +486,37 @@ static ebb_status second_order(struct first_order *f, ebb_list inputs, ebb_gradc
     return status;
 }
 
+/* The derivative along tangents, as a function of the inputs and of the tangents of those that require gradients. */
+static ebb_status forward_function(ebb_list in, ebb_outputs *ret_out, void *context) {
+    const struct first_order *f = context;
+    size_t bytes = (size_t)f->n_in * sizeof(ebb_tensor *);
+    ebb_tensor **tangents = ebb__alloc_zeroed(bytes);
+    if (!tangents) return ebb_error_status();
+    for (int64_t i = 0, at = f->n_in; i < f->n_in; i++)
+        if (in.t[i] && ebb__requires_grad(in.t[i])) tangents[i] = in.t[at++];
+    ebb_status status =
+        ebb_jvp(f->function, f->context, ((ebb_list){f->n_in, in.t}), ((ebb_list){f->n_in, tangents}), NULL, ret_out);
+    ebb__free(tangents, bytes);
+    return status;
+}
+
+static ebb_status reverse_over_forward(struct first_order *f, ebb_list inputs, ebb_gradcheck_options options) {
+    size_t bytes = 2 * (size_t)inputs.n * sizeof(ebb_tensor *);
+    ebb_tensor **all = ebb__alloc(bytes);
+    ebb_status status = all ? EBB_OK : ebb_error_status();
+    int64_t n = 0;
+    for (; n < inputs.n && !status; n++) all[n] = inputs.t[n];
+    for (int64_t i = 0; i < inputs.n && !status; i++) {
+        if (!inputs.t[i] || !ebb__requires_grad(inputs.t[i])) continue;
+        all[n] = upstream_like(inputs.t[i], options.seed + 2, (uint64_t)i);
+        if (!all[n++]) status = ebb_error_status();
+    }
+    options.forward_mode = false;
+    if (!status) status = check("gradgradcheck (of forward mode)", forward_function, f, (ebb_list){n, all}, options);
+    ebb__free(all, bytes);
+    return status;
+}
+
 ebb_status(ebb_gradgradcheck)(ebb_function function, void *context, ebb_list inputs, ebb_gradcheck_options options) {
     if (!function) return ebb__fail_null("gradgradcheck", "function");
     if (ebb_error()) return ebb_error_status();
@@ -428,6 +524,7 @@ ebb_status(ebb_gradgradcheck)(ebb_function function, void *context, ebb_list inp
     ebb_scope scope = ebb_scope_open();
     bool before = ebb_set_grad_enabled(true);
     ebb_status status = second_order(&f, inputs, options);
+    if (!status && options.forward_mode) status = reverse_over_forward(&f, inputs, options);
     ebb_set_grad_enabled(before);
     ebb_scope_close(&scope);
     return status;

@@ -11,6 +11,8 @@ struct parse {
     ebb_dtype dtype;
     uint64_t seed;
     uint32_t set; /* attributes that were given */
+    int input;    /* which declared input is next */
+    bool in_list; /* that is a list, of which one entry is next */
 };
 
 static ebb_status bad(const struct parse *p, const char *word, const char *why) {
@@ -99,15 +101,38 @@ static ebb_tensor *make_tensor(const struct parse *p, ebb_dtype dtype, const ebb
     return t;
 }
 
+enum matrix { NO_MATRIX, WELL_CONDITIONED, SYMMETRIC, POSITIVE_DEFINITE, MATRICES };
+static const char *const matrix_words[MATRICES] = {NULL, "wc", "sym", "spd"};
+
+/* Diagonals of 1, 1.5, 2, … that outweigh the rest: a twentieth of the values, or of their mean with the mirrored one.
+ * Symmetric ones that need not be positive alternate in sign. */
+static ebb_tensor *make_matrix(const struct parse *p, const ebb_dims *shape, enum matrix kind) {
+    ebb_tensor *t = make_tensor(p, p->dtype, shape, 0);
+    int64_t rows = shape->d[shape->n - 2], columns = shape->d[shape->n - 1], size = ebb__dtype_sizes[p->dtype];
+    for (int64_t at = 0; t && at < t->numel; at += rows * columns) {
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t j = 0; j < columns; j++) {
+                char *here = t->data + (at + i * columns + j) * size;
+                double x = 0.05 * ebb__load(here, p->dtype);
+                if (kind != WELL_CONDITIONED && j < i) x = ebb__load(t->data + (at + j * columns + i) * size, p->dtype);
+                if (i == j) x += (kind == SYMMETRIC && i % 2 ? -1 : 1) * (1 + 0.5 * (double)i);
+                ebb__store(here, p->dtype, (double)(float)x);
+            }
+        }
+    }
+    return t;
+}
+
 /* ---- inputs ---- */
 
 static enum ebb_input_kind kind_of(const struct parse *p) {
     const struct ebb_op *op = p->s.op;
-    return op->in[ebb__op_has_list(op) ? 0 : p->s.n_in].kind;
+    return op->in[p->input].kind;
 }
 
 static bool is_optional(const struct parse *p) {
-    return kind_of(p) == EBB_INPUT_OPTIONAL || kind_of(p) == EBB_INPUT_OPTIONAL_NUMBER;
+    enum ebb_input_kind kind = kind_of(p);
+    return kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER || kind == EBB_INPUT_OPTIONAL_LIST;
 }
 
 /* A number, of the kind its text shows. */
@@ -125,15 +150,22 @@ static bool is_number(const char *word) {
     return end != word && !*end;
 }
 
-/* What stands before the shape: the dtype, and a bound for "iN". */
-static bool read_prefix(const struct parse *p, const char *word, size_t n, ebb_dtype *ret_dtype, int64_t *ret_below) {
+/* What stands before the shape: the dtype, and a bound for "iN"; or a kind of matrix. */
+static bool read_prefix(const struct parse *p, const char *word, size_t n, ebb_dtype *ret_dtype, int64_t *ret_below,
+                        enum matrix *ret_matrix) {
     char prefix[16], *end;
     if (n >= sizeof prefix) return false;
     memcpy(prefix, word, n);
     prefix[n] = 0;
     *ret_below = 0;
     *ret_dtype = p->dtype;
+    *ret_matrix = NO_MATRIX;
     if (n == 0) return true;
+    for (int kind = NO_MATRIX + 1; kind < MATRICES; kind++) {
+        if (strcmp(prefix, matrix_words[kind]) != 0) continue;
+        *ret_matrix = (enum matrix)kind;
+        return true;
+    }
     if (prefix[0] == 'i' && prefix[1] >= '0' && prefix[1] <= '9') {
         *ret_dtype = EBB_I64;
         *ret_below = strtoll(prefix + 1, &end, 10);
@@ -152,12 +184,14 @@ static ebb_status add_input(struct parse *p, ebb_tensor *t) {
         return ebb_error_status();
     }
     p->s.in[p->s.n_in++] = t;
+    if (!p->in_list) p->input++;
     return EBB_OK;
 }
 
 static ebb_status read_input(struct parse *p, const char *word) {
     const struct ebb_op *op = p->s.op;
-    if (p->s.n_in >= op->n_in && !ebb__op_has_list(op)) return bad(p, word, "the operator has no such input");
+    if (p->input >= op->n_in) return bad(p, word, "the operator has no such input");
+    if (ebb__is_list(kind_of(p)) != p->in_list) return bad(p, word, "expected a list, as [(2,3) (1,3)]");
     ebb_tensor *t = NULL;
     if (strcmp(word, "none") == 0) {
         if (!is_optional(p)) return bad(p, word, "this input is not optional");
@@ -171,11 +205,16 @@ static ebb_status read_input(struct parse *p, const char *word) {
         ebb_dims shape;
         ebb_dtype dtype;
         int64_t below;
+        enum matrix matrix;
         const char *at = strchr(word, '(');
         if (!at || !ebb__dims_from_text(at, &shape)) return bad(p, word, "expected a shape, as (2,3)");
-        if (!read_prefix(p, word, (size_t)(at - word), &dtype, &below))
-            return bad(p, word, "before a shape stand i and a number, b, a dtype's name, or nothing");
-        t = make_tensor(p, dtype, &shape, below);
+        if (!read_prefix(p, word, (size_t)(at - word), &dtype, &below, &matrix))
+            return bad(p, word, "before a shape stand i and a number, b, a dtype's name, wc, sym, spd, or nothing");
+        if (matrix && (shape.n < 2 || (matrix > WELL_CONDITIONED && shape.d[shape.n - 1] != shape.d[shape.n - 2])))
+            return bad(p, word, "a matrix has two dimensions, equal ones when it is symmetric");
+        if (matrix && p->s.n_in < 32) p->s.matrices |= 1u << p->s.n_in;
+        if (matrix > WELL_CONDITIONED && p->s.n_in < 32) p->s.symmetric |= 1u << p->s.n_in;
+        t = matrix ? make_matrix(p, &shape, matrix) : make_tensor(p, dtype, &shape, below);
     }
     return t ? add_input(p, t) : ebb_error_status();
 }
@@ -183,20 +222,25 @@ static ebb_status read_input(struct parse *p, const char *word) {
 static ebb_status read_list(struct parse *p, char *word) {
     char inner[WORD];
     size_t n = strlen(word);
-    if (!ebb__op_has_list(p->s.op)) return bad(p, word, "the operator takes no list");
+    if (p->input >= p->s.op->n_in || !ebb__is_list(kind_of(p))) return bad(p, word, "the operator takes no list here");
     if (word[n - 1] != ']') return bad(p, word, "expected [(2,3) (1,3)]");
     word[n - 1] = 0;
     const char *text = word + 1;
     ebb_status status = EBB_OK;
+    p->in_list = true;
     while (!status && next_word(&text, inner) > 0) status = read_input(p, inner);
+    p->in_list = false;
+    p->input++;
     return status;
 }
 
-static ebb_status read_attribute(struct parse *p, char *word) {
+/* `kept` is the word in the sample's own copy of the text. */
+static ebb_status read_attribute(struct parse *p, char *word, char *kept) {
     const struct ebb_op *op = p->s.op;
     char *equals = strchr(word, '=');
+    kept[strlen(word)] = 0;
     *equals = 0;
-    ebb_status status = ebb__attr_set(op, p->s.attrs, word, equals + 1);
+    ebb_status status = ebb__attr_set(op, p->s.attrs, word, kept + (equals - word) + 1);
     for (int i = 0; i < op->n_attrs && !status; i++)
         if (strcmp(op->attrs[i].name, word) == 0) p->set |= 1u << i;
     return status;
@@ -208,12 +252,13 @@ static ebb_status read_attribute(struct parse *p, char *word) {
 static ebb_status complete(struct parse *p, const char *text) {
     const struct ebb_op *op = p->s.op;
     ebb_status status = EBB_OK;
-    while (p->s.n_in < op->n_in && !ebb__op_has_list(op) && !status) {
+    while (p->input < op->n_in && !status) {
         if (!is_optional(p)) return bad(p, text, "an input is missing");
-        status = add_input(p, NULL);
+        if (ebb__is_list(kind_of(p))) p->input++; /* no entries */
+        else status = add_input(p, NULL);
     }
     for (int i = 0; i < op->n_attrs && !status; i++)
-        if (op->attrs[i].required && !(p->set & 1u << i))
+        if (!(p->set & 1u << i) && !ebb__attr_default(&op->attrs[i], p->s.attrs))
             status =
                 ebb__fail_op(op->name, EBB_ERR_FORMAT, "in a sample, \"%s\": %s is missing", text, op->attrs[i].name);
     return status;
@@ -227,9 +272,12 @@ static ebb_status parse(struct parse *p, const char *text) {
     p->s.must_fail = *rest == '!';
     if (p->s.must_fail) rest++;
     if (p->s.op->attrs_size && !(p->s.attrs = ebb__alloc_zeroed(p->s.op->attrs_size))) return ebb_error_status();
+    if (!(p->s.text = ebb__alloc(strlen(text) + 1))) return ebb_error_status();
+    memcpy(p->s.text, text, strlen(text) + 1);
+    p->s.text_bytes = strlen(text) + 1;
     while (!status && (n = next_word(&rest, word)) > 0) {
         if (word[0] == '[') status = read_list(p, word);
-        else if (strchr(word, '=')) status = read_attribute(p, word);
+        else if (strchr(word, '=')) status = read_attribute(p, word, p->s.text + (rest - n - text));
         else status = read_input(p, word);
     }
     if (n < 0) status = bad(p, word, "its brackets do not close, or it is too long");
@@ -240,6 +288,7 @@ static void release(struct ebb_sample *s, size_t capacity) {
     for (int64_t i = 0; i < s->n_in; i++) ebb__unref(s->in[i]);
     ebb__free(s->in, capacity * sizeof *s->in);
     ebb__free(s->attrs, s->op ? s->op->attrs_size : 0);
+    ebb__free(s->text, s->text_bytes);
     *s = (struct ebb_sample){0};
 }
 

@@ -11,4 +11,10 @@ bool ebb__blas_gemm(ebb_dtype dtype, bool transpose_a, bool transpose_b, int64_t
 /* Whether a library does this dtype; the first call for a dtype loads it. */
 bool ebb__blas_has(ebb_dtype dtype);
 
+/* oneDNN, for the other file that calls it: the library, loaded at the first call, or NULL. Between one_thread and
+ * threads_again, which gets what it returned, it does everything in the calling thread. */
+void *ebb__blas_dnnl(void);
+int ebb__blas_one_thread(void);
+void ebb__blas_threads_again(int threads);
+
 #endif

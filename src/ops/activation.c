@@ -1,4 +1,5 @@
 /* Activations of neural networks, besides relu, sigmoid and tanh (unary.c) and softmax. */
+#define EBB_FAMILY "Activations"
 #include "ops/ops.h"
 
 #define SQRT_HALF 0.70710678118654752440

@@ -1,4 +1,5 @@
 /* The gradients of relu, sigmoid and tanh as operators of one loop each, with derivatives of their own. */
+#define EBB_FAMILY "Activations"
 #include "ops/ops.h"
 
 static void threshold_backward_vjp(struct ebb_vjp *v) {

@@ -1,4 +1,5 @@
 /* Elementwise arithmetic of two tensors, or of a tensor and a number. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
 static void add_vjp(struct ebb_vjp *v) {

@@ -1,4 +1,5 @@
 /* Several tensors made one: cat along a dimension they have, stack along a new one. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 
 /* PyTorch lets empty 1-d tensors stand for "nothing" beside tensors of any shape. */
@@ -73,7 +74,7 @@ static void vjp_cat(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_cat = {
-    EBB_SIGNATURE(cat, "Tensors tensors, int dim -> Tensor"),
+    EBB_SIGNATURE(cat, "Tensors tensors, int dim[=0] -> Tensor"),
     .doc =
         "The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes are "
         "promoted. Empty 1-d tensors are passed over.",
@@ -83,6 +84,7 @@ const struct ebb_op ebb_op_cat = {
     .infer = infer_cat,
     .forward = forward_cat,
     .vjp = vjp_cat,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_META(0)},
     .formula = {"narrow(g, dim, start of the tensor, its size)"},
     .samples = {"[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
@@ -127,7 +129,7 @@ static void vjp_stack(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_stack = {
-    EBB_SIGNATURE(stack, "Tensors tensors, newdim dim -> Tensor"),
+    EBB_SIGNATURE(stack, "Tensors tensors, newdim dim[=0] -> Tensor"),
     .doc = "The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.",
     .torch = "torch.stack",
     .node = "StackBackward0",
@@ -135,6 +137,7 @@ const struct ebb_op ebb_op_stack = {
     .infer = infer_stack,
     .forward = forward_stack,
     .vjp = vjp_stack,
+    .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, number of the tensor)"},
     .samples = {"[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
                 "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"},

@@ -1,4 +1,5 @@
 /* Comparisons and logic, by elements and by bits. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
 static ebb_tensor *logical_xor_compose(struct ebb_forward *f) {

@@ -1,4 +1,5 @@
 /* Copies, conversions, and filling. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* ---- what the call path asks for ---- */
@@ -46,6 +47,7 @@ const struct ebb_op ebb_op_clone = {
     .node = "CloneBackward0",
     .forward = copy_forward,
     .vjp = copy_of_self_vjp,
+    .jvp = ebb_jvp_linear,
     .formula = {"g"},
     .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"},
 };
@@ -79,6 +81,7 @@ const struct ebb_op ebb_op_to_copy = {
     .infer = to_copy_infer,
     .forward = copy_forward,
     .vjp = copy_of_self_vjp,
+    .jvp = ebb_jvp_linear,
     .formula = {"g, converted back"},
     .samples = {"(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
                 "! (3) dtype=none"},

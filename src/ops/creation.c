@@ -1,4 +1,5 @@
 /* New tensors: of one value, or counting. */
+#define EBB_FAMILY "Creation"
 #include "ops/create.h"
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* Remainders, and quotients rounded to whole numbers. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
 /* self = quotient * other + y, with a quotient that is flat nearly everywhere. */

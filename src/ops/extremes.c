@@ -1,5 +1,6 @@
 /* The largest and the smallest: max, min, amax, amin, argmax, argmin, and max and min along one dimension with their
  * indices. Every one is a pair that differs in the kernel and its names only. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 #include <math.h>
 

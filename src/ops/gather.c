@@ -1,5 +1,6 @@
 /* Picking elements along a dimension by an index tensor, and adding elements to such places: each the other's
  * gradient. */
+#define EBB_FAMILY "Indexing"
 #include "ops/ops.h"
 
 /* A walk over the places of `index`: the strides of two tensors, in bytes; a 0-d tensor counts as one dimension of size
@@ -107,6 +108,7 @@ const struct ebb_op ebb_op_gather = {
     .infer = gather_infer,
     .forward = gather_forward,
     .vjp = gather_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"scatter_add(zeros, dim, index, g)"},
     .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",

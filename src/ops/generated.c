@@ -15,14 +15,17 @@ extern const struct ebb_op ebb_op_adaptive_max_pool2d;
 extern const struct ebb_op ebb_op_adaptive_max_pool3d;
 extern const struct ebb_op ebb_op_add;
 extern const struct ebb_op ebb_op_add_scaled;
+extern const struct ebb_op ebb_op_addbmm;
 extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
+extern const struct ebb_op ebb_op_addmv;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
 extern const struct ebb_op ebb_op_atan;
@@ -33,17 +36,23 @@ extern const struct ebb_op ebb_op_avg_pool2d;
 extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
+extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_binary_cross_entropy;
+extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
+extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
 extern const struct ebb_op ebb_op_cat;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
 extern const struct ebb_op ebb_op_clone;
+extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
 extern const struct ebb_op ebb_op_conv1d;
 extern const struct ebb_op ebb_op_conv2d;
@@ -57,13 +66,18 @@ extern const struct ebb_op ebb_op_copy;
 extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
+extern const struct ebb_op ebb_op_cosine_embedding_loss;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_diag;
+extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
 extern const struct ebb_op ebb_op_diagonal_backward;
+extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dstack;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
@@ -74,10 +88,12 @@ extern const struct ebb_op ebb_op_erfinv;
 extern const struct ebb_op ebb_op_exp;
 extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
+extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
 extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
+extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -88,6 +104,7 @@ extern const struct ebb_op ebb_op_frac;
 extern const struct ebb_op ebb_op_full;
 extern const struct ebb_op ebb_op_full_like;
 extern const struct ebb_op ebb_op_gather;
+extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
 extern const struct ebb_op ebb_op_glu;
@@ -95,6 +112,9 @@ extern const struct ebb_op ebb_op_gt;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
+extern const struct ebb_op ebb_op_hinge_embedding_loss;
+extern const struct ebb_op ebb_op_hstack;
+extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_im2col;
 extern const struct ebb_op ebb_op_index_add;
@@ -103,6 +123,7 @@ extern const struct ebb_op ebb_op_interpolate;
 extern const struct ebb_op ebb_op_isfinite;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
+extern const struct ebb_op ebb_op_kl_div;
 extern const struct ebb_op ebb_op_l1_loss;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
@@ -125,6 +146,7 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_max;
@@ -135,13 +157,18 @@ extern const struct ebb_op ebb_op_max_pool3d;
 extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
 extern const struct ebb_op ebb_op_minimum;
 extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
+extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_margin_loss;
+extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
 extern const struct ebb_op ebb_op_narrow;
@@ -151,9 +178,12 @@ extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_pad;
+extern const struct ebb_op ebb_op_pad_backward;
 extern const struct ebb_op ebb_op_permute;
 extern const struct ebb_op ebb_op_pixel_shuffle;
 extern const struct ebb_op ebb_op_pixel_unshuffle;
+extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
@@ -167,8 +197,14 @@ extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
 extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
+extern const struct ebb_op ebb_op_repeat;
+extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
+extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_roll;
+extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
@@ -184,10 +220,14 @@ extern const struct ebb_op ebb_op_sin;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_smooth_l1_loss;
+extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
 extern const struct ebb_op ebb_op_softplus;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_split;
+extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
@@ -198,17 +238,30 @@ extern const struct ebb_op ebb_op_t;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tensor_split;
+extern const struct ebb_op ebb_op_tensor_split_indices;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
+extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
 extern const struct ebb_op ebb_op_transpose;
+extern const struct ebb_op ebb_op_tril;
+extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triu;
+extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
+extern const struct ebb_op ebb_op_unbind;
+extern const struct ebb_op ebb_op_unflatten;
+extern const struct ebb_op ebb_op_unfold;
+extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_upsample;
 extern const struct ebb_op ebb_op_upsample_backward;
 extern const struct ebb_op ebb_op_view;
+extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
 extern const struct ebb_op ebb_op_zero;
@@ -231,14 +284,17 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_adaptive_max_pool3d,
     &ebb_op_add,
     &ebb_op_add_scaled,
+    &ebb_op_addbmm,
     &ebb_op_addcdiv,
     &ebb_op_addcmul,
     &ebb_op_addmm,
+    &ebb_op_addmv,
     &ebb_op_amax,
     &ebb_op_amin,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
     &ebb_op_atan,
@@ -249,17 +305,23 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool2d_backward,
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
+    &ebb_op_baddbmm,
+    &ebb_op_binary_cross_entropy,
+    &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
+    &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
     &ebb_op_cat,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_chunk,
     &ebb_op_clamp,
     &ebb_op_clone,
+    &ebb_op_column_stack,
     &ebb_op_contiguous,
     &ebb_op_conv1d,
     &ebb_op_conv2d,
@@ -273,13 +335,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_copysign,
     &ebb_op_cos,
     &ebb_op_cosh,
+    &ebb_op_cosine_embedding_loss,
     &ebb_op_cross_entropy,
+    &ebb_op_diag,
+    &ebb_op_diag_embed,
     &ebb_op_diagonal,
     &ebb_op_diagonal_backward,
+    &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dstack,
     &ebb_op_elu,
     &ebb_op_empty,
     &ebb_op_empty_like,
@@ -290,10 +357,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_exp,
     &ebb_op_exp2,
     &ebb_op_expand,
+    &ebb_op_expand_as,
     &ebb_op_expm1,
     &ebb_op_eye,
     &ebb_op_fill,
     &ebb_op_flatten,
+    &ebb_op_flip,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -304,6 +373,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_full,
     &ebb_op_full_like,
     &ebb_op_gather,
+    &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
     &ebb_op_glu,
@@ -311,6 +381,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
+    &ebb_op_hinge_embedding_loss,
+    &ebb_op_hstack,
+    &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_im2col,
     &ebb_op_index_add,
@@ -319,6 +392,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_isfinite,
     &ebb_op_isinf,
     &ebb_op_isnan,
+    &ebb_op_kl_div,
     &ebb_op_l1_loss,
     &ebb_op_le,
     &ebb_op_leaky_relu,
@@ -341,6 +415,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logsumexp,
     &ebb_op_lt,
+    &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_matmul,
     &ebb_op_max,
@@ -351,13 +426,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
     &ebb_op_minimum,
     &ebb_op_mish,
     &ebb_op_mm,
+    &ebb_op_movedim,
     &ebb_op_mse_loss,
     &ebb_op_mul,
+    &ebb_op_multi_margin_loss,
+    &ebb_op_multilabel_margin_loss,
+    &ebb_op_multilabel_soft_margin_loss,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
     &ebb_op_narrow,
@@ -367,9 +447,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_nll_loss_backward,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_pad,
+    &ebb_op_pad_backward,
     &ebb_op_permute,
     &ebb_op_pixel_shuffle,
     &ebb_op_pixel_unshuffle,
+    &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
@@ -383,8 +466,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_relu,
     &ebb_op_relu6,
     &ebb_op_remainder,
+    &ebb_op_repeat,
+    &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
+    &ebb_op_reshape_as,
+    &ebb_op_roll,
+    &ebb_op_rot90,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
@@ -400,10 +489,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_smooth_l1_loss,
+    &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
     &ebb_op_softplus,
     &ebb_op_softsign,
+    &ebb_op_split,
+    &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
@@ -414,17 +507,30 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tensor_split,
+    &ebb_op_tensor_split_indices,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
+    &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
     &ebb_op_transpose,
+    &ebb_op_tril,
+    &ebb_op_tril_indices,
+    &ebb_op_triu,
+    &ebb_op_triu_indices,
     &ebb_op_trunc,
+    &ebb_op_unbind,
+    &ebb_op_unflatten,
+    &ebb_op_unfold,
+    &ebb_op_unfold_backward,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_upsample,
     &ebb_op_upsample_backward,
     &ebb_op_view,
+    &ebb_op_view_as,
+    &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
     &ebb_op_zero,
@@ -432,614 +538,846 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 212;
+const int ebb__op_table_size = 265;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}},
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}},
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
-    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}},
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_addbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_addmv[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_as_strided[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
+    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}, "0"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}, "false"},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}, "1"},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_baddbmm[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
-    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_chunk[] = {
+    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_conv1d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
 };
 
 const struct ebb_attr ebb__attr_table_conv2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
 };
 
 const struct ebb_attr ebb__attr_table_conv3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}, "1"},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}, "0"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}, "1"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_convolution[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}},
-    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}, "1"},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}, "false"},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}, "0"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_convolution_weight[] = {
-    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}},
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}},
-    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_diag_embed[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {-2, true}, "-2"},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {-1, true}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {0, false}},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, true}, "0"},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, true}, "0"},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}, NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_empty_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
+    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
-    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, false}},
-    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, false}},
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
+};
+
+const struct ebb_attr ebb__attr_table_flip[] = {
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_fold[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}},
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}, NULL},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_full_like[] = {
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}},
+    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
-    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}},
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_glu[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
-    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}},
-    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}},
+    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
+    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_huber_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_im2col[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}, "1"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}, "0"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_interpolate[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}},
-    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}},
-    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}, "none"},
+    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}, "none"},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}, "false"},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_kl_div[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
-    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}},
+    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool1d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool2d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}, "none"},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}, "0"},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}, "1"},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}},
-    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_meshgrid[] = {
+    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
 };
 
 const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_movedim[] = {
+    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, false}, NULL},
+    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}, "1"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
-    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}},
-    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}},
-    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}},
+    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
+    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
+    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}},
-    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}, NULL},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}},
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_pad[] = {
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_pad_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
-    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}},
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
-    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}},
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}},
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}, NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}, "int64"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_repeat[] = {
+    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
+    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, false}, "all"},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
-    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}},
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_roll[] = {
+    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
+};
+
+const struct ebb_attr ebb__attr_table_rot90[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {1, true}, "1"},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
-    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}},
+    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}, "1"},
 };
 
 const struct ebb_attr ebb__attr_table_slice_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softplus[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}},
-    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+};
+
+const struct ebb_attr ebb__attr_table_split[] = {
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
+    {"split_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split[] = {
+    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
+    {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
-    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}},
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}},
+    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}, NULL},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tile[] = {
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
-    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}},
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tril[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tril_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_triu[] = {
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_triu_indices[] = {
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, false}, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}, "0"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_unbind[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_unflatten[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, false}, NULL},
+    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold[] = {
+    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unfold_backward[] = {
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, false}, NULL},
+    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_upsample[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_upsample_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -1151,6 +1489,12 @@ ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha)
     return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_addbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options) {
+    const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_addbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
     const struct ebb__attrs_addcdiv attrs = {.value = options.value};
     ebb_tensor *const in[] = {self, tensor1, tensor2};
@@ -1175,9 +1519,16 @@ ebb_tensor *(ebb_addcmul_)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *te
     return ebb_call_op_inplace(&ebb_op_addcmul, in, 3, &attrs);
 }
 
-ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2) {
+ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options) {
+    const struct ebb__attrs_addmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {input, mat1, mat2};
-    return ebb_call_op1(&ebb_op_addmm, in, 3, NULL);
+    return ebb_call_op1(&ebb_op_addmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
+    const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, mat, vec};
+    return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
@@ -1207,6 +1558,12 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
+    const struct ebb__attrs_as_strided attrs = {.size = size, .stride = stride, .storage_offset = options.storage_offset};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_as_strided, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_asin)(ebb_tensor *self) {
@@ -1289,6 +1646,24 @@ ebb_tensor *(ebb_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims input_si
     return ebb_call_op1(&ebb_op_avg_pool3d_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
+    const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
+    const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options) {
+    const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
+    return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
+}
+
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_bitwise_and, in, 2, NULL);
@@ -1334,6 +1709,10 @@ ebb_tensor *(ebb_bmm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_bmm, in, 2, NULL);
 }
 
+ebb_list (ebb_broadcast_tensors)(ebb_list tensors) {
+    return ebb_call_op_list(&ebb_op_broadcast_tensors, tensors.t, tensors.n, NULL);
+}
+
 ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_broadcast_to attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -1367,6 +1746,12 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
+    const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_chunk, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op1(&ebb_op_clamp, in, 3, NULL);
@@ -1380,6 +1765,10 @@ ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_clone, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_column_stack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_column_stack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_contiguous)(ebb_tensor *self) {
@@ -1475,10 +1864,28 @@ ebb_tensor *(ebb_cosh_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_cosh, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options) {
+    const struct ebb__attrs_cosine_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
+    const struct ebb__attrs_diag attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diag_embed)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diag_embed attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diag_embed, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_diagonal)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
@@ -1491,6 +1898,12 @@ ebb_tensor *(ebb_diagonal_backward)(ebb_tensor *grad, ebb_dims input_sizes, int6
     const struct ebb__attrs_diagonal_backward attrs = {.input_sizes = input_sizes, .offset = offset, .dim1 = dim1, .dim2 = dim2};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_diagonal_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_diagonal_copy)(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2) {
+    const struct ebb__attrs_diagonal_copy attrs = {.offset = offset, .dim1 = dim1, .dim2 = dim2};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_diagonal_copy, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_digamma)(ebb_tensor *self) {
@@ -1526,6 +1939,10 @@ ebb_tensor *(ebb_div_trunc_)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     ebb_tensor *const in[] = {self, tensor};
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_dstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -1612,6 +2029,11 @@ ebb_tensor *(ebb_expand)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_expand, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_expand_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_expand_as, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_expm1)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_expm1, in, 1, NULL);
@@ -1641,6 +2063,12 @@ ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) 
     const struct ebb__attrs_flatten attrs = {.start_dim = start_dim, .end_dim = end_dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_flip attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -1726,6 +2154,12 @@ ebb_tensor *(ebb_gather)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     return ebb_call_op1(&ebb_op_gather, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options) {
+    const struct ebb__attrs_gaussian_nll_loss attrs = {.full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, var};
+    return ebb_call_op1(&ebb_op_gaussian_nll_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
@@ -1786,6 +2220,22 @@ ebb_tensor *(ebb_hardtanh_)(ebb_tensor *self, ebb_hardtanh_options options) {
     return ebb_call_op_inplace(&ebb_op_hardtanh, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_hinge_embedding_loss)(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options) {
+    const struct ebb__attrs_hinge_embedding_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_hinge_embedding_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_hstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_hstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_huber_loss)(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options) {
+    const struct ebb__attrs_huber_loss attrs = {.reduction = options.reduction, .delta = options.delta};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_huber_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_hypot)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_hypot, in, 2, NULL);
@@ -1835,10 +2285,16 @@ ebb_tensor *(ebb_isnan)(ebb_tensor *self) {
     return ebb_call_op1(&ebb_op_isnan, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options) {
+    const struct ebb__attrs_kl_div attrs = {.reduction = options.reduction, .log_target = options.log_target};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_l1_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -2003,6 +2459,12 @@ ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
+    const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {input1, input2, target};
+    return ebb_call_op1(&ebb_op_margin_ranking_loss, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_masked_fill)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, mask, value};
     return ebb_call_op1(&ebb_op_masked_fill, in, 3, NULL);
@@ -2081,6 +2543,11 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
+    const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
+    return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
+}
+
 ebb_tensor *(ebb_min)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_min, in, 1, NULL);
@@ -2120,10 +2587,16 @@ ebb_tensor *(ebb_mm)(ebb_tensor *self, ebb_tensor *mat2) {
     return ebb_call_op1(&ebb_op_mm, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_movedim)(ebb_tensor *self, ebb_dims source, ebb_dims destination) {
+    const struct ebb__attrs_movedim attrs = {.source = source, .destination = destination};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_movedim, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options) {
     const struct ebb__attrs_mse_loss attrs = {.reduction = options.reduction};
-    ebb_tensor *const in[] = {self, target};
-    return ebb_call_op1(&ebb_op_mse_loss, in, 2, &attrs);
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
@@ -2134,6 +2607,24 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
+    const struct ebb__attrs_multi_margin_loss attrs = {.p = options.p, .margin = options.margin, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multi_margin_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_multilabel_margin_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options) {
+    const struct ebb__attrs_multilabel_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target, options.weight};
+    return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
@@ -2200,6 +2691,18 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
+    const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_pad, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options) {
+    const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
+    ebb_tensor *const in[] = {grad};
+    return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
@@ -2216,6 +2719,12 @@ ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
     const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
+    const struct ebb__attrs_poisson_nll_loss attrs = {.log_input = options.log_input, .full = options.full, .eps = options.eps, .reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_poisson_nll_loss, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_polygamma)(int64_t n, ebb_tensor *self) {
@@ -2317,6 +2826,24 @@ ebb_tensor *(ebb_remainder_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_remainder, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
+    const struct ebb__attrs_repeat attrs = {.repeats = repeats};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_reshape)(ebb_tensor *self, ebb_dims shape) {
     const struct ebb__attrs_reshape attrs = {.shape = shape};
     ebb_tensor *const in[] = {self};
@@ -2327,6 +2854,23 @@ ebb_tensor *(ebb_reshape_alias)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_reshape_alias attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_reshape_alias, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
+    const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_roll, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_rot90)(ebb_tensor *self, int64_t k, ebb_dims dims) {
+    const struct ebb__attrs_rot90 attrs = {.k = k, .dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_rot90, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_round)(ebb_tensor *self, ebb_round_options options) {
@@ -2451,6 +2995,18 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
+    const struct ebb__attrs_smooth_l1_loss attrs = {.reduction = options.reduction, .beta = options.beta};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_smooth_l1_loss, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_soft_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options) {
+    const struct ebb__attrs_soft_margin_loss attrs = {.reduction = options.reduction};
+    ebb_tensor *const in[] = {self, target};
+    return ebb_call_op1(&ebb_op_soft_margin_loss, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_softmax)(ebb_tensor *self, int64_t dim, ebb_softmax_options options) {
     const struct ebb__attrs_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2478,6 +3034,18 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
+    const struct ebb__attrs_split attrs = {.split_size = split_size, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options) {
+    const struct ebb__attrs_split_with_sizes attrs = {.split_sizes = split_sizes, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_split_with_sizes, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_sqrt)(ebb_tensor *self) {
@@ -2557,6 +3125,18 @@ ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
 }
 
+ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
+    const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split, in, 1, &attrs);
+}
+
+ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options) {
+    const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
     const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
     ebb_tensor *const in[] = {self};
@@ -2572,6 +3152,12 @@ ebb_tensor *(ebb_threshold_)(ebb_tensor *self, double threshold, double value) {
 ebb_tensor *(ebb_threshold_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     ebb_tensor *const in[] = {grad_output, output};
     return ebb_call_op1(&ebb_op_threshold_backward, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_tile)(ebb_tensor *self, ebb_dims dims) {
+    const struct ebb__attrs_tile attrs = {.dims = dims};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tile, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_to)(ebb_tensor *self, ebb_dtype dtype) {
@@ -2592,6 +3178,40 @@ ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     return ebb_call_op1(&ebb_op_transpose, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_tril)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
+    const struct ebb__attrs_tril attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_tril, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
+    const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_)(ebb_tensor *self, ebb_triu_options options) {
+    const struct ebb__attrs_triu attrs = {.diagonal = options.diagonal};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_triu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_triu_indices)(int64_t row, int64_t col, ebb_triu_indices_options options) {
+    const struct ebb__attrs_triu_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
+    return ebb_call_op1(&ebb_op_triu_indices, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_trunc, in, 1, NULL);
@@ -2600,6 +3220,30 @@ ebb_tensor *(ebb_trunc)(ebb_tensor *self) {
 ebb_tensor *(ebb_trunc_)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_trunc, in, 1, NULL);
+}
+
+ebb_list (ebb_unbind)(ebb_tensor *self, ebb_unbind_options options) {
+    const struct ebb__attrs_unbind attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_unbind, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unflatten)(ebb_tensor *self, int64_t dim, ebb_dims sizes) {
+    const struct ebb__attrs_unflatten attrs = {.dim = dim, .sizes = sizes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unflatten, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold)(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold attrs = {.dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_unfold, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int64_t dimension, int64_t size, int64_t step) {
+    const struct ebb__attrs_unfold_backward attrs = {.input_sizes = input_sizes, .dimension = dimension, .size = size, .step = step};
+    ebb_tensor *const in[] = {grad_in};
+    return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
@@ -2630,6 +3274,15 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_view, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_vstack)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_vstack, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_where)(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other) {

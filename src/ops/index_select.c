@@ -1,5 +1,6 @@
 /* Whole slices picked along a dimension by a list of indices, and slices added to such places: each the other's
  * gradient. */
+#define EBB_FAMILY "Indexing"
 #include "ops/ops.h"
 #include <string.h>
 
@@ -76,6 +77,7 @@ const struct ebb_op ebb_op_index_select = {
     .infer = select_infer,
     .forward = select_forward,
     .vjp = select_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros, dim, index, g)"},
     .samples = {"(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0", "() i1(1) dim=0",

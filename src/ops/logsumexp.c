@@ -1,4 +1,5 @@
 /* The logarithm of a sum of exponentials, computed without overflow. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 #include <math.h>
 

@@ -1,4 +1,5 @@
-/* Losses of classification (nll_loss and its backward, cross_entropy) and regression (mse_loss, l1_loss). */
+/* Losses of classification: nll_loss and its backward, cross_entropy. */
+#define EBB_FAMILY "Losses"
 #include "ops/ops.h"
 
 /* ---- negative log likelihood ----
@@ -291,55 +292,4 @@ const struct ebb_op ebb_op_cross_entropy = {
                 "(4) i4()", "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
                 "(3,4) i4(3) ignore_index=(0)", "! (3,4) (3)", "! (3,4) i4(4)", "! (3,4) (3,4) ignore_index=(0)",
                 "! (3,4) i4(3) label_smoothing=2", "! () i4()"},
-};
-
-/* ---- regression ---- */
-
-static ebb_tensor *reduced(ebb_tensor *t, int reduction) {
-    if (reduction == EBB_REDUCTION_NONE) return t;
-    return reduction == EBB_REDUCTION_SUM ? ebb_sum(t) : ebb_mean(t);
-}
-
-static ebb_tensor *mse_loss(struct ebb_forward *f) {
-    const struct ebb__attrs_mse_loss *a = f->attrs;
-    if (!ebb__op_dtype(f->op, f->in, f->n_in)) return NULL;
-    return reduced(ebb_square(ebb_sub(f->in[0], f->in[1])), a->reduction);
-}
-
-static void mse_vjp(struct ebb_vjp *v) {
-    const struct ebb__attrs_mse_loss *a = v->attrs;
-    ebb_tensor *difference = ebb_sub(v->in[0], v->in[1]);
-    double scale = a->reduction == EBB_REDUCTION_MEAN ? 2 / (double)ebb_tensor_numel(difference) : 2;
-    ebb_tensor *d = ebb_mul(difference, ebb_mul(v->grad[0], scale));
-    ebb_vjp_give(v, 0, d);
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(d));
-}
-
-const struct ebb_op ebb_op_mse_loss = {
-    EBB_SIGNATURE(mse_loss, "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor"),
-    .doc = "The squared error (self - target)^2, its mean or sum.",
-    .torch = "torch.nn.functional.mse_loss",
-    .node = "MseLossBackward0",
-    .promote = EBB_PROMOTE_COMMON,
-    .dtypes = EBB_FLOATING,
-    .compose = mse_loss,
-    .vjp = mse_vjp,
-    .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"g * 2 (self - target) / count", "-g * 2 (self - target) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)",
-                "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"},
-};
-
-static ebb_tensor *l1_loss(struct ebb_forward *f) {
-    const struct ebb__attrs_l1_loss *a = f->attrs;
-    return reduced(ebb_abs(ebb_sub(f->in[0], f->in[1])), a->reduction);
-}
-
-const struct ebb_op ebb_op_l1_loss = {
-    EBB_SIGNATURE(l1_loss, "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor"),
-    .doc = "The absolute error |self - target|, its mean or sum.",
-    .torch = "torch.nn.functional.l1_loss",
-    .compose = l1_loss,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)",
-                "! (3) (4)"},
 };

@@ -1,5 +1,6 @@
 /* matmul, the product of whatever has dimensions, and linear: compositions of the products of fixed shapes
  * (products.c). */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/ops.h"
 
 /* The size that is summed over, and the dimensions in front of the matrices (or of the vector). */

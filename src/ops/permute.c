@@ -1,4 +1,5 @@
-/* Dimensions in another order, as views: transpose, t, permute. */
+/* Dimensions in another order, as views: transpose, t, permute, movedim. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* out's dimension i is in's dimension from[i]. */
@@ -89,4 +90,38 @@ const struct ebb_op ebb_op_permute = {
     .formula = {"permute(g, inverse of dims)"},
     .samples = {"(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
                 "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"},
+};
+
+static ebb_tensor *compose_movedim(struct ebb_forward *f) {
+    const struct ebb__attrs_movedim *a = f->attrs;
+    ebb_dims order = {ebb_tensor_ndim(f->in[0]), {0}};
+    unsigned placed = 0, moved = 0;
+    if (a->source.n != a->destination.n) {
+        ebb_fail(EBB_ERR_ARGUMENT, "source names %d dimensions and destination %d", (int)a->source.n,
+                 (int)a->destination.n);
+        return NULL;
+    }
+    for (int i = 0; i < a->source.n; i++) {
+        order.d[a->destination.d[i]] = a->source.d[i];
+        placed |= 1u << a->destination.d[i];
+        moved |= 1u << a->source.d[i];
+    }
+    for (int to = 0, from = 0; to < order.n; to++) { /* the others keep their order */
+        if (placed >> to & 1u) continue;
+        while (moved >> from & 1u) from++;
+        order.d[to] = from++;
+    }
+    return ebb_permute(f->in[0], order);
+}
+
+const struct ebb_op ebb_op_movedim = {
+    EBB_SIGNATURE(movedim, "Tensor self, dims source, dims destination -> Tensor"),
+    .doc = "A view with dimension source[i] moved to place destination[i]; the others keep their order.",
+    .torch = "torch.movedim",
+    .compose = compose_movedim,
+    .samples = {"(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
+                "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
+                "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",
+                "! (2,3) source=(0,1) destination=(0)", "! (2,3) source=(0,0) destination=(0,1)",
+                "! (2,3) source=(0) destination=(2)"},
 };

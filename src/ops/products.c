@@ -1,6 +1,9 @@
-/* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, addmm. Transposed and sliced operands are read
- * where they lie: the kernel takes their strides. */
+/* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, and those added to something: addmm, addmv,
+ * baddbmm, addbmm. Transposed and sliced operands are read where they lie: the kernel takes their strides. */
+#define EBB_FAMILY "Linear algebra"
 #include "ops/ops.h"
+#include <math.h>
+#include <string.h>
 
 /* What every product asks of its inputs. */
 static ebb_status check_dtypes(const struct ebb_infer *f) {
@@ -68,6 +71,7 @@ const struct ebb_op ebb_op_dot = {
     .infer = dot_infer,
     .forward = dot_forward,
     .vjp = dot_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g * tensor", "g * self"},
     .samples = {"(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"},
@@ -98,6 +102,7 @@ const struct ebb_op ebb_op_mv = {
     .infer = mv_infer,
     .forward = mv_forward,
     .vjp = mv_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"outer(g, vec)", "self^T g"},
     .samples = {"(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"},
@@ -128,6 +133,7 @@ const struct ebb_op ebb_op_mm = {
     .infer = mm_infer,
     .forward = mm_forward,
     .vjp = mm_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T", "self^T g"},
     .samples = {"(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
@@ -144,12 +150,14 @@ static ebb_status bmm_infer(struct ebb_infer *f) {
     return ebb_fail(EBB_ERR_SHAPE, "batch sizes differ: %lld and %lld", (long long)a->d[0], (long long)b->d[0]);
 }
 
-static ebb_status bmm_forward(struct ebb_forward *f) {
-    const ebb_tensor *a = f->in[0], *b = f->in[1], *c = f->out[0];
+/* c = a b + beta c, pair by pair. */
+static ebb_status products(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c) {
     const int64_t *as = ebb__strides(a), *bs = ebb__strides(b), n = b->dims[2];
     return ebb__gemm_batched((ebb_dtype)c->dtype, a->dims[0], a->dims[1], n, a->dims[2], a->data, as[0], as[1], as[2],
-                             b->data, bs[0], bs[1], bs[2], 0, c->data, a->dims[1] * n, n ? n : 1);
+                             b->data, bs[0], bs[1], bs[2], beta, c->data, a->dims[1] * n, n ? n : 1);
 }
+
+static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0], f->in[1], 0, f->out[0]); }
 
 static void bmm_vjp(struct ebb_vjp *v) {
     ebb_tensor *g = v->grad[0];
@@ -166,42 +174,83 @@ const struct ebb_op ebb_op_bmm = {
     .infer = bmm_infer,
     .forward = bmm_forward,
     .vjp = bmm_vjp,
+    .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
     .samples = {"(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)", "i5(2,2,3) i5(2,3,2)",
                 "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"},
 };
 
+/* ---- beta input + alpha product ---- */
+
+static bool is_whole(ebb_dtype dtype, double x) { return ebb__is_floating(dtype) || x == trunc(x); }
+
+/* The products p of inputs 1 and 2, of this shape, to which input 0 is added. */
+static ebb_status sum_infer(struct ebb_infer *f, ebb_dims shape, double beta, double alpha) {
+    f->out->shape = shape;
+    if (!is_whole(f->dtype, beta) || !is_whole(f->dtype, alpha))
+        return ebb_fail(EBB_ERR_ARGUMENT, "beta and alpha must be whole numbers for integers, got %g and %g", beta,
+                        alpha);
+    ebb_dims both = shape;
+    if (ebb__broadcast(&both, &f->in[0].shape) && ebb__dims_equal(&both, &shape)) return EBB_OK;
+    char text[EBB__SHAPE_TEXT];
+    return ebb_fail(EBB_ERR_SHAPE, "input does not broadcast to the product's shape %s",
+                    ebb__shape_text(text, shape.n, shape.d));
+}
+
+/* t *= factor, for contiguous t. */
+static void scale(ebb_tensor *t, double factor) {
+    int64_t number = 0, size = ebb__dtype_sizes[t->dtype];
+    ebb__store((char *)&number, (ebb_dtype)t->dtype, factor);
+    ebb__loops_mul[t->dtype](t->numel, (char *[]){t->data, t->data, (char *)&number}, (int64_t[]){size, size, 0}, NULL);
+}
+
+/* Input 0 lies in the result already when the product is added to it: no temporary, but for an alpha other than 1,
+ * which multiplies the left factor. What is multiplied by 0 is not read, so that its NaN does not spread. */
+static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha,
+                              ebb_status (*add)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c)) {
+    ebb_tensor *out = f->out[0], *a = f->in[1];
+    ebb_status status = beta != 0 ? ebb__copy_into(out, f->in[0]) : EBB_OK;
+    if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
+    if (!status && beta != 0 && beta != 1) scale(out, beta);
+    if (status || alpha == 0) return status;
+    if (alpha == 1) return add(a, f->in[2], beta != 0, out);
+    if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
+    scale(a, alpha);
+    status = add(a, f->in[2], beta != 0, out);
+    ebb__unref(a);
+    return status;
+}
+
+static ebb_tensor *times(ebb_tensor *t, double factor) { return factor == 1 ? t : ebb_mul(t, factor); }
+
 /* ---- addmm ---- */
 
 static ebb_status addmm_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_addmm *a = f->attrs;
     ebb_status status = check(f, 1, 2, 2);
     if (status) return status;
-    f->out->shape = EBB_DIMS(f->in[1].shape.d[0], f->in[2].shape.d[1]);
-    ebb_dims both = f->out->shape;
-    if (ebb__broadcast(&both, &f->in[0].shape) && ebb__dims_equal(&both, &f->out->shape)) return EBB_OK;
-    char text[EBB__SHAPE_TEXT];
-    return ebb_fail(EBB_ERR_SHAPE, "input does not broadcast to the product's shape %s",
-                    ebb__shape_text(text, f->out->shape.n, f->out->shape.d));
+    return sum_infer(f, EBB_DIMS(f->in[1].shape.d[0], f->in[2].shape.d[1]), a->beta.value, a->alpha.value);
 }
 
-/* The product is added to the input's rows, which lie in the result already: no temporary. */
 static ebb_status addmm_forward(struct ebb_forward *f) {
-    ebb_status status = ebb__copy_into(f->out[0], f->in[0]);
-    return status ? status : product(f->in[1], f->in[2], 1, f->out[0]);
+    const struct ebb__attrs_addmm *a = f->attrs;
+    return sum_forward(f, a->beta.value, a->alpha.value, product);
 }
 
 static void addmm_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, g);
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(g, ebb_t(v->in[2])));
-    if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mm(ebb_t(v->in[1]), g));
+    if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_mm(g, ebb_t(v->in[2])), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mm(ebb_t(v->in[1]), g), a->alpha.value));
 }
 
 const struct ebb_op ebb_op_addmm = {
-    EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2 -> Tensor"),
+    EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor"),
     .doc =
-        "input + mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n) does.",
+        "beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape "
+        "(n) does. With a beta of 0 the input is not read.",
     .torch = "torch.addmm",
     .node = "AddmmBackward0",
     .dtypes = EBB_NUMERIC,
@@ -209,8 +258,117 @@ const struct ebb_op ebb_op_addmm = {
     .forward = addmm_forward,
     .vjp = addmm_vjp,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"g", "g mat2^T", "mat1^T g"},
+    .formula = {"beta g", "alpha g mat2^T", "alpha mat1^T g"},
     .samples = {"(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)", "(5) (0,4) (4,5)",
-                "(5) (3,0) (0,5)", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)",
+                "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2", "(5) (3,4) (4,5) beta=0",
+                "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0", "i5(2) i5(2,2) i5(2,2) beta=2 alpha=3",
+                "! i5(2) i5(2,2) i5(2,2) beta=0.5", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)",
                 "! i5(5) (3,4) (4,5)"},
+};
+
+/* ---- addmv ---- */
+
+static ebb_status addmv_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_addmv *a = f->attrs;
+    ebb_status status = check(f, 1, 2, 1);
+    return status ? status : sum_infer(f, EBB_DIMS(f->in[1].shape.d[0]), a->beta.value, a->alpha.value);
+}
+
+static ebb_status addmv_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_addmv *a = f->attrs;
+    return sum_forward(f, a->beta.value, a->alpha.value, product);
+}
+
+static void addmv_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_addmv *a = v->attrs;
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_mul(ebb_unsqueeze(g, 1), v->in[2]), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mv(ebb_t(v->in[1]), g), a->alpha.value));
+}
+
+const struct ebb_op ebb_op_addmv = {
+    EBB_SIGNATURE(addmv, "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor"),
+    .doc = "beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).",
+    .torch = "torch.addmv",
+    .node = "AddmvBackward0",
+    .dtypes = EBB_NUMERIC,
+    .infer = addmv_infer,
+    .forward = addmv_forward,
+    .vjp = addmv_vjp,
+    .saves = {0, EBB_IN(2), EBB_IN(1)},
+    .formula = {"beta g", "alpha outer(g, vec)", "alpha mat^T g"},
+    .samples = {"(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2", "(0) (0,4) (4)",
+                "(3) (3,0) (0)", "(3) (3,4) (4) beta=0", "i5(3) i5(3,4) i5(4) alpha=2", "! (4) (3,4) (4)",
+                "! (3) (3,4) (3)", "! (3) (3) (3)"},
+};
+
+/* ---- baddbmm, addbmm ---- */
+
+static ebb_status baddbmm_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_baddbmm *a = f->attrs;
+    const ebb_dims *x = &f->in[1].shape, *y = &f->in[2].shape;
+    ebb_status status = check(f, 1, 3, 3);
+    if (status) return status;
+    if (x->d[0] != y->d[0])
+        return ebb_fail(EBB_ERR_SHAPE, "batch sizes differ: %lld and %lld", (long long)x->d[0], (long long)y->d[0]);
+    return sum_infer(f, EBB_DIMS(x->d[0], x->d[1], y->d[2]), a->beta.value, a->alpha.value);
+}
+
+static ebb_status baddbmm_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_baddbmm *a = f->attrs;
+    return sum_forward(f, a->beta.value, a->alpha.value, products);
+}
+
+static void baddbmm_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_baddbmm *a = v->attrs;
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_bmm(g, ebb_transpose(v->in[2], 1, 2)), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_bmm(ebb_transpose(v->in[1], 1, 2), g), a->alpha.value));
+}
+
+const struct ebb_op ebb_op_baddbmm = {
+    EBB_SIGNATURE(baddbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
+    .doc = "beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to "
+           "(b, m, n).",
+    .torch = "torch.baddbmm",
+    .node = "BaddbmmBackward0",
+    .dtypes = EBB_NUMERIC,
+    .infer = baddbmm_infer,
+    .forward = baddbmm_forward,
+    .vjp = baddbmm_vjp,
+    .saves = {0, EBB_IN(2), EBB_IN(1)},
+    .formula = {"beta g", "alpha g batch2^T, pair by pair", "alpha batch1^T g, pair by pair"},
+    .samples = {"(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",
+                "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "(5) (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)",
+                "(5) (2,3,0) (2,0,5)", "i5(2) i5(2,2,2) i5(2,2,2) beta=2", "! (4) (2,3,4) (2,4,5)",
+                "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"},
+};
+
+/* The batch is one more dimension to sum over: one product of a wide matrix and a tall one. */
+static ebb_tensor *addbmm(struct ebb_forward *f) {
+    const struct ebb__attrs_addbmm *a = f->attrs;
+    ebb_tensor *x = f->in[1], *y = f->in[2];
+    if (x->ndim != 3 || y->ndim != 3 || x->dims[0] != y->dims[0] || x->dims[2] != y->dims[1]) {
+        char tx[EBB__SHAPE_TEXT], ty[EBB__SHAPE_TEXT];
+        ebb_fail(EBB_ERR_SHAPE, "expected (b, m, k) and (b, k, n), got %s and %s",
+                 ebb__shape_text(tx, x->ndim, x->dims), ebb__shape_text(ty, y->ndim, y->dims));
+        return NULL;
+    }
+    int64_t b = x->dims[0], m = x->dims[1], k = x->dims[2], n = y->dims[2];
+    return ebb_addmm(f->in[0], ebb_reshape(ebb_permute(x, EBB_DIMS(1, 0, 2)), EBB_DIMS(m, b * k)),
+                     ebb_reshape(y, EBB_DIMS(b * k, n)), .beta = a->beta, .alpha = a->alpha);
+}
+
+const struct ebb_op ebb_op_addbmm = {
+    EBB_SIGNATURE(addbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
+    .doc =
+        "beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self "
+        "broadcasts to (m, n).",
+    .torch = "torch.addbmm",
+    .compose = addbmm,
+    .samples = {"(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "() (2,3,4) (2,4,5) beta=0",
+                "(5) (0,3,4) (0,4,5)", "(5) (2,3,0) (2,0,5)", "! (4) (2,3,4) (2,4,5)", "! (5) (2,3,4) (3,4,5)",
+                "! (5) (3,4) (4,5)"},
 };

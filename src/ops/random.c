@@ -1,4 +1,5 @@
 /* Random tensors, from the thread's generator: the same for a seed on every machine and with any number of threads. */
+#define EBB_FAMILY "Random"
 #include "ops/create.h"
 
 #define NEW "dtype dtype=none, bool requires_grad=false -> Tensor"

@@ -1,4 +1,5 @@
 /* Sums and means over any dimensions. */
+#define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
 
 /* ---- what all reductions share ---- */
@@ -99,6 +100,7 @@ const struct ebb_op ebb_op_sum = {
     .infer = sum_infer,
     .forward = sum_forward,
     .vjp = sum_vjp,
+    .jvp = ebb_jvp_linear,
     .formula = {"expand(g, shape of self)"},
     .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
                 "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
@@ -150,6 +152,7 @@ const struct ebb_op ebb_op_mean = {
     .infer = mean_infer,
     .forward = mean_forward,
     .vjp = mean_vjp,
+    .jvp = ebb_jvp_linear,
     .formula = {"expand(g / count, shape of self)"},
     .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
                 "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"},

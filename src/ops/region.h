@@ -18,4 +18,11 @@ static inline void ebb__copy_region(ebb_tensor *to, int64_t offset, const int64_
               (ebb_dtype)from->dtype, from->data, from_bytes);
 }
 
+/* Whether two elements of these sizes and strides may be the same one, as in an expanded view. */
+bool ebb__shares_elements(const ebb_dims *sizes, const ebb_dims *strides);
+
+/* Add elements to those that begin at `to`, one after the other where they are the same one. Strides in elements. */
+void ebb__add_region(const ebb_dims *sizes, ebb_dtype dtype, char *to, const int64_t *to_strides, const char *from,
+                     const int64_t *from_strides);
+
 #endif

@@ -1,4 +1,5 @@
 /* Rounding, and what is no number: elementwise functions that are flat nearly everywhere. */
+#define EBB_FAMILY "Unary"
 #include "ops/ops.h"
 #include <math.h>
 

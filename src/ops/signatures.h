@@ -451,13 +451,33 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
 
+#define EBB__SIG_broadcast_tensors \
+    .name = "broadcast_tensors", \
+    .signature = "Tensors tensors -> Tensors", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
+
+struct ebb__attrs_meshgrid {
+    int indexing;
+};
+extern const struct ebb_attr ebb__attr_table_meshgrid[1];
+#define EBB__SIG_meshgrid \
+    .name = "meshgrid", \
+    .signature = "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_meshgrid, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_meshgrid)
+
 struct ebb__attrs_cat {
     int64_t dim;
 };
 extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
-    .signature = "Tensors tensors, int dim -> Tensor", \
+    .signature = "Tensors tensors, int dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -470,7 +490,7 @@ struct ebb__attrs_stack {
 extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
-    .signature = "Tensors tensors, newdim dim -> Tensor", \
+    .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1269,31 +1289,88 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
 
-struct ebb__attrs_mse_loss {
+struct ebb__attrs_cosine_embedding_loss {
+    double margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_mse_loss[1];
-#define EBB__SIG_mse_loss \
-    .name = "mse_loss", \
-    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
-    .n_in = 2, \
+extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
+#define EBB__SIG_cosine_embedding_loss \
+    .name = "cosine_embedding_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+    .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cosine_embedding_loss)
 
-struct ebb__attrs_l1_loss {
+struct ebb__attrs_hinge_embedding_loss {
+    ebb_setting margin;
     int reduction;
 };
-extern const struct ebb_attr ebb__attr_table_l1_loss[1];
-#define EBB__SIG_l1_loss \
-    .name = "l1_loss", \
+extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
+#define EBB__SIG_hinge_embedding_loss \
+    .name = "hinge_embedding_loss", \
+    .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_hinge_embedding_loss)
+
+struct ebb__attrs_margin_ranking_loss {
+    double margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
+#define EBB__SIG_margin_ranking_loss \
+    .name = "margin_ranking_loss", \
+    .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
+
+struct ebb__attrs_multi_margin_loss {
+    ebb_setting p;
+    ebb_setting margin;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
+#define EBB__SIG_multi_margin_loss \
+    .name = "multi_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_multi_margin_loss)
+
+struct ebb__attrs_multilabel_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
+#define EBB__SIG_multilabel_margin_loss \
+    .name = "multilabel_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+    .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_margin_loss)
+
+struct ebb__attrs_multilabel_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
+#define EBB__SIG_multilabel_soft_margin_loss \
+    .name = "multilabel_soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
@@ -1419,6 +1496,36 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
     .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
 
+struct ebb__attrs_pad {
+    ebb_dims pad;
+    int mode;
+    double value;
+};
+extern const struct ebb_attr ebb__attr_table_pad[3];
+#define EBB__SIG_pad \
+    .name = "pad", \
+    .signature = "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pad, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pad)
+
+struct ebb__attrs_pad_backward {
+    ebb_dims input_sizes;
+    ebb_dims pad;
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_pad_backward[3];
+#define EBB__SIG_pad_backward \
+    .name = "pad_backward", \
+    .signature = "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
+    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pad_backward, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pad_backward)
+
 struct ebb__attrs_transpose {
     int64_t dim0;
     int64_t dim1;
@@ -1453,6 +1560,73 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
     .attrs = ebb__attr_table_permute, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_permute)
 
+struct ebb__attrs_movedim {
+    ebb_dims source;
+    ebb_dims destination;
+};
+extern const struct ebb_attr ebb__attr_table_movedim[2];
+#define EBB__SIG_movedim \
+    .name = "movedim", \
+    .signature = "Tensor self, dims source, dims destination -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_movedim)
+
+struct ebb__attrs_binary_cross_entropy {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
+#define EBB__SIG_binary_cross_entropy \
+    .name = "binary_cross_entropy", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy)
+
+struct ebb__attrs_binary_cross_entropy_with_logits {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1];
+#define EBB__SIG_binary_cross_entropy_with_logits \
+    .name = "binary_cross_entropy_with_logits", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_binary_cross_entropy_with_logits)
+
+struct ebb__attrs_kl_div {
+    int reduction;
+    bool log_target;
+};
+extern const struct ebb_attr ebb__attr_table_kl_div[2];
+#define EBB__SIG_kl_div \
+    .name = "kl_div", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_kl_div)
+
+struct ebb__attrs_soft_margin_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
+#define EBB__SIG_soft_margin_loss \
+    .name = "soft_margin_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_soft_margin_loss)
+
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
@@ -1481,12 +1655,61 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_addmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addmm[2];
 #define EBB__SIG_addmm \
     .name = "addmm", \
-    .signature = "Tensor input, Tensor mat1, Tensor mat2 -> Tensor", \
+    .signature = "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
-    .n_out = 1
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addmm)
+
+struct ebb__attrs_addmv {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addmv[2];
+#define EBB__SIG_addmv \
+    .name = "addmv", \
+    .signature = "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addmv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addmv)
+
+struct ebb__attrs_baddbmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_baddbmm[2];
+#define EBB__SIG_baddbmm \
+    .name = "baddbmm", \
+    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_baddbmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_baddbmm)
+
+struct ebb__attrs_addbmm {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addbmm[2];
+#define EBB__SIG_addbmm \
+    .name = "addbmm", \
+    .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addbmm)
 
 struct ebb__attrs_rand {
     ebb_dims size;
@@ -1603,6 +1826,185 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_mse_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_mse_loss[1];
+#define EBB__SIG_mse_loss \
+    .name = "mse_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_mse_loss)
+
+struct ebb__attrs_l1_loss {
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_l1_loss[1];
+#define EBB__SIG_l1_loss \
+    .name = "l1_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_l1_loss)
+
+struct ebb__attrs_smooth_l1_loss {
+    int reduction;
+    ebb_setting beta;
+};
+extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
+#define EBB__SIG_smooth_l1_loss \
+    .name = "smooth_l1_loss", \
+    .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_smooth_l1_loss)
+
+struct ebb__attrs_huber_loss {
+    int reduction;
+    ebb_setting delta;
+};
+extern const struct ebb_attr ebb__attr_table_huber_loss[2];
+#define EBB__SIG_huber_loss \
+    .name = "huber_loss", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_huber_loss)
+
+struct ebb__attrs_gaussian_nll_loss {
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
+#define EBB__SIG_gaussian_nll_loss \
+    .name = "gaussian_nll_loss", \
+    .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_gaussian_nll_loss)
+
+struct ebb__attrs_poisson_nll_loss {
+    ebb_setting log_input;
+    bool full;
+    ebb_setting eps;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
+#define EBB__SIG_poisson_nll_loss \
+    .name = "poisson_nll_loss", \
+    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_poisson_nll_loss)
+
+struct ebb__attrs_flip {
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_flip[1];
+#define EBB__SIG_flip \
+    .name = "flip", \
+    .signature = "Tensor self, dims dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_flip, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_flip)
+
+struct ebb__attrs_roll {
+    ebb_dims shifts;
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_roll[2];
+#define EBB__SIG_roll \
+    .name = "roll", \
+    .signature = "Tensor self, shape shifts, shape dims=() -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_roll, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_roll)
+
+struct ebb__attrs_rot90 {
+    int64_t k;
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_rot90[2];
+#define EBB__SIG_rot90 \
+    .name = "rot90", \
+    .signature = "Tensor self, int k[=1], dims dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_rot90, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rot90)
+
+struct ebb__attrs_repeat {
+    ebb_dims repeats;
+};
+extern const struct ebb_attr ebb__attr_table_repeat[1];
+#define EBB__SIG_repeat \
+    .name = "repeat", \
+    .signature = "Tensor self, shape repeats -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat)
+
+struct ebb__attrs_tile {
+    ebb_dims dims;
+};
+extern const struct ebb_attr ebb__attr_table_tile[1];
+#define EBB__SIG_tile \
+    .name = "tile", \
+    .signature = "Tensor self, shape dims -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tile, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tile)
+
+struct ebb__attrs_repeat_interleave {
+    int64_t repeats;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave[2];
+#define EBB__SIG_repeat_interleave \
+    .name = "repeat_interleave", \
+    .signature = "Tensor self, int repeats, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave)
+
+struct ebb__attrs_repeat_interleave_tensor {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
+#define EBB__SIG_repeat_interleave_tensor \
+    .name = "repeat_interleave_tensor", \
+    .signature = "Tensor self, Tensor repeats, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_tensor)
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
@@ -1785,7 +2187,7 @@ struct ebb__attrs_diagonal {
 extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
-    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1807,6 +2209,80 @@ extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_diagonal_backward)
+
+struct ebb__attrs_unfold {
+    int64_t dimension;
+    int64_t size;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_unfold[3];
+#define EBB__SIG_unfold \
+    .name = "unfold", \
+    .signature = "Tensor self, dim dimension, int size, int step -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unfold, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_unfold)
+
+struct ebb__attrs_unfold_backward {
+    ebb_dims input_sizes;
+    int64_t dimension;
+    int64_t size;
+    int64_t step;
+};
+extern const struct ebb_attr ebb__attr_table_unfold_backward[4];
+#define EBB__SIG_unfold_backward \
+    .name = "unfold_backward", \
+    .signature = "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor", \
+    .in = {{"grad_in", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unfold_backward, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_unfold_backward)
+
+struct ebb__attrs_diag_embed {
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diag_embed[3];
+#define EBB__SIG_diag_embed \
+    .name = "diag_embed", \
+    .signature = "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diag_embed, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_diag_embed)
+
+struct ebb__attrs_diagonal_copy {
+    int64_t offset;
+    int64_t dim1;
+    int64_t dim2;
+};
+extern const struct ebb_attr ebb__attr_table_diagonal_copy[3];
+#define EBB__SIG_diagonal_copy \
+    .name = "diagonal_copy", \
+    .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diagonal_copy, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_diagonal_copy)
+
+struct ebb__attrs_diag {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_diag[1];
+#define EBB__SIG_diag \
+    .name = "diag", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_diag, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_diag)
 
 struct ebb__attrs_softmax {
     int64_t dim;
@@ -1937,6 +2413,117 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_split {
+    int64_t split_size;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_split[2];
+#define EBB__SIG_split \
+    .name = "split", \
+    .signature = "Tensor self, int split_size, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_split, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_split)
+
+struct ebb__attrs_split_with_sizes {
+    ebb_dims split_sizes;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
+#define EBB__SIG_split_with_sizes \
+    .name = "split_with_sizes", \
+    .signature = "Tensor self, shape split_sizes, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_split_with_sizes)
+
+struct ebb__attrs_chunk {
+    int64_t chunks;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_chunk[2];
+#define EBB__SIG_chunk \
+    .name = "chunk", \
+    .signature = "Tensor self, int chunks, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_chunk, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_chunk)
+
+struct ebb__attrs_tensor_split {
+    int64_t sections;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_tensor_split[2];
+#define EBB__SIG_tensor_split \
+    .name = "tensor_split", \
+    .signature = "Tensor self, int sections, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_tensor_split, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensor_split)
+
+struct ebb__attrs_tensor_split_indices {
+    ebb_dims indices;
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
+#define EBB__SIG_tensor_split_indices \
+    .name = "tensor_split_indices", \
+    .signature = "Tensor self, shape indices, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_tensor_split_indices, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensor_split_indices)
+
+struct ebb__attrs_unbind {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_unbind[1];
+#define EBB__SIG_unbind \
+    .name = "unbind", \
+    .signature = "Tensor self, dim dim=0 -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST, \
+    .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_unbind)
+
+#define EBB__SIG_hstack \
+    .name = "hstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_vstack \
+    .name = "vstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_dstack \
+    .name = "dstack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_column_stack \
+    .name = "column_stack", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
 #define EBB__SIG_lerp \
     .name = "lerp", \
     .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
@@ -1983,6 +2570,62 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
     .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_tril {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_tril[1];
+#define EBB__SIG_tril \
+    .name = "tril", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tril, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tril)
+
+struct ebb__attrs_triu {
+    int64_t diagonal;
+};
+extern const struct ebb_attr ebb__attr_table_triu[1];
+#define EBB__SIG_triu \
+    .name = "triu", \
+    .signature = "Tensor self, int diagonal=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triu, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_triu)
+
+struct ebb__attrs_tril_indices {
+    int64_t row;
+    int64_t col;
+    int64_t offset;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_tril_indices[4];
+#define EBB__SIG_tril_indices \
+    .name = "tril_indices", \
+    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tril_indices, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_tril_indices)
+
+struct ebb__attrs_triu_indices {
+    int64_t row;
+    int64_t col;
+    int64_t offset;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_triu_indices[4];
+#define EBB__SIG_triu_indices \
+    .name = "triu_indices", \
+    .signature = "int row, int col, int offset=0, dtype dtype=int64 -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triu_indices, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_triu_indices)
 
 #define EBB__SIG_neg \
     .name = "neg", \
@@ -2246,12 +2889,26 @@ struct ebb__attrs_flatten {
 extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
-    .signature = "Tensor self, dim start_dim, dim end_dim -> Tensor", \
+    .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_flatten)
+
+struct ebb__attrs_unflatten {
+    int64_t dim;
+    ebb_dims sizes;
+};
+extern const struct ebb_attr ebb__attr_table_unflatten[2];
+#define EBB__SIG_unflatten \
+    .name = "unflatten", \
+    .signature = "Tensor self, dim dim, shape sizes -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_unflatten, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_unflatten)
 
 struct ebb__attrs_squeeze {
     ebb_dims dim;
@@ -2304,6 +2961,42 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_broadcast_to)
+
+#define EBB__SIG_view_as \
+    .name = "view_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_reshape_as \
+    .name = "reshape_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_expand_as \
+    .name = "expand_as", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_as_strided {
+    ebb_dims size;
+    ebb_dims stride;
+    ebb_setting storage_offset;
+};
+extern const struct ebb_attr ebb__attr_table_as_strided[3];
+#define EBB__SIG_as_strided \
+    .name = "as_strided", \
+    .signature = "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_as_strided, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_as_strided)
 
 #define EBB__SIG_where \
     .name = "where", \

@@ -1,4 +1,6 @@
-/* Parts of a tensor, as views: select, slice, narrow, diagonal; and their gradients, zeros with one part filled in. */
+/* Parts of a tensor, as views: select, slice, narrow, diagonal, unfold; and their gradients, zeros with one part filled
+ * in. */
+#define EBB_FAMILY "Shape"
 #include "ops/region.h"
 #include <string.h>
 
@@ -70,6 +72,27 @@ static ebb_status diagonal(const ebb_meta *in, int64_t offset, int64_t dim1, int
     return EBB_OK;
 }
 
+static ebb_status windows(const ebb_meta *in, int64_t dim, int64_t size, int64_t step, ebb_meta *part) {
+    int n = in->shape.n;
+    if (n == EBB_MAX_NDIM)
+        return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
+    if (dim < 0 || dim >= (n ? n : 1)) return ebb_fail(EBB_ERR_INDEX, "there is no dimension %lld", (long long)dim);
+    if (step < 1) return ebb_fail(EBB_ERR_ARGUMENT, "step must be positive, not %lld", (long long)step);
+    int64_t whole = n ? in->shape.d[dim] : 1, stride = n ? in->strides.d[dim] : 1;
+    if (size < 0 || size > whole)
+        return ebb_fail(EBB_ERR_ARGUMENT, "size %lld is out of range for dimension %lld of size %lld", (long long)size,
+                        (long long)dim, (long long)whole);
+    part->shape = in->shape;
+    part->strides = in->strides;
+    part->offset = 0;
+    if (n) part->shape.d[dim] = (whole - size) / step + 1;
+    if (n && (whole - size) / step > 0) part->strides.d[dim] = stride * step;
+    part->shape.n = part->strides.n = n + 1;
+    part->shape.d[n] = size;
+    part->strides.d[n] = stride;
+    return EBB_OK;
+}
+
 /* ---- zeros with one part filled in ---- */
 
 static ebb_meta whole(ebb_dims shape) {
@@ -90,7 +113,11 @@ static ebb_status infer_filled(struct ebb_infer *f, ebb_status status, ebb_dims 
 static ebb_status fill_part(struct ebb_forward *f, const ebb_meta *part) {
     ebb_tensor *out = f->out[0];
     if (out->numel) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
-    ebb__copy_region(out, part->offset, part->strides.d, f->in[0]);
+    if (!ebb__shares_elements(&part->shape, &part->strides))
+        ebb__copy_region(out, part->offset, part->strides.d, f->in[0]);
+    else
+        ebb__add_region(&part->shape, (ebb_dtype)out->dtype, out->data + part->offset * ebb__dtype_sizes[out->dtype],
+                        part->strides.d, f->in[0]->data, ebb__strides(f->in[0]));
     return EBB_OK;
 }
 
@@ -143,6 +170,8 @@ PART_OP(slice, 0, ebb_slice_backward(g, ebb_vjp_shape(v, 0), a->dim, a->start, a
         ebb_slice(g, a->dim, a->start, a->end, .step = a->step), sliced(in, a->dim, a->start, a->end, a->step, part))
 PART_OP(diagonal, 1, ebb_diagonal_backward(g, ebb_vjp_shape(v, 0), a->offset, a->dim1, a->dim2),
         ebb_diagonal(g, a->offset, a->dim1, a->dim2), diagonal(in, a->offset, a->dim1, a->dim2, part))
+PART_OP(unfold, -1, ebb_unfold_backward(g, ebb_vjp_shape(v, 0), a->dimension, a->size, a->step),
+        ebb_unfold(g, a->dimension, a->size, a->step), windows(in, a->dimension, a->size, a->step, part))
 
 /* ---- the operators ---- */
 
@@ -167,6 +196,7 @@ const struct ebb_op ebb_op_select_backward = {
     .infer = infer_select_backward,
     .forward = forward_select_backward,
     .vjp = vjp_select_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, index)"},
     .samples = {"(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
                 "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"},
@@ -197,6 +227,7 @@ const struct ebb_op ebb_op_slice_backward = {
     .infer = infer_slice_backward,
     .forward = forward_slice_backward,
     .vjp = vjp_slice_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"slice(g, dim, start, end, step)"},
     .samples = {"(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
                 "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"},
@@ -227,7 +258,7 @@ const struct ebb_op ebb_op_narrow = {
 };
 
 const struct ebb_op ebb_op_diagonal = {
-    EBB_SIGNATURE(diagonal, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
+    EBB_SIGNATURE(diagonal, "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor"),
     .doc =
         "A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.",
     .torch = "torch.diagonal",
@@ -249,7 +280,122 @@ const struct ebb_op ebb_op_diagonal_backward = {
     .infer = infer_diagonal_backward,
     .forward = forward_diagonal_backward,
     .vjp = vjp_diagonal_backward,
+    .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples = {"(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
                 "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"},
+};
+
+const struct ebb_op ebb_op_unfold = {
+    EBB_SIGNATURE(unfold, "Tensor self, dim dimension, int size, int step -> Tensor"),
+    .doc =
+        "A view of the windows of `size` elements that begin at 0, step, 2 step, ... of a dimension: it counts the windows, "
+        "and a new last dimension the elements inside one. Windows overlap where step < size; their gradients are summed.",
+    .torch = "torch.Tensor.unfold",
+    .node = "UnfoldBackward0",
+    .view = true,
+    .infer = infer_unfold,
+    .vjp = vjp_unfold,
+    .formula = {"zeros(self.shape) with g added to the windows"},
+    .samples = {"(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
+                "(2,3) dimension=1 size=0 step=1", "() dimension=0 size=1 step=1", "() dimension=-1 size=0 step=2",
+                "(0,3) dimension=1 size=2 step=1", "(0) dimension=0 size=0 step=1", "(3) dimension=0 size=3 step=100",
+                "! (3) dimension=0 size=4 step=1", "! (3) dimension=0 size=2 step=0",
+                "! (3) dimension=0 size=-1 step=1", "! (3) dimension=1 size=1 step=1",
+                "! () dimension=0 size=2 step=1"},
+};
+
+const struct ebb_op ebb_op_unfold_backward = {
+    EBB_SIGNATURE(unfold_backward, "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor"),
+    .doc = "Zeros of shape input_sizes with grad_in added to the windows of a dimension: the gradient of unfold.",
+    .torch = "torch.ops.aten.unfold_backward",
+    .node = "UnfoldBackwardBackward0",
+    .infer = infer_unfold_backward,
+    .forward = forward_unfold_backward,
+    .vjp = vjp_unfold_backward,
+    .jvp = ebb_jvp_linear,
+    .formula = {"unfold(g, dimension, size, step)"},
+    .samples = {"(3,3) input_sizes=(5) dimension=0 size=3 step=1",
+                "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3", "(1) input_sizes=() dimension=0 size=1 step=1",
+                "! (3,2) input_sizes=(5) dimension=0 size=3 step=1",
+                "! (3,3) input_sizes=(5) dimension=1 size=3 step=1"},
+};
+
+/* ---- matrices of diagonals ---- */
+
+static ebb_tensor *compose_diag_embed(struct ebb_forward *f) {
+    const struct ebb__attrs_diag_embed *a = f->attrs;
+    ebb_dims from = ebb_tensor_shape(f->in[0]), to = {0};
+    ebb_meta in = {.shape = from};
+    if (needs_dims(&in, 1)) return NULL;
+    if (from.n == EBB_MAX_NDIM || a->dim1 == a->dim2) {
+        if (a->dim1 == a->dim2) ebb_fail(EBB_ERR_ARGUMENT, "dim1 and dim2 are both dimension %lld", (long long)a->dim1);
+        else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
+        return NULL;
+    }
+    int64_t size = from.d[from.n - 1], off = a->offset < 0 ? -a->offset : a->offset;
+    if (a->offset < -EBB_END + size || off > EBB_END - size) {
+        ebb_fail(EBB_ERR_ARGUMENT, "offset %lld is out of range", (long long)a->offset);
+        return NULL;
+    }
+    for (int i = 0, k = 0; i < from.n + 1; i++) to.d[to.n++] = i == a->dim1 || i == a->dim2 ? size + off : from.d[k++];
+    return ebb_diagonal_backward(f->in[0], to, a->offset, a->dim1, a->dim2);
+}
+
+static void vjp_diag_embed(struct ebb_vjp *v) {
+    const struct ebb__attrs_diag_embed *a = v->attrs;
+    ebb_vjp_give(v, 0, ebb_diagonal(v->grad[0], a->offset, a->dim1, a->dim2));
+}
+
+const struct ebb_op ebb_op_diag_embed = {
+    EBB_SIGNATURE(diag_embed, "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor"),
+    .doc =
+        "Matrices, in dimensions dim1 and dim2 of the result, with the last dimension of self on the diagonal of that offset "
+        "and zeros elsewhere: diag_embed(x, 0, -2, -1).",
+    .torch = "torch.diag_embed",
+    .node = "DiagEmbedBackward0",
+    .compose = compose_diag_embed,
+    .vjp = vjp_diag_embed,
+    .jvp = ebb_jvp_linear,
+    .formula = {"diagonal(g, offset, dim1, dim2)"},
+    .samples = {"(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
+                "(2,3) offset=1 dim1=2 dim2=0", "(0) offset=1 dim1=0 dim2=1", "(2,0) offset=0 dim1=-2 dim2=-1",
+                "! () offset=0 dim1=0 dim2=-1", "! (3) offset=0 dim1=1 dim2=-1", "! (3) offset=0 dim1=0 dim2=2"},
+};
+
+static ebb_tensor *compose_diagonal_copy(struct ebb_forward *f) {
+    const struct ebb__attrs_diagonal_copy *a = f->attrs;
+    return ebb_clone(ebb_diagonal(f->in[0], a->offset, a->dim1, a->dim2));
+}
+
+const struct ebb_op ebb_op_diagonal_copy = {
+    EBB_SIGNATURE(diagonal_copy, "Tensor self, int offset, dim dim1, dim dim2 -> Tensor"),
+    .doc = "The same as diagonal, with memory of its own.",
+    .torch = "torch.diagonal_copy",
+    .node = "DiagonalBackward0_copy",
+    .compose = compose_diagonal_copy,
+    .vjp = vjp_diagonal,
+    .jvp = ebb_jvp_linear,
+    .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
+    .samples = {"(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0", "(3,0) offset=0 dim1=0 dim2=1",
+                "! (3) offset=0 dim1=0 dim2=0"},
+};
+
+static ebb_tensor *compose_diag(struct ebb_forward *f) {
+    const struct ebb__attrs_diag *a = f->attrs;
+    int n = ebb_tensor_ndim(f->in[0]);
+    if (n == 1) return ebb_diag_embed(f->in[0], a->diagonal, 0, 1);
+    if (n == 2) return ebb_diagonal_copy(f->in[0], a->diagonal, 0, 1);
+    ebb_fail(EBB_ERR_SHAPE, "needs a tensor of 1 or 2 dimensions, not %d", n);
+    return NULL;
+}
+
+const struct ebb_op ebb_op_diag = {
+    EBB_SIGNATURE(diag, "Tensor self, int diagonal=0 -> Tensor"),
+    .doc = "Of a vector the matrix with it on a diagonal, of a matrix a copy of that diagonal: above the main one for "
+           "diagonal > 0, below for < 0.",
+    .torch = "torch.diag",
+    .compose = compose_diag,
+    .samples = {"(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7", "! ()",
+                "! (2,3,4)"},
 };

@@ -1,5 +1,6 @@
 /* softmax and log_softmax, each with its backward as an operator of its own, so that it is one pass and can be
  * differentiated. */
+#define EBB_FAMILY "Activations"
 #include "ops/ops.h"
 
 typedef ebb_status softmax_kernel(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);

@@ -1,4 +1,5 @@
 /* Special functions: the error function and its relatives, the logarithm of the gamma function and its derivatives. */
+#define EBB_FAMILY "Unary"
 #include "ops/ops.h"
 #include <math.h>
 

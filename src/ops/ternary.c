@@ -1,4 +1,5 @@
 /* Elementwise operators of three tensors, and bounds: lerp, addcmul, addcdiv, clamp, masked_fill. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
 /* ---- lerp, addcmul, addcdiv ---- */

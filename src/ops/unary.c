@@ -1,4 +1,5 @@
 /* Elementwise functions of one tensor. */
+#define EBB_FAMILY "Unary"
 #include "ops/ops.h"
 
 #define LN2 0.69314718055994530942

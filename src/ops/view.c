@@ -1,4 +1,6 @@
-/* Tensors of another shape over the same elements: view, reshape, flatten, squeeze, unsqueeze, expand. */
+/* Tensors of another shape over the same elements: view, reshape, flatten, unflatten, squeeze,
+ * unsqueeze, expand. */
+#define EBB_FAMILY "Shape"
 #include "ops/ops.h"
 
 /* ---- view, reshape ---- */
@@ -147,7 +149,7 @@ static ebb_tensor *compose_flatten(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_flatten = {
-    EBB_SIGNATURE(flatten, "Tensor self, dim start_dim, dim end_dim -> Tensor"),
+    EBB_SIGNATURE(flatten, "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor"),
     .doc =
         "Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that "
         "is possible; a 0-d tensor becomes 1-d.",
@@ -156,6 +158,33 @@ const struct ebb_op ebb_op_flatten = {
     .samples = {"(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1", "(2,3) start_dim=1 end_dim=1",
                 "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1", "! (2,3) start_dim=1 end_dim=0",
                 "! (2,3) start_dim=0 end_dim=2"},
+};
+
+static ebb_tensor *compose_unflatten(struct ebb_forward *f) {
+    const struct ebb__attrs_unflatten *a = f->attrs;
+    ebb_dims from = ebb_tensor_shape(f->in[0]), one = EBB_DIMS(from.n ? from.d[a->dim] : 1), sizes, to = {0};
+    if (a->sizes.n == 0 || from.n + a->sizes.n - 1 > EBB_MAX_NDIM) {
+        if (a->sizes.n == 0) ebb_fail(EBB_ERR_ARGUMENT, "sizes must not be empty");
+        else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
+        return NULL;
+    }
+    if (resolve(&one, a->sizes, &sizes)) return NULL;
+    for (int i = 0; i < from.n || i == 0; i++) {
+        if (i != a->dim) to.d[to.n++] = from.d[i];
+        for (int k = 0; i == a->dim && k < sizes.n; k++) to.d[to.n++] = sizes.d[k];
+    }
+    return ebb_view(f->in[0], to);
+}
+
+const struct ebb_op ebb_op_unflatten = {
+    EBB_SIGNATURE(unflatten, "Tensor self, dim dim, shape sizes -> Tensor"),
+    .doc = "A view with dimension dim made several, of the given sizes, one of which may be -1.",
+    .torch = "torch.unflatten",
+    .compose = compose_unflatten,
+    .samples = {"(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
+                "() dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)", "! (3,4) dim=1 sizes=(3,2)",
+                "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()", "! (3,4) dim=2 sizes=(1)",
+                "! (0,3) dim=0 sizes=(0,-1)"},
 };
 
 /* ---- squeeze, unsqueeze ---- */
@@ -293,3 +322,22 @@ const struct ebb_op ebb_op_broadcast_to = {
     .compose = compose_broadcast_to,
     .samples = {"(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"},
 };
+
+/* ---- as another tensor is ---- */
+
+#define AS(name, of, text) \
+    static ebb_tensor *compose_##name(struct ebb_forward *f) { return of(f->in[0], ebb_tensor_shape(f->in[1])); } \
+    const struct ebb_op ebb_op_##name = { \
+        EBB_SIGNATURE(name, "Tensor self, Tensor other -> Tensor"), \
+        .doc = "self in the shape of other; see " text ".", \
+        .torch = "torch.Tensor." #name, \
+        .compose = compose_##name, \
+        .formula = {"g in the shape of self"}, \
+        .samples = {"(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"}, \
+    };
+#define SAMPLE_view_as "(3,4) (2,6)"
+#define SAMPLE_reshape_as "(3,4) (2,6)"
+#define SAMPLE_expand_as "(3,1) (2,3,4)"
+AS(view_as, ebb_view, "view")
+AS(reshape_as, ebb_reshape, "reshape")
+AS(expand_as, ebb_expand, "expand")

@@ -1,4 +1,5 @@
 /* Choosing between two tensors, element by element. */
+#define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
 static ebb_status infer(struct ebb_infer *f) {

@@ -1,15 +1,20 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
-static const char *input_name(const struct ebb_op *op, int64_t i) {
-    const char *name = op->in[ebb__op_has_list(op) ? 0 : i].name;
+static const char *input_name(const struct ebb_op *op, int64_t n, int64_t i) {
+    const char *name = op->in[ebb__op_input(op, n, i)].name;
     return name ? name : "input";
 }
 
-static bool optional(const struct ebb_op *op, int64_t i) {
-    return i < op->n_in && (op->in[i].kind == EBB_INPUT_OPTIONAL || op->in[i].kind == EBB_INPUT_OPTIONAL_NUMBER);
+static bool optional(const struct ebb_op *op, int64_t n, int64_t i) {
+    enum ebb_input_kind kind = op->in[ebb__op_input(op, n, i)].kind;
+    return kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER || kind == EBB_INPUT_OPTIONAL_LIST;
 }
+
+/* The number of inputs that are no entries of a list, of an operator that has one; -1 of another one. */
+static int64_t besides_list(const struct ebb_op *op) { return ebb__op_list(op) < 0 ? -1 : op->n_in - 1; }
 
 /* "; inputs: self float32 [2, 3], other int64 []" */
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
@@ -22,7 +27,7 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, i),
+        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
                                ebb_dtype_name((ebb_dtype)in[i]->dtype),
                                ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
@@ -42,13 +47,13 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 }
 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
-    if (EBB_UNLIKELY(n != op->n_in && !ebb__op_has_list(op)))
-        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
+    if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) continue;
-        if (!optional(op, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, i));
+        if (!optional(op, n, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, n, i));
     }
     if (op->attrs_size > EBB__ATTRS_MAX)
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
@@ -74,7 +79,7 @@ static bool prepare(struct prepared *p, const struct ebb_op *op, ebb_tensor *con
         p->owned = (bool *)(p->in + n);
     }
     for (int64_t i = 0; i < n; i++) {
-        bool keeps = i < EBB_OP_MAX_IN && (op->keeps & EBB_IN(i));
+        bool keeps = op->keeps & EBB_IN(ebb__op_input(op, n, i));
         ebb_dtype to = op->promote == EBB_PROMOTE_NONE || keeps || !in[i] ? EBB_DTYPE_NONE : dtype;
         p->in[i] = in[i];
         p->owned[i] = in[i] && ((to && in[i]->dtype != to) || (op->contiguous && !ebb__is_contiguous(in[i])));
@@ -102,14 +107,15 @@ static void describe(ebb_meta *m, const ebb_tensor *t, bool strides) {
     for (int d = 0; d < m->strides.n; d++) m->strides.d[d] = ebb__strides(t)[d];
 }
 
-/* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. */
+/* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. Without `ret_out`: only how
+ * many there are. */
 static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype,
-                        ebb_meta *ret_out) {
+                        ebb_meta *ret_out, int64_t *n_out) {
     ebb_meta small[EBB_OP_MAX_IN], *metas = small;
     if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
     for (int64_t i = 0; i < n; i++) describe(&metas[i], in[i], op->view);
     ebb_status status = EBB_OK;
-    for (int i = 0; i < ebb__op_n_out(op); i++) {
+    for (int64_t i = 0; ret_out && i < *n_out; i++) {
         describe(&ret_out[i], NULL, false);
         ret_out[i].dtype = op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype;
         if (!op->infer)
@@ -117,10 +123,10 @@ static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
                 if (!ebb__broadcast(&ret_out[i].shape, &metas[k].shape))
                     status = ebb_fail(EBB_ERR_SHAPE, "shapes do not broadcast");
     }
-    if (op->infer) {
-        struct ebb_infer f = {.op = op, .attrs = attrs, .n_in = n, .in = metas, .dtype = dtype, .out = ret_out};
-        status = op->infer(&f);
-    }
+    struct ebb_infer f = {
+        .op = op, .attrs = attrs, .n_in = n, .in = metas, .dtype = dtype, .out = ret_out, .n_out = *n_out};
+    if (!ret_out) status = (*n_out = op->count(&f)) < 0 ? ebb_error_status() : EBB_OK;
+    else if (op->infer) status = op->infer(&f);
     if (metas != small) ebb__free(metas, (size_t)n * sizeof *metas);
     return status;
 }
@@ -135,24 +141,60 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     return t;
 }
 
+/* The outputs of a call: in the caller's array where their number is fixed, else in one made when it is known, which
+ * belongs to the scope as the tensors will. */
+struct outputs {
+    ebb_tensor **t;
+    int64_t n;
+};
+
+ebb_tensor **ebb_list_room(int64_t n) {
+    int64_t words = n > 0 ? n * (int64_t)(sizeof(ebb_tensor *) / 4) : 1;
+    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 1, &words));
+    if (!room) return NULL;
+    ebb_tensor **t = (ebb_tensor **)(void *)room->data;
+    for (int64_t i = 0; i < n; i++) t[i] = NULL;
+    return t;
+}
+
+static ebb_status outputs_room(struct outputs *out, int64_t n) {
+    out->t = ebb_list_room(n);
+    out->n = out->t ? n : 0;
+    return out->t ? EBB_OK : ebb_error_status();
+}
+
+static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           ebb_dtype dtype, struct outputs *out) {
+    ebb_meta small[EBB_OP_MAX_OUT], *metas = small;
+    ebb_status status = EBB_OK;
+    if (op->n_out == EBB_OUT_LIST) {
+        int64_t count = 0;
+        status = infer(op, in, n, attrs, dtype, NULL, &count);
+        if (!status) status = outputs_room(out, count);
+    }
+    if (status) return status;
+    size_t block = out->n > EBB_OP_MAX_OUT ? (size_t)out->n * sizeof *metas : 0;
+    if (block && !(metas = ebb__alloc(block))) return ebb_error_status();
+    status = infer(op, in, n, attrs, dtype, metas, &out->n);
+    for (int64_t i = 0; i < out->n && !status; i++) {
+        out->t[i] = op->view ? make_view(in[0], &metas[i])
+                             : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        if (!out->t[i]) status = ebb_error_status();
+    }
+    if (block) ebb__free(metas, block);
+    return status;
+}
+
 static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                          ebb_tensor **out) {
+                          struct outputs *out) {
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     if (!dtype && n > 0 && in[0]) return ebb_error_status();
-    ebb_meta metas[EBB_OP_MAX_OUT];
-    ebb_status status = infer(op, in, n, attrs, dtype, metas);
-    if (status) return status;
-    int n_out = ebb__op_n_out(op);
-    for (int i = 0; i < n_out && !status; i++) {
-        out[i] = op->view ? make_view(in[0], &metas[i])
-                          : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
-        if (!out[i]) status = ebb_error_status();
-    }
+    ebb_status status = allocate(op, in, n, attrs, dtype, out);
     if (status || op->view) return status;
     struct prepared p;
     status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
     if (!status) {
-        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = out};
+        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = out->t, .n_out = out->n};
         status = op->forward(&f);
     }
     unprepare(&p, n);
@@ -165,12 +207,15 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
  * recorded. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           ebb_tensor **out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out};
+    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     if (whole) ebb__thread.no_grad = true;
+    if (whole) ebb__thread.levels = NULL;
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
     if (t) {
         bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
@@ -180,6 +225,30 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     out[0] = t;
     ebb_scope_close(&scope);
     return t ? EBB_OK : ebb_error_status();
+}
+
+static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                               struct outputs *out) {
+    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
+    bool before = ebb__failing();
+    ebb_scope scope = ebb_scope_open();
+    ebb_list list = op->compose_list(&f);
+    ebb_status status = list.n == 0 && !before && ebb__failing() ? ebb_error_status() : EBB_OK;
+    for (int64_t i = 0; i < list.n; i++) ebb__ref(list.t[i]);
+    size_t bytes = (size_t)list.n * sizeof *list.t;
+    ebb_tensor **kept = status || !list.n ? NULL : ebb__alloc(bytes); /* the list itself goes with the scope */
+    if (kept) memcpy(kept, list.t, bytes);
+    else
+        for (int64_t i = 0; i < list.n; i++) ebb__unref(list.t[i]);
+    ebb_scope_close(&scope);
+    if (status || (list.n && !kept)) return ebb_error_status();
+    status = outputs_room(out, list.n);
+    for (int64_t i = 0; i < list.n; i++) {
+        if (status) ebb__unref(kept[i]);
+        else out->t[i] = kept[i];
+    }
+    ebb__free(kept, bytes);
+    return status;
 }
 
 /* ---- the call ---- */
@@ -196,18 +265,23 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
     return EBB_OK;
 }
 
-static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_tensor **out) {
+static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                      struct outputs *out) {
     ebb_status status;
     if (op->loops && !op->infer) {
-        out[0] = ebb__elementwise(op, in, n, attrs, NULL);
-        status = out[0] ? EBB_OK : ebb_error_status();
+        out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
+        status = out->t[0] ? EBB_OK : ebb_error_status();
+    } else if (op->compose_list) {
+        return compose_list(op, in, n, attrs, out); /* its parts are recorded */
     } else {
-        status = op->compose ? compose(op, in, n, attrs, out) : compute(op, in, n, attrs, out);
+        status = op->compose ? compose(op, in, n, attrs, out->t) : compute(op, in, n, attrs, out);
         if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
-    if (op->no_derivative) return made(op, attrs, out[0]);
-    return ebb__record(op, in, in, n, attrs, out, ebb__op_n_out(op));
+    if (op->no_derivative) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
+    status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
+    return status;
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
@@ -218,22 +292,36 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
-                       ebb_tensor **ret_out) {
+static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                       struct outputs *out) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_tensor *out[EBB_OP_MAX_OUT] = {NULL};
-    int n_out = ebb__op_n_out(op);
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
     if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
-    for (int i = 0; i < n_out; i++) { /* each goes to the scope, or on failure to nobody */
-        if (EBB_UNLIKELY(status)) ebb__unref(out[i]);
-        else if (EBB_UNLIKELY(!ebb__own(out[i]))) status = ebb_error_status();
+    for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
+        if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);
+        else if (EBB_UNLIKELY(!ebb__own(out->t[i]))) status = ebb_error_status();
     }
-    if (EBB_UNLIKELY(status)) return ebb__call_failed(op, "", in, n_in, before);
-    for (int i = 0; i < n_out; i++) ret_out[i] = out[i];
-    return EBB_OK;
+    return EBB_LIKELY(!status) ? EBB_OK : ebb__call_failed(op, "", in, n_in, before);
+}
+
+ebb_status ebb_call_op(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs,
+                       ebb_tensor **ret_out) {
+    ebb_tensor *t[EBB_OP_MAX_OUT] = {NULL};
+    struct outputs out = {t, ebb__op_n_out(op)};
+    if (EBB_UNLIKELY(op->n_out == EBB_OUT_LIST))
+        return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "gives a list: ebb_call_op_list calls it");
+    ebb_status status = call(op, in, n_in, attrs, &out);
+    for (int64_t i = 0; i < out.n && !status; i++) ret_out[i] = t[i];
+    return status;
+}
+
+ebb_list ebb_call_op_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs) {
+    struct outputs out = {NULL, 0};
+    ebb_status status = op->n_out == EBB_OUT_LIST ? EBB_OK : outputs_room(&out, ebb__op_n_out(op));
+    if (!status) status = call(op, in, n_in, attrs, &out);
+    return status ? (ebb_list){0, NULL} : (ebb_list){out.n, out.t};
 }
 
 ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs) {

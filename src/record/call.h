@@ -4,13 +4,35 @@
 
 #include "record/node.h"
 #include "tensor/plan.h"
+#include <ebb/call.h>
 
 #define EBB__ATTRS_MAX 512 /* bytes of an operator's attribute struct */
 
-static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out : 1; }
-static inline bool ebb__op_has_list(const struct ebb_op *op) {
-    return op->n_in == 1 && op->in[0].kind == EBB_INPUT_LIST;
+/* The number of outputs; 0 of an operator that gives a list. */
+static inline int ebb__op_n_out(const struct ebb_op *op) { return op->n_out ? op->n_out > 0 ? op->n_out : 0 : 1; }
+static inline bool ebb__is_list(enum ebb_input_kind kind) {
+    return kind == EBB_INPUT_LIST || kind == EBB_INPUT_OPTIONAL_LIST;
 }
+
+/* inputs.c: an operator's inputs are given in one row, the entries of a list among them. Which declared one is the
+ * list, -1 for none; which declared one the i-th of n given is; and how many given ones declared input k is, from
+ * *ret_first on. A list of one entry is like any other input, so that only other numbers need a search. */
+int ebb__op_list(const struct ebb_op *op);
+int64_t ebb__op_declared(const struct ebb_op *op, int64_t n, int64_t i);
+static inline int64_t ebb__op_input(const struct ebb_op *op, int64_t n, int64_t i) {
+    return EBB_LIKELY(n == op->n_in) ? i : ebb__op_declared(op, n, i);
+}
+int64_t ebb__op_given(const struct ebb_op *op, int64_t n, int64_t k, int64_t *ret_first);
+
+/* The row of an operator that has a list among other inputs; `in` has any pointer in the list's place. */
+#define EBB__ROW 16
+struct ebb__row {
+    ebb_tensor **in;
+    int64_t n;
+    ebb_tensor *small[EBB__ROW];
+};
+ebb_status ebb__row_make(struct ebb__row *row, const struct ebb_op *op, ebb_tensor *const *in, ebb_list list);
+void ebb__row_end(struct ebb__row *row);
 
 /* attrs.c: copy attributes, NULL for none given, to `ret_attrs` with dimensions counted from the front and checked, and
  * settings that were not given at their defaults. */
@@ -21,11 +43,17 @@ ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int 
  * *attrs is then no longer meaningful. */
 ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name, const char *text);
 
+/* The same for the value of an argument: false, without an error, for one of the wrong kind. */
+bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs);
+
+/* The value of an attribute that is not given, in a struct that was zero: false when it must be given. */
+bool ebb__attr_default(const struct ebb_attr *a, void *attrs);
+
+/* What an attribute's value must be, for errors: "an int". Returns `text`. */
+const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size);
+
 /* "(2,3)", "()" or "2"; false, without an error, for anything else and for more than 8. */
 bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims);
-
-/* promote.c: torch.result_type of the inputs, without those in the set `except` (EBB_IN). */
-ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except);
 
 /* The dtype an operator computes in for these inputs; EBB_DTYPE_NONE and an error when it does not accept it. */
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);

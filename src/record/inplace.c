@@ -1,5 +1,6 @@
 /* The in-place forms of operators: the result goes into input 0, whose version and history move on. */
 #include "record/call.h"
+#include "record/tangent.h"
 
 static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
     const char *name = ebb_tensor_name(self);
@@ -54,10 +55,13 @@ static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_te
                                const void *attrs) {
     if (op->loops) return ebb__elementwise(op, in, n, attrs, self) ? EBB_OK : ebb_error_status();
     bool before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     ebb__thread.no_grad = true;
+    ebb__thread.levels = NULL;
     ebb_tensor *y = ebb_call_op1(op, in, n, attrs);
     ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
     ebb_status status = y ? ebb__fits_inplace(self, (ebb_dtype)y->dtype, y->ndim, ebb__sizes(y)) : ebb_error_status();
     if (!status) status = ebb__copy_into(self, y);
     ebb_scope_close(&scope);
@@ -73,11 +77,15 @@ static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__PLAN_MAX] = {NULL}, *saved[EBB__PLAN_MAX], *old = NULL;
+    ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__ROW] = {NULL}, *saved[EBB__ROW], *old = NULL,
+               *apart = NULL;
     ebb_status status = ebb__call_check(op, in, n);
-    if (!status && (!op->inplace || ebb__op_has_list(op))) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status && (!op->inplace || ebb__op_list(op) == 0)) status = ebb_fail(EBB_ERR_ARGUMENT, "has no in-place form");
+    if (!status && n > EBB__ROW)
+        status = ebb_fail(EBB_ERR_ARGUMENT, "takes at most %d inputs in place, got %lld", EBB__ROW, (long long)n);
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, &apart);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {
         saved[i] = in[i];
@@ -92,14 +100,16 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         if (!old) status = ebb_error_status();
     }
     if (!status) status = compute_into(self, op, from, n, attrs);
-    for (int64_t i = 0; i < n && i < EBB__PLAN_MAX; i++) ebb__unref(from[i]);
+    for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__bump_version(self);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
         bool recorded = !ebb__thread.no_grad && !op->no_derivative && self->grad_fn;
         if (!status && self->base && recorded) status = ebb__view_written(self);
+        if (!status && apart) status = ebb__forward_into(self, apart);
     }
     ebb__unref(old);
+    ebb__unref(apart);
     if (!status) return self;
     ebb__call_failed(op, "_", in, n, before);
     return NULL;

@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
 /* ---- leaves and their state ---- */
@@ -64,6 +65,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     struct ebb__autograd *a = t->autograd;
     if (!a) return;
     ebb__unref(a->grad);
+    ebb__tangents_release(a);
     extra_free(&a->leaf);
     if (a->name) ebb__free(a->name, EBB__NAME_BYTES);
     ebb__free(a, sizeof *a);
@@ -112,7 +114,7 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     struct ebb__thread *th = &ebb__thread;
     atomic_init(&n->refs, 0);
     n->flags = 0;
-    n->n_out = (uint8_t)n_out;
+    n->n_out = (uint16_t)n_out;
     n->n_saved = n_saved;
     n->op = op;
     n->name = op->node;
@@ -146,12 +148,18 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     return s->t != NULL;
 }
 
-/* For an operator on a list the sets speak of all its tensors at once. */
+/* Sets speak of declared inputs: a bit may be several tensors, those of a list, given from *ret_first on. */
+static int64_t tensors_of(const struct ebb_op *op, uint32_t bit, int64_t n_in, int64_t *ret_first) {
+    *ret_first = bit % 8;
+    if (EBB_LIKELY(n_in == op->n_in) || bit / 8 == EBB__SAVED_OUT) return 1;
+    return ebb__op_given(op, n_in, bit % 8, ret_first);
+}
+
 static uint32_t count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in) {
     uint32_t n = 0;
-    bool list = ebb__op_has_list(op);
+    int64_t first;
     for (uint32_t bits = set; bits; bits &= bits - 1)
-        n += list && ebb__lowest_bit(bits) / 8 != EBB__SAVED_OUT ? (uint32_t)n_in : 1;
+        n += (uint32_t)tensors_of(op, (uint32_t)ebb__lowest_bit(bits), n_in, &first);
     return n;
 }
 
@@ -160,28 +168,27 @@ static uint32_t count_saved(const struct ebb_op *op, uint32_t set, int64_t n_in)
 static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out,
                      bool inplace) {
     struct ebb__saved *s = ebb__node_saved(n);
-    bool ok = true, list = ebb__op_has_list(n->op);
+    bool ok = true;
     for (uint32_t bits = set; bits; bits &= bits - 1) {
-        uint32_t bit = (uint32_t)ebb__lowest_bit(bits), i = bit % 8;
+        uint32_t bit = (uint32_t)ebb__lowest_bit(bits);
         enum ebb__saved_kind kind = (enum ebb__saved_kind)(bit / 8);
         ebb_tensor *const *from = kind == EBB__SAVED_OUT ? out : in;
-        uint32_t end = list && kind != EBB__SAVED_OUT ? (uint32_t)n_in : i + 1;
-        for (; i < end; i++) {
+        int64_t i, end = tensors_of(n->op, bit, n_in, &i);
+        for (end += i; i < end; i++) {
             bool overwritten = inplace && kind == EBB__SAVED_IN && in[i] && in[i]->storage == out[0]->storage;
-            ok = save(s++, kind, i, from[i], overwritten) && ok;
+            ok = save(s++, kind, (uint32_t)i, from[i], overwritten) && ok;
         }
     }
     return ok;
 }
 
-/* A list's rule speaks for all its tensors. */
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed) {
-    bool needed = false, list = ebb__op_has_list(op);
+    bool needed = false;
     uint32_t set = 0;
     for (int64_t i = 0; i < n_in; i++) {
         if (!in[i] || !ebb__requires_grad(in[i])) continue;
         needed = true;
-        set |= op->saves[list ? 0 : i];
+        set |= op->saves[ebb__op_input(op, n_in, i)];
     }
     *ret_needed = needed;
     return set;
@@ -216,6 +223,8 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
+    if (EBB_UNLIKELY(n_out > UINT16_MAX))
+        return ebb_fail(EBB_ERR_ARGUMENT, "%d results; at most %d can be recorded", n_out, UINT16_MAX);
     ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
@@ -244,7 +253,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         if (!ebb__is_floating(out[i]->dtype)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
         out[i]->grad_fn = n;
-        out[i]->output_nr = (uint8_t)i;
+        out[i]->output_nr = (uint16_t)i;
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);
         ebb__node_unref(before);
     }
@@ -258,15 +267,17 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     if (!a) return NULL;
     if (n) ebb__node_ref(n);
     a->grad_fn = n;
-    a->output_nr = (uint8_t)nr;
-    return a;
+    a->output_nr = (uint16_t)nr;
+    if (EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || !ebb__tangents_share(a, t)) return a;
+    ebb__unref(a);
+    return NULL;
 }
 
 static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
     char shape[EBB__SHAPE_TEXT];
     bool input = ebb__saved_kind(s) == EBB__SAVED_IN;
     const char *name =
-        input ? n->op->in[ebb__op_has_list(n->op) ? 0 : ebb__saved_index(s)].name : n->op->out[ebb__saved_index(s)];
+        input ? n->op->in[ebb__op_input(n->op, n->n_in, ebb__saved_index(s))].name : n->op->out[ebb__saved_index(s)];
     ebb__thread.file = n->file;
     ebb__thread.line = n->line;
     ebb__fail_op(

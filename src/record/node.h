@@ -47,7 +47,7 @@ struct ebb__node_extra {
 struct ebb_node {
     _Atomic int32_t refs; /* a leaf's node counts on its tensor instead */
     uint8_t flags;
-    uint8_t n_out;
+    uint16_t n_out;
     const struct ebb_op *op; /* NULL for a leaf */
     const char *name;
     uint64_t sequence;
@@ -84,10 +84,11 @@ struct ebb__meta ebb__node_meta(const ebb_node *n, uint32_t nr);
 /* What a tensor has of autograd once it needs any. The leaf node lives in here, so that an edge to it keeps the
  * tensor. */
 struct ebb__autograd {
-    ebb_tensor *self; /* not a reference */
-    ebb_tensor *grad; /* a reference */
-    _Atomic int lock; /* guards grad while passes accumulate */
-    char *name;       /* EBB__NAME_BYTES of it, or NULL */
+    ebb_tensor *self;              /* not a reference */
+    ebb_tensor *grad;              /* a reference */
+    _Atomic int lock;              /* guards grad while passes accumulate */
+    char *name;                    /* EBB__NAME_BYTES of it, or NULL */
+    struct ebb__tangent *tangents; /* of forward mode (record/tangent.h) */
     struct ebb_node leaf;
 };
 #define EBB__NAME_BYTES 64

@@ -8,10 +8,11 @@ static ebb_dtype combine(ebb_dtype higher, ebb_dtype lower) {
     return higher ? higher : lower;
 }
 
-ebb_dtype ebb__result_type(ebb_tensor *const *in, int64_t n, uint32_t except) {
+/* torch.result_type of the inputs, without those that the operator keeps as they are. */
+static ebb_dtype result_type(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     ebb_dtype dims = EBB_DTYPE_NONE, zero = EBB_DTYPE_NONE, number = EBB_DTYPE_NONE;
     for (int64_t i = 0; i < n; i++) {
-        if (!in[i] || (i < EBB_OP_MAX_IN && (except & EBB_IN(i)))) continue;
+        if (!in[i] || (op->keeps && op->keeps & EBB_IN(ebb__op_input(op, n, i)))) continue;
         ebb_dtype d = (ebb_dtype)in[i]->dtype;
         if (in[i]->flags & EBB__NUMBER)
             number = ebb_promote_types(number, ebb_dtype_is_floating(d) ? ebb_default_dtype() : d);
@@ -25,7 +26,7 @@ ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     ebb_dtype dtype = EBB_DTYPE_NONE;
     if (op->promote == EBB_PROMOTE_NONE || op->promote == EBB_PROMOTE_FIRST)
         dtype = n > 0 && in[0] ? (ebb_dtype)in[0]->dtype : EBB_DTYPE_NONE;
-    else dtype = ebb__result_type(in, n, op->keeps);
+    else dtype = result_type(op, in, n);
     if (op->promote == EBB_PROMOTE_FLOAT && !ebb_dtype_is_floating(dtype)) dtype = ebb_default_dtype();
     if (op->dtypes && dtype && !(op->dtypes & EBB_DTYPES(dtype))) {
         ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(dtype));

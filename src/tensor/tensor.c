@@ -51,8 +51,8 @@ static struct ebb__storage *storage_new(size_t bytes) {
 
 static ebb_tensor *header_init(ebb_tensor *t, ebb_dtype dtype, int ndim, const int64_t *sizes) {
     atomic_init(&t->refs, 1);
-    t->dtype = (uint8_t)dtype;
-    t->ndim = (uint8_t)ndim;
+    t->dtype = (unsigned)dtype & 15;
+    t->ndim = (unsigned)ndim & 15;
     t->flags = EBB__CONTIGUOUS;
     t->output_nr = 0;
     t->storage = NULL;

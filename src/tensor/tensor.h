@@ -22,19 +22,20 @@ struct ebb__storage {
 enum ebb__tensor_flag {
     EBB__REQUIRES_GRAD = 1, /* a leaf that gathers gradients */
     EBB__CONTIGUOUS = 2,
-    EBB__NUMBER = 4,       /* promotes as a Python number does */
-    EBB__RETAINS_GRAD = 8, /* not a leaf, but keeps its gradient */
-    EBB__NO_GRAD_VIEW = 16 /* a view made while recording was off, or of such a view: a constant */
+    EBB__NUMBER = 4,        /* promotes as a Python number does */
+    EBB__RETAINS_GRAD = 8,  /* not a leaf, but keeps its gradient */
+    EBB__NO_GRAD_VIEW = 16, /* a view made while recording was off, or of such a view: a constant */
+    EBB__HAS_TANGENT = 32   /* a dual number at some level of forward mode */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
 
 struct ebb_tensor {
     _Atomic int32_t refs;
-    uint8_t dtype;
-    uint8_t ndim;
+    uint8_t dtype : 4;
+    uint8_t ndim : 4;
     uint8_t flags;
-    uint8_t output_nr; /* which output of grad_fn this is */
+    uint16_t output_nr; /* which output of grad_fn this is */
     struct ebb__storage *storage;
     char *data; /* the first element */
     int64_t numel;

@@ -24,6 +24,12 @@ int main() {
         ebb_tensor *x = ebb_from_data(&one, EBB_F32, EBB_DIMS(1));
         if (ebb_at_index(ebb_cat(EBB_LIST(ebb_add_(x, std::size_t(2)), x), 0), EBB_DIMS(1)) != 3) return 3;
         if (ebb_item(ebb_mul(x, 0.5L)) != 1.5) return 4;
+        ebb_tensor *y = ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", EBB_DIMS(0)), EBB_ARG("keepdim", true),
+                                                              EBB_ARG("dtype", EBB_F64), EBB_ARG_TEXT("axis", "0")));
+        if (y || ebb_error_status() != EBB_ERR_ARGUMENT) return 5; /* axis is dim, which is given */
+        ebb_clear_error();
+        y = ebb_call("clamp", EBB_LIST(ebb_call("exp", EBB_LIST(x))), EBB_ARGS(EBB_ARG("max", 2.5), EBB_ARG("min", nullptr)));
+        if (ebb_item(y) != 2.5) return 6;
     }
     std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());
     return 0;

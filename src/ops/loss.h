@@ -1,0 +1,23 @@
+/* What the losses share: the mean or sum of their terms, and its gradient. */
+#ifndef EBB_OPS_LOSS_H
+#define EBB_OPS_LOSS_H
+
+#include "ops/ops.h"
+
+#define EBB__REDUCTION "enum(mean|sum|none) reduction=mean"
+
+/* The terms themselves, their sum or their mean. */
+ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction);
+
+/* The gradient of each of the terms, of which `like` has as many, from that of what they were reduced to. */
+ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reduction);
+
+/* Whether the dtypes of a loss's inputs are ones it is defined for (opdef's promotion); an error if not. */
+static inline bool ebb__loss_defined(const struct ebb_forward *f) {
+    return ebb__op_dtype(f->op, f->in, f->n_in) != EBB_DTYPE_NONE;
+}
+
+/* NULL and an error, so that a composition can return it. */
+#define EBB__LOSS_FAIL(...) ((void)ebb_fail(__VA_ARGS__), (ebb_tensor *)NULL)
+
+#endif

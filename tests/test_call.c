@@ -1,0 +1,200 @@
+/* Calls by name: values of every kind, inputs by name, overloads, in-place forms, lists, and what is refused. */
+#include "tests/check.h"
+#include <ebb/ebb.h>
+
+static ebb_tensor *matrix(void) {
+    static const double v[] = {1, 2, 3, 4, 5, 6};
+    return ebb_from_data(v, EBB_F64, EBB_DIMS(2, 3));
+}
+
+EBB_TEST(attributes_of_every_kind) {
+    ebb_tensor *x = matrix(), *y;
+    CHECK_VALUES(ebb_call("sum", EBB_LIST(x)), 0, 21);
+    CHECK_VALUES(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", EBB_DIMS(0, 1)))), 0, 21);
+    y = ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 1), EBB_ARG("keepdim", true)));
+    CHECK_SHAPE(y, 2, 1);
+    CHECK_VALUES(y, 0, 6, 15);
+    y = ebb_call("sum", EBB_LIST(x),
+                 EBB_ARGS(EBB_ARG("axis", -1), EBB_ARG("keepdims", false), EBB_ARG("dtype", EBB_F32)));
+    CHECK(ebb_tensor_dtype(y) == EBB_F32);
+    CHECK(ebb_tensor_dtype(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dtype", "float32")))) == EBB_F32);
+    CHECK_VALUES(ebb_call("leaky_relu", EBB_LIST(ebb_neg(x)), EBB_ARGS(EBB_ARG("negative_slope", 1))), 0, -1, -2, -3,
+                 -4, -5, -6);
+    CHECK_VALUES(ebb_call("mse_loss", EBB_LIST(x, x), EBB_ARGS(EBB_ARG("reduction", "sum"))), 0, 0);
+    CHECK_VALUES(ebb_call("mse_loss", EBB_LIST(x, x), EBB_ARGS(EBB_ARG("reduction", EBB_REDUCTION_MEAN))), 0, 0);
+    CHECK_SHAPE(ebb_call("view", EBB_LIST(x), EBB_ARGS(EBB_ARG("size", EBB_DIMS(3, 2)))), 3, 2);
+    y = ebb_call("zeros", EBB_LIST(NULL), EBB_ARGS(EBB_ARG("size", 4)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "takes at most 0 inputs in order, got 1");
+    const ebb_list none = {0, NULL};
+    y = ebb_call("zeros", none, EBB_ARGS(EBB_ARG("size", 4), EBB_ARG("requires_grad", true)));
+    CHECK_SHAPE(y, 4);
+    CHECK(ebb_tensor_requires_grad(y));
+}
+
+EBB_TEST(attributes_as_text) {
+    ebb_tensor *x = matrix();
+    CHECK_VALUES(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("dim", "(0,1)"), EBB_ARG_TEXT("dtype", "none"))), 0,
+                 21);
+    CHECK_VALUES(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("dim", "none"))), 0, 21);
+    CHECK_SHAPE(ebb_call("mse_loss", EBB_LIST(x, x), EBB_ARGS(EBB_ARG_TEXT("reduction", "none"))), 2, 3);
+    CHECK_VALUES(ebb_call("clamp", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("min", "2.5"), EBB_ARG_TEXT("max", "5"))), 0, 2.5,
+                 2.5, 3, 4, 5, 5);
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG_TEXT("dim", "(0,"))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "sum: argument 'dim' must be a list of ints, not text '(0,'");
+}
+
+EBB_TEST(parameters_of_C_have_defaults) {
+    ebb_tensor *x = matrix();
+    CHECK_SHAPE(ebb_call("cat", EBB_LIST(x, x)), 4, 3);
+    CHECK_SHAPE(ebb_call("flatten", EBB_LIST(x)), 6);
+    CHECK_SHAPE(ebb_call("flatten", EBB_LIST(ebb_call("stack", EBB_LIST(x, x))), EBB_ARGS(EBB_ARG("start_dim", 1))), 2,
+                6);
+    CHECK_VALUES(ebb_call("diagonal", EBB_LIST(x), EBB_ARGS(EBB_ARG("offset", 1))), 0, 2, 6);
+    CHECK_VALUES(ebb_call("diagonal", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim1", NULL))), 0, 1, 5);
+}
+
+EBB_TEST(none_is_the_default) {
+    ebb_tensor *x = matrix();
+    CHECK_VALUES(ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", NULL), EBB_ARG("dtype", NULL))), 0, 21);
+    CHECK(!ebb_call("softmax", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", NULL))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "softmax: argument 'dim' must be an int, not None");
+}
+
+EBB_TEST(inputs_by_name) {
+    ebb_tensor *x = matrix(), *mask = ebb_gt(x, 2.0);
+    CHECK_VALUES(ebb_call("sub", EBB_LIST(x), EBB_ARGS(EBB_ARG("other", 1))), 0, 0, 1, 2, 3, 4, 5);
+    CHECK_VALUES(ebb_call("sub", EBB_LIST(EBB_NUM(1.0)), EBB_ARGS(EBB_ARG("self", x))), 0, 0, 1, 2, 3, 4, 5);
+    CHECK_VALUES(ebb_call("sub", EBB_LIST(x, EBB_NUM(1))), 0, 0, 1, 2, 3, 4, 5);
+    CHECK_VALUES(ebb_call("exp", (ebb_list){0}, EBB_ARGS(EBB_ARG("input", ebb_mul(x, 0.0)))), 0, 1, 1, 1, 1, 1, 1);
+    CHECK_VALUES(ebb_call("clamp", EBB_LIST(x), EBB_ARGS(EBB_ARG("max", 2.5))), 0, 1, 2, 2.5, 2.5, 2.5, 2.5);
+    CHECK_VALUES(ebb_call("clamp", EBB_LIST(x), EBB_ARGS(EBB_ARG("min", ebb_full_like(x, 4)), EBB_ARG("max", NULL))), 0,
+                 4, 4, 4, 4, 5, 6);
+    CHECK_VALUES(ebb_call("where", EBB_LIST(mask), EBB_ARGS(EBB_ARG("input", x), EBB_ARG("other", 0))), 0, 0, 0, 3, 4,
+                 5, 6);
+    ebb_tensor *w = ebb_ones(EBB_DIMS(4, 3), .dtype = EBB_F64), *b = ebb_ones(EBB_DIMS(4), .dtype = EBB_F64);
+    CHECK_VALUES(ebb_call("linear", EBB_LIST(x, w)), 0, 6, 6, 6, 6, 15, 15, 15, 15);
+    CHECK_VALUES(ebb_call("linear", EBB_LIST(x, w, NULL)), 0, 6, 6, 6, 6, 15, 15, 15, 15);
+    CHECK_VALUES(ebb_call("linear", EBB_LIST(x, w), EBB_ARGS(EBB_ARG("bias", b))), 0, 7, 7, 7, 7, 16, 16, 16, 16);
+    CHECK(ebb_tensor_dtype(ebb_call("add", EBB_LIST(ebb_call("to", EBB_LIST(x), EBB_ARGS(EBB_ARG("dtype", EBB_I64)))),
+                                    EBB_ARGS(EBB_ARG("other", 1)))) == EBB_I64);
+}
+
+EBB_TEST(lists_of_tensors) {
+    ebb_tensor *x = matrix();
+    CHECK_SHAPE(ebb_call("cat", EBB_LIST(x, x, x), EBB_ARGS(EBB_ARG("dim", 1))), 2, 9);
+    CHECK_SHAPE(ebb_call("cat", (ebb_list){0}, EBB_ARGS(EBB_ARG("tensors", EBB_LIST(x, x)), EBB_ARG("dim", 0))), 4, 3);
+    ebb_tensor *many[40];
+    for (int i = 0; i < 40; i++) many[i] = x;
+    CHECK_SHAPE(ebb_call("cat", ((ebb_list){40, many}), EBB_ARGS(EBB_ARG("dim", 0))), 80, 3);
+    CHECK(!ebb_call("cat", (ebb_list){0}, EBB_ARGS(EBB_ARG("tensors", x), EBB_ARG("dim", 0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'tensors' must be a list of Tensors, not Tensor");
+}
+
+EBB_TEST(all_outputs) {
+    ebb_tensor *x = matrix();
+    ebb_list out = {0};
+    CHECK_VALUES(ebb_call("max", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 0)), .ret_outputs = &out), 0, 4, 5, 6);
+    CHECK(out.n == 2);
+    CHECK_VALUES(out.t[1], 0, 1, 1, 1);
+    CHECK_VALUES(ebb_call("unbind", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 0)), .ret_outputs = &out), 0, 1, 2, 3);
+    CHECK(out.n == 2);
+    CHECK_VALUES(ebb_call("exp", EBB_LIST(ebb_mul(x, 0)), .ret_outputs = &out), 0, 1, 1, 1, 1, 1, 1);
+    CHECK(out.n == 1);
+}
+
+EBB_TEST(overloads) {
+    ebb_tensor *x = matrix();
+    CHECK_VALUES(ebb_call("max", EBB_LIST(x)), 0, 6);
+    CHECK_VALUES(ebb_call("max", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 1), EBB_ARG("keepdim", true))), 0, 3, 6);
+    CHECK(!ebb_call("max", EBB_LIST(x), EBB_ARGS(EBB_ARG("keepdim", true))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "max: missing the argument 'dim'");
+    CHECK(!ebb_call("max", EBB_LIST(x), EBB_ARGS(EBB_ARG("dimm", 1))));
+    CHECK_ERROR(EBB_ERR_NAME, "max: has no argument 'dimm'; did you mean 'dim'?; there are: self, dim, keepdim");
+}
+
+EBB_TEST(in_place_forms) {
+    ebb_tensor *x = matrix();
+    ebb_list out = {0};
+    CHECK(ebb_call("add_", EBB_LIST(x, EBB_NUM(1)), .ret_outputs = &out) == x);
+    CHECK(out.n == 1 && out.t[0] == x);
+    CHECK(ebb_call("clamp_", EBB_LIST(x), EBB_ARGS(EBB_ARG("max", 3))) == x);
+    CHECK_VALUES(x, 0, 2, 3, 3, 3, 3, 3);
+    CHECK(!ebb_call("sum_", EBB_LIST(x)));
+    CHECK_ERROR(EBB_ERR_NAME, "sum_: sum has no in-place form");
+}
+
+EBB_TEST(graphs_are_the_same) {
+    ebb_tensor *x = ebb_requires_grad_(matrix(), true);
+    ebb_tensor *y = ebb_call("sum", EBB_LIST(ebb_call("mul", EBB_LIST(x, x))));
+    CHECK(!strcmp(ebb_node_name(ebb_tensor_grad_fn(y)), "SumBackward0"));
+    CHECK(ebb_node_line(ebb_tensor_grad_fn(y)) == __LINE__ - 2);
+    CHECK(!ebb_backward(y));
+    CHECK_VALUES(ebb_tensor_grad(x), 0, 2, 4, 6, 8, 10, 12);
+    CHECK(!ebb_set_grad(x, NULL));
+}
+
+EBB_TEST(what_is_refused) {
+    ebb_tensor *x = matrix();
+    CHECK(!ebb_call("smu", EBB_LIST(x)));
+    CHECK(ebb_error()->line == __LINE__ - 1);
+    CHECK_ERROR(EBB_ERR_NAME, "there is no operator 'smu'");
+    CHECK(!ebb_call("logsumexpp", EBB_LIST(x)));
+    CHECK_ERROR(EBB_ERR_NAME, "there is no operator 'logsumexpp'; did you mean 'logsumexp'?");
+    CHECK(!ebb_call(NULL, EBB_LIST(x)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "the operator's name is NULL");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dims", 1))));
+    CHECK_ERROR(EBB_ERR_NAME, "sum: has no argument 'dims'; did you mean 'dim'?; there are: self, dim, keepdim, dtype");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", "a"))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'dim' must be a list of ints, not str 'a'");
+    CHECK(!ebb_call("softmax", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 1.0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'dim' must be an int, not float");
+    CHECK(!ebb_call("softmax", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", (bool)1))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'dim' must be an int, not bool");
+    CHECK(!ebb_call("softmax", EBB_LIST(x)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "missing the argument 'dim'");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("keepdim", 2))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'keepdim' must be a bool, not int");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dtype", 77))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'dtype' must be a dtype, not int");
+    CHECK(!ebb_call("mse_loss", EBB_LIST(x, x), EBB_ARGS(EBB_ARG("reduction", 3))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'reduction' must be one of mean, sum, none, not int");
+    CHECK(!ebb_call("mm", EBB_LIST(x), EBB_ARGS(EBB_ARG("mat2", 2))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'mat2' must be a Tensor, not int");
+    CHECK(!ebb_call("mm", EBB_LIST(x)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "missing the input 'mat2'");
+    CHECK(!ebb_call("mm", EBB_LIST(x, x, x)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "takes at most 2 inputs in order, got 3");
+    CHECK(!ebb_call("mm", EBB_LIST(x, x)));
+    CHECK_ERROR(EBB_ERR_SHAPE, "mm");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("dim", 1), EBB_ARG("axis", 1))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'axis' is given twice");
+    CHECK(!ebb_call("sum", EBB_LIST(NULL)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "self is NULL");
+    CHECK(!ebb_call("sum", ((ebb_list){2, NULL})));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "list of inputs is NULL");
+    CHECK(!ebb_call("sum", EBB_LIST(x), ((ebb_args){1, NULL})));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "list of arguments is NULL");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG(NULL, 1))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 0 has no name");
+}
+
+EBB_TEST(every_allocation_may_fail) {
+    for (int64_t n = 1; n < 60; n++) EBB_SCOPE {
+            ebb_tensor *x = matrix();
+            ebb_memory_fail_after(n);
+            ebb_tensor *y = ebb_call("clamp", EBB_LIST(x), EBB_ARGS(EBB_ARG("min", 1), EBB_ARG("max", 2)));
+            ebb_memory_fail_after(0);
+            CHECK(y ? !ebb_error() : ebb_error_status() == EBB_ERR_MEMORY);
+            ebb_clear_error();
+        }
+}
+
+EBB_TEST(kinds_have_names) {
+    CHECK(!strcmp(ebb_input_kind_name(EBB_INPUT_OPTIONAL_NUMBER), "Number?"));
+    CHECK(!strcmp(ebb_attr_kind_name(EBB_ATTR_SETTING), "float?"));
+    CHECK(!strcmp(ebb_attr_kind_name((enum ebb_attr_kind)99), "unknown"));
+    CHECK(!strcmp(ebb_op_did_you_mean("sofmax"), "softmax"));
+    CHECK(!ebb_op_did_you_mean("nothing like it") && !ebb_op_did_you_mean(NULL));
+}
+
+EBB_TEST_MAIN

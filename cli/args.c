@@ -2,48 +2,13 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 
+#include <ebb/base.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAMES = 32, MAX_WORD = 48 };
-
-/* ---- did you mean ---- */
-
-static int smaller(int a, int b) { return a < b ? a : b; }
-
-/* Levenshtein's distance; words beyond MAX_WORD are like nothing. */
-static int distance(const char *a, const char *b) {
-    size_t n = strlen(a), m = strlen(b);
-    if (n > MAX_WORD || m > MAX_WORD) return MAX_WORD;
-    int row[MAX_WORD + 1];
-    for (size_t j = 0; j <= m; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int here = smaller(smaller(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = row[j];
-            row[j] = here;
-        }
-    }
-    return row[m];
-}
-
-const char *cli_did_you_mean(const char *word, const char *const *names, int count) {
-    const char *best = NULL;
-    int best_distance = 3;
-    for (int i = 0; i < count; i++) {
-        size_t n = strlen(word);
-        int d = n >= 3 && strncmp(word, names[i], n) == 0 ? 1 : distance(word, names[i]);
-        if (d < best_distance && d < (int)strlen(names[i])) {
-            best_distance = d;
-            best = names[i];
-        }
-    }
-    return best;
-}
 
 /* Cut "f32|f64" into `text`; returns how many names there are. */
 static int cut(const char *choices, char *text, size_t size, const char **names) {
@@ -78,8 +43,8 @@ static void show_option(const struct cli_option *o) {
 }
 
 static void show_help(const struct cli_command *c) {
-    (void)printf("ebb %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, c->word ? " " : "",
-                 c->word ? c->word_choices : "", c->summary);
+    const char *words = c->word ? c->word_choices : c->names ? c->names->what : "";
+    (void)printf("ebb %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, words[0] ? " " : "", words, c->summary);
     for (const struct cli_option *o = c->options; o->name; o++) show_option(o);
     cli_pad(stdout, "  --help", 26);
     (void)printf(" show this\n%s%s%s", c->notes ? "\n" : "", c->notes ? c->notes : "", c->notes ? "\n" : "");
@@ -134,7 +99,7 @@ static enum cli_parsed read_choice(const struct cli_command *c, const char *what
         return CLI_GO_ON;
     }
     (void)snprintf(message, sizeof message, "%s is one of %s, not", what, choices);
-    return wrong(c, message, text, cli_did_you_mean(text, names, n));
+    return wrong(c, message, text, ebb_did_you_mean(text, names, n));
 }
 
 static enum cli_parsed read_value(const struct cli_command *c, const struct cli_option *o, const char *text) {
@@ -174,7 +139,7 @@ static enum cli_parsed read_option(const struct cli_command *c, char **argv, int
     }
     char word[MAX_WORD + 1], meant[MAX_WORD + 3];
     (void)snprintf(word, sizeof word, "%.*s", (int)(length < MAX_WORD ? length : MAX_WORD), name);
-    const char *best = cli_did_you_mean(word, names, n);
+    const char *best = ebb_did_you_mean(word, names, n);
     (void)snprintf(meant, sizeof meant, "--%s", best ? best : "");
     return wrong(c, "unknown option", argv[*i], best ? meant : NULL);
 }
@@ -193,6 +158,9 @@ enum cli_parsed cli_parse(const struct cli_command *command, int argc, char **ar
         } else if (command->word && !have_word) {
             have_word = true;
             result = read_choice(command, command->word, command->word_choices, command->word_value, argv[i]);
+        } else if (command->names && command->names->n < CLI_MAX_NAMES) {
+            command->names->name[command->names->n++] = argv[i];
+            result = CLI_GO_ON;
         } else {
             result = wrong(command, "there is no place for", argv[i], NULL);
         }

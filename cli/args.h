@@ -23,12 +23,21 @@ struct cli_option {
     const char *help;    /* one line */
 };
 
+/* Words of any number, as they are. */
+enum { CLI_MAX_NAMES = 1024 };
+struct cli_names {
+    const char *what; /* "[NAME...]" */
+    const char *name[CLI_MAX_NAMES];
+    int n;
+};
+
 struct cli_command {
     const char *name;                 /* "chapter" */
     const char *summary;              /* one line */
     const char *word;                 /* what the word after the name is called, "data"; NULL: there is none */
     const char *word_choices;         /* "digits|fashion-mnist" */
     int *word_value;                  /* which one of them */
+    struct cli_names *names;          /* where words of any number go; NULL: there are none */
     const struct cli_option *options; /* ends with a NULL name */
     const char *notes;                /* after the options in the help; may be NULL */
 };
@@ -38,8 +47,5 @@ enum cli_parsed { CLI_GO_ON, CLI_HELP_SHOWN, CLI_WRONG };
 /* Read argv[1 …] into the values of the command's table. --help (or -h) prints the command's help on stdout. What is
  * wrong is told on stderr, with the word that may have been meant. */
 enum cli_parsed cli_parse(const struct cli_command *command, int argc, char **argv);
-
-/* The name among `count` that is most like `word`; NULL when none is. */
-const char *cli_did_you_mean(const char *word, const char *const *names, int count);
 
 #endif

@@ -11,6 +11,17 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_MISUSED = 2 };
 /* The commands: argv[0] is the command's name. They return an exit status and leave nothing allocated. */
 int ebb_cmd_chapter(int argc, char **argv);
 int ebb_cmd_train(int argc, char **argv);
+int ebb_cmd_ops(int argc, char **argv);
+int ebb_cmd_gradcheck(int argc, char **argv);
+
+/* ---- operators (ops.c) ---- */
+
+struct ebb_op;
+struct cli_names;
+
+/* The operators of these names, all for none, in the order of the table; NULL after the last. `room` has space for
+ * them. False, told on stderr with what may have been meant, when there is no such operator. */
+bool cli_find_ops(const char *command, const struct cli_names *names, const struct ebb_op **room);
 
 /* ---- terminals (terminal.c) ---- */
 

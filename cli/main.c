@@ -15,6 +15,8 @@ static const struct command {
     {"chapter", "compute, verify and draw the three examples of the chapter on automatic differentiation",
      ebb_cmd_chapter},
     {"train", "train a classifier of digits, or of Fashion-MNIST, and test it", ebb_cmd_train},
+    {"ops", "list the operators; with names, show their arguments, formulas and samples", ebb_cmd_ops},
+    {"gradcheck", "check operators' derivatives against finite differences", ebb_cmd_gradcheck},
     {"version", "print the version of the library", show_version},
     {"help", "list the commands; with a command's name, show its options", show_help},
 };
@@ -29,7 +31,7 @@ static const struct command *find(const char *name) {
 static int unknown(const char *word) {
     const char *names[N_COMMANDS];
     for (int i = 0; i < N_COMMANDS; i++) names[i] = commands[i].name;
-    const char *meant = cli_did_you_mean(word, names, N_COMMANDS);
+    const char *meant = ebb_did_you_mean(word, names, N_COMMANDS);
     (void)fprintf(stderr, "ebb: unknown command \"%s\"", word);
     if (meant) (void)fprintf(stderr, "; did you mean \"%s\"?", meant);
     (void)fprintf(stderr, "\nTry \"ebb help\".\n");

@@ -337,6 +337,7 @@ static void check_inplace(const struct ebb_sample *s, const struct results *want
     bool grad = differentiable(s) & 1;
     if (grad) in[0] = ebb_clone(ebb_requires_grad_(x, true));
     uint32_t version = ebb_tensor_version(in[0]);
+    ebb_manual_seed(SEED);
     ebb_tensor *y = ebb_call_op_inplace(s->op, in, s->n_in, s->attrs), *g = NULL;
     if (!y && !fits) {
         if (ebb_error_status() != EBB_ERR_SHAPE && ebb_error_status() != EBB_ERR_DTYPE)
@@ -431,6 +432,51 @@ static void check_sample(struct ebb_sample *s) {
     check_differences(s, &r);
 }
 
+/* Whether something lies beyond float16's range, on the way perhaps; then its result says nothing. */
+static bool beyond_range(const ebb_tensor *half) {
+    if (ebb_tensor_dtype(half) != EBB_F16 || !half->numel) return false;
+    double largest = ebb_item(ebb_amax(ebb_abs(ebb_to((ebb_tensor *)(uintptr_t)half, EBB_F32))));
+    return !(largest < INFINITY);
+}
+
+/* On 16-bit inputs: what comes out on the same values in float32, to the precision of the dtype, each step of a
+ * composition rounding once. Gradients likewise. */
+static void check_half(struct ebb_sample *s, ebb_dtype dtype) {
+    ebb_tensor *in[MAX_IN], *wide[MAX_IN];
+    struct results half, want;
+    double eps = dtype == EBB_F16 ? 0x1p-10 : 0x1p-7;
+    bool any = false;
+    for (int64_t i = 0; i < s->n_in; i++) {
+        in[i] = wide[i] = s->in[i];
+        if (!in[i] || ebb_tensor_is_number(in[i]) || ebb_tensor_dtype(in[i]) != EBB_F32) continue;
+        any = true;
+        in[i] = ebb_to(in[i], dtype);
+        wide[i] = ebb_to(in[i], EBB_F32);
+    }
+    if (!any) return;
+    now.dtype = dtype;
+    struct ebb_sample of_wide = *s, of_half = *s;
+    of_wide.in = wide;
+    of_half.in = in;
+    if (run(&of_wide, wide, differentiable(&of_wide), &want)) complain("in float32", "fails");
+    else if (run(&of_half, in, differentiable(&of_half), &half)) complain("in 16 bits", "fails");
+    else {
+        if (half.n_out != want.n_out) complain("in 16 bits", "%d results, not %d", half.n_out, want.n_out);
+        for (int k = 0; k < half.n_out && half.n_out == want.n_out; k++) {
+            bool floating = ebb_dtype_is_floating(ebb_tensor_dtype(want.out[k]));
+            if (floating != ebb_dtype_is_floating(ebb_tensor_dtype(half.out[k])))
+                complain("in 16 bits", "output %d is %s", k, ebb_dtype_name(ebb_tensor_dtype(half.out[k])));
+            if (floating && !beyond_range(half.out[k]) && strncmp(s->op->name, "empty", 5) != 0)
+                compare("in 16 bits", "an output", half.out[k], want.out[k], 8 * eps);
+        }
+        for (int64_t i = 0; i < s->n_in; i++)
+            if (want.grad[i] && half.grad[i]) compare("in 16 bits", "a gradient", half.grad[i], want.grad[i], 32 * eps);
+            else if (want.grad[i] || half.grad[i])
+                complain("in 16 bits", "input %d has a gradient in one dtype only", (int)i);
+    }
+    now.dtype = EBB_F32;
+}
+
 static void check_text(void) {
     static const ebb_dtype dtypes[] = {EBB_F64, EBB_F32, EBB_I64, EBB_I32, EBB_U8, EBB_BOOL};
     total.samples++;
@@ -446,6 +492,8 @@ static void check_text(void) {
         if (s.n_in > MAX_IN) complain("sample", "more than %d inputs", MAX_IN);
         else if (wanted && (well || now.dtype == EBB_F64 || now.dtype == EBB_F32)) EBB_SCOPE {
                 s.must_fail ? check_must_fail(&s) : check_sample(&s);
+                if (!s.must_fail && now.dtype == EBB_F32) check_half(&s, EBB_BF16);
+                if (!s.must_fail && now.dtype == EBB_F32) check_half(&s, EBB_F16);
             }
         ebb_sample_release(&s);
         if (ebb_error()) complain("pending", "an error is left");

@@ -96,6 +96,12 @@ static const struct point {
     {"fmod", "FmodBackward1", 2, {-5.0, 3.0}, -2.0, {1.0, 1.0}},
     {"remainder", "RemainderBackward1", 2, {-5.0, 3.0}, 1.0, {1.0, 2.0}},
     {"floor_divide", "DivBackward2", 2, {-5.0, 3.0}, -2.0, {0.0, 0.0}},
+    {"sinc", "SincBackward0", 1, {0.5}, 0.6366197723675814, {-1.2732395447351628}},
+    {"sinc", "SincBackward0", 1, {0.0}, 1.0, {0.0}},
+    {"clamp_min", "ClampMinBackward1", 2, {1.0, 1.0}, 1.0, {1.0, 0.0}},
+    {"clamp_min", "ClampMinBackward1", 2, {0.0, 1.0}, 1.0, {0.0, 1.0}},
+    {"clamp_max", "ClampMaxBackward1", 2, {2.0, NAN}, NAN, {0.0, 0.0}},
+    {"clamp_max", "ClampMaxBackward1", 2, {2.0, 1.0}, 1.0, {0.0, 1.0}},
     {"div_trunc", "DivBackward2", 2, {-5.0, 3.0}, -1.0, {0.0, 0.0}},
 };
 
@@ -165,11 +171,30 @@ EBB_TEST(bounds) {
 }
 
 EBB_TEST(integers) {
-    ebb_tensor *a = I64(7, -7, 7, -7, 5), *b = I64(2, 2, -2, -2, 0);
-    SAME(ebb_fmod(a, b), 1, -1, 1, -1, 0);
-    SAME(ebb_remainder(a, b), 1, 1, -1, -1, 0);
-    SAME(ebb_floor_divide(a, b), 3, -4, -4, 3, 0);
-    SAME(ebb_div_trunc(a, b), 3, -3, -3, 3, 0);
+    ebb_tensor *a = I64(7, -7, 7, -7, 5), *b = I64(2, 2, -2, -2, 0), *c = ebb_narrow(a, 0, 0, 4),
+               *d = ebb_narrow(b, 0, 0, 4);
+    SAME(ebb_fmod(c, d), 1, -1, 1, -1);
+    SAME(ebb_remainder(c, d), 1, 1, -1, -1);
+    SAME(ebb_floor_divide(c, d), 3, -4, -4, 3);
+    SAME(ebb_div_trunc(c, d), 3, -3, -3, 3);
+    SAME(ebb_div_mode(c, d, EBB_ROUNDING_FLOOR), 3, -4, -4, 3);
+    SAME(ebb_div_mode(c, 2, EBB_ROUNDING_NONE), 3.5, -3.5, 3.5, -3.5);
+    ebb_tensor *(*const divisions[])(ebb_tensor *, ebb_tensor *) = {ebb_fmod, ebb_remainder, ebb_floor_divide,
+                                                                    ebb_div_trunc, ebb_fmod_};
+    for (int i = 0; i < 5; i++) {
+        CHECK(!divisions[i](a, b));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "integer division by 0; inputs: self int64 [5], other int64 [5]");
+    }
+    SAME(ebb_add_scaled(a, b, 2), 11, -3, 3, -11, 5);
+    SAME(ebb_sub_scaled(a, b, 2), 3, -11, 11, -3, 5);
+    SAME(ebb_sub_scaled_(F64(1, 2), 3, 0.5), -0.5, 0.5);
+    SAME(ebb_add_scaled(ebb_gt(a, 6), ebb_gt(b, 1), 2), 1, 1, 1, 0, 0);
+    SAME(ebb_hardtanh(a, .min_val = EBB_SET(-1.5), .max_val = EBB_SET(3.5)), 3, -1, 3, -1, 3);
+    SAME(ebb_threshold(a, 5.5, 7.5), 7, 7, 7, 7, 7);
+    SAME(ebb_relu6(a), 6, 0, 6, 0, 5);
+    CHECK(!ebb_hardtanh(ebb_to(a, EBB_U8)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "hardtanh: -1 does not fit in uint8");
+    CHECK(ebb_tensor_dtype(ebb_float_power(a, 0.5)) == EBB_F64);
     SAME(ebb_bitwise_and(a, 6), 6, 0, 6, 0, 4);
     SAME(ebb_bitwise_xor(a, b), 5, -5, -7, 7, 5);
     SAME(ebb_bitwise_not(a), -8, 6, -8, 6, -6);

@@ -173,7 +173,7 @@ EBB_TEST(gathering) {
     CHECK(!ebb_gather(x, INTEGERS(EBB_DIMS(1), 0), 1));
     CHECK_ERROR(EBB_ERR_SHAPE, "index does not fit");
     CHECK(!ebb_gather(x, x, 1));
-    CHECK_ERROR(EBB_ERR_DTYPE, "index must be int64, got float64");
+    CHECK_ERROR(EBB_ERR_DTYPE, "index must be int64 or int32, got float64");
 }
 
 EBB_TEST(scattering) {

@@ -163,12 +163,12 @@ EBB_TEST(what_the_format_allows) {
     ebb_safetensors_close(file);
     file = open_text("{\"__metadata__\":{\"format\":\"pt\"},\"e\":{" ENTRY(
                          "I64", "[0,4611686018427387904]", "[4,4]") "},"
-                                                                    "\"h\":{" ENTRY("BF16", "[2]", "[0,4]") "}}",
+                                                                    "\"h\":{" ENTRY("U16", "[2]", "[0,4]") "}}",
                      4);
     CHECK(file && ebb_safetensors_count(file) == 2);
     CHECK(ebb_safetensors_find(file, "h") == 0 && ebb_safetensors_dtype(file, 0) == EBB_DTYPE_NONE);
     CHECK(!ebb_safetensors_get(file, "h"));
-    CHECK_ERROR(EBB_ERR_UNSUPPORTED, "is BF16, which Ebb does not have");
+    CHECK_ERROR(EBB_ERR_UNSUPPORTED, "is U16, which Ebb does not have");
     ebb_safetensors_close(file);
 }
 

@@ -347,4 +347,35 @@ static void everything(void) {
 
 EBB_TEST(every_allocation_may_fail) { CHECK_ALLOCATIONS_FAILING(everything, 0); }
 
+/* PyTorch's values: what elements of the base share is divided among them, what is outside of it is lost. */
+EBB_TEST(gradients_of_as_strided) {
+    static const double one_to_three[] = {1, 2, 3}, one_to_five[] = {1, 2, 3, 4, 5};
+    ebb_tensor *w = ebb_from_data(one_to_five, EBB_F64, EBB_DIMS(5)), *g[1];
+    ebb_tensor *w4 = ebb_view(ebb_narrow(w, 0, 0, 4), EBB_DIMS(2, 2));
+    ebb_tensor *e = ebb_expand(ebb_from_data(one_to_three, EBB_F64, EBB_DIMS(3)), EBB_DIMS(2, 3));
+    ebb_tensor *x = ebb_requires_grad_(ebb_detach(e), true);
+    ebb_tensor *y = ebb_as_strided(x, EBB_DIMS(2, 2), EBB_DIMS(1, 1));
+    CHECK_VALUES(y, 0, 1, 2, 2, 3);
+    CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .grad_outputs = EBB_LIST(w4)) == EBB_OK);
+    CHECK_VALUES(g[0], 0, 0.5, 2.5, 2, 0.5, 2.5, 2);
+    ebb_tensor *all = ebb_arange(0, 6, 1, .dtype = EBB_F64);
+    x = ebb_requires_grad_(ebb_detach(ebb_slice(all, 0, 1, 4)), true);
+    y = ebb_as_strided(x, EBB_DIMS(2, 2), EBB_DIMS(2, 1), .storage_offset = EBB_SET(0));
+    CHECK_VALUES(y, 0, 0, 1, 2, 3);
+    CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .grad_outputs = EBB_LIST(w4)) == EBB_OK);
+    CHECK_VALUES(g[0], 0, 2, 3, 4);
+    x = ebb_requires_grad_(ebb_detach(ebb_slice(all, 0, 0, EBB_END, .step = 2)), true);
+    y = ebb_as_strided(x, EBB_DIMS(5), EBB_DIMS(1));
+    CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .grad_outputs = EBB_LIST(w)) == EBB_OK);
+    CHECK_VALUES(g[0], 0, 1, 3, 5);
+    CHECK(!ebb_as_strided(x, EBB_DIMS(7), EBB_DIMS(1)));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "lead out of the storage of 6 elements");
+}
+
+EBB_TEST(windows_are_views) {
+    ebb_tensor *x = ebb_arange(0, 5, 1, .dtype = EBB_F32), *w = ebb_unfold(x, 0, 3, 2);
+    CHECK_VALUES(w, 0, 0, 1, 2, 2, 3, 4);
+    CHECK(ebb_tensor_shares_storage(w, x) && ebb_tensor_is_view(w));
+}
+
 EBB_TEST_MAIN

@@ -151,6 +151,8 @@ typedef struct ebb_gradcheck_options {
     bool forward_mode; /* also compare the Jacobian by ebb_jvp with the one by backward */
     bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
     uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
+    double *ret_worst; /* [2] the largest |a - b| / max(1, |b|) met, with a by backward and b by differences; and with a
+                          by forward mode and b by backward. May be NULL */
     int ebb__at;
 } ebb_gradcheck_options;
 

@@ -7,6 +7,7 @@
 #include <ebb/opdef.h>
 #include <ebb/call.h>
 #include <ebb/ops.h>
+#include <ebb/subscript.h>
 #include <ebb/autograd.h>
 #include <ebb/nn.h>
 #include <ebb/optim.h>

@@ -49,7 +49,17 @@ typedef struct ebb_setting {
 } ebb_setting;
 #define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
 
+/* What scatter_reduce makes of the elements that meet in one. */
+enum ebb_scatter_reduction {
+    EBB_SCATTER_SUM = 0,
+    EBB_SCATTER_PROD,
+    EBB_SCATTER_MEAN,
+    EBB_SCATTER_AMAX,
+    EBB_SCATTER_AMIN
+};
+
 enum ebb_reduction { EBB_REDUCTION_MEAN = 0, EBB_REDUCTION_SUM, EBB_REDUCTION_NONE };
+enum ebb_rounding { EBB_ROUNDING_NONE = 0, EBB_ROUNDING_TRUNC, EBB_ROUNDING_FLOOR };
 enum ebb_pad_mode { EBB_PAD_CONSTANT = 0, EBB_PAD_REFLECT, EBB_PAD_REPLICATE, EBB_PAD_CIRCULAR };
 
 /* The modes of interpolate, by PyTorch's words. */
@@ -124,7 +134,7 @@ enum ebb_promotion {
 
 /* Sets of dtypes. */
 #define EBB_DTYPES(d) (1u << (d))
-#define EBB_FLOATING (EBB_DTYPES(EBB_F32) | EBB_DTYPES(EBB_F64))
+#define EBB_FLOATING (EBB_DTYPES(EBB_F16) | EBB_DTYPES(EBB_BF16) | EBB_DTYPES(EBB_F32) | EBB_DTYPES(EBB_F64))
 #define EBB_INTEGRAL (EBB_DTYPES(EBB_U8) | EBB_DTYPES(EBB_I32) | EBB_DTYPES(EBB_I64))
 #define EBB_NUMERIC (EBB_FLOATING | EBB_INTEGRAL)
 #define EBB_ANY_DTYPE 0u
@@ -240,22 +250,30 @@ struct ebb_op {
 
     /* How it is computed: one of the three. A composition with a vjp is recorded as one node, without a vjp as its
      * parts. */
-    const ebb_loop *loops;                           /* elementwise: inner loops by the promoted dtype */
+    const ebb_loop *loops; /* elementwise: inner loops by the promoted dtype */
+    /* Optional, with loops: refuse what a loop cannot, as integers divided by 0. dtype is the one computed in. */
+    ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
     ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
                                                         when an error is set */
 
+    bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
     bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
     bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */
+    /* With infer and forward: in place, input 0 itself, of any strides, is given to forward() as its output too, so
+     * that it writes only what changes. */
+    bool updates;
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
     void (*vjp)(struct ebb_vjp *v);
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
-    bool no_derivative;   /* zero by nature: comparisons, argmax, … */
+    /* Zero by nature: comparisons, argmax, … Calls are not recorded, unless there is a vjp: then they are, and it gives
+     * zeros, as of random draws in PyTorch. */
+    bool no_derivative;
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */

@@ -182,7 +182,7 @@ typedef struct ebb_hardtanh_options {
 /* self, but at least min_val and at most max_val.
  *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
- * Floating point only. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
+ * Not for bool. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
 EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -201,7 +201,7 @@ EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options
 /* min(max(self, 0), 6).
  *     relu6(Tensor self) -> Tensor
  * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
- * Floating point only. In place: ebb_relu6_. torch.nn.functional.relu6 */
+ * Not for bool. In place: ebb_relu6_. torch.nn.functional.relu6 */
 EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
 #define ebb_relu6(self) ebb_relu6(EBB_AT(self))
@@ -237,13 +237,76 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 /* self above threshold, else value.
  *     threshold(Tensor self, float threshold, float value) -> Tensor
  * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
- * Floating point only. In place: ebb_threshold_. torch.nn.functional.threshold */
+ * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
 EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
 EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
 #define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
 #define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
 
-/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as its parts.
+typedef struct ebb_hardshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_hardshrink_options;
+
+/* self, but 0 where -lambd <= self <= lambd.
+ *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
+EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_hardshrink(...) ((void)EBB_HERE, ebb_hardshrink(__VA_ARGS__))
+#else
+#define ebb_hardshrink(...) ebb__hardshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink_(self, ...) ebb_hardshrink(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_hardshrink_(...) ((void)EBB_HERE, ebb_hardshrink_(__VA_ARGS__))
+#else
+#define ebb_hardshrink_(...) ebb__hardshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__hardshrink__(self, ...) ebb_hardshrink_(EBB_AT(self), (ebb_hardshrink_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_softshrink_options {
+    ebb_setting lambd; /* EBB_SET(x); default 0.5 */
+    int ebb__at;
+} ebb_softshrink_options;
+
+/* self - lambd above lambd, self + lambd below -lambd, else 0.
+ *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
+ * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
+EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softshrink(...) ((void)EBB_HERE, ebb_softshrink(__VA_ARGS__))
+#else
+#define ebb_softshrink(...) ebb__softshrink_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink_(self, ...) ebb_softshrink(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_softshrink_(...) ((void)EBB_HERE, ebb_softshrink_(__VA_ARGS__))
+#else
+#define ebb_softshrink_(...) ebb__softshrink__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softshrink__(self, ...) ebb_softshrink_(EBB_AT(self), (ebb_softshrink_options){__VA_ARGS__})
+#endif
+
+/* self - tanh(self). Recorded as its parts.
+ *     tanhshrink(Tensor self) -> Tensor
+ * Floating point only. torch.nn.functional.tanhshrink */
+EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
+#define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
+
+/* self above 0, else weight * self, broadcast together.
+ *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
+ * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
+ * self.
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
+EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
+#define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
+
+/* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
+ * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
@@ -449,6 +512,65 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
 EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
 
+/* ---- batch_norm.c ------------------------------------------------------------------------------------------------
+ * Normalization of channels over a batch, with running statistics. */
+
+typedef struct ebb_batch_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    bool training; /* default false */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_save_mean; /* may be NULL */
+    ebb_tensor **ret_save_invstd; /* may be NULL */
+    int ebb__at;
+} ebb_batch_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel
+ * and rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the
+ * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
+ * momentum * new in place, with the unbiased variance; else they are the running ones.
+ *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Floating point only. torch.nn.functional.batch_norm */
+EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_batch_norm(...) ((void)EBB_HERE, ebb_batch_norm(__VA_ARGS__))
+#else
+#define ebb_batch_norm(...) ebb__batch_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__batch_norm_(input, ...) ebb_batch_norm(EBB_AT(input), (ebb_batch_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_instance_norm_options {
+    ebb_tensor *running_mean; /* may be NULL */
+    ebb_tensor *running_var; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting use_input_stats; /* EBB_SET(x); default true */
+    ebb_setting momentum; /* EBB_SET(x); default 0.1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    int ebb__at;
+} ebb_instance_norm_options;
+
+/* batch_norm with the statistics of each channel of each batch (Ulyanov et al. 2016). Without use_input_stats they
+ * are the running ones; else those are updated, when they are given, with the mean over the batches. Recorded as its
+ * parts.
+ *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
+ *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
+ * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * torch.nn.functional.instance_norm */
+EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_instance_norm(...) ((void)EBB_HERE, ebb_instance_norm(__VA_ARGS__))
+#else
+#define ebb_instance_norm(...) ebb__instance_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__instance_norm_(input, ...) ebb_instance_norm(EBB_AT(input), (ebb_instance_norm_options){__VA_ARGS__})
+#endif
+
 /* ---- binary.c ----------------------------------------------------------------------------------------------------
  * Elementwise arithmetic of two tensors, or of a tensor and a number. */
 
@@ -563,14 +685,29 @@ EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
-/* self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.
- *     add_scaled(Tensor self, Tensor other, float alpha) -> Tensor
+/* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
+ *     add_scaled(Number self, Number other, float alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
- * Inputs are promoted to a common dtype. Floating point only. In place: ebb_add_scaled_. torch.add */
+ * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
 EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
 EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_AT(self), EBB_AT(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_AT(self), EBB_AT(other), alpha)
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
+ *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ * Gradient (SubBackward0) of self: g; of other: -g * alpha.
+ * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+
+/* pow in double precision, whatever the dtypes. Recorded as its parts.
+ *     float_power(Number self, Number exponent) -> Tensor
+ * torch.float_power */
+EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+#define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- broadcast.c -------------------------------------------------------------------------------------------------
  * Tensors brought to one shape together. */
@@ -986,6 +1123,63 @@ EBB_API ebb_tensor *ebb_zero_(ebb_tensor *self);
 #define ebb_zero(self) ebb_zero(EBB_AT(self))
 #define ebb_zero_(self) ebb_zero_(EBB_AT(self))
 
+/* ---- count.c -----------------------------------------------------------------------------------------------------
+ * Whether any or all elements are true, and how many. */
+
+typedef struct ebb_any_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_any_options;
+
+/* Whether any element is not 0 (NaN is not), over the dimensions listed in dim, or over all: bool, of uint8 uint8.
+ * Of nothing, false.
+ *     any(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.any */
+EBB_API ebb_tensor *ebb_any(ebb_tensor *self, ebb_any_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_any(...) ((void)EBB_HERE, ebb_any(__VA_ARGS__))
+#else
+#define ebb_any(...) ebb__any_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__any_(self, ...) ebb_any(EBB_AT(self), (ebb_any_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_all_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_all_options;
+
+/* Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, true.
+ *     all(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
+ * No gradient.
+ * torch.all */
+EBB_API ebb_tensor *ebb_all(ebb_tensor *self, ebb_all_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_all(...) ((void)EBB_HERE, ebb_all(__VA_ARGS__))
+#else
+#define ebb_all(...) ebb__all_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__all_(self, ...) ebb_all(EBB_AT(self), (ebb_all_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_count_nonzero_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_count_nonzero_options;
+
+/* How many elements are not 0 (int64), over the dimensions listed in dim, or over all.
+ *     count_nonzero(Tensor self, dims dim=all) -> Tensor
+ * No gradient.
+ * torch.count_nonzero */
+EBB_API ebb_tensor *ebb_count_nonzero(ebb_tensor *self, ebb_count_nonzero_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_count_nonzero(...) ((void)EBB_HERE, ebb_count_nonzero(__VA_ARGS__))
+#else
+#define ebb_count_nonzero(...) ebb__count_nonzero_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__count_nonzero_(self, ...) ebb_count_nonzero(EBB_AT(self), (ebb_count_nonzero_options){__VA_ARGS__})
+#endif
+
 /* ---- creation.c --------------------------------------------------------------------------------------------------
  * New tensors. */
 
@@ -1212,10 +1406,374 @@ EBB_API ebb_tensor *ebb_linspace(double start, double end, int64_t steps, ebb_li
 #define ebb__linspace_(start, end, steps, ...) ebb_linspace(start, end, steps, (ebb_linspace_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_logspace_options {
+    ebb_setting base; /* EBB_SET(x); default 10 */
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_logspace_options;
+
+/* `steps` powers of base at equal ratios, from base^start to base^end, both included.
+ *     logspace(float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false) ->
+ *     Tensor
+ * No gradient.
+ * torch.logspace */
+EBB_API ebb_tensor *ebb_logspace(double start, double end, int64_t steps, ebb_logspace_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_logspace(...) ((void)EBB_HERE, ebb_logspace(__VA_ARGS__))
+#else
+#define ebb_logspace(...) ebb__logspace_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__logspace_(start, end, steps, ...) ebb_logspace(start, end, steps, (ebb_logspace_options){__VA_ARGS__})
+#endif
+
+/* ---- ctc.c -------------------------------------------------------------------------------------------------------
+ * Connectionist temporal classification. */
+
+typedef struct ebb_native_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_native_ctc_loss_options;
+
+/* ctc_loss of each sequence, for log_probs (T, N, C).
+ *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Floating point only. torch._ctc_loss */
+EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_ctc_loss(...) ((void)EBB_HERE, ebb_native_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_native_ctc_loss(...) ebb__native_ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_ctc_loss_(log_probs, targets, ...) ebb_native_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_native_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_backward_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_backward_options;
+
+/* The gradient of native_ctc_loss: -grad_output times the probability of each class at each time, given the labels.
+ * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
+ *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
+ *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
+ * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
+ * derivative of the loss by log_probs, times g * grad_output.
+ * Floating point only. torch.ops.aten._ctc_loss_backward */
+EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_backward(...) ((void)EBB_HERE, ebb_ctc_loss_backward(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_backward(...) ebb__ctc_loss_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_backward_(grad_output, log_probs, targets, ...) ebb_ctc_loss_backward(EBB_AT(grad_output), EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_options {
+    ebb_tensor *input_lengths; /* may be NULL */
+    ebb_tensor *target_lengths; /* may be NULL */
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_options;
+
+/* Minus the logarithm of the probability that frames with the class probabilities exp(log_probs), (T, N, C) or (T,
+ * C), spell the labels in targets when repetitions are merged and blanks removed. targets (int64 or int32) is (N,
+ * S), or the labels of all sequences one after another; input_lengths and target_lengths (N) say how many frames and
+ * labels count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity
+ * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
+ *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
+#else
+#define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
+/* ---- distance.c --------------------------------------------------------------------------------------------------
+ * Distances and directions of vectors. */
+
+typedef struct ebb_normalize_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-12 */
+    int ebb__at;
+} ebb_normalize_options;
+
+/* input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.
+ *     normalize(Tensor input, float? p=2, dims dim=1, float? eps=1e-12) -> Tensor
+ * torch.nn.functional.normalize */
+EBB_API ebb_tensor *ebb_normalize(ebb_tensor *input, ebb_normalize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalize(...) ((void)EBB_HERE, ebb_normalize(__VA_ARGS__))
+#else
+#define ebb_normalize(...) ebb__normalize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalize_(input, ...) ebb_normalize(EBB_AT(input), (ebb_normalize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_pairwise_distance_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_pairwise_distance_options;
+
+/* The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.
+ *     pairwise_distance(Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false) -> Tensor
+ * torch.nn.functional.pairwise_distance */
+EBB_API ebb_tensor *ebb_pairwise_distance(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pairwise_distance(...) ((void)EBB_HERE, ebb_pairwise_distance(__VA_ARGS__))
+#else
+#define ebb_pairwise_distance(...) ebb__pairwise_distance_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pairwise_distance_(x1, x2, ...) ebb_pairwise_distance(EBB_AT(x1), EBB_AT(x2), (ebb_pairwise_distance_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cosine_similarity_options {
+    ebb_dims dim; /* default 1 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-8 */
+    int ebb__at;
+} ebb_cosine_similarity_options;
+
+/* The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their
+ * product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.
+ *     cosine_similarity(Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8) -> Tensor
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.cosine_similarity */
+EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cosine_similarity(...) ((void)EBB_HERE, ebb_cosine_similarity(__VA_ARGS__))
+#else
+#define ebb_cosine_similarity(...) ebb__cosine_similarity_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cosine_similarity_(x1, x2, ...) ebb_cosine_similarity(EBB_AT(x1), EBB_AT(x2), (ebb_cosine_similarity_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cdist_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_cdist_options;
+
+/* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
+ * of their differences, (..., P, R). Recorded as its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * torch.cdist */
+EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cdist(...) ((void)EBB_HERE, ebb_cdist(__VA_ARGS__))
+#else
+#define ebb_cdist(...) ebb__cdist_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cdist_(x1, x2, ...) ebb_cdist(EBB_AT(x1), EBB_AT(x2), (ebb_cdist_options){__VA_ARGS__})
+#endif
+
+/* ---- distributions.c ---------------------------------------------------------------------------------------------
+ * Random numbers of a distribution in the shape of a tensor, and in place of its values. */
+
+typedef struct ebb_uniform_options {
+    double from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_uniform_options;
+
+/* Independent numbers, uniform in [from, to), in the shape and dtype of self, whose values do not count.
+ *     uniform(Tensor self, float from=0, float? to=1) -> Tensor
+ * Gradient (UniformBackward0) of self: 0.
+ * Floating point only. In place: ebb_uniform_. torch.Tensor.uniform_ */
+EBB_API ebb_tensor *ebb_uniform(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_uniform_(ebb_tensor *self, ebb_uniform_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_uniform(...) ((void)EBB_HERE, ebb_uniform(__VA_ARGS__))
+#else
+#define ebb_uniform(...) ebb__uniform_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform_(self, ...) ebb_uniform(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_uniform_(...) ((void)EBB_HERE, ebb_uniform_(__VA_ARGS__))
+#else
+#define ebb_uniform_(...) ebb__uniform__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__uniform__(self, ...) ebb_uniform_(EBB_AT(self), (ebb_uniform_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_functional_options {
+    double mean; /* default 0 */
+    ebb_setting std; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_normal_functional_options;
+
+/* Independent numbers of the normal distribution with this mean and standard deviation, in the shape and dtype of
+ * self, whose values do not count.
+ *     normal_functional(Tensor self, float mean=0, float? std=1) -> Tensor
+ * Gradient (NormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_normal_. torch.Tensor.normal_ */
+EBB_API ebb_tensor *ebb_normal_functional(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_normal_(ebb_tensor *self, ebb_normal_functional_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normal_functional(...) ((void)EBB_HERE, ebb_normal_functional(__VA_ARGS__))
+#else
+#define ebb_normal_functional(...) ebb__normal_functional_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_functional_(self, ...) ebb_normal_functional(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_normal_(...) ((void)EBB_HERE, ebb_normal_(__VA_ARGS__))
+#else
+#define ebb_normal_(...) ebb__normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal__(self, ...) ebb_normal_(EBB_AT(self), (ebb_normal_functional_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_log_normal_options {
+    ebb_setting mean; /* EBB_SET(x); default 1 */
+    ebb_setting std; /* EBB_SET(x); default 2 */
+    int ebb__at;
+} ebb_log_normal_options;
+
+/* Independent numbers whose logarithms have the normal distribution with this mean and standard deviation, in the
+ * shape and dtype of self, whose values do not count.
+ *     log_normal(Tensor self, float? mean=1, float? std=2) -> Tensor
+ * Gradient (LogNormalBackward0) of self: 0.
+ * Floating point only. In place: ebb_log_normal_. torch.Tensor.log_normal_ */
+EBB_API ebb_tensor *ebb_log_normal(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_log_normal_(ebb_tensor *self, ebb_log_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_log_normal(...) ((void)EBB_HERE, ebb_log_normal(__VA_ARGS__))
+#else
+#define ebb_log_normal(...) ebb__log_normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal_(self, ...) ebb_log_normal(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_log_normal_(...) ((void)EBB_HERE, ebb_log_normal_(__VA_ARGS__))
+#else
+#define ebb_log_normal_(...) ebb__log_normal__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__log_normal__(self, ...) ebb_log_normal_(EBB_AT(self), (ebb_log_normal_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cauchy_options {
+    double median; /* default 0 */
+    ebb_setting sigma; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_cauchy_options;
+
+/* Independent numbers of Cauchy's distribution with this median and half width sigma, in the shape and dtype of
+ * self, whose values do not count.
+ *     cauchy(Tensor self, float median=0, float? sigma=1) -> Tensor
+ * Gradient (CauchyBackward0) of self: 0.
+ * Floating point only. In place: ebb_cauchy_. torch.Tensor.cauchy_ */
+EBB_API ebb_tensor *ebb_cauchy(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cauchy_(ebb_tensor *self, ebb_cauchy_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cauchy(...) ((void)EBB_HERE, ebb_cauchy(__VA_ARGS__))
+#else
+#define ebb_cauchy(...) ebb__cauchy_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy_(self, ...) ebb_cauchy(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cauchy_(...) ((void)EBB_HERE, ebb_cauchy_(__VA_ARGS__))
+#else
+#define ebb_cauchy_(...) ebb__cauchy__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cauchy__(self, ...) ebb_cauchy_(EBB_AT(self), (ebb_cauchy_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_exponential_options {
+    ebb_setting lambd; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_exponential_options;
+
+/* Independent numbers of the exponential distribution with mean 1 / lambd, in the shape and dtype of self, whose
+ * values do not count.
+ *     exponential(Tensor self, float? lambd=1) -> Tensor
+ * Gradient (ExponentialBackward0) of self: 0.
+ * Floating point only. In place: ebb_exponential_. torch.Tensor.exponential_ */
+EBB_API ebb_tensor *ebb_exponential(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_exponential_(ebb_tensor *self, ebb_exponential_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_exponential(...) ((void)EBB_HERE, ebb_exponential(__VA_ARGS__))
+#else
+#define ebb_exponential(...) ebb__exponential_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential_(self, ...) ebb_exponential(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_exponential_(...) ((void)EBB_HERE, ebb_exponential_(__VA_ARGS__))
+#else
+#define ebb_exponential_(...) ebb__exponential__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__exponential__(self, ...) ebb_exponential_(EBB_AT(self), (ebb_exponential_options){__VA_ARGS__})
+#endif
+
+/* How many independent trials that succeed with probability p it takes to succeed, 1 or more, in the shape and dtype
+ * of self, whose values do not count.
+ *     geometric(Tensor self, float p) -> Tensor
+ * Gradient (GeometricBackward0) of self: 0.
+ * Not for bool. In place: ebb_geometric_. torch.Tensor.geometric_ */
+EBB_API ebb_tensor *ebb_geometric(ebb_tensor *self, double p);
+EBB_API ebb_tensor *ebb_geometric_(ebb_tensor *self, double p);
+#define ebb_geometric(self, p) ebb_geometric(EBB_AT(self), p)
+#define ebb_geometric_(self, p) ebb_geometric_(EBB_AT(self), p)
+
+/* Independent draws of 0 and 1: each element is 1 with the probability that self has there. (bernoulli_ has the
+ * probability as its argument, as in PyTorch.)
+ *     bernoulli(Tensor self) -> Tensor
+ * Gradient (BernoulliBackward0) of self: 0.
+ * torch.bernoulli */
+EBB_API ebb_tensor *ebb_bernoulli(ebb_tensor *self);
+#define ebb_bernoulli(self) ebb_bernoulli(EBB_AT(self))
+
+typedef struct ebb_bernoulli_p_options {
+    ebb_tensor *p; /* EBB_NUM(x), or NULL */
+    int ebb__at;
+} ebb_bernoulli_p_options;
+
+/* Independent draws of 0 and 1 in the shape and dtype of self, each 1 with probability p (0.5 where it is not
+ * given), a number or a tensor that is broadcast; the values of self do not count.
+ *     bernoulli_p(Tensor self, Number? p) -> Tensor
+ * Gradient (BernoulliBackward2) of self: 0; of p: 0.
+ * In place: ebb_bernoulli_. torch.Tensor.bernoulli_ */
+EBB_API ebb_tensor *ebb_bernoulli_p(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_bernoulli_(ebb_tensor *self, ebb_bernoulli_p_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bernoulli_p(...) ((void)EBB_HERE, ebb_bernoulli_p(__VA_ARGS__))
+#else
+#define ebb_bernoulli_p(...) ebb__bernoulli_p_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli_p_(self, ...) ebb_bernoulli_p(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_bernoulli_(...) ((void)EBB_HERE, ebb_bernoulli_(__VA_ARGS__))
+#else
+#define ebb_bernoulli_(...) ebb__bernoulli__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bernoulli__(self, ...) ebb_bernoulli_(EBB_AT(self), (ebb_bernoulli_p_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_normal_options {
+    ebb_dims size; /* default () */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_normal_options;
+
+/* Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place
+ * of the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)
+ *     normal(Number mean, Number std, shape size=(), dtype dtype=none) -> Tensor
+ * Gradient (NormalBackward3) of mean: 0; of std: 0.
+ * torch.normal */
+EBB_API ebb_tensor *ebb_normal(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_mean, class T_std> inline ebb_tensor *ebb__cxx_ebb_normal(T_mean mean, T_std std, ebb_normal_options options = {}) {
+    return ebb_normal(ebb__num(mean), ebb__num(std), options);
+}
+}
+#define ebb_normal(...) ((void)EBB_HERE, ebb__cxx_ebb_normal(__VA_ARGS__))
+#else
+#define ebb_normal(...) ebb__normal_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normal_(mean, std, ...) ebb_normal(EBB_NUM(mean), EBB_NUM(std), (ebb_normal_options){__VA_ARGS__})
+#endif
+
 /* ---- division.c --------------------------------------------------------------------------------------------------
  * Remainders, and quotients rounded to whole numbers. */
 
-/* The remainder of self / other with the sign of self. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of self. Integers divided by 0 are an error.
  *     fmod(Number self, Number other) -> Tensor
  * Gradient (FmodBackward1) of self: g; of other: -g * trunc(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_fmod_. torch.fmod */
@@ -1224,7 +1782,7 @@ EBB_API ebb_tensor *ebb_fmod_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmod(self, other) ebb_fmod(EBB_NUM(self), EBB_NUM(other))
 #define ebb_fmod_(self, other) ebb_fmod_(EBB_NUM(self), EBB_NUM(other))
 
-/* The remainder of self / other with the sign of other. Integers divided by 0 give 0.
+/* The remainder of self / other with the sign of other. Integers divided by 0 are an error.
  *     remainder(Number self, Number other) -> Tensor
  * Gradient (RemainderBackward1) of self: g; of other: -g * floor(self / other).
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_remainder_. torch.remainder */
@@ -1234,7 +1792,7 @@ EBB_API ebb_tensor *ebb_remainder_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_remainder_(self, other) ebb_remainder_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded down, PyTorch's div with rounding_mode='floor'; integers stay integers. Integers divided by 0
- * give 0.
+ * are an error.
  *     floor_divide(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_floor_divide_. torch.floor_divide */
@@ -1244,7 +1802,7 @@ EBB_API ebb_tensor *ebb_floor_divide_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_floor_divide_(self, other) ebb_floor_divide_(EBB_NUM(self), EBB_NUM(other))
 
 /* self / other rounded towards 0, PyTorch's div with rounding_mode='trunc'; integers stay integers. Integers divided
- * by 0 give 0.
+ * by 0 are an error.
  *     div_trunc(Number self, Number other) -> Tensor
  * Gradient (DivBackward2) of self: 0; of other: 0.
  * Inputs are promoted to a common dtype. Not for bool. In place: ebb_div_trunc_. torch.div */
@@ -1252,6 +1810,192 @@ EBB_API ebb_tensor *ebb_div_trunc(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div_trunc(self, other) ebb_div_trunc(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_trunc_(self, other) ebb_div_trunc_(EBB_NUM(self), EBB_NUM(other))
+
+/* self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay integers.
+ * Integers divided by 0 are an error.
+ *     div_mode(Number self, Number other, enum(none|trunc|floor) rounding_mode) -> Tensor
+ * Gradient (DivBackward2) of self: g / other without rounding, else 0; of other: -g * (self / other) / other without
+ * rounding, else 0.
+ * In place: ebb_div_mode_. torch.div(rounding_mode=) */
+EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
+#define ebb_div_mode(self, other, rounding_mode) ebb_div_mode(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+#define ebb_div_mode_(self, other, rounding_mode) ebb_div_mode_(EBB_NUM(self), EBB_NUM(other), rounding_mode)
+
+/* ---- dropout.c ---------------------------------------------------------------------------------------------------
+ * Dropout in its forms. */
+
+typedef struct ebb_native_dropout_options {
+    ebb_tensor **ret_mask; /* may be NULL */
+    int ebb__at;
+} ebb_native_dropout_options;
+
+/* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
+ * thread's generator: the same for a seed on every machine and with any number of threads.
+ *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
+ * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Floating point only. torch.native_dropout */
+EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_native_dropout(...) ((void)EBB_HERE, ebb_native_dropout(__VA_ARGS__))
+#else
+#define ebb_native_dropout(...) ebb__native_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__native_dropout_(input, p, ...) ebb_native_dropout(EBB_AT(input), p, (ebb_native_dropout_options){__VA_ARGS__})
+#endif
+
+/* The gradient of native_dropout: grad_output * mask * scale, with a bool mask.
+ *     native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor
+ * Gradient (NativeDropoutBackwardBackward0) of grad_output: g * mask * scale.
+ * Floating point only. torch.ops.aten.native_dropout_backward */
+EBB_API ebb_tensor *ebb_native_dropout_backward(ebb_tensor *grad_output, ebb_tensor *mask, double scale);
+#define ebb_native_dropout_backward(grad_output, mask, scale) ebb_native_dropout_backward(EBB_AT(grad_output), EBB_AT(mask), scale)
+
+typedef struct ebb_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_dropout_options;
+
+/* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
+ * input itself (Srivastava et al. 2014). Recorded as native_dropout.
+ *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.dropout */
+EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_dropout(...) ((void)EBB_HERE, ebb_dropout(__VA_ARGS__))
+#else
+#define ebb_dropout(...) ebb__dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__dropout_(input, ...) ebb_dropout(EBB_AT(input), (ebb_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_feature_dropout_options;
+
+/* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
+ *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Floating point only. torch.nn.functional.feature_dropout */
+EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_dropout(...) ((void)EBB_HERE, ebb_feature_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_dropout(...) ebb__feature_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_dropout_(input, ...) ebb_feature_dropout(EBB_AT(input), (ebb_feature_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_alpha_dropout_options;
+
+/* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
+ * left, and all is scaled and shifted. Recorded as its parts.
+ *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.alpha_dropout */
+EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_alpha_dropout(...) ((void)EBB_HERE, ebb_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_alpha_dropout(...) ebb__alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__alpha_dropout_(input, ...) ebb_alpha_dropout(EBB_AT(input), (ebb_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_feature_alpha_dropout_options {
+    ebb_setting p; /* EBB_SET(x); default 0.5 */
+    ebb_setting training; /* EBB_SET(x); default false */
+    int ebb__at;
+} ebb_feature_alpha_dropout_options;
+
+/* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
+ *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Floating point only. torch.nn.functional.feature_alpha_dropout */
+EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_feature_alpha_dropout(...) ((void)EBB_HERE, ebb_feature_alpha_dropout(__VA_ARGS__))
+#else
+#define ebb_feature_alpha_dropout(...) ebb__feature_alpha_dropout_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__feature_alpha_dropout_(input, ...) ebb_feature_alpha_dropout(EBB_AT(input), (ebb_feature_alpha_dropout_options){__VA_ARGS__})
+#endif
+
+/* ---- eigh.c ------------------------------------------------------------------------------------------------------
+ * Eigenvalues and vectors of symmetric matrices. */
+
+typedef struct ebb_eigh_options {
+    int UPLO; /* L, U */
+    ebb_tensor **ret_eigenvectors; /* may be NULL */
+    int ebb__at;
+} ebb_eigh_options;
+
+/* Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is
+ * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
+ * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
+ * the smallest gap.
+ *     eigh(Tensor A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ * Gradient (LinalgEighBackward0) of A: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
+ * Floating point only. torch.linalg.eigh */
+EBB_API ebb_tensor *ebb_eigh(ebb_tensor *A, ebb_eigh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
+#else
+#define ebb_eigh(...) ebb__eigh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigh_(A, ...) ebb_eigh(EBB_AT(A), (ebb_eigh_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_eigvalsh_options {
+    int UPLO; /* L, U */
+    int ebb__at;
+} ebb_eigvalsh_options;
+
+/* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
+ * second derivative needs distinct eigenvalues.
+ *     eigvalsh(Tensor A, enum(L|U) UPLO=L) -> Tensor
+ * Gradient (LinalgEighBackward0) of A: V diag(g) V^T, V the eigenvectors.
+ * Floating point only. torch.linalg.eigvalsh */
+EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
+#else
+#define ebb_eigvalsh(...) ebb__eigvalsh_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__eigvalsh_(A, ...) ebb_eigvalsh(EBB_AT(A), (ebb_eigvalsh_options){__VA_ARGS__})
+#endif
+
+/* ---- einsum.c ----------------------------------------------------------------------------------------------------
+ * Sums of products by Einstein's convention. */
+
+/* Sums of products of the operands' elements, by an equation that names their dimensions, as "ij,jk->ik" for the
+ * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
+ * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
+ * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
+ *     einsum(string equation, Tensors operands) -> Tensor
+ * torch.einsum */
+EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list operands);
+#define ebb_einsum(equation, operands) ebb_einsum(equation, EBB_AT_LIST(operands))
+
+/* ---- embedding.c -------------------------------------------------------------------------------------------------
+ * Rows of a table by number. */
+
+typedef struct ebb_embedding_options {
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_options;
+
+/* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
+ * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
+ * how often they are named.
+ *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
+ * torch.nn.functional.embedding */
+EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding(...) ((void)EBB_HERE, ebb_embedding(__VA_ARGS__))
+#else
+#define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
  * The largest and the smallest. */
@@ -1320,7 +2064,7 @@ typedef struct ebb_argmax_options {
  * counts as the largest.
  *     argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmax */
+ * Not for bool. torch.argmax */
 EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
@@ -1339,7 +2083,7 @@ typedef struct ebb_argmin_options {
  * counts as the smallest.
  *     argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmin */
+ * Not for bool. torch.argmin */
 EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
@@ -1432,43 +2176,179 @@ EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims k
 #endif
 
 /* ---- gather.c ----------------------------------------------------------------------------------------------------
- * Picking elements along a dimension by an index tensor, and adding elements to such places. */
+ * Elements along a dimension by an index tensor. */
 
 /* Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so
- * on. index (int64) has as many dimensions as self and gives the result its shape; along the other dimensions it may
- * be smaller than self.
+ * on. index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it
+ * may be smaller than self.
  *     gather(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (GatherBackward0) of self: scatter_add(zeros, dim, index, g).
  * torch.gather */
 EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_gather(self, index, dim) ebb_gather(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the elements of src added at the places that index (int64) names along dim: result[index[i][j]][j] +=
+typedef struct ebb_take_along_dim_options {
+    ebb_dims dim; /* default all */
+    int ebb__at;
+} ebb_take_along_dim_options;
+
+/* The same as gather, with self and indices broadcast against each other along the other dimensions; of all elements
+ * in row-major order when no dim is given. What argmax and argsort give fits as indices.
+ *     take_along_dim(Tensor self, Tensor indices, dims dim=all) -> Tensor
+ * Gradient of self: scatter_add(zeros, dim, indices, g).
+ * torch.take_along_dim */
+EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_take_along_dim(...) ((void)EBB_HERE, ebb_take_along_dim(__VA_ARGS__))
+#else
+#define ebb_take_along_dim(...) ebb__take_along_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__take_along_dim_(self, indices, ...) ebb_take_along_dim(EBB_AT(self), EBB_AT(indices), (ebb_take_along_dim_options){__VA_ARGS__})
+#endif
+
+/* self with the elements of src, or one number, put at the places that index (integers) names along dim:
+ * result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last
+ * one stays where several meet, and the gradient of src is right only where none do.
+ *     scatter(Tensor self, Tensor index, Number src, dim dim) -> Tensor
+ * Gradient (ScatterBackward0) of self: scatter(g, dim, index, 0); of src: gather(g, dim, index).
+ * The result has the dtype of the first input. In place: ebb_scatter_. torch.scatter */
+EBB_API ebb_tensor *ebb_scatter(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+#define ebb_scatter(self, index, src, dim) ebb_scatter(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+#define ebb_scatter_(self, index, src, dim) ebb_scatter_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+
+/* self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] +=
  * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
  *     scatter_add(Tensor self, Tensor index, Tensor src, dim dim) -> Tensor
  * Gradient (ScatterAddBackward0) of self: g; of src: gather(g, dim, index).
- * torch.scatter_add */
+ * In place: ebb_scatter_add_. torch.scatter_add */
 EBB_API ebb_tensor *ebb_scatter_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
+EBB_API ebb_tensor *ebb_scatter_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter_add(self, index, src, dim) ebb_scatter_add(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+#define ebb_scatter_add_(self, index, src, dim) ebb_scatter_add_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim)
+
+typedef struct ebb_scatter_reduce_options {
+    ebb_setting include_self; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_scatter_reduce_options;
+
+/* The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index (integers)
+ * sends to one place along dim, as scatter does, together with what self has there, or with include_self false
+ * without it. Places that nothing goes to keep what self has.
+ *     scatter_reduce(Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool?
+ *     include_self=true) -> Tensor
+ * Gradient (ScatterReduceBackward0) of self: by reduction: g; g y / self; g / count; g where self is y, shared by
+ * ties; of src: the same for src, gathered.
+ * In place: ebb_scatter_reduce_. torch.scatter_reduce */
+EBB_API ebb_tensor *ebb_scatter_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scatter_reduce(...) ((void)EBB_HERE, ebb_scatter_reduce(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce(...) ebb__scatter_reduce_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce_(self, index, src, dim, reduce, ...) ebb_scatter_reduce(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_scatter_reduce_(...) ((void)EBB_HERE, ebb_scatter_reduce_(__VA_ARGS__))
+#else
+#define ebb_scatter_reduce_(...) ebb__scatter_reduce__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scatter_reduce__(self, index, src, dim, reduce, ...) ebb_scatter_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(src), dim, reduce, (ebb_scatter_reduce_options){__VA_ARGS__})
+#endif
+
+/* ---- index.c -----------------------------------------------------------------------------------------------------
+ * Advanced indexing. */
+
+/* The elements of self that index tensors name: result[i] = self[indices[0][i], indices[1][i], ...]. Indices are
+ * integers, negative ones from the end, and broadcast; or masks (bool) over one or more dimensions, which stand for
+ * the places where they are true. NULL in the list is all of a dimension, as are dimensions beyond the list. The
+ * indices' dimensions stand in the place of those indexed where these are neighbours, else in front. ebb_getitem
+ * takes numbers and slices, too.
+ *     index(Tensor self, Tensors? indices) -> Tensor
+ * Gradient (IndexBackward0) of self: index_put(zeros, indices, g, accumulate).
+ * torch.Tensor.__getitem__ */
+EBB_API ebb_tensor *ebb_index(ebb_tensor *self, ebb_list indices);
+#define ebb_index(self, indices) ebb_index(EBB_AT(self), EBB_AT_LIST(indices))
+
+typedef struct ebb_index_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_index_put_options;
+
+/* self with values, broadcast, in the places that indices name as index has it: the last one stays where several
+ * meet, and the gradient of values is right only where none do; or added to what is there, with accumulate, in
+ * row-major order. ebb_setitem takes numbers and slices, too.
+ *     index_put(Tensor self, Tensors? indices, Tensor values, bool accumulate=false) -> Tensor
+ * Gradient (IndexPutBackward0) of self: index_put(g, indices, 0), or g with accumulate; of values: index(g,
+ * indices).
+ * In place: ebb_index_put_. torch.index_put */
+EBB_API ebb_tensor *ebb_index_put(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_put_(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_put(...) ((void)EBB_HERE, ebb_index_put(__VA_ARGS__))
+#else
+#define ebb_index_put(...) ebb__index_put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put_(self, indices, values, ...) ebb_index_put(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_put_(...) ((void)EBB_HERE, ebb_index_put_(__VA_ARGS__))
+#else
+#define ebb_index_put_(...) ebb__index_put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_put__(self, indices, values, ...) ebb_index_put_(EBB_AT(self), EBB_AT_LIST(indices), EBB_AT(values), (ebb_index_put_options){__VA_ARGS__})
+#endif
 
 /* ---- index_select.c ----------------------------------------------------------------------------------------------
- * Whole slices picked along a dimension by a list of indices, and slices added to such places. */
+ * Whole slices along a dimension by a list of indices. */
 
-/* The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named:
- * result[i] = self[index[i]] for dim 0.
+/* The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as
+ * named: result[i] = self[index[i]] for dim 0.
  *     index_select(Tensor self, Tensor index, dim dim) -> Tensor
  * Gradient (IndexSelectBackward0) of self: index_add(zeros, dim, index, g).
  * torch.index_select */
 EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
 
-/* self with the slices of source added at the places that index (int64) names along dim, in order: result[index[i]]
- * += source[i] for dim 0.
- *     index_add(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
- * Gradient (IndexAddBackward0) of self: g; of source: index_select(g, dim, index).
- * torch.index_add */
-EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
-#define ebb_index_add(self, index, source, dim) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+typedef struct ebb_index_add_options {
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_index_add_options;
+
+/* self with alpha times the slices of source added at the places that index (integers) names along dim, in order:
+ * result[index[i]] += alpha * source[i] for dim 0.
+ *     index_add(Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1) -> Tensor
+ * Gradient (IndexAddBackward0) of self: g; of source: alpha * index_select(g, dim, index).
+ * In place: ebb_index_add_. torch.index_add */
+EBB_API ebb_tensor *ebb_index_add(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_add_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_add(...) ((void)EBB_HERE, ebb_index_add(__VA_ARGS__))
+#else
+#define ebb_index_add(...) ebb__index_add_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add_(self, index, source, dim, ...) ebb_index_add(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_add_(...) ((void)EBB_HERE, ebb_index_add_(__VA_ARGS__))
+#else
+#define ebb_index_add_(...) ebb__index_add__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_add__(self, index, source, dim, ...) ebb_index_add_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, (ebb_index_add_options){__VA_ARGS__})
+#endif
+
+/* self with the slices that index (integers) names along dim replaced by those of source, in order: result[index[i]]
+ * = source[i] for dim 0. The gradient of source is right where no index is named twice.
+ *     index_copy(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
+ * Gradient (IndexCopyBackward0) of self: index_fill(g, dim, index, 0); of source: index_select(g, dim, index).
+ * In place: ebb_index_copy_. torch.index_copy */
+EBB_API ebb_tensor *ebb_index_copy(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
+#define ebb_index_copy(self, index, source, dim) ebb_index_copy(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+#define ebb_index_copy_(self, index, source, dim) ebb_index_copy_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
+
+/* self with the slices that index (integers, negative ones from the end) names along dim filled with value.
+ *     index_fill(Tensor self, Tensor index, Number value, dim dim) -> Tensor
+ * Gradient (IndexFillBackward0) of self: index_fill(g, dim, index, 0); of value: the sum of g where value is.
+ * The result has the dtype of the first input. In place: ebb_index_fill_. torch.index_fill */
+EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
+#define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
+#define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
 /* ---- interpolate.c -----------------------------------------------------------------------------------------------
  * interpolate and the one operator behind its modes, upsample. */
@@ -1539,6 +2419,66 @@ EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options o
 #define ebb__interpolate_(input, ...) ebb_interpolate(EBB_AT(input), (ebb_interpolate_options){__VA_ARGS__})
 #endif
 
+/* ---- inverse.c ---------------------------------------------------------------------------------------------------
+ * Determinants and inverses. */
+
+/* Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there
+ * needs distinct singular values.
+ *     det(Tensor A) -> Tensor
+ * Gradient (LinalgDetBackward0) of A: g * y * inv(A)^T.
+ * Floating point only. torch.linalg.det */
+EBB_API ebb_tensor *ebb_det(ebb_tensor *A);
+#define ebb_det(A) ebb_det(EBB_AT(A))
+
+typedef struct ebb_slogdet_options {
+    ebb_tensor **ret_logabsdet; /* may be NULL */
+    int ebb__at;
+} ebb_slogdet_options;
+
+/* Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the gradient
+ * is not finite.
+ *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet
+ * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet * inv(A)^T.
+ * Floating point only. torch.linalg.slogdet */
+EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_slogdet(...) ((void)EBB_HERE, ebb_slogdet(__VA_ARGS__))
+#else
+#define ebb_slogdet(...) ebb__slogdet_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__slogdet_(A, ...) ebb_slogdet(EBB_AT(A), (ebb_slogdet_options){__VA_ARGS__})
+#endif
+
+/* Logarithms of determinants: NaN for a negative one, -inf for 0.
+ *     logdet(Tensor input) -> Tensor
+ * torch.logdet */
+EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
+#define ebb_logdet(input) ebb_logdet(EBB_AT(input))
+
+/* Inverses of square matrices. A singular one is an error.
+ *     inv(Tensor A) -> Tensor
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv */
+EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
+#define ebb_inv(A) ebb_inv(EBB_AT(A))
+
+typedef struct ebb_inv_ex_options {
+    ebb_tensor **ret_info; /* may be NULL */
+    int ebb__at;
+} ebb_inv_ex_options;
+
+/* Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first
+ * zero on the diagonal: int32, counted from 1, 0 where all went well.
+ *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
+ * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Floating point only. torch.linalg.inv_ex */
+EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_inv_ex(...) ((void)EBB_HERE, ebb_inv_ex(__VA_ARGS__))
+#else
+#define ebb_inv_ex(...) ebb__inv_ex_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__inv_ex_(A, ...) ebb_inv_ex(EBB_AT(A), (ebb_inv_ex_options){__VA_ARGS__})
+#endif
+
 /* ---- logsumexp.c -------------------------------------------------------------------------------------------------
  * The logarithm of a sum of exponentials, computed without overflow. */
 
@@ -1551,7 +2491,7 @@ typedef struct ebb_logsumexp_options {
  * taken out before the exponentials, so that nothing overflows.
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
  * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
- * Floating point only. torch.logsumexp */
+ * Integers and bool become the default dtype. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_logsumexp(...) ((void)EBB_HERE, ebb_logsumexp(__VA_ARGS__))
@@ -1698,6 +2638,28 @@ EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *inpu
 #define ebb__margin_ranking_loss_(input1, input2, target, ...) ebb_margin_ranking_loss(EBB_AT(input1), EBB_AT(input2), EBB_AT(target), (ebb_margin_ranking_loss_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_triplet_margin_loss_options {
+    ebb_setting margin; /* EBB_SET(x); default 1 */
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_setting eps; /* EBB_SET(x); default 1e-6 */
+    bool swap; /* default false */
+    int reduction; /* mean, sum, none */
+    int ebb__at;
+} ebb_triplet_margin_loss_options;
+
+/* max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the
+ * smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.
+ *     triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float?
+ *     eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean) -> Tensor
+ * torch.nn.functional.triplet_margin_loss */
+EBB_API ebb_tensor *ebb_triplet_margin_loss(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_triplet_margin_loss(...) ((void)EBB_HERE, ebb_triplet_margin_loss(__VA_ARGS__))
+#else
+#define ebb_triplet_margin_loss(...) ebb__triplet_margin_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__triplet_margin_loss_(anchor, positive, negative, ...) ebb_triplet_margin_loss(EBB_AT(anchor), EBB_AT(positive), EBB_AT(negative), (ebb_triplet_margin_loss_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_multi_margin_loss_options {
     ebb_tensor *weight; /* may be NULL */
     ebb_setting p; /* EBB_SET(x); default 1 */
@@ -1756,6 +2718,49 @@ EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor
 #define ebb__multilabel_soft_margin_loss_(self, target, ...) ebb_multilabel_soft_margin_loss(EBB_AT(self), EBB_AT(target), (ebb_multilabel_soft_margin_loss_options){__VA_ARGS__})
 #endif
 
+/* ---- masked.c ----------------------------------------------------------------------------------------------------
+ * Elements by masks, and the places of what is not zero. */
+
+/* The elements of self where mask (bool) is true, as a list in row-major order; both broadcast.
+ *     masked_select(Tensor self, Tensor mask) -> Tensor
+ * Gradient (MaskedSelectBackward0) of self: masked_scatter(zeros, mask, g).
+ * torch.masked_select */
+EBB_API ebb_tensor *ebb_masked_select(ebb_tensor *self, ebb_tensor *mask);
+#define ebb_masked_select(self, mask) ebb_masked_select(EBB_AT(self), EBB_AT(mask))
+
+/* self with the elements of source, one after another, where mask (bool) is true, in row-major order; self and mask
+ * broadcast. source may have more elements than are needed.
+ *     masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor
+ * Gradient (MaskedScatterBackward0) of self: masked_fill(g, mask, 0); of source: masked_select(g, mask), then zeros.
+ * In place: ebb_masked_scatter_. torch.masked_scatter */
+EBB_API ebb_tensor *ebb_masked_scatter(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+EBB_API ebb_tensor *ebb_masked_scatter_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
+#define ebb_masked_scatter(self, mask, source) ebb_masked_scatter(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+#define ebb_masked_scatter_(self, mask, source) ebb_masked_scatter_(EBB_AT(self), EBB_AT(mask), EBB_AT(source))
+
+/* The places of the elements that are not zero, in row-major order: int64, of shape (count, dimensions). As a list
+ * for each dimension: nonzero_tuple.
+ *     nonzero(Tensor self) -> Tensor
+ * No gradient.
+ * torch.nonzero */
+EBB_API ebb_tensor *ebb_nonzero(ebb_tensor *self);
+#define ebb_nonzero(self) ebb_nonzero(EBB_AT(self))
+
+/* The same as nonzero.
+ *     argwhere(Tensor self) -> Tensor
+ * No gradient.
+ * torch.argwhere */
+EBB_API ebb_tensor *ebb_argwhere(ebb_tensor *self);
+#define ebb_argwhere(self) ebb_argwhere(EBB_AT(self))
+
+/* The places of the elements that are not zero, in row-major order: for each dimension a list of its indices
+ * (int64), as index takes them.
+ *     nonzero_tuple(Tensor self) -> Tensors
+ * No gradient.
+ * torch.nonzero(as_tuple=True) */
+EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
+#define ebb_nonzero_tuple(self) ebb_nonzero_tuple(EBB_AT(self))
+
 /* ---- matmul.c ----------------------------------------------------------------------------------------------------
  * matmul, the product of whatever has dimensions, and linear. */
 
@@ -1780,6 +2785,30 @@ EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear
 #else
 #define ebb_linear(...) ebb__linear_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__linear_(input, weight, ...) ebb_linear(EBB_AT(input), EBB_AT(weight), (ebb_linear_options){__VA_ARGS__})
+#endif
+
+/* ---- matrix_norm.c -----------------------------------------------------------------------------------------------
+ * Norms of matrices. */
+
+typedef struct ebb_matrix_norm_options {
+    const char *ord; /* default fro */
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_options;
+
+/* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
+ * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
+ * absolute values down a column; inf and -inf, along a row.
+ *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
+#else
+#define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
@@ -1924,6 +2953,294 @@ EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_s
 #else
 #define ebb_adaptive_max_pool3d(...) ebb__adaptive_max_pool3d_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__adaptive_max_pool3d_(input, output_size, ...) ebb_adaptive_max_pool3d(EBB_AT(input), output_size, (ebb_adaptive_max_pool3d_options){__VA_ARGS__})
+#endif
+
+/* ---- median.c ----------------------------------------------------------------------------------------------------
+ * Medians, over all elements or along one dimension. */
+
+typedef struct ebb_median_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_median_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN if any is.
+ *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (MedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.median(input, dim) */
+EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_median_dim(...) ((void)EBB_HERE, ebb_median_dim(__VA_ARGS__))
+#else
+#define ebb_median_dim(...) ebb__median_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__median_dim_(self, dim, ...) ebb_median_dim(EBB_AT(self), dim, (ebb_median_dim_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_nanmedian_dim_options {
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_nanmedian_dim_options;
+
+/* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
+ * gradient. NaN is skipped, unless there is nothing else.
+ *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (NanmedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Not for bool. torch.nanmedian(input, dim) */
+EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmedian_dim(...) ((void)EBB_HERE, ebb_nanmedian_dim(__VA_ARGS__))
+#else
+#define ebb_nanmedian_dim(...) ebb__nanmedian_dim_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmedian_dim_(self, dim, ...) ebb_nanmedian_dim(EBB_AT(self), dim, (ebb_nanmedian_dim_options){__VA_ARGS__})
+#endif
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
+ *     median(Tensor self) -> Tensor
+ * Gradient (MedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.median */
+EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
+#define ebb_median(self) ebb_median(EBB_AT(self))
+
+/* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN is skipped,
+ * unless there is nothing else.
+ *     nanmedian(Tensor self) -> Tensor
+ * Gradient (NanmedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Not for bool. torch.nanmedian */
+EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
+#define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
+
+/* ---- moments.c ---------------------------------------------------------------------------------------------------
+ * Variances and standard deviations, alone or with the mean. */
+
+typedef struct ebb_var_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_var_options;
+
+/* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
+ * Of nothing, NaN.
+ *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
+ * Floating point only. torch.var */
+EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var(...) ((void)EBB_HERE, ebb_var(__VA_ARGS__))
+#else
+#define ebb_var(...) ebb__var_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_(self, ...) ebb_var(EBB_AT(self), (ebb_var_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    int ebb__at;
+} ebb_std_options;
+
+/* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
+ * dimensions listed in dim, or over all.
+ *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
+ * Floating point only. torch.std */
+EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std(...) ((void)EBB_HERE, ebb_std(__VA_ARGS__))
+#else
+#define ebb_std(...) ebb__std_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_(self, ...) ebb_std(EBB_AT(self), (ebb_std_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_var_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_var_mean_options;
+
+/* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
+ * and the mean, in one reading.
+ *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
+ * Floating point only. torch.var_mean */
+EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_var_mean(...) ((void)EBB_HERE, ebb_var_mean(__VA_ARGS__))
+#else
+#define ebb_var_mean(...) ebb__var_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__var_mean_(self, ...) ebb_var_mean(EBB_AT(self), (ebb_var_mean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_std_mean_options {
+    ebb_dims dim; /* default all */
+    ebb_setting correction; /* EBB_SET(x); default 1 */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_mean; /* may be NULL */
+    int ebb__at;
+} ebb_std_mean_options;
+
+/* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
+ * in dim, or over all, and the mean, in one reading.
+ *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
+ * Floating point only. torch.std_mean */
+EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_std_mean(...) ((void)EBB_HERE, ebb_std_mean(__VA_ARGS__))
+#else
+#define ebb_std_mean(...) ebb__std_mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__std_mean_(self, ...) ebb_std_mean(EBB_AT(self), (ebb_std_mean_options){__VA_ARGS__})
+#endif
+
+/* ---- norm.c ------------------------------------------------------------------------------------------------------
+ * Norms of vectors. */
+
+typedef struct ebb_vector_norm_options {
+    ebb_setting ord; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_vector_norm_options;
+
+/* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
+ * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
+ * first.
+ *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
+ * shared by those of that size; 0 where y is 0.
+ * torch.linalg.vector_norm */
+EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_vector_norm(...) ((void)EBB_HERE, ebb_vector_norm(__VA_ARGS__))
+#else
+#define ebb_vector_norm(...) ebb__vector_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vector_norm_(self, ...) ebb_vector_norm(EBB_AT(self), (ebb_vector_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_norm_options {
+    ebb_setting p; /* EBB_SET(x); default 2 */
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_norm_options;
+
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
+ *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.norm */
+EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_norm(...) ((void)EBB_HERE, ebb_norm(__VA_ARGS__))
+#else
+#define ebb_norm(...) ebb__norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__norm_(self, ...) ebb_norm(EBB_AT(self), (ebb_norm_options){__VA_ARGS__})
+#endif
+
+/* ---- normalization.c ---------------------------------------------------------------------------------------------
+ * Normalization along the last dimensions or over groups of channels. */
+
+typedef struct ebb_normalization_backward_options {
+    ebb_tensor *mean; /* may be NULL */
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor **ret_grad_weight; /* may be NULL */
+    ebb_tensor **ret_grad_bias; /* may be NULL */
+    int ebb__at;
+} ebb_normalization_backward_options;
+
+/* The gradient of layer_norm, rms_norm, group_norm and batch_norm. Their input is seen in the five dimensions view:
+ * outer, sets / groups, groups, channels, run; elements that differ in outer, channels and run only were normalized
+ * together, with a mean and an rstd for each set and a weight for each of groups * channels. With n = (input - mean)
+ * * rstd and u = grad_output * weight: grad_input is rstd * (u - mean(u) - n * mean(u * n)), without mean(u) where
+ * there is no mean; grad_weight sums grad_output * n, grad_bias grad_output. wanted says which are computed, 1 + 2 +
+ * 4; the others are empty.
+ *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
+ *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
+ * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
+ * sum(grad_output * J(h)).
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.native_layer_norm_backward */
+EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_normalization_backward(...) ((void)EBB_HERE, ebb_normalization_backward(__VA_ARGS__))
+#else
+#define ebb_normalization_backward(...) ebb__normalization_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__normalization_backward_(grad_output, input, rstd, view, wanted, ...) ebb_normalization_backward(EBB_AT(grad_output), EBB_AT(input), EBB_AT(rstd), view, wanted, (ebb_normalization_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_layer_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_layer_norm_options;
+
+/* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
+ * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
+ *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
+ *     output, Tensor mean, Tensor rstd
+ * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.layer_norm */
+EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_layer_norm(...) ((void)EBB_HERE, ebb_layer_norm(__VA_ARGS__))
+#else
+#define ebb_layer_norm(...) ebb__layer_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__layer_norm_(input, normalized_shape, ...) ebb_layer_norm(EBB_AT(input), normalized_shape, (ebb_layer_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_rms_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default none */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_rms_norm_options;
+
+/* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
+ * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
+ * weight: sum(g * n).
+ * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
+EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_rms_norm(...) ((void)EBB_HERE, ebb_rms_norm(__VA_ARGS__))
+#else
+#define ebb_rms_norm(...) ebb__rms_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__rms_norm_(input, normalized_shape, ...) ebb_rms_norm(EBB_AT(input), normalized_shape, (ebb_rms_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_group_norm_options {
+    ebb_tensor *weight; /* may be NULL */
+    ebb_tensor *bias; /* may be NULL */
+    ebb_setting eps; /* EBB_SET(x); default 1e-5 */
+    ebb_tensor **ret_mean; /* may be NULL */
+    ebb_tensor **ret_rstd; /* may be NULL */
+    int ebb__at;
+} ebb_group_norm_options;
+
+/* (input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean
+ * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
+ * each channel (Wu and He 2018).
+ *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
+ *     Tensor mean, Tensor rstd
+ * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
+ * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Floating point only. torch.nn.functional.group_norm */
+EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_group_norm(...) ((void)EBB_HERE, ebb_group_norm(__VA_ARGS__))
+#else
+#define ebb_group_norm(...) ebb__group_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__group_norm_(input, num_groups, ...) ebb_group_norm(EBB_AT(input), num_groups, (ebb_group_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- pad.c -------------------------------------------------------------------------------------------------------
@@ -2188,6 +3505,29 @@ EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor 
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
 #endif
 
+/* ---- qr.c --------------------------------------------------------------------------------------------------------
+ * QR, by reflections. */
+
+typedef struct ebb_qr_options {
+    int mode; /* reduced, complete, r */
+    ebb_tensor **ret_R; /* may be NULL */
+    int ebb__at;
+} ebb_qr_options;
+
+/* A = QR with orthonormal columns in Q and R upper triangular, its diagonal of LAPACK's signs. For A (*, m, n) and k
+ * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
+ * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
+ *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
+ * Gradient (LinalgQrBackward0) of A: (gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T.
+ * Floating point only. torch.linalg.qr */
+EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
+#else
+#define ebb_qr(...) ebb__qr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__qr_(A, ...) ebb_qr(EBB_AT(A), (ebb_qr_options){__VA_ARGS__})
+#endif
+
 /* ---- random.c ----------------------------------------------------------------------------------------------------
  * Random tensors, from the thread's generator. */
 
@@ -2284,6 +3624,51 @@ EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_ra
 #define ebb__randint_(low, high, size, ...) ebb_randint(low, high, size, (ebb_randint_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_randint_like_options {
+    ebb_dtype dtype; /* default none */
+    bool requires_grad; /* default false */
+    int ebb__at;
+} ebb_randint_like_options;
+
+/* Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those
+ * of input.
+ *     randint_like(Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false) -> Tensor
+ * No gradient.
+ * torch.randint_like */
+EBB_API ebb_tensor *ebb_randint_like(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_randint_like(...) ((void)EBB_HERE, ebb_randint_like(__VA_ARGS__))
+#else
+#define ebb_randint_like(...) ebb__randint_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__randint_like_(input, low, high, ...) ebb_randint_like(EBB_AT(input), low, high, (ebb_randint_like_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_random_options {
+    int64_t from; /* default 0 */
+    ebb_setting to; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_random_options;
+
+/* Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to
+ * the largest that the dtype tells apart from its neighbours: 2^24 for float32.
+ *     random(Tensor self, int from=0, float? to=none) -> Tensor
+ * Gradient (RandomBackward0) of self: 0.
+ * In place: ebb_random_. torch.Tensor.random_ */
+EBB_API ebb_tensor *ebb_random(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_random_(ebb_tensor *self, ebb_random_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_random(...) ((void)EBB_HERE, ebb_random(__VA_ARGS__))
+#else
+#define ebb_random(...) ebb__random_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random_(self, ...) ebb_random(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_random_(...) ((void)EBB_HERE, ebb_random_(__VA_ARGS__))
+#else
+#define ebb_random_(...) ebb__random__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__random__(self, ...) ebb_random_(EBB_AT(self), (ebb_random_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_randperm_options {
     ebb_dtype dtype; /* default int64 */
     bool requires_grad; /* default false */
@@ -2303,7 +3688,7 @@ EBB_API ebb_tensor *ebb_randperm(int64_t n, ebb_randperm_options options EBB_DEF
 #endif
 
 /* ---- reduce.c ----------------------------------------------------------------------------------------------------
- * Sums and means over any dimensions. */
+ * Sums, means, products, and what is like them, over any dimensions. */
 
 typedef struct ebb_sum_options {
     ebb_dims dim; /* default all */
@@ -2325,6 +3710,25 @@ EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAUL
 #define ebb__sum_(self, ...) ebb_sum(EBB_AT(self), (ebb_sum_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_nansum_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nansum_options;
+
+/* The sum over the dimensions listed in dim, or over all, with NaN counting as 0.
+ *     nansum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (NansumBackward0) of self: g where self is not NaN, else 0.
+ * torch.nansum */
+EBB_API ebb_tensor *ebb_nansum(ebb_tensor *self, ebb_nansum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nansum(...) ((void)EBB_HERE, ebb_nansum(__VA_ARGS__))
+#else
+#define ebb_nansum(...) ebb__nansum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nansum_(self, ...) ebb_nansum(EBB_AT(self), (ebb_nansum_options){__VA_ARGS__})
+#endif
+
 typedef struct ebb_mean_options {
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
@@ -2344,6 +3748,51 @@ EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFA
 #define ebb_mean(...) ebb__mean_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__mean_(self, ...) ebb_mean(EBB_AT(self), (ebb_mean_options){__VA_ARGS__})
 #endif
+
+typedef struct ebb_nanmean_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_nanmean_options;
+
+/* The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.
+ *     nanmean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.nanmean */
+EBB_API ebb_tensor *ebb_nanmean(ebb_tensor *self, ebb_nanmean_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_nanmean(...) ((void)EBB_HERE, ebb_nanmean(__VA_ARGS__))
+#else
+#define ebb_nanmean(...) ebb__nanmean_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__nanmean_(self, ...) ebb_nanmean(EBB_AT(self), (ebb_nanmean_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_prod_options {
+    ebb_dims dim; /* default all */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_prod_options;
+
+/* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
+ * product of nothing is 1. The gradient is exact also where factors are 0.
+ *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Gradient (ProdBackward0) of self: g * y / self, without the division where y is 0.
+ * torch.prod */
+EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
+#else
+#define ebb_prod(...) ebb__prod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__prod_(self, ...) ebb_prod(EBB_AT(self), (ebb_prod_options){__VA_ARGS__})
+#endif
+
+/* The sum of the diagonal of a matrix. Integers sum to int64.
+ *     trace(Tensor self) -> Tensor
+ * Gradient (TraceBackward0) of self: g on the diagonal, else 0.
+ * torch.trace */
+EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
+#define ebb_trace(self) ebb_trace(EBB_AT(self))
 
 /* ---- regression_loss.c -------------------------------------------------------------------------------------------
  * Losses of regression. */
@@ -2454,7 +3903,7 @@ template <class T_var> inline ebb_tensor *ebb__cxx_ebb_gaussian_nll_loss(ebb_ten
 #endif
 
 typedef struct ebb_poisson_nll_loss_options {
-    ebb_setting log_input; /* EBB_SET(x); default 1 */
+    ebb_setting log_input; /* EBB_SET(x); default true */
     bool full; /* default false */
     ebb_setting eps; /* EBB_SET(x); default 1e-8 */
     int reduction; /* mean, sum, none */
@@ -2462,9 +3911,9 @@ typedef struct ebb_poisson_nll_loss_options {
 } ebb_poisson_nll_loss_options;
 
 /* The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with
- * log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is
- * more than 1. Recorded as its parts.
- *     poisson_nll_loss(Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8,
+ * log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target
+ * is more than 1. Recorded as its parts.
+ *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
  * torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
@@ -2664,6 +4113,269 @@ EBB_API ebb_tensor *ebb_isinf(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_isfinite(ebb_tensor *self);
 #define ebb_isfinite(self) ebb_isfinite(EBB_AT(self))
 
+/* ---- sampling.c --------------------------------------------------------------------------------------------------
+ * Draws that depend on the values of a tensor in ways of their own. */
+
+typedef struct ebb_multinomial_options {
+    bool replacement; /* default false */
+    int ebb__at;
+} ebb_multinomial_options;
+
+/* Of a vector of weights, or of each row of a matrix of them, num_samples indices (int64) drawn with probabilities
+ * that are as the weights: one after the other, and unless with replacement none twice.
+ *     multinomial(Tensor self, int num_samples, bool replacement=false) -> Tensor
+ * No gradient.
+ * Floating point only. torch.multinomial */
+EBB_API ebb_tensor *ebb_multinomial(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_multinomial(...) ((void)EBB_HERE, ebb_multinomial(__VA_ARGS__))
+#else
+#define ebb_multinomial(...) ebb__multinomial_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__multinomial_(self, num_samples, ...) ebb_multinomial(EBB_AT(self), num_samples, (ebb_multinomial_options){__VA_ARGS__})
+#endif
+
+/* Independent numbers of Poisson's distribution, each with the rate that self has there, in the dtype of self.
+ *     poisson(Tensor self) -> Tensor
+ * Gradient (PoissonBackward0) of self: 0.
+ * Floating point only. torch.poisson */
+EBB_API ebb_tensor *ebb_poisson(ebb_tensor *self);
+#define ebb_poisson(self) ebb_poisson(EBB_AT(self))
+
+/* ---- scan.c ------------------------------------------------------------------------------------------------------
+ * Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
+
+typedef struct ebb_cumsum_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumsum_options;
+
+/* Running sums along dim. Integers and bool give int64; dtype casts first.
+ *     cumsum(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumsumBackward0) of self: the running sums of g from the end.
+ * In place: ebb_cumsum_. torch.cumsum */
+EBB_API ebb_tensor *ebb_cumsum(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumsum_(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumsum(...) ((void)EBB_HERE, ebb_cumsum(__VA_ARGS__))
+#else
+#define ebb_cumsum(...) ebb__cumsum_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum_(self, dim, ...) ebb_cumsum(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumsum_(...) ((void)EBB_HERE, ebb_cumsum_(__VA_ARGS__))
+#else
+#define ebb_cumsum_(...) ebb__cumsum__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumsum__(self, dim, ...) ebb_cumsum_(EBB_AT(self), dim, (ebb_cumsum_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cumprod_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_cumprod_options;
+
+/* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
+ * factors are 0.
+ *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Gradient (CumprodBackward0) of self: y[k - 1] * linear_recurrence(g, self, reverse)[k].
+ * In place: ebb_cumprod_. torch.cumprod */
+EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cumprod(...) ((void)EBB_HERE, ebb_cumprod(__VA_ARGS__))
+#else
+#define ebb_cumprod(...) ebb__cumprod_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod_(self, dim, ...) ebb_cumprod(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_cumprod_(...) ((void)EBB_HERE, ebb_cumprod_(__VA_ARGS__))
+#else
+#define ebb_cumprod_(...) ebb__cumprod__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cumprod__(self, dim, ...) ebb_cumprod_(EBB_AT(self), dim, (ebb_cumprod_options){__VA_ARGS__})
+#endif
+
+/* log(cumsum(exp(self))) along dim, without overflow.
+ *     logcumsumexp(Tensor self, dim dim) -> Tensor
+ * Gradient (LogcumsumexpBackward0) of self: the sum over i >= k of g[i] * exp(self[k] - y[i]).
+ * Floating point only. torch.logcumsumexp */
+EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
+#define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
+
+typedef struct ebb_cummax_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummax_options;
+
+/* The largest so far along dim and where it is (int64), the latest place where several tie. A NaN is the largest,
+ * and stays.
+ *     cummax(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CummaxBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummax */
+EBB_API ebb_tensor *ebb_cummax(ebb_tensor *self, int64_t dim, ebb_cummax_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummax(...) ((void)EBB_HERE, ebb_cummax(__VA_ARGS__))
+#else
+#define ebb_cummax(...) ebb__cummax_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummax_(self, dim, ...) ebb_cummax(EBB_AT(self), dim, (ebb_cummax_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cummin_options {
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_cummin_options;
+
+/* The smallest so far along dim and where it is (int64), the latest place where several tie. A NaN is the smallest,
+ * and stays.
+ *     cummin(Tensor self, dim dim) -> Tensor values, Tensor indices
+ * Gradient (CumminBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * torch.cummin */
+EBB_API ebb_tensor *ebb_cummin(ebb_tensor *self, int64_t dim, ebb_cummin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cummin(...) ((void)EBB_HERE, ebb_cummin(__VA_ARGS__))
+#else
+#define ebb_cummin(...) ebb__cummin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cummin_(self, dim, ...) ebb_cummin(EBB_AT(self), dim, (ebb_cummin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_linear_recurrence_options {
+    bool reverse; /* default false */
+    int ebb__at;
+} ebb_linear_recurrence_options;
+
+/* y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + factor[k + 1] *
+ * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running products are made of it,
+ * and discounted sums are it.
+ *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
+ * Gradient (LinearRecurrenceBackward0) of self: h = linear_recurrence(g, factor, the other way); of factor: h * y[k
+ * - 1], in reverse h[k - 1] * y.
+ * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
+EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_factor> inline ebb_tensor *ebb__cxx_ebb_linear_recurrence(ebb_tensor *self, T_factor factor, int64_t dim, ebb_linear_recurrence_options options = {}) {
+    return ebb_linear_recurrence(self, ebb__num(factor), dim, options);
+}
+}
+#define ebb_linear_recurrence(...) ((void)EBB_HERE, ebb__cxx_ebb_linear_recurrence(__VA_ARGS__))
+#else
+#define ebb_linear_recurrence(...) ebb__linear_recurrence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linear_recurrence_(self, factor, dim, ...) ebb_linear_recurrence(EBB_AT(self), EBB_NUM(factor), dim, (ebb_linear_recurrence_options){__VA_ARGS__})
+#endif
+
+/* ---- search.c ----------------------------------------------------------------------------------------------------
+ * Where values lie among others, and how many there are. */
+
+typedef struct ebb_searchsorted_options {
+    ebb_tensor *sorter; /* may be NULL */
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int side; /* none, left, right */
+    int ebb__at;
+} ebb_searchsorted_options;
+
+/* For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go:
+ * before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each line of
+ * self; or sorter, as argsort gives it, says how to read it. NaN goes to the end.
+ *     searchsorted(Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false,
+ *     enum(none|left|right) side=none) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. torch.searchsorted */
+EBB_API ebb_tensor *ebb_searchsorted(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_searchsorted(ebb_tensor *sorted_sequence, T_self self, ebb_searchsorted_options options = {}) {
+    return ebb_searchsorted(sorted_sequence, ebb__num(self), options);
+}
+}
+#define ebb_searchsorted(...) ((void)EBB_HERE, ebb__cxx_ebb_searchsorted(__VA_ARGS__))
+#else
+#define ebb_searchsorted(...) ebb__searchsorted_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__searchsorted_(sorted_sequence, self, ...) ebb_searchsorted(EBB_AT(sorted_sequence), EBB_NUM(self), (ebb_searchsorted_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bucketize_options {
+    bool out_int32; /* default false */
+    bool right; /* default false */
+    int ebb__at;
+} ebb_bucketize_options;
+
+/* The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= boundaries[i],
+ * or with right boundaries[i - 1] <= value < boundaries[i].
+ *     bucketize(Number self, Tensor boundaries, bool out_int32=false, bool right=false) -> Tensor
+ * No gradient.
+ * torch.bucketize */
+EBB_API ebb_tensor *ebb_bucketize(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_self> inline ebb_tensor *ebb__cxx_ebb_bucketize(T_self self, ebb_tensor *boundaries, ebb_bucketize_options options = {}) {
+    return ebb_bucketize(ebb__num(self), boundaries, options);
+}
+}
+#define ebb_bucketize(...) ((void)EBB_HERE, ebb__cxx_ebb_bucketize(__VA_ARGS__))
+#else
+#define ebb_bucketize(...) ebb__bucketize_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bucketize_(self, boundaries, ...) ebb_bucketize(EBB_NUM(self), EBB_AT(boundaries), (ebb_bucketize_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_isin_options {
+    bool assume_unique; /* default false */
+    bool invert; /* default false */
+    int ebb__at;
+} ebb_isin_options;
+
+/* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
+ *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ * No gradient.
+ * torch.isin */
+EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+extern "C++" {
+template <class T_elements, class T_test_elements> inline ebb_tensor *ebb__cxx_ebb_isin(T_elements elements, T_test_elements test_elements, ebb_isin_options options = {}) {
+    return ebb_isin(ebb__num(elements), ebb__num(test_elements), options);
+}
+}
+#define ebb_isin(...) ((void)EBB_HERE, ebb__cxx_ebb_isin(__VA_ARGS__))
+#else
+#define ebb_isin(...) ebb__isin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__isin_(elements, test_elements, ...) ebb_isin(EBB_NUM(elements), EBB_NUM(test_elements), (ebb_isin_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_bincount_options {
+    ebb_tensor *weights; /* may be NULL */
+    int64_t minlength; /* default 0 */
+    int ebb__at;
+} ebb_bincount_options;
+
+/* How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if they
+ * are, else float64); at least minlength numbers.
+ *     bincount(Tensor self, Tensor? weights, int minlength=0) -> Tensor
+ * No gradient.
+ * torch.bincount */
+EBB_API ebb_tensor *ebb_bincount(ebb_tensor *self, ebb_bincount_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_bincount(...) ((void)EBB_HERE, ebb_bincount(__VA_ARGS__))
+#else
+#define ebb_bincount(...) ebb__bincount_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__bincount_(self, ...) ebb_bincount(EBB_AT(self), (ebb_bincount_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_one_hot_options {
+    int64_t num_classes; /* default -1 */
+    int ebb__at;
+} ebb_one_hot_options;
+
+/* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
+ * num_classes is left out.
+ *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ * No gradient.
+ * torch.nn.functional.one_hot */
+EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_one_hot(...) ((void)EBB_HERE, ebb_one_hot(__VA_ARGS__))
+#else
+#define ebb_one_hot(...) ebb__one_hot_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__one_hot_(self, ...) ebb_one_hot(EBB_AT(self), (ebb_one_hot_options){__VA_ARGS__})
+#endif
+
 /* ---- shuffle.c ---------------------------------------------------------------------------------------------------
  * pixel_shuffle, which makes places of channels, and pixel_unshuffle, its inverse. */
 
@@ -2857,6 +4569,190 @@ EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
 
+typedef struct ebb_softmin_options {
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_softmin_options;
+
+/* softmax of -self along dim. Recorded as its parts.
+ *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * torch.nn.functional.softmin */
+EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_softmin(...) ((void)EBB_HERE, ebb_softmin(__VA_ARGS__))
+#else
+#define ebb_softmin(...) ebb__softmin_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__softmin_(self, dim, ...) ebb_softmin(EBB_AT(self), dim, (ebb_softmin_options){__VA_ARGS__})
+#endif
+
+/* ---- solve.c -----------------------------------------------------------------------------------------------------
+ * Linear systems. */
+
+typedef struct ebb_solve_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_solve_options;
+
+/* X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches
+ * broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A singular
+ * A is an error.
+ *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
+ * Gradient (LinalgSolveExBackward0) of A: -gB y^T, gB as of B; of B: solve(A^T, g).
+ * Floating point only. torch.linalg.solve */
+EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
+#else
+#define ebb_solve(...) ebb__solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_(A, B, ...) ebb_solve(EBB_AT(A), EBB_AT(B), (ebb_solve_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_solve_triangular_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    bool unitriangular; /* default false */
+    int ebb__at;
+} ebb_solve_triangular_options;
+
+/* X of AX = B, or of XA = B with left=false, for triangular A (*, n, n), of which only that triangle is read,
+ * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
+ * infinities or NaN.
+ *     solve_triangular(Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ * Gradient (LinalgSolveTriangularBackward0) of A: the triangle of -gB y^T, gB as of B; of B: solve_triangular(A^T,
+ * g, !upper).
+ * Floating point only. torch.linalg.solve_triangular */
+EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_solve_triangular(...) ((void)EBB_HERE, ebb_solve_triangular(__VA_ARGS__))
+#else
+#define ebb_solve_triangular(...) ebb__solve_triangular_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__solve_triangular_(A, B, upper, ...) ebb_solve_triangular(EBB_AT(A), EBB_AT(B), upper, (ebb_solve_triangular_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_options;
+
+/* L of A = L L^T, or U of A = U^T U, for symmetric positive definite matrices, of which only that triangle is read.
+ * What is not positive definite is an error. The gradient is symmetric.
+ *     cholesky(Tensor A, bool upper=false) -> Tensor
+ * Gradient (LinalgCholeskyExBackward0) of A: y^-T sym(tril(y^T g), half the diagonal) y^-1.
+ * Floating point only. torch.linalg.cholesky */
+EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *A, ebb_cholesky_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
+#else
+#define ebb_cholesky(...) ebb__cholesky_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_(A, ...) ebb_cholesky(EBB_AT(A), (ebb_cholesky_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cholesky_solve_options {
+    bool upper; /* default false */
+    int ebb__at;
+} ebb_cholesky_solve_options;
+
+/* X of AX = self, where A = L L^T, or L^T L when upper: by two triangular systems.
+ *     cholesky_solve(Tensor self, Tensor L, bool upper=false) -> Tensor
+ * torch.cholesky_solve */
+EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
+#else
+#define ebb_cholesky_solve(...) ebb__cholesky_solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cholesky_solve_(self, L, ...) ebb_cholesky_solve(EBB_AT(self), EBB_AT(L), (ebb_cholesky_solve_options){__VA_ARGS__})
+#endif
+
+/* ---- sorting.c ---------------------------------------------------------------------------------------------------
+ * Order along a dimension. */
+
+typedef struct ebb_sort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_sort_options;
+
+/* The elements along dim in rising order, or descending, and where they were (int64). NaN counts as the largest.
+ * Equal elements keep their order, stable or not.
+ *     sort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor values, Tensor indices
+ * Gradient (SortBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.sort */
+EBB_API ebb_tensor *ebb_sort(ebb_tensor *self, ebb_sort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_sort(...) ((void)EBB_HERE, ebb_sort(__VA_ARGS__))
+#else
+#define ebb_sort(...) ebb__sort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__sort_(self, ...) ebb_sort(EBB_AT(self), (ebb_sort_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_argsort_options {
+    ebb_dims dim; /* default last */
+    bool descending; /* default false */
+    bool stable; /* default false */
+    int ebb__at;
+} ebb_argsort_options;
+
+/* The indices (int64) that put the elements along dim in rising order, or descending: those of sort.
+ *     argsort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor
+ * No gradient.
+ * torch.argsort */
+EBB_API ebb_tensor *ebb_argsort(ebb_tensor *self, ebb_argsort_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_argsort(...) ((void)EBB_HERE, ebb_argsort(__VA_ARGS__))
+#else
+#define ebb_argsort(...) ebb__argsort_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__argsort_(self, ...) ebb_argsort(EBB_AT(self), (ebb_argsort_options){__VA_ARGS__})
+#endif
+
+/* The elements along the first dimension in rising order.
+ *     msort(Tensor self) -> Tensor
+ * torch.msort */
+EBB_API ebb_tensor *ebb_msort(ebb_tensor *self);
+#define ebb_msort(self) ebb_msort(EBB_AT(self))
+
+typedef struct ebb_topk_options {
+    ebb_dims dim; /* default last */
+    ebb_setting largest; /* EBB_SET(x); default true */
+    ebb_setting sorted; /* EBB_SET(x); default true */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_topk_options;
+
+/* The k largest elements along dim, largest first, or the k smallest, smallest first, and where they are (int64).
+ * NaN counts as the largest; of equal elements the first come first. They are sorted in any case.
+ *     topk(Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true) -> Tensor values, Tensor
+ *     indices
+ * Gradient (TopkBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.topk */
+EBB_API ebb_tensor *ebb_topk(ebb_tensor *self, int64_t k, ebb_topk_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_topk(...) ((void)EBB_HERE, ebb_topk(__VA_ARGS__))
+#else
+#define ebb_topk(...) ebb__topk_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__topk_(self, k, ...) ebb_topk(EBB_AT(self), k, (ebb_topk_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_kthvalue_options {
+    ebb_dims dim; /* default last */
+    bool keepdim; /* default false */
+    ebb_tensor **ret_indices; /* may be NULL */
+    int ebb__at;
+} ebb_kthvalue_options;
+
+/* The k-th smallest element along dim, k from 1 on, and where it is (int64). NaN counts as the largest; of equal
+ * elements the first come first.
+ *     kthvalue(Tensor self, int k, dims dim=last, bool keepdim=false) -> Tensor values, Tensor indices
+ * Gradient (KthvalueBackward0) of self: scatter g into zeros at indices along dim.
+ * torch.kthvalue */
+EBB_API ebb_tensor *ebb_kthvalue(ebb_tensor *self, int64_t k, ebb_kthvalue_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_kthvalue(...) ((void)EBB_HERE, ebb_kthvalue(__VA_ARGS__))
+#else
+#define ebb_kthvalue(...) ebb__kthvalue_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__kthvalue_(self, k, ...) ebb_kthvalue(EBB_AT(self), k, (ebb_kthvalue_options){__VA_ARGS__})
+#endif
+
 /* ---- special.c ---------------------------------------------------------------------------------------------------
  * Special functions. */
 
@@ -2941,7 +4837,8 @@ EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_D
 
 /* self * log(other), and 0 where self is 0 and other is not NaN.
  *     xlogy(Number self, Number other) -> Tensor
- * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0; of other: g * self / other.
+ * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0 and other not above 0; of other: g * self /
+ * other.
  * Integers and bool become the default dtype. In place: ebb_xlogy_. torch.xlogy */
 EBB_API ebb_tensor *ebb_xlogy(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_xlogy_(ebb_tensor *self, ebb_tensor *other);
@@ -3094,6 +4991,193 @@ EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
 
+/* ---- svd.c -------------------------------------------------------------------------------------------------------
+ * Singular values and vectors, and what is made of them. */
+
+typedef struct ebb_svd_options {
+    ebb_setting full_matrices; /* EBB_SET(x); default true */
+    ebb_tensor **ret_S; /* may be NULL */
+    ebb_tensor **ret_Vh; /* may be NULL */
+    int ebb__at;
+} ebb_svd_options;
+
+/* A = U diag(S) Vh with orthonormal columns in U and rows in Vh and S descending. For A (*, m, n) and k = min(m, n),
+ * U is (*, m, m) and Vh (*, n, n), or (*, m, k) and (*, k, n) with full_matrices=false. U and Vh are determined up
+ * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
+ * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
+ *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
+ * Gradient (LinalgSvdBackward0) of A: U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
+ * outside, E = S_j^2 - S_i^2.
+ * Floating point only. torch.linalg.svd */
+EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
+#else
+#define ebb_svd(...) ebb__svd_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__svd_(A, ...) ebb_svd(EBB_AT(A), (ebb_svd_options){__VA_ARGS__})
+#endif
+
+/* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
+ *     svdvals(Tensor A) -> Tensor
+ * Gradient (LinalgSvdBackward0) of A: U diag(g) Vh, of the singular vectors.
+ * Floating point only. torch.linalg.svdvals */
+EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
+#define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
+
+typedef struct ebb_pinv_options {
+    ebb_setting atol; /* EBB_SET(x); default none */
+    ebb_setting rtol; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_pinv_options;
+
+/* Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without
+ * either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.
+ *     pinv(Tensor A, float? atol=none, float? rtol=none) -> Tensor
+ * Gradient (LinalgPinvBackward0) of A: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * Floating point only. torch.linalg.pinv */
+EBB_API ebb_tensor *ebb_pinv(ebb_tensor *A, ebb_pinv_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_pinv(...) ((void)EBB_HERE, ebb_pinv(__VA_ARGS__))
+#else
+#define ebb_pinv(...) ebb__pinv_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__pinv_(A, ...) ebb_pinv(EBB_AT(A), (ebb_pinv_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstsq_options {
+    ebb_setting rcond; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_lstsq_options;
+
+/* The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one
+ * dimension less than A. The solution only: residuals, rank and singular values are other operators' results.
+ *     lstsq(Tensor A, Tensor B, float? rcond=none) -> Tensor
+ * torch.linalg.lstsq */
+EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
+#else
+#define ebb_lstsq(...) ebb__lstsq_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstsq_(A, B, ...) ebb_lstsq(EBB_AT(A), EBB_AT(B), (ebb_lstsq_options){__VA_ARGS__})
+#endif
+
+/* ---- take.c ------------------------------------------------------------------------------------------------------
+ * Elements by their number in row-major order. */
+
+/* The elements of self with these numbers (int64, negative ones from the end), counted in row-major order; the
+ * result has the shape of index.
+ *     take(Tensor self, Tensor index) -> Tensor
+ * Gradient (TakeBackward0) of self: put(zeros, index, g, accumulate).
+ * torch.take */
+EBB_API ebb_tensor *ebb_take(ebb_tensor *self, ebb_tensor *index);
+#define ebb_take(self, index) ebb_take(EBB_AT(self), EBB_AT(index))
+
+typedef struct ebb_put_options {
+    bool accumulate; /* default false */
+    int ebb__at;
+} ebb_put_options;
+
+/* self with the elements of source at these numbers (int64, negative ones from the end), counted in row-major order,
+ * or with accumulate added there; the last one stays where several meet.
+ *     put(Tensor self, Tensor index, Tensor source, bool accumulate=false) -> Tensor
+ * Gradient (PutBackward0) of self: put(g, index, zeros), or g with accumulate; of source: take(g, index).
+ * In place: ebb_put_. torch.put */
+EBB_API ebb_tensor *ebb_put(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_put(...) ((void)EBB_HERE, ebb_put(__VA_ARGS__))
+#else
+#define ebb_put(...) ebb__put_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put_(self, index, source, ...) ebb_put(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_put_(...) ((void)EBB_HERE, ebb_put_(__VA_ARGS__))
+#else
+#define ebb_put_(...) ebb__put__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__put__(self, index, source, ...) ebb_put_(EBB_AT(self), EBB_AT(index), EBB_AT(source), (ebb_put_options){__VA_ARGS__})
+#endif
+
+/* ---- tensor_products.c -------------------------------------------------------------------------------------------
+ * Products written with other products. */
+
+/* The products of all elements of one vector with all of another: (n) and (m) give (n, m).
+ *     outer(Tensor self, Tensor vec2) -> Tensor
+ * torch.outer */
+EBB_API ebb_tensor *ebb_outer(ebb_tensor *self, ebb_tensor *vec2);
+#define ebb_outer(self, vec2) ebb_outer(EBB_AT(self), EBB_AT(vec2))
+
+typedef struct ebb_addr_options {
+    ebb_setting beta; /* EBB_SET(x); default 1 */
+    ebb_setting alpha; /* EBB_SET(x); default 1 */
+    int ebb__at;
+} ebb_addr_options;
+
+/* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
+ *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
+ * Floating point only. torch.addr */
+EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
+#else
+#define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+
+/* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
+ *     inner(Tensor self, Tensor other) -> Tensor
+ * torch.inner */
+EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
+#define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
+
+/* Sums of products over the last `dims` dimensions of a and the first of b.
+ *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
+#define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
+
+/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
+ * dimension of one element meets any other.
+ *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+ * torch.tensordot */
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+
+/* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
+ *     kron(Tensor self, Tensor other) -> Tensor
+ * torch.kron */
+EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
+#define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
+
+typedef struct ebb_cross_options {
+    ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_cross_options;
+
+/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
+ *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
+ * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
+ * Not for bool. torch.linalg.cross */
+EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))
+#else
+#define ebb_cross(...) ebb__cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__cross_(input, other, ...) ebb_cross(EBB_AT(input), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
+#endif
+
+/* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
+ *     matrix_power(Tensor A, int n) -> Tensor
+ * torch.linalg.matrix_power */
+EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *A, int64_t n);
+#define ebb_matrix_power(A, n) ebb_matrix_power(EBB_AT(A), n)
+
+/* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
+ * and the last a column vector, of one dimension.
+ *     multi_dot(Tensors tensors) -> Tensor
+ * torch.linalg.multi_dot */
+EBB_API ebb_tensor *ebb_multi_dot(ebb_list tensors);
+#define ebb_multi_dot(tensors) ebb_multi_dot(EBB_AT_LIST(tensors))
+
 /* ---- ternary.c ---------------------------------------------------------------------------------------------------
  * Elementwise operators of three tensors, and bounds. */
 
@@ -3180,6 +5264,24 @@ EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_D
 #define ebb_clamp_(...) ebb__clamp__(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__clamp__(self, ...) ebb_clamp_(EBB_AT(self), (ebb_clamp_options){__VA_ARGS__})
 #endif
+
+/* max(self, min), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_min(Tensor self, Number min) -> Tensor
+ * Gradient (ClampMinBackward0) of self: g where self >= min, else 0; of min: g where self < min, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_min_. torch.clamp_min */
+EBB_API ebb_tensor *ebb_clamp_min(ebb_tensor *self, ebb_tensor *min);
+EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
+#define ebb_clamp_min(self, min) ebb_clamp_min(EBB_AT(self), EBB_NUM(min))
+#define ebb_clamp_min_(self, min) ebb_clamp_min_(EBB_AT(self), EBB_NUM(min))
+
+/* min(self, max), with a bound that is a number or a tensor. NaN stays NaN.
+ *     clamp_max(Tensor self, Number max) -> Tensor
+ * Gradient (ClampMaxBackward0) of self: g where self <= max, else 0; of max: g where self > max, else 0.
+ * Inputs are promoted to a common dtype. In place: ebb_clamp_max_. torch.clamp_max */
+EBB_API ebb_tensor *ebb_clamp_max(ebb_tensor *self, ebb_tensor *max);
+EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
+#define ebb_clamp_max(self, max) ebb_clamp_max(EBB_AT(self), EBB_NUM(max))
+#define ebb_clamp_max_(self, max) ebb_clamp_max_(EBB_AT(self), EBB_NUM(max))
 
 /* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
  * self's dtype makes of it.
@@ -3304,7 +5406,7 @@ EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
 /* -1, 0 or 1; 0 for NaN.
  *     sign(Tensor self) -> Tensor
  * Gradient (SignBackward0) of self: 0.
- * Not for bool. In place: ebb_sign_. torch.sign */
+ * In place: ebb_sign_. torch.sign */
 EBB_API ebb_tensor *ebb_sign(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sign_(ebb_tensor *self);
 #define ebb_sign(self) ebb_sign(EBB_AT(self))
@@ -3543,6 +5645,15 @@ EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
 #define ebb_atanh(self) ebb_atanh(EBB_AT(self))
 #define ebb_atanh_(self) ebb_atanh_(EBB_AT(self))
+
+/* sin(pi * self) / (pi * self), and 1 at 0.
+ *     sinc(Tensor self) -> Tensor
+ * Gradient (SincBackward0) of self: g * (cos(pi * self) - y) / self, 0 at 0.
+ * Integers and bool become the default dtype. In place: ebb_sinc_. torch.sinc */
+EBB_API ebb_tensor *ebb_sinc(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
+#define ebb_sinc(self) ebb_sinc(EBB_AT(self))
+#define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */

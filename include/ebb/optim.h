@@ -94,7 +94,8 @@ EBB_API ebb_optim *ebb_optim_free(ebb_optim *optim);
 
 #define EBB_OPTIM_MAX_STATE 4
 
-/* The update of one parameter. All arrays are contiguous, of n elements of the parameter's dtype. */
+/* The update of one parameter. All arrays are contiguous, of n elements of `dtype`: the parameter's, or float32 for a
+ * 16-bit one, which is converted there and back. */
 struct ebb_optim_update {
     const void *options;
     double lr;

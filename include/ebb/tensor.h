@@ -15,10 +15,12 @@ typedef enum ebb_dtype {
     EBB_U8 = 2,
     EBB_I32 = 3,
     EBB_I64 = 4,
-    EBB_F32 = 5,
-    EBB_F64 = 6
+    EBB_F16 = 5,  /* IEEE 754 binary16; computed through float32 */
+    EBB_BF16 = 6, /* bfloat16, the upper half of a float32; computed through float32. With float16: float32 */
+    EBB_F32 = 7,
+    EBB_F64 = 8
 } ebb_dtype;
-#define EBB_DTYPE_COUNT 7
+#define EBB_DTYPE_COUNT 9
 
 #define EBB_MAX_NDIM 8
 
@@ -130,6 +132,7 @@ EBB_API ebb_tensor *ebb_from_memory(void *data, ebb_dtype dtype, ebb_dims shape,
  * What ebb_add(x, 2.0) makes of 2.0. */
 EBB_API ebb_tensor *ebb_number_f64(double value);
 EBB_API ebb_tensor *ebb_number_i64(int64_t value);
+EBB_API ebb_tensor *ebb_number_bool(bool value); /* True and False: true in C is the integer 1 */
 EBB_API bool ebb_tensor_is_number(const ebb_tensor *t);
 
 /* ---- printing ---- */
@@ -160,6 +163,7 @@ inline ebb_tensor *ebb__num(ebb_tensor *t) { return t; }
 inline ebb_tensor *ebb__num(double v) { return ebb_number_f64(v); }
 inline ebb_tensor *ebb__num(float v) { return ebb_number_f64((double)v); }
 inline ebb_tensor *ebb__num(long double v) { return ebb_number_f64((double)v); }
+inline ebb_tensor *ebb__num(bool v) { return ebb_number_bool(v); }
 inline ebb_tensor *ebb__num(int v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long v) { return ebb_number_i64(v); }
 inline ebb_tensor *ebb__num(long long v) { return ebb_number_i64((int64_t)v); }
@@ -173,7 +177,8 @@ static inline ebb_tensor *ebb__num_long(long double v) { return ebb_number_f64((
 /* clang-format off */
 #define EBB_NUM(x) \
     EBB_AT(_Generic((x), ebb_tensor *: ebb__num_tensor, void *: ebb__num_tensor, double: ebb_number_f64, \
-                    float: ebb_number_f64, long double: ebb__num_long, default: ebb_number_i64)(x))
+                    float: ebb_number_f64, long double: ebb__num_long, bool: ebb_number_bool, \
+                    default: ebb_number_i64)(x))
 /* clang-format on */
 #endif
 

@@ -162,6 +162,11 @@ static void describe(char *text, size_t size, const char *what, const struct sid
              fast ? "" : ebb__shape_text(index, t->ndim, at));
 }
 
+static void note_worst(const struct check *c, int which, double a, double b) {
+    double *worst = c->o.ret_worst;
+    if (worst) worst[which] = fmax(worst[which], fabs(a - b) / fmax(1, fabs(b)));
+}
+
 /* ---- by backward ---- */
 
 static ebb_status nondeterministic(const struct check *c, int64_t k, int64_t i, double a, double b) {
@@ -247,6 +252,7 @@ static ebb_status compare_forward(struct check *c, int64_t i, int64_t e, double 
         }
         for (int64_t j = 0; j < directions(&c->out, k) && !status; j++) {
             double b = c->jacobian[(c->out.first[k] + j) * columns + column];
+            note_worst(c, 1, all[j], b);
             if (!(fabs(all[j] - b) <= c->o.atol * scale + c->o.rtol * fabs(b)))
                 status = forward_disagrees(c, k, j, i, e, all[j], b);
         }
@@ -346,6 +352,7 @@ static ebb_status compare_column(const struct check *c, int64_t i, int64_t e, do
         for (int64_t j = 0; j < directions(&c->out, k); j++) {
             int64_t row = c->out.first[k] + j;
             double n = (c->plus[row] - c->minus[row]) / (2 * c->o.eps), a = c->jacobian[row * columns + column];
+            note_worst(c, 0, a, n);
             if (!(fabs(a - n) <= c->o.atol * scale + c->o.rtol * fabs(n))) return disagree(c, k, j, i, e, a, n);
         }
     }
@@ -406,8 +413,6 @@ static ebb_status run(struct check *c) {
 
 static ebb_status check(const char *op, ebb_function function, void *context, ebb_list inputs,
                         ebb_gradcheck_options options) {
-    if (!function) return ebb__fail_null(op, "function");
-    if (ebb_error()) return ebb_error_status();
     struct check c = {.op = op, .function = function, .context = context, .inputs = inputs, .o = options};
     ebb_scope scope = ebb_scope_open();
     bool before = ebb_set_grad_enabled(true);
@@ -417,8 +422,16 @@ static ebb_status check(const char *op, ebb_function function, void *context, eb
     return status;
 }
 
+/* What both checks begin with. */
+static ebb_status begin(const char *op, ebb_function function, const ebb_gradcheck_options *options) {
+    if (!function) return ebb__fail_null(op, "function");
+    if (options->ret_worst) options->ret_worst[0] = options->ret_worst[1] = 0;
+    return ebb_error_status();
+}
+
 ebb_status(ebb_gradcheck)(ebb_function function, void *context, ebb_list inputs, ebb_gradcheck_options options) {
-    return check("gradcheck", function, context, inputs, options);
+    ebb_status status = begin("gradcheck", function, &options);
+    return status ? status : check("gradcheck", function, context, inputs, options);
 }
 
 /* ---- second order: the gradient, as a function of the inputs and of the upstream gradients ---- */
@@ -518,12 +531,12 @@ static ebb_status reverse_over_forward(struct first_order *f, ebb_list inputs, e
 }
 
 ebb_status(ebb_gradgradcheck)(ebb_function function, void *context, ebb_list inputs, ebb_gradcheck_options options) {
-    if (!function) return ebb__fail_null("gradgradcheck", "function");
-    if (ebb_error()) return ebb_error_status();
+    ebb_status status = begin("gradgradcheck", function, &options);
+    if (status) return status;
     struct first_order f = {.function = function, .context = context, .n_in = inputs.n};
     ebb_scope scope = ebb_scope_open();
     bool before = ebb_set_grad_enabled(true);
-    ebb_status status = second_order(&f, inputs, options);
+    status = second_order(&f, inputs, options);
     if (!status && options.forward_mode) status = reverse_over_forward(&f, inputs, options);
     ebb_set_grad_enabled(before);
     ebb_scope_close(&scope);

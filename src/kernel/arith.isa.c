@@ -71,6 +71,9 @@ INT_BINARY(DEFINE_BINARY, i32, int32_t, uint32_t)
 INT_BINARY(DEFINE_BINARY, i64, int64_t, uint64_t)
 BOOL_BINARY(DEFINE_BINARY, b8, uint8_t)
 
+EBB__UNARY(sign_b8, uint8_t, uint8_t, a)
+EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, const bool alpha = *(const double *)param != 0,
+                  a != 0 || (alpha && b != 0))
 EBB__BINARY_PARAM(add_scaled_f32, float, float, const float alpha = (float)*(const double *)param, a + alpha * b)
 EBB__BINARY_PARAM(add_scaled_f64, double, double, const double alpha = *(const double *)param, a + alpha * b)
 EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, const unsigned alpha = (unsigned)integer_alpha(param), a + alpha * b)
@@ -89,7 +92,7 @@ EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, const uint64_t alpha = (uint
     X(abs, NUMBERS) \
     X(relu, NUMBERS) \
     X(square, NUMBERS) \
-    X(sign, NUMBERS) \
+    X(sign, ALL) \
     X(sqrt, FLOATS) \
     X(rsqrt, FLOATS) \
     X(reciprocal, FLOATS) \
@@ -100,7 +103,7 @@ EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, const uint64_t alpha = (uint
     X(div, FLOATS) \
     X(maximum, ALL) \
     X(minimum, ALL) \
-    X(add_scaled, NUMBERS) \
+    X(add_scaled, ALL) \
     X(threshold_backward, FLOATS) \
     X(sigmoid_backward, FLOATS) \
     X(tanh_backward, FLOATS)

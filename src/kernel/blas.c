@@ -54,6 +54,8 @@ static void load_dnnl(void) {
 #endif
 }
 
+static void *openblas;
+
 static void load_openblas(void) {
 #if defined(EBB_HAVE_CBLAS)
     static const char *const names[] = {"libopenblas.so.0", "libopenblas.dylib", NULL};
@@ -63,6 +65,7 @@ static void load_openblas(void) {
     void *library = open_first(names, RTLD_NOW | RTLD_LOCAL);
     if (!library || !find(library, "openblas_set_num_threads", &set_threads)) return;
     set_threads(1);
+    openblas = library;
     find(library, "cblas_sgemm", &cblas_sgemm_);
     find(library, "cblas_dgemm", &cblas_dgemm_);
 #endif
@@ -86,6 +89,11 @@ bool ebb__blas_has(ebb_dtype dtype) {
     if (dtype != EBB_F64) return false;
     load_f64();
     return cblas_dgemm_;
+}
+
+bool ebb__blas_find(const char *symbol, void *ret_function) {
+    load_f64();
+    return openblas && find(openblas, symbol, ret_function);
 }
 
 void *ebb__blas_dnnl(void) {
@@ -137,6 +145,11 @@ void ebb__blas_threads_again(int threads) { (void)threads; }
 
 bool ebb__blas_has(ebb_dtype dtype) {
     (void)dtype;
+    return false;
+}
+
+bool ebb__blas_find(const char *symbol, void *ret_function) {
+    (void)symbol, (void)ret_function;
     return false;
 }
 

@@ -55,6 +55,7 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
         } \
     }
 DEFINE_TILE(uint8_t)
+DEFINE_TILE(uint16_t)
 DEFINE_TILE(uint32_t)
 DEFINE_TILE(uint64_t)
 
@@ -62,6 +63,7 @@ static void copy_transposed(void *context, int64_t first, int64_t last) {
     const struct copy *c = context;
     const int64_t columns = TILE_BYTES / (int64_t)c->size;
     void (*tile)(int64_t, int64_t, char *, int64_t, const char *, int64_t) = c->size == 1   ? tile_uint8_t
+                                                                             : c->size == 2 ? tile_uint16_t
                                                                              : c->size == 4 ? tile_uint32_t
                                                                                             : tile_uint64_t;
     for (; first < last; first++) {

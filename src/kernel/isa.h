@@ -12,6 +12,8 @@
 
 /* Reductions work on leaves: one run of elements, or up to EBB__LEAF_ROWS rows side by side. */
 #define EBB__LEAF_ROWS 16
+/* Bytes of one result: of moments three doubles, n of them as three arrays of n, of all else one element. */
+#define EBB__REDUCED_MAX 24
 typedef struct ebb__reducer {
     void (*run)(int64_t n, const char *p, int64_t stride, void *ret);        /* reduce n >= 1 elements to one */
     void (*rows)(int n_rows, const char *const *rows, int64_t n, void *ret); /* ret[j] over rows[0..n_rows)[j] */
@@ -21,16 +23,43 @@ typedef struct ebb__reducer {
 typedef void (*ebb__softmax_row)(int64_t n, const void *x, void *y);
 typedef void (*ebb__softmax_row_backward)(int64_t n, const void *g, const void *y, void *dx);
 
+/* Along a contiguous run, for normalization.c. w and b may be NULL, dw and db too. */
+typedef struct ebb__norm_runs {
+    double (*sum)(int64_t n, const void *x);
+    double (*squares)(int64_t n, const void *x, double mean); /* the sum of (x - mean)^2 */
+    /* The sums of g w and of g w (x - mean). */
+    void (*products)(int64_t n, const void *g, const void *x, const void *w, double mean, double ret[2]);
+    /* y = (x - mean) scale w + b, or + shift where b is NULL */
+    void (*scale)(int64_t n, const void *x, const void *w, const void *b, double mean, double scale, double shift,
+                  void *y);
+    /* dx = of_g g w + of_x (x - mean) + shift */
+    void (*slope)(int64_t n, const void *g, const void *x, const void *w, double mean, double of_g, double of_x,
+                  double shift, void *dx);
+    /* dw += g (x - mean) scale, db += g */
+    void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
+} ebb__norm_runs;
+
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                                 const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);
 
+/* For dropout.c: the words of blocks `block`, block + 1, ...: all first words, all second ones, ... */
+#define EBB__PHILOX_LANES 16
+typedef void (*ebb__philox_batch)(uint64_t seed, uint64_t block, uint32_t ret_words[4 * EBB__PHILOX_LANES]);
+/* mask = words >= least, y = mask ? x scale : 0 */
+typedef void (*ebb__drop)(int64_t n, const uint32_t *words, uint32_t least, double scale, const void *x, void *y,
+                          uint8_t *mask);
+
 typedef struct ebb__isa_table {
-    ebb__reducer sum[EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
+    ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
+    ebb__reducer moments[EBB_DTYPE_COUNT]; /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
     ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
+    ebb__norm_runs norm[EBB_DTYPE_COUNT];
+    ebb__philox_batch philox;
+    ebb__drop drop[EBB_DTYPE_COUNT];
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
@@ -45,6 +74,8 @@ extern ebb__isa_table ebb__isa;
     X(ebb__init_transcendental_##isa) \
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
+    X(ebb__init_norm_##isa) \
+    X(ebb__init_dropout_##isa) \
     X(ebb__init_gemm_##isa)
 /* clang-format on */
 #define EBB__ISA_DECLARE(fn) void fn(void);

@@ -37,7 +37,7 @@ typedef void (*ebb__loop)(int64_t n, char *const *p, const int64_t *stride, cons
  * Inputs and output have that dtype unless said otherwise. Floating point follows IEEE 754; integers wrap. */
 typedef ebb__loop ebb__loop_table[EBB_DTYPE_COUNT];
 
-/* Unary, of numbers (not bool). relu keeps NaN, the sign of NaN is 0. */
+/* Unary, of numbers (not bool, but sign). relu keeps NaN, the sign of NaN is 0. */
 extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loops_square, ebb__loops_sign;
 /* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
@@ -53,7 +53,7 @@ extern ebb__loop_table ebb__loops_div;
 /* Of numbers; within 1 ulp. Exponents 2, 3 and 1/2 are a * a, a * a * a and sqrt(a), as PyTorch has it for exponents
  * that are numbers. Integers with an exponent < 0 give 0, except that 1 and -1 give 1 and +-1. */
 extern ebb__loop_table ebb__loops_pow;
-/* p[1] + alpha * p[2], of numbers; param: const double alpha, made an integer for integers. */
+/* p[1] + alpha * p[2], of every dtype; param: const double alpha, made an integer for integers. */
 extern ebb__loop_table ebb__loops_add_scaled;
 /* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
 extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
@@ -72,18 +72,20 @@ extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backwar
 extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb__loops_log2, ebb__loops_log10,
     ebb__loops_tan, ebb__loops_asin, ebb__loops_acos, ebb__loops_atan, ebb__loops_sinh, ebb__loops_cosh,
     ebb__loops_asinh, ebb__loops_acosh, ebb__loops_atanh, ebb__loops_erfc, ebb__loops_erfinv, ebb__loops_lgamma,
-    ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac;
+    ebb__loops_digamma, ebb__loops_polygamma, ebb__loops_logit, ebb__loops_frac, ebb__loops_sinc;
 /* Unary, of every dtype, copies of what is no floating point. round: int64_t decimals; nan_to_num: settings nan,
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
-/* Activations, floating only. Settings: leaky_relu negative_slope; elu, celu alpha; softplus beta, threshold; hardtanh
- * min, max. threshold: double threshold, value. */
+/* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
+ * softplus beta, threshold; hardtanh min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
-    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold;
-/* Binary, floating only. */
-extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp;
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold,
+    ebb__loops_hardshrink, ebb__loops_softshrink;
+/* Binary, floating only; prelu: a above 0, else b a. */
+extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp,
+    ebb__loops_prelu;
 /* Binary, of numbers: C's remainder, the one of the divisor's sign, quotients rounded to 0 and down. Integers divided
- * by 0 give 0. */
+ * by 0 give 0: callers refuse them. */
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
 /* Binary, of every dtype: NaN only where both are. */
 extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;
@@ -108,10 +110,29 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
  * Over `shape`, of up to EBB_MAX_NDIM dimensions: src_stride and dst_stride in bytes; dst_stride 0 marks a dimension
  * that is reduced. Every element of dst is written. */
 
-/* Sum. in f32 gives f32, f64 gives f64, integers and bool give i64 (else EBB_ERR_DTYPE). Floating sums are blocked and
- * pairwise: the error grows with log(n). No elements give 0. */
+/* in f32 gives f32, f64 gives f64, integers and bool give i64, and so does every count (else EBB_ERR_DTYPE). Floating
+ * sums are blocked and pairwise: the error grows with log(n). No elements give 0, of a product 1. */
+typedef enum ebb__fold {
+    EBB__FOLD_SUM,
+    EBB__FOLD_PROD,
+    EBB__FOLD_COUNT,   /* of what is not 0 */
+    EBB__FOLD_NANSUM,  /* floating only, from here on: sum of what is not NaN */
+    EBB__FOLD_ABS,     /* sum of absolute values */
+    EBB__FOLD_SQUARES, /* sum of squares */
+    EBB__FOLD_MAX_ABS, /* the largest and the smallest absolute value; NaN if any is */
+    EBB__FOLD_MIN_ABS,
+    EBB__FOLDS
+} ebb__fold;
+ebb_status ebb__reduce_fold(ebb__fold what, int ndim, const int64_t *shape, ebb_dtype in, const void *src,
+                            const int64_t *src_stride, ebb_dtype out, void *dst, const int64_t *dst_stride);
+/* The fold that is a sum. */
 ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const void *src, const int64_t *src_stride,
                            ebb_dtype out, void *dst, const int64_t *dst_stride);
+
+/* The variance, or its root: squared deviations from the mean, summed in double precision, by max(0, count -
+ * correction); f32 and f64. The mean goes to `mean`, which may be NULL, at the same strides. NaN of no elements. */
+ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
+                           double correction, bool root, void *dst, void *mean, const int64_t *dst_stride);
 
 /* Maximum, minimum, of any dtype. NaN is both. `index` may be NULL; else it receives, at index_stride (bytes, 0 for the
  * reduced dimensions), the row-major number, counted over the reduced dimensions, of the first element that is the
@@ -120,6 +141,26 @@ ebb_status ebb__reduce_max(int ndim, const int64_t *shape, ebb_dtype dtype, cons
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
 ebb_status ebb__reduce_min(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
                            void *dst, const int64_t *dst_stride, int64_t *index, const int64_t *index_stride);
+
+/* ---- scans (scan.c) ----
+ * All arrays contiguous, seen as (outer, n, inner), along n. Floating point is carried in double precision. */
+typedef enum ebb__scan { EBB__SCAN_SUM, EBB__SCAN_PROD, EBB__SCAN_LOGSUMEXP, EBB__SCANS } ebb__scan;
+
+/* What came of x[0] ... x[k], for every k. Numbers; logsumexp floating only (else EBB_ERR_DTYPE). y may be x. */
+ebb_status ebb__scan_run(ebb__scan what, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x,
+                         void *y);
+/* The maximum or minimum so far, of any dtype, and where it last was; a NaN is both, and stays. */
+void ebb__scan_extreme(bool max, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x, void *y,
+                       int64_t *index);
+/* y[k] = x[k] + a[k] y[k - 1], in reverse y[k] = x[k] + a[k + 1] y[k + 1]; f32, f64. `one`: a has one element. */
+ebb_status ebb__scan_linear(bool reverse, ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *x,
+                            const void *a, bool one, void *y);
+
+/* ---- medians (select.c) ----
+ * The lower median of each of `rows` rows of n >= 1 numbers and the place of its first occurrence. A NaN is the median,
+ * unless it is to be skipped; of NaNs only it is NaN. `work` has the size of x and is overwritten. */
+ebb_status ebb__median(ebb_dtype dtype, int64_t rows, int64_t n, const void *x, void *work, bool skip_nan, void *values,
+                       int64_t *index);
 
 /* ---- softmax (softmax.c) ----
  * All arrays contiguous, seen as (outer, n, inner), along n; f32 and f64 (else EBB_ERR_DTYPE). y may be x, dx may be
@@ -132,6 +173,27 @@ ebb_status ebb__softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int6
 /* g - exp(y) * sum(g) */
 ebb_status ebb__log_softmax_backward(ebb_dtype dtype, int64_t outer, int64_t n, int64_t inner, const void *g,
                                      const void *y, void *dx);
+
+/* ---- normalization (normalization.c) ----
+ * x is contiguous, f32 or f64, seen as (outer, sets, channels, run). The elements of one of the `sets` are normalized
+ * together: y = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(var + eps). Weight and bias have groups *
+ * channels elements, those of channel k of set r being at r % groups * channels + k; both may be NULL. mean and rstd
+ * have an element for each set. Where `centered` is not set there is no mean: it counts as 0, and mean is NULL. */
+struct ebb__norm {
+    ebb_dtype dtype;
+    int64_t outer, sets, groups, channels, run;
+    bool centered;
+    double eps;
+};
+/* var may be NULL; else it receives the variances (divided by the count). */
+void ebb__norm_forward(const struct ebb__norm *d, const void *x, const void *weight, const void *bias, void *y,
+                       void *mean, void *rstd, double *var);
+/* The same with a mean and rstd that are given. */
+void ebb__norm_apply(const struct ebb__norm *d, const void *x, const void *mean, const void *rstd, const void *weight,
+                     const void *bias, void *y);
+/* The gradients of x, weight and bias, each of which may be NULL when it is not wanted, from g, that of y. */
+ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const void *x, const void *mean,
+                              const void *rstd, const void *weight, void *dx, void *dweight, void *dbias);
 
 /* ---- matrix products (gemm.c, blas.c) ----
  * c = a b + beta c, with a (m, k), b (k, n) and c (m, n); beta is 0 (c is not read) or 1. Strides in elements: row
@@ -148,14 +210,40 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
  * Fill n contiguous elements from the Philox stream of `seed`, from block number `first` on (take them with
  * ebb__rng_take(ebb__random_blocks(...))). Element i depends on (seed, first, i) only; the same on every machine. */
 typedef enum ebb__random {
-    EBB__UNIFORM, /* f32: k / 2^24; f64: k / 2^53; in [0, 1) */
-    EBB__NORMAL,  /* f32, f64: mean 0, variance 1 (Box and Muller 1958) */
-    EBB__INTEGER  /* i64: lo <= value < hi, each equally likely */
+    EBB__UNIFORM,     /* f32: k / 2^24; f64: k / 2^53; in [0, 1) */
+    EBB__NORMAL,      /* f32, f64: mean 0, variance 1 (Box and Muller 1958) */
+    EBB__EXPONENTIAL, /* f32, f64: mean 1, > 0 */
+    EBB__INTEGER      /* i64: lo <= value < hi, each equally likely */
 } ebb__random;
 uint64_t ebb__random_blocks(ebb__random what, ebb_dtype dtype, int64_t n);
 ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
+ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
+
+/* ---- connectionist temporal classification (ctc.c) ----
+ * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]
+ * labels from targets[offsets[n]] on. All have been checked by callers. */
+struct ebb__ctc {
+    ebb_dtype dtype;
+    int64_t frames, batch, classes, blank;
+    const void *log_probs;
+    const int64_t *targets, *offsets, *input_lengths, *target_lengths;
+    bool zero_infinity;
+};
+/* Minus the logarithm of the probability of each sequence's labels. */
+ebb_status ebb__ctc_loss(const struct ebb__ctc *c, double *ret_loss);
+/* The gradient of the sum of scale[n] times the loss of n; of infinite losses 0 with zero_infinity. */
+ebb_status ebb__ctc_backward(const struct ebb__ctc *c, const double *scale, void *ret_grad);
+
+/* ---- dropout (dropout.c) ----
+ * mask[i] is 0 with probability p < 1, else 1; y[i] = mask[i] ? x[i] / (1 - p) : x[i] * 0. Whether element i is kept
+ * depends on (seed, first, i) only; take the blocks as for the functions above. y may be x. */
+uint64_t ebb__dropout_blocks(int64_t n);
+void ebb__dropout(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, double p, const void *x, void *y,
+                  uint8_t *mask);
+/* p[1] * scale where p[2] (bool) is true, else p[1] * 0; param: const double scale. */
+extern ebb__loop_table ebb__loops_masked_scale;
 
 /* ---- negative log likelihood (nll.c) ----
  * logp (rows, classes) contiguous, f32 or f64; `weight` has `classes` elements of the same dtype, or is NULL for ones.

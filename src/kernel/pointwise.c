@@ -22,6 +22,7 @@
 #define THREE(T) TWO(T), c = *(const T *)(p[3] + i * stride[3])
 
 /* Parameters: the j-th of an array of settings, or of plain numbers. */
+#define PI 3.14159265358979323846
 #define SETTING(j) (((const ebb_setting *)param)[j].value)
 #define IS_GIVEN(j) (((const ebb_setting *)param)[j].given)
 #define NUMBER(j) (((const double *)param)[j])
@@ -98,17 +99,19 @@ static inline double softplus(double x, double beta, double threshold) {
     X(celu, S, T, ONE, a > 0 ? a : (T)SETTING(0) * expm1(a / (T)SETTING(0))) \
     X(mish, S, T, ONE, a *tanh(softplus(a, 1, 20))) \
     X(softplus, S, T, ONE, softplus(a, SETTING(0), SETTING(1))) \
-    X(hardtanh, S, T, ONE, a<(T)SETTING(0) ? (T)SETTING(0) : a>(T) SETTING(1) ? (T)SETTING(1) : a) \
     X(hardswish, S, T, ONE, a *(a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(hardsigmoid, S, T, ONE, (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(logsigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
-    X(threshold, S, T, ONE, a <= (T)NUMBER(0) ? (T)NUMBER(1) : a)
+    X(sinc, S, T, ONE, a == 0 ? 1 : sin((T)PI * a) / ((T)PI * a)) \
+    X(hardshrink, S, T, ONE, a >= -(T)SETTING(0) && a <= (T)SETTING(0) ? 0 : a) \
+    X(softshrink, S, T, ONE, a > (T)SETTING(0) ? a - (T)SETTING(0) : a < -(T)SETTING(0) ? a + (T)SETTING(0) : a * 0)
 #define FLOAT_2(X, S, T) \
     X(atan2, S, T, TWO, atan2(a, b)) \
     X(hypot, S, T, TWO, hypot(a, b)) \
     X(copysign, S, T, TWO, copysign(a, b)) \
     X(xlogy, S, T, TWO, a == 0 && !isnan(b) ? 0 : a * log(b)) \
-    X(logaddexp, S, T, TWO, log_add_exp(a, b))
+    X(logaddexp, S, T, TWO, log_add_exp(a, b)) \
+    X(prelu, S, T, TWO, a > 0 ? a : b * a)
 #define FLOAT_3(X, S, T) \
     X(lerp, S, T, THREE, c < (T)0.5 ? a + c * (b - a) : b - (b - a) * (1 - c)) \
     X(addcdiv, S, T, THREE, a + (T)SETTING(0) * b / c)
@@ -120,6 +123,10 @@ static inline double softplus(double x, double beta, double threshold) {
     X(div_trunc, S, T, TWO, trunc(a / b)) \
     X(floor_divide, S, T, TWO, floor_div(a, b)) \
     X(addcmul, S, T, THREE, a + (T)SETTING(0) * b * c)
+/* Bounds of integers lose their fraction; callers refuse those that no T holds. */
+#define NUMBER_1(X, S, T) \
+    X(hardtanh, S, T, ONE, a<(T)SETTING(0) ? (T)SETTING(0) : a>(T) SETTING(1) ? (T)SETTING(1) : a) \
+    X(threshold, S, T, ONE, a <= (T)NUMBER(0) ? (T)NUMBER(1) : a)
 #define FLOAT_OR_COPY(X, S, T) \
     X(ceil, S, T, ONE, ceil(a)) \
     X(round, S, T, ONE, rounded(a, INTEGER(0))) \
@@ -131,7 +138,7 @@ static inline double softplus(double x, double beta, double threshold) {
 #define GREATEST_f32 FLT_MAX
 #define GREATEST_f64 DBL_MAX
 
-/* Division of integers. By 0 gives 0: a loop cannot fail. By -1 wraps. */
+/* Division of integers. By 0 gives 0, which callers refuse: a loop cannot fail. By -1 wraps. */
 static inline int64_t int_div(int64_t a, int64_t b) {
     return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
 }
@@ -167,10 +174,12 @@ FLOATING(FLOAT_1)
 FLOATING(FLOAT_2)
 FLOATING(FLOAT_3)
 FLOATING(FLOAT_OR_INT)
+FLOATING(NUMBER_1)
 FLOATING(FLOAT_OR_COPY)
 FLOATING(FLOAT_OR_WHOLE)
 #define INTEGERS(LIST) DEFINE_ALL(LIST, u8, uint8_t) DEFINE_ALL(LIST, i32, int32_t) DEFINE_ALL(LIST, i64, int64_t)
 INTEGERS(INT)
+INTEGERS(NUMBER_1)
 INTEGERS(WHOLE)
 DEFINE_ALL(WHOLE, b8, uint8_t)
 #define NOT(S, T, expr) LOOP(bitwise_not_##S, T, ONE(T), expr)
@@ -192,6 +201,7 @@ FLOAT_1(OF_FLOATS, , )
 FLOAT_2(OF_FLOATS, , )
 FLOAT_3(OF_FLOATS, , )
 FLOAT_OR_INT(OF_NUMBERS, , )
+NUMBER_1(OF_NUMBERS, , )
 FLOAT_OR_COPY(OF_FLOATS_AND_COPIES, , )
 FLOAT_OR_WHOLE(OF_ALL, , )
 TABLE(bitwise_and, WHOLES(bitwise_and))

@@ -49,8 +49,10 @@ static double natural_log(double u) {
     double m;
     memcpy(&m, &bits, sizeof m);
     const double s = (m - 1) / (m + 1), s2 = s * s;
+    static const double terms[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                                   1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
     double sum = 1.0 / 23;
-    for (int k = 21; k >= 1; k -= 2) sum = sum * s2 + 1.0 / k;
+    for (int i = 0; i < 11; i++) sum = sum * s2 + terms[i];
     return e * 0.69314718055994530942 + 2 * s * sum;
 }
 
@@ -94,6 +96,20 @@ static void normal_f64(const struct fill *f, uint64_t block, const uint32_t word
     (void)f, (void)block;
     box_muller((double)((word64(words) >> 11) + 1) * 0x1p-53, (double)(word64(words + 2) >> 11) * 0x1p-53,
                ret_elements);
+}
+
+/* ---- exponential: the logarithm of a number strictly between 0 and 1 ---- */
+
+static void exponential_f32(const struct fill *f, uint64_t block, const uint32_t words[4], void *ret_elements) {
+    float *x = ret_elements;
+    (void)f, (void)block;
+    for (int i = 0; i < 4; i++) x[i] = (float)-natural_log(((double)words[i] + 0.5) * 0x1p-32);
+}
+
+static void exponential_f64(const struct fill *f, uint64_t block, const uint32_t words[4], void *ret_elements) {
+    double *x = ret_elements;
+    (void)f, (void)block;
+    for (int i = 0; i < 2; i++) x[i] = -natural_log(((double)(word64(words + 2 * i) >> 12) + 0.5) * 0x1p-52);
 }
 
 /* ---- integers: Lemire 2019, "Fast random integer generation in an interval", made positional ---- */
@@ -175,6 +191,17 @@ ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, in
                               .out = out,
                               .make = dtype == EBB_F32   ? normal_f32
                                       : dtype == EBB_F64 ? normal_f64
+                                                         : NULL});
+}
+
+ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out) {
+    return fill(EBB__EXPONENTIAL, dtype,
+                (struct fill){.seed = seed,
+                              .first = first,
+                              .n = n,
+                              .out = out,
+                              .make = dtype == EBB_F32   ? exponential_f32
+                                      : dtype == EBB_F64 ? exponential_f64
                                                          : NULL});
 }
 

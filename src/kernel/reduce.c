@@ -1,4 +1,4 @@
-/* Sums and extremes over any dimensions of a strided array.
+/* Sums and their like, variances and extremes over any dimensions of a strided array.
  *
  * The reduced space of an output is cut into leaves: runs of up to RUN elements where a reduced dimension has the
  * smallest stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then LANES outputs are made side by
@@ -9,6 +9,7 @@
 #include "kernel/isa.h"
 #include "kernel/walk.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { RUN = 4096, LANES = 128, LEVELS = 14, GRAIN = 1 << 15, MAX_PARTS = 32 };
@@ -25,6 +26,13 @@ struct reduction {
     int64_t *index;
     ebb_dtype dtype; /* of the source */
     bool max;
+    const struct spread *spread; /* of moments: what is made of them */
+};
+
+struct spread {
+    double correction;
+    bool root;
+    char *mean; /* laid out as dst, or NULL */
 };
 
 /* ---- one output, or LANES of them ---- */
@@ -32,7 +40,7 @@ struct reduction {
 typedef struct cascade {
     int n[LEVELS];
     int64_t lanes;
-    _Alignas(64) char level[LEVELS][LANES * 8];
+    _Alignas(64) char level[LEVELS][LANES * EBB__REDUCED_MAX];
 } cascade;
 
 static void cascade_add(const struct reduction *r, cascade *c, const void *x) {
@@ -63,7 +71,7 @@ static void reduce_leaves(const struct reduction *r, const char *src, int64_t la
     const int64_t pieces = r->by_rows ? 1 : (r->inner + RUN - 1) / RUN;
     ebb__cursor at = ebb__walk_at(&r->reduced, r->by_rows ? first * EBB__LEAF_ROWS : first / pieces);
     int64_t piece = first % pieces;
-    _Alignas(64) char leaf[LANES * 8];
+    _Alignas(64) char leaf[LANES * EBB__REDUCED_MAX];
     cascade c;
     const bool alone = last - first == 1;
     if (!alone) memset(c.n, 0, sizeof c.n), c.lanes = lanes;
@@ -85,18 +93,36 @@ static void reduce_leaves(const struct reduction *r, const char *src, int64_t la
     if (!alone) cascade_end(r, &c, ret);
 }
 
-static void store(const struct reduction *r, char *dst, int64_t lanes, const char *x) {
-    if (lanes == 1 || r->inner_dst == (int64_t)r->size) {
-        memcpy(dst, x, (size_t)lanes * r->size);
+static void put(char *p, ebb_dtype dtype, double x) {
+    if (dtype == EBB_F32) *(float *)p = (float)x;
+    else *(double *)p = x;
+}
+
+static void store_spread(const struct reduction *r, int64_t to, int64_t lanes, const double *moments) {
+    const struct spread *s = r->spread;
+    for (int64_t j = 0; j < lanes; j++, to += r->inner_dst) {
+        const double free = moments[j] - s->correction, x = moments[2 * lanes + j] / (free > 0 ? free : 0);
+        put(r->dst + to, r->dtype, s->root ? sqrt(x) : x);
+        if (s->mean) put(s->mean + to, r->dtype, moments[lanes + j]);
+    }
+}
+
+/* `to` is the place in dst. */
+static void store(const struct reduction *r, int64_t to, int64_t lanes, const void *x) {
+    if (r->spread) {
+        store_spread(r, to, lanes, x);
+    } else if (lanes == 1 || r->inner_dst == (int64_t)r->size) {
+        memcpy(r->dst + to, x, (size_t)lanes * r->size);
     } else {
-        for (int64_t j = 0; j < lanes; j++) memcpy(dst + j * r->inner_dst, x + (size_t)j * r->size, r->size);
+        for (int64_t j = 0; j < lanes; j++)
+            memcpy(r->dst + to + j * r->inner_dst, (const char *)x + (size_t)j * r->size, r->size);
     }
 }
 
 /* Work is numbered (kept position, tile, part). */
 static void reduce_body(void *context, int64_t first, int64_t last) {
     const struct reduction *r = context;
-    if (r->leaves == 1 && !r->by_rows) { /* short runs: nothing to merge */
+    if (r->leaves == 1 && !r->by_rows && !r->spread) { /* short runs: nothing to merge */
         ebb__cursor at = ebb__walk_at(&r->kept, first);
         for (; first < last; first++, ebb__walk_next(&r->kept, &at))
             r->fn.run(r->inner, r->src + at.offset[0], r->inner_src, r->dst + at.offset[1]);
@@ -108,10 +134,10 @@ static void reduce_body(void *context, int64_t first, int64_t last) {
         const int64_t lane = tile * LANES, left = r->inner - lane,
                       lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
         const int64_t from = part * r->leaves / r->parts, to = (part + 1) * r->leaves / r->parts;
-        _Alignas(64) char out[LANES * 8];
+        _Alignas(64) char out[LANES * EBB__REDUCED_MAX];
         char *ret = r->parts > 1 ? r->partial + (size_t)first * LANES * r->size : out;
         reduce_leaves(r, r->src + at.offset[0] + (r->by_rows ? lane * r->inner_src : 0), lanes, from, to, ret);
-        if (r->parts == 1) store(r, r->dst + at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, ret);
+        if (r->parts == 1) store(r, at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, ret);
     }
 }
 
@@ -124,7 +150,7 @@ static void merge_parts(const struct reduction *r, int64_t units) {
         for (int64_t step = 1; step < r->parts; step *= 2)
             for (int64_t i = 0; i + step < r->parts; i += 2 * step)
                 r->fn.merge(lanes, part + (size_t)i * LANES * r->size, part + (size_t)(i + step) * LANES * r->size);
-        store(r, r->dst + at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, part);
+        store(r, at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, part);
     }
 }
 
@@ -189,19 +215,61 @@ static int64_t product(int ndim, const int64_t *shape, const int64_t *mark, bool
     return count;
 }
 
+/* The same value everywhere: what comes of nothing. */
+static void fill(int ndim, const int64_t *shape, ebb_dtype dtype, void *dst, const int64_t *dst_stride,
+                 const void *value) {
+    const int64_t none[EBB_MAX_NDIM] = {0};
+    int64_t size[EBB_MAX_NDIM];
+    for (int d = 0; d < ndim; d++) size[d] = dst_stride[d] ? shape[d] : 1;
+    ebb__copy(ndim, size, dtype, dst, dst_stride, dtype, value, none);
+}
+
+ebb_status ebb__reduce_fold(ebb__fold what, int ndim, const int64_t *shape, ebb_dtype in, const void *src,
+                            const int64_t *src_stride, ebb_dtype out, void *dst, const int64_t *dst_stride) {
+    struct reduction r = {.fn = ebb__isa.fold[what][in],
+                          .src = src,
+                          .dst = dst,
+                          .src_size = ebb_dtype_size(in),
+                          .size = ebb_dtype_size(out)};
+    if (!r.fn.run || out != (ebb_dtype_is_floating(in) && what != EBB__FOLD_COUNT ? in : EBB_I64))
+        return ebb_fail(EBB_ERR_DTYPE, "no reduction of %s to %s", ebb_dtype_name(in), ebb_dtype_name(out));
+    if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
+    if (product(ndim, shape, dst_stride, false) == 0) {
+        static const int64_t of_whole[2] = {0, 1};
+        static const double of_floats[2] = {0, 1};
+        static const float of_f32[2] = {0, 1};
+        const int one = what == EBB__FOLD_PROD;
+        const void *value = out == EBB_I64 ? (const void *)&of_whole[one] : &of_floats[one];
+        fill(ndim, shape, out, dst, dst_stride, out == EBB_F32 ? &of_f32[one] : value);
+        return EBB_OK;
+    }
+    plan(&r, ndim, shape, src_stride, dst_stride, NULL, false);
+    return run(&r);
+}
+
 ebb_status ebb__reduce_sum(int ndim, const int64_t *shape, ebb_dtype in, const void *src, const int64_t *src_stride,
                            ebb_dtype out, void *dst, const int64_t *dst_stride) {
-    if (out != (ebb_dtype_is_floating(in) ? in : EBB_I64))
-        return ebb_fail(EBB_ERR_DTYPE, "no sum of %s in %s", ebb_dtype_name(in), ebb_dtype_name(out));
+    return ebb__reduce_fold(EBB__FOLD_SUM, ndim, shape, in, src, src_stride, out, dst, dst_stride);
+}
+
+ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, const void *src, const int64_t *src_stride,
+                           double correction, bool root, void *dst, void *mean, const int64_t *dst_stride) {
+    const struct spread spread = {correction, root, mean};
+    struct reduction r = {.fn = ebb__isa.moments[dtype],
+                          .src = src,
+                          .dst = dst,
+                          .src_size = ebb_dtype_size(dtype),
+                          .size = EBB__REDUCED_MAX,
+                          .dtype = dtype,
+                          .spread = &spread};
+    if (!r.fn.run) return ebb_fail(EBB_ERR_DTYPE, "no variance of %s", ebb_dtype_name(dtype));
     if (product(ndim, shape, dst_stride, true) == 0) return EBB_OK;
-    struct reduction r = {
-        .fn = ebb__isa.sum[in], .src = src, .dst = dst, .src_size = ebb_dtype_size(in), .size = ebb_dtype_size(out)};
     if (product(ndim, shape, dst_stride, false) == 0) {
-        static const double zero = 0; /* all its bits are zero: an integer's zero too */
-        const int64_t none[EBB_MAX_NDIM] = {0};
-        int64_t size[EBB_MAX_NDIM];
-        for (int d = 0; d < ndim; d++) size[d] = dst_stride[d] ? shape[d] : 1;
-        ebb__copy(ndim, size, out, dst, dst_stride, out, &zero, none);
+        const double nan64 = NAN;
+        const float nan32 = NAN;
+        const void *nan = dtype == EBB_F32 ? (const void *)&nan32 : &nan64;
+        fill(ndim, shape, dtype, dst, dst_stride, nan);
+        if (mean) fill(ndim, shape, dtype, mean, dst_stride, nan);
         return EBB_OK;
     }
     plan(&r, ndim, shape, src_stride, dst_stride, NULL, false);
@@ -269,7 +337,7 @@ static void index_body(void *context, int64_t first, int64_t last) {
         } else {
             fn->search(r, src, lanes, best, index);
         }
-        if (r->dst) store(r, r->dst + at.offset[1] + shift * r->inner_dst, lanes, best);
+        if (r->dst) store(r, at.offset[1] + shift * r->inner_dst, lanes, best);
         char *to = (char *)r->index + at.offset[2] + shift * r->inner_index;
         for (int64_t j = 0; j < lanes; j++) *(int64_t *)(to + j * r->inner_index) = index[j];
     }

@@ -1,4 +1,4 @@
-/* The inner functions of sum, max and min: one run of elements, a few rows side by side, and the merging of results. */
+/* The inner functions of reductions: one run of elements, a few rows side by side, and the merging of results. */
 #include "kernel/vec.h"
 
 /* ---- floating sums: 8 vectors run side by side, so no lane adds more than 4096 / 8 / width numbers in a row ---- */
@@ -22,7 +22,7 @@ enum { N_SUMS = 8, GATHER = 512 };
         for (; i < n; i++) tail += x[i]; \
         return lanes[0] + tail; \
     } \
-    static void sum_run_##F(int64_t n, const char *p, int64_t stride, void *ret) { \
+    static void sum_##F##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
         if (stride == (int64_t)sizeof(T)) { \
             *(T *)ret = flat_sum_##F(n, (const T *)p); \
             return; \
@@ -56,6 +56,14 @@ DEFINE_SUM(f64, double)
                     lane[k] = step; \
                 } \
             } \
+        } else { \
+            for (; i + LANES <= n; i += LANES) { \
+                for (int k = 0; k < LANES; k++) { \
+                    const R r = lane[k]; \
+                    const T x = *(const T *)(p + (i + k) * stride); \
+                    lane[k] = step; \
+                } \
+            } \
         } \
         for (; i < n; i++) { \
             const R r = lane[0]; \
@@ -67,11 +75,11 @@ DEFINE_SUM(f64, double)
         for (int k = 1; k < 8; k++) name##_merge(1, lane, lane + k); \
         *(R *)ret = lane[0]; \
     }
-#define DEFINE_ROWS(name, T, R, step) \
+#define DEFINE_ROWS(name, T, R, start, from, step) \
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
         R *o = ret; \
-        for (int64_t j = 0; j < n; j++) o[j] = (R)((const T *)rows[0])[j]; \
-        for (int row = 1; row < n_rows; row++) { \
+        for (int64_t j = 0; j < n; j++) o[j] = start; \
+        for (int row = from; row < n_rows; row++) { \
             const T *xs = (const T *)rows[row]; \
             EBB__IVDEP for (int64_t j = 0; j < n; j++) { \
                 const R r = o[j]; \
@@ -89,10 +97,15 @@ DEFINE_SUM(f64, double)
             o[j] = step; \
         } \
     }
-#define DEFINE_REDUCER(name, T, R, start, step) \
-    DEFINE_MERGE(name, R, step) \
+/* Extremes begin with the first element; folds begin with `start`, and merge by a step of their own. */
+#define DEFINE_EXTREME(name, T, step) \
+    DEFINE_MERGE(name, T, step) \
+    DEFINE_RUN(name, T, T, first, step) \
+    DEFINE_ROWS(name, T, T, ((const T *)rows[0])[j], 1, step)
+#define DEFINE_FOLD(name, T, R, start, step, merge_step) \
+    DEFINE_MERGE(name, R, merge_step) \
     DEFINE_RUN(name, T, R, start, step) \
-    DEFINE_ROWS(name, T, R, step)
+    DEFINE_ROWS(name, T, R, start, 0, step)
 
 #define SUM r + x
 #define INT_SUM (int64_t)((uint64_t)r + (uint64_t)x)
@@ -110,14 +123,32 @@ DEFINE_SUM(f64, double)
     X(f64, double, MAX, MIN)
 /* clang-format on */
 #define DEFINE_EXTREMES(S, T, max, min) \
-    DEFINE_REDUCER(max_##S, T, T, first, max) \
-    DEFINE_REDUCER(min_##S, T, T, first, min)
+    DEFINE_EXTREME(max_##S, T, max) \
+    DEFINE_EXTREME(min_##S, T, min)
 PLAIN(DEFINE_EXTREMES)
-DEFINE_REDUCER(sum_u8, uint8_t, int64_t, 0, INT_SUM)
-DEFINE_REDUCER(sum_i32, int32_t, int64_t, 0, INT_SUM)
-DEFINE_REDUCER(sum_i64, int64_t, int64_t, 0, INT_SUM)
-DEFINE_MERGE(sum_f32, float, SUM)
-DEFINE_MERGE(sum_f64, double, SUM)
+
+#define PRODUCT r *x
+#define INT_PRODUCT (int64_t)((uint64_t)r * (uint64_t)x)
+#define NONZERO r + (x != 0)
+#define DEFINE_WHOLE_FOLDS(S, T) \
+    DEFINE_FOLD(sum_##S, T, int64_t, 0, INT_SUM, INT_SUM) \
+    DEFINE_FOLD(prod_##S, T, int64_t, 1, INT_PRODUCT, INT_PRODUCT) \
+    DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM)
+DEFINE_WHOLE_FOLDS(u8, uint8_t)
+DEFINE_WHOLE_FOLDS(i32, int32_t)
+DEFINE_WHOLE_FOLDS(i64, int64_t)
+
+#define DEFINE_FLOATING_FOLDS(S, T, abs) \
+    DEFINE_MERGE(sum_##S, T, SUM) \
+    DEFINE_FOLD(prod_##S, T, T, 1, PRODUCT, PRODUCT) \
+    DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM) \
+    DEFINE_FOLD(nansum_##S, T, T, 0, r + (x != x ? 0 : x), SUM) \
+    DEFINE_FOLD(abs_##S, T, T, 0, r + abs(x), SUM) \
+    DEFINE_FOLD(squares_##S, T, T, 0, r + x * x, SUM) \
+    DEFINE_FOLD(max_abs_##S, T, T, 0, abs(x) > r || x != x ? abs(x) : r, MAX) \
+    DEFINE_FOLD(min_abs_##S, T, T, (T)INFINITY, abs(x) < r || x != x ? abs(x) : r, MIN)
+DEFINE_FLOATING_FOLDS(f32, float, fabsf)
+DEFINE_FLOATING_FOLDS(f64, double, fabs)
 
 /* Rows of floating numbers stay in registers while up to 16 of them are added. */
 #define DEFINE_SUM_ROWS(F, T) \
@@ -142,8 +173,74 @@ DEFINE_MERGE(sum_f64, double, SUM)
 DEFINE_SUM_ROWS(f32, float)
 DEFINE_SUM_ROWS(f64, double)
 
+/* ---- count, mean and squared deviations: three arrays of doubles, one after another ---- */
+
+/* Two passes over what is in the cache; merged by Chan, Golub and LeVeque 1979. */
+#define DEFINE_MOMENTS(F, T) \
+    static EBB__INLINE void moments_##F(int64_t n, const char *p, int64_t stride, double *ret) { \
+        enum { LANES = 16 }; \
+        double lane[2][LANES] = {{0}}; \
+        int64_t i = 0; \
+        for (; i + LANES <= n; i += LANES) \
+            for (int k = 0; k < LANES; k++) lane[0][k] += (double)*(const T *)(p + (i + k) * stride); \
+        for (; i < n; i++) lane[0][i % LANES] += (double)*(const T *)(p + i * stride); \
+        for (int half = LANES / 2; half > 0; half /= 2) \
+            for (int k = 0; k < half; k++) lane[0][k] += lane[0][k + half]; \
+        const double mean = lane[0][0] / (double)n; \
+        for (i = 0; i + LANES <= n; i += LANES) { \
+            for (int k = 0; k < LANES; k++) { \
+                const double d = (double)*(const T *)(p + (i + k) * stride) - mean; \
+                lane[1][k] += d * d; \
+            } \
+        } \
+        for (; i < n; i++) { \
+            const double d = (double)*(const T *)(p + i * stride) - mean; \
+            lane[1][i % LANES] += d * d; \
+        } \
+        for (int half = LANES / 2; half > 0; half /= 2) \
+            for (int k = 0; k < half; k++) lane[1][k] += lane[1][k + half]; \
+        ret[0] = (double)n, ret[1] = mean, ret[2] = lane[1][0]; \
+    } \
+    static void moments_##F##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
+        if (stride == (int64_t)sizeof(T)) moments_##F(n, p, sizeof(T), ret); \
+        else moments_##F(n, p, stride, ret); \
+    } \
+    static void moments_##F##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
+        double *count = ret, *mean = count + n, *m2 = mean + n; \
+        for (int64_t j = 0; j < n; j++) count[j] = n_rows, mean[j] = m2[j] = 0; \
+        for (int row = 0; row < n_rows; row++) { \
+            const T *x = (const T *)rows[row]; \
+            EBB__IVDEP for (int64_t j = 0; j < n; j++) mean[j] += (double)x[j]; \
+        } \
+        for (int64_t j = 0; j < n; j++) mean[j] /= n_rows; \
+        for (int row = 0; row < n_rows; row++) { \
+            const T *x = (const T *)rows[row]; \
+            EBB__IVDEP for (int64_t j = 0; j < n; j++) { \
+                const double d = (double)x[j] - mean[j]; \
+                m2[j] += d * d; \
+            } \
+        } \
+    }
+DEFINE_MOMENTS(f32, float)
+DEFINE_MOMENTS(f64, double)
+
+static void moments_merge(int64_t n, void *acc, const void *more) {
+    double *count = acc, *mean = count + n, *m2 = mean + n;
+    const double *count_x = more, *mean_x = count_x + n, *m2_x = mean_x + n;
+    EBB__IVDEP for (int64_t j = 0; j < n; j++) {
+        const double all = count[j] + count_x[j], part = count_x[j] / all, d = mean_x[j] - mean[j];
+        m2[j] += m2_x[j] + d * d * count[j] * part;
+        mean[j] += d * part;
+        count[j] = all;
+    }
+}
+
 #define REDUCER(name) \
     { name##_run, name##_rows, name##_merge }
+#define FLOATS(name) [EBB_F32] = REDUCER(name##_f32), [EBB_F64] = REDUCER(name##_f64)
+#define ALL(name) \
+    [EBB_BOOL] = REDUCER(name##_u8), [EBB_U8] = REDUCER(name##_u8), [EBB_I32] = REDUCER(name##_i32), \
+    [EBB_I64] = REDUCER(name##_i64), FLOATS(name)
 
 void EBB__ISA(ebb__init_reduce)(void) {
 #define SET_EXTREMES(S, T, a, b) REDUCER(max_##S), REDUCER(min_##S),
@@ -153,11 +250,17 @@ void EBB__ISA(ebb__init_reduce)(void) {
         ebb__isa.max[order[i]] = extremes[2 * i];
         ebb__isa.min[order[i]] = extremes[2 * i + 1];
     }
-    const ebb__reducer sums[EBB_DTYPE_COUNT] = {[EBB_BOOL] = REDUCER(sum_u8),
-                                                [EBB_U8] = REDUCER(sum_u8),
-                                                [EBB_I32] = REDUCER(sum_i32),
-                                                [EBB_I64] = REDUCER(sum_i64),
-                                                [EBB_F32] = {sum_run_f32, sum_f32_rows, sum_f32_merge},
-                                                [EBB_F64] = {sum_run_f64, sum_f64_rows, sum_f64_merge}};
-    memcpy(ebb__isa.sum, sums, sizeof sums);
+    static const ebb__reducer folds[EBB__FOLDS][EBB_DTYPE_COUNT] = {
+        [EBB__FOLD_SUM] = {ALL(sum)},
+        [EBB__FOLD_PROD] = {ALL(prod)},
+        [EBB__FOLD_COUNT] = {ALL(count)},
+        [EBB__FOLD_NANSUM] = {FLOATS(nansum)},
+        [EBB__FOLD_ABS] = {FLOATS(abs)},
+        [EBB__FOLD_SQUARES] = {FLOATS(squares)},
+        [EBB__FOLD_MAX_ABS] = {FLOATS(max_abs)},
+        [EBB__FOLD_MIN_ABS] = {FLOATS(min_abs)},
+    };
+    memcpy(ebb__isa.fold, folds, sizeof folds);
+    ebb__isa.moments[EBB_F32] = (ebb__reducer){moments_f32_run, moments_f32_rows, moments_merge};
+    ebb__isa.moments[EBB_F64] = (ebb__reducer){moments_f64_run, moments_f64_rows, moments_merge};
 }

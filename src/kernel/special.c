@@ -68,7 +68,7 @@ double ebb__polygamma(int64_t n, double x) {
     if (isnan(x) || x == -(double)INFINITY) return (double)NAN;
     if (x == (double)INFINITY) return n % 2 ? 0 : -0.0;
     if (n == 1 && x < 0 && x != floor(x)) {
-        double s = sin(PI * (x - floor(x)));
+        double s = sin(PI * (x - round(x)));
         return PI * PI / (s * s) - ebb__polygamma(1, 1 - x);
     }
     if (x < -1e5 && x != floor(x)) return (double)NAN;

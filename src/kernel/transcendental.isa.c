@@ -122,13 +122,17 @@ EBB__VEC_MATH(cos, f64, double, cos)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)
 
-/* ---- pow: exponents 2, 3 and 1/2 as PyTorch computes them, wherever they stand ---- */
+/* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is
+ * inf and not the NaN that the root is ---- */
 #define DEFINE_POW(F, T, SQRT) \
-    static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5; } \
+    static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5 || b == (T)-0.5; } \
+    static EBB__INLINE T plain_power_##F(T a, T b) { \
+        return b == 2 ? a * a : b == 3 ? a * a * a : b > 0 ? SQRT(a) : 1 / SQRT(a); \
+    } \
     static void pow_plain_##F(int64_t n, char *const *p, const int64_t *stride, T b) { \
         for (int64_t i = 0; i < n; i++) { \
             const T a = *(const T *)(p[1] + i * stride[1]); \
-            *(T *)(p[0] + i * stride[0]) = b == 2 ? a * a : b == 3 ? a * a * a : SQRT(a); \
+            *(T *)(p[0] + i * stride[0]) = plain_power_##F(a, b); \
         } \
     } \
     static void pow_flat_##F(int64_t n, T *o, const T *a, T b) { \
@@ -136,8 +140,10 @@ UNARY(DEFINE_BOTH)
             EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i]; \
         } else if (b == 3) { \
             EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i] * a[i]; \
-        } else { \
+        } else if (b > 0) { \
             EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = SQRT(a[i]); \
+        } else { \
+            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = 1 / SQRT(a[i]); \
         } \
     } \
     static void pow_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
@@ -160,8 +166,7 @@ UNARY(DEFINE_BOTH)
             } \
             ebb__store_##F(c, ebb__pow_##F(ebb__load_##F(a), ebb__load_##F(b))); \
             for (int j = 0; j < m; j++) { \
-                if (plain_exponent_##F(b[j])) \
-                    c[j] = b[j] == 2 ? a[j] * a[j] : b[j] == 3 ? a[j] * a[j] * a[j] : SQRT(a[j]); \
+                if (plain_exponent_##F(b[j]) && (a[j] > 0 || b[j] > 1)) c[j] = plain_power_##F(a[j], b[j]); \
                 *(T *)(p[0] + (i + j) * so) = c[j]; \
             } \
         } \

@@ -1,6 +1,6 @@
 /* Activations of neural networks, besides relu, sigmoid and tanh (unary.c) and softmax. */
 #define EBB_FAMILY "Activations"
-#include "ops/ops.h"
+#include "ops/create.h"
 
 #define SQRT_HALF 0.70710678118654752440
 #define SQRT_2_BY_PI 0.79788456080286535588
@@ -11,11 +11,11 @@ static void leaky_relu_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_where(ebb_gt(v->in[0], 0), g, ebb_mul(g, a->negative_slope.value)));
 }
 
-/* slope * exp(x) below 0, else 1. Above 0 the exponential is not taken: its overflow would come back in the second
- * derivative as 0 times infinity. */
+/* slope * exp(x) up to 0, else 1. The exponential is taken below 0 only: above, its overflow would come back in the
+ * second derivative as 0 times infinity, and at 0 that derivative is 0. */
 static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double stretch) {
-    ebb_tensor *above = ebb_gt(x, 0), *e = ebb_exp(ebb_mul(ebb_where(above, 0, x), 1 / stretch));
-    return ebb_where(above, g, ebb_mul(g, ebb_mul(e, slope)));
+    ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_lt(x, 0), x, 0), 1 / stretch));
+    return ebb_where(ebb_le(x, 0), ebb_mul(g, ebb_mul(e, slope)), g);
 }
 static void elu_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_elu *a = v->attrs;
@@ -77,15 +77,33 @@ static void mish_vjp(struct ebb_vjp *v) {
 
 static void softplus_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_softplus *a = v->attrs;
+    double threshold = a->threshold.value;
     ebb_tensor *g = v->grad[0], *z = ebb_mul(v->in[0], a->beta.value);
-    ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, a->threshold.value), g, ebb_mul(g, ebb_sigmoid(z))));
+    ebb_tensor *inner = ebb_sigmoid(ebb_where(ebb_ge(z, threshold), threshold, z)); /* flat at the threshold itself */
+    ebb_vjp_give(v, 0, ebb_where(ebb_gt(z, threshold), g, ebb_mul(g, inner)));
 }
 
 static ebb_tensor *softsign_compose(struct ebb_forward *f) { return ebb_div(f->in[0], ebb_add(ebb_abs(f->in[0]), 1)); }
 
-/* Strictly between the bounds, where the slope is g. */
+/* g strictly between the bounds, and for NaN. */
 static ebb_tensor *between(ebb_tensor *x, double low, double high, ebb_tensor *g) {
-    return ebb_where(ebb_logical_and(ebb_gt(x, low), ebb_lt(x, high)), g, 0);
+    return ebb_where(ebb_logical_or(ebb_le(x, low), ebb_ge(x, high)), 0, g);
+}
+/* Of integers, bounds must be integers of the dtype once their fraction is gone. */
+static ebb_status check_bounds(double a, double b, ebb_dtype dtype) {
+    ebb_status status = ebb__check_value(dtype, a);
+    return status ? status : ebb__check_value(dtype, b);
+}
+static ebb_status check_hardtanh(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_hardtanh *a = attrs;
+    (void)in, (void)n_in;
+    if (a->min_val.value > a->max_val.value) return ebb_fail(EBB_ERR_ARGUMENT, "min_val is greater than max_val");
+    return check_bounds(a->min_val.value, a->max_val.value, dtype);
+}
+static ebb_status check_threshold(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_threshold *a = attrs;
+    (void)in, (void)n_in;
+    return check_bounds(a->threshold, a->value, dtype);
 }
 static void hardtanh_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;
@@ -96,12 +114,13 @@ static ebb_tensor *relu6_compose(struct ebb_forward *f) {
 }
 static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
 static void hardsigmoid_vjp(struct ebb_vjp *v) {
-    ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
+    ebb_tensor *inside = ebb_lt(ebb_abs(v->in[0]), 3);
+    ebb_vjp_give(v, 0, ebb_where(inside, ebb_mul(v->grad[0], 1.0 / 6), 0));
 }
 static void hardswish_vjp(struct ebb_vjp *v) {
-    ebb_tensor *x = v->in[0], *g = v->grad[0];
-    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(x, 1.0 / 3), 0.5));
-    ebb_vjp_give(v, 0, ebb_where(ebb_ge(x, 3), g, ebb_where(ebb_le(x, -3), 0, inner)));
+    ebb_tensor *x = v->in[0], *g = v->grad[0], *inside = ebb_lt(ebb_abs(x), 3);
+    ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(inside, x, 0), 1.0 / 3), 0.5));
+    ebb_vjp_give(v, 0, ebb_where(inside, inner, ebb_where(ebb_le(x, -3), 0, g)));
 }
 
 static void logsigmoid_vjp(struct ebb_vjp *v) {
@@ -113,17 +132,39 @@ static void threshold_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, ebb_where(ebb_le(v->in[0], a->threshold), 0, v->grad[0]));
 }
 
+static ebb_tensor *shrink_slope(ebb_tensor *x, double lambd, ebb_tensor *g) {
+    return ebb_where(ebb_logical_and(ebb_ge(x, -lambd), ebb_le(x, lambd)), 0, g);
+}
+static void hardshrink_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_hardshrink *a = v->attrs;
+    ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
+}
+static void softshrink_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_softshrink *a = v->attrs;
+    ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
+}
+static ebb_tensor *tanhshrink_compose(struct ebb_forward *f) { return ebb_sub(f->in[0], ebb_tanh(f->in[0])); }
+
+/* ---- prelu ---- */
+
+static void prelu_kernel_vjp(struct ebb_vjp *v) {
+    ebb_tensor *x = v->in[0], *g = v->grad[0], *above = ebb_gt(x, 0);
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(above, g, ebb_mul(g, v->in[1])));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(above, 0, ebb_mul(g, x)));
+}
+
 /* weight has one element, or one for each of the channels in dimension 1. */
 static ebb_tensor *prelu_compose(struct ebb_forward *f) {
     ebb_tensor *x = f->in[0], *weight = f->in[1];
     int64_t n = ebb_tensor_numel(weight), channels = ebb_tensor_ndim(x) > 1 ? ebb_tensor_shape(x).d[1] : 1;
-    if (n != 1 && n != channels) {
-        ebb_fail(EBB_ERR_SHAPE, "expected a weight of 1 or %lld elements, got %lld", (long long)channels, (long long)n);
+    if (ebb_tensor_ndim(weight) > 1 || (n != 1 && n != channels)) {
+        ebb_fail(EBB_ERR_SHAPE, "expected a weight of 1 or %lld elements in at most one dimension",
+                 (long long)channels);
         return NULL;
     }
     ebb_dims shape = {n == 1 ? 0 : ebb_tensor_ndim(x), {0}};
     for (int i = 0; i < shape.n; i++) shape.d[i] = i == 1 ? n : 1;
-    return ebb_where(ebb_gt(x, 0), x, ebb_mul(ebb_reshape(weight, shape), x));
+    return ebb_prelu_kernel(x, ebb_reshape(weight, shape));
 }
 
 /* ---- glu ---- */
@@ -158,9 +199,10 @@ static void glu_vjp(struct ebb_vjp *v) {
 
 /* ---- the definitions ---- */
 
-#define ACTIVATION(op, text, ...) \
+#define ACTIVATION_OF(accepted, op, text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch.nn.functional." #op, \
-                                       .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_FLOATING, __VA_ARGS__};
+                                       .promote = EBB_PROMOTE_COMMON, .dtypes = accepted, __VA_ARGS__};
+#define ACTIVATION(op, text, ...) ACTIVATION_OF(EBB_FLOATING, op, text, __VA_ARGS__)
 #define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
 #define ONE "Tensor self -> Tensor"
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)"
@@ -198,28 +240,45 @@ ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor"
            .formula = {"g * sigmoid(beta * self), g above the threshold"},
            .samples = {SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"})
 ACTIVATION(softsign, ONE, .samples = {SHAPES, "i5(4)"}, .compose = softsign_compose, .doc = "self / (1 + |self|).")
-ACTIVATION(hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
-           .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
-           .formula = {"g where min_val < self < max_val, else 0"},
-           .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "! i5(4)"})
-ACTIVATION(relu6, ONE, SAMPLES, WIDE, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
-           .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
+ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
+              .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
+              .formula = {"g where min_val < self < max_val, else 0"}, .check = check_hardtanh,
+              .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
+                          "! (4) min_val=1 max_val=0"})
+ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = {SHAPES, "i5(4)", "! b(4)"}, .compose = relu6_compose,
+              .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true, .node = "HardtanhBackward0",
+              .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
            .doc = "self * relu6(self + 3) / 6.", .formula = {"g * (self / 3 + 1/2) between -3 and 3, g above, 0 below"})
 ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
            .doc = "relu6(self + 3) / 6.", .formula = {"g / 6 where -3 < self < 3, else 0"})
 ACTIVATION(logsigmoid, ONE, SAMPLES, LOOP(logsigmoid), .node = "LogSigmoidBackward0",
            .doc = "log(sigmoid(self)), without overflow.", .formula = {"g * sigmoid(-self)"})
-ACTIVATION(threshold, "Tensor self, float threshold, float value -> Tensor", LOOP(threshold),
-           .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
-           .formula = {"g where self > threshold, else 0"},
-           .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
-                       "! i5(4) threshold=0 value=0"})
+ACTIVATION_OF(EBB_NUMERIC, threshold, "Tensor self, float threshold, float value -> Tensor", LOOP(threshold),
+              .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
+              .formula = {"g where self > threshold, else 0"},
+              .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
+                          "i5(4) threshold=1 value=7", "! b(4) threshold=0 value=0", "! i5(4) threshold=0 value=1e30"},
+              .check = check_threshold)
+ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrink), .node = "HardshrinkBackward0",
+           .doc = "self, but 0 where -lambd <= self <= lambd.", .formula = {"0 where -lambd <= self <= lambd, else g"},
+           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
+ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrink), .node = "SoftshrinkBackward0",
+           .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.",
+           .formula = {"0 where -lambd <= self <= lambd, else g"},
+           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
+ACTIVATION(tanhshrink, ONE, .samples = {SHAPES, "i5(4)"}, .compose = tanhshrink_compose,
+           .doc = "self - tanh(self). Recorded as its parts.")
+ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,
+           .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0)}, .node = "PreluKernelBackward0",
+           .doc = "self above 0, else weight * self, broadcast together.",
+           .formula = {"g where self > 0, else g * weight", "0 where self > 0, else g * self"},
+           .samples = {"(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"})
 ACTIVATION(prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
            .doc =
                "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
-               "its parts.",
-           .samples = {"(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)"})
+               "prelu_kernel.",
+           .samples = {"(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"})
 ACTIVATION(glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp, .saves = {EBB_IN(0)},
            .node = "GluBackward0",
            .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "

@@ -1,5 +1,6 @@
 /* avg_pool1d to avg_pool3d, adaptive_avg_pool1d to adaptive_avg_pool3d, and their gradients: linear maps that are each
  * other's transpose. */
+#define EBB_FAMILY "Layers"
 #include "ops/pool.h"
 
 /* A rule's options; `n` is the number of spatial dimensions. */

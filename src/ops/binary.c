@@ -1,16 +1,46 @@
 /* Elementwise arithmetic of two tensors, or of a tensor and a number. */
 #define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
+#include <math.h>
 
 static void add_vjp(struct ebb_vjp *v) {
     for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
 }
 
-static void add_scaled_vjp(struct ebb_vjp *v) {
-    const struct ebb__attrs_add_scaled *a = v->attrs;
+static void scaled_vjp(struct ebb_vjp *v, double scale) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], a->alpha));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], scale));
 }
+static void add_scaled_vjp(struct ebb_vjp *v) {
+    scaled_vjp(v, ((const struct ebb__attrs_add_scaled *)v->attrs)->alpha);
+}
+static void sub_scaled_vjp(struct ebb_vjp *v) {
+    scaled_vjp(v, -((const struct ebb__attrs_sub_scaled *)v->attrs)->alpha);
+}
+
+/* Integers take whole multiples only. */
+static ebb_status check_alpha(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const double alpha = *(const double *)attrs;
+    (void)in, (void)n_in;
+    if (ebb_dtype_is_floating(dtype) || (trunc(alpha) == alpha && fabs(alpha) < 0x1p63)) return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "alpha is %g; of %s it must be a whole number", alpha, ebb_dtype_name(dtype));
+}
+
+/* Subtraction by the loops of addition. */
+#define SUB_SCALED(dtype) \
+    static void sub_scaled_##dtype(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
+        const double alpha = -*(const double *)attrs; \
+        ebb__loops_add_scaled[dtype](n, p, stride, &alpha); \
+    }
+SUB_SCALED(EBB_U8)
+SUB_SCALED(EBB_I32)
+SUB_SCALED(EBB_I64)
+SUB_SCALED(EBB_F32)
+SUB_SCALED(EBB_F64)
+static const ebb_loop sub_scaled_loops[EBB_DTYPE_COUNT] = {
+    [EBB_U8] = sub_scaled_EBB_U8,   [EBB_I32] = sub_scaled_EBB_I32, [EBB_I64] = sub_scaled_EBB_I64,
+    [EBB_F32] = sub_scaled_EBB_F32, [EBB_F64] = sub_scaled_EBB_F64,
+};
 
 static void sub_vjp(struct ebb_vjp *v) {
     ebb_vjp_give(v, 0, v->grad[0]);
@@ -70,7 +100,7 @@ static ebb_tensor *squared(ebb_tensor *x) {
 /* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
 static void atan2_vjp(struct ebb_vjp *v) {
     ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
-    ebb_tensor *g = ebb_where(ebb_eq(square, 0), 0, ebb_div(v->grad[0], square));
+    ebb_tensor *g = ebb_div(v->grad[0], ebb_where(ebb_eq(square, 0), (double)INFINITY, square)); /* 0 at the origin */
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));
 }
@@ -109,16 +139,17 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
     return ebb_tensor_is_number(in[1]) ? "PowBackward0" : ebb_tensor_is_number(in[0]) ? "PowBackward2" : "PowBackward1";
 }
 
-#define BINARY(op, second, ...) \
+#define BINARY_OF(has_inplace, op, second, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number " #second " -> Tensor"), \
                                        .torch = "torch." #op, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
-                                       .inplace = true, \
+                                       .inplace = has_inplace, \
                                        .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
                                                    "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", "i5(4) (4)", "i5(4) i5(3,4)", \
                                                    "! (3) (4)"}, \
                                        __VA_ARGS__};
+#define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
 BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0", .doc = "self + other; of bools, or.",
@@ -137,14 +168,14 @@ BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .nod
        .formula = {"g * exponent * self^(exponent - 1), 0 where exponent is 0",
                    "g * y * log(self), 0 where self is 0 and exponent >= 0"},
        .domain = {0.2, 3})
-BINARY(maximum, other, .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
-       .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-       .formula = {"g where self > other, g / 2 where equal, else 0",
-                   "g where other > self, g / 2 where equal, else 0"})
-BINARY(minimum, other, .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
-       .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-       .formula = {"g where self < other, g / 2 where equal, else 0",
-                   "g where other < self, g / 2 where equal, else 0"})
+BINARY_OF(false, maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
+          .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+          .formula = {"g where self > other, g / 2 where equal, else 0",
+                      "g where other > self, g / 2 where equal, else 0"})
+BINARY_OF(false, minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
+          .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
+          .formula = {"g where self < other, g / 2 where equal, else 0",
+                      "g where other < self, g / 2 where equal, else 0"})
 BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
        .doc = "The angle of the point (other, self), from -pi to pi.", .saves = {BOTH, BOTH},
        .formula = {"g * other / (self^2 + other^2)", "-g * self / (self^2 + other^2)"})
@@ -154,25 +185,45 @@ BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node
 BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
        .node_variant = copysign_node, .doc = "The size of self with the sign of other.", .saves = {BOTH, 0},
        .formula = {"g * sign(self) * sign(other)", "0"})
-BINARY(fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
-       .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-       .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
-BINARY(fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
-       .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-       .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
+BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
+          .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+          .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
+BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
+          .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
+          .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
 
-/* Apart from add, which is called so often that it carries no attribute. */
-const struct ebb_op ebb_op_add_scaled = {
-    EBB_SIGNATURE(add_scaled, "Tensor self, Tensor other, float alpha -> Tensor"),
-    .torch = "torch.add",
-    .doc = "self + alpha * other: PyTorch's add with alpha, and with a negative one its sub.",
-    .promote = EBB_PROMOTE_COMMON,
-    .dtypes = EBB_FLOATING,
-    .loops = ebb__loops_add_scaled,
-    .inplace = true,
-    .node = "AddBackward0",
-    .vjp = add_scaled_vjp,
-    .formula = {"g", "g * alpha"},
-    .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", "(0,3) (3) alpha=1",
-                "i5(4) (4) alpha=2", "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=2"},
+/* Apart from add and sub, which are called so often that they carry no attribute. */
+#define SCALED(op, of, ...) \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number other, float alpha -> Tensor"), \
+                                       .torch = "torch." of "(alpha=)", \
+                                       .overload = of, \
+                                       .promote = EBB_PROMOTE_COMMON, \
+                                       .check = check_alpha, \
+                                       .inplace = true, \
+                                       .vjp = op##_vjp, \
+                                       .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", \
+                                                   "(0,3) (3) alpha=1", "(2,3) 1.5 alpha=2", "2 (3) alpha=3", \
+                                                   "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", "! (3) (4) alpha=1", \
+                                                   "! i5(4) i5(4) alpha=0.5"}, \
+                                       __VA_ARGS__};
+SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0", .formula = {"g", "g * alpha"},
+       .doc = "self + alpha * other: PyTorch's add with alpha, of integers a whole number.")
+SCALED(sub_scaled, "sub", .loops = sub_scaled_loops, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
+       .formula = {"g", "-g * alpha"},
+       .doc = "self - alpha * other: PyTorch's sub with alpha, of integers a whole number.")
+
+static ebb_tensor *float_power_compose(struct ebb_forward *f) {
+    ebb_tensor *in[2];
+    for (int i = 0; i < 2; i++)
+        in[i] = ebb_tensor_is_number(f->in[i]) ? ebb_number_f64(ebb_item(f->in[i])) : ebb_to(f->in[i], EBB_F64);
+    return ebb_pow(in[0], in[1]);
+}
+
+const struct ebb_op ebb_op_float_power = {
+    EBB_SIGNATURE(float_power, "Number self, Number exponent -> Tensor"),
+    .doc = "pow in double precision, whatever the dtypes. Recorded as its parts.",
+    .torch = "torch.float_power",
+    .compose = float_power_compose,
+    .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"},
+    .domain = {0.2, 3},
 };

@@ -1,4 +1,5 @@
 /* conv1d to conv3d and conv_transpose1d to conv_transpose3d: compositions of convolution, with or without a batch. */
+#define EBB_FAMILY "Layers"
 #include "ops/spatial.h"
 
 struct layer {

@@ -1,5 +1,6 @@
 /* The convolution that all layers of that name are calls of, and its gradient with respect to the weight. Convolution,
  * transposed convolution and this gradient are one trilinear form, so that each is the derivative of the others. */
+#define EBB_FAMILY "Layers"
 #include "kernel/conv.h"
 #include "ops/spatial.h"
 

@@ -15,4 +15,11 @@ ebb_status ebb__check_value(ebb_dtype dtype, double value);
 /* Every element of a contiguous tensor becomes value. */
 ebb_status ebb__fill(ebb_tensor *t, double value);
 
+/* random.c: n random numbers of a floating-point dtype from the thread's generator, which moves on: uniform, normal or
+ * exponential. */
+ebb_status ebb__draw(ebb__random what, ebb_dtype dtype, int64_t n, void *out);
+
+/* The rule of a random draw: zeros. */
+void ebb__zero_vjp(struct ebb_vjp *v);
+
 #endif

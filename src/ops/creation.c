@@ -257,3 +257,36 @@ const struct ebb_op ebb_op_linspace = {
     .samples = {"start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1",
                 "start=1 end=2 steps=0", "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"},
 };
+
+static ebb_status infer_logspace(struct ebb_infer *f) {
+    const struct ebb__attrs_logspace *a = f->attrs;
+    if (a->steps < 0) return ebb_fail(EBB_ERR_ARGUMENT, "steps must not be negative: %lld", (long long)a->steps);
+    return ebb__new_meta(f, &EBB_DIMS(a->steps), a->dtype, EBB_DTYPE_NONE, COUNTABLE);
+}
+
+/* The exponents counted from both ends, as in linspace; whole ones for integers, as PyTorch has it. */
+static ebb_status forward_logspace(struct ebb_forward *f) {
+    const struct ebb__attrs_logspace *a = f->attrs;
+    ebb_tensor *out = f->out[0];
+    ebb_dtype dtype = (ebb_dtype)out->dtype;
+    int64_t n = out->numel;
+    double step = n > 1 ? (a->end - a->start) / (double)(n - 1) : 0;
+    char *p = out->data;
+    for (int64_t i = 0; i < n; i++, p += ebb__dtype_sizes[dtype]) {
+        double x = i < n / 2 || n == 1 ? a->start + step * (double)i : a->end - step * (double)(n - 1 - i);
+        ebb__store(p, dtype, pow(a->base.value, x));
+    }
+    return EBB_OK;
+}
+
+const struct ebb_op ebb_op_logspace = {
+    EBB_SIGNATURE(logspace, "float start, float end, int steps, float? base=10, " NEW),
+    .doc = "`steps` powers of base at equal ratios, from base^start to base^end, both included.",
+    .torch = "torch.logspace",
+    .infer = infer_logspace,
+    .forward = forward_logspace,
+    .no_derivative = true,
+    .samples = {"start=0 end=2 steps=3", "start=-1 end=1 steps=4 dtype=float64", "start=0 end=3 steps=4 base=2",
+                "start=1 end=2 steps=1", "start=1 end=2 steps=0", "start=0 end=4 steps=5 base=2 dtype=int64",
+                "! start=0 end=1 steps=-1"},
+};

@@ -128,6 +128,7 @@ static ebb_status arg_infer(struct ebb_infer *f) {
                " element along dim, a list of one, or in row-major order over all. A NaN " \
                "counts as the " words ".", \
         .torch = "torch." #name_, \
+        .dtypes = EBB_NUMERIC, \
         .infer = arg_infer, \
         .forward = name_##_forward, \
         .no_derivative = true, \

@@ -1,5 +1,6 @@
 /* im2col, which is torch.nn.functional.unfold, and fold: the columns under a sliding window, and their sum back into an
  * image. Each is the other's transpose. */
+#define EBB_FAMILY "Layers"
 #include "kernel/conv.h"
 #include "ops/spatial.h"
 

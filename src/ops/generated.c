@@ -20,11 +20,17 @@ extern const struct ebb_op ebb_op_addcdiv;
 extern const struct ebb_op ebb_op_addcmul;
 extern const struct ebb_op ebb_op_addmm;
 extern const struct ebb_op ebb_op_addmv;
+extern const struct ebb_op ebb_op_addr;
+extern const struct ebb_op ebb_op_all;
+extern const struct ebb_op ebb_op_alpha_dropout;
 extern const struct ebb_op ebb_op_amax;
 extern const struct ebb_op ebb_op_amin;
+extern const struct ebb_op ebb_op_any;
 extern const struct ebb_op ebb_op_arange;
 extern const struct ebb_op ebb_op_argmax;
 extern const struct ebb_op ebb_op_argmin;
+extern const struct ebb_op ebb_op_argsort;
+extern const struct ebb_op ebb_op_argwhere;
 extern const struct ebb_op ebb_op_as_strided;
 extern const struct ebb_op ebb_op_asin;
 extern const struct ebb_op ebb_op_asinh;
@@ -37,8 +43,12 @@ extern const struct ebb_op ebb_op_avg_pool2d_backward;
 extern const struct ebb_op ebb_op_avg_pool3d;
 extern const struct ebb_op ebb_op_avg_pool3d_backward;
 extern const struct ebb_op ebb_op_baddbmm;
+extern const struct ebb_op ebb_op_batch_norm;
+extern const struct ebb_op ebb_op_bernoulli;
+extern const struct ebb_op ebb_op_bernoulli_p;
 extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
+extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
@@ -46,11 +56,18 @@ extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
 extern const struct ebb_op ebb_op_broadcast_to;
+extern const struct ebb_op ebb_op_bucketize;
 extern const struct ebb_op ebb_op_cat;
+extern const struct ebb_op ebb_op_cauchy;
+extern const struct ebb_op ebb_op_cdist;
 extern const struct ebb_op ebb_op_ceil;
 extern const struct ebb_op ebb_op_celu;
+extern const struct ebb_op ebb_op_cholesky;
+extern const struct ebb_op ebb_op_cholesky_solve;
 extern const struct ebb_op ebb_op_chunk;
 extern const struct ebb_op ebb_op_clamp;
+extern const struct ebb_op ebb_op_clamp_max;
+extern const struct ebb_op ebb_op_clamp_min;
 extern const struct ebb_op ebb_op_clone;
 extern const struct ebb_op ebb_op_column_stack;
 extern const struct ebb_op ebb_op_contiguous;
@@ -67,7 +84,17 @@ extern const struct ebb_op ebb_op_copysign;
 extern const struct ebb_op ebb_op_cos;
 extern const struct ebb_op ebb_op_cosh;
 extern const struct ebb_op ebb_op_cosine_embedding_loss;
+extern const struct ebb_op ebb_op_cosine_similarity;
+extern const struct ebb_op ebb_op_count_nonzero;
+extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
+extern const struct ebb_op ebb_op_ctc_loss;
+extern const struct ebb_op ebb_op_ctc_loss_backward;
+extern const struct ebb_op ebb_op_cummax;
+extern const struct ebb_op ebb_op_cummin;
+extern const struct ebb_op ebb_op_cumprod;
+extern const struct ebb_op ebb_op_cumsum;
+extern const struct ebb_op ebb_op_det;
 extern const struct ebb_op ebb_op_diag;
 extern const struct ebb_op ebb_op_diag_embed;
 extern const struct ebb_op ebb_op_diagonal;
@@ -75,10 +102,16 @@ extern const struct ebb_op ebb_op_diagonal_backward;
 extern const struct ebb_op ebb_op_diagonal_copy;
 extern const struct ebb_op ebb_op_digamma;
 extern const struct ebb_op ebb_op_div;
+extern const struct ebb_op ebb_op_div_mode;
 extern const struct ebb_op ebb_op_div_trunc;
 extern const struct ebb_op ebb_op_dot;
+extern const struct ebb_op ebb_op_dropout;
 extern const struct ebb_op ebb_op_dstack;
+extern const struct ebb_op ebb_op_eigh;
+extern const struct ebb_op ebb_op_eigvalsh;
+extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
+extern const struct ebb_op ebb_op_embedding;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -90,10 +123,14 @@ extern const struct ebb_op ebb_op_exp2;
 extern const struct ebb_op ebb_op_expand;
 extern const struct ebb_op ebb_op_expand_as;
 extern const struct ebb_op ebb_op_expm1;
+extern const struct ebb_op ebb_op_exponential;
 extern const struct ebb_op ebb_op_eye;
+extern const struct ebb_op ebb_op_feature_alpha_dropout;
+extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
+extern const struct ebb_op ebb_op_float_power;
 extern const struct ebb_op ebb_op_floor;
 extern const struct ebb_op ebb_op_floor_divide;
 extern const struct ebb_op ebb_op_fmax;
@@ -107,8 +144,11 @@ extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
+extern const struct ebb_op ebb_op_group_norm;
 extern const struct ebb_op ebb_op_gt;
+extern const struct ebb_op ebb_op_hardshrink;
 extern const struct ebb_op ebb_op_hardsigmoid;
 extern const struct ebb_op ebb_op_hardswish;
 extern const struct ebb_op ebb_op_hardtanh;
@@ -117,38 +157,60 @@ extern const struct ebb_op ebb_op_hstack;
 extern const struct ebb_op ebb_op_huber_loss;
 extern const struct ebb_op ebb_op_hypot;
 extern const struct ebb_op ebb_op_im2col;
+extern const struct ebb_op ebb_op_index;
 extern const struct ebb_op ebb_op_index_add;
+extern const struct ebb_op ebb_op_index_copy;
+extern const struct ebb_op ebb_op_index_fill;
+extern const struct ebb_op ebb_op_index_put;
 extern const struct ebb_op ebb_op_index_select;
+extern const struct ebb_op ebb_op_inner;
+extern const struct ebb_op ebb_op_instance_norm;
 extern const struct ebb_op ebb_op_interpolate;
+extern const struct ebb_op ebb_op_inv;
+extern const struct ebb_op ebb_op_inv_ex;
 extern const struct ebb_op ebb_op_isfinite;
+extern const struct ebb_op ebb_op_isin;
 extern const struct ebb_op ebb_op_isinf;
 extern const struct ebb_op ebb_op_isnan;
 extern const struct ebb_op ebb_op_kl_div;
+extern const struct ebb_op ebb_op_kron;
+extern const struct ebb_op ebb_op_kthvalue;
 extern const struct ebb_op ebb_op_l1_loss;
+extern const struct ebb_op ebb_op_layer_norm;
 extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
 extern const struct ebb_op ebb_op_lgamma;
 extern const struct ebb_op ebb_op_linear;
+extern const struct ebb_op ebb_op_linear_recurrence;
 extern const struct ebb_op ebb_op_linspace;
 extern const struct ebb_op ebb_op_log;
 extern const struct ebb_op ebb_op_log10;
 extern const struct ebb_op ebb_op_log1p;
 extern const struct ebb_op ebb_op_log2;
+extern const struct ebb_op ebb_op_log_normal;
 extern const struct ebb_op ebb_op_log_softmax;
 extern const struct ebb_op ebb_op_log_softmax_backward;
 extern const struct ebb_op ebb_op_logaddexp;
+extern const struct ebb_op ebb_op_logcumsumexp;
+extern const struct ebb_op ebb_op_logdet;
 extern const struct ebb_op ebb_op_logical_and;
 extern const struct ebb_op ebb_op_logical_not;
 extern const struct ebb_op ebb_op_logical_or;
 extern const struct ebb_op ebb_op_logical_xor;
 extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
+extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
+extern const struct ebb_op ebb_op_masked_scatter;
+extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
+extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
 extern const struct ebb_op ebb_op_max_pool1d;
@@ -157,6 +219,8 @@ extern const struct ebb_op ebb_op_max_pool3d;
 extern const struct ebb_op ebb_op_max_pool_backward;
 extern const struct ebb_op ebb_op_maximum;
 extern const struct ebb_op ebb_op_mean;
+extern const struct ebb_op ebb_op_median;
+extern const struct ebb_op ebb_op_median_dim;
 extern const struct ebb_op ebb_op_meshgrid;
 extern const struct ebb_op ebb_op_min;
 extern const struct ebb_op ebb_op_min_dim;
@@ -165,33 +229,61 @@ extern const struct ebb_op ebb_op_mish;
 extern const struct ebb_op ebb_op_mm;
 extern const struct ebb_op ebb_op_movedim;
 extern const struct ebb_op ebb_op_mse_loss;
+extern const struct ebb_op ebb_op_msort;
 extern const struct ebb_op ebb_op_mul;
+extern const struct ebb_op ebb_op_multi_dot;
 extern const struct ebb_op ebb_op_multi_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_margin_loss;
 extern const struct ebb_op ebb_op_multilabel_soft_margin_loss;
+extern const struct ebb_op ebb_op_multinomial;
 extern const struct ebb_op ebb_op_mv;
 extern const struct ebb_op ebb_op_nan_to_num;
+extern const struct ebb_op ebb_op_nanmean;
+extern const struct ebb_op ebb_op_nanmedian;
+extern const struct ebb_op ebb_op_nanmedian_dim;
+extern const struct ebb_op ebb_op_nansum;
 extern const struct ebb_op ebb_op_narrow;
+extern const struct ebb_op ebb_op_native_ctc_loss;
+extern const struct ebb_op ebb_op_native_dropout;
+extern const struct ebb_op ebb_op_native_dropout_backward;
 extern const struct ebb_op ebb_op_ne;
 extern const struct ebb_op ebb_op_neg;
 extern const struct ebb_op ebb_op_nll_loss;
 extern const struct ebb_op ebb_op_nll_loss_backward;
+extern const struct ebb_op ebb_op_nonzero;
+extern const struct ebb_op ebb_op_nonzero_tuple;
+extern const struct ebb_op ebb_op_norm;
+extern const struct ebb_op ebb_op_normal;
+extern const struct ebb_op ebb_op_normal_functional;
+extern const struct ebb_op ebb_op_normalization_backward;
+extern const struct ebb_op ebb_op_normalize;
+extern const struct ebb_op ebb_op_one_hot;
 extern const struct ebb_op ebb_op_ones;
 extern const struct ebb_op ebb_op_ones_like;
+extern const struct ebb_op ebb_op_outer;
 extern const struct ebb_op ebb_op_pad;
 extern const struct ebb_op ebb_op_pad_backward;
+extern const struct ebb_op ebb_op_pairwise_distance;
 extern const struct ebb_op ebb_op_permute;
+extern const struct ebb_op ebb_op_pinv;
 extern const struct ebb_op ebb_op_pixel_shuffle;
 extern const struct ebb_op ebb_op_pixel_unshuffle;
+extern const struct ebb_op ebb_op_poisson;
 extern const struct ebb_op ebb_op_poisson_nll_loss;
 extern const struct ebb_op ebb_op_polygamma;
 extern const struct ebb_op ebb_op_pow;
 extern const struct ebb_op ebb_op_prelu;
+extern const struct ebb_op ebb_op_prelu_kernel;
+extern const struct ebb_op ebb_op_prod;
+extern const struct ebb_op ebb_op_put;
+extern const struct ebb_op ebb_op_qr;
 extern const struct ebb_op ebb_op_rand;
 extern const struct ebb_op ebb_op_rand_like;
 extern const struct ebb_op ebb_op_randint;
+extern const struct ebb_op ebb_op_randint_like;
 extern const struct ebb_op ebb_op_randn;
 extern const struct ebb_op ebb_op_randn_like;
+extern const struct ebb_op ebb_op_random;
 extern const struct ebb_op ebb_op_randperm;
 extern const struct ebb_op ebb_op_reciprocal;
 extern const struct ebb_op ebb_op_relu;
@@ -203,12 +295,16 @@ extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
 extern const struct ebb_op ebb_op_reshape_as;
+extern const struct ebb_op ebb_op_rms_norm;
 extern const struct ebb_op ebb_op_roll;
 extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_reduce;
+extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
 extern const struct ebb_op ebb_op_select_backward;
 extern const struct ebb_op ebb_op_selu;
@@ -217,37 +313,57 @@ extern const struct ebb_op ebb_op_sigmoid_backward;
 extern const struct ebb_op ebb_op_sign;
 extern const struct ebb_op ebb_op_silu;
 extern const struct ebb_op ebb_op_sin;
+extern const struct ebb_op ebb_op_sinc;
 extern const struct ebb_op ebb_op_sinh;
 extern const struct ebb_op ebb_op_slice;
 extern const struct ebb_op ebb_op_slice_backward;
+extern const struct ebb_op ebb_op_slogdet;
 extern const struct ebb_op ebb_op_smooth_l1_loss;
 extern const struct ebb_op ebb_op_soft_margin_loss;
 extern const struct ebb_op ebb_op_softmax;
 extern const struct ebb_op ebb_op_softmax_backward;
+extern const struct ebb_op ebb_op_softmin;
 extern const struct ebb_op ebb_op_softplus;
+extern const struct ebb_op ebb_op_softshrink;
 extern const struct ebb_op ebb_op_softsign;
+extern const struct ebb_op ebb_op_solve;
+extern const struct ebb_op ebb_op_solve_triangular;
+extern const struct ebb_op ebb_op_sort;
 extern const struct ebb_op ebb_op_split;
 extern const struct ebb_op ebb_op_split_with_sizes;
 extern const struct ebb_op ebb_op_sqrt;
 extern const struct ebb_op ebb_op_square;
 extern const struct ebb_op ebb_op_squeeze;
 extern const struct ebb_op ebb_op_stack;
+extern const struct ebb_op ebb_op_std;
+extern const struct ebb_op ebb_op_std_mean;
 extern const struct ebb_op ebb_op_sub;
+extern const struct ebb_op ebb_op_sub_scaled;
 extern const struct ebb_op ebb_op_sum;
+extern const struct ebb_op ebb_op_svd;
+extern const struct ebb_op ebb_op_svdvals;
 extern const struct ebb_op ebb_op_t;
+extern const struct ebb_op ebb_op_take;
+extern const struct ebb_op ebb_op_take_along_dim;
 extern const struct ebb_op ebb_op_tan;
 extern const struct ebb_op ebb_op_tanh;
 extern const struct ebb_op ebb_op_tanh_backward;
+extern const struct ebb_op ebb_op_tanhshrink;
 extern const struct ebb_op ebb_op_tensor_split;
 extern const struct ebb_op ebb_op_tensor_split_indices;
+extern const struct ebb_op ebb_op_tensordot;
+extern const struct ebb_op ebb_op_tensordot_dims;
 extern const struct ebb_op ebb_op_threshold;
 extern const struct ebb_op ebb_op_threshold_backward;
 extern const struct ebb_op ebb_op_tile;
 extern const struct ebb_op ebb_op_to;
 extern const struct ebb_op ebb_op_to_copy;
+extern const struct ebb_op ebb_op_topk;
+extern const struct ebb_op ebb_op_trace;
 extern const struct ebb_op ebb_op_transpose;
 extern const struct ebb_op ebb_op_tril;
 extern const struct ebb_op ebb_op_tril_indices;
+extern const struct ebb_op ebb_op_triplet_margin_loss;
 extern const struct ebb_op ebb_op_triu;
 extern const struct ebb_op ebb_op_triu_indices;
 extern const struct ebb_op ebb_op_trunc;
@@ -255,10 +371,14 @@ extern const struct ebb_op ebb_op_unbind;
 extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
+extern const struct ebb_op ebb_op_uniform;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_upsample;
 extern const struct ebb_op ebb_op_upsample_backward;
+extern const struct ebb_op ebb_op_var;
+extern const struct ebb_op ebb_op_var_mean;
+extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
 extern const struct ebb_op ebb_op_vstack;
@@ -289,11 +409,17 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_addcmul,
     &ebb_op_addmm,
     &ebb_op_addmv,
+    &ebb_op_addr,
+    &ebb_op_all,
+    &ebb_op_alpha_dropout,
     &ebb_op_amax,
     &ebb_op_amin,
+    &ebb_op_any,
     &ebb_op_arange,
     &ebb_op_argmax,
     &ebb_op_argmin,
+    &ebb_op_argsort,
+    &ebb_op_argwhere,
     &ebb_op_as_strided,
     &ebb_op_asin,
     &ebb_op_asinh,
@@ -306,8 +432,12 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_avg_pool3d,
     &ebb_op_avg_pool3d_backward,
     &ebb_op_baddbmm,
+    &ebb_op_batch_norm,
+    &ebb_op_bernoulli,
+    &ebb_op_bernoulli_p,
     &ebb_op_binary_cross_entropy,
     &ebb_op_binary_cross_entropy_with_logits,
+    &ebb_op_bincount,
     &ebb_op_bitwise_and,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
@@ -315,11 +445,18 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_bmm,
     &ebb_op_broadcast_tensors,
     &ebb_op_broadcast_to,
+    &ebb_op_bucketize,
     &ebb_op_cat,
+    &ebb_op_cauchy,
+    &ebb_op_cdist,
     &ebb_op_ceil,
     &ebb_op_celu,
+    &ebb_op_cholesky,
+    &ebb_op_cholesky_solve,
     &ebb_op_chunk,
     &ebb_op_clamp,
+    &ebb_op_clamp_max,
+    &ebb_op_clamp_min,
     &ebb_op_clone,
     &ebb_op_column_stack,
     &ebb_op_contiguous,
@@ -336,7 +473,17 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cos,
     &ebb_op_cosh,
     &ebb_op_cosine_embedding_loss,
+    &ebb_op_cosine_similarity,
+    &ebb_op_count_nonzero,
+    &ebb_op_cross,
     &ebb_op_cross_entropy,
+    &ebb_op_ctc_loss,
+    &ebb_op_ctc_loss_backward,
+    &ebb_op_cummax,
+    &ebb_op_cummin,
+    &ebb_op_cumprod,
+    &ebb_op_cumsum,
+    &ebb_op_det,
     &ebb_op_diag,
     &ebb_op_diag_embed,
     &ebb_op_diagonal,
@@ -344,10 +491,16 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_diagonal_copy,
     &ebb_op_digamma,
     &ebb_op_div,
+    &ebb_op_div_mode,
     &ebb_op_div_trunc,
     &ebb_op_dot,
+    &ebb_op_dropout,
     &ebb_op_dstack,
+    &ebb_op_eigh,
+    &ebb_op_eigvalsh,
+    &ebb_op_einsum,
     &ebb_op_elu,
+    &ebb_op_embedding,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -359,10 +512,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_expand,
     &ebb_op_expand_as,
     &ebb_op_expm1,
+    &ebb_op_exponential,
     &ebb_op_eye,
+    &ebb_op_feature_alpha_dropout,
+    &ebb_op_feature_dropout,
     &ebb_op_fill,
     &ebb_op_flatten,
     &ebb_op_flip,
+    &ebb_op_float_power,
     &ebb_op_floor,
     &ebb_op_floor_divide,
     &ebb_op_fmax,
@@ -376,8 +533,11 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
+    &ebb_op_geometric,
     &ebb_op_glu,
+    &ebb_op_group_norm,
     &ebb_op_gt,
+    &ebb_op_hardshrink,
     &ebb_op_hardsigmoid,
     &ebb_op_hardswish,
     &ebb_op_hardtanh,
@@ -386,38 +546,60 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_huber_loss,
     &ebb_op_hypot,
     &ebb_op_im2col,
+    &ebb_op_index,
     &ebb_op_index_add,
+    &ebb_op_index_copy,
+    &ebb_op_index_fill,
+    &ebb_op_index_put,
     &ebb_op_index_select,
+    &ebb_op_inner,
+    &ebb_op_instance_norm,
     &ebb_op_interpolate,
+    &ebb_op_inv,
+    &ebb_op_inv_ex,
     &ebb_op_isfinite,
+    &ebb_op_isin,
     &ebb_op_isinf,
     &ebb_op_isnan,
     &ebb_op_kl_div,
+    &ebb_op_kron,
+    &ebb_op_kthvalue,
     &ebb_op_l1_loss,
+    &ebb_op_layer_norm,
     &ebb_op_le,
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
     &ebb_op_lgamma,
     &ebb_op_linear,
+    &ebb_op_linear_recurrence,
     &ebb_op_linspace,
     &ebb_op_log,
     &ebb_op_log10,
     &ebb_op_log1p,
     &ebb_op_log2,
+    &ebb_op_log_normal,
     &ebb_op_log_softmax,
     &ebb_op_log_softmax_backward,
     &ebb_op_logaddexp,
+    &ebb_op_logcumsumexp,
+    &ebb_op_logdet,
     &ebb_op_logical_and,
     &ebb_op_logical_not,
     &ebb_op_logical_or,
     &ebb_op_logical_xor,
     &ebb_op_logit,
     &ebb_op_logsigmoid,
+    &ebb_op_logspace,
     &ebb_op_logsumexp,
+    &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
+    &ebb_op_masked_scatter,
+    &ebb_op_masked_select,
     &ebb_op_matmul,
+    &ebb_op_matrix_norm,
+    &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
     &ebb_op_max_pool1d,
@@ -426,6 +608,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_max_pool_backward,
     &ebb_op_maximum,
     &ebb_op_mean,
+    &ebb_op_median,
+    &ebb_op_median_dim,
     &ebb_op_meshgrid,
     &ebb_op_min,
     &ebb_op_min_dim,
@@ -434,33 +618,61 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_mm,
     &ebb_op_movedim,
     &ebb_op_mse_loss,
+    &ebb_op_msort,
     &ebb_op_mul,
+    &ebb_op_multi_dot,
     &ebb_op_multi_margin_loss,
     &ebb_op_multilabel_margin_loss,
     &ebb_op_multilabel_soft_margin_loss,
+    &ebb_op_multinomial,
     &ebb_op_mv,
     &ebb_op_nan_to_num,
+    &ebb_op_nanmean,
+    &ebb_op_nanmedian,
+    &ebb_op_nanmedian_dim,
+    &ebb_op_nansum,
     &ebb_op_narrow,
+    &ebb_op_native_ctc_loss,
+    &ebb_op_native_dropout,
+    &ebb_op_native_dropout_backward,
     &ebb_op_ne,
     &ebb_op_neg,
     &ebb_op_nll_loss,
     &ebb_op_nll_loss_backward,
+    &ebb_op_nonzero,
+    &ebb_op_nonzero_tuple,
+    &ebb_op_norm,
+    &ebb_op_normal,
+    &ebb_op_normal_functional,
+    &ebb_op_normalization_backward,
+    &ebb_op_normalize,
+    &ebb_op_one_hot,
     &ebb_op_ones,
     &ebb_op_ones_like,
+    &ebb_op_outer,
     &ebb_op_pad,
     &ebb_op_pad_backward,
+    &ebb_op_pairwise_distance,
     &ebb_op_permute,
+    &ebb_op_pinv,
     &ebb_op_pixel_shuffle,
     &ebb_op_pixel_unshuffle,
+    &ebb_op_poisson,
     &ebb_op_poisson_nll_loss,
     &ebb_op_polygamma,
     &ebb_op_pow,
     &ebb_op_prelu,
+    &ebb_op_prelu_kernel,
+    &ebb_op_prod,
+    &ebb_op_put,
+    &ebb_op_qr,
     &ebb_op_rand,
     &ebb_op_rand_like,
     &ebb_op_randint,
+    &ebb_op_randint_like,
     &ebb_op_randn,
     &ebb_op_randn_like,
+    &ebb_op_random,
     &ebb_op_randperm,
     &ebb_op_reciprocal,
     &ebb_op_relu,
@@ -472,12 +684,16 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
     &ebb_op_reshape_as,
+    &ebb_op_rms_norm,
     &ebb_op_roll,
     &ebb_op_rot90,
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_reduce,
+    &ebb_op_searchsorted,
     &ebb_op_select,
     &ebb_op_select_backward,
     &ebb_op_selu,
@@ -486,37 +702,57 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_sign,
     &ebb_op_silu,
     &ebb_op_sin,
+    &ebb_op_sinc,
     &ebb_op_sinh,
     &ebb_op_slice,
     &ebb_op_slice_backward,
+    &ebb_op_slogdet,
     &ebb_op_smooth_l1_loss,
     &ebb_op_soft_margin_loss,
     &ebb_op_softmax,
     &ebb_op_softmax_backward,
+    &ebb_op_softmin,
     &ebb_op_softplus,
+    &ebb_op_softshrink,
     &ebb_op_softsign,
+    &ebb_op_solve,
+    &ebb_op_solve_triangular,
+    &ebb_op_sort,
     &ebb_op_split,
     &ebb_op_split_with_sizes,
     &ebb_op_sqrt,
     &ebb_op_square,
     &ebb_op_squeeze,
     &ebb_op_stack,
+    &ebb_op_std,
+    &ebb_op_std_mean,
     &ebb_op_sub,
+    &ebb_op_sub_scaled,
     &ebb_op_sum,
+    &ebb_op_svd,
+    &ebb_op_svdvals,
     &ebb_op_t,
+    &ebb_op_take,
+    &ebb_op_take_along_dim,
     &ebb_op_tan,
     &ebb_op_tanh,
     &ebb_op_tanh_backward,
+    &ebb_op_tanhshrink,
     &ebb_op_tensor_split,
     &ebb_op_tensor_split_indices,
+    &ebb_op_tensordot,
+    &ebb_op_tensordot_dims,
     &ebb_op_threshold,
     &ebb_op_threshold_backward,
     &ebb_op_tile,
     &ebb_op_to,
     &ebb_op_to_copy,
+    &ebb_op_topk,
+    &ebb_op_trace,
     &ebb_op_transpose,
     &ebb_op_tril,
     &ebb_op_tril_indices,
+    &ebb_op_triplet_margin_loss,
     &ebb_op_triu,
     &ebb_op_triu_indices,
     &ebb_op_trunc,
@@ -524,10 +760,14 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unflatten,
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
+    &ebb_op_uniform,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_upsample,
     &ebb_op_upsample_backward,
+    &ebb_op_var,
+    &ebb_op_var_mean,
+    &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_view_as,
     &ebb_op_vstack,
@@ -538,7 +778,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 265;
+const int ebb__op_table_size = 385;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -601,6 +841,21 @@ const struct ebb_attr ebb__attr_table_addmv[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_addr[] = {
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_all[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_amax[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
@@ -609,6 +864,11 @@ const struct ebb_attr ebb__attr_table_amax[] = {
 const struct ebb_attr ebb__attr_table_amin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_any[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
@@ -627,6 +887,12 @@ const struct ebb_attr ebb__attr_table_argmax[] = {
 const struct ebb_attr ebb__attr_table_argmin[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_argsort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_as_strided[] = {
@@ -686,6 +952,12 @@ const struct ebb_attr ebb__attr_table_baddbmm[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
 };
 
+const struct ebb_attr ebb__attr_table_batch_norm[] = {
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}, "false"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
@@ -694,16 +966,42 @@ const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_bincount[] = {
+    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, false}, "0"},
+};
+
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_bucketize[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
     {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_cauchy[] = {
+    {"median", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cauchy, median), false, NULL, {0, false}, "0"},
+    {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cdist[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
+};
+
 const struct ebb_attr ebb__attr_table_celu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_chunk[] = {
@@ -781,10 +1079,52 @@ const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_cosine_similarity[] = {
+    {"dim", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cosine_similarity, dim), false, NULL, {0, false}, "1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cosine_similarity, eps), false, NULL, {1e-8, true}, "1e-8"},
+};
+
+const struct ebb_attr ebb__attr_table_count_nonzero[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
+};
+
+const struct ebb_attr ebb__attr_table_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
+};
+
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
     {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_cummax[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cummin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_cumprod[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_cumsum[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_diag[] = {
@@ -816,8 +1156,34 @@ const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
     {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_div_mode[] = {
+    {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_eigh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_eigvalsh[] = {
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}, "L"},
+};
+
+const struct ebb_attr ebb__attr_table_einsum[] = {
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_elu[] = {
     {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_embedding[] = {
+    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, false}, "none"},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
@@ -835,11 +1201,25 @@ const struct ebb_attr ebb__attr_table_expand[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_exponential[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_eye[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
     {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_feature_dropout[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -886,8 +1266,21 @@ const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_geometric[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_geometric, p), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_glu[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
+};
+
+const struct ebb_attr ebb__attr_table_group_norm[] = {
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
+const struct ebb_attr ebb__attr_table_hardshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}, "0.5"},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
@@ -914,10 +1307,29 @@ const struct ebb_attr ebb__attr_table_im2col[] = {
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_index_copy[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_fill[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_instance_norm[] = {
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
 };
 
 const struct ebb_attr ebb__attr_table_interpolate[] = {
@@ -928,17 +1340,38 @@ const struct ebb_attr ebb__attr_table_interpolate[] = {
     {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_isin[] = {
+    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
+    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_kl_div[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
     {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_kthvalue[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_layer_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+};
+
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
     {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
+};
+
+const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}, NULL},
+    {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
@@ -947,6 +1380,11 @@ const struct ebb_attr ebb__attr_table_linspace[] = {
     {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_log_normal[] = {
+    {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, true}, "1"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, true}, "2"},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
@@ -958,8 +1396,21 @@ const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_logit[] = {
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_logspace[] = {
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, start), true, NULL, {0, false}, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, end), true, NULL, {0, false}, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_logspace, steps), true, NULL, {0, false}, NULL},
+    {"base", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logspace, base), false, NULL, {10, true}, "10"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_logspace, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logspace, requires_grad), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
@@ -967,9 +1418,24 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_lstsq[] = {
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
     {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm[] = {
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_power[] = {
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
@@ -1012,6 +1478,11 @@ const struct ebb_attr ebb__attr_table_mean[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_median_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_meshgrid[] = {
     {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
 };
@@ -1044,16 +1515,51 @@ const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
+const struct ebb_attr ebb__attr_table_multinomial[] = {
+    {"num_samples", EBB_ATTR_INT, offsetof(struct ebb__attrs_multinomial, num_samples), true, NULL, {0, false}, NULL},
+    {"replacement", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_multinomial, replacement), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
     {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
     {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
     {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
 };
 
+const struct ebb_attr ebb__attr_table_nanmean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_nanmedian_dim[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, false}, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_nansum[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_narrow[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}, NULL},
     {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}, NULL},
     {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout[] = {
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
@@ -1065,6 +1571,38 @@ const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
     {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
+};
+
+const struct ebb_attr ebb__attr_table_norm[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_normal[] = {
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, false}, "()"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_normal_functional[] = {
+    {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
+};
+
+const struct ebb_attr ebb__attr_table_normalization_backward[] = {
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}, NULL},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_normalize[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, p), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_normalize, dim), false, NULL, {0, false}, "1"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, eps), false, NULL, {1e-12, true}, "1e-12"},
+};
+
+const struct ebb_attr ebb__attr_table_one_hot[] = {
+    {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}, "-1"},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
@@ -1090,8 +1628,19 @@ const struct ebb_attr ebb__attr_table_pad_backward[] = {
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
 };
 
+const struct ebb_attr ebb__attr_table_pairwise_distance[] = {
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, p), false, NULL, {2, true}, "2"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pairwise_distance, keepdim), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_permute[] = {
     {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_pinv[] = {
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
@@ -1103,7 +1652,7 @@ const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
 };
 
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {1, true}, "1"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
     {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
     {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
     {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
@@ -1111,6 +1660,20 @@ const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_prod[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_put[] = {
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_qr[] = {
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
@@ -1132,6 +1695,13 @@ const struct ebb_attr ebb__attr_table_randint[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_randint_like[] = {
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, low), true, NULL, {0, true}, "0"},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, false}, "none"},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
 const struct ebb_attr ebb__attr_table_randn[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
@@ -1141,6 +1711,11 @@ const struct ebb_attr ebb__attr_table_randn[] = {
 const struct ebb_attr ebb__attr_table_randn_like[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_random[] = {
+    {"from", EBB_ATTR_INT, offsetof(struct ebb__attrs_random, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_random, to), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
@@ -1170,6 +1745,11 @@ const struct ebb_attr ebb__attr_table_reshape_alias[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_rms_norm[] = {
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_roll[] = {
     {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
     {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
@@ -1190,8 +1770,24 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
 };
 
+const struct ebb_attr ebb__attr_table_scatter[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, false}, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, false}, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_searchsorted[] = {
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, false}, "false"},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, false}, "false"},
+    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
@@ -1238,9 +1834,34 @@ const struct ebb_attr ebb__attr_table_softmax_backward[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_softmin[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}, "none"},
+};
+
 const struct ebb_attr ebb__attr_table_softplus[] = {
     {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
     {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+};
+
+const struct ebb_attr ebb__attr_table_softshrink[] = {
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
+};
+
+const struct ebb_attr ebb__attr_table_solve[] = {
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_solve_triangular[] = {
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}, NULL},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}, "true"},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_sort[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_split[] = {
@@ -1261,10 +1882,34 @@ const struct ebb_attr ebb__attr_table_stack[] = {
     {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
 };
 
+const struct ebb_attr ebb__attr_table_std[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_std_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_sub_scaled[] = {
+    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, false}, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_sum[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_svd[] = {
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_take_along_dim[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
 };
 
 const struct ebb_attr ebb__attr_table_tensor_split[] = {
@@ -1275,6 +1920,15 @@ const struct ebb_attr ebb__attr_table_tensor_split[] = {
 const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
     {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot[] = {
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -1294,6 +1948,13 @@ const struct ebb_attr ebb__attr_table_to_copy[] = {
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_topk[] = {
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, false}, "last"},
+    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true}, "true"},
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true}, "true"},
+};
+
 const struct ebb_attr ebb__attr_table_transpose[] = {
     {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}, NULL},
     {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
@@ -1308,6 +1969,14 @@ const struct ebb_attr ebb__attr_table_tril_indices[] = {
     {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
     {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+};
+
+const struct ebb_attr ebb__attr_table_triplet_margin_loss[] = {
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, margin), false, NULL, {1, true}, "1"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, p), false, NULL, {2, true}, "2"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
+    {"swap", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_triplet_margin_loss, swap), false, NULL, {0, false}, "false"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_triplet_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
 };
 
 const struct ebb_attr ebb__attr_table_triu[] = {
@@ -1343,6 +2012,11 @@ const struct ebb_attr ebb__attr_table_unfold_backward[] = {
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_uniform[] = {
+    {"from", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_uniform, from), false, NULL, {0, false}, "0"},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, true}, "1"},
+};
+
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}, NULL},
 };
@@ -1363,6 +2037,25 @@ const struct ebb_attr ebb__attr_table_upsample_backward[] = {
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
     {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_var[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_var_mean[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, false}, "all"},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, true}, "1"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_vector_norm[] = {
+    {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, true}, "2"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
@@ -1531,6 +2224,24 @@ ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
+    const struct ebb__attrs_all attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_all, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_alpha_dropout)(ebb_tensor *input, ebb_alpha_dropout_options options) {
+    const struct ebb__attrs_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_alpha_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_amax)(ebb_tensor *self, ebb_amax_options options) {
     const struct ebb__attrs_amax attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
@@ -1541,6 +2252,12 @@ ebb_tensor *(ebb_amin)(ebb_tensor *self, ebb_amin_options options) {
     const struct ebb__attrs_amin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_amin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_any)(ebb_tensor *self, ebb_any_options options) {
+    const struct ebb__attrs_any attrs = {.dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_any, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
@@ -1558,6 +2275,17 @@ ebb_tensor *(ebb_argmin)(ebb_tensor *self, ebb_argmin_options options) {
     const struct ebb__attrs_argmin attrs = {.dim = options.dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_argmin, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argsort)(ebb_tensor *self, ebb_argsort_options options) {
+    const struct ebb__attrs_argsort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argsort, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_argwhere)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_argwhere, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_as_strided)(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options) {
@@ -1652,6 +2380,31 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
+    const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_batch_norm, in, 5, &attrs, out)) return NULL;
+    if (options.ret_save_mean) *options.ret_save_mean = out[1];
+    if (options.ret_save_invstd) *options.ret_save_invstd = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_bernoulli)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_bernoulli, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_p)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op1(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bernoulli_)(ebb_tensor *self, ebb_bernoulli_p_options options) {
+    ebb_tensor *const in[] = {self, options.p};
+    return ebb_call_op_inplace(&ebb_op_bernoulli_p, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_binary_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options) {
     const struct ebb__attrs_binary_cross_entropy attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
@@ -1662,6 +2415,12 @@ ebb_tensor *(ebb_binary_cross_entropy_with_logits)(ebb_tensor *self, ebb_tensor 
     const struct ebb__attrs_binary_cross_entropy_with_logits attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight, options.pos_weight};
     return ebb_call_op1(&ebb_op_binary_cross_entropy_with_logits, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_bincount)(ebb_tensor *self, ebb_bincount_options options) {
+    const struct ebb__attrs_bincount attrs = {.minlength = options.minlength};
+    ebb_tensor *const in[] = {self, options.weights};
+    return ebb_call_op1(&ebb_op_bincount, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_bitwise_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -1719,9 +2478,33 @@ ebb_tensor *(ebb_broadcast_to)(ebb_tensor *self, ebb_dims size) {
     return ebb_call_op1(&ebb_op_broadcast_to, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_bucketize)(ebb_tensor *self, ebb_tensor *boundaries, ebb_bucketize_options options) {
+    const struct ebb__attrs_bucketize attrs = {.out_int32 = options.out_int32, .right = options.right};
+    ebb_tensor *const in[] = {self, boundaries};
+    return ebb_call_op1(&ebb_op_bucketize, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cat)(ebb_list tensors, int64_t dim) {
     const struct ebb__attrs_cat attrs = {.dim = dim};
     return ebb_call_op1(&ebb_op_cat, tensors.t, tensors.n, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cauchy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
+    const struct ebb__attrs_cauchy attrs = {.median = options.median, .sigma = options.sigma};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cauchy, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cdist)(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options) {
+    const struct ebb__attrs_cdist attrs = {.p = options.p};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_cdist, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_ceil)(ebb_tensor *self) {
@@ -1746,6 +2529,18 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+    const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+    const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
+    ebb_tensor *const in[] = {self, L};
+    return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
+}
+
 ebb_list (ebb_chunk)(ebb_tensor *self, int64_t chunks, ebb_chunk_options options) {
     const struct ebb__attrs_chunk attrs = {.chunks = chunks, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -1760,6 +2555,26 @@ ebb_tensor *(ebb_clamp)(ebb_tensor *self, ebb_clamp_options options) {
 ebb_tensor *(ebb_clamp_)(ebb_tensor *self, ebb_clamp_options options) {
     ebb_tensor *const in[] = {self, options.min, options.max};
     return ebb_call_op_inplace(&ebb_op_clamp, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_clamp_max)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op1(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_max_)(ebb_tensor *self, ebb_tensor *max) {
+    ebb_tensor *const in[] = {self, max};
+    return ebb_call_op_inplace(&ebb_op_clamp_max, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op1(&ebb_op_clamp_min, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_clamp_min_)(ebb_tensor *self, ebb_tensor *min) {
+    ebb_tensor *const in[] = {self, min};
+    return ebb_call_op_inplace(&ebb_op_clamp_min, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_clone)(ebb_tensor *self) {
@@ -1870,10 +2685,87 @@ ebb_tensor *(ebb_cosine_embedding_loss)(ebb_tensor *input1, ebb_tensor *input2, 
     return ebb_call_op1(&ebb_op_cosine_embedding_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_cosine_similarity)(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options) {
+    const struct ebb__attrs_cosine_similarity attrs = {.dim = options.dim, .eps = options.eps};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_cosine_similarity, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options options) {
+    const struct ebb__attrs_count_nonzero attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+    const struct ebb__attrs_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {input, other};
+    return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cross_entropy)(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options) {
     const struct ebb__attrs_cross_entropy attrs = {.ignore_index = options.ignore_index, .reduction = options.reduction, .label_smoothing = options.label_smoothing};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_cross_entropy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options) {
+    const struct ebb__attrs_ctc_loss attrs = {.blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options) {
+    const struct ebb__attrs_ctc_loss_backward attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {grad_output, log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
+}
+
+ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
+    const struct ebb__attrs_cummax attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummax, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cummin)(ebb_tensor *self, int64_t dim, ebb_cummin_options options) {
+    const struct ebb__attrs_cummin attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_cummin, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_cumprod)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumprod_)(ebb_tensor *self, int64_t dim, ebb_cumprod_options options) {
+    const struct ebb__attrs_cumprod attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumprod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options options) {
+    const struct ebb__attrs_cumsum attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_det)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -1926,6 +2818,18 @@ ebb_tensor *(ebb_div_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_div, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_div_mode)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_div_mode, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_div_mode_)(ebb_tensor *self, ebb_tensor *other, int rounding_mode) {
+    const struct ebb__attrs_div_mode attrs = {.rounding_mode = rounding_mode};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_div_mode, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_div_trunc)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_div_trunc, in, 2, NULL);
@@ -1941,8 +2845,34 @@ ebb_tensor *(ebb_dot)(ebb_tensor *self, ebb_tensor *tensor) {
     return ebb_call_op1(&ebb_op_dot, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_dropout)(ebb_tensor *input, ebb_dropout_options options) {
+    const struct ebb__attrs_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_dropout, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
+}
+
+ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+    const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
+    if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+    const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+    const struct ebb__attrs_einsum attrs = {.equation = equation};
+    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -1955,6 +2885,12 @@ ebb_tensor *(ebb_elu_)(ebb_tensor *self, ebb_elu_options options) {
     const struct ebb__attrs_elu attrs = {.alpha = options.alpha};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_elu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options) {
+    const struct ebb__attrs_embedding attrs = {.padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
@@ -2044,9 +2980,33 @@ ebb_tensor *(ebb_expm1_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_expm1, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_exponential)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_exponential, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_exponential_)(ebb_tensor *self, ebb_exponential_options options) {
+    const struct ebb__attrs_exponential attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_exponential, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_eye)(int64_t n, ebb_eye_options options) {
     const struct ebb__attrs_eye attrs = {.n = n, .m = options.m, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_eye, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_feature_alpha_dropout)(ebb_tensor *input, ebb_feature_alpha_dropout_options options) {
+    const struct ebb__attrs_feature_alpha_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_alpha_dropout, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_feature_dropout)(ebb_tensor *input, ebb_feature_dropout_options options) {
+    const struct ebb__attrs_feature_dropout attrs = {.p = options.p, .training = options.training};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_feature_dropout, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
@@ -2069,6 +3029,11 @@ ebb_tensor *(ebb_flip)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_flip attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_flip, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_float_power)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op1(&ebb_op_float_power, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
@@ -2177,15 +3142,49 @@ ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
     return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_geometric)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_geometric, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_geometric_)(ebb_tensor *self, double p) {
+    const struct ebb__attrs_geometric attrs = {.p = p};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_geometric, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_glu)(ebb_tensor *self, ebb_glu_options options) {
     const struct ebb__attrs_glu attrs = {.dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_glu, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options) {
+    const struct ebb__attrs_group_norm attrs = {.num_groups = num_groups, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_group_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_hardshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_hardshrink_)(ebb_tensor *self, ebb_hardshrink_options options) {
+    const struct ebb__attrs_hardshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_hardshrink, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_hardsigmoid)(ebb_tensor *self) {
@@ -2252,10 +3251,69 @@ ebb_tensor *(ebb_im2col)(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_opt
     return ebb_call_op1(&ebb_op_im2col, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
-    const struct ebb__attrs_index_add attrs = {.dim = dim};
+ebb_tensor *(ebb_index)(ebb_tensor *self, ebb_list indices) {
+    ebb_tensor *const in[] = {self, NULL};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index, row.in, row.n, NULL);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, index, source};
     return ebb_call_op1(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, ebb_index_add_options options) {
+    const struct ebb__attrs_index_add attrs = {.dim = dim, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_copy_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim) {
+    const struct ebb__attrs_index_copy attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_copy, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op1(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_fill_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim) {
+    const struct ebb__attrs_index_fill attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, value};
+    return ebb_call_op_inplace(&ebb_op_index_fill, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_put)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op1(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
+}
+
+ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options) {
+    const struct ebb__attrs_index_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, NULL, values};
+    struct ebb__row row;
+    if (ebb__row_make(&row, &ebb_op_index_put, in, indices)) return NULL;
+    ebb_tensor *y = ebb_call_op_inplace(&ebb_op_index_put, row.in, row.n, &attrs);
+    ebb__row_end(&row);
+    return y;
 }
 
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
@@ -2264,15 +3322,45 @@ ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim)
     return ebb_call_op1(&ebb_op_index_select, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_inner)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_inner, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options options) {
+    const struct ebb__attrs_instance_norm attrs = {.use_input_stats = options.use_input_stats, .momentum = options.momentum, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
+    return ebb_call_op1(&ebb_op_instance_norm, in, 5, &attrs);
+}
+
 ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
     const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_inv)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_inv, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_inv_ex)(ebb_tensor *A, ebb_inv_ex_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_inv_ex, in, 1, NULL, out)) return NULL;
+    if (options.ret_info) *options.ret_info = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_isfinite)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_isfinite, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_isin)(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options) {
+    const struct ebb__attrs_isin attrs = {.assume_unique = options.assume_unique, .invert = options.invert};
+    ebb_tensor *const in[] = {elements, test_elements};
+    return ebb_call_op1(&ebb_op_isin, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_isinf)(ebb_tensor *self) {
@@ -2291,10 +3379,34 @@ ebb_tensor *(ebb_kl_div)(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_option
     return ebb_call_op1(&ebb_op_kl_div, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_kron)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_kron, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_kthvalue)(ebb_tensor *self, int64_t k, ebb_kthvalue_options options) {
+    const struct ebb__attrs_kthvalue attrs = {.k = k, .dim = options.dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_kthvalue, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options) {
     const struct ebb__attrs_l1_loss attrs = {.reduction = options.reduction};
     ebb_tensor *const in[] = {self, target, options.weight};
     return ebb_call_op1(&ebb_op_l1_loss, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options) {
+    const struct ebb__attrs_layer_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight, options.bias};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_layer_norm, in, 3, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    if (options.ret_rstd) *options.ret_rstd = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
@@ -2337,6 +3449,12 @@ ebb_tensor *(ebb_lgamma_)(ebb_tensor *self) {
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
     ebb_tensor *const in[] = {input, weight, options.bias};
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_linear_recurrence)(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options) {
+    const struct ebb__attrs_linear_recurrence attrs = {.dim = dim, .reverse = options.reverse};
+    ebb_tensor *const in[] = {self, factor};
+    return ebb_call_op1(&ebb_op_linear_recurrence, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_linspace)(double start, double end, int64_t steps, ebb_linspace_options options) {
@@ -2384,6 +3502,18 @@ ebb_tensor *(ebb_log2_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_log2, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_log_normal)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_log_normal, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_log_normal_)(ebb_tensor *self, ebb_log_normal_options options) {
+    const struct ebb__attrs_log_normal attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_log_normal, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_log_softmax)(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options) {
     const struct ebb__attrs_log_softmax attrs = {.dim = dim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -2404,6 +3534,17 @@ ebb_tensor *(ebb_logaddexp)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_logaddexp_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_logaddexp, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logcumsumexp)(ebb_tensor *self, int64_t dim) {
+    const struct ebb__attrs_logcumsumexp attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_logcumsumexp, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_logdet)(ebb_tensor *input) {
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_logdet, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
@@ -2448,10 +3589,21 @@ ebb_tensor *(ebb_logsigmoid_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_logsigmoid, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_logspace)(double start, double end, int64_t steps, ebb_logspace_options options) {
+    const struct ebb__attrs_logspace attrs = {.start = start, .end = end, .steps = steps, .base = options.base, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    return ebb_call_op1(&ebb_op_logspace, NULL, 0, &attrs);
+}
+
 ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options) {
     const struct ebb__attrs_logsumexp attrs = {.dim = dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
@@ -2475,9 +3627,36 @@ ebb_tensor *(ebb_masked_fill_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *v
     return ebb_call_op_inplace(&ebb_op_masked_fill, in, 3, NULL);
 }
 
+ebb_tensor *(ebb_masked_scatter)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op1(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_scatter_)(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source) {
+    ebb_tensor *const in[] = {self, mask, source};
+    return ebb_call_op_inplace(&ebb_op_masked_scatter, in, 3, NULL);
+}
+
+ebb_tensor *(ebb_masked_select)(ebb_tensor *self, ebb_tensor *mask) {
+    ebb_tensor *const in[] = {self, mask};
+    return ebb_call_op1(&ebb_op_masked_select, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+    const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+    const struct ebb__attrs_matrix_power attrs = {.n = n};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_max)(ebb_tensor *self) {
@@ -2543,6 +3722,20 @@ ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     return ebb_call_op1(&ebb_op_mean, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_median)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_median, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_median_dim)(ebb_tensor *self, int64_t dim, ebb_median_dim_options options) {
+    const struct ebb__attrs_median_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_median_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
 ebb_list (ebb_meshgrid)(ebb_list tensors, ebb_meshgrid_options options) {
     const struct ebb__attrs_meshgrid attrs = {.indexing = options.indexing};
     return ebb_call_op_list(&ebb_op_meshgrid, tensors.t, tensors.n, &attrs);
@@ -2599,6 +3792,11 @@ ebb_tensor *(ebb_mse_loss)(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_op
     return ebb_call_op1(&ebb_op_mse_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_msort)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_msort, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_mul, in, 2, NULL);
@@ -2607,6 +3805,10 @@ ebb_tensor *(ebb_mul)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_mul_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_mul, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_multi_dot)(ebb_list tensors) {
+    return ebb_call_op1(&ebb_op_multi_dot, tensors.t, tensors.n, NULL);
 }
 
 ebb_tensor *(ebb_multi_margin_loss)(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options) {
@@ -2627,6 +3829,12 @@ ebb_tensor *(ebb_multilabel_soft_margin_loss)(ebb_tensor *self, ebb_tensor *targ
     return ebb_call_op1(&ebb_op_multilabel_soft_margin_loss, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_multinomial)(ebb_tensor *self, int64_t num_samples, ebb_multinomial_options options) {
+    const struct ebb__attrs_multinomial attrs = {.num_samples = num_samples, .replacement = options.replacement};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_multinomial, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_mv)(ebb_tensor *self, ebb_tensor *vec) {
     ebb_tensor *const in[] = {self, vec};
     return ebb_call_op1(&ebb_op_mv, in, 2, NULL);
@@ -2644,10 +3852,57 @@ ebb_tensor *(ebb_nan_to_num_)(ebb_tensor *self, ebb_nan_to_num_options options) 
     return ebb_call_op_inplace(&ebb_op_nan_to_num, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_nanmean)(ebb_tensor *self, ebb_nanmean_options options) {
+    const struct ebb__attrs_nanmean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmean, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_nanmedian)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nanmedian, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_nanmedian_dim)(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options) {
+    const struct ebb__attrs_nanmedian_dim attrs = {.dim = dim, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_nanmedian_dim, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_nansum)(ebb_tensor *self, ebb_nansum_options options) {
+    const struct ebb__attrs_nansum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nansum, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_narrow)(ebb_tensor *self, int64_t dim, int64_t start, int64_t length) {
     const struct ebb__attrs_narrow attrs = {.dim = dim, .start = start, .length = length};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_narrow, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_native_ctc_loss)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options) {
+    const struct ebb__attrs_native_ctc_loss attrs = {.blank = options.blank, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets, options.input_lengths, options.target_lengths};
+    return ebb_call_op1(&ebb_op_native_ctc_loss, in, 4, &attrs);
+}
+
+ebb_tensor *(ebb_native_dropout)(ebb_tensor *input, double p, ebb_native_dropout_options options) {
+    const struct ebb__attrs_native_dropout attrs = {.p = p};
+    ebb_tensor *const in[] = {input};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_native_dropout, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mask) *options.ret_mask = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *mask, double scale) {
+    const struct ebb__attrs_native_dropout_backward attrs = {.scale = scale};
+    ebb_tensor *const in[] = {grad_output, mask};
+    return ebb_call_op1(&ebb_op_native_dropout_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
@@ -2680,6 +3935,62 @@ ebb_tensor *(ebb_nll_loss_backward)(ebb_tensor *grad_output, ebb_tensor *target,
     return ebb_call_op1(&ebb_op_nll_loss_backward, in, 4, &attrs);
 }
 
+ebb_tensor *(ebb_nonzero)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_nonzero, in, 1, NULL);
+}
+
+ebb_list (ebb_nonzero_tuple)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_list(&ebb_op_nonzero_tuple, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_norm)(ebb_tensor *self, ebb_norm_options options) {
+    const struct ebb__attrs_norm attrs = {.p = options.p, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_norm, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_normal)(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options) {
+    const struct ebb__attrs_normal attrs = {.size = options.size, .dtype = options.dtype};
+    ebb_tensor *const in[] = {mean, std};
+    return ebb_call_op1(&ebb_op_normal, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_normal_functional)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_normal_)(ebb_tensor *self, ebb_normal_functional_options options) {
+    const struct ebb__attrs_normal_functional attrs = {.mean = options.mean, .std = options.std};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_normal_functional, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_normalization_backward)(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options) {
+    const struct ebb__attrs_normalization_backward attrs = {.view = view, .wanted = wanted};
+    ebb_tensor *const in[] = {grad_output, input, rstd, options.mean, options.weight};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_normalization_backward, in, 5, &attrs, out)) return NULL;
+    if (options.ret_grad_weight) *options.ret_grad_weight = out[1];
+    if (options.ret_grad_bias) *options.ret_grad_bias = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_normalize)(ebb_tensor *input, ebb_normalize_options options) {
+    const struct ebb__attrs_normalize attrs = {.p = options.p, .dim = options.dim, .eps = options.eps};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_normalize, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_one_hot)(ebb_tensor *self, ebb_one_hot_options options) {
+    const struct ebb__attrs_one_hot attrs = {.num_classes = options.num_classes};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_one_hot, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_ones)(ebb_dims size, ebb_ones_options options) {
     const struct ebb__attrs_ones attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_ones, NULL, 0, &attrs);
@@ -2689,6 +4000,11 @@ ebb_tensor *(ebb_ones_like)(ebb_tensor *input, ebb_ones_like_options options) {
     const struct ebb__attrs_ones_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_ones_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
+    ebb_tensor *const in[] = {self, vec2};
+    return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
@@ -2703,10 +4019,22 @@ ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims 
     return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_pairwise_distance)(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options) {
+    const struct ebb__attrs_pairwise_distance attrs = {.p = options.p, .eps = options.eps, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {x1, x2};
+    return ebb_call_op1(&ebb_op_pairwise_distance, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     const struct ebb__attrs_permute attrs = {.dims = dims};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_pixel_shuffle)(ebb_tensor *input, int64_t upscale_factor) {
@@ -2719,6 +4047,11 @@ ebb_tensor *(ebb_pixel_unshuffle)(ebb_tensor *input, int64_t downscale_factor) {
     const struct ebb__attrs_pixel_unshuffle attrs = {.downscale_factor = downscale_factor};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_pixel_unshuffle, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_poisson)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_poisson, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_poisson_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options) {
@@ -2754,6 +4087,38 @@ ebb_tensor *(ebb_prelu)(ebb_tensor *self, ebb_tensor *weight) {
     return ebb_call_op1(&ebb_op_prelu, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_prelu_kernel)(ebb_tensor *self, ebb_tensor *weight) {
+    ebb_tensor *const in[] = {self, weight};
+    return ebb_call_op1(&ebb_op_prelu_kernel, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_prod)(ebb_tensor *self, ebb_prod_options options) {
+    const struct ebb__attrs_prod attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_prod, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_put)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_put_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options) {
+    const struct ebb__attrs_put attrs = {.accumulate = options.accumulate};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_put, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_qr)(ebb_tensor *A, ebb_qr_options options) {
+    const struct ebb__attrs_qr attrs = {.mode = options.mode};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_qr, in, 1, &attrs, out)) return NULL;
+    if (options.ret_R) *options.ret_R = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_rand)(ebb_dims size, ebb_rand_options options) {
     const struct ebb__attrs_rand attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_rand, NULL, 0, &attrs);
@@ -2770,6 +4135,12 @@ ebb_tensor *(ebb_randint)(int64_t low, int64_t high, ebb_dims size, ebb_randint_
     return ebb_call_op1(&ebb_op_randint, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_randint_like)(ebb_tensor *input, int64_t low, int64_t high, ebb_randint_like_options options) {
+    const struct ebb__attrs_randint_like attrs = {.low = low, .high = high, .dtype = options.dtype, .requires_grad = options.requires_grad};
+    ebb_tensor *const in[] = {input};
+    return ebb_call_op1(&ebb_op_randint_like, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_randn)(ebb_dims size, ebb_randn_options options) {
     const struct ebb__attrs_randn attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_randn, NULL, 0, &attrs);
@@ -2779,6 +4150,18 @@ ebb_tensor *(ebb_randn_like)(ebb_tensor *input, ebb_randn_like_options options) 
     const struct ebb__attrs_randn_like attrs = {.dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_randn_like, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_random, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_random_)(ebb_tensor *self, ebb_random_options options) {
+    const struct ebb__attrs_random attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_random, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_randperm)(int64_t n, ebb_randperm_options options) {
@@ -2861,6 +4244,15 @@ ebb_tensor *(ebb_reshape_as)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_reshape_as, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_rms_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options) {
+    const struct ebb__attrs_rms_norm attrs = {.normalized_shape = normalized_shape, .eps = options.eps};
+    ebb_tensor *const in[] = {input, options.weight};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_rms_norm, in, 2, &attrs, out)) return NULL;
+    if (options.ret_rstd) *options.ret_rstd = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_roll)(ebb_tensor *self, ebb_dims shifts, ebb_roll_options options) {
     const struct ebb__attrs_roll attrs = {.shifts = shifts, .dims = options.dims};
     ebb_tensor *const in[] = {self};
@@ -2900,10 +4292,46 @@ ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_scatter_add)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op1(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
+    const struct ebb__attrs_scatter_add attrs = {.dim = dim};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
+    const struct ebb__attrs_scatter_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_searchsorted)(ebb_tensor *sorted_sequence, ebb_tensor *self, ebb_searchsorted_options options) {
+    const struct ebb__attrs_searchsorted attrs = {.out_int32 = options.out_int32, .right = options.right, .side = options.side};
+    ebb_tensor *const in[] = {sorted_sequence, self, options.sorter};
+    return ebb_call_op1(&ebb_op_searchsorted, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_select)(ebb_tensor *self, int64_t dim, int64_t index) {
@@ -2973,6 +4401,16 @@ ebb_tensor *(ebb_sin_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_sin, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_sinc)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_sinc, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_sinc_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_sinc, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_sinh)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sinh, in, 1, NULL);
@@ -2993,6 +4431,14 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
     const struct ebb__attrs_slice_backward attrs = {.input_sizes = input_sizes, .dim = dim, .start = start, .end = end, .step = options.step};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_slice_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
+    if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    return out[0];
 }
 
 ebb_tensor *(ebb_smooth_l1_loss)(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options) {
@@ -3019,6 +4465,12 @@ ebb_tensor *(ebb_softmax_backward)(ebb_tensor *grad_output, ebb_tensor *output, 
     return ebb_call_op1(&ebb_op_softmax_backward, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_softmin)(ebb_tensor *self, int64_t dim, ebb_softmin_options options) {
+    const struct ebb__attrs_softmin attrs = {.dim = dim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softmin, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softplus)(ebb_tensor *self, ebb_softplus_options options) {
     const struct ebb__attrs_softplus attrs = {.beta = options.beta, .threshold = options.threshold};
     ebb_tensor *const in[] = {self};
@@ -3031,9 +4483,42 @@ ebb_tensor *(ebb_softplus_)(ebb_tensor *self, ebb_softplus_options options) {
     return ebb_call_op_inplace(&ebb_op_softplus, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_softshrink)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_softshrink, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_softshrink_)(ebb_tensor *self, ebb_softshrink_options options) {
+    const struct ebb__attrs_softshrink attrs = {.lambd = options.lambd};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_softshrink, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_softsign, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
+    const struct ebb__attrs_solve attrs = {.left = options.left};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+    const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
+    ebb_tensor *const in[] = {A, B};
+    return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_sort)(ebb_tensor *self, ebb_sort_options options) {
+    const struct ebb__attrs_sort attrs = {.dim = options.dim, .descending = options.descending, .stable = options.stable};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_sort, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
 }
 
 ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options options) {
@@ -3079,6 +4564,21 @@ ebb_tensor *(ebb_stack)(ebb_list tensors, int64_t dim) {
     return ebb_call_op1(&ebb_op_stack, tensors.t, tensors.n, &attrs);
 }
 
+ebb_tensor *(ebb_std)(ebb_tensor *self, ebb_std_options options) {
+    const struct ebb__attrs_std attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_std, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_std_mean)(ebb_tensor *self, ebb_std_mean_options options) {
+    const struct ebb__attrs_std_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_std_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
 ebb_tensor *(ebb_sub)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_sub, in, 2, NULL);
@@ -3089,15 +4589,53 @@ ebb_tensor *(ebb_sub_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_sub, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_sub_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_sub_scaled, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_sub_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+    const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_sub_scaled, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_sum)(ebb_tensor *self, ebb_sum_options options) {
     const struct ebb__attrs_sum attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_sum, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_svd)(ebb_tensor *A, ebb_svd_options options) {
+    const struct ebb__attrs_svd attrs = {.full_matrices = options.full_matrices};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_svd, in, 1, &attrs, out)) return NULL;
+    if (options.ret_S) *options.ret_S = out[1];
+    if (options.ret_Vh) *options.ret_Vh = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_svdvals)(ebb_tensor *A) {
+    ebb_tensor *const in[] = {A};
+    return ebb_call_op1(&ebb_op_svdvals, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_t)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_t, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_take)(ebb_tensor *self, ebb_tensor *index) {
+    ebb_tensor *const in[] = {self, index};
+    return ebb_call_op1(&ebb_op_take, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_take_along_dim)(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options) {
+    const struct ebb__attrs_take_along_dim attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, indices};
+    return ebb_call_op1(&ebb_op_take_along_dim, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_tan)(ebb_tensor *self) {
@@ -3125,6 +4663,11 @@ ebb_tensor *(ebb_tanh_backward)(ebb_tensor *grad_output, ebb_tensor *output) {
     return ebb_call_op1(&ebb_op_tanh_backward, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_tanhshrink)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_tanhshrink, in, 1, NULL);
+}
+
 ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options) {
     const struct ebb__attrs_tensor_split attrs = {.sections = sections, .dim = options.dim};
     ebb_tensor *const in[] = {self};
@@ -3135,6 +4678,18 @@ ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tens
     const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
+    const struct ebb__attrs_tensordot attrs = {.dims = dims};
+    ebb_tensor *const in[] = {a, b};
+    return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
+}
+
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+    const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
@@ -3172,6 +4727,20 @@ ebb_tensor *(ebb_to_copy)(ebb_tensor *self, ebb_dtype dtype) {
     return ebb_call_op1(&ebb_op_to_copy, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_topk)(ebb_tensor *self, int64_t k, ebb_topk_options options) {
+    const struct ebb__attrs_topk attrs = {.k = k, .dim = options.dim, .largest = options.largest, .sorted = options.sorted};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_topk, in, 1, &attrs, out)) return NULL;
+    if (options.ret_indices) *options.ret_indices = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_trace)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_trace, in, 1, NULL);
+}
+
 ebb_tensor *(ebb_transpose)(ebb_tensor *self, int64_t dim0, int64_t dim1) {
     const struct ebb__attrs_transpose attrs = {.dim0 = dim0, .dim1 = dim1};
     ebb_tensor *const in[] = {self};
@@ -3193,6 +4762,12 @@ ebb_tensor *(ebb_tril_)(ebb_tensor *self, ebb_tril_options options) {
 ebb_tensor *(ebb_tril_indices)(int64_t row, int64_t col, ebb_tril_indices_options options) {
     const struct ebb__attrs_tril_indices attrs = {.row = row, .col = col, .offset = options.offset, .dtype = options.dtype};
     return ebb_call_op1(&ebb_op_tril_indices, NULL, 0, &attrs);
+}
+
+ebb_tensor *(ebb_triplet_margin_loss)(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options) {
+    const struct ebb__attrs_triplet_margin_loss attrs = {.margin = options.margin, .p = options.p, .eps = options.eps, .swap = options.swap, .reduction = options.reduction};
+    ebb_tensor *const in[] = {anchor, positive, negative};
+    return ebb_call_op1(&ebb_op_triplet_margin_loss, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_triu)(ebb_tensor *self, ebb_triu_options options) {
@@ -3246,6 +4821,18 @@ ebb_tensor *(ebb_unfold_backward)(ebb_tensor *grad_in, ebb_dims input_sizes, int
     return ebb_call_op1(&ebb_op_unfold_backward, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_uniform)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_uniform, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
+    const struct ebb__attrs_uniform attrs = {.from = options.from, .to = options.to};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_uniform, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_unsafe_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -3268,6 +4855,27 @@ ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size
     const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
     ebb_tensor *const in[] = {grad_output};
     return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var)(ebb_tensor *self, ebb_var_options options) {
+    const struct ebb__attrs_var attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_var, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_var_mean)(ebb_tensor *self, ebb_var_mean_options options) {
+    const struct ebb__attrs_var_mean attrs = {.dim = options.dim, .correction = options.correction, .keepdim = options.keepdim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_var_mean, in, 1, &attrs, out)) return NULL;
+    if (options.ret_mean) *options.ret_mean = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_vector_norm)(ebb_tensor *self, ebb_vector_norm_options options) {
+    const struct ebb__attrs_vector_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_vector_norm, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {

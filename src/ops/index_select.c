@@ -1,37 +1,6 @@
-/* Whole slices picked along a dimension by a list of indices, and slices added to such places: each the other's
- * gradient. */
+/* Whole slices along a dimension by a list of indices: picked, added, copied and filled. */
 #define EBB_FAMILY "Indexing"
-#include "ops/ops.h"
-#include <string.h>
-
-/* A contiguous tensor seen as (outer, n, inner) along a dimension; inner in elements. */
-struct slices {
-    int64_t outer, n, inner;
-};
-
-static struct slices slices_of(const ebb_tensor *t, int64_t dim) {
-    struct slices s = {1, t->ndim ? t->dims[dim] : 1, 1};
-    for (int64_t i = 0; i < dim; i++) s.outer *= t->dims[i];
-    for (int64_t i = dim + 1; i < t->ndim; i++) s.inner *= t->dims[i];
-    return s;
-}
-
-static ebb_status check_index(const ebb_meta *index) {
-    if (index->dtype != EBB_I64)
-        return ebb_fail(EBB_ERR_DTYPE, "index must be int64, got %s", ebb_dtype_name(index->dtype));
-    if (index->shape.n > 1)
-        return ebb_fail(EBB_ERR_SHAPE, "index must be a list, got %d dimensions", (int)index->shape.n);
-    return EBB_OK;
-}
-
-static ebb_status check_range(const ebb_tensor *index, int64_t dim, int64_t n) {
-    const int64_t *k = (const int64_t *)(const void *)index->data;
-    for (int64_t i = 0; i < index->numel; i++)
-        if (k[i] < 0 || k[i] >= n)
-            return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %lld of size %lld",
-                            (long long)k[i], (long long)dim, (long long)n);
-    return EBB_OK;
-}
+#include "ops/indexing.h"
 
 /* ---- index_select ---- */
 
@@ -41,39 +10,39 @@ static ebb_status select_infer(struct ebb_infer *f) {
     if (f->out->shape.n) f->out->shape.d[a->dim] = f->in[1].shape.n ? f->in[1].shape.d[0] : 1;
     else if (f->in[1].shape.n && f->in[1].shape.d[0] != 1)
         return ebb_fail(EBB_ERR_SHAPE, "a scalar is indexed by one index, got %lld", (long long)f->in[1].shape.d[0]);
-    return check_index(&f->in[1]);
+    return ebb__index_list(&f->in[1]);
+}
+
+/* The places of `moving` that the list of indices in input 1 names along dim, and those of `fixed`: what is done. */
+static ebb_status place(struct ebb_forward *f, int64_t dim, const ebb_tensor *moving, const ebb_tensor *fixed,
+                        bool negative, enum ebb__placing what) {
+    struct ebb__places p;
+    ebb_tensor *index = ebb__index_i64(f->in[1]);
+    ebb_status status = index ? ebb__places_of_list(&p, index, moving, fixed, dim, negative) : ebb_error_status();
+    if (!status && what != EBB__TAKE) status = ebb__begin_update(f);
+    if (!status) ebb__place(&p, what, (ebb_dtype)moving->dtype);
+    ebb__unref(index);
+    return status;
 }
 
 static ebb_status select_forward(struct ebb_forward *f) {
     const struct ebb__attrs_index_select *a = f->attrs;
-    const ebb_tensor *x = f->in[0], *index = f->in[1];
-    struct slices s = slices_of(x, a->dim);
-    ebb_status status = check_range(index, a->dim, s.n);
-    if (status) return status;
-    const int64_t *k = (const int64_t *)(const void *)index->data;
-    size_t bytes = (size_t)s.inner * ebb__dtype_sizes[x->dtype];
-    char *y = f->out[0]->data;
-    if (f->out[0]->numel == 0) return EBB_OK;
-    for (int64_t o = 0; o < s.outer; o++)
-        for (int64_t i = 0; i < index->numel; i++, y += bytes)
-            memcpy(y, x->data + (size_t)(o * s.n + k[i]) * bytes, bytes);
-    return EBB_OK;
+    return place(f, a->dim, f->in[0], f->out[0], false, EBB__TAKE);
 }
 
 static void select_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_index_select *a = v->attrs;
     ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
-    ebb_vjp_give(v, 0, ebb_index_add(zeros, v->in[1], v->grad[0], a->dim));
+    ebb_vjp_give(v, 0, ebb_index_add_(zeros, v->in[1], v->grad[0], a->dim));
 }
 
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
     .doc =
-        "The slices of self that index (int64, a list or a scalar) names along dim, in that order and as often as named: "
-        "result[i] = self[index[i]] for dim 0.",
+        "The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as "
+        "named: result[i] = self[index[i]] for dim 0.",
     .torch = "torch.index_select",
     .node = "IndexSelectBackward0",
-    .contiguous = true,
     .infer = select_infer,
     .forward = select_forward,
     .vjp = select_vjp,
@@ -81,64 +50,169 @@ const struct ebb_op ebb_op_index_select = {
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros, dim, index, g)"},
     .samples = {"(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0", "() i1(1) dim=0",
-                "(3,0) i3(2) dim=0", "! (3,4) i4(2,2) dim=0", "! (3,4) (2) dim=0", "! (0,4) i1(2) dim=0"},
+                "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0", "! (3,4) (2) dim=0",
+                "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"},
 };
 
-/* ---- index_add ---- */
+/* ---- index_add, index_copy: slices of source ---- */
 
-static ebb_status add_infer(struct ebb_infer *f) {
-    const struct ebb__attrs_index_add *a = f->attrs;
+/* source has the shape of self, but along dim as many slices as there are indices. */
+static ebb_status source_infer(struct ebb_infer *f, int64_t dim) {
     const ebb_meta *index = &f->in[1], *source = &f->in[2];
     ebb_dims want = f->out->shape = f->in[0].shape;
     int64_t count = index->shape.n ? index->shape.d[0] : 1;
-    if (want.n) want.d[a->dim] = count;
+    if (want.n) want.d[dim] = count;
     if (source->dtype != f->in[0].dtype)
         return ebb_fail(EBB_ERR_DTYPE, "self and source must have one dtype, got %s and %s",
                         ebb_dtype_name(f->in[0].dtype), ebb_dtype_name(source->dtype));
     if (!ebb__dims_equal(&source->shape, &want) || (!want.n && count != 1))
         return ebb_fail(EBB_ERR_SHAPE, "source must have self's shape, with %lld along dimension %lld",
-                        (long long)count, (long long)a->dim);
-    return check_index(index);
+                        (long long)count, (long long)dim);
+    return ebb__index_list(index);
+}
+
+static ebb_status add_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_index_add *a = f->attrs;
+    return source_infer(f, a->dim);
 }
 
 static ebb_status add_forward(struct ebb_forward *f) {
     const struct ebb__attrs_index_add *a = f->attrs;
-    const ebb_tensor *index = f->in[1], *source = f->in[2], *y = f->out[0];
-    struct slices s = slices_of(f->in[0], a->dim);
-    ebb_status status = check_range(index, a->dim, s.n);
-    if (!status) status = ebb__copy_into(f->out[0], f->in[0]);
-    if (status) return status;
-    const int64_t *k = (const int64_t *)(const void *)index->data;
-    int64_t size = (int64_t)ebb__dtype_sizes[y->dtype], bytes = s.inner * size;
-    const int64_t strides[] = {size, size, size};
-    char *from = source->data;
-    for (int64_t o = 0; source->numel && o < s.outer; o++)
-        for (int64_t i = 0; i < index->numel; i++, from += bytes) {
-            char *to = y->data + (o * s.n + k[i]) * bytes;
-            ebb__loops_add[y->dtype](s.inner, (char *const[]){to, to, from}, strides, NULL);
-        }
-    return EBB_OK;
+    ebb_tensor *source = f->in[2], *scaled = NULL;
+    if (a->alpha.value != 1) {
+        _Alignas(8) char alpha[8];
+        int64_t size = (int64_t)ebb__dtype_sizes[source->dtype];
+        if (!(scaled = source = ebb__cast(source, (ebb_dtype)source->dtype))) return ebb_error_status();
+        ebb__store(alpha, (ebb_dtype)source->dtype, a->alpha.value);
+        ebb__loops_mul[source->dtype](source->numel, (char *const[]){source->data, source->data, alpha},
+                                      (const int64_t[]){size, size, 0}, NULL);
+    }
+    ebb_status status = place(f, a->dim, f->out[0], source, false, EBB__ADD);
+    ebb__unref(scaled);
+    return status;
 }
 
 static void add_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_index_add *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
-    if (v->needs[2]) ebb_vjp_give(v, 2, ebb_index_select(v->grad[0], v->in[1], a->dim));
+    if (!v->needs[2]) return;
+    ebb_tensor *g = ebb_index_select(v->grad[0], v->in[1], a->dim);
+    ebb_vjp_give(v, 2, a->alpha.value == 1 ? g : ebb_mul(g, a->alpha.value));
 }
 
 const struct ebb_op ebb_op_index_add = {
-    EBB_SIGNATURE(index_add, "Tensor self, Tensor index, Tensor source, dim dim -> Tensor"),
-    .doc = "self with the slices of source added at the places that index (int64) names along dim, in order: "
-           "result[index[i]] += source[i] for dim 0.",
+    EBB_SIGNATURE(index_add, "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor"),
+    .doc = "self with alpha times the slices of source added at the places that index (integers) names along dim, in "
+           "order: result[index[i]] += alpha * source[i] for dim 0.",
     .torch = "torch.index_add",
     .node = "IndexAddBackward0",
-    .contiguous = true,
     .infer = add_infer,
     .forward = add_forward,
+    .inplace = true,
+    .updates = true,
     .vjp = add_vjp,
+    .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
-    .formula = {"g", NULL, "index_select(g, dim, index)"},
+    .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
     .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
-                "() i1(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
+                "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
+                "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
                 "! (0,4) i1(2) (2,4) dim=0"},
+};
+
+/* One slice without its dimension stands for itself: a 0-d source goes into a list. */
+static ebb_status copy_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_index_copy *a = f->attrs;
+    const ebb_meta *index = &f->in[1], *source = &f->in[2];
+    bool one = source->shape.n == 0 && f->in[0].shape.n == 1 && (index->shape.n == 0 || index->shape.d[0] == 1);
+    if (!one || source->dtype != f->in[0].dtype) return source_infer(f, a->dim);
+    f->out->shape = f->in[0].shape;
+    return ebb__index_list(index);
+}
+
+static ebb_status copy_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_index_copy *a = f->attrs;
+    return place(f, a->dim, f->out[0], f->in[2], false, EBB__PUT);
+}
+
+static void copy_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_index_copy *a = v->attrs;
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(v->grad[0], v->in[1], 0, a->dim));
+    if (v->needs[2]) ebb_vjp_give(v, 2, ebb_index_select(v->grad[0], v->in[1], a->dim));
+}
+
+const struct ebb_op ebb_op_index_copy = {
+    EBB_SIGNATURE(index_copy, "Tensor self, Tensor index, Tensor source, dim dim -> Tensor"),
+    .doc = "self with the slices that index (integers) names along dim replaced by those of source, in order: "
+           "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
+    .torch = "torch.index_copy",
+    .node = "IndexCopyBackward0",
+    .infer = copy_infer,
+    .forward = copy_forward,
+    .inplace = true,
+    .updates = true,
+    .vjp = copy_vjp,
+    .jvp = ebb_jvp_linear,
+    .saves = {EBB_IN(1), 0, EBB_IN(1)},
+    .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
+    .samples = {"(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
+                "! (0,4) i1(2) (2,4) dim=0"},
+};
+
+/* ---- index_fill ---- */
+
+static ebb_status fill_infer(struct ebb_infer *f) {
+    f->out->shape = f->in[0].shape;
+    if (f->in[2].shape.n)
+        return ebb_fail(EBB_ERR_SHAPE, "expected a number or a 0-d value, got %d dimensions", (int)f->in[2].shape.n);
+    return ebb__index_list(&f->in[1]);
+}
+
+static ebb_status fill_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_index_fill *a = f->attrs;
+    return place(f, a->dim, f->out[0], f->in[2], true, EBB__PUT);
+}
+
+static void fill_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_index_fill *a = v->attrs;
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(g, v->in[1], 0, a->dim));
+    if (!v->needs[2]) return;
+    /* elements named twice count once, and negative indices from the end */
+    ebb_tensor *filled = ebb_index_fill(ebb_zeros(ebb_tensor_shape(g), .dtype = EBB_BOOL), v->in[1], 1, a->dim);
+    ebb_vjp_give(v, 2, ebb_where(filled, g, 0));
+}
+
+/* Linear, but an integer among the values is no constant. */
+static void fill_jvp(struct ebb_jvp_call *j) {
+    const struct ebb__attrs_index_fill *a = j->attrs;
+    ebb_tensor *self = j->tangent[0] ? j->tangent[0] : ebb_zeros_like(j->in[0]);
+    ebb_tensor *value = j->tangent[2] ? j->tangent[2] : ebb_number_i64(0);
+    ebb_jvp_give(j, 0, ebb_index_fill(self, j->in[1], value, a->dim));
+}
+
+static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[2]) ? "IndexFillBackward0" : "IndexFillBackward1";
+}
+
+const struct ebb_op ebb_op_index_fill = {
+    EBB_SIGNATURE(index_fill, "Tensor self, Tensor index, Number value, dim dim -> Tensor"),
+    .doc = "self with the slices that index (integers, negative ones from the end) names along dim filled with value.",
+    .torch = "torch.index_fill",
+    .node = "IndexFillBackward0",
+    .node_variant = fill_node,
+    .promote = EBB_PROMOTE_FIRST,
+    .keeps = EBB_IN(1),
+    .infer = fill_infer,
+    .forward = fill_forward,
+    .inplace = true,
+    .updates = true,
+    .vjp = fill_vjp,
+    .jvp = fill_jvp,
+    .saves = {EBB_IN(1), 0, EBB_IN(1)},
+    .formula = {"index_fill(g, dim, index, 0)", NULL, "the sum of g where value is"},
+    .samples = {"(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
+                "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"},
 };

@@ -1,4 +1,5 @@
 /* interpolate and the one operator behind its modes, upsample: each dimension in its turn, by tables of weights. */
+#define EBB_FAMILY "Layers"
 #include "kernel/resample.h"
 #include "ops/spatial.h"
 #include <math.h>

@@ -21,7 +21,7 @@ static void vjp(struct ebb_vjp *v) {
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
     ebb_tensor *y = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
-    y = ebb_where(ebb_eq(ebb_abs(y), (double)INFINITY), 0.0, y);
+    y = ebb_where(ebb_eq(y, -(double)INFINITY), 0.0, y); /* exp(-inf - y) is 0 then; for inf it is NaN, as in PyTorch */
     ebb_vjp_give(v, 0, ebb_mul(g, ebb_exp(ebb_sub(v->in[0], y))));
 }
 
@@ -32,6 +32,7 @@ const struct ebb_op ebb_op_logsumexp = {
         "taken out before the exponentials, so that nothing overflows.",
     .torch = "torch.logsumexp",
     .node = "LogsumexpBackward0",
+    .promote = EBB_PROMOTE_FLOAT,
     .dtypes = EBB_FLOATING,
     .compose = compose,
     .vjp = vjp,

@@ -258,7 +258,7 @@ static ebb_status cross_entropy_check(const struct ebb_forward *f, bool probabil
     if (probabilities && !ebb__same_shape(x, target))
         return ebb_fail(EBB_ERR_SHAPE,
                         "target must hold class numbers as int64, or probabilities in the shape of the input");
-    if (probabilities && a->ignore_index.n)
+    if (probabilities && a->ignore_index.n && a->ignore_index.d[0] >= 0) /* a negative one is no class */
         return ebb_fail(EBB_ERR_ARGUMENT, "ignore_index needs targets that are class numbers");
     /* the rest is the same */
     if (probabilities && shape.n) t = (ebb_meta){.dtype = EBB_I64, .shape = target_shape(&shape)};

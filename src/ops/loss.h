@@ -12,6 +12,9 @@ ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction);
 /* The gradient of each of the terms, of which `like` has as many, from that of what they were reduced to. */
 ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reduction);
 
+/* A copy of t in which what is less than `least` is `least`; its gradient does not know that, as PyTorch has it. */
+ebb_tensor *ebb__at_least(ebb_tensor *t, double least);
+
 /* Whether the dtypes of a loss's inputs are ones it is defined for (opdef's promotion); an error if not. */
 static inline bool ebb__loss_defined(const struct ebb_forward *f) {
     return ebb__op_dtype(f->op, f->in, f->n_in) != EBB_DTYPE_NONE;

@@ -1,5 +1,6 @@
-/* Losses that ask for a margin: cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, multi_margin_loss,
- * multilabel_margin_loss, multilabel_soft_margin_loss. */
+/* Losses that ask for a margin: cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss,
+ * multi_margin_loss, multilabel_margin_loss, multilabel_soft_margin_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 /* ---- pairs ---- */
@@ -73,6 +74,34 @@ const struct ebb_op ebb_op_margin_ranking_loss = {
                 "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"},
 };
 
+static ebb_tensor *triplet_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_triplet_margin_loss *a = f->attrs;
+    ebb_tensor *anchor = f->in[0], *positive = f->in[1], *negative = f->in[2];
+    if (anchor->ndim != positive->ndim || anchor->ndim != negative->ndim)
+        return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "anchor, positive and negative must have the same number of dimensions");
+    if (!(a->margin.value > 0))
+        return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "margin must be positive, got %g", a->margin.value);
+    ebb_tensor *near = ebb_pairwise_distance(anchor, positive, .p = a->p, .eps = a->eps);
+    ebb_tensor *far = ebb_pairwise_distance(anchor, negative, .p = a->p, .eps = a->eps);
+    if (a->swap) far = ebb_minimum(far, ebb_pairwise_distance(positive, negative, .p = a->p, .eps = a->eps));
+    ebb_tensor *terms = ebb_sub(ebb_add(near, a->margin.value), far);
+    return ebb__loss_reduced(ebb_clamp(terms, .min = ebb_number_f64(0)), a->reduction);
+}
+
+const struct ebb_op ebb_op_triplet_margin_loss = {
+    EBB_SIGNATURE(triplet_margin_loss,
+                  "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? "
+                  "eps=1e-6, bool swap=false, " EBB__REDUCTION " -> Tensor"),
+    .doc =
+        "max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the "
+        "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
+    .torch = "torch.nn.functional.triplet_margin_loss",
+    .compose = triplet_compose,
+    .samples = {"(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
+                "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
+                "! (3,4) (3,4) (3,4) margin=-1", "! (3,4) (3,5) (3,4)"},
+};
+
 /* ---- classes along the last dimension ---- */
 
 /* Whether x is (C) or (N, C), and target what goes with it. */
@@ -105,7 +134,7 @@ static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
         ebb_tensor *w = ebb_index_select(weight, ebb_reshape(target, EBB_DIMS(-1)), 0);
         terms = ebb_mul(terms, x->ndim > 1 ? ebb_unsqueeze(w, -1) : w);
     }
-    ebb_tensor *rows = ebb_sum(ebb_where(other, terms, 0), .dim = EBB_DIMS(-1));
+    ebb_tensor *rows = ebb_sum(ebb_where(other, terms, 0), .dim = EBB_DIMS(-1), .keepdim = single);
     return ebb__loss_reduced(ebb_div(rows, (double)classes), a->reduction);
 }
 

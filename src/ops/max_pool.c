@@ -1,5 +1,6 @@
 /* max_pool1d to max_pool3d, adaptive_max_pool1d to adaptive_max_pool3d, and their gradient, which goes to the places
  * that the indices name. */
+#define EBB_FAMILY "Layers"
 #include "ops/pool.h"
 
 static ebb_status infer(struct ebb_infer *f, struct ebb__pooling o) {

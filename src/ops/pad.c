@@ -13,23 +13,32 @@ struct run {
     int64_t to, n, from, step;
 };
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The result's elements from place `first` to before `end`, places being counted in the tensor. */
+static struct run run_of(int64_t first, int64_t end, int64_t begin) {
+    return (struct run){first - begin, most(end - first, 0), 0, 0};
+}
+
 /* Along one dimension of size `size`: what comes before the tensor, what is kept of it, what comes after. */
 static void runs_of(int mode, int64_t size, int64_t before, int64_t after, struct run ret_runs[3]) {
-    int64_t start = before < 0 ? -before : 0, end = size + (after < 0 ? after : 0); /* what is kept */
-    int64_t left = before > 0 ? before : 0, right = after > 0 ? after : 0;
-    struct run *b = &ret_runs[0], *a = &ret_runs[2];
-    *b = (struct run){0, left, 0, 0};
-    ret_runs[1] = (struct run){left, end - start, start, 1};
-    *a = (struct run){left + end - start, right, 0, 0};
+    int64_t begin = -before, end = size + after; /* places of the result */
+    struct run *b = &ret_runs[0], *m = &ret_runs[1], *a = &ret_runs[2];
+    *b = run_of(begin, least(0, end), begin);
+    *m = run_of(most(0, begin), least(size, end), begin);
+    *a = run_of(most(size, begin), end, begin);
+    m->from = most(0, begin);
+    m->step = 1;
     if (mode == EBB_PAD_REFLECT) {
-        b->from = left;
-        a->from = size - 2;
+        b->from = before;
+        a->from = 2 * (size - 1) - most(size, begin);
         b->step = a->step = -1;
     } else if (mode == EBB_PAD_REPLICATE) {
         a->from = size - 1;
-    } else if (mode == EBB_PAD_CIRCULAR) {
-        b->from = end - left;
-        a->from = start;
+    } else if (mode == EBB_PAD_CIRCULAR) { /* round what is kept */
+        b->from = least(size, end) - before;
+        a->from = m->from;
         b->step = a->step = 1;
     }
 }
@@ -88,17 +97,25 @@ static void each_block(struct blocks *b, int mode, const ebb_dims *pad) {
 
 /* What a mode asks of one dimension and its paddings. */
 static ebb_status check_dim(int mode, int64_t d, int64_t size, int64_t before, int64_t after) {
-    int64_t most = before > after ? before : after, kept = size + (before < 0 ? before : 0);
-    if (most > INT64_MAX / 4) return ebb_fail(EBB_ERR_MEMORY, "a padding of %lld is too large", (long long)most);
-    bool cut = before >= -size && after >= -size && (kept += after < 0 ? after : 0) >= 0;
-    if (!cut || (mode != EBB_PAD_CONSTANT && mode != EBB_PAD_CIRCULAR && size + before + after < 1))
+    int64_t large = most(before, after), small = least(before, after), kept = size;
+    if (large > INT64_MAX / 8 || small < -INT64_MAX / 8)
+        return ebb_fail(EBB_ERR_MEMORY, "padding %lld, %lld is too large", (long long)before, (long long)after);
+    kept += least(before, 0) + least(after, 0);
+    bool mirrors = mode == EBB_PAD_REFLECT || mode == EBB_PAD_REPLICATE;
+    if (mirrors ? size + before + after < 1 : small < -size || kept < 0)
         return ebb_fail(EBB_ERR_SHAPE, "padding %lld, %lld leaves nothing of dimension %lld of size %lld",
                         (long long)before, (long long)after, (long long)d, (long long)size);
-    bool fits = most < 1 || mode == EBB_PAD_CONSTANT || (mode == EBB_PAD_REFLECT && most < size) ||
-                (mode == EBB_PAD_REPLICATE && size > 0) || (mode == EBB_PAD_CIRCULAR && most <= kept);
-    if (fits) return EBB_OK;
+    if (large < 1 || !((mode == EBB_PAD_REFLECT && large >= size) || (mode == EBB_PAD_CIRCULAR && large > kept)))
+        return EBB_OK;
     return ebb_fail(EBB_ERR_SHAPE, "padding %lld, %lld is too large for dimension %lld of size %lld", (long long)before,
                     (long long)after, (long long)d, (long long)size);
+}
+
+/* A border is made of what is there: of all dimensions only a batch may be empty. */
+static ebb_status check_empty(const ebb_dims *in, int padded) {
+    for (int d = in->n == padded + 2; d < in->n; d++)
+        if (in->d[d] == 0) return ebb_fail(EBB_ERR_SHAPE, "dimension %d is empty; only that of a batch may be", d);
+    return EBB_OK;
 }
 
 static ebb_status padded_shape(const ebb_dims *in, const ebb_dims *pad, int mode, ebb_dims *ret_shape) {
@@ -111,6 +128,7 @@ static ebb_status padded_shape(const ebb_dims *in, const ebb_dims *pad, int mode
         return ebb_fail(EBB_ERR_ARGUMENT,
                         "in this mode the last 1, 2 or 3 dimensions of one or two more are padded, not %d of %d",
                         padded, n);
+    if ((mode == EBB_PAD_REFLECT || mode == EBB_PAD_REPLICATE) && check_empty(in, padded)) return EBB_ERR_SHAPE;
     *ret_shape = *in;
     for (int64_t d = n - padded; d < n; d++) {
         if (check_dim(mode, d, in->d[d], padding(pad, n, d, 0), padding(pad, n, d, 1))) return ebb_error_status();
@@ -184,6 +202,7 @@ const struct ebb_op ebb_op_pad = {
     .node_variant = node_pad,
     .infer = infer_pad,
     .forward = forward_pad,
+    .halves = true,
     .vjp = vjp_pad,
     .jvp = jvp_pad,
     .formula = {"g added where each element came from"},
@@ -201,6 +220,7 @@ const struct ebb_op ebb_op_pad = {
                 "(2,5) pad=(3,2) mode=circular",
                 "(2,3,4) pad=(2,-1,0,1) mode=circular",
                 "(0,2,3) pad=(1,1) mode=reflect",
+                "(2,3) pad=(-4,2) mode=reflect",
                 "! (3,4) pad=(1,2,3)",
                 "! (3) pad=(1,1,1,1)",
                 "! (3,4) pad=(-3,-2)",
@@ -267,6 +287,7 @@ const struct ebb_op ebb_op_pad_backward = {
     .samples = {"(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect",
                 "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",
                 "(2,9) input_sizes=(2,3) pad=(2,4) mode=replicate", "(2,10) input_sizes=(2,5) pad=(3,2) mode=circular",
-                "(0,5) input_sizes=(0,3) pad=(1,1) mode=reflect", "! (2,9) input_sizes=(2,5) pad=(2,3) mode=reflect",
-                "! (2,4) input_sizes=(2,-1) pad=(1,1) mode=reflect", "! (2,4) input_sizes=(2,2) pad=(1,1)"},
+                "(0,2,5) input_sizes=(0,2,3) pad=(1,1) mode=reflect",
+                "! (2,9) input_sizes=(2,5) pad=(2,3) mode=reflect", "! (2,4) input_sizes=(2,-1) pad=(1,1) mode=reflect",
+                "! (2,4) input_sizes=(2,2) pad=(1,1)"},
 };

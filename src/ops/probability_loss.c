@@ -1,4 +1,5 @@
 /* Losses of probabilities: binary_cross_entropy, with and without logits, kl_div, soft_margin_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2))
@@ -40,7 +41,7 @@ static void bce_vjp(struct ebb_vjp *v) {
     ebb_tensor *x = v->in[0], *target = v->in[1], *weight = v->in[2];
     ebb_tensor *g = ebb__loss_spread(v->grad[0], weight ? ebb_mul(x, weight) : x, a->reduction);
     if (v->needs[0]) {
-        ebb_tensor *spread = ebb_clamp(ebb_mul(ebb_sub(1, x), x), .min = ebb_number_f64(1e-12));
+        ebb_tensor *spread = ebb_clamp(ebb_mul(ebb_sub(1, x), x), .min = ebb_number_f64((double)1e-12f));
         ebb_vjp_give(v, 0, ebb_mul(times(g, weight), ebb_div(ebb_sub(x, target), spread)));
     }
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(times(g, weight), ebb_sub(ebb_log1p(ebb_neg(x)), ebb_log(x))));

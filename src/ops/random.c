@@ -1,15 +1,22 @@
 /* Random tensors, from the thread's generator: the same for a seed on every machine and with any number of threads. */
 #define EBB_FAMILY "Random"
 #include "ops/create.h"
+#include <math.h>
 
 #define NEW "dtype dtype=none, bool requires_grad=false -> Tensor"
 
 /* ---- uniform and normal ---- */
 
-static ebb_status fill_random(ebb_tensor *out, ebb__random what) {
-    ebb_dtype dtype = (ebb_dtype)out->dtype;
-    uint64_t seed = ebb_get_rng_state().seed, first = ebb__rng_take(ebb__random_blocks(what, dtype, out->numel));
-    return (what == EBB__NORMAL ? ebb__random_normal : ebb__random_uniform)(dtype, seed, first, out->numel, out->data);
+ebb_status ebb__draw(ebb__random what, ebb_dtype dtype, int64_t n, void *out) {
+    uint64_t seed = ebb_get_rng_state().seed, first = ebb__rng_take(ebb__random_blocks(what, dtype, n));
+    return (what == EBB__NORMAL        ? ebb__random_normal
+            : what == EBB__EXPONENTIAL ? ebb__random_exponential
+                                       : ebb__random_uniform)(dtype, seed, first, n, out);
+}
+
+void ebb__zero_vjp(struct ebb_vjp *v) {
+    for (int64_t i = 0; i < v->n_in; i++)
+        if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
 }
 
 /* An operator NAME and its form NAME_like. */
@@ -22,7 +29,10 @@ static ebb_status fill_random(ebb_tensor *out, ebb__random what) {
         const struct ebb__attrs_##name##_like *a = f->attrs; \
         return ebb__new_meta(f, &f->in[0].shape, a->dtype, f->in[0].dtype, EBB_FLOATING); \
     } \
-    static ebb_status forward_##name(struct ebb_forward *f) { return fill_random(f->out[0], what); } \
+    static ebb_status forward_##name(struct ebb_forward *f) { \
+        ebb_tensor *out = f->out[0]; \
+        return ebb__draw(what, (ebb_dtype)out->dtype, out->numel, out->data); \
+    } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "shape size, " NEW), \
         .doc = text " Floating point only; the dtype is the default one where none is given.", \
@@ -60,43 +70,55 @@ static int64_t *integers_of(ebb_tensor *out) {
     return out->dtype == EBB_I64 ? (int64_t *)(void *)out->data : ebb__alloc((size_t)out->numel * sizeof(int64_t));
 }
 
+/* The integers that a dtype tells apart. */
+static const struct {
+    int64_t least, most;
+} ranges[EBB_DTYPE_COUNT] = {
+    [EBB_BOOL] = {0, 1},
+    [EBB_U8] = {0, UINT8_MAX},
+    [EBB_I32] = {INT32_MIN, INT32_MAX},
+    [EBB_I64] = {INT64_MIN, INT64_MAX},
+    [EBB_F16] = {-(INT64_C(1) << 11), INT64_C(1) << 11},
+    [EBB_BF16] = {-(INT64_C(1) << 8), INT64_C(1) << 8},
+    [EBB_F32] = {-(INT64_C(1) << 24), INT64_C(1) << 24},
+    [EBB_F64] = {-(INT64_C(1) << 53), INT64_C(1) << 53},
+};
+
 /* The integers from least to most must be told apart in the dtype. */
 static ebb_status check_range(ebb_dtype dtype, int64_t least, int64_t most) {
-    static const struct {
-        int64_t least, most;
-    } ranges[EBB_DTYPE_COUNT] = {
-        [EBB_BOOL] = {0, 1},
-        [EBB_U8] = {0, UINT8_MAX},
-        [EBB_I32] = {INT32_MIN, INT32_MAX},
-        [EBB_I64] = {INT64_MIN, INT64_MAX},
-        [EBB_F32] = {-(INT64_C(1) << 24), INT64_C(1) << 24},
-        [EBB_F64] = {-(INT64_C(1) << 53), INT64_C(1) << 53},
-    };
     if (least >= ranges[dtype].least && most <= ranges[dtype].most) return EBB_OK;
     return ebb_fail(EBB_ERR_ARGUMENT, "integers from %lld to %lld do not fit in %s", (long long)least, (long long)most,
                     ebb_dtype_name(dtype));
 }
 
-static ebb_status infer_randint(struct ebb_infer *f) {
-    const struct ebb__attrs_randint *a = f->attrs;
-    ebb_status status = ebb__new_meta(f, &a->size, a->dtype, EBB_I64, EBB_ANY_DTYPE);
-    if (status) return status;
-    if (a->low >= a->high)
-        return ebb_fail(EBB_ERR_ARGUMENT, "low must be less than high: %lld, %lld", (long long)a->low,
-                        (long long)a->high);
-    return check_range(f->out[0].dtype, a->low, a->high - 1);
-}
-
-static ebb_status forward_randint(struct ebb_forward *f) {
-    const struct ebb__attrs_randint *a = f->attrs;
-    ebb_tensor *out = f->out[0];
+/* Integers from `low` to before `high`, where INT64_MIN stands for 2^63. */
+static ebb_status fill_integers(ebb_tensor *out, int64_t low, int64_t high) {
     int64_t *numbers = integers_of(out);
     if (!numbers) return ebb_error_status();
     uint64_t seed = ebb_get_rng_state().seed,
              first = ebb__rng_take(ebb__random_blocks(EBB__INTEGER, EBB_I64, out->numel));
-    ebb__random_integer(seed, first, out->numel, a->low, a->high, numbers);
+    ebb__random_integer(seed, first, out->numel, low, high, numbers);
     store_integers(out, numbers);
     return EBB_OK;
+}
+
+static ebb_status infer_integers(struct ebb_infer *f, const ebb_dims *size, ebb_dtype dtype, ebb_dtype otherwise,
+                                 int64_t low, int64_t high) {
+    ebb_status status = ebb__new_meta(f, size, dtype, otherwise, EBB_ANY_DTYPE);
+    if (status) return status;
+    if (low >= high)
+        return ebb_fail(EBB_ERR_ARGUMENT, "low must be less than high: %lld, %lld", (long long)low, (long long)high);
+    return check_range(f->out[0].dtype, low, high - 1);
+}
+
+static ebb_status infer_randint(struct ebb_infer *f) {
+    const struct ebb__attrs_randint *a = f->attrs;
+    return infer_integers(f, &a->size, a->dtype, EBB_I64, a->low, a->high);
+}
+
+static ebb_status forward_randint(struct ebb_forward *f) {
+    const struct ebb__attrs_randint *a = f->attrs;
+    return fill_integers(f->out[0], a->low, a->high);
 }
 
 const struct ebb_op ebb_op_randint = {
@@ -105,10 +127,87 @@ const struct ebb_op ebb_op_randint = {
     .torch = "torch.randint",
     .infer = infer_randint,
     .forward = forward_randint,
+    .halves = true,
     .no_derivative = true,
     .samples = {"low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
                 "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
                 "! low=0 high=257 size=(2) dtype=uint8"},
+};
+
+static ebb_status infer_randint_like(struct ebb_infer *f) {
+    const struct ebb__attrs_randint_like *a = f->attrs;
+    return infer_integers(f, &f->in[0].shape, a->dtype, f->in[0].dtype, a->low, a->high);
+}
+
+static ebb_status forward_randint_like(struct ebb_forward *f) {
+    const struct ebb__attrs_randint_like *a = f->attrs;
+    return fill_integers(f->out[0], a->low, a->high);
+}
+
+const struct ebb_op ebb_op_randint_like = {
+    EBB_SIGNATURE(randint_like,
+                  "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor"),
+    .doc =
+        "Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those "
+        "of input.",
+    .torch = "torch.randint_like",
+    .infer = infer_randint_like,
+    .forward = forward_randint_like,
+    .halves = true,
+    .no_derivative = true,
+    .samples = {"(2,3) low=0 high=1", "() low=0 high=1 dtype=int64", "i5(0) low=0 high=2", "! (3) low=3 high=3",
+                "! (2) low=0 high=257 dtype=uint8"},
+};
+
+/* The integers that random draws from: all that the dtype tells apart, from 0 on, where `to` is not given. */
+static void random_range(const struct ebb__attrs_random *a, ebb_dtype dtype, int64_t *ret_last) {
+    *ret_last = ranges[dtype].most;
+    if (a->to.given) *ret_last = ebb__to_i64(a->to.value) - 1;
+}
+
+static ebb_status infer_random(struct ebb_infer *f) {
+    const struct ebb__attrs_random *a = f->attrs;
+    int64_t last;
+    f->out[0].shape = f->in[0].shape;
+    if (a->to.given && !(fabs(a->to.value) < 0x1p63))
+        return ebb_fail(EBB_ERR_ARGUMENT, "to is out of range: %g", a->to.value);
+    random_range(a, f->dtype, &last);
+    if (a->from > last)
+        return ebb_fail(EBB_ERR_ARGUMENT, "from must be less than to: %lld, %lld", (long long)a->from,
+                        (long long)last + 1);
+    return check_range(f->out[0].dtype, a->from, last);
+}
+
+static ebb_status forward_random(struct ebb_forward *f) {
+    const struct ebb__attrs_random *a = f->attrs;
+    int64_t last;
+    random_range(a, (ebb_dtype)f->out[0]->dtype, &last);
+    return fill_integers(f->out[0], a->from, (int64_t)((uint64_t)last + 1));
+}
+
+static const char *node_random(const void *attrs, ebb_tensor *const *in) {
+    const struct ebb__attrs_random *a = attrs;
+    (void)in;
+    return a->from ? "RandomBackward0" : a->to.given ? "RandomBackward1" : "RandomBackward2";
+}
+
+const struct ebb_op ebb_op_random = {
+    EBB_SIGNATURE(random, "Tensor self, int from=0, float? to=none -> Tensor"),
+    .doc =
+        "Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to the "
+        "largest that the dtype tells apart from its neighbours: 2^24 for float32.",
+    .torch = "torch.Tensor.random_",
+    .node = "RandomBackward0",
+    .node_variant = node_random,
+    .inplace = true,
+    .infer = infer_random,
+    .forward = forward_random,
+    .halves = true,
+    .no_derivative = true,
+    .vjp = ebb__zero_vjp,
+    .formula = {"0"},
+    .samples = {"(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
+                "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"},
 };
 
 static ebb_status infer_randperm(struct ebb_infer *f) {
@@ -127,8 +226,7 @@ static ebb_status forward_randperm(struct ebb_forward *f) {
     double *u = numbers ? ebb__alloc(bytes) : NULL;
     ebb_status status = u ? EBB_OK : ebb_error_status();
     if (u) {
-        uint64_t seed = ebb_get_rng_state().seed, first = ebb__rng_take(ebb__random_blocks(EBB__UNIFORM, EBB_F64, n));
-        status = ebb__random_uniform(EBB_F64, seed, first, n, u);
+        status = ebb__draw(EBB__UNIFORM, EBB_F64, n, u);
         for (int64_t i = 0; i < n; i++) numbers[i] = i;
         for (int64_t i = 0; i < n; i++) {
             int64_t k = i + (int64_t)(u[i] * (double)(n - i)), chosen = numbers[k];
@@ -148,6 +246,7 @@ const struct ebb_op ebb_op_randperm = {
     .torch = "torch.randperm",
     .infer = infer_randperm,
     .forward = forward_randperm,
+    .halves = true,
     .no_derivative = true,
     .samples = {"n=5", "n=0", "n=4 dtype=float32", "! n=-1", "! n=300 dtype=uint8"},
 };

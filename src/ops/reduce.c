@@ -1,6 +1,7 @@
-/* Sums and means over any dimensions. */
+/* Sums, means, products, and what is like them, over any dimensions. */
 #define EBB_FAMILY "Reductions"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 
 /* ---- what all reductions share ---- */
 
@@ -43,12 +44,34 @@ ebb_tensor *ebb__reduced_restore(ebb_tensor *y, ebb_dims shape, const ebb_dims *
     return ebb_view(y, ebb__reduced_shape(&shape, dim, true));
 }
 
-/* ---- sum, mean ---- */
+ebb_status ebb__fold_into(ebb__fold what, ebb_tensor *x, const ebb_dims *dim, ebb_tensor *y) {
+    ebb_dtype to = (ebb_dtype)y->dtype, in = ebb_dtype_is_floating(to) ? to : EBB_I64;
+    bool cast_in =
+        x->dtype != to && (to != EBB_I64 || (ebb_dtype_is_floating((ebb_dtype)x->dtype) && what != EBB__FOLD_COUNT));
+    ebb_tensor *from = cast_in ? ebb__cast(x, to) : x;
+    ebb_tensor *into = in == to ? y : ebb__tensor_new_like(y, in);
+    ebb_status status = from && into ? EBB_OK : ebb_error_status();
+    if (!status) {
+        struct ebb__reduction r = ebb__reduction_of(from, dim, ebb__dtype_sizes[in]);
+        status = ebb__reduce_fold(what, from->ndim, from->dims, (ebb_dtype)from->dtype, from->data, r.from, in,
+                                  into->data, r.to);
+    }
+    if (!status && into != y) status = ebb__copy_into(y, into);
+    if (into != y) ebb__unref(into);
+    if (from != x) ebb__unref(from);
+    return status;
+}
+
+/* ---- sum, nansum, mean ---- */
 
 _Static_assert(sizeof(struct ebb__attrs_sum) == sizeof(struct ebb__attrs_mean) &&
                    offsetof(struct ebb__attrs_sum, keepdim) == offsetof(struct ebb__attrs_mean, keepdim) &&
-                   offsetof(struct ebb__attrs_sum, dtype) == offsetof(struct ebb__attrs_mean, dtype),
-               "sum and mean have the same attributes, so their rules read them alike");
+                   offsetof(struct ebb__attrs_sum, dtype) == offsetof(struct ebb__attrs_mean, dtype) &&
+                   sizeof(struct ebb__attrs_sum) == sizeof(struct ebb__attrs_nansum) &&
+                   sizeof(struct ebb__attrs_sum) == sizeof(struct ebb__attrs_prod) &&
+                   offsetof(struct ebb__attrs_sum, dtype) == offsetof(struct ebb__attrs_nansum, dtype) &&
+                   offsetof(struct ebb__attrs_sum, dtype) == offsetof(struct ebb__attrs_prod, dtype),
+               "these have the same attributes, so their rules read them alike");
 
 static ebb_status sum_infer(struct ebb_infer *f) {
     const struct ebb__attrs_sum *a = f->attrs;
@@ -57,25 +80,15 @@ static ebb_status sum_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-/* The kernel sums floats in their own dtype and integers in int64; other dtypes are reached by a cast before and
- * after. */
 static ebb_status sum_forward(struct ebb_forward *f) {
-    const struct ebb__attrs_sum *a = f->attrs;
-    ebb_tensor *x = f->in[0], *y = f->out[0];
-    ebb_dtype to = (ebb_dtype)y->dtype, in = ebb_dtype_is_floating(to) ? to : EBB_I64;
-    bool cast_in = x->dtype != to && (to != EBB_I64 || ebb_dtype_is_floating((ebb_dtype)x->dtype));
-    ebb_tensor *from = cast_in ? ebb__cast(x, to) : x;
-    ebb_tensor *into = in == to ? y : ebb__tensor_new_like(y, in);
-    ebb_status status = from && into ? EBB_OK : ebb_error_status();
-    if (!status) {
-        struct ebb__reduction r = ebb__reduction_of(from, &a->dim, ebb__dtype_sizes[in]);
-        status =
-            ebb__reduce_sum(from->ndim, from->dims, (ebb_dtype)from->dtype, from->data, r.from, in, into->data, r.to);
-    }
-    if (!status && into != y) status = ebb__copy_into(y, into);
-    if (into != y) ebb__unref(into);
-    if (from != x) ebb__unref(from);
-    return status;
+    return ebb__fold_into(EBB__FOLD_SUM, f->in[0], &((const struct ebb__attrs_sum *)f->attrs)->dim, f->out[0]);
+}
+
+/* Integers are never NaN. */
+static ebb_status nansum_forward(struct ebb_forward *f) {
+    bool floating = ebb_dtype_is_floating((ebb_dtype)f->out[0]->dtype);
+    return ebb__fold_into(floating ? EBB__FOLD_NANSUM : EBB__FOLD_SUM, f->in[0],
+                          &((const struct ebb__attrs_nansum *)f->attrs)->dim, f->out[0]);
 }
 
 static const char *sum_node(const void *attrs, ebb_tensor *const *in) {
@@ -104,6 +117,26 @@ const struct ebb_op ebb_op_sum = {
     .formula = {"expand(g, shape of self)"},
     .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
                 "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
+};
+
+static void nansum_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_nansum *a = v->attrs;
+    ebb_tensor *g = ebb__reduced_restore(v->grad[0], ebb_vjp_shape(v, 0), &a->dim, a->keepdim);
+    ebb_vjp_give(v, 0, ebb_where(ebb_isnan(v->in[0]), 0, g));
+}
+
+const struct ebb_op ebb_op_nansum = {
+    EBB_SIGNATURE(nansum, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
+    .doc = "The sum over the dimensions listed in dim, or over all, with NaN counting as 0.",
+    .torch = "torch.nansum",
+    .node = "NansumBackward0",
+    .infer = sum_infer,
+    .forward = nansum_forward,
+    .vjp = nansum_vjp,
+    .saves = {EBB_IN(0)},
+    .formula = {"g where self is not NaN, else 0"},
+    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "i5(3,4)",
+                "i5(3) dtype=float64", "! (3,4) dim=(2)"},
 };
 
 static ebb_status mean_infer(struct ebb_infer *f) {
@@ -156,4 +189,106 @@ const struct ebb_op ebb_op_mean = {
     .formula = {"expand(g / count, shape of self)"},
     .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
                 "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"},
+};
+
+static ebb_tensor *nanmean_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_nanmean *a = f->attrs;
+    ebb_tensor *x = f->in[0];
+    ebb_dtype dtype = ebb_tensor_dtype(x);
+    if (!ebb_dtype_is_floating(dtype)) {
+        ebb_fail(EBB_ERR_DTYPE, "needs floating point, got %s", ebb_dtype_name(dtype));
+        return NULL;
+    }
+    ebb_tensor *count = ebb_sum(ebb_logical_not(ebb_isnan(x)), .dim = a->dim, .keepdim = a->keepdim);
+    return ebb_div(ebb_nansum(x, .dim = a->dim, .keepdim = a->keepdim, .dtype = a->dtype), count);
+}
+
+const struct ebb_op ebb_op_nanmean = {
+    EBB_SIGNATURE(nanmean, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
+    .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
+    .torch = "torch.nanmean",
+    .compose = nanmean_compose,
+    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"},
+};
+
+/* ---- prod ---- */
+
+static ebb_status prod_infer(struct ebb_infer *f) {
+    const struct ebb__attrs_prod *a = f->attrs;
+    if (a->dim.n > 1)
+        return ebb_fail(EBB_ERR_ARGUMENT, "dim lists %d dimensions; expected one, or none for all", (int)a->dim.n);
+    return sum_infer(f);
+}
+
+static ebb_status prod_forward(struct ebb_forward *f) {
+    return ebb__fold_into(EBB__FOLD_PROD, f->in[0], &((const struct ebb__attrs_prod *)f->attrs)->dim, f->out[0]);
+}
+
+static const char *prod_node(const void *attrs, ebb_tensor *const *in) {
+    (void)in;
+    return ((const struct ebb__attrs_prod *)attrs)->dim.n ? "ProdBackward1" : "ProdBackward0";
+}
+
+/* g times the product of all the others, without a division: those before are a running product, those behind come from
+ * a recurrence that begins with g. */
+static ebb_tensor *prod_of_others(ebb_tensor *g, ebb_tensor *x, int64_t dim) {
+    ebb_dims before = ebb_tensor_shape(x);
+    before.d[dim]--;
+    ebb_tensor *last = ebb_cat(EBB_LIST(ebb_zeros(before, .dtype = ebb_tensor_dtype(g)), g), dim);
+    return ebb_mul(ebb__shifted(ebb_cumprod(x, dim), dim, 1), ebb_linear_recurrence(last, x, dim, .reverse = true));
+}
+
+/* y / x, except where a product is 0: then there may be factors that are. */
+static void prod_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_prod *a = v->attrs;
+    ebb_tensor *x = v->in[0];
+    ebb_dims shape = ebb_tensor_shape(x), line = EBB_DIMS(ebb_tensor_numel(x)), one = EBB_DIMS(1);
+    ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
+    ebb_tensor *y = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
+    if (ebb_item(ebb_all(ebb_gt(ebb_abs(y), 0))) != 0) ebb_vjp_give(v, 0, ebb_mul(g, ebb_div(y, x)));
+    else if (a->dim.n && shape.n) ebb_vjp_give(v, 0, prod_of_others(g, x, a->dim.d[0]));
+    else ebb_vjp_give(v, 0, ebb_reshape(prod_of_others(ebb_reshape(g, one), ebb_reshape(x, line), 0), shape));
+}
+
+const struct ebb_op ebb_op_prod = {
+    EBB_SIGNATURE(prod, "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
+    .doc =
+        "The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. "
+        "The product of nothing is 1. The gradient is exact also where factors are 0.",
+    .torch = "torch.prod",
+    .node = "ProdBackward0",
+    .node_variant = prod_node,
+    .infer = prod_infer,
+    .forward = prod_forward,
+    .vjp = prod_vjp,
+    .saves = {EBB_IN(0) | EBB_OUT(0)},
+    .formula = {"g * y / self, without the division where y is 0"},
+    .samples = {"(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
+                "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"},
+};
+
+/* ---- trace ---- */
+
+static ebb_tensor *trace_compose(struct ebb_forward *f) {
+    int ndim = ebb_tensor_ndim(f->in[0]);
+    if (ndim == 2) return ebb_sum(ebb_diagonal(f->in[0], 0, 0, 1));
+    ebb_fail(EBB_ERR_SHAPE, "expected a matrix, got %d dimensions", ndim);
+    return NULL;
+}
+
+static void trace_vjp(struct ebb_vjp *v) {
+    ebb_dims shape = ebb_vjp_shape(v, 0);
+    int64_t n = shape.d[0] < shape.d[1] ? shape.d[0] : shape.d[1];
+    ebb_vjp_give(v, 0, ebb_diagonal_backward(ebb_expand(v->grad[0], EBB_DIMS(n)), shape, 0, 0, 1));
+}
+
+const struct ebb_op ebb_op_trace = {
+    EBB_SIGNATURE(trace, "Tensor self -> Tensor"),
+    .doc = "The sum of the diagonal of a matrix. Integers sum to int64.",
+    .torch = "torch.trace",
+    .node = "TraceBackward0",
+    .compose = trace_compose,
+    .vjp = trace_vjp,
+    .formula = {"g on the diagonal, else 0"},
+    .samples = {"(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"},
 };

@@ -22,17 +22,29 @@ bool ebb__shares_elements(const ebb_dims *sizes, const ebb_dims *strides) {
     return false;
 }
 
-/* The longest dimension along which no element is met twice is the inner loop's; the others are stepped through. */
+/* The dimension that the inner loop runs along: no element may be met twice. Of those that are long enough the one
+ * whose elements lie closest, else the longest; -1 for none. */
+static int inner_of(const ebb_dims *sizes, const int64_t *strides) {
+    enum { LONG = 8 };
+    int best = -1;
+    for (int i = 0; i < sizes->n; i++) {
+        if (strides[i] == 0) continue;
+        if (best < 0) best = i;
+        int64_t n = sizes->d[i], m = sizes->d[best];
+        int64_t s = strides[i] < 0 ? -strides[i] : strides[i], t = strides[best] < 0 ? -strides[best] : strides[best];
+        if (n >= LONG && m >= LONG ? s < t : n > m) best = i;
+    }
+    return best;
+}
+
 void ebb__add_region(const ebb_dims *sizes, ebb_dtype dtype, char *to, const int64_t *to_strides, const char *from,
                      const int64_t *from_strides) {
     int64_t size = (int64_t)ebb__dtype_sizes[dtype], count = 1, index[EBB_MAX_NDIM] = {0};
-    int inner = -1;
+    int inner = inner_of(sizes, to_strides);
     for (int i = 0; i < sizes->n; i++) {
         if (sizes->d[i] == 0) return;
-        if (to_strides[i] && (inner < 0 || sizes->d[i] > sizes->d[inner])) inner = i;
-    }
-    for (int i = 0; i < sizes->n; i++)
         if (i != inner) count *= sizes->d[i];
+    }
     const int64_t n = inner < 0 ? 1 : sizes->d[inner], step = inner < 0 ? 0 : to_strides[inner] * size;
     const int64_t bytes[] = {step, step, inner < 0 ? 0 : from_strides[inner] * size};
     for (int64_t k = 0; k < count; k++) {

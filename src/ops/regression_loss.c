@@ -1,4 +1,5 @@
 /* Losses of regression: mse_loss, l1_loss, smooth_l1_loss, huber_loss, gaussian_nll_loss, poisson_nll_loss. */
+#define EBB_FAMILY "Losses"
 #include "ops/loss.h"
 
 #define HALF_LOG_2_PI 0.91893853320467274178
@@ -10,6 +11,16 @@ ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction) {
 
 ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reduction) {
     return reduction == EBB_REDUCTION_MEAN ? ebb_div(g, (double)ebb_tensor_numel(like)) : g;
+}
+
+ebb_tensor *ebb__at_least(ebb_tensor *t, double least) {
+    ebb_tensor *copy = ebb_clone(t);
+    if (!copy) return NULL;
+    bool before = ebb__thread.no_grad;
+    ebb__thread.no_grad = true;
+    ebb_tensor *clamped = ebb_clamp_(copy, .min = ebb_number_f64(least));
+    ebb__thread.no_grad = before;
+    return clamped;
 }
 
 /* The weight of mse_loss, l1_loss and huber_loss is of the input's shape. */
@@ -195,17 +206,6 @@ static ebb_tensor *variance(ebb_tensor *var, const ebb_tensor *x) {
                                          "dimension of size 1");
 }
 
-/* The variance is at least eps, but its gradient does not know that. */
-static ebb_tensor *at_least(ebb_tensor *var, double eps) {
-    ebb_tensor *copy = ebb_clone(var);
-    if (!copy) return NULL;
-    bool before = ebb__thread.no_grad;
-    ebb__thread.no_grad = true;
-    ebb_tensor *clamped = ebb_clamp_(copy, .min = ebb_number_f64(eps));
-    ebb__thread.no_grad = before;
-    return clamped;
-}
-
 static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     const struct ebb__attrs_gaussian_nll_loss *a = f->attrs;
     ebb_tensor *x = f->in[0], *target = f->in[1];
@@ -214,7 +214,7 @@ static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     if (var && var->numel && ebb_item(ebb_amin(var)) < 0)
         return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "var has a negative entry");
     if (var && ebb_tensor_is_number(var)) var = ebb_full_like(x, ebb_item(var));
-    var = at_least(var, a->eps.value);
+    var = ebb__at_least(var, a->eps.value);
     ebb_tensor *loss = ebb_mul(ebb_add(ebb_log(var), ebb_div(ebb_square(ebb_sub(x, target)), var)), 0.5);
     if (a->full) loss = ebb_add(loss, HALF_LOG_2_PI);
     return ebb__loss_reduced(loss, a->reduction);
@@ -256,15 +256,15 @@ static ebb_tensor *poisson_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_poisson_nll_loss = {
     EBB_SIGNATURE(poisson_nll_loss,
-                  "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, " EBB__REDUCTION
+                  "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, " EBB__REDUCTION
                   " -> Tensor"),
     .doc =
         "The negative log likelihood of the counts target under Poisson distributions: exp(self) - target * self; with "
-        "log_input 0 self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
+        "log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
     .compose = poisson_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=0 eps=0.1", "(3,4) (3,4) full=true reduction=none",
+    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
                 "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"},
     .domain = {0.3, 3},
 };

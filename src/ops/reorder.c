@@ -9,24 +9,28 @@ static ebb_status infer_same(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-/* From the last element back, where a dimension is flipped. */
+/* Copy the elements of `in` that lie `strides` apart, from the last one back where `back` says so. */
+static void copy_back(ebb_tensor *out, const ebb_tensor *in, const int64_t *strides, const bool *back) {
+    int64_t size = (int64_t)ebb__dtype_sizes[in->dtype], from[EBB_MAX_NDIM], to[EBB_MAX_NDIM];
+    char *data = in->data, *result = out->data;
+    if (in->numel == 0) return;
+    for (int i = 0; i < out->ndim; i++) {
+        from[i] = strides[i] * size;
+        to[i] = ebb__strides(out)[i] * size;
+        if (!back[i]) continue;
+        bool reading = from[i] != size || to[i] == size; /* the side that runs back: contiguous reads stay forward */
+        int64_t *stride = reading ? &from[i] : &to[i];
+        *(reading ? &data : &result) += (out->dims[i] - 1) * *stride;
+        *stride = -*stride;
+    }
+    ebb__copy(out->ndim, out->dims, (ebb_dtype)out->dtype, result, to, (ebb_dtype)in->dtype, data, from);
+}
+
 static ebb_status forward_flip(struct ebb_forward *f) {
     const struct ebb__attrs_flip *a = f->attrs;
-    const ebb_tensor *in = f->in[0];
-    ebb_tensor *out = f->out[0];
-    int64_t size = (int64_t)ebb__dtype_sizes[in->dtype], from[EBB_MAX_NDIM], to[EBB_MAX_NDIM];
-    const char *data = in->data;
-    if (in->numel == 0) return EBB_OK;
-    for (int i = 0; i < in->ndim; i++) {
-        from[i] = ebb__strides(in)[i] * size;
-        to[i] = ebb__strides(out)[i] * size;
-    }
-    for (int i = 0; i < a->dims.n && in->ndim; i++) {
-        int64_t d = a->dims.d[i];
-        data += (in->dims[d] - 1) * from[d];
-        from[d] = -from[d];
-    }
-    ebb__copy(in->ndim, in->dims, (ebb_dtype)out->dtype, out->data, to, (ebb_dtype)in->dtype, data, from);
+    bool back[EBB_MAX_NDIM] = {false};
+    for (int i = 0; i < a->dims.n; i++) back[a->dims.d[i]] = true;
+    copy_back(f->out[0], f->in[0], ebb__strides(f->in[0]), back);
     return EBB_OK;
 }
 
@@ -42,6 +46,7 @@ const struct ebb_op ebb_op_flip = {
     .node = "FlipBackward0",
     .infer = infer_same,
     .forward = forward_flip,
+    .halves = true,
     .vjp = vjp_flip,
     .jvp = ebb_jvp_linear,
     .formula = {"flip(g, dims)"},
@@ -62,7 +67,7 @@ static ebb_status infer_roll(struct ebb_infer *f) {
         if (a->shifts.d[i] == INT64_MIN) return ebb_fail(EBB_ERR_ARGUMENT, "shift %d is out of range", i);
     for (int i = 0; i < a->dims.n; i++) {
         int64_t dim = a->dims.d[i];
-        if (!ebb__wrap_dim(&dim, n))
+        if (n == 0 || !ebb__wrap_dim(&dim, n))
             return ebb_fail(EBB_ERR_INDEX, "dims: there is no dimension %lld in %d", (long long)dim, n);
     }
     return infer_same(f);
@@ -76,9 +81,9 @@ static ebb_status forward_roll(struct ebb_forward *f) {
     ebb_dtype dtype = (ebb_dtype)out->dtype;
     int64_t size = (int64_t)ebb__dtype_sizes[dtype], shape[EBB_MAX_NDIM] = {in->numel}, bytes[EBB_MAX_NDIM] = {size},
             shift[EBB_MAX_NDIM] = {0};
-    int n = a->dims.n && in->ndim ? in->ndim : 1;
+    int n = a->dims.n ? in->ndim : 1;
     if (in->numel == 0) return EBB_OK;
-    for (int i = 0; i < n && a->dims.n && in->ndim; i++) {
+    for (int i = 0; i < n && a->dims.n; i++) {
         shape[i] = in->dims[i];
         bytes[i] = ebb__strides(in)[i] * size;
     }
@@ -120,31 +125,48 @@ const struct ebb_op ebb_op_roll = {
     .contiguous = true,
     .infer = infer_roll,
     .forward = forward_roll,
+    .halves = true,
     .vjp = vjp_roll,
     .jvp = ebb_jvp_linear,
     .formula = {"roll(g, -shifts, dims)"},
     .samples = {"(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
                 "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
-                "() shifts=(3)", "() shifts=(3) dims=(0)", "(0,3) shifts=(1) dims=(1)", "! (3,4) shifts=()",
+                "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
                 "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"},
 };
 
 /* ---- rot90 ---- */
 
-static ebb_tensor *compose_rot90(struct ebb_forward *f) {
+static ebb_status infer_rot90(struct ebb_infer *f) {
     const struct ebb__attrs_rot90 *a = f->attrs;
-    ebb_tensor *self = f->in[0];
-    if (a->dims.n != 2) {
-        ebb_fail(EBB_ERR_ARGUMENT, "dims must name two dimensions, not %d", (int)a->dims.n);
-        return NULL;
+    ebb_dims *out = &f->out[0].shape;
+    if (a->dims.n != 2 || f->in[0].shape.n < 2)
+        return ebb_fail(EBB_ERR_ARGUMENT, "dims must name two dimensions, not %d of %d", (int)a->dims.n,
+                        (int)f->in[0].shape.n);
+    *out = f->in[0].shape;
+    if (a->k % 2) {
+        out->d[a->dims.d[0]] = f->in[0].shape.d[a->dims.d[1]];
+        out->d[a->dims.d[1]] = f->in[0].shape.d[a->dims.d[0]];
     }
-    int64_t d0 = a->dims.d[0], d1 = a->dims.d[1];
-    switch (((a->k % 4) + 4) % 4) {
-    case 1: return ebb_clone(ebb_transpose(ebb_flip(self, EBB_DIMS(d1)), d0, d1));
-    case 2: return ebb_flip(self, a->dims);
-    case 3: return ebb_clone(ebb_transpose(ebb_flip(self, EBB_DIMS(d0)), d0, d1));
-    default: return ebb_clone(self);
+    return EBB_OK;
+}
+
+/* An odd number of turns exchanges the dimensions; of the result's, one or both run backwards. */
+static ebb_status forward_rot90(struct ebb_forward *f) {
+    const struct ebb__attrs_rot90 *a = f->attrs;
+    const ebb_tensor *in = f->in[0];
+    int turns = (int)((a->k % 4 + 4) % 4), d0 = (int)a->dims.d[0], d1 = (int)a->dims.d[1];
+    int64_t strides[EBB_MAX_NDIM];
+    for (int i = 0; i < in->ndim; i++) strides[i] = ebb__strides(in)[i];
+    if (turns % 2) {
+        strides[d0] = ebb__strides(in)[d1];
+        strides[d1] = ebb__strides(in)[d0];
     }
+    bool back[EBB_MAX_NDIM] = {false};
+    back[d0] = turns == 1 || turns == 2;
+    back[d1] = turns == 2 || turns == 3;
+    copy_back(f->out[0], in, strides, back);
+    return EBB_OK;
 }
 
 static void vjp_rot90(struct ebb_vjp *v) {
@@ -157,7 +179,9 @@ const struct ebb_op ebb_op_rot90 = {
     .doc = "A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].",
     .torch = "torch.rot90",
     .node = "Rot90Backward0",
-    .compose = compose_rot90,
+    .infer = infer_rot90,
+    .forward = forward_rot90,
+    .halves = true,
     .vjp = vjp_rot90,
     .jvp = ebb_jvp_linear,
     .formula = {"rot90(g, -k, dims)"},

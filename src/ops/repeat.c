@@ -100,6 +100,7 @@ const struct ebb_op ebb_op_repeat = {
     .node = "RepeatBackward0",
     .infer = infer_repeat,
     .forward = forward_repeat,
+    .halves = true,
     .vjp = vjp_repeat,
     .jvp = ebb_jvp_linear,
     .formula = {"g summed over the repetitions"},

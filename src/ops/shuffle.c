@@ -1,4 +1,5 @@
 /* pixel_shuffle, which makes places of channels, and pixel_unshuffle, its inverse. */
+#define EBB_FAMILY "Layers"
 #include "ops/ops.h"
 
 /* (…, a, b, c, d, e) with a to e the five last dimensions, in another order, as a shape of three last dimensions. */

@@ -155,6 +155,46 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_threshold)
 
+struct ebb__attrs_hardshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_hardshrink[1];
+#define EBB__SIG_hardshrink \
+    .name = "hardshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_hardshrink)
+
+struct ebb__attrs_softshrink {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_softshrink[1];
+#define EBB__SIG_softshrink \
+    .name = "softshrink", \
+    .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_softshrink)
+
+#define EBB__SIG_tanhshrink \
+    .name = "tanhshrink", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_prelu_kernel \
+    .name = "prelu_kernel", \
+    .signature = "Tensor self, Tensor weight -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
@@ -354,6 +394,37 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_avg_pool1d)
 
+struct ebb__attrs_batch_norm {
+    bool training;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_batch_norm[3];
+#define EBB__SIG_batch_norm \
+    .name = "batch_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "save_mean", "save_invstd"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_batch_norm)
+
+struct ebb__attrs_instance_norm {
+    ebb_setting use_input_stats;
+    ebb_setting momentum;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_instance_norm[3];
+#define EBB__SIG_instance_norm \
+    .name = "instance_norm", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_instance_norm)
+
 #define EBB__SIG_add \
     .name = "add", \
     .signature = "Number self, Number other -> Tensor", \
@@ -444,12 +515,32 @@ struct ebb__attrs_add_scaled {
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Tensor self, Tensor other, float alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
+
+struct ebb__attrs_sub_scaled {
+    double alpha;
+};
+extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
+#define EBB__SIG_sub_scaled \
+    .name = "sub_scaled", \
+    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_sub_scaled)
+
+#define EBB__SIG_float_power \
+    .name = "float_power", \
+    .signature = "Number self, Number exponent -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
 
 #define EBB__SIG_broadcast_tensors \
     .name = "broadcast_tensors", \
@@ -793,6 +884,47 @@ extern const struct ebb_attr ebb__attr_table_to[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_any {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_any[2];
+#define EBB__SIG_any \
+    .name = "any", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_any, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_any)
+
+struct ebb__attrs_all {
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_all[2];
+#define EBB__SIG_all \
+    .name = "all", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_all, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_all)
+
+struct ebb__attrs_count_nonzero {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
+#define EBB__SIG_count_nonzero \
+    .name = "count_nonzero", \
+    .signature = "Tensor self, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_count_nonzero)
+
 struct ebb__attrs_zeros {
     ebb_dims size;
     ebb_dtype dtype;
@@ -968,6 +1100,233 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .attrs = ebb__attr_table_linspace, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_linspace)
 
+struct ebb__attrs_logspace {
+    double start;
+    double end;
+    int64_t steps;
+    ebb_setting base;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_logspace[6];
+#define EBB__SIG_logspace \
+    .name = "logspace", \
+    .signature = "float start, float end, int steps, float? base=10, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .n_in = 0, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logspace, .n_attrs = 6, \
+    .attrs_size = sizeof(struct ebb__attrs_logspace)
+
+struct ebb__attrs_native_ctc_loss {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
+#define EBB__SIG_native_ctc_loss \
+    .name = "native_ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_native_ctc_loss)
+
+struct ebb__attrs_ctc_loss_backward {
+    int64_t blank;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
+#define EBB__SIG_ctc_loss_backward \
+    .name = "ctc_loss_backward", \
+    .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 5, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_backward)
+
+struct ebb__attrs_ctc_loss {
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
+#define EBB__SIG_ctc_loss \
+    .name = "ctc_loss", \
+    .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
+struct ebb__attrs_normalize {
+    ebb_setting p;
+    ebb_dims dim;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_normalize[3];
+#define EBB__SIG_normalize \
+    .name = "normalize", \
+    .signature = "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normalize, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_normalize)
+
+struct ebb__attrs_pairwise_distance {
+    ebb_setting p;
+    ebb_setting eps;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_pairwise_distance[3];
+#define EBB__SIG_pairwise_distance \
+    .name = "pairwise_distance", \
+    .signature = "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pairwise_distance, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_pairwise_distance)
+
+struct ebb__attrs_cosine_similarity {
+    ebb_dims dim;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
+#define EBB__SIG_cosine_similarity \
+    .name = "cosine_similarity", \
+    .signature = "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cosine_similarity, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cosine_similarity)
+
+struct ebb__attrs_cdist {
+    ebb_setting p;
+};
+extern const struct ebb_attr ebb__attr_table_cdist[1];
+#define EBB__SIG_cdist \
+    .name = "cdist", \
+    .signature = "Tensor x1, Tensor x2, float? p=2 -> Tensor", \
+    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cdist, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cdist)
+
+struct ebb__attrs_uniform {
+    double from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_uniform[2];
+#define EBB__SIG_uniform \
+    .name = "uniform", \
+    .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_uniform)
+
+struct ebb__attrs_normal_functional {
+    double mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_normal_functional[2];
+#define EBB__SIG_normal_functional \
+    .name = "normal_functional", \
+    .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal_functional)
+
+struct ebb__attrs_log_normal {
+    ebb_setting mean;
+    ebb_setting std;
+};
+extern const struct ebb_attr ebb__attr_table_log_normal[2];
+#define EBB__SIG_log_normal \
+    .name = "log_normal", \
+    .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_log_normal)
+
+struct ebb__attrs_cauchy {
+    double median;
+    ebb_setting sigma;
+};
+extern const struct ebb_attr ebb__attr_table_cauchy[2];
+#define EBB__SIG_cauchy \
+    .name = "cauchy", \
+    .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cauchy)
+
+struct ebb__attrs_exponential {
+    ebb_setting lambd;
+};
+extern const struct ebb_attr ebb__attr_table_exponential[1];
+#define EBB__SIG_exponential \
+    .name = "exponential", \
+    .signature = "Tensor self, float? lambd=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_exponential)
+
+struct ebb__attrs_geometric {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_geometric[1];
+#define EBB__SIG_geometric \
+    .name = "geometric", \
+    .signature = "Tensor self, float p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_geometric)
+
+#define EBB__SIG_bernoulli \
+    .name = "bernoulli", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_bernoulli_p \
+    .name = "bernoulli_p", \
+    .signature = "Tensor self, Number? p -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_normal {
+    ebb_dims size;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_normal[2];
+#define EBB__SIG_normal \
+    .name = "normal", \
+    .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
+    .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_normal, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normal)
+
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
@@ -995,6 +1354,156 @@ extern const struct ebb_attr ebb__attr_table_linspace[5];
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1
+
+struct ebb__attrs_div_mode {
+    int rounding_mode;
+};
+extern const struct ebb_attr ebb__attr_table_div_mode[1];
+#define EBB__SIG_div_mode \
+    .name = "div_mode", \
+    .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_div_mode)
+
+struct ebb__attrs_native_dropout {
+    double p;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout[1];
+#define EBB__SIG_native_dropout \
+    .name = "native_dropout", \
+    .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "mask"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_native_dropout, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout)
+
+struct ebb__attrs_native_dropout_backward {
+    double scale;
+};
+extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
+#define EBB__SIG_native_dropout_backward \
+    .name = "native_dropout_backward", \
+    .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_native_dropout_backward)
+
+struct ebb__attrs_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_dropout[2];
+#define EBB__SIG_dropout \
+    .name = "dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_dropout)
+
+struct ebb__attrs_feature_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
+#define EBB__SIG_feature_dropout \
+    .name = "feature_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_dropout)
+
+struct ebb__attrs_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
+#define EBB__SIG_alpha_dropout \
+    .name = "alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_alpha_dropout)
+
+struct ebb__attrs_feature_alpha_dropout {
+    ebb_setting p;
+    ebb_setting training;
+};
+extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
+#define EBB__SIG_feature_alpha_dropout \
+    .name = "feature_alpha_dropout", \
+    .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_feature_alpha_dropout)
+
+struct ebb__attrs_eigh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigh[1];
+#define EBB__SIG_eigh \
+    .name = "eigh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"eigenvalues", "eigenvectors"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_eigh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigh)
+
+struct ebb__attrs_eigvalsh {
+    int UPLO;
+};
+extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
+#define EBB__SIG_eigvalsh \
+    .name = "eigvalsh", \
+    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_eigvalsh)
+
+struct ebb__attrs_einsum {
+    const char *equation;
+};
+extern const struct ebb_attr ebb__attr_table_einsum[1];
+#define EBB__SIG_einsum \
+    .name = "einsum", \
+    .signature = "string equation, Tensors operands -> Tensor", \
+    .in = {{"operands", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_einsum)
+
+struct ebb__attrs_embedding {
+    ebb_setting padding_idx;
+    bool scale_grad_by_freq;
+};
+extern const struct ebb_attr ebb__attr_table_embedding[2];
+#define EBB__SIG_embedding \
+    .name = "embedding", \
+    .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_embedding)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -1142,6 +1651,32 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gather)
 
+struct ebb__attrs_take_along_dim {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
+#define EBB__SIG_take_along_dim \
+    .name = "take_along_dim", \
+    .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_take_along_dim)
+
+struct ebb__attrs_scatter {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_scatter[1];
+#define EBB__SIG_scatter \
+    .name = "scatter", \
+    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter)
+
 struct ebb__attrs_scatter_add {
     int64_t dim;
 };
@@ -1154,6 +1689,41 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter_add)
+
+struct ebb__attrs_scatter_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
+#define EBB__SIG_scatter_reduce \
+    .name = "scatter_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_reduce)
+
+#define EBB__SIG_index \
+    .name = "index", \
+    .signature = "Tensor self, Tensors? indices -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_index_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_index_put[1];
+#define EBB__SIG_index_put \
+    .name = "index_put", \
+    .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_put)
 
 struct ebb__attrs_index_select {
     int64_t dim;
@@ -1170,16 +1740,43 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 
 struct ebb__attrs_index_add {
     int64_t dim;
+    ebb_setting alpha;
 };
-extern const struct ebb_attr ebb__attr_table_index_add[1];
+extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_index_add)
+
+struct ebb__attrs_index_copy {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_copy[1];
+#define EBB__SIG_index_copy \
+    .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
     .n_in = 3, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_index_add, .n_attrs = 1, \
-    .attrs_size = sizeof(struct ebb__attrs_index_add)
+    .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_copy)
+
+struct ebb__attrs_index_fill {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_index_fill[1];
+#define EBB__SIG_index_fill \
+    .name = "index_fill", \
+    .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
 struct ebb__attrs_upsample {
     ebb_dims size;
@@ -1229,6 +1826,43 @@ extern const struct ebb_attr ebb__attr_table_interpolate[5];
     .n_out = 1, \
     .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_interpolate)
+
+#define EBB__SIG_det \
+    .name = "det", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_slogdet \
+    .name = "slogdet", \
+    .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"sign", "logabsdet"}, \
+    .n_in = 1, \
+    .n_out = 2
+
+#define EBB__SIG_logdet \
+    .name = "logdet", \
+    .signature = "Tensor input -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv \
+    .name = "inv", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_inv_ex \
+    .name = "inv_ex", \
+    .signature = "Tensor A -> Tensor inverse, Tensor info", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"inverse", "info"}, \
+    .n_in = 1, \
+    .n_out = 2
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;
@@ -1331,6 +1965,23 @@ extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
     .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_margin_ranking_loss)
 
+struct ebb__attrs_triplet_margin_loss {
+    ebb_setting margin;
+    ebb_setting p;
+    ebb_setting eps;
+    bool swap;
+    int reduction;
+};
+extern const struct ebb_attr ebb__attr_table_triplet_margin_loss[5];
+#define EBB__SIG_triplet_margin_loss \
+    .name = "triplet_margin_loss", \
+    .signature = "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .in = {{"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_triplet_margin_loss, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_triplet_margin_loss)
+
 struct ebb__attrs_multi_margin_loss {
     ebb_setting p;
     ebb_setting margin;
@@ -1372,6 +2023,41 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_multilabel_soft_margin_loss)
 
+#define EBB__SIG_masked_select \
+    .name = "masked_select", \
+    .signature = "Tensor self, Tensor mask -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_masked_scatter \
+    .name = "masked_scatter", \
+    .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero \
+    .name = "nonzero", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_argwhere \
+    .name = "argwhere", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nonzero_tuple \
+    .name = "nonzero_tuple", \
+    .signature = "Tensor self -> Tensors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = EBB_OUT_LIST
+
 #define EBB__SIG_matmul \
     .name = "matmul", \
     .signature = "Tensor self, Tensor other -> Tensor", \
@@ -1385,6 +2071,22 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1
+
+struct ebb__attrs_matrix_norm {
+    const char *ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
+#define EBB__SIG_matrix_norm \
+    .name = "matrix_norm", \
+    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
 
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
@@ -1495,6 +2197,204 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
     .n_out = 2, \
     .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
+
+struct ebb__attrs_median_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_median_dim[2];
+#define EBB__SIG_median_dim \
+    .name = "median_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_median_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_median_dim)
+
+struct ebb__attrs_nanmedian_dim {
+    int64_t dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
+#define EBB__SIG_nanmedian_dim \
+    .name = "nanmedian_dim", \
+    .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_nanmedian_dim, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmedian_dim)
+
+#define EBB__SIG_median \
+    .name = "median", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_nanmedian \
+    .name = "nanmedian", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_var {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var[3];
+#define EBB__SIG_var \
+    .name = "var", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_var, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var)
+
+struct ebb__attrs_std {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std[3];
+#define EBB__SIG_std \
+    .name = "std", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_std, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std)
+
+struct ebb__attrs_var_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_var_mean[3];
+#define EBB__SIG_var_mean \
+    .name = "var_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"var", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_var_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_var_mean)
+
+struct ebb__attrs_std_mean {
+    ebb_dims dim;
+    ebb_setting correction;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_std_mean[3];
+#define EBB__SIG_std_mean \
+    .name = "std_mean", \
+    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"std", "mean"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_std_mean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_std_mean)
+
+struct ebb__attrs_vector_norm {
+    ebb_setting ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_vector_norm[4];
+#define EBB__SIG_vector_norm \
+    .name = "vector_norm", \
+    .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_vector_norm)
+
+struct ebb__attrs_norm {
+    ebb_setting p;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_norm[4];
+#define EBB__SIG_norm \
+    .name = "norm", \
+    .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_norm)
+
+struct ebb__attrs_normalization_backward {
+    ebb_dims view;
+    int64_t wanted;
+};
+extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
+#define EBB__SIG_normalization_backward \
+    .name = "normalization_backward", \
+    .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_input", "grad_weight", "grad_bias"}, \
+    .n_in = 5, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_normalization_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_normalization_backward)
+
+struct ebb__attrs_layer_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_layer_norm[2];
+#define EBB__SIG_layer_norm \
+    .name = "layer_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_layer_norm)
+
+struct ebb__attrs_rms_norm {
+    ebb_dims normalized_shape;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_rms_norm[2];
+#define EBB__SIG_rms_norm \
+    .name = "rms_norm", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "rstd"}, \
+    .n_in = 2, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_rms_norm)
+
+struct ebb__attrs_group_norm {
+    int64_t num_groups;
+    ebb_setting eps;
+};
+extern const struct ebb_attr ebb__attr_table_group_norm[2];
+#define EBB__SIG_group_norm \
+    .name = "group_norm", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "mean", "rstd"}, \
+    .n_in = 3, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_group_norm)
 
 struct ebb__attrs_pad {
     ebb_dims pad;
@@ -1711,6 +2611,20 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_addbmm)
 
+struct ebb__attrs_qr {
+    int mode;
+};
+extern const struct ebb_attr ebb__attr_table_qr[1];
+#define EBB__SIG_qr \
+    .name = "qr", \
+    .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"Q", "R"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_qr, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_qr)
+
 struct ebb__attrs_rand {
     ebb_dims size;
     ebb_dtype dtype;
@@ -1783,6 +2697,36 @@ extern const struct ebb_attr ebb__attr_table_randint[5];
     .attrs = ebb__attr_table_randint, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_randint)
 
+struct ebb__attrs_randint_like {
+    int64_t low;
+    int64_t high;
+    ebb_dtype dtype;
+    bool requires_grad;
+};
+extern const struct ebb_attr ebb__attr_table_randint_like[4];
+#define EBB__SIG_randint_like \
+    .name = "randint_like", \
+    .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_randint_like)
+
+struct ebb__attrs_random {
+    int64_t from;
+    ebb_setting to;
+};
+extern const struct ebb_attr ebb__attr_table_random[2];
+#define EBB__SIG_random \
+    .name = "random", \
+    .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_random, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_random)
+
 struct ebb__attrs_randperm {
     int64_t n;
     ebb_dtype dtype;
@@ -1812,6 +2756,21 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
     .attrs = ebb__attr_table_sum, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_sum)
 
+struct ebb__attrs_nansum {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nansum[3];
+#define EBB__SIG_nansum \
+    .name = "nansum", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nansum)
+
 struct ebb__attrs_mean {
     ebb_dims dim;
     bool keepdim;
@@ -1826,6 +2785,43 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_mean)
+
+struct ebb__attrs_nanmean {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_nanmean[3];
+#define EBB__SIG_nanmean \
+    .name = "nanmean", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_nanmean)
+
+struct ebb__attrs_prod {
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_prod[3];
+#define EBB__SIG_prod \
+    .name = "prod", \
+    .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_prod, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_prod)
+
+#define EBB__SIG_trace \
+    .name = "trace", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
 
 struct ebb__attrs_mse_loss {
     int reduction;
@@ -1905,7 +2901,7 @@ struct ebb__attrs_poisson_nll_loss {
 extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
-    .signature = "Tensor self, Tensor target, float? log_input=1, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
+    .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -2075,6 +3071,179 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1
+
+struct ebb__attrs_multinomial {
+    int64_t num_samples;
+    bool replacement;
+};
+extern const struct ebb_attr ebb__attr_table_multinomial[2];
+#define EBB__SIG_multinomial \
+    .name = "multinomial", \
+    .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_multinomial)
+
+#define EBB__SIG_poisson \
+    .name = "poisson", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_cumsum {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumsum[2];
+#define EBB__SIG_cumsum \
+    .name = "cumsum", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumsum)
+
+struct ebb__attrs_cumprod {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_cumprod[2];
+#define EBB__SIG_cumprod \
+    .name = "cumprod", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_cumprod)
+
+struct ebb__attrs_logcumsumexp {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
+#define EBB__SIG_logcumsumexp \
+    .name = "logcumsumexp", \
+    .signature = "Tensor self, dim dim -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_logcumsumexp)
+
+struct ebb__attrs_cummax {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummax[1];
+#define EBB__SIG_cummax \
+    .name = "cummax", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummax, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummax)
+
+struct ebb__attrs_cummin {
+    int64_t dim;
+};
+extern const struct ebb_attr ebb__attr_table_cummin[1];
+#define EBB__SIG_cummin \
+    .name = "cummin", \
+    .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_cummin, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cummin)
+
+struct ebb__attrs_linear_recurrence {
+    int64_t dim;
+    bool reverse;
+};
+extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
+#define EBB__SIG_linear_recurrence \
+    .name = "linear_recurrence", \
+    .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_linear_recurrence)
+
+struct ebb__attrs_searchsorted {
+    bool out_int32;
+    bool right;
+    int side;
+};
+extern const struct ebb_attr ebb__attr_table_searchsorted[3];
+#define EBB__SIG_searchsorted \
+    .name = "searchsorted", \
+    .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
+    .in = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_searchsorted)
+
+struct ebb__attrs_bucketize {
+    bool out_int32;
+    bool right;
+};
+extern const struct ebb_attr ebb__attr_table_bucketize[2];
+#define EBB__SIG_bucketize \
+    .name = "bucketize", \
+    .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_bucketize)
+
+struct ebb__attrs_isin {
+    bool assume_unique;
+    bool invert;
+};
+extern const struct ebb_attr ebb__attr_table_isin[2];
+#define EBB__SIG_isin \
+    .name = "isin", \
+    .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
+    .in = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_isin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_isin)
+
+struct ebb__attrs_bincount {
+    int64_t minlength;
+};
+extern const struct ebb_attr ebb__attr_table_bincount[1];
+#define EBB__SIG_bincount \
+    .name = "bincount", \
+    .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_bincount)
+
+struct ebb__attrs_one_hot {
+    int64_t num_classes;
+};
+extern const struct ebb_attr ebb__attr_table_one_hot[1];
+#define EBB__SIG_one_hot \
+    .name = "one_hot", \
+    .signature = "Tensor self, int num_classes=-1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_one_hot)
 
 struct ebb__attrs_pixel_shuffle {
     int64_t upscale_factor;
@@ -2338,6 +3507,145 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_log_softmax_backward)
 
+struct ebb__attrs_softmin {
+    int64_t dim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_softmin[2];
+#define EBB__SIG_softmin \
+    .name = "softmin", \
+    .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_softmin)
+
+struct ebb__attrs_solve {
+    ebb_setting left;
+};
+extern const struct ebb_attr ebb__attr_table_solve[1];
+#define EBB__SIG_solve \
+    .name = "solve", \
+    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_solve)
+
+struct ebb__attrs_solve_triangular {
+    bool upper;
+    ebb_setting left;
+    bool unitriangular;
+};
+extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
+#define EBB__SIG_solve_triangular \
+    .name = "solve_triangular", \
+    .signature = "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_solve_triangular)
+
+struct ebb__attrs_cholesky {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky[1];
+#define EBB__SIG_cholesky \
+    .name = "cholesky", \
+    .signature = "Tensor A, bool upper=false -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky)
+
+struct ebb__attrs_cholesky_solve {
+    bool upper;
+};
+extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
+#define EBB__SIG_cholesky_solve \
+    .name = "cholesky_solve", \
+    .signature = "Tensor self, Tensor L, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"L", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cholesky_solve)
+
+struct ebb__attrs_sort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_sort[3];
+#define EBB__SIG_sort \
+    .name = "sort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_sort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_sort)
+
+struct ebb__attrs_argsort {
+    ebb_dims dim;
+    bool descending;
+    bool stable;
+};
+extern const struct ebb_attr ebb__attr_table_argsort[3];
+#define EBB__SIG_argsort \
+    .name = "argsort", \
+    .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_argsort)
+
+#define EBB__SIG_msort \
+    .name = "msort", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_topk {
+    int64_t k;
+    ebb_dims dim;
+    ebb_setting largest;
+    ebb_setting sorted;
+};
+extern const struct ebb_attr ebb__attr_table_topk[4];
+#define EBB__SIG_topk \
+    .name = "topk", \
+    .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_topk, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_topk)
+
+struct ebb__attrs_kthvalue {
+    int64_t k;
+    ebb_dims dim;
+    bool keepdim;
+};
+extern const struct ebb_attr ebb__attr_table_kthvalue[3];
+#define EBB__SIG_kthvalue \
+    .name = "kthvalue", \
+    .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"values", "indices"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_kthvalue, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_kthvalue)
+
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
@@ -2524,6 +3832,169 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_svd {
+    ebb_setting full_matrices;
+};
+extern const struct ebb_attr ebb__attr_table_svd[1];
+#define EBB__SIG_svd \
+    .name = "svd", \
+    .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .out = {"U", "S", "Vh"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_svd, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_svd)
+
+#define EBB__SIG_svdvals \
+    .name = "svdvals", \
+    .signature = "Tensor A -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+struct ebb__attrs_pinv {
+    ebb_setting atol;
+    ebb_setting rtol;
+};
+extern const struct ebb_attr ebb__attr_table_pinv[2];
+#define EBB__SIG_pinv \
+    .name = "pinv", \
+    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_pinv)
+
+struct ebb__attrs_lstsq {
+    ebb_setting rcond;
+};
+extern const struct ebb_attr ebb__attr_table_lstsq[1];
+#define EBB__SIG_lstsq \
+    .name = "lstsq", \
+    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lstsq)
+
+#define EBB__SIG_take \
+    .name = "take", \
+    .signature = "Tensor self, Tensor index -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_put {
+    bool accumulate;
+};
+extern const struct ebb_attr ebb__attr_table_put[1];
+#define EBB__SIG_put \
+    .name = "put", \
+    .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_put, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_put)
+
+#define EBB__SIG_outer \
+    .name = "outer", \
+    .signature = "Tensor self, Tensor vec2 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_addr {
+    ebb_setting beta;
+    ebb_setting alpha;
+};
+extern const struct ebb_attr ebb__attr_table_addr[2];
+#define EBB__SIG_addr \
+    .name = "addr", \
+    .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_addr, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_addr)
+
+#define EBB__SIG_inner \
+    .name = "inner", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_tensordot {
+    int64_t dims;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot[1];
+#define EBB__SIG_tensordot \
+    .name = "tensordot", \
+    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot)
+
+struct ebb__attrs_tensordot_dims {
+    ebb_dims dims_self;
+    ebb_dims dims_other;
+};
+extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
+#define EBB__SIG_tensordot_dims \
+    .name = "tensordot_dims", \
+    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_tensordot_dims)
+
+#define EBB__SIG_kron \
+    .name = "kron", \
+    .signature = "Tensor self, Tensor other -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+struct ebb__attrs_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_cross[1];
+#define EBB__SIG_cross \
+    .name = "cross", \
+    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_cross)
+
+struct ebb__attrs_matrix_power {
+    int64_t n;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_power[1];
+#define EBB__SIG_matrix_power \
+    .name = "matrix_power", \
+    .signature = "Tensor A, int n -> Tensor", \
+    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_power)
+
+#define EBB__SIG_multi_dot \
+    .name = "multi_dot", \
+    .signature = "Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .n_in = 1, \
+    .n_out = 1
+
 #define EBB__SIG_lerp \
     .name = "lerp", \
     .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
@@ -2562,6 +4033,20 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
     .signature = "Tensor self, Number? min, Number? max -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}}, \
     .n_in = 3, \
+    .n_out = 1
+
+#define EBB__SIG_clamp_min \
+    .name = "clamp_min", \
+    .signature = "Tensor self, Number min -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_clamp_max \
+    .name = "clamp_max", \
+    .signature = "Tensor self, Number max -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_fill \
@@ -2825,6 +4310,13 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
+    .signature = "Tensor self -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1
+
+#define EBB__SIG_sinc \
+    .name = "sinc", \
     .signature = "Tensor self -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \

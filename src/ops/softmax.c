@@ -131,3 +131,17 @@ SOFTMAX_BACKWARD(softmax, "Softmax", "output * (grad_output - sum(grad_output * 
                  "g * (grad_output - sum(grad_output * output, dim)) - grad_output * sum(g * output, dim)")
 SOFTMAX_BACKWARD(log_softmax, "LogSoftmax", "grad_output - exp(output) * sum(grad_output, dim)",
                  "g - sum(g * exp(output), dim)", "-g * exp(output) * sum(grad_output, dim)")
+
+static ebb_tensor *softmin_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_softmin *a = f->attrs;
+    return ebb_softmax(ebb_neg(f->in[0]), a->dim, .dtype = a->dtype);
+}
+
+const struct ebb_op ebb_op_softmin = {
+    EBB_SIGNATURE(softmin, "Tensor self, dim dim, dtype dtype=none -> Tensor"),
+    .doc = "softmax of -self along dim. Recorded as its parts.",
+    .torch = "torch.nn.functional.softmin",
+    .compose = softmin_compose,
+    .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
+                "! (2,3) dim=2"},
+};

@@ -33,7 +33,10 @@ static void logit_vjp(struct ebb_vjp *v) {
 /* 0 log(other) is 0, and stays so in the gradient. */
 static void xlogy_vjp(struct ebb_vjp *v) {
     ebb_tensor *x = v->in[0], *other = v->in[1], *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_xlogy(ebb_to(ebb_ne(x, 0), ebb_tensor_dtype(g)), other)));
+    if (v->needs[0]) {
+        ebb_tensor *known = ebb_tensor_is_number(other) ? ebb_logical_not(ebb_gt(other, 0)) : ebb_le(other, 0);
+        ebb_vjp_give(v, 0, ebb_where(ebb_logical_and(ebb_eq(x, 0), known), 0, ebb_xlogy(g, other)));
+    }
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, ebb_div(x, other)));
 }
 
@@ -85,7 +88,7 @@ SPECIAL(logit, "Tensor self, float? eps=none -> Tensor", .node = "LogitBackward0
         .domain = {0.05, 0.95}, .samples = {"(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"})
 SPECIAL(xlogy, PAIR, PAIRS, .node = "XlogyBackward0", .node_variant = xlogy_node,
         .doc = "self * log(other), and 0 where self is 0 and other is not NaN.", .saves = {BOTH, BOTH},
-        .formula = {"g * log(other), 0 where self is 0", "g * self / other"}, .domain = {0.2, 3})
+        .formula = {"g * log(other), 0 where self is 0 and other not above 0", "g * self / other"}, .domain = {0.2, 3})
 SPECIAL(logaddexp, "Tensor self, Tensor other -> Tensor", PAIRS, .node = "LogaddexpBackward0",
         .doc = "log(exp(self) + exp(other)), without overflow.", .saves = {BOTH, BOTH},
         .formula = {"g * sigmoid(self - other)", "g * sigmoid(other - self)"})

@@ -110,6 +110,42 @@ const struct ebb_op ebb_op_clamp = {
                 "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"},
 };
 
+static void clamp_one_vjp(struct ebb_vjp *v, ebb_tensor *(*inside)(ebb_tensor *, ebb_tensor *),
+                          ebb_tensor *(*outside)(ebb_tensor *, ebb_tensor *)) {
+    ebb_tensor *x = v->in[0], *bound = v->in[1], *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(inside(x, bound), g, 0));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(outside(x, bound), g, 0));
+}
+static void clamp_min_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_ge, ebb_lt); }
+static void clamp_max_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_le, ebb_gt); }
+
+static const char *clamp_min_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[1]) ? "ClampMinBackward0" : "ClampMinBackward1";
+}
+static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
+    (void)attrs;
+    return ebb_tensor_is_number(in[1]) ? "ClampMaxBackward0" : "ClampMaxBackward1";
+}
+
+#define CLAMP(op, bound, ...) \
+    const struct ebb_op ebb_op_##op = { \
+        EBB_SIGNATURE(op, "Tensor self, Number " #bound " -> Tensor"), \
+        .torch = "torch." #op, \
+        .promote = EBB_PROMOTE_COMMON, \
+        .inplace = true, \
+        .vjp = op##_vjp, \
+        .node_variant = op##_node, \
+        .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
+        .samples = {"(3,4) 0.5", "(2,3) (3)", "() (2)", "(0,3) 1", "i5(4) 2", "(4) (3,4)", "! (3) (4)"}, \
+        __VA_ARGS__};
+CLAMP(clamp_min, min, .loops = ebb__loops_maximum, .node = "ClampMinBackward0",
+      .doc = "max(self, min), with a bound that is a number or a tensor. NaN stays NaN.",
+      .formula = {"g where self >= min, else 0", "g where self < min, else 0"})
+CLAMP(clamp_max, max, .loops = ebb__loops_minimum, .node = "ClampMaxBackward0",
+      .doc = "min(self, max), with a bound that is a number or a tensor. NaN stays NaN.",
+      .formula = {"g where self <= max, else 0", "g where self > max, else 0"})
+
 /* ---- masked_fill ---- */
 
 static ebb_status fill_infer(struct ebb_infer *f) {
@@ -151,6 +187,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .promote = EBB_PROMOTE_FIRST,
     .keeps = EBB_IN(1),
     .inplace = true,
+    .updates = true,
     .infer = fill_infer,
     .forward = fill_forward,
     .vjp = fill_vjp,

@@ -69,6 +69,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
         .torch = "torch." #name, \
         .node = Node, \
         .contiguous = true, \
+        .halves = true, \
         .inplace = true, \
         .infer = infer_triangle, \
         .forward = forward_##name, \

@@ -2,6 +2,7 @@
 #define EBB_FAMILY "Unary"
 #include "ops/ops.h"
 
+#define PI 3.14159265358979323846
 #define LN2 0.69314718055994530942
 #define LN10 2.30258509299404568402
 
@@ -40,6 +41,7 @@ RULE(sinh, ebb_mul(g, ebb_cosh(x)))
 RULE(cosh, ebb_mul(g, ebb_sinh(x)))
 RULE(asinh, ebb_mul(g, ebb_rsqrt(ebb_add(ebb_square(x), 1))))
 RULE(acosh, ebb_mul(g, ebb_rsqrt(ebb_sub(ebb_square(x), 1))))
+RULE(sinc, ebb_mul(g, ebb_where(ebb_eq(x, 0), 0, ebb_div(ebb_sub(ebb_cos(ebb_mul(x, PI)), y), x))))
 RULE(atanh, ebb_div(g, ebb_sub(1, ebb_square(x))))
 
 /* The kernels' floor is for floating point; integers are their own. */
@@ -64,13 +66,13 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 /* What those have in common that keep integers, and those that make them floating point. */
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)"
 #define KEEPING .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .samples = {SHAPES, "! b(2)"}
+#define ANY .promote = EBB_PROMOTE_COMMON, .samples = {SHAPES, "b(2)"}
 #define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = {SHAPES, "b(2)"}
 
 UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
 UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},
       .formula = {"g * sign(self), which is 0 at 0"})
-UNARY(sign, KEEPING, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = "-1, 0 or 1; 0 for NaN.",
-      .formula = {"0"})
+UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = "-1, 0 or 1; 0 for NaN.", .formula = {"0"})
 UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
       .doc = "The greatest integer that is not above self.", .formula = {"0"})
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",
@@ -129,3 +131,6 @@ UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc
 UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
       .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self^2)"},
       .domain = {-0.9, 0.9})
+UNARY(sinc, FLOATING, .node = "SincBackward0", .loops = ebb__loops_sinc,
+      .doc = "sin(pi * self) / (pi * self), and 1 at 0.", .saves = {EBB_IN(0) | EBB_OUT(0)},
+      .formula = {"g * (cos(pi * self) - y) / self, 0 at 0"})

@@ -162,14 +162,15 @@ const struct ebb_op ebb_op_flatten = {
 
 static ebb_tensor *compose_unflatten(struct ebb_forward *f) {
     const struct ebb__attrs_unflatten *a = f->attrs;
-    ebb_dims from = ebb_tensor_shape(f->in[0]), one = EBB_DIMS(from.n ? from.d[a->dim] : 1), sizes, to = {0};
-    if (a->sizes.n == 0 || from.n + a->sizes.n - 1 > EBB_MAX_NDIM) {
-        if (a->sizes.n == 0) ebb_fail(EBB_ERR_ARGUMENT, "sizes must not be empty");
+    ebb_dims from = ebb_tensor_shape(f->in[0]), one = EBB_DIMS(from.d[a->dim]), sizes, to = {0};
+    if (from.n == 0 || a->sizes.n == 0 || from.n + a->sizes.n - 1 > EBB_MAX_NDIM) {
+        if (from.n == 0) ebb_fail(EBB_ERR_SHAPE, "needs a tensor of at least 1 dimension, not 0");
+        else if (a->sizes.n == 0) ebb_fail(EBB_ERR_ARGUMENT, "sizes must not be empty");
         else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
         return NULL;
     }
     if (resolve(&one, a->sizes, &sizes)) return NULL;
-    for (int i = 0; i < from.n || i == 0; i++) {
+    for (int i = 0; i < from.n; i++) {
         if (i != a->dim) to.d[to.n++] = from.d[i];
         for (int k = 0; i == a->dim && k < sizes.n; k++) to.d[to.n++] = sizes.d[k];
     }
@@ -182,9 +183,9 @@ const struct ebb_op ebb_op_unflatten = {
     .torch = "torch.unflatten",
     .compose = compose_unflatten,
     .samples = {"(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
-                "() dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)", "! (3,4) dim=1 sizes=(3,2)",
-                "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()", "! (3,4) dim=2 sizes=(1)",
-                "! (0,3) dim=0 sizes=(0,-1)"},
+                "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
+                "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
+                "! (3,4) dim=2 sizes=(1)", "! (0,3) dim=0 sizes=(0,-1)"},
 };
 
 /* ---- squeeze, unsqueeze ---- */

@@ -70,12 +70,18 @@ ebb_optim *(ebb_optim_new)(const struct ebb_optim_type *type, ebb_list list, dou
     return optim;
 }
 
+/* 16-bit parameters are updated in float32, and so is their state, which small updates would be lost in otherwise. */
+static ebb_dtype dtype_of(const struct parameter *p) {
+    ebb_dtype dtype = ebb_tensor_dtype(p->tensor);
+    return dtype == EBB_F64 ? dtype : EBB_F32;
+}
+
 static ebb_status make_state(const ebb_optim *optim, struct parameter *p) {
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;
     for (int k = 0; k < optim->type->n_state && !status; k++) {
         if (p->state[k]) continue; /* from a first step that failed */
-        p->state[k] = ebb_keep(ebb_zeros(ebb_tensor_shape(p->tensor), .dtype = ebb_tensor_dtype(p->tensor)));
+        p->state[k] = ebb_keep(ebb_zeros(ebb_tensor_shape(p->tensor), .dtype = dtype_of(p)));
         if (!p->state[k]) status = ebb_error_status();
     }
     ebb_scope_close(&scope);
@@ -85,16 +91,22 @@ static ebb_status make_state(const ebb_optim *optim, struct parameter *p) {
 static ebb_status update(const ebb_optim *optim, struct parameter *p, ebb_tensor *grad) {
     ebb_status status = EBB_OK;
     if (p->t == 0 && (status = make_state(optim, p))) return status;
+    ebb_tensor *values = p->tensor;
+    bool wide = ebb_tensor_dtype(values) != dtype_of(p);
+    if (wide) values = ebb_to(ebb_detach(values), dtype_of(p));
+    if (wide) grad = ebb_to(grad, dtype_of(p));
+    if (!values || !grad) return ebb_error_status();
     struct ebb_optim_update u = {.options = optim->options,
                                  .lr = optim->lr,
                                  .t = p->t + 1,
-                                 .dtype = ebb_tensor_dtype(p->tensor),
+                                 .dtype = dtype_of(p),
                                  .n = ebb_tensor_numel(p->tensor),
-                                 .parameter = ebb_tensor_data(p->tensor),
+                                 .parameter = ebb_tensor_data(values),
                                  .grad = ebb_tensor_data(grad)};
     for (int k = 0; k < optim->type->n_state; k++) u.state[k] = ebb_tensor_data(p->state[k]);
     if ((status = optim->type->update(&u))) return status;
     p->t++;
+    if (wide) return ebb_copy_(ebb_detach(p->tensor), values) ? EBB_OK : ebb_error_status();
     ebb_increment_version(p->tensor);
     return EBB_OK;
 }
@@ -105,15 +117,10 @@ ebb_status(ebb_optim_step)(ebb_optim *optim) {
         struct parameter *p = &optim->parameters[i];
         ebb_tensor *grad = ebb_tensor_grad(p->tensor);
         if (!grad) continue;
-        ebb_status status;
-        if (ebb_tensor_is_contiguous(grad)) {
-            status = update(optim, p, grad);
-        } else {
-            ebb_scope scope = ebb_scope_open();
-            grad = ebb_contiguous(grad);
-            status = grad ? update(optim, p, grad) : ebb_error_status();
-            ebb_scope_close(&scope);
-        }
+        ebb_scope scope = ebb_scope_open();
+        grad = ebb_contiguous(ebb_detach(grad));
+        ebb_status status = grad ? update(optim, p, grad) : ebb_error_status();
+        ebb_scope_close(&scope);
         if (status) return status;
     }
     return EBB_OK;

@@ -79,12 +79,15 @@ static bool prepare(struct prepared *p, const struct ebb_op *op, ebb_tensor *con
         p->owned = (bool *)(p->in + n);
     }
     for (int64_t i = 0; i < n; i++) {
-        bool keeps = op->keeps & EBB_IN(ebb__op_input(op, n, i));
-        ebb_dtype to = op->promote == EBB_PROMOTE_NONE || keeps || !in[i] ? EBB_DTYPE_NONE : dtype;
         p->in[i] = in[i];
-        p->owned[i] = in[i] && ((to && in[i]->dtype != to) || (op->contiguous && !ebb__is_contiguous(in[i])));
+        p->owned[i] = false;
+        if (!in[i]) continue;
+        bool keeps = op->promote == EBB_PROMOTE_NONE || op->keeps & EBB_IN(ebb__op_input(op, n, i));
+        ebb_dtype to = keeps ? (ebb_dtype)in[i]->dtype : dtype;
+        if (EBB_UNLIKELY(ebb__is_half(to)) && !op->halves) to = EBB_F32;
+        p->owned[i] = in[i]->dtype != to || (op->contiguous && !ebb__is_contiguous(in[i]));
         if (!p->owned[i]) continue;
-        p->in[i] = ok ? ebb__cast(in[i], to ? to : (ebb_dtype)in[i]->dtype) : NULL;
+        p->in[i] = ok ? ebb__cast(in[i], to) : NULL;
         ok = ok && p->in[i];
     }
     return ok;
@@ -185,6 +188,31 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
+static ebb_status forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                          const struct outputs *out) {
+    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out->t, .n_out = out->n};
+    bool halves = false;
+    for (int64_t k = 0; k < out->n; k++) halves = halves || ebb__is_half(out->t[k]->dtype);
+    if (EBB_LIKELY(!halves || op->halves)) return op->forward(&f);
+    /* 16-bit results are computed in float32 and rounded once */
+    size_t bytes = (size_t)out->n * sizeof *out->t;
+    ebb_tensor **wide = ebb__alloc_zeroed(bytes);
+    ebb_status status = wide ? EBB_OK : ebb_error_status();
+    for (int64_t k = 0; k < out->n && !status; k++) {
+        if (ebb__is_half(out->t[k]->dtype)) wide[k] = ebb__tensor_new_like(out->t[k], EBB_F32);
+        else ebb__ref(wide[k] = out->t[k]);
+        if (!wide[k]) status = ebb_error_status();
+    }
+    f.out = wide;
+    if (!status) status = op->forward(&f);
+    for (int64_t k = 0; k < out->n && wide; k++) {
+        if (!status && wide[k] != out->t[k]) status = ebb__copy_into(out->t[k], wide[k]);
+        ebb__unref(wide[k]);
+    }
+    ebb__free(wide, bytes);
+    return status;
+}
+
 static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           struct outputs *out) {
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
@@ -193,10 +221,31 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
     if (status || op->view) return status;
     struct prepared p;
     status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
+    if (!status) status = forward(op, p.in, n, attrs, out);
+    unprepare(&p, n);
+    return status;
+}
+
+ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    ebb_dtype dtype = ebb__op_dtype(op, in, n);
+    ebb_meta out;
+    int64_t n_out = 1;
+    ebb_status status = dtype ? infer(op, in, n, attrs, dtype, &out, &n_out) : ebb_error_status();
+    if (!status) status = ebb__fits_inplace(in[0], out.dtype, out.shape.n, out.shape.d);
+    if (status) return status;
+    struct prepared p;
+    status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
+    ebb_tensor *self = in[0], *wide = NULL;
+    if (!status && ebb__is_half(self->dtype) && !op->halves) {
+        self = wide = ebb__cast(self, EBB_F32);
+        if (!wide) status = ebb_error_status();
+    }
     if (!status) {
-        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = out->t, .n_out = out->n};
+        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = &self, .n_out = 1};
         status = op->forward(&f);
     }
+    if (!status && wide) status = ebb__copy_into(in[0], wide);
+    ebb__unref(wide);
     unprepare(&p, n);
     return status;
 }
@@ -278,7 +327,7 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
         if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
-    if (op->no_derivative) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
+    if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
     status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
     return status;

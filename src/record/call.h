@@ -71,12 +71,25 @@ ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer);
 
+/* An operator that updates: its result written into in[0], which is not recorded. */
+ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
+
 /* Complete the thread's error with the operator and its inputs, unless there was one before this call. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n, bool before);
 
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */
 ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */
 ebb_status ebb__copy_into(ebb_tensor *to, ebb_tensor *from); /* elements of `from`, broadcast and cast */
+
+/* A loop that runs a float32 one over operands of which some are of a 16-bit dtype; its attributes are this struct. */
+struct ebb__through_f32 {
+    ebb_loop loop;
+    const void *attrs;
+    ebb_dtype dtype;
+    int n;           /* operands */
+    uint32_t halves; /* 1 << operand for those of that dtype */
+};
+extern const ebb_loop ebb__loop_through_f32;
 
 /* What view.c records, defined by the ops layer; their attributes are a struct ebb__region. */
 extern const struct ebb_op ebb__op_as_strided;  /* a view from its base */

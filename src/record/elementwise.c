@@ -48,6 +48,11 @@ static ebb_tensor *flat(const struct ebb_op *op, const ebb_tensor *like, ebb_ten
     return out;
 }
 
+/* Numbers beside 16-bit operands are float32: what is computed is not rounded before it is stored. */
+static ebb_dtype number_dtype(const ebb_tensor *t, ebb_dtype dtype) {
+    return (t->flags & EBB__NUMBER) && ebb__is_half(dtype) ? EBB_F32 : dtype;
+}
+
 /* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference
  * (*ret_owned). */
 static ebb_tensor *as_dtype(ebb_tensor *t, ebb_dtype dtype, int64_t *buffer, char **ret_data, bool *ret_owned) {
@@ -100,12 +105,17 @@ static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *s
 
 ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                              ebb_tensor *into) {
+    if (EBB_UNLIKELY(op->check != NULL)) {
+        ebb_dtype computed = ebb__op_dtype(op, in, n);
+        if (!computed || op->check(attrs, in, n, computed)) return NULL;
+    }
     const ebb_tensor *like = flat_like(op, in, n);
     if (EBB_LIKELY(like) && (!into || (into == like && op->promote != EBB_PROMOTE_COMPARE)))
         return flat(op, like, in, n, attrs, into);
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     if (!dtype) return NULL;
-    if (!op->loops[dtype]) {
+    bool half = !op->loops[dtype] && ebb__is_half(dtype) && op->loops[EBB_F32];
+    if (!op->loops[dtype] && !half) {
         ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(dtype));
         return NULL;
     }
@@ -117,16 +127,19 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
     char *data[EBB__PLAN_MAX];
     bool owned[EBB__PLAN_MAX] = {false}, ok = true;
     int64_t buffer[EBB__PLAN_MAX];
+    struct ebb__through_f32 through = {op->loops[EBB_F32], attrs, dtype, (int)n + 1, ebb__is_half(out->dtype)};
     for (int64_t i = 0; i < n && ok; i++) {
         bool keeps = op->keeps & EBB_IN(i);
-        t[i + 1] = as_dtype(in[i], keeps ? (ebb_dtype)in[i]->dtype : dtype, &buffer[i], &data[i], &owned[i]);
+        ebb_dtype as = keeps ? (ebb_dtype)in[i]->dtype : number_dtype(in[i], dtype);
+        t[i + 1] = as_dtype(in[i], as, &buffer[i], &data[i], &owned[i]);
+        through.halves |= (uint32_t)ebb__is_half(as) << (i + 1);
         ok = t[i + 1] != NULL;
     }
     if (ok) {
         struct ebb__plan plan;
         ebb__plan_make(&plan, (int)n + 1, t);
         for (int64_t i = 0; i < n; i++) plan.data[i + 1] = data[i];
-        ebb__plan_run(&plan, op->loops[dtype], attrs);
+        ebb__plan_run(&plan, half ? ebb__loop_through_f32 : op->loops[dtype], half ? (const void *)&through : attrs);
     }
     for (int64_t i = 0; i < n; i++)
         if (owned[i]) ebb__unref(t[i + 1]);

@@ -53,6 +53,7 @@ static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
 /* The result into self: by the loop itself where there is one, else computed apart and copied. */
 static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                const void *attrs) {
+    if (op->updates && (op->halves || !ebb__is_half(self->dtype))) return ebb__call_update(op, in, n, attrs);
     if (op->loops) return ebb__elementwise(op, in, n, attrs, self) ? EBB_OK : ebb_error_status();
     bool before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
@@ -71,7 +72,7 @@ static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_te
 /* Whether a rule will read self as it was before it is written. */
 static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     bool needed;
-    return !ebb__thread.no_grad && !op->no_derivative && (ebb__record_saves(op, in, n, &needed) & EBB_IN(0));
+    return !ebb__thread.no_grad && ebb__is_recorded(op) && (ebb__record_saves(op, in, n, &needed) & EBB_IN(0));
 }
 
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
@@ -104,7 +105,7 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status) {
         ebb__bump_version(self);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
-        bool recorded = !ebb__thread.no_grad && !op->no_derivative && self->grad_fn;
+        bool recorded = !ebb__thread.no_grad && ebb__is_recorded(op) && self->grad_fn;
         if (!status && self->base && recorded) status = ebb__view_written(self);
         if (!status && apart) status = ebb__forward_into(self, apart);
     }

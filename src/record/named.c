@@ -111,15 +111,19 @@ static bool as_number(const ebb_arg *arg, double *ret_f, int64_t *ret_i, bool *r
 
 /* One declared input that was given by name: its tensors are put behind those that are there. */
 static bool named_input(struct binding *b, int i, ebb_tensor **room) {
-    static const char *const expected[] = {"a Tensor", "a Tensor or a number", "a Tensor or None", "a list of Tensors",
-                                           "a Tensor, a number or None"};
+    static const char *const expected[] = {[EBB_INPUT_TENSOR] = "a Tensor",
+                                           [EBB_INPUT_NUMBER] = "a Tensor or a number",
+                                           [EBB_INPUT_OPTIONAL] = "a Tensor or None",
+                                           [EBB_INPUT_LIST] = "a list of Tensors",
+                                           [EBB_INPUT_OPTIONAL_LIST] = "a list of Tensors and None",
+                                           [EBB_INPUT_OPTIONAL_NUMBER] = "a Tensor, a number or None"};
     const ebb_arg *arg = b->by_name[i];
     enum ebb_input_kind kind = b->op->in[i].kind;
     double f = 0;
     int64_t whole = 0;
     bool is_whole, optional = kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER;
     bool number = kind == EBB_INPUT_NUMBER || kind == EBB_INPUT_OPTIONAL_NUMBER;
-    if (kind == EBB_INPUT_LIST) {
+    if (ebb__is_list(kind)) {
         if (arg->kind != EBB_VALUE_TENSORS) return wrong_kind(b, arg, expected[kind]);
         for (int64_t k = 0; k < arg->value.tensors.n; k++) room[k] = arg->value.tensors.t[k];
         return true;
@@ -134,7 +138,9 @@ static bool named_input(struct binding *b, int i, ebb_tensor **room) {
     }
     if (!number || !as_number(arg, &f, &whole, &is_whole)) return wrong_kind(b, arg, expected[kind]);
     if (!b->report) return true; /* made when it is certain to be used */
-    room[0] = is_whole ? ebb_number_i64(whole) : ebb_number_f64(f);
+    room[0] = arg->kind == EBB_VALUE_BOOL ? ebb_number_bool(whole != 0)
+              : is_whole                  ? ebb_number_i64(whole)
+                                          : ebb_number_f64(f);
     return room[0] != NULL;
 }
 
@@ -166,7 +172,7 @@ static bool bind_args(struct binding *b, const ebb_args *args) {
  * inputs after it need. */
 static int64_t takes(const struct binding *b, int i, int64_t left) {
     const ebb_arg *arg = b->by_name[i];
-    if (b->op->in[i].kind != EBB_INPUT_LIST) return 1;
+    if (!ebb__is_list(b->op->in[i].kind)) return 1;
     if (arg) return arg->kind == EBB_VALUE_TENSORS && arg->value.tensors.n > 0 ? arg->value.tensors.n : 0;
     for (int k = i + 1; k < b->op->n_in; k++) left -= !b->by_name[k];
     return left > 0 ? left : 0;
@@ -185,7 +191,7 @@ static bool bind_inputs(struct binding *b, const ebb_list *inputs) {
         int64_t n = takes(b, i, inputs->n - at);
         if (b->by_name[i]) {
             if (!named_input(b, i, b->in + b->n)) return false;
-        } else if (kind == EBB_INPUT_LIST || at < inputs->n) {
+        } else if (ebb__is_list(kind) || at < inputs->n) {
             for (int64_t k = 0; k < n; k++) b->in[b->n + k] = inputs->t[at++];
         } else if (kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER) {
             b->in[b->n] = NULL;

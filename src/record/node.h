@@ -142,6 +142,9 @@ bool ebb__is_view_of_leaf(const ebb_tensor *t);
 /* After a write into a view was recorded as the view's history: make it a part of the base's. */
 ebb_status ebb__view_written(ebb_tensor *view);
 
+/* Whether calls become nodes: those without a derivative by nature only when they have a rule all the same. */
+static inline bool ebb__is_recorded(const struct ebb_op *op) { return !op->no_derivative || op->vjp; }
+
 /* Record a call: gives the floating-point outputs a node when an input needs gradients and recording is on. `saved` are
  * the inputs as rules are to see them: `in` itself, but for a call in place, where in[0] has been overwritten by
  * now. */
@@ -149,7 +152,7 @@ ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_
                             const void *attrs, ebb_tensor *const *out, int n_out);
 static inline ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved,
                                      int64_t n_in, const void *attrs, ebb_tensor *const *out, int n_out) {
-    if (ebb__thread.no_grad || op->no_derivative) return EBB_OK;
+    if (ebb__thread.no_grad || !ebb__is_recorded(op)) return EBB_OK;
     return ebb__record_call(op, in, saved, n_in, attrs, out, n_out);
 }
 /* The same with the histories that the inputs have at hand, whatever the grad mode. */

@@ -1,17 +1,18 @@
 /* Element types: names, sizes, promotion, and single elements as doubles. */
 #include "tensor/tensor.h"
+#include "base/half.h"
 #include <math.h>
 #include <string.h>
 
-const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT] = {
-    [EBB_BOOL] = 1, [EBB_U8] = 1, [EBB_I32] = 4, [EBB_I64] = 8, [EBB_F32] = 4, [EBB_F64] = 8};
+const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT] = {[EBB_BOOL] = 1, [EBB_U8] = 1,   [EBB_I32] = 4, [EBB_I64] = 8,
+                                                   [EBB_F16] = 2,  [EBB_BF16] = 2, [EBB_F32] = 4, [EBB_F64] = 8};
 
 static const struct {
     const char *name, *alias;
 } names[EBB_DTYPE_COUNT] = {
-    [EBB_DTYPE_NONE] = {"none", "none"}, [EBB_BOOL] = {"bool", "bool"}, [EBB_U8] = {"uint8", "u8"},
-    [EBB_I32] = {"int32", "i32"},        [EBB_I64] = {"int64", "i64"},  [EBB_F32] = {"float32", "f32"},
-    [EBB_F64] = {"float64", "f64"}};
+    [EBB_DTYPE_NONE] = {"none", "none"}, [EBB_BOOL] = {"bool", "bool"},  [EBB_U8] = {"uint8", "u8"},
+    [EBB_I32] = {"int32", "i32"},        [EBB_I64] = {"int64", "i64"},   [EBB_F16] = {"float16", "f16"},
+    [EBB_BF16] = {"bfloat16", "bf16"},   [EBB_F32] = {"float32", "f32"}, [EBB_F64] = {"float64", "f64"}};
 
 const char *ebb_dtype_name(ebb_dtype dtype) { return (unsigned)dtype < EBB_DTYPE_COUNT ? names[dtype].name : "none"; }
 
@@ -24,10 +25,13 @@ ebb_dtype ebb_dtype_from_name(const char *name) {
 
 size_t ebb_dtype_size(ebb_dtype dtype) { return (unsigned)dtype < EBB_DTYPE_COUNT ? ebb__dtype_sizes[dtype] : 0; }
 
-bool ebb_dtype_is_floating(ebb_dtype dtype) { return dtype == EBB_F32 || dtype == EBB_F64; }
+bool ebb_dtype_is_floating(ebb_dtype dtype) { return ebb__is_floating((unsigned)dtype); }
 
-/* The dtypes are numbered so that the wider one is the larger. */
-ebb_dtype ebb_promote_types(ebb_dtype a, ebb_dtype b) { return a > b ? a : b; }
+/* The dtypes are numbered so that the wider one is the larger; of the two 16-bit ones neither holds the other. */
+ebb_dtype ebb_promote_types(ebb_dtype a, ebb_dtype b) {
+    if (a != b && ebb__is_half((unsigned)a) && ebb__is_half((unsigned)b)) return EBB_F32;
+    return a > b ? a : b;
+}
 
 ebb_status(ebb_set_default_dtype)(ebb_dtype dtype) {
     if (!ebb_dtype_is_floating(dtype))
@@ -45,6 +49,8 @@ double ebb__load(const char *p, ebb_dtype dtype) {
     case EBB_U8: return (double)*(const uint8_t *)p;
     case EBB_I32: return (double)*(const int32_t *)p;
     case EBB_I64: return (double)*(const int64_t *)p;
+    case EBB_F16: return (double)ebb__f16_to_float(*(const uint16_t *)(const void *)p);
+    case EBB_BF16: return (double)ebb__bf16_to_float(*(const uint16_t *)(const void *)p);
     case EBB_F32: return (double)*(const float *)p;
     case EBB_F64: return *(const double *)p;
     case EBB_DTYPE_NONE: break;
@@ -67,6 +73,8 @@ void ebb__store(char *p, ebb_dtype dtype, double value) {
     case EBB_U8: *(uint8_t *)p = (uint8_t)ebb__to_i64(value); break;
     case EBB_I32: *(int32_t *)p = (int32_t)to_integer(value, -0x1p31, 0x1p31); break;
     case EBB_I64: *(int64_t *)p = ebb__to_i64(value); break;
+    case EBB_F16: *(uint16_t *)(void *)p = ebb__f16_of_float((float)value); break;
+    case EBB_BF16: *(uint16_t *)(void *)p = ebb__bf16_of_float((float)value); break;
     case EBB_F32: *(float *)p = (float)value; break;
     case EBB_F64: *(double *)p = value; break;
     case EBB_DTYPE_NONE: break;

@@ -226,9 +226,11 @@ static ebb_tensor *number(ebb_dtype dtype, double f, int64_t i) {
     if (EBB_UNLIKELY(!t)) return NULL;
     t->flags |= EBB__NUMBER;
     if (dtype == EBB_F64) memcpy(t->data, &f, sizeof f);
-    else memcpy(t->data, &i, sizeof i);
+    else if (dtype == EBB_I64) memcpy(t->data, &i, sizeof i);
+    else *t->data = i != 0;
     return ebb__own(t);
 }
 
 ebb_tensor *ebb_number_f64(double value) { return number(EBB_F64, value, 0); }
 ebb_tensor *ebb_number_i64(int64_t value) { return number(EBB_I64, 0, value); }
+ebb_tensor *ebb_number_bool(bool value) { return number(EBB_BOOL, 0, value); }

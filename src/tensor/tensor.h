@@ -58,7 +58,8 @@ static inline bool ebb__requires_grad(const ebb_tensor *t) {
 static inline size_t ebb__tensor_bytes(int ndim) { return sizeof(ebb_tensor) + 16 * (size_t)ndim; }
 
 extern const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT];
-static inline bool ebb__is_floating(unsigned dtype) { return dtype == EBB_F32 || dtype == EBB_F64; }
+static inline bool ebb__is_floating(unsigned dtype) { return dtype >= EBB_F16; }
+static inline bool ebb__is_half(unsigned dtype) { return dtype == EBB_F16 || dtype == EBB_BF16; }
 
 /* ---- making ---- All return a reference that belongs to the caller (not to a scope), or NULL and an error. */
 

@@ -30,6 +30,11 @@ int main() {
         ebb_clear_error();
         y = ebb_call("clamp", EBB_LIST(ebb_call("exp", EBB_LIST(x))), EBB_ARGS(EBB_ARG("max", 2.5), EBB_ARG("min", nullptr)));
         if (ebb_item(y) != 2.5) return 6;
+        ebb_tensor *m = ebb_zeros(EBB_DIMS(3, 4));
+        ebb_setitem(m, EBB_ITEMS(EBB_SLICE(1, EBB_END), std::size_t(2)), x);
+        ebb_tensor *mask = ebb_gt(ebb_getitem(m, EBB_ITEMS(1)), 0);
+        if (ebb_item(ebb_sum(ebb_getitem(m, EBB_ITEMS(EBB_ELLIPSIS, mask, EBB_NEWAXIS)))) != 6) return 7;
+        if (ebb_item(ebb_getitem(m, EBB_ITEMS(-1, 2L))) != 3) return 8;
     }
     std::printf("C++: Ebb %s, d(x * y + sin(x))/dx is right\n", ebb_version());
     return 0;

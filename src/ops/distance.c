@@ -1,0 +1,112 @@
+/* Distances and directions of vectors: normalize, pairwise_distance, cosine_similarity, cdist. */
+#define EBB_FAMILY "Distances"
+#include "ops/loss.h"
+#include <math.h>
+
+/* A dimension that may be left out: the one listed, or `otherwise`; checked against ndim. */
+static bool one_dim(const ebb_dims *dim, int64_t otherwise, int ndim, int64_t *ret_dim) {
+    *ret_dim = dim->n ? dim->d[0] : otherwise;
+    if (dim->n <= 1 && ebb__wrap_dim(ret_dim, ndim)) return true;
+    (void)ebb_fail(EBB_ERR_INDEX, "expected one dimension of %d, got %s %lld", ndim, dim->n > 1 ? "several, first" : "",
+                   (long long)*ret_dim);
+    return false;
+}
+
+/* ---- normalize ---- */
+
+static ebb_tensor *normalize_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_normalize *a = f->attrs;
+    ebb_tensor *x = f->in[0];
+    int64_t dim;
+    if (!one_dim(&a->dim, 1, ebb_tensor_ndim(x), &dim)) return NULL;
+    ebb_tensor *norm = ebb_vector_norm(x, .ord = a->p, .dim = EBB_DIMS(dim), .keepdim = true);
+    return ebb_div(x, ebb_clamp(norm, .min = ebb_number_f64(a->eps.value)));
+}
+
+const struct ebb_op ebb_op_normalize = {
+    EBB_SIGNATURE(normalize, "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor"),
+    .doc = "input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.",
+    .torch = "torch.nn.functional.normalize",
+    .compose = normalize_compose,
+    .samples = {"(3,4)", "(3,4) p=1", "(2,3,4) p=3 dim=-1", "(4) dim=0", "() dim=0", "(0,3)", "(3,4) eps=10", "! (4)",
+                "! (2,3) dim=(0,1)", "! i5(3,4)"},
+};
+
+/* ---- pairwise_distance, cosine_similarity ---- */
+
+static ebb_tensor *distance_of(ebb_tensor *x, ebb_tensor *y, double p, double eps, bool keepdim) {
+    ebb_tensor *d = ebb_add(ebb_sub(x, y), eps);
+    if (!d) return NULL;
+    int64_t last = d->ndim ? d->ndim - 1 : 0;
+    return ebb_vector_norm(d, .ord = EBB_SET(p), .dim = EBB_DIMS(last), .keepdim = keepdim);
+}
+
+static ebb_tensor *pairwise_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_pairwise_distance *a = f->attrs;
+    return distance_of(f->in[0], f->in[1], a->p.value, a->eps.value, a->keepdim);
+}
+
+const struct ebb_op ebb_op_pairwise_distance = {
+    EBB_SIGNATURE(pairwise_distance, "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor"),
+    .doc = "The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.",
+    .torch = "torch.nn.functional.pairwise_distance",
+    .compose = pairwise_compose,
+    .samples = {"(3,4) (3,4)", "(3,4) (4) p=1", "(2,3,4) (3,4) p=3 keepdim=true", "(4) (4) eps=0.5", "(0,3) (0,3)",
+                "! (3,4) (3,5)"},
+};
+
+/* The vectors are scaled first, each norm counting as at least eps, as PyTorch does it: their product could
+ * overflow. */
+static ebb_tensor *cosine_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_cosine_similarity *a = f->attrs;
+    ebb_tensor *x[2] = {f->in[0], f->in[1]};
+    ebb_dims shape = ebb_tensor_shape(x[0]), other = ebb_tensor_shape(x[1]);
+    int64_t dim;
+    if (!ebb__loss_defined(f)) return NULL;
+    if (!ebb__broadcast(&shape, &other)) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "shapes do not broadcast");
+    if (!one_dim(&a->dim, 1, shape.n, &dim)) return NULL;
+    for (int i = 0; i < 2; i++) {
+        x[i] = ebb_expand(x[i], shape);
+        ebb_tensor *norm = ebb_vector_norm(x[i], .dim = EBB_DIMS(dim), .keepdim = true);
+        x[i] = ebb_div(x[i], ebb__at_least(norm, a->eps.value));
+    }
+    return ebb_sum(ebb_mul(x[0], x[1]), .dim = EBB_DIMS(dim));
+}
+
+const struct ebb_op ebb_op_cosine_similarity = {
+    EBB_SIGNATURE(cosine_similarity, "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor"),
+    .doc =
+        "The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their "
+        "product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.",
+    .torch = "torch.nn.functional.cosine_similarity",
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .compose = cosine_compose,
+    .samples = {"(3,4) (3,4)", "(2,3,4) (3,4) dim=-1", "(4) (3,4)", "(4) (4) dim=0", "() () dim=0", "(0,3) (0,3)",
+                "! (4) (4)", "! (3,4) (3,5)", "! i5(3,4) i5(3,4)"},
+};
+
+/* ---- cdist ---- */
+
+static ebb_tensor *cdist_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_cdist *a = f->attrs;
+    ebb_tensor *x = f->in[0], *y = f->in[1];
+    if (x->ndim < 2 || y->ndim < 2) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "expected at least 2 dimensions");
+    if (x->dims[x->ndim - 1] != y->dims[y->ndim - 1])
+        return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "x1 and x2 must have the same number of columns");
+    if (!(a->p.value >= 0)) return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "p must not be negative, got %g", a->p.value);
+    ebb_tensor *d = ebb_sub(ebb_unsqueeze(x, -2), ebb_unsqueeze(y, -3));
+    double p = x->dims[x->ndim - 1] || !isinf(a->p.value) ? a->p.value : 1; /* of no columns all norms are 0 */
+    return ebb_vector_norm(d, .ord = EBB_SET(p), .dim = EBB_DIMS(-1));
+}
+
+const struct ebb_op ebb_op_cdist = {
+    EBB_SIGNATURE(cdist, "Tensor x1, Tensor x2, float? p=2 -> Tensor"),
+    .doc =
+        "The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p of "
+        "their differences, (..., P, R). Recorded as its parts.",
+    .torch = "torch.cdist",
+    .compose = cdist_compose,
+    .samples = {"(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
+                "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"},
+};

@@ -1,0 +1,84 @@
+/* Norms of matrices. */
+#define EBB_FAMILY "Linear algebra"
+#include "ops/linalg.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Both dimensions, counted from the front, the last two where none are given; false with an error. */
+static bool dimensions(const ebb_tensor *x, const ebb_dims *given, int64_t ret_dim[2]) {
+    ebb_dims dims = given->n ? *given : EBB_DIMS(x->ndim - 2, x->ndim - 1);
+    if (x->ndim < 2 || dims.n != 2) {
+        ebb_fail(EBB_ERR_SHAPE, "takes two dimensions of at least two, got %d of %d", (int)dims.n, x->ndim);
+        return false;
+    }
+    ret_dim[0] = dims.d[0];
+    ret_dim[1] = dims.d[1];
+    return true;
+}
+
+/* Both dimensions last. */
+static ebb_tensor *as_matrices(ebb_tensor *x, const int64_t dim[2]) {
+    ebb_dims order = {0, {0}};
+    for (int i = 0; i < x->ndim; i++)
+        if (i != dim[0] && i != dim[1]) order.d[order.n++] = i;
+    return ebb_permute(x, ebb__dims_ending(order, 0, EBB_DIMS(dim[0], dim[1])));
+}
+
+/* The largest or least of sums, or of singular values, over the last dimension, which is kept; the largest of none is
+ * 0. */
+static ebb_tensor *extreme(ebb_tensor *x, bool least) {
+    if (!least && x && ebb__columns(x) == 0) return ebb_sum(x, .dim = EBB_DIMS(-1), .keepdim = true);
+    return least ? ebb_amin(x, .dim = EBB_DIMS(-1), .keepdim = true)
+                 : ebb_amax(x, .dim = EBB_DIMS(-1), .keepdim = true);
+}
+
+/* Of matrices in the last two dimensions: one number each, in a last dimension of one. */
+static ebb_tensor *norm(ebb_tensor *x, const char *ord, double number) {
+    if (strcmp(ord, "fro") == 0) return ebb_unsqueeze(ebb_vector_norm(x, .dim = EBB_DIMS(-2, -1)), -1);
+    if (strcmp(ord, "nuc") == 0) return ebb_sum(ebb_svdvals(x), .dim = EBB_DIMS(-1), .keepdim = true);
+    if (fabs(number) == 2) return extreme(ebb_svdvals(x), number < 0);
+    return extreme(ebb_sum(ebb_abs(x), .dim = EBB_DIMS(isinf(number) ? -1 : -2)), number < 0);
+}
+
+static ebb_tensor *compose(struct ebb_forward *f) {
+    const struct ebb__attrs_matrix_norm *a = f->attrs;
+    const char *ord = a->ord ? a->ord : "fro";
+    char *end;
+    int64_t dim[2];
+    ebb_tensor *x = f->in[0];
+    double number = strtod(ord, &end);
+    bool word = strcmp(ord, "fro") == 0 || strcmp(ord, "nuc") == 0;
+    if (!word && (end == ord || *end || (fabs(number) != 1 && fabs(number) != 2 && !isinf(number)))) {
+        ebb_fail(EBB_ERR_ARGUMENT, "ord is fro, nuc, inf, -inf, 1, -1, 2 or -2, got \"%s\"", ord);
+        return NULL;
+    }
+    if (!dimensions(x, &a->dim, dim)) return NULL;
+    if (a->dtype) x = ebb_to(x, a->dtype);
+    if (x && !ebb__is_floating(x->dtype)) {
+        ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));
+        return NULL;
+    }
+    if (!x || !(x = norm(as_matrices(x, dim), ord, number))) return NULL;
+    ebb_dims shape = ebb_tensor_shape(f->in[0]), kept = {0, {0}};
+    for (int i = 0; i < shape.n; i++) {
+        bool reduced = i == dim[0] || i == dim[1];
+        if (!reduced || a->keepdim) kept.d[kept.n++] = reduced ? 1 : shape.d[i];
+    }
+    return ebb_reshape(x, kept);
+}
+
+const struct ebb_op ebb_op_matrix_norm = {
+    EBB_SIGNATURE(matrix_norm,
+                  "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
+    .doc =
+        "Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares; "
+        "nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum "
+        "of absolute values down a column; inf and -inf, along a row.",
+    .torch = "torch.linalg.matrix_norm",
+    .compose = compose,
+    .samples = {"wc(3,4)", "wc(2,3,4) ord=nuc", "wc(3,3) ord=2", "wc(3,4) ord=-2", "(3,4) ord=1", "(2,3,4) ord=-1",
+                "(3,4) ord=inf", "(2,3,4) ord=-inf dim=(0,2) keepdim=true",
+                "wc(2,3,4) ord=nuc dim=(-1,-2) keepdim=true", "(2,3,4) dim=(2,0)", "(0,3)", "(0,2,3) ord=nuc", "! (3)",
+                "! (3,3) ord=3", "! (3,3) ord=max", "! (3,3,3) dim=(0)", "! i5(3,3)"},
+};

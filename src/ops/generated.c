@@ -788,7 +788,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 387;
+const int ebb__op_table_size = 390;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},

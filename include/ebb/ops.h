@@ -1458,7 +1458,7 @@ typedef struct ebb_arange_options {
 /* start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where
  * start, end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give
  * the dtype where the arguments are computed.
- *     arange(float start, float end, float step, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     arange(float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.arange */
 EBB_API ebb_tensor *ebb_arange(double start, double end, double step, ebb_arange_options options EBB_DEFAULT);
@@ -3716,7 +3716,7 @@ typedef struct ebb_randint_options {
 } ebb_randint_options;
 
 /* Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given.
- *     randint(int low, int high, shape size, dtype dtype=int64, bool requires_grad=false) -> Tensor
+ *     randint(int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.randint */
 EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_randint_options options EBB_DEFAULT);

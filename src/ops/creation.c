@@ -212,7 +212,7 @@ static ebb_status forward_arange(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_arange = {
-    EBB_SIGNATURE(arange, "float start, float end, float step, " NEW),
+    EBB_SIGNATURE(arange, "float start[=0], float end, float step[=1], " NEW),
     .doc =
         "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where start, "
         "end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give the "

@@ -8,6 +8,7 @@
 static ebb_tensor *compose(struct ebb_forward *f) {
     const struct ebb__attrs_logsumexp *a = f->attrs;
     ebb_tensor *x = f->in[0];
+    if (!ebb_dtype_is_floating(ebb_tensor_dtype(x))) x = ebb_to(x, ebb_default_dtype());
     if (ebb_tensor_numel(x) == 0) return ebb_log(ebb_sum(ebb_exp(x), .dim = a->dim, .keepdim = a->keepdim));
     ebb_tensor *max = ebb_amax(x, .dim = a->dim, .keepdim = true);
     max = ebb_where(ebb_eq(ebb_abs(max), (double)INFINITY), 0.0, max);

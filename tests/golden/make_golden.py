@@ -208,6 +208,10 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     if not fails:
         for argument, value in table.ALWAYS.get(name, {}).items():
             named[argument] = value if named.get(argument) is None else named[argument]
+    if "unbiased" in named:
+        named["correction"] = int(named.pop("unbiased"))
+    if name in ("squeeze", "flip") and named.get("dim") in ([], ()):
+        raise Refused("an empty list of dimensions, which means all of them in Ebb: " + name)
     lines, leaves = [], []
     words = ["sample", DTYPES[dtype], layout] + ["each"] * each + ["fails"] * fails
     for argument, value in named.items():

@@ -77,7 +77,7 @@ EXACT = set("""abs neg sqrt square reciprocal sign floor ceil round trunc frac n
     channel_shuffle im2col fold mse_loss l1_loss""".split())
 
 # Compared in shape and dtype only: PyTorch's random bits, and memory that is not filled.
-VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
+VALUES_FREE = set("""dropout alpha_dropout rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())
 
 # Eigenvectors and singular vectors are defined up to sign: the absolute values of outputs are compared and differentiated.
@@ -99,6 +99,7 @@ ALWAYS = {
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
 RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
 RENAMED |= {("split", "tensor", "Tensor"): "self", ("split", "split_size_or_sections", "int"): "split_size"}
+RENAMED |= {("lstsq", "b", "Tensor"): "B", ("scatter", "value", "float"): "src", ("scatter", "value", "int"): "src"}
 RENAMED |= {("split", "split_size_or_sections", kind): "split_sizes" for kind in ("list", "tuple")}
 
 # At their poles PyTorch's derivatives are what rounding leaves of infinity, and NaN beyond the largest number.
@@ -117,7 +118,9 @@ WITHOUT = {
     "names": "no named dimensions",
     "size_average": "deprecated for reduction",
     "reduce": "deprecated for reduction",
-    "unbiased": "older form of correction",
+    "antialias": "no smoothing",
+    "norm_type": "weights are not renormalized",
+    "max_norm": "weights are not renormalized",
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }

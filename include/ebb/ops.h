@@ -1431,14 +1431,14 @@ EBB_API ebb_tensor *ebb_scalar(double value, ebb_scalar_options options EBB_DEFA
 #endif
 
 typedef struct ebb_eye_options {
-    int64_t m; /* default n */
+    ebb_setting m; /* EBB_SET(x); default none */
     ebb_dtype dtype; /* default none */
     bool requires_grad; /* default false */
     int ebb__at;
 } ebb_eye_options;
 
-/* A matrix of n rows and m columns (0 means n), ones on its diagonal and zeros elsewhere.
- *     eye(int n, int m=n, dtype dtype=none, bool requires_grad=false) -> Tensor
+/* A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.
+ *     eye(int n, float? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.eye */
 EBB_API ebb_tensor *ebb_eye(int64_t n, ebb_eye_options options EBB_DEFAULT);
@@ -1458,7 +1458,7 @@ typedef struct ebb_arange_options {
 /* start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where
  * start, end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give
  * the dtype where the arguments are computed.
- *     arange(float start, float end, float step, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     arange(float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.arange */
 EBB_API ebb_tensor *ebb_arange(double start, double end, double step, ebb_arange_options options EBB_DEFAULT);
@@ -3716,7 +3716,7 @@ typedef struct ebb_randint_options {
 } ebb_randint_options;
 
 /* Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given.
- *     randint(int low, int high, shape size, dtype dtype=int64, bool requires_grad=false) -> Tensor
+ *     randint(int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.randint */
 EBB_API ebb_tensor *ebb_randint(int64_t low, int64_t high, ebb_dims size, ebb_randint_options options EBB_DEFAULT);

@@ -882,9 +882,9 @@ const struct ebb_attr ebb__attr_table_any[] = {
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, false}, NULL},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, true}, "0"},
     {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, false}, NULL},
+    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {1, true}, "1"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}, "false"},
 };
@@ -1218,7 +1218,7 @@ const struct ebb_attr ebb__attr_table_exponential[] = {
 
 const struct ebb_attr ebb__attr_table_eye[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
+    {"m", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "none"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };
@@ -1721,7 +1721,7 @@ const struct ebb_attr ebb__attr_table_rand_like[] = {
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, false}, NULL},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, true}, "0"},
     {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}, NULL},
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}, "int64"},

@@ -1101,14 +1101,14 @@ extern const struct ebb_attr ebb__attr_table_scalar[3];
 
 struct ebb__attrs_eye {
     int64_t n;
-    int64_t m;
+    ebb_setting m;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_eye[4];
 #define EBB__SIG_eye \
     .name = "eye", \
-    .signature = "int n, int m=n, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "int n, float? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eye, .n_attrs = 4, \
@@ -1124,7 +1124,7 @@ struct ebb__attrs_arange {
 extern const struct ebb_attr ebb__attr_table_arange[5];
 #define EBB__SIG_arange \
     .name = "arange", \
-    .signature = "float start, float end, float step, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_arange, .n_attrs = 5, \
@@ -2754,7 +2754,7 @@ struct ebb__attrs_randint {
 extern const struct ebb_attr ebb__attr_table_randint[5];
 #define EBB__SIG_randint \
     .name = "randint", \
-    .signature = "int low, int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor", \
+    .signature = "int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randint, .n_attrs = 5, \

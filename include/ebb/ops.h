@@ -1431,14 +1431,14 @@ EBB_API ebb_tensor *ebb_scalar(double value, ebb_scalar_options options EBB_DEFA
 #endif
 
 typedef struct ebb_eye_options {
-    int64_t m; /* default n */
+    ebb_setting m; /* EBB_SET(x); default none */
     ebb_dtype dtype; /* default none */
     bool requires_grad; /* default false */
     int ebb__at;
 } ebb_eye_options;
 
-/* A matrix of n rows and m columns (0 means n), ones on its diagonal and zeros elsewhere.
- *     eye(int n, int m=n, dtype dtype=none, bool requires_grad=false) -> Tensor
+/* A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.
+ *     eye(int n, float? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.eye */
 EBB_API ebb_tensor *ebb_eye(int64_t n, ebb_eye_options options EBB_DEFAULT);

@@ -1218,7 +1218,7 @@ const struct ebb_attr ebb__attr_table_exponential[] = {
 
 const struct ebb_attr ebb__attr_table_eye[] = {
     {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
-    {"m", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "n"},
+    {"m", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "none"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
 };

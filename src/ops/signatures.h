@@ -1101,14 +1101,14 @@ extern const struct ebb_attr ebb__attr_table_scalar[3];
 
 struct ebb__attrs_eye {
     int64_t n;
-    int64_t m;
+    ebb_setting m;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_eye[4];
 #define EBB__SIG_eye \
     .name = "eye", \
-    .signature = "int n, int m=n, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "int n, float? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eye, .n_attrs = 4, \

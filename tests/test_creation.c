@@ -49,9 +49,10 @@ EBB_TEST(leaves) {
 
 EBB_TEST(eyes) {
     CHECK_VALUES(ebb_eye(2), 0, 1, 0, 0, 1);
-    CHECK_VALUES(ebb_eye(2, .m = 3), 0, 1, 0, 0, 0, 1, 0);
-    CHECK_VALUES(ebb_eye(3, .m = 2, .dtype = EBB_I64), 0, 1, 0, 0, 1, 0, 0);
+    CHECK_VALUES(ebb_eye(2, .m = EBB_SET(3)), 0, 1, 0, 0, 0, 1, 0);
+    CHECK_VALUES(ebb_eye(3, .m = EBB_SET(2), .dtype = EBB_I64), 0, 1, 0, 0, 1, 0, 0);
     CHECK_SHAPE(ebb_eye(0), 0, 0);
+    CHECK_SHAPE(ebb_eye(2, .m = EBB_SET(0)), 2, 0);
     CHECK(!ebb_eye(-1));
     CHECK_ERROR(EBB_ERR_SHAPE, "must not be negative");
 }

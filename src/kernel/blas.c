@@ -20,6 +20,7 @@ typedef int (*get_threads_fn)(void);
 
 enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112 };
 
+static void *dnnl; /* the library, when everything that is needed of it was found */
 static dnnl_sgemm_fn dnnl_sgemm_;
 static cblas_sgemm_fn cblas_sgemm_;
 static cblas_dgemm_fn cblas_dgemm_;
@@ -49,7 +50,7 @@ static void load_dnnl(void) {
         find(library, "omp_set_num_threads", &omp_set_threads);
     if (!find(RTLD_DEFAULT, "omp_get_max_threads", &omp_get_threads))
         find(library, "omp_get_max_threads", &omp_get_threads);
-    if (omp_set_threads && omp_get_threads) find(library, "dnnl_sgemm", &dnnl_sgemm_);
+    if (omp_set_threads && omp_get_threads && find(library, "dnnl_sgemm", &dnnl_sgemm_)) dnnl = library;
 #endif
 }
 
@@ -95,13 +96,27 @@ bool ebb__blas_find(const char *symbol, void *ret_function) {
     return openblas && find(openblas, symbol, ret_function);
 }
 
-static bool by_dnnl(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+void *ebb__blas_dnnl(void) {
+    load_f32();
+    return dnnl;
+}
+
+int ebb__blas_one_thread(void) {
     const int threads = omp_get_threads();
     if (threads != 1) omp_set_threads(1);
+    return threads;
+}
+
+void ebb__blas_threads_again(int threads) {
+    if (threads != 1) omp_set_threads(threads);
+}
+
+static bool by_dnnl(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    const int threads = ebb__blas_one_thread();
     const int status =
         dnnl_sgemm_(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
-    if (threads != 1) omp_set_threads(threads);
+    ebb__blas_threads_again(threads);
     return status == 0;
 }
 
@@ -123,6 +138,10 @@ bool ebb__blas_gemm(ebb_dtype dtype, bool transpose_a, bool transpose_b, int64_t
 }
 
 #else
+
+void *ebb__blas_dnnl(void) { return NULL; }
+int ebb__blas_one_thread(void) { return 1; }
+void ebb__blas_threads_again(int threads) { (void)threads; }
 
 bool ebb__blas_has(ebb_dtype dtype) {
     (void)dtype;

@@ -13,4 +13,10 @@ bool ebb__blas_has(ebb_dtype dtype);
 /* The address of one of OpenBLAS's functions, LAPACK's among them, at `ret_function`; false when it is not there. */
 bool ebb__blas_find(const char *symbol, void *ret_function);
 
+/* oneDNN, for the other file that calls it: the library, loaded at the first call, or NULL. Between one_thread and
+ * threads_again, which gets what it returned, it does everything in the calling thread. */
+void *ebb__blas_dnnl(void);
+int ebb__blas_one_thread(void);
+void ebb__blas_threads_again(int threads);
+
 #endif

@@ -2,6 +2,7 @@
  * weights. Work is cut into tiles by shape only, each with columns of its own, and each element is written by one
  * tile. */
 #include "base/base.h"
+#include "kernel/conv_dnnl.h"
 #include "kernel/kernel.h"
 #include "kernel/unfold.h"
 
@@ -143,6 +144,9 @@ static bool is_depthwise(const ebb__conv *c) {
 ebb_status ebb__conv_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y) {
     struct job j = job_of(c);
     if (c->batch * c->out_channels * j.out == 0) return EBB_OK;
+    bool done;
+    ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_Y, x, w, y, bias, &done);
+    if (status || done) return status;
     if (is_depthwise(c)) {
         ebb__depthwise_forward(c, x, w, bias, y);
         return EBB_OK;
@@ -185,6 +189,9 @@ static ebb_status input_tile(struct job *j, int64_t tile, char *columns) {
 ebb_status ebb__conv_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x) {
     struct job j = job_of(c);
     if (c->batch * c->in_channels * j.in == 0) return EBB_OK;
+    bool done;
+    ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_X, x, w, y, bias, &done);
+    if (status || done) return status;
     if (is_depthwise(c)) {
         ebb__depthwise_input(c, y, w, bias, x);
         return EBB_OK;
@@ -243,6 +250,9 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     struct job j = job_of(c);
     const int64_t n = c->out_channels * j.rows;
     if (n == 0) return EBB_OK;
+    bool done;
+    ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_W, x, w, y, NULL, &done);
+    if (status || done) return status;
     if (is_depthwise(c)) {
         ebb__depthwise_weight(c, y, x, w);
         return EBB_OK;
@@ -260,7 +270,7 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     if (j.splits > 1 && !partial) return EBB_ERR_MEMORY;
     if (partial) j.to = partial;
     memset(j.to, 0, bytes);
-    ebb_status status = j.out == 0 ? EBB_OK : run(&j, weight_tile);
+    status = j.out == 0 ? EBB_OK : run(&j, weight_tile);
     if (partial && !status) {
         struct partial p = {c->dtype, n, j.splits, partial, w};
         ebb__parallel_for(n, 1 << 14, add_partial, &p);

@@ -84,7 +84,9 @@ static void copy(void *context, int64_t first, int64_t last) {
                 for (int64_t k = i * r->taps; k < (i + 1) * r->taps; k++) { \
                     const type w = r->weight ? (type)r->weight[k] : 1, *restrict from = y; \
                     type *restrict to = x + r->index[k] * r->inner; \
-                    for (int64_t e = 0; e < r->inner; e++) to[e] += w * from[e]; \
+                    if (r->inner == 1) *to += w * *from; \
+                    else \
+                        for (int64_t e = 0; e < r->inner; e++) to[e] += w * from[e]; \
                 } \
         } \
     }

@@ -134,9 +134,10 @@ const struct ebb_op ebb_op_scalar = {
 
 static ebb_status infer_eye(struct ebb_infer *f) {
     const struct ebb__attrs_eye *a = f->attrs;
-    if (a->n < 0 || a->m < 0)
-        return ebb_fail(EBB_ERR_SHAPE, "n and m must not be negative: %lld, %lld", (long long)a->n, (long long)a->m);
-    return ebb__new_meta(f, &EBB_DIMS(a->n, a->m ? a->m : a->n), a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE);
+    int64_t m = a->m.given ? ebb__to_i64(a->m.value) : a->n;
+    if (a->n < 0 || m < 0)
+        return ebb_fail(EBB_ERR_SHAPE, "n and m must not be negative: %lld, %lld", (long long)a->n, (long long)m);
+    return ebb__new_meta(f, &EBB_DIMS(a->n, m), a->dtype, EBB_DTYPE_NONE, EBB_ANY_DTYPE);
 }
 
 static ebb_status forward_eye(struct ebb_forward *f) {
@@ -149,13 +150,13 @@ static ebb_status forward_eye(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_eye = {
-    EBB_SIGNATURE(eye, "int n, int m=n, " NEW),
-    .doc = "A matrix of n rows and m columns (0 means n), ones on its diagonal and zeros elsewhere.",
+    EBB_SIGNATURE(eye, "int n, float? m=none, " NEW),
+    .doc = "A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.",
     .torch = "torch.eye",
     .infer = infer_eye,
     .forward = forward_eye,
     .no_derivative = true,
-    .samples = {"n=3", "n=2 m=4", "n=4 m=2 dtype=int64", "n=0", "! n=-1"},
+    .samples = {"n=3", "n=2 m=4", "n=4 m=2 dtype=int64", "n=0", "n=2 m=0", "! n=-1"},
 };
 
 /* ---- counting ---- */
@@ -212,7 +213,7 @@ static ebb_status forward_arange(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_arange = {
-    EBB_SIGNATURE(arange, "float start, float end, float step, " NEW),
+    EBB_SIGNATURE(arange, "float start[=0], float end, float step[=1], " NEW),
     .doc =
         "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where start, "
         "end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give the "

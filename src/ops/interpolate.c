@@ -83,7 +83,7 @@ static bool is_identity(const struct tables *t, int64_t in, int64_t out) {
     return same;
 }
 
-/* ---- all dimensions, the last one first ---- */
+/* ---- all dimensions, the last one first, and back in the other order ---- */
 
 struct pass {
     ebb_dtype dtype;
@@ -140,7 +140,10 @@ static ebb_status run(struct ebb_forward *f, const struct upsampling *u, bool ba
     struct pass p = {.dtype = (ebb_dtype)x->dtype, .u = u, .shape = ebb_tensor_shape(x), .data = x->data};
     ebb_status status = EBB_OK;
     if (y->numel == 0) return EBB_OK;
-    for (int i = x->ndim - 1; i >= 2 && !status; i--) status = pass(&p, i, y->dims[i], back);
+    for (int i = 2; i < x->ndim && !status; i++) {
+        const int dim = back ? i : x->ndim + 1 - i;
+        status = pass(&p, dim, y->dims[dim], back);
+    }
     if (!status) memcpy(y->data, p.data, (size_t)y->numel * ebb_dtype_size(p.dtype));
     ebb__free(p.owned, p.owned_bytes);
     return status;

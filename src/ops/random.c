@@ -122,7 +122,7 @@ static ebb_status forward_randint(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_randint = {
-    EBB_SIGNATURE(randint, "int low, int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor"),
+    EBB_SIGNATURE(randint, "int low[=0], int high, shape size, dtype dtype=int64, bool requires_grad=false -> Tensor"),
     .doc = "Independent integers, each of low, ..., high - 1 equally likely; int64 where no dtype is given.",
     .torch = "torch.randint",
     .infer = infer_randint,

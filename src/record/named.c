@@ -35,7 +35,8 @@ static bool same_name(const char *a, const char *b) {
 static int find_input(const struct ebb_op *op, const char *name) {
     for (int i = 0; i < op->n_in; i++)
         if (op->in[i].name && same_name(op->in[i].name, name)) return i;
-    return -1;
+    /* what PyTorch calls every first input, where it has a name of its own: torch.linalg's A */
+    return op->n_in && strcmp(canonical(name), "self") == 0 ? 0 : -1;
 }
 
 static int find_attr(const struct ebb_op *op, const char *name) {

@@ -211,6 +211,8 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
             named[argument] = value if named.get(argument) is None else named[argument]
     if isinstance(named.get("unbiased"), bool):
         named["correction"] = int(named.pop("unbiased"))
+    if named.get("dropout_p"):
+        raise Refused("random: " + name)
     if name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0):
         raise Refused("random: " + name)
     if name == "matrix_norm" and isinstance(named.get("ord"), (int, float)):

@@ -104,9 +104,6 @@ NOT_DROPPED |= {("fold", "output_size")}
 ALWAYS = {
     "slice": {"dim": 0, "start": 0, "end": 2**63 - 1},
     "rot90": {"k": 1, "dims": [0, 1]},
-    "arange": {"start": 0, "step": 1},
-    "randint": {"low": 0},
-    "randint_like": {"low": 0},
 }
 
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.
@@ -138,7 +135,6 @@ WITHOUT = {
     "reduce": "deprecated for reduction",
     "antialias": "resampling without a filter",
     "max_norm": "weights are not changed by looking them up",
-    "hermitian": "one way for all matrices",
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }

@@ -1,0 +1,158 @@
+/* Convolutions large enough to be cut into tiles and to be given to a library: against sums written out, float32
+ * against float64, the same bits for any number of threads, and with allocations failing. What is small is in the
+ * samples. */
+#include "tests/check.h"
+
+#include <ebb/ebb.h>
+#include <math.h>
+#include <string.h>
+
+struct sizes {
+    int64_t batch, in, out, size, kernel, stride, padding, dilation, groups;
+};
+
+static const struct sizes cases[] = {
+    {5, 16, 24, 20, 3, 1, 1, 1, 1}, {1, 48, 40, 19, 3, 2, 1, 1, 1},  {17, 3, 16, 21, 5, 2, 2, 1, 1},
+    {2, 32, 32, 15, 1, 1, 0, 1, 1}, {3, 32, 48, 17, 3, 1, 2, 2, 2},  {4, 24, 48, 23, 3, 1, 1, 1, 24},
+    {2, 64, 64, 9, 4, 3, 1, 1, 1},  {1, 40, 100, 30, 3, 1, 1, 1, 1},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static int64_t result_size(const struct sizes *s) {
+    return (s->size + 2 * s->padding - s->dilation * (s->kernel - 1) - 1) / s->stride + 1;
+}
+
+struct arrays {
+    ebb_tensor *x, *w, *b, *g; /* g: the upstream gradient */
+};
+
+static struct arrays make(const struct sizes *s, ebb_dtype dtype) {
+    struct arrays a;
+    ebb_manual_seed(7);
+    a.x = ebb_to(ebb_randn(EBB_DIMS(s->batch, s->in, s->size, s->size)), dtype);
+    a.w = ebb_to(ebb_randn(EBB_DIMS(s->out, s->in / s->groups, s->kernel, s->kernel)), dtype);
+    a.b = ebb_to(ebb_randn(EBB_DIMS(s->out)), dtype);
+    a.g = ebb_to(ebb_randn(EBB_DIMS(s->batch, s->out, result_size(s), result_size(s))), dtype);
+    return a;
+}
+
+/* The three results: y, and the gradients of x and of w. */
+static ebb_status compute(const struct sizes *s, ebb_dtype dtype, ebb_tensor **ret) {
+    struct arrays a = make(s, dtype);
+    ebb_tensor *inputs[] = {ebb_requires_grad_(a.x, true), ebb_requires_grad_(a.w, true)};
+    ret[0] = ebb_conv2d(a.x, a.w, .bias = a.b, .stride = EBB_DIMS(s->stride), .padding = EBB_DIMS(s->padding),
+                        .dilation = EBB_DIMS(s->dilation), .groups = s->groups);
+    return ebb_grad(EBB_LIST(ret[0]), ((ebb_list){2, inputs}), ret + 1, .grad_outputs = EBB_LIST(a.g));
+}
+
+static double at(const ebb_tensor *t, int64_t i, int64_t j, int64_t k, int64_t l) {
+    return ebb_at_index(t, EBB_DIMS(i, j, k, l));
+}
+
+/* One element of y by its definition. */
+static double element(const struct sizes *s, const struct arrays *a, int64_t n, int64_t o, int64_t r, int64_t c) {
+    const int64_t in = s->in / s->groups, group = o / (s->out / s->groups);
+    double sum = ebb_at_index(a->b, EBB_DIMS(o));
+    for (int64_t i = 0; i < in; i++)
+        for (int64_t k = 0; k < s->kernel; k++)
+            for (int64_t l = 0; l < s->kernel; l++) {
+                const int64_t y = r * s->stride - s->padding + k * s->dilation;
+                const int64_t x = c * s->stride - s->padding + l * s->dilation;
+                if (y < 0 || y >= s->size || x < 0 || x >= s->size) continue;
+                sum += at(a->w, o, i, k, l) * at(a->x, n, group * in + i, y, x);
+            }
+    return sum;
+}
+
+EBB_TEST(elements) {
+    for (int c = 0; c < CASES; c++) {
+        EBB_SCOPE {
+            const struct sizes *s = &cases[c];
+            ebb_tensor *r[3];
+            CHECK(!compute(s, EBB_F64, r));
+            struct arrays a = make(s, EBB_F64);
+            const int64_t size = result_size(s);
+            for (int64_t i = 0; i < 40; i++) { /* corners first */
+                const int64_t n = i * 7 % s->batch, o = i * 11 % s->out, row = i & 1 ? size - 1 : i * 3 % size;
+                const int64_t column = i & 2 ? size - 1 : i * 5 % size;
+                CHECK(fabs(at(r[0], n, o, row, column) - element(s, &a, n, o, row, column)) < 1e-11);
+            }
+        }
+    }
+}
+
+/* The gradients are the transposes of forward: <g, y(x, w)> without the bias is <gx, x> and <gw, w>. */
+EBB_TEST(adjoint) {
+    for (int c = 0; c < CASES; c++) {
+        EBB_SCOPE {
+            const struct sizes *s = &cases[c];
+            ebb_tensor *r[3];
+            CHECK(!compute(s, EBB_F64, r));
+            struct arrays a = make(s, EBB_F64);
+            ebb_tensor *y = ebb_sub(r[0], ebb_view(a.b, EBB_DIMS(1, s->out, 1, 1)));
+            const double want = ebb_item(ebb_sum(ebb_mul(y, a.g)));
+            const double size = ebb_item(ebb_sum(ebb_abs(ebb_mul(y, a.g))));
+            CHECK(fabs(ebb_item(ebb_sum(ebb_mul(r[1], a.x))) - want) < 1e-12 * size);
+            CHECK(fabs(ebb_item(ebb_sum(ebb_mul(r[2], a.w))) - want) < 1e-12 * size);
+        }
+    }
+}
+
+EBB_TEST(single_precision) {
+    for (int c = 0; c < CASES; c++) {
+        EBB_SCOPE {
+            ebb_tensor *exact[3], *single[3];
+            CHECK(!compute(&cases[c], EBB_F64, exact));
+            CHECK(!compute(&cases[c], EBB_F32, single));
+            for (int i = 0; i < 3; i++) {
+                ebb_tensor *error = ebb_amax(ebb_abs(ebb_sub(exact[i], single[i])));
+                CHECK(ebb_item(error) < 2e-5 * ebb_item(ebb_amax(ebb_abs(exact[i]))));
+            }
+        }
+    }
+}
+
+EBB_TEST(threads) {
+    for (int c = 0; c < CASES; c++)
+        for (int single = 0; single < 2; single++) {
+            EBB_SCOPE {
+                ebb_tensor *one[3], *three[3];
+                ebb_set_num_threads(1);
+                CHECK(!compute(&cases[c], single ? EBB_F32 : EBB_F64, one));
+                ebb_set_num_threads(3);
+                CHECK(!compute(&cases[c], single ? EBB_F32 : EBB_F64, three));
+                ebb_set_num_threads(0);
+                for (int i = 0; i < 3; i++)
+                    CHECK(memcmp(ebb_tensor_data(one[i]), ebb_tensor_data(three[i]),
+                                 (size_t)ebb_tensor_numel(one[i]) * (single ? 4 : 8)) == 0);
+            }
+        }
+}
+
+/* A transposed convolution is the gradient of the input, with a bias. */
+EBB_TEST(transposed) {
+    for (int single = 0; single < 2; single++) {
+        EBB_SCOPE {
+            const struct sizes *s = &cases[0];
+            const ebb_dtype dtype = single ? EBB_F32 : EBB_F64;
+            struct arrays a = make(s, dtype);
+            ebb_tensor *r[3], *b = ebb_to(ebb_randn(EBB_DIMS(s->in)), dtype);
+            CHECK(!compute(s, dtype, r));
+            ebb_tensor *y = ebb_conv_transpose2d(a.g, a.w, .bias = b, .padding = EBB_DIMS(s->padding));
+            ebb_tensor *want = ebb_add(r[1], ebb_view(b, EBB_DIMS(1, s->in, 1, 1)));
+            CHECK(ebb_item(ebb_amax(ebb_abs(ebb_sub(y, want)))) < (single ? 1e-4 : 1e-12));
+        }
+    }
+}
+
+static void failing(void) {
+    EBB_SCOPE {
+        ebb_tensor *r[3];
+        for (int c = 0; c < 2; c++)
+            if (compute(&cases[c], EBB_F32, r) || compute(&cases[c], EBB_F64, r)) break;
+    }
+}
+
+EBB_TEST(failing_allocations) { CHECK_ALLOCATIONS_FAILING(failing, CHECK_SANITIZED ? 60 : 300); }
+
+EBB_TEST_MAIN

@@ -215,8 +215,6 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
         raise Refused("random: " + name)
     if name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0):
         raise Refused("random: " + name)
-    if name == "matrix_norm" and isinstance(named.get("ord"), (int, float)):
-        named["ord"] = f"{named['ord']:g}"  # a word, in C
     if name.startswith("adaptive_") and isinstance(named["output_size"], (list, tuple)):
         named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
     if name == "norm" and isinstance(named.get("p"), str):

@@ -26,7 +26,7 @@ FAMILIES = {
         take take_along_dim put masked_select masked_scatter sort argsort topk kthvalue msort nonzero argwhere searchsorted
         bucketize one_hot embedding unique unique_consecutive bincount isin histc embedding_bag index_reduce""",
     "linalg": """mm bmm matmul mv dot vdot outer inner addmm addmv addr addbmm baddbmm multi_dot chain_matmul einsum tensordot
-        kron cross matrix_power det slogdet logdet inv solve solve_triangular cholesky cholesky_solve cholesky_inverse qr
+        kron cross linalg_cross matrix_power det slogdet logdet inv solve solve_triangular cholesky cholesky_solve cholesky_inverse qr
         eigh eigvalsh svd svdvals lstsq pinv matrix_norm vecdot linear bilinear matrix_exp tensorinv tensorsolve lu_factor
         lu_solve inv_ex cholesky_ex""",
     "activation": """relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign hardtanh hardswish hardsigmoid
@@ -56,10 +56,11 @@ SOURCES = {
     "normalize": ["nn.functional.normalize"],
     "bilinear": ["nn.functional.bilinear"],
     "true_divide": ["true_divide"],
+    "cross": ["cross"], "linalg_cross": ["linalg.cross"],
     "copy": [], "fill": [], "zero": [], "index": [], "t": ["t"],
     "conv3d": ["nn.functional.conv3d"],
 }
-PREFER_LINALG = set("""cross cholesky qr svd inv det slogdet solve eigh eigvalsh svdvals lstsq pinv matrix_norm vector_norm
+PREFER_LINALG = set("""cholesky qr svd inv det slogdet solve eigh eigvalsh svdvals lstsq pinv matrix_norm vector_norm
     matrix_power multi_dot vecdot solve_triangular tensorinv tensorsolve lu_factor lu_solve inv_ex cholesky_ex vander""".split())
 
 # Families and operators whose results are exact to rounding: compared to 1e-12 of the largest element, others to 1e-9.
@@ -70,7 +71,7 @@ EXACT = set("""abs neg sqrt square reciprocal sign floor ceil round trunc frac n
     logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift heaviside nextafter gcd lcm isclose
     rsub true_divide sum mean prod amax amin max min argmax argmin cumsum cumprod cummax cummin trace any all count_nonzero
     nansum nanmean median nanmedian mode aminmax diff mm bmm matmul mv dot vdot outer inner addmm addmv addr addbmm baddbmm
-    multi_dot chain_matmul einsum tensordot kron cross vecdot linear bilinear relu relu6 leaky_relu hardtanh hardswish
+    multi_dot chain_matmul einsum tensordot kron cross linalg_cross vecdot linear bilinear relu relu6 leaky_relu hardtanh hardswish
     hardsigmoid prelu threshold hardshrink softshrink conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d pixel_shuffle pixel_unshuffle
@@ -111,8 +112,6 @@ RENAMED = {(f"conv{n}d", "padding", "str"): "auto_padding" for n in (1, 2, 3)}
 RENAMED |= {("split", "tensor", "Tensor"): "self", ("split", "split_size_or_sections", "int"): "split_size"}
 RENAMED |= {("split", "split_size_or_sections", kind): "split_sizes" for kind in ("list", "tuple")}
 RENAMED |= {("scatter", "value", kind): "src" for kind in ("int", "float", "bool", "Tensor")}
-RENAMED |= {("cholesky_solve", "input2", "Tensor"): "L", ("lstsq", "b", "Tensor"): "B"}
-RENAMED |= {("einsum", "tensors", "list"): "operands"}
 
 # At their poles PyTorch's derivatives are what rounding leaves of infinity, and NaN beyond the largest number.
 POLES = {"digamma", "lgamma", "polygamma", "mvlgamma"}

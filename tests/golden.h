@@ -39,8 +39,9 @@ struct golden_sample {
 
 struct golden_file {
     char *bytes;
-    size_t size;
-    const char *at, *blob;
+    size_t size, blob_size;
+    char *blob;
+    const char *at;
     char line[4096], *rest; /* the current line: its first word, and what follows */
     bool damaged;
 };
@@ -88,11 +89,18 @@ static inline ebb_status golden_open(struct golden_file *f, const char *path) {
     const char *blob = strstr(f->bytes, "\nblob ");
     if (strncmp(f->bytes, "ebb golden 1 ", 13) != 0 || !blob)
         return ebb_fail(EBB_ERR_FORMAT, "%s has no golden vectors", path);
-    f->blob = strchr(blob + 1, '\n') + 1;
+    blob = strchr(blob + 1, '\n') + 1;
+    f->blob_size = f->size - (size_t)(blob - f->bytes);
+    f->blob = malloc(f->blob_size + 1); /* of its own, so that it is aligned */
+    if (!f->blob) return EBB_ERR_MEMORY;
+    memcpy(f->blob, blob, f->blob_size);
     return EBB_OK;
 }
 
-static inline void golden_close(struct golden_file *f) { free(f->bytes); }
+static inline void golden_close(struct golden_file *f) {
+    free(f->bytes);
+    free(f->blob);
+}
 
 /* Split the line at f->at into its first word and the rest; false at the end. */
 static inline bool golden_line(struct golden_file *f) {
@@ -150,8 +158,8 @@ static inline struct golden_tensor golden_tensor(struct golden_file *f, const ch
     }
     int64_t numel = 1;
     for (int i = 0; i < t.shape.n; i++) numel *= t.shape.d[i];
-    size_t at = good ? (size_t)strtoull(text + 1, NULL, 10) : 0, room = f->size - (size_t)(f->blob - f->bytes);
-    if (!good || at + (size_t)numel * ebb_dtype_size(t.dtype) > room) f->damaged = true;
+    size_t at = good ? (size_t)strtoull(text + 1, NULL, 10) : 0;
+    if (!good || at + (size_t)numel * ebb_dtype_size(t.dtype) > f->blob_size) f->damaged = true;
     else t.data = f->blob + at;
     return t;
 }

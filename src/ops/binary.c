@@ -69,6 +69,9 @@ static ebb_tensor *pow_base_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e) {
 /* d x^e / de = x^e log(x), in the limit 0 for x = 0 and e >= 0, where the logarithm is not taken: its infinity would
  * come back in the second derivative as 0 times infinity. */
 static ebb_tensor *pow_exponent_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e, ebb_tensor *y) {
+    double number = ebb_tensor_is_number(x) ? ebb_item(x) : 0;
+    /* in double precision, whatever the default dtype is */
+    if (number != 0) return ebb_mul(g, ebb_mul(y, log(number)));
     ebb_tensor *limit = ebb_logical_and(ebb_eq(x, 0), ebb_ge(e, 0));
     ebb_tensor *base = ebb_where(limit, 1, ebb_to(x, ebb_tensor_dtype(y)));
     return ebb_mul(g, ebb_where(limit, 0, ebb_mul(y, ebb_log(base))));

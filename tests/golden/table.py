@@ -121,6 +121,7 @@ NAN_FREE = set("relu6 hardtanh elu selu celu hardswish hardsigmoid hardshrink so
 
 # Numbers that PyTorch also takes as tensors, and Ebb as numbers.
 NUMBERS = {(name, argument) for name in ("narrow", "linspace", "logspace") for argument in ("start", "end")}
+NUMBERS |= {("pinv", "atol"), ("pinv", "rtol")}
 NUMBERS |= {("tensor_split", "tensor_indices_or_sections")}
 
 # Arguments that Ebb does not have, by intention: samples with them are counted and left out.

@@ -1,0 +1,61 @@
+"""PyTorch's arguments as Ebb has them, and the samples that are left out for their arguments or values."""
+import torch
+from torch.utils._pytree import tree_leaves
+
+import table
+from calls import Refused
+
+
+class Without(Refused):
+    """The sample has an argument that Ebb does not have, by intention."""
+
+
+def as_ebb(name, named, fails):
+    """The arguments by Ebb's names, without those that say nothing."""
+    if not fails:
+        for argument, value in table.ALWAYS.get(name, {}).items():
+            named[argument] = value if named.get(argument) is None else named[argument]
+    if isinstance(named.get("unbiased"), bool):
+        named["correction"] = int(named.pop("unbiased"))
+    if name.startswith("adaptive_") and isinstance(named["output_size"], (list, tuple)):
+        named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
+    if name == "tensordot" and not isinstance(named.get("dims", 2), int):  # two lists: an operator of its own in C
+        a, b = named.pop("dims")
+        named = {"self": named["a"], "other": named["b"], "dims_self": list(a), "dims_other": list(b)}
+    check_arguments(name, named)
+    result = {}
+    for argument, value in named.items():
+        reason = table.WITHOUT.get(argument) if (name, argument) not in table.NOT_WITHOUT else None
+        if reason and value not in table.SAYS_NOTHING:
+            raise Without(f"{argument}: {reason}")
+        dropped = argument in table.DROPPED and (name, argument) not in table.NOT_DROPPED
+        if not dropped and not reason:
+            result[table.RENAMED.get((name, argument, type(value).__name__), argument)] = value
+    return result
+
+
+def check_arguments(name, named):
+    random = name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0)
+    if random or named.get("dropout_p"):
+        raise Refused("random")
+    if name == "norm" and isinstance(named.get("p"), str):
+        raise Refused("a norm given as a word")
+    if name == "svd" and named.get("full_matrices", True) and named["A"].shape[-1] != named["A"].shape[-2]:
+        raise Refused("a basis of what is left, which is any")
+    if name == "to" and "other" in named:
+        raise Refused("the dtype of another tensor")
+    for argument, value in named.items():
+        if isinstance(value, torch.Tensor) and (name, argument) in table.NUMBERS:
+            raise Refused(f"a number given as a tensor, {argument}")
+
+
+def check_values(name, leaves):
+    if name in table.POLES and any(((t <= 0) & (t == t.round()) | ~t.isfinite()).any() for t in leaves):
+        raise Refused("at a pole")
+    if name in table.NAN_FREE and any(t.isnan().any() for t in leaves):
+        raise Refused("NaN, which PyTorch's vector and scalar code treat differently")
+
+
+def has_ties(named):
+    tensors = [t for t in tree_leaves(list(named.values())) if isinstance(t, torch.Tensor)]
+    return any(t.isnan().any() or t.unique().numel() < t.numel() for t in tensors)

@@ -84,6 +84,7 @@ const struct ebb_op ebb_op_im2col = {
         "The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L) for "
         "its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is another.",
     .torch = "torch.nn.functional.unfold",
+    .overload = "unfold",
     .node = "Im2ColBackward0",
     .contiguous = true,
     .infer = im2col_infer,

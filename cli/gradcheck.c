@@ -44,8 +44,14 @@ struct called {
 /* The sample as a function of its inputs: those that give nothing to differentiate are left out of its results. */
 static ebb_status function(ebb_list in, ebb_outputs *ret_out, void *context) {
     const struct called *c = context;
+    ebb_tensor *x[MAX_IN];
+    if (in.n > MAX_IN) return ebb_fail(EBB_ERR_ARGUMENT, "a sample of more than %d inputs", MAX_IN);
+    for (int64_t i = 0; i < in.n; i++) { /* a function of symmetric matrices is one of symmetric parts */
+        x[i] = in.t[i];
+        if (c->sample->symmetric & EBB_IN(i)) x[i] = ebb_mul(ebb_add(x[i], ebb_transpose(x[i], -1, -2)), 0.5);
+    }
     ebb_manual_seed(c->seed);
-    ebb_list out = ebb_call_op_list(c->sample->op, in.t, in.n, c->sample->attrs);
+    ebb_list out = ebb_call_op_list(c->sample->op, x, in.n, c->sample->attrs);
     if (!out.n && ebb_error()) return ebb_error_status();
     for (int64_t i = 0; i < out.n && ret_out->n < EBB_FUNCTION_MAX_OUT; i++)
         if (ebb_dtype_is_floating(ebb_tensor_dtype(out.t[i]))) ret_out->t[ret_out->n++] = out.t[i];

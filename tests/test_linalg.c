@@ -146,6 +146,8 @@ EBB_TEST(arguments_by_name) {
     ebb_tensor *a = F64(EBB_DIMS(2, 2), 2, 0, 0, 4), *b = F64(EBB_DIMS(1, 2), 2, 8);
     CHECK_VALUES(ebb_call("solve", EBB_LIST(a, b), EBB_ARGS(EBB_ARG("left", false))), 0, 1, 2);
     CHECK_VALUES(ebb_call("matrix_norm", EBB_LIST(a), EBB_ARGS(EBB_ARG("ord", "nuc"))), 1e-15, 6);
+    CHECK_VALUES(ebb_call("matrix_norm", EBB_LIST(a), EBB_ARGS(EBB_ARG("ord", 2))), 1e-15, 4);
+    CHECK_VALUES(ebb_call("matrix_norm", EBB_LIST(a), EBB_ARGS(EBB_ARG("ord", -(double)INFINITY))), 0, 2);
     CHECK_VALUES(ebb_call("tensordot", EBB_LIST(a, b), EBB_ARGS(EBB_ARG("dims_self", 1), EBB_ARG("dims_other", 1))), 0,
                  4, 32);
     CHECK_VALUES(ebb_call("tensordot", EBB_LIST(b, a), EBB_ARGS(EBB_ARG("dims", 1))), 0, 4, 32);

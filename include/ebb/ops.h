@@ -355,6 +355,87 @@ EBB_API ebb_tensor *ebb_sigmoid_backward(ebb_tensor *grad_output, ebb_tensor *ou
 EBB_API ebb_tensor *ebb_tanh_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_tanh_backward(grad_output, output) ebb_tanh_backward(EBB_AT(grad_output), EBB_AT(output))
 
+/* ---- attention.c -------------------------------------------------------------------------------------------------
+ * Attention. */
+
+typedef struct ebb_flash_attention_options {
+    ebb_tensor *attn_mask; /* may be NULL */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    ebb_tensor **ret_logsumexp; /* may be NULL */
+    int ebb__at;
+} ebb_flash_attention_options;
+
+/* scaled_dot_product_attention in blocks, without the matrix of scores in memory, forward or backward (Dao et al.
+ * 2022). query (..., L, E), key (..., S, E) and value (..., S, V) have the same leading dimensions; attn_mask is of
+ * their dtype, is added to the scores; only its own gradient needs their matrix. logsumexp (..., L) are the
+ * logarithms of the sums that softmax divides by.
+ *     flash_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float?
+ *     scale=none) -> Tensor output, Tensor logsumexp
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackward0) of query: d @ key * scale, d = p * (g @ value^T - sum(g *
+ * output)), p = exp(scores - logsumexp); of key: d^T @ query * scale; of value: p^T @ g; of attn_mask: d, whole, and
+ * summed.
+ * Floating point only. torch.ops.aten._scaled_dot_product_flash_attention_for_cpu */
+EBB_API ebb_tensor *ebb_flash_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_flash_attention(...) ((void)EBB_HERE, ebb_flash_attention(__VA_ARGS__))
+#else
+#define ebb_flash_attention(...) ebb__flash_attention_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__flash_attention_(query, key, value, ...) ebb_flash_attention(EBB_AT(query), EBB_AT(key), EBB_AT(value), (ebb_flash_attention_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_flash_attention_backward_options {
+    ebb_tensor *grad_logsumexp; /* may be NULL */
+    ebb_tensor *attn_mask; /* may be NULL */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    ebb_tensor **ret_grad_key; /* may be NULL */
+    ebb_tensor **ret_grad_value; /* may be NULL */
+    int ebb__at;
+} ebb_flash_attention_backward_options;
+
+/* The gradients of flash_attention's query, key and value, from its results and their gradients.
+ *     flash_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor
+ *     logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none) -> Tensor
+ *     grad_query, Tensor grad_key, Tensor grad_value
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: that of the same in matrix
+ * products; of query: likewise; of key: likewise; of value: likewise; of output: likewise; of logsumexp: likewise;
+ * of grad_logsumexp: likewise; of attn_mask: likewise.
+ * Inputs are promoted to a common dtype. Floating point only.
+ * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
+EBB_API ebb_tensor *ebb_flash_attention_backward(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_flash_attention_backward(...) ((void)EBB_HERE, ebb_flash_attention_backward(__VA_ARGS__))
+#else
+#define ebb_flash_attention_backward(...) ebb__flash_attention_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__flash_attention_backward_(grad_output, query, key, value, output, logsumexp, ...) ebb_flash_attention_backward(EBB_AT(grad_output), EBB_AT(query), EBB_AT(key), EBB_AT(value), EBB_AT(output), EBB_AT(logsumexp), (ebb_flash_attention_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_scaled_dot_product_attention_options {
+    ebb_tensor *attn_mask; /* may be NULL */
+    double dropout_p; /* default 0 */
+    bool is_causal; /* default false */
+    ebb_setting scale; /* EBB_SET(x); default none */
+    bool enable_gqa; /* default false */
+    int ebb__at;
+} ebb_scaled_dot_product_attention_options;
+
+/* softmax(query @ key^T * scale + mask) @ value for query (..., L, E), key (..., S, E) and value (..., S, V), whose
+ * leading dimensions broadcast; scale is 1 / sqrt(E) when it is not given (Vaswani et al. 2017). attn_mask
+ * broadcasts to (..., L, S): a bool one says which keys a query sees, another is added to the scores; with is_causal
+ * query i sees the keys up to i. A query that sees none gives 0. dropout_p drops weights. With enable_gqa several
+ * heads of query share one of key and value. Recorded as flash_attention, and with dropout as its parts.
+ *     scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0,
+ *     bool is_causal=false, float? scale=none, bool enable_gqa=false) -> Tensor
+ * torch.nn.functional.scaled_dot_product_attention */
+EBB_API ebb_tensor *ebb_scaled_dot_product_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_scaled_dot_product_attention(...) ((void)EBB_HERE, ebb_scaled_dot_product_attention(__VA_ARGS__))
+#else
+#define ebb_scaled_dot_product_attention(...) ebb__scaled_dot_product_attention_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__scaled_dot_product_attention_(query, key, value, ...) ebb_scaled_dot_product_attention(EBB_AT(query), EBB_AT(key), EBB_AT(value), (ebb_scaled_dot_product_attention_options){__VA_ARGS__})
+#endif
+
 /* ---- avg_pool.c --------------------------------------------------------------------------------------------------
  * avg_pool1d to avg_pool3d, adaptive_avg_pool1d to adaptive_avg_pool3d, and their gradients. */
 
@@ -1557,12 +1638,16 @@ EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_co
 
 typedef struct ebb_cdist_options {
     ebb_setting p; /* EBB_SET(x); default 2 */
+    int compute_mode; /* use_mm_for_euclid_dist_if_necessary, use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist */
     int ebb__at;
 } ebb_cdist_options;
 
 /* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
- * of their differences, (..., P, R). Recorded as its parts.
- *     cdist(Tensor x1, Tensor x2, float? p=2) -> Tensor
+ * of their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as
+ * its parts.
+ *     cdist(Tensor x1, Tensor x2, float? p=2,
+ *     enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist)
+ *     compute_mode=use_mm_for_euclid_dist_if_necessary) -> Tensor
  * torch.cdist */
 EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1933,15 +2018,15 @@ typedef struct ebb_eigh_options {
  * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
  * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
  * the smallest gap.
- *     eigh(Tensor A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
- * Gradient (LinalgEighBackward0) of A: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
+ *     eigh(Tensor self, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ * Gradient (LinalgEighBackward0) of self: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
  * Floating point only. torch.linalg.eigh */
-EBB_API ebb_tensor *ebb_eigh(ebb_tensor *A, ebb_eigh_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
 #else
 #define ebb_eigh(...) ebb__eigh_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__eigh_(A, ...) ebb_eigh(EBB_AT(A), (ebb_eigh_options){__VA_ARGS__})
+#define ebb__eigh_(self, ...) ebb_eigh(EBB_AT(self), (ebb_eigh_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_eigvalsh_options {
@@ -1951,15 +2036,15 @@ typedef struct ebb_eigvalsh_options {
 
 /* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
  * second derivative needs distinct eigenvalues.
- *     eigvalsh(Tensor A, enum(L|U) UPLO=L) -> Tensor
- * Gradient (LinalgEighBackward0) of A: V diag(g) V^T, V the eigenvectors.
+ *     eigvalsh(Tensor self, enum(L|U) UPLO=L) -> Tensor
+ * Gradient (LinalgEighBackward0) of self: V diag(g) V^T, V the eigenvectors.
  * Floating point only. torch.linalg.eigvalsh */
-EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
 #else
 #define ebb_eigvalsh(...) ebb__eigvalsh_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__eigvalsh_(A, ...) ebb_eigvalsh(EBB_AT(A), (ebb_eigvalsh_options){__VA_ARGS__})
+#define ebb__eigvalsh_(self, ...) ebb_eigvalsh(EBB_AT(self), (ebb_eigvalsh_options){__VA_ARGS__})
 #endif
 
 /* ---- einsum.c ----------------------------------------------------------------------------------------------------
@@ -1969,10 +2054,10 @@ EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *A, ebb_eigvalsh_options options EBB
  * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
  * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
  * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
- *     einsum(string equation, Tensors operands) -> Tensor
+ *     einsum(string equation, Tensors tensors) -> Tensor
  * torch.einsum */
-EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list operands);
-#define ebb_einsum(equation, operands) ebb_einsum(equation, EBB_AT_LIST(operands))
+EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list tensors);
+#define ebb_einsum(equation, tensors) ebb_einsum(equation, EBB_AT_LIST(tensors))
 
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
  * Rows of a table by number. */
@@ -2801,14 +2886,32 @@ typedef struct ebb_matrix_norm_options {
 /* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
  * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
  * absolute values down a column; inf and -inf, along a row.
- *     matrix_norm(Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ *     matrix_norm(Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
  * torch.linalg.matrix_norm */
-EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *A, ebb_matrix_norm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *self, ebb_matrix_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_matrix_norm(...) ((void)EBB_HERE, ebb_matrix_norm(__VA_ARGS__))
 #else
 #define ebb_matrix_norm(...) ebb__matrix_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__matrix_norm_(A, ...) ebb_matrix_norm(EBB_AT(A), (ebb_matrix_norm_options){__VA_ARGS__})
+#define ebb__matrix_norm_(self, ...) ebb_matrix_norm(EBB_AT(self), (ebb_matrix_norm_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_matrix_norm_ord_options {
+    ebb_dims dim; /* default (-2,-1) */
+    bool keepdim; /* default false */
+    ebb_dtype dtype; /* default none */
+    int ebb__at;
+} ebb_matrix_norm_ord_options;
+
+/* The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.
+ *     matrix_norm_ord(Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * torch.linalg.matrix_norm */
+EBB_API ebb_tensor *ebb_matrix_norm_ord(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_matrix_norm_ord(...) ((void)EBB_HERE, ebb_matrix_norm_ord(__VA_ARGS__))
+#else
+#define ebb_matrix_norm_ord(...) ebb__matrix_norm_ord_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__matrix_norm_ord_(self, ord, ...) ebb_matrix_norm_ord(EBB_AT(self), ord, (ebb_matrix_norm_ord_options){__VA_ARGS__})
 #endif
 
 /* ---- max_pool.c --------------------------------------------------------------------------------------------------
@@ -4613,19 +4716,19 @@ typedef struct ebb_solve_triangular_options {
     int ebb__at;
 } ebb_solve_triangular_options;
 
-/* X of AX = B, or of XA = B with left=false, for triangular A (*, n, n), of which only that triangle is read,
+/* X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read,
  * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
  * infinities or NaN.
- *     solve_triangular(Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
- * Gradient (LinalgSolveTriangularBackward0) of A: the triangle of -gB y^T, gB as of B; of B: solve_triangular(A^T,
- * g, !upper).
+ *     solve_triangular(Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ * Gradient (LinalgSolveTriangularBackward0) of self: the triangle of -gB y^T, gB as of B; of B:
+ * solve_triangular(self^T, g, !upper).
  * Floating point only. torch.linalg.solve_triangular */
-EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_solve_triangular(...) ((void)EBB_HERE, ebb_solve_triangular(__VA_ARGS__))
 #else
 #define ebb_solve_triangular(...) ebb__solve_triangular_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__solve_triangular_(A, B, upper, ...) ebb_solve_triangular(EBB_AT(A), EBB_AT(B), upper, (ebb_solve_triangular_options){__VA_ARGS__})
+#define ebb__solve_triangular_(self, B, upper, ...) ebb_solve_triangular(EBB_AT(self), EBB_AT(B), upper, (ebb_solve_triangular_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_cholesky_options {
@@ -4633,17 +4736,17 @@ typedef struct ebb_cholesky_options {
     int ebb__at;
 } ebb_cholesky_options;
 
-/* L of A = L L^T, or U of A = U^T U, for symmetric positive definite matrices, of which only that triangle is read.
- * What is not positive definite is an error. The gradient is symmetric.
- *     cholesky(Tensor A, bool upper=false) -> Tensor
- * Gradient (LinalgCholeskyExBackward0) of A: y^-T sym(tril(y^T g), half the diagonal) y^-1.
+/* L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is
+ * read. What is not positive definite is an error. The gradient is symmetric.
+ *     cholesky(Tensor self, bool upper=false) -> Tensor
+ * Gradient (LinalgCholeskyExBackward0) of self: y^-T sym(tril(y^T g), half the diagonal) y^-1.
  * Floating point only. torch.linalg.cholesky */
-EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *A, ebb_cholesky_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
 #else
 #define ebb_cholesky(...) ebb__cholesky_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__cholesky_(A, ...) ebb_cholesky(EBB_AT(A), (ebb_cholesky_options){__VA_ARGS__})
+#define ebb__cholesky_(self, ...) ebb_cholesky(EBB_AT(self), (ebb_cholesky_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_cholesky_solve_options {
@@ -4651,15 +4754,15 @@ typedef struct ebb_cholesky_solve_options {
     int ebb__at;
 } ebb_cholesky_solve_options;
 
-/* X of AX = self, where A = L L^T, or L^T L when upper: by two triangular systems.
- *     cholesky_solve(Tensor self, Tensor L, bool upper=false) -> Tensor
+/* X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.
+ *     cholesky_solve(Tensor self, Tensor input2, bool upper=false) -> Tensor
  * torch.cholesky_solve */
-EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
 #else
 #define ebb_cholesky_solve(...) ebb__cholesky_solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__cholesky_solve_(self, L, ...) ebb_cholesky_solve(EBB_AT(self), EBB_AT(L), (ebb_cholesky_solve_options){__VA_ARGS__})
+#define ebb__cholesky_solve_(self, input2, ...) ebb_cholesky_solve(EBB_AT(self), EBB_AT(input2), (ebb_cholesky_solve_options){__VA_ARGS__})
 #endif
 
 /* ---- sorting.c ---------------------------------------------------------------------------------------------------
@@ -5027,20 +5130,22 @@ EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
 typedef struct ebb_pinv_options {
     ebb_setting atol; /* EBB_SET(x); default none */
     ebb_setting rtol; /* EBB_SET(x); default none */
+    bool hermitian; /* default false */
     int ebb__at;
 } ebb_pinv_options;
 
 /* Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without
- * either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.
- *     pinv(Tensor A, float? atol=none, float? rtol=none) -> Tensor
- * Gradient (LinalgPinvBackward0) of A: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * either, rtol is max(m, n) times the dtype's epsilon. Of hermitian matrices only the lower triangle is read, and
+ * the gradient is symmetric. Differentiable where the rank stays the same.
+ *     pinv(Tensor self, float? atol=none, float? rtol=none, bool hermitian=false) -> Tensor
+ * Gradient (LinalgPinvBackward0) of self: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
  * Floating point only. torch.linalg.pinv */
-EBB_API ebb_tensor *ebb_pinv(ebb_tensor *A, ebb_pinv_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_pinv(ebb_tensor *self, ebb_pinv_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_pinv(...) ((void)EBB_HERE, ebb_pinv(__VA_ARGS__))
 #else
 #define ebb_pinv(...) ebb__pinv_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__pinv_(A, ...) ebb_pinv(EBB_AT(A), (ebb_pinv_options){__VA_ARGS__})
+#define ebb__pinv_(self, ...) ebb_pinv(EBB_AT(self), (ebb_pinv_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_lstsq_options {
@@ -5048,16 +5153,17 @@ typedef struct ebb_lstsq_options {
     int ebb__at;
 } ebb_lstsq_options;
 
-/* The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one
- * dimension less than A. The solution only: residuals, rank and singular values are other operators' results.
- *     lstsq(Tensor A, Tensor B, float? rcond=none) -> Tensor
+/* The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B. B is a batch of
+ * vectors when it has one dimension less than A. The solution only: residuals, rank and singular values are other
+ * operators' results.
+ *     lstsq(Tensor self, Tensor b, float? rcond=none) -> Tensor
  * torch.linalg.lstsq */
-EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
 #else
 #define ebb_lstsq(...) ebb__lstsq_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__lstsq_(A, B, ...) ebb_lstsq(EBB_AT(A), EBB_AT(B), (ebb_lstsq_options){__VA_ARGS__})
+#define ebb__lstsq_(self, b, ...) ebb_lstsq(EBB_AT(self), EBB_AT(b), (ebb_lstsq_options){__VA_ARGS__})
 #endif
 
 /* ---- take.c ------------------------------------------------------------------------------------------------------
@@ -5148,28 +5254,44 @@ EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_
 EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
 #define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
 
-typedef struct ebb_cross_options {
+typedef struct ebb_linalg_cross_options {
     ebb_dims dim; /* default -1 */
+    int ebb__at;
+} ebb_linalg_cross_options;
+
+/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
+ *     linalg_cross(Tensor self, Tensor other, dims dim=-1) -> Tensor
+ * Gradient (LinalgCrossBackward0) of self: linalg_cross(other, g); of other: linalg_cross(g, self).
+ * Not for bool. torch.linalg.cross */
+EBB_API ebb_tensor *ebb_linalg_cross(ebb_tensor *self, ebb_tensor *other, ebb_linalg_cross_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_linalg_cross(...) ((void)EBB_HERE, ebb_linalg_cross(__VA_ARGS__))
+#else
+#define ebb_linalg_cross(...) ebb__linalg_cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__linalg_cross_(self, other, ...) ebb_linalg_cross(EBB_AT(self), EBB_AT(other), (ebb_linalg_cross_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_cross_options {
+    ebb_dims dim; /* default none */
     int ebb__at;
 } ebb_cross_options;
 
-/* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
- *     cross(Tensor input, Tensor other, dims dim=-1) -> Tensor
- * Gradient (LinalgCrossBackward0) of input: cross(other, g); of other: cross(g, input).
- * Not for bool. torch.linalg.cross */
-EBB_API ebb_tensor *ebb_cross(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
+/* Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.
+ *     cross(Tensor self, Tensor other, dims dim=none) -> Tensor
+ * torch.cross */
+EBB_API ebb_tensor *ebb_cross(ebb_tensor *self, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cross(...) ((void)EBB_HERE, ebb_cross(__VA_ARGS__))
 #else
 #define ebb_cross(...) ebb__cross_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__cross_(input, other, ...) ebb_cross(EBB_AT(input), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
+#define ebb__cross_(self, other, ...) ebb_cross(EBB_AT(self), EBB_AT(other), (ebb_cross_options){__VA_ARGS__})
 #endif
 
 /* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
- *     matrix_power(Tensor A, int n) -> Tensor
+ *     matrix_power(Tensor self, int n) -> Tensor
  * torch.linalg.matrix_power */
-EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *A, int64_t n);
-#define ebb_matrix_power(A, n) ebb_matrix_power(EBB_AT(A), n)
+EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *self, int64_t n);
+#define ebb_matrix_power(self, n) ebb_matrix_power(EBB_AT(self), n)
 
 /* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
  * and the last a column vector, of one dimension.

@@ -42,9 +42,9 @@ extern ebb__loop_table ebb__loops_neg, ebb__loops_abs, ebb__loops_relu, ebb__loo
 /* Unary, floating only; exp to tanh within 1 ulp (libm's tanh 2), sigmoid within 2. */
 extern ebb__loop_table ebb__loops_sqrt, ebb__loops_rsqrt, ebb__loops_reciprocal, ebb__loops_floor, ebb__loops_exp,
     ebb__loops_log, ebb__loops_sin, ebb__loops_cos, ebb__loops_tanh, ebb__loops_sigmoid, ebb__loops_erf;
-/* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); x times the normal distribution, and its approximation
- * by tanh. */
-extern ebb__loop_table ebb__loops_silu, ebb__loops_gelu, ebb__loops_gelu_tanh;
+/* Activations, within 4 ulp of the formula: x / (1 + exp(-x)); min(x, 0) - log(1 + exp(-|x|)); x times the normal
+ * distribution, and its approximation by tanh. */
+extern ebb__loop_table ebb__loops_silu, ebb__loops_gelu, ebb__loops_gelu_tanh, ebb__loops_logsigmoid;
 /* Binary, of every dtype but sub, which bool lacks. For bool add is or, mul is and. maximum and minimum are NaN if
  * either input is. */
 extern ebb__loop_table ebb__loops_add, ebb__loops_sub, ebb__loops_mul, ebb__loops_maximum, ebb__loops_minimum;
@@ -79,8 +79,8 @@ extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb_
 /* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
  * softplus beta, threshold; hardtanh min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
-    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_logsigmoid, ebb__loops_threshold,
-    ebb__loops_hardshrink, ebb__loops_softshrink;
+    ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_threshold, ebb__loops_hardshrink,
+    ebb__loops_softshrink;
 /* Binary, floating only; prelu: a above 0, else b a. */
 extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, ebb__loops_xlogy, ebb__loops_logaddexp,
     ebb__loops_prelu;
@@ -220,6 +220,29 @@ ebb_status ebb__random_uniform(ebb_dtype dtype, uint64_t seed, uint64_t first, i
 ebb_status ebb__random_exponential(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 ebb_status ebb__random_normal(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, void *out);
 void ebb__random_integer(uint64_t seed, uint64_t first, int64_t n, int64_t lo, int64_t hi, int64_t *out); /* lo < hi */
+
+/* ---- attention (attention.c) ----
+ * For each of the heads, contiguous f32 or f64: query (queries, width), key (keys, width), value (keys, value_width).
+ * The scores are query key^T * scale, plus the mask, whose element (i, j) for head h is at mask_at[h] + i * mask_row +
+ * j * mask_col; with `causal` query i sees the keys up to i only. NULL: no mask. */
+struct ebb__attention {
+    ebb_dtype dtype;
+    int64_t heads, queries, keys, width, value_width;
+    double scale;
+    bool causal;
+    const void *query, *key, *value, *mask;
+    const int64_t *mask_at;
+    int64_t mask_row, mask_col;
+};
+/* out = softmax(scores) value (heads, queries, value_width), and lse (heads, queries), the logarithms of the sums of
+ * the scores' exponentials. A query that sees no key gives 0 and -inf. */
+void ebb__attention_forward(const struct ebb__attention *a, void *out, void *lse);
+/* The gradients of query, key and value from those of out and of lse (which may be NULL). */
+struct ebb__attention_backward {
+    const void *grad, *grad_lse, *out, *lse;
+    void *dquery, *dkey, *dvalue;
+};
+void ebb__attention_backward(const struct ebb__attention *a, const struct ebb__attention_backward *b);
 
 /* ---- connectionist temporal classification (ctc.c) ----
  * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]

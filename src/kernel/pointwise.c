@@ -101,7 +101,6 @@ static inline double softplus(double x, double beta, double threshold) {
     X(softplus, S, T, ONE, softplus(a, SETTING(0), SETTING(1))) \
     X(hardswish, S, T, ONE, a *(a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
     X(hardsigmoid, S, T, ONE, (a < -3 ? 0 : a > 3 ? 6 : a + 3) / 6) \
-    X(logsigmoid, S, T, ONE, (a < 0 ? a : 0) - log1p(exp(-fabs(a)))) \
     X(sinc, S, T, ONE, a == 0 ? 1 : sin((T)PI * a) / ((T)PI * a)) \
     X(hardshrink, S, T, ONE, a >= -(T)SETTING(0) && a <= (T)SETTING(0) ? 0 : a) \
     X(softshrink, S, T, ONE, a > (T)SETTING(0) ? a - (T)SETTING(0) : a < -(T)SETTING(0) ? a + (T)SETTING(0) : a * 0)

@@ -12,11 +12,18 @@ EBB__VEC_MATH(tanh, f64, double, tanh)
 EBB__VEC_MATH2(pow, f32, float, powf)
 EBB__VEC_MATH2(pow, f64, double, pow)
 
+EBB__VEC_MATH(log1p, f32, float, log1pf)
+EBB__VEC_MATH(log1p, f64, double, log1p)
 EBB__VEC_MATH(erf, f32, float, erff)
 EBB__VEC_MATH(erf, f64, double, erf)
 
 #define DEFINE_ACTIVATIONS(F, T) \
     static EBB__INLINE ebb__v##F ebb__sigmoid_##F(ebb__v##F x) { return 1 / (1 + ebb__exp_##F(-x)); } \
+    /* min(x, 0) - log(1 + exp(-|x|)) */ \
+    static EBB__INLINE ebb__v##F ebb__logsigmoid_##F(ebb__v##F x) { \
+        const ebb__v##F zero = {0}; \
+        return -ebb__max_##F(-x, zero) - ebb__log1p_##F(ebb__exp_##F(-ebb__max_##F(x, -x))); \
+    } \
     static EBB__INLINE ebb__v##F ebb__silu_##F(ebb__v##F x) { return x / (1 + ebb__exp_##F(-x)); } \
     static EBB__INLINE ebb__v##F ebb__gelu_##F(ebb__v##F x) { \
         return (T)0.5 * x * (1 + ebb__erf_##F(x * (T)0.70710678118654752440)); \
@@ -118,7 +125,7 @@ EBB__VEC_MATH(cos, f64, double, cos)
             } \
         } \
     }
-#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
+#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(logsigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)
 

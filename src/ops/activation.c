@@ -133,11 +133,17 @@ static void threshold_vjp(struct ebb_vjp *v) {
 }
 
 static ebb_tensor *shrink_slope(ebb_tensor *x, double lambd, ebb_tensor *g) {
-    return ebb_where(ebb_logical_and(ebb_ge(x, -lambd), ebb_le(x, lambd)), 0, g);
+    return ebb_where(ebb_le(ebb_abs(x), lambd), 0, g);
 }
 static void hardshrink_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_hardshrink *a = v->attrs;
     ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
+}
+static ebb_status check_softshrink(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    const struct ebb__attrs_softshrink *a = attrs;
+    (void)in, (void)n_in, (void)dtype;
+    if (a->lambd.value >= 0) return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "lambd must not be negative, got %g", a->lambd.value);
 }
 static void softshrink_vjp(struct ebb_vjp *v) {
     const struct ebb__attrs_softshrink *a = v->attrs;
@@ -266,7 +272,7 @@ ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrin
 ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrink), .node = "SoftshrinkBackward0",
            .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.",
            .formula = {"0 where -lambd <= self <= lambd, else g"},
-           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
+           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-1"}, .check = check_softshrink)
 ACTIVATION(tanhshrink, ONE, .samples = {SHAPES, "i5(4)"}, .compose = tanhshrink_compose,
            .doc = "self - tanh(self). Recorded as its parts.")
 ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,

@@ -101,10 +101,12 @@ static ebb_tensor *cdist_compose(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_cdist = {
-    EBB_SIGNATURE(cdist, "Tensor x1, Tensor x2, float? p=2 -> Tensor"),
+    EBB_SIGNATURE(cdist,
+                  "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|"
+                  "donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor"),
     .doc =
         "The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p of "
-        "their differences, (..., P, R). Recorded as its parts.",
+        "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as its parts.",
     .torch = "torch.cdist",
     .compose = cdist_compose,
     .samples = {"(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",

@@ -128,6 +128,8 @@ extern const struct ebb_op ebb_op_eye;
 extern const struct ebb_op ebb_op_feature_alpha_dropout;
 extern const struct ebb_op ebb_op_feature_dropout;
 extern const struct ebb_op ebb_op_fill;
+extern const struct ebb_op ebb_op_flash_attention;
+extern const struct ebb_op ebb_op_flash_attention_backward;
 extern const struct ebb_op ebb_op_flatten;
 extern const struct ebb_op ebb_op_flip;
 extern const struct ebb_op ebb_op_float_power;
@@ -181,6 +183,7 @@ extern const struct ebb_op ebb_op_le;
 extern const struct ebb_op ebb_op_leaky_relu;
 extern const struct ebb_op ebb_op_lerp;
 extern const struct ebb_op ebb_op_lgamma;
+extern const struct ebb_op ebb_op_linalg_cross;
 extern const struct ebb_op ebb_op_linear;
 extern const struct ebb_op ebb_op_linear_recurrence;
 extern const struct ebb_op ebb_op_linspace;
@@ -210,6 +213,7 @@ extern const struct ebb_op ebb_op_masked_scatter;
 extern const struct ebb_op ebb_op_masked_select;
 extern const struct ebb_op ebb_op_matmul;
 extern const struct ebb_op ebb_op_matrix_norm;
+extern const struct ebb_op ebb_op_matrix_norm_ord;
 extern const struct ebb_op ebb_op_matrix_power;
 extern const struct ebb_op ebb_op_max;
 extern const struct ebb_op ebb_op_max_dim;
@@ -301,6 +305,7 @@ extern const struct ebb_op ebb_op_rot90;
 extern const struct ebb_op ebb_op_round;
 extern const struct ebb_op ebb_op_rsqrt;
 extern const struct ebb_op ebb_op_scalar;
+extern const struct ebb_op ebb_op_scaled_dot_product_attention;
 extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
 extern const struct ebb_op ebb_op_scatter_reduce;
@@ -517,6 +522,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_feature_alpha_dropout,
     &ebb_op_feature_dropout,
     &ebb_op_fill,
+    &ebb_op_flash_attention,
+    &ebb_op_flash_attention_backward,
     &ebb_op_flatten,
     &ebb_op_flip,
     &ebb_op_float_power,
@@ -570,6 +577,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_leaky_relu,
     &ebb_op_lerp,
     &ebb_op_lgamma,
+    &ebb_op_linalg_cross,
     &ebb_op_linear,
     &ebb_op_linear_recurrence,
     &ebb_op_linspace,
@@ -599,6 +607,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_masked_select,
     &ebb_op_matmul,
     &ebb_op_matrix_norm,
+    &ebb_op_matrix_norm_ord,
     &ebb_op_matrix_power,
     &ebb_op_max,
     &ebb_op_max_dim,
@@ -690,6 +699,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_round,
     &ebb_op_rsqrt,
     &ebb_op_scalar,
+    &ebb_op_scaled_dot_product_attention,
     &ebb_op_scatter,
     &ebb_op_scatter_add,
     &ebb_op_scatter_reduce,
@@ -778,7 +788,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 385;
+const int ebb__op_table_size = 390;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
@@ -990,6 +1000,7 @@ const struct ebb_attr ebb__attr_table_cauchy[] = {
 
 const struct ebb_attr ebb__attr_table_cdist[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
+    {"compute_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cdist, compute_mode), false, "use_mm_for_euclid_dist_if_necessary,use_mm_for_euclid_dist,donot_use_mm_for_euclid_dist", {0, false}, "use_mm_for_euclid_dist_if_necessary"},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
@@ -1089,7 +1100,7 @@ const struct ebb_attr ebb__attr_table_count_nonzero[] = {
 };
 
 const struct ebb_attr ebb__attr_table_cross[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "-1"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
@@ -1220,6 +1231,16 @@ const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
 const struct ebb_attr ebb__attr_table_feature_dropout[] = {
     {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
     {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+};
+
+const struct ebb_attr ebb__attr_table_flash_attention[] = {
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention, scale), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_flash_attention_backward[] = {
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention_backward, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention_backward, scale), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
@@ -1369,6 +1390,10 @@ const struct ebb_attr ebb__attr_table_leaky_relu[] = {
     {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
 };
 
+const struct ebb_attr ebb__attr_table_linalg_cross[] = {
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_linalg_cross, dim), false, NULL, {0, false}, "-1"},
+};
+
 const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}, NULL},
     {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}, "false"},
@@ -1432,6 +1457,13 @@ const struct ebb_attr ebb__attr_table_matrix_norm[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+};
+
+const struct ebb_attr ebb__attr_table_matrix_norm_ord[] = {
+    {"ord", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_matrix_norm_ord, ord), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm_ord, dim), false, NULL, {0, false}, "(-2,-1)"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm_ord, keepdim), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm_ord, dtype), false, NULL, {0, false}, "none"},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_power[] = {
@@ -1641,6 +1673,7 @@ const struct ebb_attr ebb__attr_table_permute[] = {
 const struct ebb_attr ebb__attr_table_pinv[] = {
     {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
     {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
+    {"hermitian", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pinv, hermitian), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
@@ -1768,6 +1801,13 @@ const struct ebb_attr ebb__attr_table_scalar[] = {
     {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
     {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
     {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
+};
+
+const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[] = {
+    {"dropout_p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scaled_dot_product_attention, dropout_p), false, NULL, {0, false}, "0"},
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, is_causal), false, NULL, {0, false}, "false"},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scaled_dot_product_attention, scale), false, NULL, {0, false}, "none"},
+    {"enable_gqa", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, enable_gqa), false, NULL, {0, false}, "false"},
 };
 
 const struct ebb_attr ebb__attr_table_scatter[] = {
@@ -2502,7 +2542,7 @@ ebb_tensor *(ebb_cauchy_)(ebb_tensor *self, ebb_cauchy_options options) {
 }
 
 ebb_tensor *(ebb_cdist)(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options) {
-    const struct ebb__attrs_cdist attrs = {.p = options.p};
+    const struct ebb__attrs_cdist attrs = {.p = options.p, .compute_mode = options.compute_mode};
     ebb_tensor *const in[] = {x1, x2};
     return ebb_call_op1(&ebb_op_cdist, in, 2, &attrs);
 }
@@ -2529,15 +2569,15 @@ ebb_tensor *(ebb_celu_)(ebb_tensor *self, ebb_celu_options options) {
     return ebb_call_op_inplace(&ebb_op_celu, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cholesky)(ebb_tensor *A, ebb_cholesky_options options) {
+ebb_tensor *(ebb_cholesky)(ebb_tensor *self, ebb_cholesky_options options) {
     const struct ebb__attrs_cholesky attrs = {.upper = options.upper};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_cholesky, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *L, ebb_cholesky_solve_options options) {
+ebb_tensor *(ebb_cholesky_solve)(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options) {
     const struct ebb__attrs_cholesky_solve attrs = {.upper = options.upper};
-    ebb_tensor *const in[] = {self, L};
+    ebb_tensor *const in[] = {self, input2};
     return ebb_call_op1(&ebb_op_cholesky_solve, in, 2, &attrs);
 }
 
@@ -2697,9 +2737,9 @@ ebb_tensor *(ebb_count_nonzero)(ebb_tensor *self, ebb_count_nonzero_options opti
     return ebb_call_op1(&ebb_op_count_nonzero, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_cross)(ebb_tensor *input, ebb_tensor *other, ebb_cross_options options) {
+ebb_tensor *(ebb_cross)(ebb_tensor *self, ebb_tensor *other, ebb_cross_options options) {
     const struct ebb__attrs_cross attrs = {.dim = options.dim};
-    ebb_tensor *const in[] = {input, other};
+    ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_cross, in, 2, &attrs);
 }
 
@@ -2855,24 +2895,24 @@ ebb_tensor *(ebb_dstack)(ebb_list tensors) {
     return ebb_call_op1(&ebb_op_dstack, tensors.t, tensors.n, NULL);
 }
 
-ebb_tensor *(ebb_eigh)(ebb_tensor *A, ebb_eigh_options options) {
+ebb_tensor *(ebb_eigh)(ebb_tensor *self, ebb_eigh_options options) {
     const struct ebb__attrs_eigh attrs = {.UPLO = options.UPLO};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_eigh, in, 1, &attrs, out)) return NULL;
     if (options.ret_eigenvectors) *options.ret_eigenvectors = out[1];
     return out[0];
 }
 
-ebb_tensor *(ebb_eigvalsh)(ebb_tensor *A, ebb_eigvalsh_options options) {
+ebb_tensor *(ebb_eigvalsh)(ebb_tensor *self, ebb_eigvalsh_options options) {
     const struct ebb__attrs_eigvalsh attrs = {.UPLO = options.UPLO};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_eigvalsh, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_einsum)(const char *equation, ebb_list operands) {
+ebb_tensor *(ebb_einsum)(const char *equation, ebb_list tensors) {
     const struct ebb__attrs_einsum attrs = {.equation = equation};
-    return ebb_call_op1(&ebb_op_einsum, operands.t, operands.n, &attrs);
+    return ebb_call_op1(&ebb_op_einsum, tensors.t, tensors.n, &attrs);
 }
 
 ebb_tensor *(ebb_elu)(ebb_tensor *self, ebb_elu_options options) {
@@ -3017,6 +3057,25 @@ ebb_tensor *(ebb_fill)(ebb_tensor *self, ebb_tensor *value) {
 ebb_tensor *(ebb_fill_)(ebb_tensor *self, ebb_tensor *value) {
     ebb_tensor *const in[] = {self, value};
     return ebb_call_op_inplace(&ebb_op_fill, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_flash_attention)(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options) {
+    const struct ebb__attrs_flash_attention attrs = {.is_causal = options.is_causal, .scale = options.scale};
+    ebb_tensor *const in[] = {query, key, value, options.attn_mask};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_flash_attention, in, 4, &attrs, out)) return NULL;
+    if (options.ret_logsumexp) *options.ret_logsumexp = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_flash_attention_backward)(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options) {
+    const struct ebb__attrs_flash_attention_backward attrs = {.is_causal = options.is_causal, .scale = options.scale};
+    ebb_tensor *const in[] = {grad_output, query, key, value, output, logsumexp, options.grad_logsumexp, options.attn_mask};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_flash_attention_backward, in, 8, &attrs, out)) return NULL;
+    if (options.ret_grad_key) *options.ret_grad_key = out[1];
+    if (options.ret_grad_value) *options.ret_grad_value = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_flatten)(ebb_tensor *self, int64_t start_dim, int64_t end_dim) {
@@ -3446,6 +3505,12 @@ ebb_tensor *(ebb_lgamma_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_lgamma, in, 1, NULL);
 }
 
+ebb_tensor *(ebb_linalg_cross)(ebb_tensor *self, ebb_tensor *other, ebb_linalg_cross_options options) {
+    const struct ebb__attrs_linalg_cross attrs = {.dim = options.dim};
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_linalg_cross, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_linear)(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options) {
     ebb_tensor *const in[] = {input, weight, options.bias};
     return ebb_call_op1(&ebb_op_linear, in, 3, NULL);
@@ -3600,9 +3665,9 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_lstsq)(ebb_tensor *A, ebb_tensor *B, ebb_lstsq_options options) {
+ebb_tensor *(ebb_lstsq)(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options) {
     const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
-    ebb_tensor *const in[] = {A, B};
+    ebb_tensor *const in[] = {self, b};
     return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
 }
 
@@ -3647,15 +3712,21 @@ ebb_tensor *(ebb_matmul)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_matmul, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_matrix_norm)(ebb_tensor *A, ebb_matrix_norm_options options) {
+ebb_tensor *(ebb_matrix_norm)(ebb_tensor *self, ebb_matrix_norm_options options) {
     const struct ebb__attrs_matrix_norm attrs = {.ord = options.ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_matrix_norm, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_matrix_power)(ebb_tensor *A, int64_t n) {
+ebb_tensor *(ebb_matrix_norm_ord)(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options) {
+    const struct ebb__attrs_matrix_norm_ord attrs = {.ord = ord, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_matrix_norm_ord, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_matrix_power)(ebb_tensor *self, int64_t n) {
     const struct ebb__attrs_matrix_power attrs = {.n = n};
-    ebb_tensor *const in[] = {A};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_matrix_power, in, 1, &attrs);
 }
 
@@ -4031,9 +4102,9 @@ ebb_tensor *(ebb_permute)(ebb_tensor *self, ebb_dims dims) {
     return ebb_call_op1(&ebb_op_permute, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_pinv)(ebb_tensor *A, ebb_pinv_options options) {
-    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol};
-    ebb_tensor *const in[] = {A};
+ebb_tensor *(ebb_pinv)(ebb_tensor *self, ebb_pinv_options options) {
+    const struct ebb__attrs_pinv attrs = {.atol = options.atol, .rtol = options.rtol, .hermitian = options.hermitian};
+    ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_pinv, in, 1, &attrs);
 }
 
@@ -4292,6 +4363,12 @@ ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
 
+ebb_tensor *(ebb_scaled_dot_product_attention)(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options) {
+    const struct ebb__attrs_scaled_dot_product_attention attrs = {.dropout_p = options.dropout_p, .is_causal = options.is_causal, .scale = options.scale, .enable_gqa = options.enable_gqa};
+    ebb_tensor *const in[] = {query, key, value, options.attn_mask};
+    return ebb_call_op1(&ebb_op_scaled_dot_product_attention, in, 4, &attrs);
+}
+
 ebb_tensor *(ebb_scatter)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim) {
     const struct ebb__attrs_scatter attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
@@ -4506,9 +4583,9 @@ ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options)
     return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_solve_triangular)(ebb_tensor *A, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
+ebb_tensor *(ebb_solve_triangular)(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {
     const struct ebb__attrs_solve_triangular attrs = {.upper = upper, .left = options.left, .unitriangular = options.unitriangular};
-    ebb_tensor *const in[] = {A, B};
+    ebb_tensor *const in[] = {self, B};
     return ebb_call_op1(&ebb_op_solve_triangular, in, 2, &attrs);
 }
 

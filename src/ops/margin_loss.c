@@ -11,8 +11,8 @@ static ebb_tensor *cosine_compose(struct ebb_forward *f) {
     if (target->ndim > 1 || x->ndim != target->ndim + 1 || y->ndim != target->ndim + 1)
         return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "expected (N, D), (N, D) and a target (N), or (D), (D) and a 0-d target");
     ebb_dims dim = EBB_DIMS(target->ndim);
-    ebb_tensor *xx = ebb_add(ebb_sum(ebb_square(x), .dim = dim), 1e-12);
-    ebb_tensor *yy = ebb_add(ebb_sum(ebb_square(y), .dim = dim), 1e-12);
+    ebb_tensor *xx = ebb_add(ebb_sum(ebb_mul(x, x), .dim = dim), 1e-12);
+    ebb_tensor *yy = ebb_add(ebb_sum(ebb_mul(y, y), .dim = dim), 1e-12);
     ebb_tensor *cosine = ebb_div(ebb_sum(ebb_mul(x, y), .dim = dim), ebb_sqrt(ebb_mul(xx, yy)));
     ebb_tensor *apart = ebb_clamp(ebb_sub(cosine, a->margin), .min = ebb_number_f64(0));
     ebb_tensor *together = ebb_where(ebb_eq(target, 1), ebb_sub(1, cosine), 0);
@@ -104,21 +104,26 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
 
 /* ---- classes along the last dimension ---- */
 
-/* Whether x is (C) or (N, C), and target what goes with it. */
-static bool classes_fit(const ebb_tensor *x, const ebb_tensor *target, int extra) {
-    bool fits = (x->ndim == 1 || x->ndim == 2) && target->ndim == x->ndim - 1 + extra && target->dtype == EBB_I64;
-    for (int i = 0; i < target->ndim && fits; i++) fits = target->dims[i] == x->dims[i];
-    if (x->ndim == 1 && !extra && target->ndim == 1 && target->numel == 1 && target->dtype == EBB_I64) return true;
-    if (!fits)
-        (void)ebb_fail(EBB_ERR_SHAPE, extra ? "expected (C) or (N, C), and an int64 target of that shape"
-                                            : "expected (C) or (N, C), and class numbers () or (N) as int64");
-    return fits;
+/* A 0-d tensor as one of one element. */
+static ebb_tensor *at_least_1d(ebb_tensor *t) { return ebb_tensor_ndim(t) ? t : ebb_reshape(t, EBB_DIMS(1)); }
+
+/* Whether x is (C) or (N, C), and target what goes with it: class numbers () or (N), a single one also as (1), or, as
+ * lists, of the shape of x. */
+static bool classes_fit(const ebb_tensor *x, const ebb_tensor *target, bool lists) {
+    if (!x || !target) return false;
+    bool single = !lists && x->ndim == 1 && target->ndim == 1 && target->numel == 1;
+    bool fits = (x->ndim == 1 || x->ndim == 2) && (single || target->ndim == x->ndim - !lists);
+    for (int i = 0; i < target->ndim && fits && !single; i++) fits = target->dims[i] == x->dims[i];
+    if (fits && target->dtype == EBB_I64) return true;
+    (void)ebb_fail(EBB_ERR_SHAPE, lists ? "expected (C) or (N, C), and an int64 target of that shape"
+                                        : "expected (C) or (N, C), and class numbers () or (N) as int64");
+    return false;
 }
 
 static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_multi_margin_loss *a = f->attrs;
-    ebb_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
-    if (!ebb__loss_defined(f) || !classes_fit(x, target, 0)) return NULL;
+    ebb_tensor *x = at_least_1d(f->in[0]), *target = f->in[1], *weight = f->in[2];
+    if (!ebb__loss_defined(f) || !classes_fit(x, target, false)) return NULL;
     int64_t classes = x->dims[x->ndim - 1], p = (int64_t)a->p.value;
     if ((double)p != a->p.value || (p != 1 && p != 2))
         return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "p must be 1 or 2, got %g", a->p.value);
@@ -150,7 +155,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
     .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none", "(4) i4()",
-                "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "! () i1()"},
+                "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"},
 };
 
 /* The classes listed in each row of target, up to the first that is negative: which entries of the list count, and
@@ -179,8 +184,8 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
 
 static ebb_tensor *multilabel_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_multilabel_margin_loss *a = f->attrs;
-    ebb_tensor *x = f->in[0], *target = f->in[1], *counts, *others;
-    if (!ebb__loss_defined(f) || !classes_fit(x, target, 1)) return NULL;
+    ebb_tensor *x = at_least_1d(f->in[0]), *target = at_least_1d(f->in[1]), *counts, *others;
+    if (!ebb__loss_defined(f) || !classes_fit(x, target, true)) return NULL;
     int64_t classes = x->dims[x->ndim - 1];
     if (!read_lists(target, classes, &counts, &others)) return NULL;
     ebb_tensor *mine = ebb_gather(x, ebb_maximum(target, 0), x->ndim - 1);

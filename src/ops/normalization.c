@@ -82,8 +82,6 @@ static ebb_status backward_infer(struct ebb_infer *f) {
     for (int i = 2; i < 5; i++) {
         int64_t n;
         if (in[i].dtype == EBB_DTYPE_NONE) continue;
-        bool statistic = i < 4 && in[i].dtype == ebb__statistics_dtype(f->dtype);
-        if (in[i].dtype != f->dtype && !statistic) return ebb_fail(EBB_ERR_DTYPE, "all inputs must be of one dtype");
         if (!ebb__numel(in[i].shape.n, in[i].shape.d, 8, &n) || n != (i == 4 ? weights : sets))
             return ebb_fail(EBB_ERR_SHAPE, "rstd and mean must have an element for each set, weight one for each "
                                            "channel");

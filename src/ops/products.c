@@ -183,14 +183,9 @@ const struct ebb_op ebb_op_bmm = {
 
 /* ---- beta input + alpha product ---- */
 
-static bool is_whole(ebb_dtype dtype, double x) { return ebb__is_floating(dtype) || x == trunc(x); }
-
 /* The products p of inputs 1 and 2, of this shape, to which input 0 is added. */
-static ebb_status sum_infer(struct ebb_infer *f, ebb_dims shape, double beta, double alpha) {
+static ebb_status sum_infer(struct ebb_infer *f, ebb_dims shape) {
     f->out->shape = shape;
-    if (!is_whole(f->dtype, beta) || !is_whole(f->dtype, alpha))
-        return ebb_fail(EBB_ERR_ARGUMENT, "beta and alpha must be whole numbers for integers, got %g and %g", beta,
-                        alpha);
     ebb_dims both = shape;
     if (ebb__broadcast(&both, &f->in[0].shape) && ebb__dims_equal(&both, &shape)) return EBB_OK;
     char text[EBB__SHAPE_TEXT];
@@ -210,6 +205,10 @@ static void scale(ebb_tensor *t, double factor) {
 static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha,
                               ebb_status (*add)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c)) {
     ebb_tensor *out = f->out[0], *a = f->in[1];
+    if (!ebb__is_floating(out->dtype)) { /* as PyTorch makes integers of them */
+        beta = trunc(beta);
+        alpha = trunc(alpha);
+    }
     ebb_status status = beta != 0 ? ebb__copy_into(out, f->in[0]) : EBB_OK;
     if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
     if (!status && beta != 0 && beta != 1) scale(out, beta);
@@ -227,10 +226,9 @@ static ebb_tensor *times(ebb_tensor *t, double factor) { return factor == 1 ? t 
 /* ---- addmm ---- */
 
 static ebb_status addmm_infer(struct ebb_infer *f) {
-    const struct ebb__attrs_addmm *a = f->attrs;
     ebb_status status = check(f, 1, 2, 2);
     if (status) return status;
-    return sum_infer(f, EBB_DIMS(f->in[1].shape.d[0], f->in[2].shape.d[1]), a->beta.value, a->alpha.value);
+    return sum_infer(f, EBB_DIMS(f->in[1].shape.d[0], f->in[2].shape.d[1]));
 }
 
 static ebb_status addmm_forward(struct ebb_forward *f) {
@@ -262,16 +260,15 @@ const struct ebb_op ebb_op_addmm = {
     .samples = {"(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)", "(5) (0,4) (4,5)",
                 "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2", "(5) (3,4) (4,5) beta=0",
                 "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0", "i5(2) i5(2,2) i5(2,2) beta=2 alpha=3",
-                "! i5(2) i5(2,2) i5(2,2) beta=0.5", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)",
-                "! i5(5) (3,4) (4,5)"},
+                "i5(2) i5(2,2) i5(2,2) beta=0.5 alpha=1.5", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)",
+                "! (2,3,5) (3,4) (4,5)", "! i5(5) (3,4) (4,5)"},
 };
 
 /* ---- addmv ---- */
 
 static ebb_status addmv_infer(struct ebb_infer *f) {
-    const struct ebb__attrs_addmv *a = f->attrs;
     ebb_status status = check(f, 1, 2, 1);
-    return status ? status : sum_infer(f, EBB_DIMS(f->in[1].shape.d[0]), a->beta.value, a->alpha.value);
+    return status ? status : sum_infer(f, EBB_DIMS(f->in[1].shape.d[0]));
 }
 
 static ebb_status addmv_forward(struct ebb_forward *f) {
@@ -306,13 +303,12 @@ const struct ebb_op ebb_op_addmv = {
 /* ---- baddbmm, addbmm ---- */
 
 static ebb_status baddbmm_infer(struct ebb_infer *f) {
-    const struct ebb__attrs_baddbmm *a = f->attrs;
     const ebb_dims *x = &f->in[1].shape, *y = &f->in[2].shape;
     ebb_status status = check(f, 1, 3, 3);
     if (status) return status;
     if (x->d[0] != y->d[0])
         return ebb_fail(EBB_ERR_SHAPE, "batch sizes differ: %lld and %lld", (long long)x->d[0], (long long)y->d[0]);
-    return sum_infer(f, EBB_DIMS(x->d[0], x->d[1], y->d[2]), a->beta.value, a->alpha.value);
+    return sum_infer(f, EBB_DIMS(x->d[0], x->d[1], y->d[2]));
 }
 
 static ebb_status baddbmm_forward(struct ebb_forward *f) {

@@ -236,6 +236,52 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_flash_attention {
+    bool is_causal;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_flash_attention[2];
+#define EBB__SIG_flash_attention \
+    .name = "flash_attention", \
+    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor output, Tensor logsumexp", \
+    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .out = {"output", "logsumexp"}, \
+    .n_in = 4, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_flash_attention, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_flash_attention)
+
+struct ebb__attrs_flash_attention_backward {
+    bool is_causal;
+    ebb_setting scale;
+};
+extern const struct ebb_attr ebb__attr_table_flash_attention_backward[2];
+#define EBB__SIG_flash_attention_backward \
+    .name = "flash_attention_backward", \
+    .signature = "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor grad_query, Tensor grad_key, Tensor grad_value", \
+    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .out = {"grad_query", "grad_key", "grad_value"}, \
+    .n_in = 8, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_flash_attention_backward, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_flash_attention_backward)
+
+struct ebb__attrs_scaled_dot_product_attention {
+    double dropout_p;
+    bool is_causal;
+    ebb_setting scale;
+    bool enable_gqa;
+};
+extern const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[4];
+#define EBB__SIG_scaled_dot_product_attention \
+    .name = "scaled_dot_product_attention", \
+    .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? scale=none, bool enable_gqa=false -> Tensor", \
+    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .n_in = 4, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scaled_dot_product_attention, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_scaled_dot_product_attention)
+
 struct ebb__attrs_avg_pool2d {
     ebb_dims kernel_size;
     ebb_dims stride;
@@ -1206,15 +1252,16 @@ extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 
 struct ebb__attrs_cdist {
     ebb_setting p;
+    int compute_mode;
 };
-extern const struct ebb_attr ebb__attr_table_cdist[1];
+extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
-    .signature = "Tensor x1, Tensor x2, float? p=2 -> Tensor", \
+    .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
     .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_cdist, .n_attrs = 1, \
+    .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_cdist)
 
 struct ebb__attrs_uniform {
@@ -1457,8 +1504,8 @@ struct ebb__attrs_eigh {
 extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
-    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .out = {"eigenvalues", "eigenvectors"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1471,8 +1518,8 @@ struct ebb__attrs_eigvalsh {
 extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
-    .signature = "Tensor A, enum(L|U) UPLO=L -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
@@ -1484,8 +1531,8 @@ struct ebb__attrs_einsum {
 extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
-    .signature = "string equation, Tensors operands -> Tensor", \
-    .in = {{"operands", EBB_INPUT_LIST}}, \
+    .signature = "string equation, Tensors tensors -> Tensor", \
+    .in = {{"tensors", EBB_INPUT_LIST}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
@@ -2081,12 +2128,28 @@ struct ebb__attrs_matrix_norm {
 extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
-    .signature = "Tensor A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_matrix_norm)
+
+struct ebb__attrs_matrix_norm_ord {
+    double ord;
+    ebb_dims dim;
+    bool keepdim;
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
+#define EBB__SIG_matrix_norm_ord \
+    .name = "matrix_norm_ord", \
+    .signature = "Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_matrix_norm_ord, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_matrix_norm_ord)
 
 struct ebb__attrs_max_pool_backward {
     ebb_dims input_size;
@@ -3542,8 +3605,8 @@ struct ebb__attrs_solve_triangular {
 extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
-    .signature = "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
@@ -3555,8 +3618,8 @@ struct ebb__attrs_cholesky {
 extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
-    .signature = "Tensor A, bool upper=false -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
@@ -3568,8 +3631,8 @@ struct ebb__attrs_cholesky_solve {
 extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
 #define EBB__SIG_cholesky_solve \
     .name = "cholesky_solve", \
-    .signature = "Tensor self, Tensor L, bool upper=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"L", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, Tensor input2, bool upper=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
@@ -3856,15 +3919,16 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 struct ebb__attrs_pinv {
     ebb_setting atol;
     ebb_setting rtol;
+    bool hermitian;
 };
-extern const struct ebb_attr ebb__attr_table_pinv[2];
+extern const struct ebb_attr ebb__attr_table_pinv[3];
 #define EBB__SIG_pinv \
     .name = "pinv", \
-    .signature = "Tensor A, float? atol=none, float? rtol=none -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_pinv, .n_attrs = 2, \
+    .attrs = ebb__attr_table_pinv, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_pinv)
 
 struct ebb__attrs_lstsq {
@@ -3873,8 +3937,8 @@ struct ebb__attrs_lstsq {
 extern const struct ebb_attr ebb__attr_table_lstsq[1];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
-    .signature = "Tensor A, Tensor B, float? rcond=none -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, Tensor b, float? rcond=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
@@ -3962,14 +4026,27 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
     .n_in = 2, \
     .n_out = 1
 
+struct ebb__attrs_linalg_cross {
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_linalg_cross[1];
+#define EBB__SIG_linalg_cross \
+    .name = "linalg_cross", \
+    .signature = "Tensor self, Tensor other, dims dim=-1 -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_linalg_cross, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_linalg_cross)
+
 struct ebb__attrs_cross {
     ebb_dims dim;
 };
 extern const struct ebb_attr ebb__attr_table_cross[1];
 #define EBB__SIG_cross \
     .name = "cross", \
-    .signature = "Tensor input, Tensor other, dims dim=-1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, Tensor other, dims dim=none -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross, .n_attrs = 1, \
@@ -3981,8 +4058,8 @@ struct ebb__attrs_matrix_power {
 extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_matrix_power \
     .name = "matrix_power", \
-    .signature = "Tensor A, int n -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .signature = "Tensor self, int n -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \

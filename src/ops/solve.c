@@ -188,9 +188,9 @@ static void triangular_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_solve_triangular = {
     EBB_SIGNATURE(solve_triangular,
-                  "Tensor A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
+                  "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
     .doc =
-        "X of AX = B, or of XA = B with left=false, for triangular A (*, n, n), of which only that triangle is read, "
+        "X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read, "
         "without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives "
         "infinities or NaN.",
     .torch = "torch.linalg.solve_triangular",
@@ -201,7 +201,7 @@ const struct ebb_op ebb_op_solve_triangular = {
     .contiguous = true,
     .vjp = triangular_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
-    .formula = {"the triangle of -gB y^T, gB as of B", "solve_triangular(A^T, g, !upper)"},
+    .formula = {"the triangle of -gB y^T, gB as of B", "solve_triangular(self^T, g, !upper)"},
     .samples = {"wc(3,3) (3,2) upper=true", "wc(3,3) (3,2) upper=false", "wc(3,3) (2,3) upper=true left=false",
                 "wc(3,3) (2,3) upper=false left=false", "wc(3,3) (3,1) upper=true unitriangular=true",
                 "wc(2,3,3) (2,3,2) upper=false unitriangular=true", "wc(2,3,3) (3,2) upper=true",
@@ -256,9 +256,9 @@ static void cholesky_vjp(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_cholesky = {
-    EBB_SIGNATURE(cholesky, "Tensor A, bool upper=false -> Tensor"),
+    EBB_SIGNATURE(cholesky, "Tensor self, bool upper=false -> Tensor"),
     .doc =
-        "L of A = L L^T, or U of A = U^T U, for symmetric positive definite matrices, of which only that triangle is "
+        "L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is "
         "read. What is not positive definite is an error. The gradient is symmetric.",
     .torch = "torch.linalg.cholesky",
     .node = "LinalgCholeskyExBackward0",
@@ -285,8 +285,8 @@ static ebb_tensor *cholesky_solve(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_cholesky_solve = {
-    EBB_SIGNATURE(cholesky_solve, "Tensor self, Tensor L, bool upper=false -> Tensor"),
-    .doc = "X of AX = self, where A = L L^T, or L^T L when upper: by two triangular systems.",
+    EBB_SIGNATURE(cholesky_solve, "Tensor self, Tensor input2, bool upper=false -> Tensor"),
+    .doc = "X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.",
     .torch = "torch.cholesky_solve",
     .compose = cholesky_solve,
     .samples = {"(3,2) wc(3,3)", "(3,2) wc(3,3) upper=true", "(2,3,1) wc(3,3)", "(3,2) wc(2,3,3)", "(0,2) (0,0)",

@@ -158,17 +158,22 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
     double rtol = a->rtol.given ? a->rtol.value : atol > 0 ? 0 : eps * (double)(m > n ? m : n);
     if (x->numel == 0)
         return ebb_zeros(ebb__dims_ending(ebb_tensor_shape(x), 2, EBB_DIMS(n, m)), .dtype = (ebb_dtype)x->dtype);
-    ebb_tensor *u = ebb_svd(x, .full_matrices = EBB_SET(false), .ret_S = &s, .ret_Vh = &vh);
-    if (!u) return NULL;
-    ebb_tensor *least = ebb_maximum(ebb_mul(ebb_slice(s, -1, 0, 1), rtol), ebb_full_like(s, atol));
-    ebb_tensor *inverse = ebb_where(ebb_gt(s, least), ebb_reciprocal(s), 0.0);
+    ebb_tensor *u = a->hermitian ? NULL : ebb_svd(x, .full_matrices = EBB_SET(false), .ret_S = &s, .ret_Vh = &vh);
+    if (a->hermitian && (s = ebb_eigh(x, .ret_eigenvectors = &u))) vh = ebb__turned(u);
+    if (!u || !s) return NULL;
+    ebb_tensor *sizes = ebb_abs(s), *largest = ebb_amax(sizes, .dim = EBB_DIMS(-1), .keepdim = true);
+    ebb_tensor *least = ebb_maximum(ebb_mul(largest, rtol), ebb_full_like(s, atol));
+    ebb_tensor *inverse = ebb_where(ebb_gt(sizes, least), ebb_reciprocal(s), 0.0);
     return ebb_matmul(ebb_mul(ebb__turned(vh), ebb_unsqueeze(inverse, -2)), ebb__turned(u));
 }
 
 /* Golub and Pereyra, The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
  * separate, SIAM J. Numer. Anal. 10 (1973): valid where the rank does not change. */
 static void pinv_vjp(struct ebb_vjp *v) {
-    ebb_tensor *a = v->in[0], *p = v->out[0], *pt = ebb__turned(p), *gt = ebb__turned(v->grad[0]), *r;
+    const bool hermitian = ((const struct ebb__attrs_pinv *)v->attrs)->hermitian;
+    ebb_tensor *a = v->in[0];
+    if (hermitian) a = ebb_add(ebb_tril(a), ebb__turned(ebb_tril(a, .diagonal = -1)));
+    ebb_tensor *p = v->out[0], *pt = ebb__turned(p), *gt = ebb__turned(v->grad[0]), *r;
     if (ebb__rows(a) <= ebb__columns(a)) {
         ebb_tensor *k = ebb_matmul(gt, p), *kp = ebb_matmul(k, pt);
         r = ebb_sub(kp, ebb__turned(ebb_matmul(p, k)));
@@ -180,14 +185,16 @@ static void pinv_vjp(struct ebb_vjp *v) {
         r = ebb_add(r, ebb_matmul(ebb_matmul(ebb_sub(gt, ebb_matmul(a, k)), p), pt));
         r = ebb_sub(r, ebb_matmul(ebb_matmul(pk, p), a));
     }
+    if (hermitian) r = ebb_mul(ebb_add(r, ebb__turned(r)), 0.5);
     ebb_vjp_give(v, 0, r);
 }
 
 const struct ebb_op ebb_op_pinv = {
-    EBB_SIGNATURE(pinv, "Tensor A, float? atol=none, float? rtol=none -> Tensor"),
+    EBB_SIGNATURE(pinv, "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor"),
     .doc =
         "Moore and Penrose's pseudo-inverse: singular values up to max(atol, rtol times the largest) count as 0. Without "
-        "either, rtol is max(m, n) times the dtype's epsilon. Differentiable where the rank stays the same.",
+        "either, rtol is max(m, n) times the dtype's epsilon. Of hermitian matrices only the lower triangle is read, and the "
+        "gradient is symmetric. Differentiable where the rank stays the same.",
     .torch = "torch.linalg.pinv",
     .node = "LinalgPinvBackward0",
     .dtypes = EBB_FLOATING,
@@ -195,8 +202,8 @@ const struct ebb_op ebb_op_pinv = {
     .vjp = pinv_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)"},
-    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01", "(0,3)",
-                "(0,3,2)", "! (3)", "! i5(3,3)"},
+    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
+                "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"},
 };
 
 static ebb_tensor *lstsq(struct ebb_forward *f) {
@@ -217,9 +224,9 @@ static ebb_tensor *lstsq(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_lstsq = {
-    EBB_SIGNATURE(lstsq, "Tensor A, Tensor B, float? rcond=none -> Tensor"),
+    EBB_SIGNATURE(lstsq, "Tensor self, Tensor b, float? rcond=none -> Tensor"),
     .doc =
-        "The X of least norm that makes the norm of AX - B least: pinv(A) B. B is a batch of vectors when it has one "
+        "The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B. B is a batch of vectors when it has one "
         "dimension less than A. The solution only: residuals, rank and singular values are other operators' results.",
     .torch = "torch.linalg.lstsq",
     .compose = lstsq,

@@ -1,6 +1,7 @@
 /* Products written with other products: outer, addr, inner, tensordot, kron, cross, matrix_power, multi_dot. */
 #define EBB_FAMILY "Linear algebra"
 #include "ops/linalg.h"
+#include <math.h>
 
 static ebb_tensor *refuse(const char *expected, const ebb_tensor *a, const ebb_tensor *b) {
     char ta[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
@@ -26,15 +27,25 @@ const struct ebb_op ebb_op_outer = {
 
 static ebb_tensor *addr(struct ebb_forward *f) {
     const struct ebb__attrs_addr *a = f->attrs;
+    const double beta = a->beta.value, alpha = a->alpha.value;
     ebb_tensor *x = f->in[0], *y = f->in[1], *z = f->in[2];
     if (y->ndim != 1 || z->ndim != 1) return refuse("two vectors", y, z);
     ebb_dims shape = EBB_DIMS(y->dims[0], z->dims[0]), given = ebb_tensor_shape(x), both = shape;
     if (!ebb__broadcast(&both, &given) || !ebb__dims_equal(&both, &shape))
         return refuse("(n), (m) and what fits", x, y);
     ebb_tensor *product = ebb_mul(ebb_unsqueeze(y, 1), z);
-    if (a->alpha.value != 1) product = ebb_mul(product, a->alpha.value);
-    if (a->beta.value == 0) return product;
-    return ebb_add(a->beta.value == 1 ? x : ebb_mul(x, a->beta.value), product);
+    if (!product) return NULL;
+    const ebb_dtype dtype = ebb_promote_types((ebb_dtype)x->dtype, (ebb_dtype)product->dtype);
+    const bool whole = !ebb__is_floating(dtype);
+    if (whole && (beta != trunc(beta) || alpha != trunc(alpha))) {
+        ebb_fail(EBB_ERR_ARGUMENT, "beta and alpha must be whole numbers for integers, got %g and %g", beta, alpha);
+        return NULL;
+    }
+    if (alpha != 1) product = ebb_mul(product, whole ? ebb_number_i64((int64_t)alpha) : ebb_number_f64(alpha));
+    if (beta == 0) return whole ? ebb_to(product, dtype) : product;
+    if (beta != 1) x = ebb_mul(x, whole ? ebb_number_i64((int64_t)beta) : ebb_number_f64(beta));
+    product = ebb_add(x, product);
+    return whole ? ebb_to(product, dtype) : product; /* bool stays bool */
 }
 
 static void addr_vjp(struct ebb_vjp *v) {
@@ -221,13 +232,11 @@ static ebb_tensor *turn(ebb_tensor *x, int64_t dim, int64_t by) {
     return ebb_cat(EBB_LIST(ebb_slice(x, dim, by, EBB_END), ebb_slice(x, dim, 0, by)), dim);
 }
 
-static int64_t cross_dim(const ebb_dims *dim, int ndim) { return dim->n ? dim->d[0] : ndim - 1; }
-
-static ebb_tensor *cross(struct ebb_forward *f) {
-    const ebb_dims *given = &((const struct ebb__attrs_cross *)f->attrs)->dim;
+static ebb_tensor *linalg_cross(struct ebb_forward *f) {
+    const ebb_dims *given = &((const struct ebb__attrs_linalg_cross *)f->attrs)->dim;
     ebb_tensor *a = f->in[0], *b = f->in[1];
     if (a->ndim != b->ndim || a->ndim == 0) return refuse("equal numbers of dimensions", a, b);
-    int64_t dim = cross_dim(given, a->ndim);
+    int64_t dim = given->n ? given->d[0] : a->ndim - 1;
     if (a->dtype != b->dtype) {
         ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s", ebb_dtype_name((ebb_dtype)a->dtype),
                  ebb_dtype_name((ebb_dtype)b->dtype));
@@ -241,26 +250,44 @@ static ebb_tensor *cross(struct ebb_forward *f) {
     return ebb_sub(ebb_mul(turn(a, dim, 1), turn(b, dim, 2)), ebb_mul(turn(a, dim, 2), turn(b, dim, 1)));
 }
 
-static void cross_vjp(struct ebb_vjp *v) {
-    const struct ebb__attrs_cross *a = v->attrs;
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_cross(v->in[1], v->grad[0], .dim = a->dim));
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_cross(v->grad[0], v->in[0], .dim = a->dim));
+static void linalg_cross_vjp(struct ebb_vjp *v) {
+    const struct ebb__attrs_linalg_cross *a = v->attrs;
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_linalg_cross(v->in[1], v->grad[0], .dim = a->dim));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_linalg_cross(v->grad[0], v->in[0], .dim = a->dim));
 }
 
-const struct ebb_op ebb_op_cross = {
-    EBB_SIGNATURE(cross, "Tensor input, Tensor other, dims dim=-1 -> Tensor"),
+const struct ebb_op ebb_op_linalg_cross = {
+    EBB_SIGNATURE(linalg_cross, "Tensor self, Tensor other, dims dim=-1 -> Tensor"),
     .doc =
         "Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.",
     .torch = "torch.linalg.cross",
     .node = "LinalgCrossBackward0",
     .dtypes = EBB_NUMERIC,
-    .compose = cross,
-    .vjp = cross_vjp,
+    .compose = linalg_cross,
+    .vjp = linalg_cross_vjp,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"cross(other, g)", "cross(g, input)"},
+    .formula = {"linalg_cross(other, g)", "linalg_cross(g, self)"},
     .samples = {"(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",
                 "(2,3,2) (2,3,2) dim=-2", "i5(3) i5(3)", "! (2) (2)", "! (3) (2,3)", "! (3) (2)", "! () ()",
                 "! (3) i5(3)", "! (3,3) (3,3) dim=(0,1)"},
+};
+
+static ebb_tensor *cross(struct ebb_forward *f) {
+    ebb_dims dim = ((const struct ebb__attrs_cross *)f->attrs)->dim;
+    const ebb_tensor *a = f->in[0];
+    for (int i = 0; i < a->ndim && dim.n == 0; i++)
+        if (a->dims[i] == 3) dim = EBB_DIMS(i);
+    if (dim.n == 0) return refuse("a dimension of 3 elements", a, f->in[1]);
+    return ebb_linalg_cross(f->in[0], f->in[1], .dim = dim);
+}
+
+const struct ebb_op ebb_op_cross = {
+    EBB_SIGNATURE(cross, "Tensor self, Tensor other, dims dim=none -> Tensor"),
+    .doc = "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.",
+    .torch = "torch.cross",
+    .compose = cross,
+    .samples = {"(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)", "(1,3) (4,3) dim=1",
+                "! (2) (2)", "! (3) (2,3)", "! (3) (2)"},
 };
 
 /* ---- matrix_power ---- */
@@ -284,7 +311,7 @@ static ebb_tensor *matrix_power(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_matrix_power = {
-    EBB_SIGNATURE(matrix_power, "Tensor A, int n -> Tensor"),
+    EBB_SIGNATURE(matrix_power, "Tensor self, int n -> Tensor"),
     .doc = "Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.",
     .torch = "torch.linalg.matrix_power",
     .compose = matrix_power,

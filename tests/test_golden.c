@@ -28,7 +28,6 @@ static const struct difference {
     {"square", "sample bool", "bool is refused, as it is by neg and sub", false},
     {"full", "i fill_value", "the dtype is the default one where none is given", false},
     {"full", "b fill_value", "the dtype is the default one where none is given", false},
-    {"arange", "i end", "the dtype is the default one where none is given", false},
     {"interpolate", "sample uint8", "bytes are interpolated by nearest only", false},
     {"gather", "index uint8", "indices are int64 or int32, empty ones too", false},
     {"scatter", "s reduce", "scatter_reduce does that", false},

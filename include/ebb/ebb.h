@@ -12,6 +12,7 @@
 #include <ebb/nn.h>
 #include <ebb/optim.h>
 #include <ebb/data.h>
+#include <ebb/dlpack.h>
 #include <ebb/io.h>
 #include <ebb/graph.h>
 

@@ -95,7 +95,8 @@ static bool describe(const struct key *k, struct sizes *s) {
 /* Where the library wants another layout: the primitive that brings the array there, or the result back. */
 static bool plan_reorder(struct plan *p, int which) {
     const void *plain = ebb__dnnl_of(&p->plain[which]), *chosen;
-    p->chosen[which] = chosen = ebb__dnnl_chosen(p->recipe, (enum ebb__dnnl_result)p->key.result, which);
+    p->chosen[which] = chosen =
+        ebb__dnnl_chosen(p->recipe, (enum ebb__dnnl_result)p->key.result, (enum ebb__dnnl_result)which);
     if (!chosen) return false;
     if (ebb__dnnl_same(plain, chosen)) return true;
     const bool back = which == p->key.result;
@@ -133,12 +134,23 @@ static bool make(struct plan *p) {
     return ok;
 }
 
+static bool same_key(const struct key *a, const struct key *b) {
+    const ebb__conv *c = &a->c, *e = &b->c;
+    bool same = a->result == b->result && a->x_channels == b->x_channels && a->y_channels == b->y_channels &&
+                a->w_channels == b->w_channels && c->batch == e->batch && c->groups == e->groups &&
+                c->in_channels == e->in_channels && c->out_channels == e->out_channels;
+    for (int d = 0; d < 3 && same; d++)
+        same = c->in[d] == e->in[d] && c->kernel[d] == e->kernel[d] && c->out[d] == e->out[d] &&
+               c->stride[d] == e->stride[d] && c->padding[d] == e->padding[d] && c->dilation[d] == e->dilation[d];
+    return same;
+}
+
 /* The plan of these sizes, or NULL. A refusal is remembered too. */
 static const struct plan *plan_of(const struct key *key) {
     struct plan *found = NULL;
     (void)pthread_mutex_lock(&cache.lock);
     for (int i = 0; i < cache.n && !found; i++)
-        if (memcmp(&cache.plans[i].key, key, sizeof *key) == 0) found = &cache.plans[i];
+        if (same_key(&cache.plans[i].key, key)) found = &cache.plans[i];
     if (!found && cache.n < PLANS) {
         found = &cache.plans[cache.n++];
         found->key = *key;
@@ -173,22 +185,8 @@ static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* The sizes of a tile of n images or channels. */
 static struct key key_of(const struct job *j, int64_t n) {
-    struct key k;
-    memset(&k, 0, sizeof k); /* compared byte by byte */
-    k.c.dtype = j->c->dtype;
-    k.c.batch = j->axis == IMAGES ? n : j->c->batch;
-    k.c.groups = j->c->groups;
-    k.c.in_channels = j->axis == IN ? n : j->c->in_channels;
-    k.c.out_channels = j->axis == OUT ? n : j->c->out_channels;
-    for (int d = 0; d < 3; d++) {
-        k.c.in[d] = j->c->in[d];
-        k.c.kernel[d] = j->c->kernel[d];
-        k.c.out[d] = j->c->out[d];
-        k.c.stride[d] = j->c->stride[d];
-        k.c.padding[d] = j->c->padding[d];
-        k.c.dilation[d] = j->c->dilation[d];
-    }
-    k.result = j->result;
+    struct key k = {.c = *j->c, .result = j->result};
+    *(j->axis == IMAGES ? &k.c.batch : j->axis == IN ? &k.c.in_channels : &k.c.out_channels) = n;
     k.x_channels = j->c->in_channels;
     k.y_channels = j->c->out_channels;
     k.w_channels = j->c->in_channels / j->c->groups;

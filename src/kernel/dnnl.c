@@ -47,8 +47,8 @@ typedef const int64_t *dims;
     X(int, primitive_desc_create, (void **recipe, const void *what, const void *attr, void *engine, \
                                    const void *forward)) \
     X(int, dilated_convolution_forward_desc_init, \
-      (void *what, int kind, int method, const void *x, const void *w, const void *b, const void *y, dims strides, \
-       dims dilates, dims front, dims end)) \
+      (void *what, int kind, int algorithm, const void *x, const void *w, const void *bias, const void *y, \
+       dims strides, dims dilates, dims front, dims end)) \
     X(int, dilated_convolution_backward_data_desc_init, \
       (void *what, int algorithm, const void *x, const void *w, const void *y, dims strides, dims dilates, dims front, \
        dims end)) \

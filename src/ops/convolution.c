@@ -61,10 +61,10 @@ static ebb_status check_bias(const ebb_meta *bias, ebb_dtype dtype, int64_t chan
 
 static ebb_status out_sizes(ebb__conv *c, int n) {
     for (int d = 3 - n; d < 3; d++) {
-        int64_t room = c->in[d] + 2 * c->padding[d] - extent(c, d);
+        const int64_t padded = c->in[d] + 2 * c->padding[d], room = padded - extent(c, d);
         if (room < 0)
             return ebb_fail(EBB_ERR_SHAPE, "the kernel of extent %lld is larger than the padded input of size %lld",
-                            (long long)extent(c, d), (long long)(c->in[d] + 2 * c->padding[d]));
+                            (long long)extent(c, d), (long long)padded);
         c->out[d] = room / c->stride[d] + 1;
     }
     return EBB_OK;

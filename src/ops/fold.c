@@ -84,6 +84,7 @@ const struct ebb_op ebb_op_im2col = {
         "The elements under a window that slides over input (N, C, H, W), or (C, H, W), as columns: (N, C * kernel_size, L) for "
         "its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is another.",
     .torch = "torch.nn.functional.unfold",
+    .overload = "unfold",
     .node = "Im2ColBackward0",
     .contiguous = true,
     .infer = im2col_infer,
@@ -110,13 +111,14 @@ static ebb_status describe_columns(ebb__conv *c, const struct ebb__attrs_fold *a
         status = ebb_fail(EBB_ERR_SHAPE, "output_size must be greater than zero");
     if (!status) status = describe(c, dtype, &WINDOW(a), 1, size);
     if (status) return status;
-    if (rows < 1 || rows % ebb__volume(c->kernel))
-        return ebb_fail(EBB_ERR_SHAPE, "the number of rows must be divisible by %lld, got %lld",
-                        (long long)ebb__volume(c->kernel), (long long)rows);
+    const int64_t taps = ebb__volume(c->kernel);
+    if (rows < 1 || taps < 1 || rows % taps)
+        return ebb_fail(EBB_ERR_SHAPE, "the number of rows must be divisible by %lld, got %lld", (long long)taps,
+                        (long long)rows);
     if (columns != ebb__volume(c->out))
         return ebb_fail(EBB_ERR_SHAPE, "the window has %lld places, got %lld columns", (long long)ebb__volume(c->out),
                         (long long)columns);
-    c->in_channels = rows / ebb__volume(c->kernel);
+    c->in_channels = rows / taps;
     if (x->n == 3) c->batch = x->d[0];
     return check_dtype(dtype);
 }

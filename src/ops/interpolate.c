@@ -52,7 +52,8 @@ static void fill_tables(struct tables *t, const struct upsampling *u, int64_t in
         double at = position(u, by, i, dtype);
         /* where a scale and the sizes differ, PyTorch goes by these sizes, in two dimensions */
         if (u->mode == NEAREST && u->n == 2 && out == in) at = (double)i;
-        if (u->mode == NEAREST && u->n == 2 && out == 2 * in) at = (double)(i / 2);
+        const int64_t half = i / 2;
+        if (u->mode == NEAREST && u->n == 2 && out == 2 * in) at = (double)half;
         if (!t->weight) { /* PyTorch takes the floor in single precision */
             index[0] = clamped((int64_t)floorf((float)(u->mode == NEAREST ? at : at + 0.5)), in);
             continue;

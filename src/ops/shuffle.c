@@ -31,9 +31,9 @@ static ebb_tensor *pixel_shuffle(struct ebb_forward *f) {
     const int64_t r = ((const struct ebb__attrs_pixel_shuffle *)f->attrs)->upscale_factor;
     ebb_tensor *x = f->in[0];
     if (!check(x, r)) return NULL;
-    const int64_t *size = x->dims + x->ndim - 3, c = size[0] / r / r;
-    if (size[0] % (r * r)) {
-        ebb_fail(EBB_ERR_SHAPE, "the number of channels must be divisible by %lld, got %lld", (long long)(r * r),
+    const int64_t *size = x->dims + x->ndim - 3, c = size[0] / r / r, square = r * r;
+    if (size[0] % square) {
+        ebb_fail(EBB_ERR_SHAPE, "the number of channels must be divisible by %lld, got %lld", (long long)square,
                  (long long)size[0]);
         return NULL;
     }

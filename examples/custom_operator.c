@@ -29,7 +29,7 @@ static ebb_status forward(struct ebb_forward *f) {
 }
 
 /* The vector-Jacobian product, written with operators: so derivatives of any order follow. */
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct log1pexp *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_mul(v->in[0], a->beta))));
 }

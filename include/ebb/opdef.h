@@ -169,7 +169,7 @@ struct ebb_forward {
 };
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
-struct ebb_vjp {
+struct ebb_vjp_call {
     const struct ebb_op *op;
     const void *attrs;
     int64_t n_in;
@@ -185,11 +185,11 @@ struct ebb_vjp {
 
 /* Give the gradient of input i (borrowed). It may have the broadcast shape and the promoted dtype: both are undone
  * centrally. Not giving one means zero; giving NULL is the error that made it NULL. */
-EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
+EBB_API void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient);
 
 /* The shape and dtype of input i, which must need its gradient. */
-EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
-EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
+EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i);
+EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
 
 /* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
 struct ebb_jvp_call {
@@ -267,7 +267,7 @@ struct ebb_op {
     bool updates;
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
-    void (*vjp)(struct ebb_vjp *v);
+    void (*vjp)(struct ebb_vjp_call *v);
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);

@@ -57,7 +57,7 @@ void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent) {
 
 /* Everything a rule's call needs, in one block. */
 struct rule {
-    struct ebb_vjp v;
+    struct ebb_vjp_call v;
     ebb_tensor **grad, **given, **in;
     bool *needs;
     size_t bytes;
@@ -71,15 +71,15 @@ static bool rule_begin(struct rule *r, const struct ebb_jvp_call *j) {
     r->given = r->grad + j->n_out;
     r->in = r->given + j->n_in;
     r->needs = (bool *)(r->in + j->n_in);
-    r->v = (struct ebb_vjp){.op = j->op,
-                            .attrs = j->attrs,
-                            .n_in = j->n_in,
-                            .grad = r->grad,
-                            .in = j->in,
-                            .out = j->out,
-                            .n_out = j->n_out,
-                            .needs = r->needs,
-                            .given = r->given};
+    r->v = (struct ebb_vjp_call){.op = j->op,
+                                 .attrs = j->attrs,
+                                 .n_in = j->n_in,
+                                 .grad = r->grad,
+                                 .in = j->in,
+                                 .out = j->out,
+                                 .n_out = j->n_out,
+                                 .needs = r->needs,
+                                 .given = r->given};
     return true;
 }
 

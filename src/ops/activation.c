@@ -5,7 +5,7 @@
 #define SQRT_HALF 0.70710678118654752440
 #define SQRT_2_BY_PI 0.79788456080286535588
 
-static void leaky_relu_vjp(struct ebb_vjp *v) {
+static void leaky_relu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_leaky_relu *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     ebb_vjp_give(v, 0, ebb_where(ebb_gt(v->in[0], 0), g, ebb_mul(g, a->negative_slope.value)));
@@ -17,11 +17,11 @@ static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double s
     ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_ge(x, 0), 0, x), 1 / stretch));
     return ebb_where(ebb_gt(x, 0), g, ebb_mul(g, ebb_mul(e, slope)));
 }
-static void elu_vjp(struct ebb_vjp *v) {
+static void elu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_elu *a = v->attrs;
     ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], a->alpha.value, 1));
 }
-static void celu_vjp(struct ebb_vjp *v) {
+static void celu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_celu *a = v->attrs;
     ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], 1, a->alpha.value));
 }
@@ -32,11 +32,11 @@ static void celu_vjp(struct ebb_vjp *v) {
 static ebb_tensor *selu_compose(struct ebb_forward *f) {
     return ebb_mul(ebb_elu(f->in[0], .alpha = EBB_SET(SELU_ALPHA)), SELU_SCALE);
 }
-static void selu_vjp(struct ebb_vjp *v) {
+static void selu_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(elu_grad(v->grad[0], v->in[0], SELU_ALPHA, 1), SELU_SCALE));
 }
 
-static void silu_vjp(struct ebb_vjp *v) {
+static void silu_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *s = ebb_sigmoid(x);
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_mul(s, ebb_add(ebb_mul(x, ebb_sub(1, s)), 1))));
 }
@@ -56,7 +56,7 @@ static ebb_tensor *gelu_tanh_slope(ebb_tensor *x) {
     ebb_tensor *p = ebb_mul(ebb_add(t, 1), 0.5);
     return ebb_add(p, ebb_mul(ebb_mul(ebb_mul(x, 0.5), ebb_sub(1, ebb_square(t))), du));
 }
-static void gelu_vjp(struct ebb_vjp *v) {
+static void gelu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gelu *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], a->approximate ? gelu_tanh_slope(v->in[0]) : gelu_slope(v->in[0])));
 }
@@ -70,12 +70,12 @@ static void gelu_f64(int64_t n, char *const *p, const int64_t *stride, const voi
 }
 static const ebb_loop gelu_loops[EBB_DTYPE_COUNT] = {[EBB_F32] = gelu_f32, [EBB_F64] = gelu_f64};
 
-static void mish_vjp(struct ebb_vjp *v) {
+static void mish_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *t = ebb_tanh(ebb_softplus(x)), *s = ebb_sigmoid(x);
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_add(t, ebb_mul(ebb_mul(x, s), ebb_sub(1, ebb_square(t))))));
 }
 
-static void softplus_vjp(struct ebb_vjp *v) {
+static void softplus_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softplus *a = v->attrs;
     double threshold = a->threshold.value;
     ebb_tensor *g = v->grad[0], *z = ebb_mul(v->in[0], a->beta.value);
@@ -106,28 +106,28 @@ static ebb_status check_threshold(const void *attrs, ebb_tensor *const *in, int6
     (void)in, (void)n_in;
     return check_bounds(a->threshold, a->value, dtype);
 }
-static void hardtanh_vjp(struct ebb_vjp *v) {
+static void hardtanh_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;
     ebb_vjp_give(v, 0, between(v->in[0], a->min_val.value, a->max_val.value, v->grad[0]));
 }
 static ebb_tensor *relu6_compose(struct ebb_forward *f) {
     return ebb_hardtanh(f->in[0], .min_val = EBB_SET(0), .max_val = EBB_SET(6));
 }
-static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
-static void hardsigmoid_vjp(struct ebb_vjp *v) {
+static void relu6_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
+static void hardsigmoid_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
 }
-static void hardswish_vjp(struct ebb_vjp *v) {
+static void hardswish_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *g = v->grad[0], *beyond = ebb_ge(ebb_abs(x), 3);
     ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(beyond, 0, x), 1.0 / 3), 0.5));
     ebb_vjp_give(v, 0, ebb_where(beyond, ebb_where(ebb_gt(x, 0), g, 0), inner));
 }
 
-static void logsigmoid_vjp(struct ebb_vjp *v) {
+static void logsigmoid_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_neg(v->in[0]))));
 }
 
-static void threshold_vjp(struct ebb_vjp *v) {
+static void threshold_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_threshold *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_where(ebb_le(v->in[0], a->threshold), 0, v->grad[0]));
 }
@@ -135,7 +135,7 @@ static void threshold_vjp(struct ebb_vjp *v) {
 static ebb_tensor *shrink_slope(ebb_tensor *x, double lambd, ebb_tensor *g) {
     return ebb_where(ebb_le(ebb_abs(x), lambd), 0, g);
 }
-static void hardshrink_vjp(struct ebb_vjp *v) {
+static void hardshrink_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_hardshrink *a = v->attrs;
     ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
 }
@@ -145,7 +145,7 @@ static ebb_status check_softshrink(const void *attrs, ebb_tensor *const *in, int
     if (a->lambd.value >= 0) return EBB_OK;
     return ebb_fail(EBB_ERR_ARGUMENT, "lambd must not be negative, got %g", a->lambd.value);
 }
-static void softshrink_vjp(struct ebb_vjp *v) {
+static void softshrink_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softshrink *a = v->attrs;
     ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
 }
@@ -153,7 +153,7 @@ static ebb_tensor *tanhshrink_compose(struct ebb_forward *f) { return ebb_sub(f-
 
 /* ---- prelu ---- */
 
-static void prelu_kernel_vjp(struct ebb_vjp *v) {
+static void prelu_kernel_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *g = v->grad[0], *above = ebb_gt(x, 0);
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(above, g, ebb_mul(g, v->in[1])));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(above, 0, ebb_mul(g, x)));
@@ -196,7 +196,7 @@ static ebb_tensor *glu_compose(struct ebb_forward *f) {
     return ebb_mul(glu_half(x, dim, 0), ebb_sigmoid(glu_half(x, dim, 1)));
 }
 
-static void glu_vjp(struct ebb_vjp *v) {
+static void glu_vjp(struct ebb_vjp_call *v) {
     int64_t dim = glu_dim(v->attrs, v->in[0]);
     ebb_tensor *s = ebb_sigmoid(glu_half(v->in[0], dim, 1)), *first = ebb_mul(v->grad[0], s);
     ebb_tensor *second = ebb_mul(first, ebb_mul(glu_half(v->in[0], dim, 0), ebb_sub(1, s)));

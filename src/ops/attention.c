@@ -125,7 +125,7 @@ static ebb_tensor *score_gradient(const struct parts *x, ebb_tensor *g, ebb_tens
     return ebb_mul(*ret_p, ebb_sub(ebb_matmul(g, transposed(x->value)), inner));
 }
 
-static void flash_vjp(struct ebb_vjp *v) {
+static void flash_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_flash_attention *a = v->attrs;
     ebb_tensor *g = v->grad[0], *dkey = NULL, *dvalue = NULL, *p;
     if (!g && !v->grad[1]) return;
@@ -220,7 +220,7 @@ static bool composed_backward(ebb_tensor *const *x, const struct ebb__attrs_flas
 
 /* By differentiating the composition. Each input is taken as a tensor of its own, since one may stand in several
  * places; in forward mode they do not require gradients by themselves. */
-static ebb_status differentiate(struct ebb_vjp *v, bool create_graph, ebb_tensor **ret_grads) {
+static ebb_status differentiate(struct ebb_vjp_call *v, bool create_graph, ebb_tensor **ret_grads) {
     ebb_tensor *x[B_INPUTS], *y[3], *out[3], *h[3], *in[B_INPUTS], *grads[B_INPUTS] = {NULL};
     int64_t n_in = 0, n_out = 0;
     ebb_dtype dtype = EBB_DTYPE_NONE; /* in which the kernel computed */
@@ -252,7 +252,7 @@ static ebb_status differentiate(struct ebb_vjp *v, bool create_graph, ebb_tensor
     return status;
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *grads[B_INPUTS] = {NULL};
     bool before = ebb__thread.no_grad;
     ebb__thread.no_grad = false;

@@ -65,7 +65,7 @@ static ebb_status backward_forward(struct ebb_forward *f, struct ebb__pooling o,
         const struct ebb__attrs_##name *a = f->attrs; \
         return forward(f, options); \
     } \
-    static void name##_vjp(struct ebb_vjp *v) { \
+    static void name##_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_vjp_give(v, 0, back_call); \
     } \
@@ -77,7 +77,7 @@ static ebb_status backward_forward(struct ebb_forward *f, struct ebb__pooling o,
         const struct ebb__attrs_##name##_backward *a = f->attrs; \
         return backward_forward(f, options, &a->input_size); \
     } \
-    static void name##_backward_vjp(struct ebb_vjp *v) { \
+    static void name##_backward_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name##_backward *a = v->attrs; \
         ebb_vjp_give(v, 0, forth_call); \
     }

@@ -106,7 +106,7 @@ static ebb_status batch_forward(struct ebb_forward *f) {
 }
 
 /* With given statistics the output is linear in the input. */
-static void given_vjp(struct ebb_vjp *v) {
+static void given_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *x = v->in[0];
     if (!g) return;
     ebb_dims along = {ebb_tensor_ndim(x), {0}}, others = {0, {0}};
@@ -123,7 +123,7 @@ static void given_vjp(struct ebb_vjp *v) {
     if (v->needs[BIAS]) ebb_vjp_give(v, BIAS, ebb_sum(g, .dim = others));
 }
 
-static void batch_vjp(struct ebb_vjp *v) {
+static void batch_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_batch_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     if (!a->training) given_vjp(v);

@@ -3,18 +3,18 @@
 #include "ops/ops.h"
 #include <math.h>
 
-static void add_vjp(struct ebb_vjp *v) {
+static void add_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
 }
 
-static void scaled_vjp(struct ebb_vjp *v, double scale) {
+static void scaled_vjp(struct ebb_vjp_call *v, double scale) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], scale));
 }
-static void add_scaled_vjp(struct ebb_vjp *v) {
+static void add_scaled_vjp(struct ebb_vjp_call *v) {
     scaled_vjp(v, ((const struct ebb__attrs_add_scaled *)v->attrs)->alpha);
 }
-static void sub_scaled_vjp(struct ebb_vjp *v) {
+static void sub_scaled_vjp(struct ebb_vjp_call *v) {
     scaled_vjp(v, -((const struct ebb__attrs_sub_scaled *)v->attrs)->alpha);
 }
 
@@ -42,17 +42,17 @@ static const ebb_loop sub_scaled_loops[EBB_DTYPE_COUNT] = {
     [EBB_F32] = sub_scaled_EBB_F32, [EBB_F64] = sub_scaled_EBB_F64,
 };
 
-static void sub_vjp(struct ebb_vjp *v) {
+static void sub_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(v->grad[0]));
 }
 
-static void mul_vjp(struct ebb_vjp *v) {
+static void mul_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], v->in[1 - i]));
 }
 
-static void div_vjp(struct ebb_vjp *v) {
+static void div_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *b = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_div(g, b));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, ebb_div(ebb_div(a, b), b))));
@@ -77,14 +77,14 @@ static ebb_tensor *pow_exponent_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e
     return ebb_mul(g, ebb_where(limit, 0, ebb_mul(y, ebb_log(base))));
 }
 
-static void pow_vjp(struct ebb_vjp *v) {
+static void pow_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *e = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, pow_base_grad(g, x, e));
     if (v->needs[1]) ebb_vjp_give(v, 1, pow_exponent_grad(g, x, e, v->out[0]));
 }
 
 /* The chosen element gets the gradient; where both are equal, each gets half. `loses` says which is not chosen. */
-static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
+static void choice_vjp(struct ebb_vjp_call *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *g = v->grad[0];
     for (int i = 0; i < 2; i++) {
         ebb_tensor *mine = v->in[i], *other = v->in[1 - i];
@@ -92,8 +92,8 @@ static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb
         ebb_vjp_give(v, i, ebb_where(ebb_eq(mine, other), ebb_mul(g, 0.5), ebb_where(loses(mine, other), 0, g)));
     }
 }
-static void maximum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_lt); }
-static void minimum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_gt); }
+static void maximum_vjp(struct ebb_vjp_call *v) { choice_vjp(v, ebb_lt); }
+static void minimum_vjp(struct ebb_vjp_call *v) { choice_vjp(v, ebb_gt); }
 
 /* Of a number: in double precision, which an operator would not give for a number alone. */
 static ebb_tensor *squared(ebb_tensor *x) {
@@ -101,32 +101,32 @@ static ebb_tensor *squared(ebb_tensor *x) {
 }
 
 /* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
-static void atan2_vjp(struct ebb_vjp *v) {
+static void atan2_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
     ebb_tensor *g = ebb_div(v->grad[0], ebb_where(ebb_eq(square, 0), (double)INFINITY, square)); /* 0 at the origin */
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));
 }
 
-static void hypot_vjp(struct ebb_vjp *v) {
+static void hypot_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_div(v->in[i], v->out[0])));
 }
 
-static void copysign_vjp(struct ebb_vjp *v) {
+static void copysign_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(ebb_sign(v->in[0]), ebb_copysign(1, v->in[1]))));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(g));
 }
 
 /* Where both are equal, self has the gradient. `wins` says so. */
-static void fchoice_vjp(struct ebb_vjp *v, ebb_tensor *(*wins)(ebb_tensor *, ebb_tensor *)) {
+static void fchoice_vjp(struct ebb_vjp_call *v, ebb_tensor *(*wins)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *first = ebb_logical_or(wins(v->in[0], v->in[1]), ebb_isnan(v->in[1]));
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(first, v->grad[0], 0));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(first, 0, v->grad[0]));
 }
-static void fmax_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_ge); }
-static void fmin_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_le); }
+static void fmax_vjp(struct ebb_vjp_call *v) { fchoice_vjp(v, ebb_ge); }
+static void fmin_vjp(struct ebb_vjp_call *v) { fchoice_vjp(v, ebb_le); }
 
 /* PyTorch's overloads for numbers have nodes of their own. */
 static const char *copysign_node(const void *attrs, ebb_tensor *const *in) {

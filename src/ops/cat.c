@@ -58,7 +58,7 @@ static ebb_status forward_cat(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_cat(struct ebb_vjp *v) {
+static void vjp_cat(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cat *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     int64_t dim = a->dim, at = 0;
@@ -122,7 +122,7 @@ static ebb_status forward_stack(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_stack(struct ebb_vjp *v) {
+static void vjp_stack(struct ebb_vjp_call *v) {
     const struct ebb__attrs_stack *a = v->attrs;
     for (int64_t i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_select(v->grad[0], a->dim, i));

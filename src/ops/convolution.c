@@ -164,7 +164,7 @@ static ebb_dims missing(const ebb__conv *c, int n) {
     return ebb__spatial_dims(n, more);
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_convolution *a = v->attrs;
     ebb_tensor *g = v->grad[0], *x = v->in[0], *w = v->in[1];
     if (ebb_tensor_numel(g) == 0) { /* sizes of 0 are no input of a convolution */
@@ -278,7 +278,7 @@ static ebb_status weight_forward(struct ebb_forward *f) {
     return status ? status : ebb__conv_weight(&c, g->data, x->data, f->out[0]->data);
 }
 
-static void weight_vjp(struct ebb_vjp *v) {
+static void weight_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_convolution_weight *a = v->attrs;
     ebb_tensor *w = v->grad[0];
     if (v->needs[0] && v->in[1]) {

@@ -38,7 +38,7 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
 
 static ebb_status copy_forward(struct ebb_forward *f) { return ebb__copy_into(f->out[0], f->in[0]); }
 
-static void copy_of_self_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void copy_of_self_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
 const struct ebb_op ebb_op_clone = {
     EBB_SIGNATURE(clone, "Tensor self -> Tensor"),
@@ -131,7 +131,7 @@ OVERWRITE_LOOPS(EBB_F64)
 static const ebb_loop copy_loops[EBB_DTYPE_COUNT] = LOOP_TABLE(copy);
 static const ebb_loop zero_loops[EBB_DTYPE_COUNT] = LOOP_TABLE(zero);
 
-static void overwrite_vjp(struct ebb_vjp *v) {
+static void overwrite_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_zero(v->grad[0]));
     if (v->n_in > 1) ebb_vjp_give(v, 1, v->grad[0]);
 }

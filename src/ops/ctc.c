@@ -110,7 +110,7 @@ static ebb_status native_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void native_vjp(struct ebb_vjp *v) {
+static void native_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_ctc_loss *a = v->attrs;
     ebb_vjp_give(v, 0,
                  ebb_ctc_loss_backward(v->grad[0], v->in[LOG_PROBS], v->in[TARGETS],
@@ -201,7 +201,7 @@ static ebb_tensor *composed_loss(ebb_tensor *x, const struct ebb__ctc *ctc, int6
 }
 
 /* The gradient of <h, dF/dx> by x, with F the sum of the losses weighted by g. */
-static ebb_tensor *curvature(struct ebb_vjp *v, ebb_tensor *h, bool create_graph) {
+static ebb_tensor *curvature(struct ebb_vjp_call *v, ebb_tensor *h, bool create_graph) {
     const struct ebb__attrs_ctc_loss_backward *a = v->attrs;
     ebb_tensor *x = v->in[1], *g = v->in[0], *total = NULL, *slope = NULL, *result = NULL;
     if (!ebb_tensor_requires_grad(x)) x = ebb_requires_grad_(ebb_detach(x), true); /* forward mode asks so */
@@ -230,7 +230,7 @@ static ebb_tensor *curvature(struct ebb_vjp *v, ebb_tensor *h, bool create_graph
     return result ? result : ebb_zeros_like(x);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_ctc_loss_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *x = v->in[1];
     if (v->needs[0]) {

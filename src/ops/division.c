@@ -3,13 +3,13 @@
 #include "ops/reduce.h"
 
 /* self = quotient * other + y, with a quotient that is flat nearly everywhere. */
-static void mod_vjp(struct ebb_vjp *v, ebb_tensor *(*quotient)(ebb_tensor *, ebb_tensor *)) {
+static void mod_vjp(struct ebb_vjp_call *v, ebb_tensor *(*quotient)(ebb_tensor *, ebb_tensor *)) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(v->grad[0], quotient(v->in[0], v->in[1]))));
 }
-static void fmod_vjp(struct ebb_vjp *v) { mod_vjp(v, ebb_div_trunc); }
-static void remainder_vjp(struct ebb_vjp *v) { mod_vjp(v, ebb_floor_divide); }
-static void flat_vjp(struct ebb_vjp *v) {
+static void fmod_vjp(struct ebb_vjp_call *v) { mod_vjp(v, ebb_div_trunc); }
+static void remainder_vjp(struct ebb_vjp_call *v) { mod_vjp(v, ebb_floor_divide); }
+static void flat_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zero(v->grad[0]));
 }
@@ -75,7 +75,7 @@ static ebb_tensor *div_mode_compose(struct ebb_forward *f) {
     return by_mode[((const struct ebb__attrs_div_mode *)f->attrs)->rounding_mode](f->in[0], f->in[1]);
 }
 
-static void div_mode_vjp(struct ebb_vjp *v) {
+static void div_mode_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *b = v->in[1], *g = v->grad[0];
     if (((const struct ebb__attrs_div_mode *)v->attrs)->rounding_mode != EBB_ROUNDING_NONE) {
         flat_vjp(v);

@@ -28,7 +28,7 @@ static ebb_status native_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void native_vjp(struct ebb_vjp *v) {
+static void native_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_dropout *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->out[1], 1 / (1 - a->p)));
 }
@@ -68,7 +68,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_dropout_backward *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->in[1], a->scale));
 }

@@ -44,7 +44,7 @@ static ebb_status forward(struct ebb_forward *f) {
 
 /* v (diag(gw) + skew(v^T gv) / (w_j - w_i)) v^T, symmetric as the input is (Giles, An extended collection of matrix
  * derivative results for forward and reverse mode algorithmic differentiation, 2008). */
-static void eigh_vjp(struct ebb_vjp *v) {
+static void eigh_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *gw = v->grad[0], *gv = v->grad[1], *w = v->out[0], *vectors = v->out[1];
     if (gw && !gv) {
         ebb_vjp_give(v, 0, ebb_matmul(ebb_mul(vectors, ebb_unsqueeze(gw, -2)), ebb__turned(vectors)));
@@ -79,7 +79,7 @@ const struct ebb_op ebb_op_eigh = {
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
-static void eigvalsh_vjp(struct ebb_vjp *v) {
+static void eigvalsh_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_eigvalsh *a = v->attrs;
     ebb_tensor *vectors;
     if (!ebb_eigh(v->in[0], .UPLO = a->UPLO, .ret_eigenvectors = &vectors)) {

@@ -39,7 +39,7 @@ static ebb_status forward(struct ebb_forward *f) {
     return status;
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_embedding *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 1);
     ebb_dtype dtype = ebb_tensor_dtype(v->grad[0]);

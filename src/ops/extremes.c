@@ -30,7 +30,7 @@ static ebb_status infer_shape(const struct ebb_infer *f, const ebb_dims *dim, bo
 
 static ebb_status all_infer(struct ebb_infer *f) { return infer_shape(f, &EBB_NO_DIMS, false, f->out); }
 
-static void all_vjp(struct ebb_vjp *v) {
+static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
     ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_ne(x, x) : ebb_eq(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0.0));
@@ -74,7 +74,7 @@ static ebb_status some_infer(struct ebb_infer *f) {
     return infer_shape(f, &a->dim, a->keepdim, f->out);
 }
 
-static void some_vjp(struct ebb_vjp *v) {
+static void some_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_amax *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
@@ -150,7 +150,7 @@ static ebb_status dim_infer(struct ebb_infer *f) {
     return status;
 }
 
-static void dim_vjp(struct ebb_vjp *v) {
+static void dim_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_max_dim *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), dim = EBB_DIMS(a->dim);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &dim, a->keepdim);

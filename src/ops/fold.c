@@ -69,7 +69,7 @@ static ebb_status im2col_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void im2col_vjp(struct ebb_vjp *v) {
+static void im2col_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_im2col *a = v->attrs;
     const ebb_dims x = ebb_vjp_shape(v, 0);
     ebb_vjp_give(v, 0,
@@ -141,7 +141,7 @@ static ebb_status fold_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void fold_vjp(struct ebb_vjp *v) {
+static void fold_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_fold *a = v->attrs;
     ebb_vjp_give(
         v, 0,

@@ -41,7 +41,7 @@ static ebb_status gather_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->in[0], f->out[0], EBB__TAKE);
 }
 
-static void gather_vjp(struct ebb_vjp *v) {
+static void gather_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gather *a = v->attrs;
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_scatter_add_(zeros, v->in[1], g, a->dim));
@@ -115,7 +115,7 @@ static ebb_status scatter_meta(struct ebb_infer *f, int64_t dim, bool numbers) {
 }
 
 /* The gradient of src, from that of the elements at its places. */
-static void give_src(struct ebb_vjp *v, ebb_tensor *g) {
+static void give_src(struct ebb_vjp_call *v, ebb_tensor *g) {
     ebb_dims shape = ebb_vjp_shape(v, 2), picked = ebb_tensor_shape(v->in[1]);
     bool alike = shape.n == 0 || ebb__dims_equal(&shape, &picked);
     if (!alike) ebb_fail(EBB_ERR_GRAPH, "the gradient of src is defined where src and index have one shape");
@@ -132,7 +132,7 @@ static ebb_status scatter_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], EBB__PUT);
 }
 
-static void scatter_vjp(struct ebb_vjp *v) {
+static void scatter_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_scatter(v->grad[0], v->in[1], 0, a->dim));
     if (v->needs[2]) give_src(v, ebb_gather(v->grad[0], v->in[1], a->dim));
@@ -185,7 +185,7 @@ static ebb_status scatter_add_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], EBB__ADD);
 }
 
-static void scatter_add_vjp(struct ebb_vjp *v) {
+static void scatter_add_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_add *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[2]) give_src(v, ebb_gather(v->grad[0], v->in[1], a->dim));
@@ -297,14 +297,14 @@ static ebb_status reduce_forward(struct ebb_forward *f) {
 }
 
 /* The gradient of self, which counts nowhere that src goes unless it is included. */
-static void give_self(struct ebb_vjp *v, ebb_tensor *g) {
+static void give_self(struct ebb_vjp_call *v, ebb_tensor *g) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_vjp_give(v, 0, a->include_self.value != 0 ? g : ebb_scatter(g, v->in[1], 0, a->dim));
 }
 
 /* A product without one factor is the product over it; where that factor is the only 0, the product with 1 in its
  * place. */
-static void prod_vjp(struct ebb_vjp *v) {
+static void prod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *self = v->in[0], *index = v->in[1], *src = v->in[2], *g = v->grad[0], *y = v->out[0];
     if (v->needs[0]) {
@@ -322,7 +322,7 @@ static void prod_vjp(struct ebb_vjp *v) {
     give_src(v, ebb_where(only, ebb_gather(ebb_mul(g, without), index, a->dim), others));
 }
 
-static void mean_vjp(struct ebb_vjp *v) {
+static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     ebb_tensor *n = ebb_full(ebb_tensor_shape(g), a->include_self.value, .dtype = ebb_tensor_dtype(g));
@@ -333,7 +333,7 @@ static void mean_vjp(struct ebb_vjp *v) {
 }
 
 /* Ties share. */
-static void extreme_vjp(struct ebb_vjp *v) {
+static void extreme_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *self = v->in[0], *index = v->in[1], *src = v->in[2], *y = v->out[0], *g = v->grad[0];
     ebb_dtype dtype = ebb_tensor_dtype(g);
@@ -344,7 +344,7 @@ static void extreme_vjp(struct ebb_vjp *v) {
     if (v->needs[2]) give_src(v, ebb_mul(src_is, ebb_gather(g, index, a->dim)));
 }
 
-static void reduce_vjp(struct ebb_vjp *v) {
+static void reduce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     switch ((enum ebb_scatter_reduction)a->reduce) {
     case EBB_SCATTER_SUM:

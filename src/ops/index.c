@@ -128,7 +128,7 @@ static ebb_tensor *index_compose(struct ebb_forward *f) {
     return y;
 }
 
-static void index_vjp(struct ebb_vjp *v) {
+static void index_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_index_put_(zeros, ((ebb_list){v->n_in - 1, v->in + 1}), g, .accumulate = true));
 }
@@ -236,7 +236,7 @@ static ebb_status put_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void put_vjp(struct ebb_vjp *v) {
+static void put_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_put *a = v->attrs;
     ebb_list indices = {v->n_in - 2, v->in + 1};
     ebb_tensor *g = v->grad[0];

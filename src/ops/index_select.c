@@ -30,7 +30,7 @@ static ebb_status select_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->in[0], f->out[0], false, EBB__TAKE);
 }
 
-static void select_vjp(struct ebb_vjp *v) {
+static void select_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_select *a = v->attrs;
     ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
     ebb_vjp_give(v, 0, ebb_index_add_(zeros, v->in[1], v->grad[0], a->dim));
@@ -92,7 +92,7 @@ static ebb_status add_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void add_vjp(struct ebb_vjp *v) {
+static void add_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_add *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (!v->needs[2]) return;
@@ -135,7 +135,7 @@ static ebb_status copy_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], false, EBB__PUT);
 }
 
-static void copy_vjp(struct ebb_vjp *v) {
+static void copy_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_copy *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(v->grad[0], v->in[1], 0, a->dim));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_index_select(v->grad[0], v->in[1], a->dim));
@@ -174,7 +174,7 @@ static ebb_status fill_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], true, EBB__PUT);
 }
 
-static void fill_vjp(struct ebb_vjp *v) {
+static void fill_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_fill *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(g, v->in[1], 0, a->dim));

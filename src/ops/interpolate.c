@@ -195,7 +195,7 @@ static ebb_status upsample_forward(struct ebb_forward *f) {
     return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, false);
 }
 
-static void upsample_vjp(struct ebb_vjp *v) {
+static void upsample_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample *a = v->attrs;
     ebb_vjp_give(v, 0,
                  ebb_upsample_backward(v->grad[0], ebb_vjp_shape(v, 0), .mode = a->mode,
@@ -254,7 +254,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, true);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample_backward *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), size = {shape.n - 2, {0}};
     for (int i = 0; i < size.n; i++) size.d[i] = shape.d[i + 2];

@@ -93,7 +93,7 @@ static ebb_tensor *products_of_others(ebb_tensor *s) {
 
 /* d det = tr(adj(a) da): det a^-T where that exists; by singular values, as products without division, where not
  * (Stewart, On the adjugate matrix, Linear Algebra Appl. 283, 1998). */
-static void det_vjp(struct ebb_vjp *v) {
+static void det_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[0], -1), -1);
     if (!any_zero(v->out[0])) {
         ebb_tensor *det = ebb_unsqueeze(ebb_unsqueeze(v->out[0], -1), -1);
@@ -125,7 +125,7 @@ const struct ebb_op ebb_op_det = {
                 "! (3)", "! i5(3,3)"},
 };
 
-static void slogdet_vjp(struct ebb_vjp *v) {
+static void slogdet_vjp(struct ebb_vjp_call *v) {
     if (!v->grad[1]) return;
     ebb_tensor *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[1], -1), -1);
     ebb_vjp_give(v, 0, ebb_mul(g, ebb__turned(ebb_inv_ex(v->in[0]))));
@@ -199,7 +199,7 @@ static ebb_status inv_forward(struct ebb_forward *f) {
                     ebb__batch_element(&x, batch), x.info);
 }
 
-static void inv_vjp(struct ebb_vjp *v) {
+static void inv_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *y = ebb__turned(v->out[0]);
     if (v->grad[0]) ebb_vjp_give(v, 0, ebb_neg(ebb_matmul(y, ebb_matmul(v->grad[0], y))));
 }

@@ -17,7 +17,7 @@ static ebb_tensor *compose(struct ebb_forward *f) {
     return a->keepdim ? y : ebb_reshape(y, ebb__reduced_shape(&shape, &a->dim, false));
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_logsumexp *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);

@@ -97,7 +97,7 @@ static const char *nll_node(const void *attrs, ebb_tensor *const *in) {
     return in[0]->ndim > 2 ? "NllLoss2DBackward0" : "NllLossBackward0";
 }
 
-static void nll_vjp(struct ebb_vjp *v) {
+static void nll_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nll_loss *a = v->attrs;
     if (v->needs[0])
         ebb_vjp_give(v, 0,
@@ -175,7 +175,7 @@ static ebb_status nll_backward_forward(struct ebb_forward *f) {
 }
 
 /* It is linear in grad_output, and nll_loss is its transpose. */
-static void nll_backward_vjp(struct ebb_vjp *v) {
+static void nll_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nll_loss_backward *a = v->attrs;
     if (v->needs[0])
         ebb_vjp_give(v, 0,

@@ -70,7 +70,7 @@ static ebb_tensor *select_compose(struct ebb_forward *f) {
     return y;
 }
 
-static void select_vjp(struct ebb_vjp *v) {
+static void select_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_vjp_shape(v, 0), own = ebb_tensor_shape(v->in[1]);
     (void)ebb__broadcast(&shape, &own);
     ebb_tensor *zeros = ebb_zeros(shape, .dtype = ebb_tensor_dtype(v->grad[0]));
@@ -124,7 +124,7 @@ static ebb_status scatter_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void scatter_vjp(struct ebb_vjp *v) {
+static void scatter_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_masked_fill(g, v->in[1], 0));
     if (!v->needs[2]) return;

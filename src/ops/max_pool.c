@@ -24,7 +24,7 @@ static ebb_status forward(struct ebb_forward *f, struct ebb__pooling o) {
     return EBB_OK;
 }
 
-static void give(struct ebb_vjp *v, int n) {
+static void give(struct ebb_vjp_call *v, int n) {
     ebb_vjp_give(v, 0, ebb_max_pool_backward(v->grad[0], v->out[1], ebb_vjp_shape(v, 0), n));
 }
 
@@ -60,7 +60,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return ebb_fail(EBB_ERR_INDEX, "an index is out of range for planes of %lld elements", (long long)x.d[1]);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_max_pool_backward *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[1]);
     ebb_tensor *g = ebb_reshape(v->grad[0], planes(&a->input_size, a->dims));
@@ -106,7 +106,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     } \
     static ebb_status name_##_infer(struct ebb_infer *f) { return infer(f, name_##_options(f->attrs)); } \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
-    static void name_##_vjp(struct ebb_vjp *v) { give(v, dims_); } \
+    static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, " \
                              "bool ceil_mode=false -> Tensor output, Tensor indices"), \
@@ -144,7 +144,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
     } \
     static ebb_status name_##_infer(struct ebb_infer *f) { return infer(f, name_##_options(f->attrs)); } \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
-    static void name_##_vjp(struct ebb_vjp *v) { give(v, dims_); } \
+    static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor output, Tensor indices"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \

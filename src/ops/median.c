@@ -58,7 +58,7 @@ static ebb_status dim_forward(struct ebb_forward *f, bool skip_nan) {
 static ebb_status median_dim_forward(struct ebb_forward *f) { return dim_forward(f, false); }
 static ebb_status nanmedian_dim_forward(struct ebb_forward *f) { return dim_forward(f, true); }
 
-static void dim_vjp(struct ebb_vjp *v) {
+static void dim_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_median_dim *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), dim = EBB_DIMS(a->dim);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &dim, a->keepdim);
@@ -110,7 +110,7 @@ static ebb_status all_forward(struct ebb_forward *f, bool skip_nan) {
 static ebb_status median_forward(struct ebb_forward *f) { return all_forward(f, false); }
 static ebb_status nanmedian_forward(struct ebb_forward *f) { return all_forward(f, true); }
 
-static void all_vjp(struct ebb_vjp *v) {
+static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
     ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_isnan(x) : ebb_eq(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0));

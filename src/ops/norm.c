@@ -68,7 +68,7 @@ static ebb_tensor *vector_norm_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *no
     return ebb_mul(ebb_mul(x, ebb_pow(size, ord - 2)), scale);
 }
 
-static void vector_norm_vjp(struct ebb_vjp *v) {
+static void vector_norm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_vector_norm *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x);

@@ -41,7 +41,7 @@ static ebb_tensor *over_set(ebb_tensor *t) { return ebb_sum(t, .dim = EBB_DIMS(0
 static ebb_tensor *mean_of_set(ebb_tensor *t) { return ebb_mean(t, .dim = EBB_DIMS(0, 3, 4), .keepdim = true); }
 static ebb_tensor *over_channel(ebb_tensor *t) { return ebb_sum(t, .dim = EBB_DIMS(0, 1, 4), .keepdim = true); }
 
-void ebb__norm_vjp(struct ebb_vjp *v, ebb__norm_view view, struct ebb__norm_places at) {
+void ebb__norm_vjp(struct ebb_vjp_call *v, ebb__norm_view view, struct ebb__norm_places at) {
     ebb_tensor *g = v->grad[0], *g_rstd = v->grad[at.rstd], *g_mean = at.mean < 0 ? NULL : v->grad[at.mean];
     ebb_tensor *x = v->in[0], *mean = at.mean < 0 ? NULL : v->out[at.mean], *rstd = v->out[at.rstd];
     ebb_tensor *dx = NULL, *dw = NULL, *db = NULL;
@@ -104,7 +104,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 
 /* With n = (x - mean) rstd and u = g weight the results are rstd (u - mean(u) - n mean(u n)), the sum of g n and the
  * sum of g; h, hw and hb are their upstream gradients. Those of u and n come first. */
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_normalization_backward *a = v->attrs;
     const ebb__norm_view *view = &a->view;
     ebb_tensor *g = in_view(v->in[0], view), *weight = of_channels(v->in[4], view), *rstd = of_sets(v->in[2], view);
@@ -230,7 +230,7 @@ static ebb_status layer_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void layer_vjp(struct ebb_vjp *v) {
+static void layer_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_layer_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, layer_view(&shape, &a->normalized_shape), (struct ebb__norm_places){1, 2, 1, 2});
@@ -286,7 +286,7 @@ static ebb_status rms_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void rms_vjp(struct ebb_vjp *v) {
+static void rms_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_rms_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, layer_view(&shape, &a->normalized_shape), (struct ebb__norm_places){1, -1, -1, 1});
@@ -352,7 +352,7 @@ static ebb_status group_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void group_vjp(struct ebb_vjp *v) {
+static void group_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_group_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, group_view(&shape, a->num_groups), (struct ebb__norm_places){1, 2, 1, 2});

@@ -157,7 +157,7 @@ static ebb_status forward_pad(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_pad(struct ebb_vjp *v) {
+static void vjp_pad(struct ebb_vjp_call *v) {
     const struct ebb__attrs_pad *a = v->attrs;
     ebb_dims back = a->pad;
     for (int i = 0; i < back.n; i++) back.d[i] = -back.d[i];
@@ -258,7 +258,7 @@ static ebb_status forward_pad_backward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_pad_backward(struct ebb_vjp *v) {
+static void vjp_pad_backward(struct ebb_vjp_call *v) {
     const struct ebb__attrs_pad_backward *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_pad(v->grad[0], a->pad, .mode = a->mode));
 }

@@ -25,7 +25,7 @@ static ebb_status infer_transpose(struct ebb_infer *f) {
     return infer_swap(f, a->dim0, a->dim1);
 }
 
-static void vjp_transpose(struct ebb_vjp *v) {
+static void vjp_transpose(struct ebb_vjp_call *v) {
     const struct ebb__attrs_transpose *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_transpose(v->grad[0], a->dim0, a->dim1));
 }
@@ -48,7 +48,7 @@ static ebb_status infer_t(struct ebb_infer *f) {
     return infer_swap(f, 0, f->in[0].shape.n - 1);
 }
 
-static void vjp_t(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_t(v->grad[0])); }
+static void vjp_t(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_t(v->grad[0])); }
 
 const struct ebb_op ebb_op_t = {
     EBB_SIGNATURE(t, "Tensor self -> Tensor"),
@@ -72,7 +72,7 @@ static ebb_status infer_permute(struct ebb_infer *f) {
     return reorder(f, n, from);
 }
 
-static void vjp_permute(struct ebb_vjp *v) {
+static void vjp_permute(struct ebb_vjp_call *v) {
     const struct ebb__attrs_permute *a = v->attrs;
     ebb_dims back = a->dims;
     for (int i = 0; i < back.n; i++) back.d[a->dims.d[i]] = i;

@@ -36,7 +36,7 @@ static ebb_tensor *bce_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(times(bce_terms(x, target), f->in[2]), a->reduction);
 }
 
-static void bce_vjp(struct ebb_vjp *v) {
+static void bce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_binary_cross_entropy *a = v->attrs;
     ebb_tensor *x = v->in[0], *target = v->in[1], *weight = v->in[2];
     ebb_tensor *g = ebb__loss_spread(v->grad[0], weight ? ebb_mul(x, weight) : x, a->reduction);
@@ -83,13 +83,13 @@ static ebb_tensor *logits_compose(struct ebb_forward *f) {
 }
 
 /* A tensor of as many elements as the loss has terms: weights broadcast. */
-static ebb_tensor *logits_count(struct ebb_vjp *v) {
+static ebb_tensor *logits_count(struct ebb_vjp_call *v) {
     ebb_tensor *like = v->in[0];
     for (int i = 2; i < 4; i++) like = v->in[i] ? ebb_mul(like, v->in[i]) : like;
     return like;
 }
 
-static void logits_vjp(struct ebb_vjp *v) {
+static void logits_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_binary_cross_entropy_with_logits *a = v->attrs;
     ebb_tensor *x = v->in[0], *target = v->in[1], *weight = v->in[2], *pos_weight = v->in[3];
     ebb_tensor *plain = ebb__loss_spread(v->grad[0], logits_count(v), a->reduction), *g = times(plain, weight);
@@ -162,7 +162,7 @@ static ebb_tensor *soft_margin_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(ebb_neg(ebb_logsigmoid(ebb_mul(f->in[1], f->in[0]))), a->reduction);
 }
 
-static void soft_margin_vjp(struct ebb_vjp *v) {
+static void soft_margin_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_soft_margin_loss *a = v->attrs;
     ebb_tensor *z = ebb_mul(v->in[1], v->in[0]), *g = ebb__loss_spread(v->grad[0], z, a->reduction);
     ebb_tensor *slope = ebb_neg(ebb_mul(g, ebb_sigmoid(ebb_neg(z))));

@@ -57,7 +57,7 @@ static ebb_status dot_forward(struct ebb_forward *f) {
                      1, 0, f->out[0]->data, 1);
 }
 
-static void dot_vjp(struct ebb_vjp *v) {
+static void dot_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(v->grad[0], v->in[1]));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], v->in[0]));
 }
@@ -87,7 +87,7 @@ static ebb_status mv_infer(struct ebb_infer *f) {
 
 static ebb_status mv_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void mv_vjp(struct ebb_vjp *v) {
+static void mv_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(ebb_unsqueeze(g, 1), v->in[1]));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mv(ebb_t(v->in[0]), g));
@@ -118,7 +118,7 @@ static ebb_status mm_infer(struct ebb_infer *f) {
 
 static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void mm_vjp(struct ebb_vjp *v) {
+static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mm(g, ebb_t(v->in[1])));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
@@ -159,7 +159,7 @@ static ebb_status products(const ebb_tensor *a, const ebb_tensor *b, double beta
 
 static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void bmm_vjp(struct ebb_vjp *v) {
+static void bmm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_bmm(g, ebb_transpose(v->in[1], 1, 2)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_bmm(ebb_transpose(v->in[0], 1, 2), g));
@@ -236,7 +236,7 @@ static ebb_status addmm_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, product);
 }
 
-static void addmm_vjp(struct ebb_vjp *v) {
+static void addmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
@@ -276,7 +276,7 @@ static ebb_status addmv_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, product);
 }
 
-static void addmv_vjp(struct ebb_vjp *v) {
+static void addmv_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmv *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
@@ -316,7 +316,7 @@ static ebb_status baddbmm_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, products);
 }
 
-static void baddbmm_vjp(struct ebb_vjp *v) {
+static void baddbmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_baddbmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));

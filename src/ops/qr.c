@@ -76,7 +76,7 @@ static ebb_tensor *wide(ebb_tensor *q, ebb_tensor *r, ebb_tensor *gq, ebb_tensor
     return ebb_matmul(q, gr ? ebb_add(y, gr) : y);
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_qr *a = v->attrs;
     ebb_tensor *q = v->out[0], *r = v->out[1], *gq = v->grad[0], *gr = v->grad[1];
     ebb_dims shape = ebb_vjp_shape(v, 0);

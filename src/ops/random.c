@@ -14,7 +14,7 @@ ebb_status ebb__draw(ebb__random what, ebb_dtype dtype, int64_t n, void *out) {
                                        : ebb__random_uniform)(dtype, seed, first, n, out);
 }
 
-void ebb__zero_vjp(struct ebb_vjp *v) {
+void ebb__zero_vjp(struct ebb_vjp_call *v) {
     for (int64_t i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
 }

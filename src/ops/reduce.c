@@ -96,7 +96,7 @@ static const char *sum_node(const void *attrs, ebb_tensor *const *in) {
     return ((const struct ebb__attrs_sum *)attrs)->dim.n ? "SumBackward1" : "SumBackward0";
 }
 
-static void sum_vjp(struct ebb_vjp *v) {
+static void sum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_sum *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_vjp_give(v, 0, ebb_expand(ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim), shape));
@@ -119,7 +119,7 @@ const struct ebb_op ebb_op_sum = {
                 "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
 };
 
-static void nansum_vjp(struct ebb_vjp *v) {
+static void nansum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nansum *a = v->attrs;
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], ebb_vjp_shape(v, 0), &a->dim, a->keepdim);
     ebb_vjp_give(v, 0, ebb_where(ebb_isnan(v->in[0]), 0, g));
@@ -167,7 +167,7 @@ static const char *mean_node(const void *attrs, ebb_tensor *const *in) {
     return ((const struct ebb__attrs_mean *)attrs)->dim.n ? "MeanBackward1" : "MeanBackward0";
 }
 
-static void mean_vjp(struct ebb_vjp *v) {
+static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mean *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *g = ebb_div(v->grad[0], (double)ebb__reduced_count(&shape, &a->dim));
@@ -239,7 +239,7 @@ static ebb_tensor *prod_of_others(ebb_tensor *g, ebb_tensor *x, int64_t dim) {
 }
 
 /* y / x, except where a product is 0: then there may be factors that are. */
-static void prod_vjp(struct ebb_vjp *v) {
+static void prod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_prod *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x), line = EBB_DIMS(ebb_tensor_numel(x)), one = EBB_DIMS(1);
@@ -276,7 +276,7 @@ static ebb_tensor *trace_compose(struct ebb_forward *f) {
     return NULL;
 }
 
-static void trace_vjp(struct ebb_vjp *v) {
+static void trace_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_vjp_shape(v, 0);
     int64_t n = shape.d[0] < shape.d[1] ? shape.d[0] : shape.d[1];
     ebb_vjp_give(v, 0, ebb_diagonal_backward(ebb_expand(v->grad[0], EBB_DIMS(n)), shape, 0, 0, 1));

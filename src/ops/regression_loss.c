@@ -46,7 +46,7 @@ static ebb_tensor *mse_compose(struct ebb_forward *f) {
     return weighted(ebb_square(ebb_sub(f->in[0], f->in[1])), f->in[2], a->reduction);
 }
 
-static void mse_vjp(struct ebb_vjp *v) {
+static void mse_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mse_loss *a = v->attrs;
     ebb_tensor *difference = ebb_sub(v->in[0], v->in[1]), *g = v->grad[0], *weight = v->in[2];
     bool mean = a->reduction == EBB_REDUCTION_MEAN;
@@ -114,7 +114,7 @@ static ebb_tensor *huber_slope(ebb_tensor *d, double delta) {
     return ebb_where(ebb_ge(ebb_abs(d), delta), ebb_mul(ebb_sign(d), delta), d);
 }
 
-static void give_difference(struct ebb_vjp *v, ebb_tensor *slope) {
+static void give_difference(struct ebb_vjp_call *v, ebb_tensor *slope) {
     ebb_vjp_give(v, 0, slope);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(slope));
 }
@@ -128,7 +128,7 @@ static ebb_tensor *smooth_l1_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(beta == 0 ? ebb_abs(d) : ebb_div(huber(d, beta), beta), a->reduction);
 }
 
-static void smooth_l1_vjp(struct ebb_vjp *v) {
+static void smooth_l1_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_smooth_l1_loss *a = v->attrs;
     ebb_tensor *d = ebb_sub(v->in[0], v->in[1]), *g = ebb__loss_spread(v->grad[0], d, a->reduction);
     double beta = a->beta.value;
@@ -144,7 +144,7 @@ static ebb_tensor *huber_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(f->in[2] ? ebb_mul(terms, f->in[2]) : terms, a->reduction);
 }
 
-static void huber_vjp(struct ebb_vjp *v) {
+static void huber_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_huber_loss *a = v->attrs;
     ebb_tensor *d = ebb_sub(v->in[0], v->in[1]), *g = ebb__loss_spread(v->grad[0], d, a->reduction);
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, huber(d, a->delta.value)));

@@ -34,7 +34,7 @@ static ebb_status forward_flip(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_flip(struct ebb_vjp *v) {
+static void vjp_flip(struct ebb_vjp_call *v) {
     const struct ebb__attrs_flip *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_flip(v->grad[0], a->dims));
 }
@@ -109,7 +109,7 @@ static ebb_status forward_roll(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_roll(struct ebb_vjp *v) {
+static void vjp_roll(struct ebb_vjp_call *v) {
     const struct ebb__attrs_roll *a = v->attrs;
     ebb_dims back = a->shifts;
     for (int i = 0; i < back.n; i++) back.d[i] = -back.d[i];
@@ -169,7 +169,7 @@ static ebb_status forward_rot90(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_rot90(struct ebb_vjp *v) {
+static void vjp_rot90(struct ebb_vjp_call *v) {
     const struct ebb__attrs_rot90 *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_rot90(v->grad[0], -(a->k % 4), a->dims));
 }

@@ -73,7 +73,7 @@ static ebb_status forward_repeat(struct ebb_forward *f) {
 }
 
 /* Dimension by dimension, as (before, repeats, one repetition and what is behind it). */
-static void vjp_repeat(struct ebb_vjp *v) {
+static void vjp_repeat(struct ebb_vjp_call *v) {
     const struct ebb__attrs_repeat *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     int new = a->repeats.n - shape.n;

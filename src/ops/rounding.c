@@ -3,9 +3,11 @@
 #include "ops/ops.h"
 #include <math.h>
 
-static void flat_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_zero(v->grad[0])); }
-static void frac_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
-static void nan_to_num_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0)); }
+static void flat_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_zero(v->grad[0])); }
+static void frac_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void nan_to_num_vjp(struct ebb_vjp_call *v) {
+    ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0));
+}
 
 static const char *round_node(const void *attrs, ebb_tensor *const *in) {
     (void)in;

@@ -55,21 +55,21 @@ static ebb_status logcumsumexp_forward(struct ebb_forward *f) {
     return scan(EBB__SCAN_LOGSUMEXP, f->in[0], f->out[0], ((const struct ebb__attrs_logcumsumexp *)f->attrs)->dim);
 }
 
-static void cumsum_vjp(struct ebb_vjp *v) {
+static void cumsum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cumsum *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_linear_recurrence(v->grad[0], 1, a->dim, .reverse = true));
 }
 
 /* What stands before x[k], times the sum over i >= k of g[i] and the factors from k + 1 to i. No division, so that
  * zeros are factors like all others. */
-static void cumprod_vjp(struct ebb_vjp *v) {
+static void cumprod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cumprod *a = v->attrs;
     ebb_tensor *rest = ebb_linear_recurrence(v->grad[0], v->in[0], a->dim, .reverse = true);
     ebb_vjp_give(v, 0, ebb_mul(ebb__shifted(v->out[0], a->dim, 1), rest));
 }
 
 /* The sum over i >= k of g[i] exp(x[k] - y[i]), from factors exp(y[k - 1] - y[k]), which are at most 1. */
-static void logcumsumexp_vjp(struct ebb_vjp *v) {
+static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_logcumsumexp *a = v->attrs;
     ebb_tensor *x = v->in[0], *y = v->out[0], *before = ebb__shifted(y, a->dim, -(double)INFINITY);
     ebb_tensor *factor = ebb_exp(ebb_where(ebb_eq(before, y), 0, ebb_sub(before, y)));
@@ -120,7 +120,7 @@ static ebb_status extreme_forward(struct ebb_forward *f, bool max) {
 static ebb_status cummax_forward(struct ebb_forward *f) { return extreme_forward(f, true); }
 static ebb_status cummin_forward(struct ebb_forward *f) { return extreme_forward(f, false); }
 
-static void extreme_vjp(struct ebb_vjp *v) {
+static void extreme_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cummax *a = v->attrs;
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_scatter_add(zeros, v->out[1], g, a->dim));
@@ -162,7 +162,7 @@ static ebb_status linear_recurrence_forward(struct ebb_forward *f) {
 
 /* The gradient of self, h, is the recurrence with the same factors the other way. A factor's gradient is h where its
  * step leads, times y where it comes from. */
-static void linear_recurrence_vjp(struct ebb_vjp *v) {
+static void linear_recurrence_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_linear_recurrence *a = v->attrs;
     ebb_tensor *h = ebb_linear_recurrence(v->grad[0], v->in[1], a->dim, .reverse = !a->reverse), *y = v->out[0];
     ebb_vjp_give(v, 0, h);

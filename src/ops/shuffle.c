@@ -55,12 +55,12 @@ static ebb_tensor *pixel_unshuffle(struct ebb_forward *f) {
                      (const int64_t[]){size[0] * r * r, h, w});
 }
 
-static void shuffle_vjp(struct ebb_vjp *v) {
+static void shuffle_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0,
                  ebb_pixel_unshuffle(v->grad[0], ((const struct ebb__attrs_pixel_shuffle *)v->attrs)->upscale_factor));
 }
 
-static void unshuffle_vjp(struct ebb_vjp *v) {
+static void unshuffle_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(
         v, 0, ebb_pixel_shuffle(v->grad[0], ((const struct ebb__attrs_pixel_unshuffle *)v->attrs)->downscale_factor));
 }

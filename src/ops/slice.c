@@ -139,7 +139,7 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
         ebb_meta *part = &f->out[0]; \
         return part_call; \
     } \
-    static void vjp_##name(struct ebb_vjp *v) { \
+    static void vjp_##name(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_tensor *g = v->grad[0]; \
         ebb_vjp_give(v, 0, vjp_call); \
@@ -158,7 +158,7 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
         ebb_status status = part_call; \
         return status ? status : fill_part(f, part); \
     } \
-    static void vjp_##name##_backward(struct ebb_vjp *v) { \
+    static void vjp_##name##_backward(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name##_backward *a = v->attrs; \
         ebb_tensor *g = v->grad[0]; \
         ebb_vjp_give(v, 0, back_call); \
@@ -342,7 +342,7 @@ static ebb_tensor *compose_diag_embed(struct ebb_forward *f) {
     return ebb_diagonal_backward(f->in[0], to, a->offset, a->dim1, a->dim2);
 }
 
-static void vjp_diag_embed(struct ebb_vjp *v) {
+static void vjp_diag_embed(struct ebb_vjp_call *v) {
     const struct ebb__attrs_diag_embed *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_diagonal(v->grad[0], a->offset, a->dim1, a->dim2));
 }

@@ -64,7 +64,7 @@ static ebb_status backward(struct ebb_forward *f, backward_kernel *kernel) {
 static ebb_tensor *sum_along(ebb_tensor *t, int64_t dim) { return ebb_sum(t, .dim = EBB_DIMS(dim), .keepdim = true); }
 
 /* of y (g - sum(g y)), with h upstream */
-static void softmax_backward_vjp(struct ebb_vjp *v) {
+static void softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softmax_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *g = v->in[0], *y = v->in[1];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_softmax_backward(h, y, a->dim));
@@ -74,7 +74,7 @@ static void softmax_backward_vjp(struct ebb_vjp *v) {
 }
 
 /* of g - exp(y) sum(g), with h upstream */
-static void log_softmax_backward_vjp(struct ebb_vjp *v) {
+static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softmax_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *weighted = ebb_mul(h, ebb_exp(v->in[1]));
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sub(h, sum_along(weighted, a->dim)));
@@ -85,7 +85,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
 
 #define SOFTMAX(name_, node_, words, formula_) \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, ebb__##name_); } \
-    static void name_##_vjp(struct ebb_vjp *v) { \
+    static void name_##_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_softmax *a = v->attrs; \
         ebb_vjp_give(v, 0, ebb_##name_##_backward(v->grad[0], v->out[0], a->dim)); \
     } \

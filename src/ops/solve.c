@@ -99,7 +99,7 @@ static ebb_status solve_forward(struct ebb_forward *f) {
                     ebb__batch_element(&x, batch));
 }
 
-static void solve_vjp(struct ebb_vjp *v) {
+static void solve_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_solve *a = v->attrs;
     const bool left = a->left.value != 0;
     ebb_tensor *gb = ebb_solve(ebb__turned(v->in[0]), v->grad[0], .left = a->left), *x = v->out[0];
@@ -175,7 +175,7 @@ static ebb_status triangular_forward(struct ebb_forward *f) {
     return status ? status : ebb__each_matrix(&x);
 }
 
-static void triangular_vjp(struct ebb_vjp *v) {
+static void triangular_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_solve_triangular *a = v->attrs;
     ebb_tensor *x = v->out[0], *gb = ebb_solve_triangular(ebb__turned(v->in[0]), v->grad[0], !a->upper, .left = a->left,
                                                           .unitriangular = a->unitriangular);
@@ -245,7 +245,7 @@ static ebb_status cholesky_forward(struct ebb_forward *f) {
 }
 
 /* Murray, Differentiation of the Cholesky decomposition (2016): symmetric, as the input is. */
-static void cholesky_vjp(struct ebb_vjp *v) {
+static void cholesky_vjp(struct ebb_vjp_call *v) {
     const bool upper = ((const struct ebb__attrs_cholesky *)v->attrs)->upper;
     ebb_tensor *l = upper ? ebb__turned(v->out[0]) : v->out[0], *lt = upper ? v->out[0] : ebb__turned(v->out[0]);
     ebb_tensor *m = ebb_matmul(lt, upper ? ebb__turned(v->grad[0]) : v->grad[0]);

@@ -26,7 +26,7 @@ static ebb_status pick(struct ebb_forward *f, const ebb_dims *dim, bool descendi
                      first, count, f->out[0]->data, (int64_t *)(void *)f->out[1]->data);
 }
 
-static void give_picked(struct ebb_vjp *v, const ebb_dims *dim, bool keeps) {
+static void give_picked(struct ebb_vjp_call *v, const ebb_dims *dim, bool keeps) {
     ebb_dims shape = ebb_vjp_shape(v, 0), one = EBB_DIMS(one_dim(dim, shape.n));
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &one, keeps);
     ebb_tensor *index = ebb__reduced_restore(v->out[1], shape, &one, keeps);
@@ -47,7 +47,7 @@ static ebb_status sort_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, a->descending, 0, x->ndim ? x->dims[one_dim(&a->dim, x->ndim)] : 1);
 }
 
-static void sort_vjp(struct ebb_vjp *v) {
+static void sort_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_sort *a = v->attrs;
     give_picked(v, &a->dim, true);
 }
@@ -124,7 +124,7 @@ static ebb_status topk_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, a->largest.value != 0, 0, a->k);
 }
 
-static void topk_vjp(struct ebb_vjp *v) {
+static void topk_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_topk *a = v->attrs;
     give_picked(v, &a->dim, true);
 }
@@ -161,7 +161,7 @@ static ebb_status kthvalue_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, false, a->k - 1, 1);
 }
 
-static void kthvalue_vjp(struct ebb_vjp *v) {
+static void kthvalue_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_kthvalue *a = v->attrs;
     give_picked(v, &a->dim, a->keepdim);
 }

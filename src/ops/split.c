@@ -26,7 +26,7 @@ static ebb_status split_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void split_vjp(struct ebb_vjp *v) {
+static void split_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_split *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_cat(((ebb_list){v->n_out, v->grad}), a->dim));
 }
@@ -79,7 +79,7 @@ static ebb_status split_with_sizes_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void split_with_sizes_vjp(struct ebb_vjp *v) {
+static void split_with_sizes_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_split_with_sizes *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_cat(((ebb_list){v->n_out, v->grad}), a->dim));
 }
@@ -221,7 +221,7 @@ static ebb_status unbind_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void unbind_vjp(struct ebb_vjp *v) {
+static void unbind_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_unbind *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_stack(((ebb_list){v->n_out, v->grad}), a->dim));
 }

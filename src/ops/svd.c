@@ -73,7 +73,7 @@ static ebb_tensor *first(ebb_tensor *x, int64_t dim, int64_t k) {
 }
 
 /* Townsend, Differentiating the singular value decomposition (2016). */
-static void svd_vjp(struct ebb_vjp *v) {
+static void svd_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *s = v->out[1], *gs = v->grad[1];
     int64_t k = s ? ebb__columns(s) : 0, m = ebb__rows(v->out[0]), n = ebb__columns(v->out[2]);
     ebb_tensor *u = first(v->out[0], -1, k), *vh = first(v->out[2], -2, k);
@@ -123,7 +123,7 @@ const struct ebb_op ebb_op_svd = {
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
-static void svdvals_vjp(struct ebb_vjp *v) {
+static void svdvals_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *vh, *u = ebb_svd(v->in[0], .full_matrices = EBB_SET(false), .ret_Vh = &vh);
     ebb_vjp_give(v, 0, u ? ebb_matmul(ebb_mul(u, ebb_unsqueeze(v->grad[0], -2)), vh) : NULL);
 }
@@ -169,7 +169,7 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
 
 /* Golub and Pereyra, The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
  * separate, SIAM J. Numer. Anal. 10 (1973): valid where the rank does not change. */
-static void pinv_vjp(struct ebb_vjp *v) {
+static void pinv_vjp(struct ebb_vjp_call *v) {
     const bool hermitian = ((const struct ebb__attrs_pinv *)v->attrs)->hermitian;
     ebb_tensor *a = v->in[0];
     if (hermitian) a = ebb_add(ebb_tril(a), ebb__turned(ebb_tril(a, .diagonal = -1)));

@@ -32,7 +32,7 @@ static ebb_status take_infer(struct ebb_infer *f) {
 
 static ebb_status take_forward(struct ebb_forward *f) { return place(f, f->in[0], f->out[0], EBB__TAKE); }
 
-static void take_vjp(struct ebb_vjp *v) {
+static void take_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
     ebb_vjp_give(v, 0, ebb_put(zeros, v->in[1], v->grad[0], .accumulate = true));
 }
@@ -75,7 +75,7 @@ static ebb_status put_forward(struct ebb_forward *f) {
     return place(f, f->out[0], f->in[2], a->accumulate ? EBB__ADD : EBB__PUT);
 }
 
-static void put_vjp(struct ebb_vjp *v) {
+static void put_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_put *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) {

@@ -48,7 +48,7 @@ static ebb_tensor *addr(struct ebb_forward *f) {
     return whole ? ebb_to(product, dtype) : product; /* bool stays bool */
 }
 
-static void addr_vjp(struct ebb_vjp *v) {
+static void addr_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addr *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, a->beta.value));
@@ -250,7 +250,7 @@ static ebb_tensor *linalg_cross(struct ebb_forward *f) {
     return ebb_sub(ebb_mul(turn(a, dim, 1), turn(b, dim, 2)), ebb_mul(turn(a, dim, 2), turn(b, dim, 1)));
 }
 
-static void linalg_cross_vjp(struct ebb_vjp *v) {
+static void linalg_cross_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_linalg_cross *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_linalg_cross(v->in[1], v->grad[0], .dim = a->dim));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_linalg_cross(v->grad[0], v->in[0], .dim = a->dim));

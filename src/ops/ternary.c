@@ -4,21 +4,21 @@
 
 /* ---- lerp, addcmul, addcdiv ---- */
 
-static void lerp_vjp(struct ebb_vjp *v) {
+static void lerp_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *weight = v->in[2];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sub(g, ebb_mul(g, weight)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, weight));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, ebb_sub(v->in[1], v->in[0])));
 }
 
-static void addcmul_vjp(struct ebb_vjp *v) {
+static void addcmul_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addcmul *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     for (int i = 1; i < 3; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_mul(v->in[3 - i], a->value.value)));
 }
 
-static void addcdiv_vjp(struct ebb_vjp *v) {
+static void addcdiv_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addcdiv *a = v->attrs;
     ebb_tensor *g = v->grad[0], *b = v->in[1], *c = v->in[2];
     if (v->needs[0]) ebb_vjp_give(v, 0, g);
@@ -69,7 +69,7 @@ static ebb_tensor *clamp_compose(struct ebb_forward *f) {
 }
 
 /* Both bounds belong to the inside. The upper one wins where they cross. */
-static void clamp_vjp(struct ebb_vjp *v) {
+static void clamp_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *min = v->in[1], *max = v->in[2], *g = v->grad[0];
     ebb_tensor *below = min ? ebb_lt(x, min) : NULL, *above = max ? ebb_gt(x, max) : NULL;
     if (v->needs[0]) {
@@ -110,14 +110,14 @@ const struct ebb_op ebb_op_clamp = {
                 "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"},
 };
 
-static void clamp_one_vjp(struct ebb_vjp *v, ebb_tensor *(*inside)(ebb_tensor *, ebb_tensor *),
+static void clamp_one_vjp(struct ebb_vjp_call *v, ebb_tensor *(*inside)(ebb_tensor *, ebb_tensor *),
                           ebb_tensor *(*outside)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *x = v->in[0], *bound = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(inside(x, bound), g, 0));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(outside(x, bound), g, 0));
 }
-static void clamp_min_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_ge, ebb_lt); }
-static void clamp_max_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_le, ebb_gt); }
+static void clamp_min_vjp(struct ebb_vjp_call *v) { clamp_one_vjp(v, ebb_ge, ebb_lt); }
+static void clamp_max_vjp(struct ebb_vjp_call *v) { clamp_one_vjp(v, ebb_le, ebb_gt); }
 
 static const char *clamp_min_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
@@ -167,7 +167,7 @@ static ebb_status fill_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void fill_vjp(struct ebb_vjp *v) {
+static void fill_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(v->in[1], 0, v->grad[0]));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_where(v->in[1], v->grad[0], 0));
 }

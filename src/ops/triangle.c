@@ -58,7 +58,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
     static ebb_status forward_##name(struct ebb_forward *f) { \
         return keep(f, ((const struct ebb__attrs_##name *)f->attrs)->diagonal, lower); \
     } \
-    static void vjp_##name(struct ebb_vjp *v) { \
+    static void vjp_##name(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_vjp_give(v, 0, ebb_##name(v->grad[0], .diagonal = a->diagonal)); \
     } \

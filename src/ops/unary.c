@@ -7,7 +7,7 @@
 #define LN10 2.30258509299404568402
 
 #define RULE(op, gradient) \
-    static void op##_vjp(struct ebb_vjp *v) { \
+    static void op##_vjp(struct ebb_vjp_call *v) { \
         ebb_tensor *g = v->grad[0], *x = v->in[0], *y = v->out[0]; \
         (void)x, (void)y; \
         ebb_vjp_give(v, 0, gradient); \

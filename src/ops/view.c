@@ -55,7 +55,7 @@ static ebb_status infer_view(struct ebb_infer *f) {
     return infer_shape(f, a->size);
 }
 
-static void vjp_shape(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_reshape(v->grad[0], ebb_vjp_shape(v, 0))); }
+static void vjp_shape(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_reshape(v->grad[0], ebb_vjp_shape(v, 0))); }
 
 const struct ebb_op ebb_op_view = {
     EBB_SIGNATURE(view, "Tensor self, shape size -> Tensor"),
@@ -242,7 +242,7 @@ static ebb_status infer_unsqueeze(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void vjp_unsqueeze(struct ebb_vjp *v) {
+static void vjp_unsqueeze(struct ebb_vjp_call *v) {
     const struct ebb__attrs_unsqueeze *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_squeeze(v->grad[0], .dim = EBB_DIMS(a->dim)));
 }
@@ -294,7 +294,7 @@ static ebb_status infer_expand(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void vjp_expand(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void vjp_expand(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
 const struct ebb_op ebb_op_expand = {
     EBB_SIGNATURE(expand, "Tensor self, shape size -> Tensor"),

@@ -145,10 +145,10 @@ static ebb_status forward_copy_slices(struct ebb_forward *f) {
 
 static const struct ebb_op take, put;
 
-static void vjp_take(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_call_op1(&put, v->grad, 1, v->attrs)); }
-static void vjp_put(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_call_op1(&take, v->grad, 1, v->attrs)); }
+static void vjp_take(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_call_op1(&put, v->grad, 1, v->attrs)); }
+static void vjp_put(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_call_op1(&take, v->grad, 1, v->attrs)); }
 
-static void vjp_copy_slices(struct ebb_vjp *v) {
+static void vjp_copy_slices(struct ebb_vjp_call *v) {
     const struct ebb__region *r = v->attrs;
     if (v->needs[0]) {
         ebb_tensor *zeros = ebb_zeros(r->sizes, .dtype = ebb_tensor_dtype(v->grad[0]));

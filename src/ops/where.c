@@ -19,7 +19,7 @@ static ebb_status forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(v->in[0], v->grad[0], 0));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_where(v->in[0], 0, v->grad[0]));
 }

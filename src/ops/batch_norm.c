@@ -49,8 +49,8 @@ static void update(ebb_tensor *mean, ebb_tensor *var, const ebb_tensor *new_mean
         put(mean, i, (1 - momentum) * get(mean, i) + momentum * get(new_mean, i));
         put(var, i, (1 - momentum) * get(var, i) + momentum * new_var[i] * (count / (count - 1)));
     }
-    ebb__bump_version(mean);
-    ebb__bump_version(var);
+    ebb__written(mean, "batch_norm", false);
+    ebb__written(var, "batch_norm", false);
 }
 
 /* What the kernel reads, contiguous and of its dtype; a new reference. */

@@ -55,7 +55,9 @@ EBB_TEST(a_pullback_is_applied_many_times) {
         ebb_outputs y;
         ebb_linear_map *pullback;
         EBB_SCOPE { CHECK(!ebb_vjp(two, &runs, EBB_LIST(point_x(), point_w()), NULL, &pullback)); }
-        for (int round = 0; round < 3; round++) EBB_SCOPE { check_pullback(pullback); }
+        for (int round = 0; round < 3; round++) EBB_SCOPE {
+                check_pullback(pullback);
+            }
         CHECK(ebb_linear_map_release(pullback) == NULL);
         CHECK(runs == 1);
         EBB_NO_GRAD { /* outside; the function is differentiated all the same */
@@ -280,8 +282,8 @@ EBB_TEST(hessians_of_a_network_agree) {
 /* The Jacobian of `two` by x, as a function. */
 static ebb_status its_jacobian(ebb_list in, ebb_outputs *ret_out, void *context) {
     ebb_list j;
-    ebb_status status = ebb_jacobian(two, NULL, in, &j, .mode = *(enum ebb_differentiation *)context,
-                                     .argnums = EBB_DIMS(0));
+    ebb_status status =
+        ebb_jacobian(two, NULL, in, &j, .mode = *(enum ebb_differentiation *)context, .argnums = EBB_DIMS(0));
     return status ? status : give(ret_out, j.t[0]);
 }
 
@@ -390,7 +392,8 @@ static ebb_tensor *residual(ebb_tensor *w, ebb_tensor *t, bool by_forward) {
 
 EBB_TEST(what_the_context_holds_is_differentiated) {
     EBB_SCOPE {
-        ebb_tensor *w = ebb_requires_grad_(TENSOR(EBB_DIMS(2), 0.5, -1.5), true), *t = ebb_scalar(0.75, .dtype = EBB_F64);
+        ebb_tensor *w = ebb_requires_grad_(TENSOR(EBB_DIMS(2), 0.5, -1.5), true),
+                   *t = ebb_scalar(0.75, .dtype = EBB_F64);
         ebb_tensor *forward, *reverse;
         CHECK(!ebb_grad(EBB_LIST(residual(w, t, true)), EBB_LIST(w), &forward));
         CHECK(!ebb_grad(EBB_LIST(residual(w, t, false)), EBB_LIST(w), &reverse));

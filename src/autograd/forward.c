@@ -255,14 +255,8 @@ ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     size_t bytes = (size_t)(n + n_out) * sizeof(ebb_tensor *);
     ebb_tensor **room = ebb__alloc_zeroed(bytes);
     if (!room) return ebb_error_status();
-    struct ebb_jvp_call j = {.op = op,
-                             .attrs = attrs,
-                             .n_in = n,
-                             .in = in,
-                             .tangent = room,
-                             .n_out = n_out,
-                             .out = out,
-                             .given = room + n};
+    struct ebb_jvp_call j = {
+        .op = op, .attrs = attrs, .n_in = n, .in = in, .tangent = room, .n_out = n_out, .out = out, .given = room + n};
     ebb_status status = from_outside(ebb__thread.levels, &j);
     ebb__free(room, bytes);
     return status;

@@ -127,7 +127,7 @@ static void print_operator(const struct ebb_op *op) {
     }
     print_arguments(op);
     (void)printf("\n    Samples\n");
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
+    for (int i = 0; op->samples && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
 }
 
 /* ---- JSON ---- */
@@ -171,7 +171,7 @@ static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
     if (op->n_out == EBB_OUT_LIST) ebb__json_text(j, NULL, "...");
     ebb__json_close(j);
     ebb__json_open(j, "samples", '[');
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) ebb__json_text(j, NULL, op->samples[i]);
+    for (int i = 0; op->samples && op->samples[i]; i++) ebb__json_text(j, NULL, op->samples[i]);
     ebb__json_close(j);
     ebb__json_close(j);
 }

@@ -73,14 +73,7 @@ static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
 }
 
 static ebb_status unpack(struct call *c, ebb_node *n) {
-    if (n->flags & EBB__NODE_RELEASED) {
-        ebb__thread.file = n->file;
-        ebb__thread.line = n->line;
-        return ebb__fail_op(
-            n->name, EBB_ERR_FREED,
-            "backward a second time: what %s saved here was released by the first pass; give .retain_graph = true to it",
-            n->op->name);
-    }
+    if (n->flags & EBB__NODE_RELEASED) return ebb__fail_released(n);
     const struct ebb__saved *s = ebb__node_saved(n);
     for (uint32_t i = 0; i < n->n_saved; i++, s++) {
         bool owned;
@@ -162,7 +155,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
-    if (!p->keep_graph) ebb__node_release_saved(n);
+    if (!p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }
 

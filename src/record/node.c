@@ -51,6 +51,10 @@ static void extra_free(ebb_node *n) {
         if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
     ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
     if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
+    for (struct ebb__node_name *name; (name = x->names);) {
+        x->names = name->next;
+        ebb__free(name, sizeof *name);
+    }
     ebb__free(x, sizeof *x);
     n->extra = NULL;
 }
@@ -94,14 +98,26 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
  * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
  * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
-void ebb__node_release_saved(ebb_node *n) {
-    struct ebb__saved *s = ebb__node_saved(n);
+void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
+    struct ebb__saved *s = ebb__node_saved(n), *first = NULL;
+    if (n->flags & EBB__NODE_RELEASED) return;
     for (uint32_t i = 0; i < n->n_saved; i++) {
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_META) continue;
         ebb_tensor *t = s[i].t;
         s[i].t = NULL;
         ebb__unhold(t);
+        if (!first) first = &s[i];
     }
-    if (n->n_saved) n->flags |= EBB__NODE_RELEASED;
+    if (!first) return; /* saves no values: can be run again, as in PyTorch */
+    n->flags |= EBB__NODE_RELEASED;
+    first->released_file = file;
+    first->version = (uint32_t)line;
+}
+
+static void free_saved(ebb_node *n) {
+    struct ebb__saved *s = ebb__node_saved(n);
+    for (uint32_t i = 0; i < n->n_saved; i++)
+        if (!(n->flags & EBB__NODE_RELEASED) || ebb__saved_kind(&s[i]) == EBB__SAVED_META) ebb__unhold(s[i].t);
 }
 
 void ebb__node_free_later(ebb_node *n) {
@@ -112,7 +128,7 @@ void ebb__node_free_later(ebb_node *n) {
     th->freeing = true;
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
-        ebb__node_release_saved(n);
+        free_saved(n);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -298,27 +314,13 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     return NULL;
 }
 
-static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
-    char shape[EBB__SHAPE_TEXT];
-    bool input = ebb__saved_kind(s) == EBB__SAVED_IN;
-    const char *name =
-        input ? n->op->in[ebb__op_input(n->op, n->n_in, ebb__saved_index(s))].name : n->op->out[ebb__saved_index(s)];
-    ebb__thread.file = n->file;
-    ebb__thread.line = n->line;
-    ebb__fail_op(
-        n->name, EBB_ERR_VERSION,
-        "%s %s, which the gradient needs, was overwritten in place: %s %s was saved here at version %u and is now at version %u",
-        input ? "input" : "output", name ? name : "0", ebb_dtype_name((ebb_dtype)s->t->dtype),
-        ebb__shape_text(shape, s->t->ndim, ebb__sizes(s->t)), s->version, ebb__version(s->t));
-}
-
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
     ebb_tensor *t = s->t;
     *ret_owned = false;
     if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
     uint32_t version = ebb__version(t);
     if (EBB_UNLIKELY(version != s->version)) {
-        overwritten(n, s);
+        ebb__fail_overwritten(n, s);
         return NULL;
     }
     if (EBB_LIKELY(ebb__thread.no_grad && version == 0)) return t;

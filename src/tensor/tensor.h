@@ -13,9 +13,19 @@ struct ebb__storage {
     _Atomic uint32_t version; /* counts writes in place */
     size_t bytes;             /* of data */
     void *block;              /* what to free: this header, or the tensor before it */
-    size_t block_bytes;
     char *data;
-    void (*release)(void *context); /* NULL: data is the library's own */
+    /* The last write in place, once version is not 0, for errors: what wrote (NULL: the caller, through
+     * ebb_tensor_data), whether as an in-place form, whose name has an underscore more, and the caller's line. */
+    const char *_Atomic writer, *_Atomic writer_file;
+    _Atomic int32_t writer_line;
+    _Atomic bool writer_inplace;
+    bool external; /* a struct ebb__external: data is not the library's own */
+    uint16_t block_bytes;
+};
+
+struct ebb__external {
+    struct ebb__storage storage;
+    void (*release)(void *context);
     void *context;
 };
 
@@ -109,9 +119,19 @@ void ebb__tensor_release_history(ebb_tensor *t);
 static inline uint32_t ebb__version(const ebb_tensor *t) {
     return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;
 }
-static inline void ebb__bump_version(ebb_tensor *t) {
-    if (t->storage) atomic_fetch_add_explicit(&t->storage->version, 1, memory_order_relaxed);
+/* t was written in place by `writer` (a string that lives for ever), on the line that the thread noted last. */
+static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace) {
+    struct ebb__storage *s = t->storage;
+    if (!s) return;
+    atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->writer, writer, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_file, ebb__thread.file, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_line, ebb__thread.line, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_inplace, inplace, memory_order_relaxed);
 }
+/* "by add_ at train.c:12" into text: the last write to a storage whose version is not 0. Returns text. */
+#define EBB__WRITER_TEXT 256
+char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
 
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {

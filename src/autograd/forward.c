@@ -205,14 +205,18 @@ static ebb_tensor *carried(const struct ebb_jvp_call *j, ebb_tensor *y, ebb_tens
     return shared ? ebb_clone(t) : t;
 }
 
-/* What a node saved of its output carries what the output carries. */
-static ebb_status share_with_saved(ebb_tensor *y) {
+/* What a node saved of its output, and of views among its inputs (NULL: none), carries what those carry. */
+static ebb_status share_with_saved(ebb_tensor *y, ebb_tensor *const *in) {
     ebb_node *n = y->grad_fn;
     struct ebb__saved *s = n ? ebb__node_saved(n) : NULL;
-    for (uint32_t i = 0; n && i < n->n_saved; i++)
-        if (s[i].t && ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && ebb__saved_index(&s[i]) == y->output_nr &&
-            s[i].t->storage && ebb__tangents_share(s[i].t, y))
+    for (uint32_t i = 0; n && i < n->n_saved; i++) {
+        uint32_t at = ebb__saved_index(&s[i]);
+        ebb_tensor *of = NULL;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at == y->output_nr) of = y;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
+        if (of && s[i].t && s[i].t != of && s[i].t->storage && ebb__tangents_share(s[i].t, of))
             return ebb_error_status();
+    }
     return EBB_OK;
 }
 
@@ -225,7 +229,8 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
         ebb_tensor *t = carried(j, j->out[k], j->given[k]);
-        if (!t || ebb__tangent_set(j->out[k], level, t) || share_with_saved(j->out[k])) return ebb_error_status();
+        if (!t || ebb__tangent_set(j->out[k], level, t) || share_with_saved(j->out[k], j->in))
+            return ebb_error_status();
     }
     return EBB_OK;
 }
@@ -282,14 +287,15 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_with_saved(self);
+    if (!t && !self->base)
+        return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_with_saved(self, NULL);
     if (!t) {
         ebb_tensor *zeros = ebb_zeros_like(self->base);
         if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;
-    return t ? share_with_saved(self) : ebb_error_status();
+    return t ? share_with_saved(self, NULL) : ebb_error_status();
 }
 
 ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart) {

@@ -59,7 +59,9 @@ extern const struct bench_family bench_train, bench_loss;                       
 extern const struct bench_family bench_tape;                                                 /* tape.c */
 extern const struct bench_family bench_gmm, bench_kmeans, bench_logsumexp, bench_lstm;       /* objectives.c */
 
-double bench_now(void); /* seconds */
+double bench_now(void);  /* seconds, of the clock in use: on the wall, or of this process's work */
+double bench_wall(void); /* on the wall always */
+void bench_use_processor_time(void);
 
 /* Files beside the running program: bench_set_directory(argv[0]) first. The text is good until the next call. */
 void bench_set_directory(const char *program);

@@ -1,5 +1,6 @@
 /* The benchmark's program: runs cases on Ebb and, in turn, on the peers that are there; compares results before times
  * count; prints a table beside the machine's limits, and writes it as a file. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include "bench/report.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ typedef struct options {
     int threads[8], n_threads;
     int repeat;
     double time; /* seconds of one run, at least */
-    bool json, list, alone;
+    bool json, list, cpu;
     const char *peers, *csv;
     const char *filter[32];
     int n_filters;
@@ -45,7 +46,7 @@ static bool ebb_failed(const bench_job *job) {
     return true;
 }
 
-/* The figure of one iteration, and the seconds that the run took. NaN-free: a negative one is a failure. */
+/* The figure of one iteration, negative after a failure, and the seconds on the wall that the run took. */
 static double run(bench_job *job, side *s, double *ret_seconds) {
     double figure = 0;
     if (s->peer) {
@@ -57,14 +58,14 @@ static double run(bench_job *job, side *s, double *ret_seconds) {
         }
         return sscanf(rest, "%lf %lf", &figure, ret_seconds) == 2 ? figure : -1;
     }
-    const double start = bench_now();
+    const double wall = bench_wall(), start = bench_now();
     for (int64_t i = 0; i < s->rounds; i++) {
         if (job->family->timed) figure += job->family->timed(job);
         else job->family->once(job);
     }
-    *ret_seconds = bench_now() - start;
-    if (ebb_failed(job)) return -1;
-    return (job->family->timed ? figure : *ret_seconds) / (double)s->rounds;
+    if (!job->family->timed) figure = bench_now() - start;
+    *ret_seconds = bench_wall() - wall;
+    return ebb_failed(job) ? -1 : figure / (double)s->rounds;
 }
 
 /* As many iterations as take the time asked for. Warms up too. */
@@ -225,9 +226,17 @@ static void usage(void) {
                  "  --repeat N      runs of each side, in turn (5)\n"
                  "  --time S        seconds that a run takes at least (0.05)\n"
                  "  --peers LIST    which peers: torch,torch-tuned,torch-compile,jax,numpy,libtorch,adolc; none\n"
+                 "  --cpu           time of the processes' work, not of the wall: for one thread on a busy machine\n"
                  "  --csv FILE      write results there too\n"
                  "  --json          one JSON object a line\n"
                  "  --list          the names of the cases\n");
+}
+
+static bool parse_threads(const char *list, options *o) {
+    o->n_threads = 0;
+    for (; *list && o->n_threads < 8; list += strcspn(list, ","), list += *list == ',')
+        if ((o->threads[o->n_threads++] = atoi(list)) < 1) return false;
+    return o->n_threads > 0;
 }
 
 static bool parse(int argc, char **argv, options *o) {
@@ -244,20 +253,16 @@ static bool parse(int argc, char **argv, options *o) {
         else if (!strcmp(word, "--peers")) o->peers = value;
         else if (!strcmp(word, "--csv")) o->csv = value;
         else if (!strcmp(word, "--threads")) {
-            o->n_threads = 0;
-            for (const char *at = value; *at && o->n_threads < 8; at += strcspn(at, ","), at += *at == ',')
-                o->threads[o->n_threads++] = atoi(at);
+            if (!parse_threads(value, o)) return false;
         } else {
             i--;
             if (!strcmp(word, "--json")) o->json = true;
             else if (!strcmp(word, "--list")) o->list = true;
+            else if (!strcmp(word, "--cpu")) o->cpu = true;
             else return false;
         }
     }
-    if (o->repeat < 1 || o->repeat > BENCH_MAX_REPEAT || o->n_threads < 1) return false;
-    for (int i = 0; i < o->n_threads; i++)
-        if (o->threads[i] < 1) return false;
-    return true;
+    return o->repeat >= 1 && o->repeat <= BENCH_MAX_REPEAT;
 }
 
 int main(int argc, char **argv) {
@@ -270,6 +275,10 @@ int main(int argc, char **argv) {
     }
     course c = {.o = &o, .floors = &floors, .peers = peers, .threads = 1};
     bench_set_directory(argv[0]);
+    if (o.cpu) {
+        bench_use_processor_time();
+        (void)setenv("EBB_BENCH_CLOCK", "cpu", 1); /* peers do the same */
+    }
     if (o.list) visit_all(&c);
     for (int i = 0; i < o.n_threads && !o.list; i++) {
         c.threads = o.threads[i];

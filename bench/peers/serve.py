@@ -10,15 +10,15 @@ import sides
 
 
 def run(work, rounds):
-    start = time.perf_counter()
+    wall, start = time.perf_counter(), sides.clock()
     if work.timed:
         figure = sum(work.timed() for _ in range(rounds)) / rounds
-        return figure, time.perf_counter() - start
-    once = work.once
-    for _ in range(rounds):
-        once()
-    seconds = time.perf_counter() - start
-    return seconds / rounds, seconds
+    else:
+        once = work.once
+        for _ in range(rounds):
+            once()
+        figure = (sides.clock() - start) / rounds
+    return figure, time.perf_counter() - wall
 
 
 def setup(side, case):

@@ -58,7 +58,7 @@ const struct bench_family bench_conv = {
                               "512x7x512x3x1,256x56x64x1x1,128x28x128x3x1x128,64x32x64x3x1}/{forward,input,weight}",
                               NULL},
     .unit = "s",
-    .tolerance = 1e-5,
+    .tolerance = 3e-5,
     .setup = conv_setup,
     .once = bench_once,
     .check = bench_check,

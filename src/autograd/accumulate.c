@@ -9,7 +9,7 @@
 static bool sole_owner(ebb_tensor *t) {
     if (t->flags & EBB__HAS_TANGENT) return false;
     return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
-           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->release;
+           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->external;
 }
 
 static ebb_tensor *take(ebb_tensor *t) {

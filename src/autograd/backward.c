@@ -56,8 +56,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     size_t bytes = (size_t)outputs.n * sizeof(ebb_node *);
     ebb_node **roots = ebb__alloc(bytes);
     if (!roots) return ebb_error_status();
-    const char *file = ebb__thread.file;
-    int line = ebb__thread.line;
+    const char *file = p->file = ebb__thread.file;
+    int line = p->line = ebb__thread.line;
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;

@@ -34,6 +34,8 @@ struct ebb__pass {
     size_t n_captures;
     bool only_captures; /* run only what leads to a capture */
     bool keep_graph;
+    const char *file; /* of the call */
+    int line;
 };
 
 /* Gather everything reachable from the roots and count the edges. */

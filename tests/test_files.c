@@ -150,7 +150,7 @@ EBB_TEST(a_full_disk) {
                 ebb_status status = formats[i].save(in_folder("a"));
                 CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
                 CHECK(status == EBB_ERR_IO);
-                CHECK_ERROR(EBB_ERR_IO, formats[i].read ? "a: File too large" : "cannot be written");
+                CHECK_ERROR(EBB_ERR_IO, formats[i].read ? "a cannot be written: File too large" : "cannot be written");
                 CHECK(has_text("a", "old") && files_in_folder() == 1);
             }
         }
@@ -168,14 +168,14 @@ EBB_TEST(places_that_cannot_be_written) {
             CHECK(formats[i].save(folder) == EBB_ERR_IO);
             CHECK_ERROR(EBB_ERR_IO, "Is a directory");
             CHECK(formats[i].save("no/such/folder/a") == EBB_ERR_IO);
-            CHECK_ERROR(EBB_ERR_IO, "no/such/folder/a: No such file");
+            CHECK_ERROR(EBB_ERR_IO, "no/such/folder/a cannot be written: No such file");
             CHECK(formats[i].save("/dev/null/a") == EBB_ERR_IO);
-            CHECK_ERROR(EBB_ERR_IO, "/dev/null/a: Not a directory");
+            CHECK_ERROR(EBB_ERR_IO, "/dev/null/a cannot be written: Not a directory");
             CHECK(formats[i].save(in_folder(long_name)) == EBB_ERR_IO);
             CHECK_ERROR(EBB_ERR_IO, "File name too long");
             if (access("/dev/full", W_OK) == 0) {
                 CHECK(formats[i].save("/dev/full") == EBB_ERR_IO);
-                CHECK_ERROR(EBB_ERR_IO, formats[i].read ? "/dev/full: " : "cannot be written");
+                CHECK_ERROR(EBB_ERR_IO, formats[i].read ? "/dev/full cannot be written: " : "cannot be written");
             }
             if (geteuid() != 0) { /* a file that may not be written is not replaced */
                 write_text("a", "old");
@@ -234,7 +234,7 @@ EBB_TEST(devices_stay_devices) {
     if (ZLIB) {
         CHECK(pthread_create(&thread, NULL, read_pipe, path) == 0);
         EBB_SCOPE CHECK(npz_save(path) == EBB_ERR_IO);
-        CHECK_ERROR(EBB_ERR_IO, "pipe: Illegal seek");
+        CHECK_ERROR(EBB_ERR_IO, "pipe cannot be written: Illegal seek");
         CHECK(pthread_join(thread, NULL) == 0);
     }
     for (int i = 0; i < FORMATS; i++) EBB_SCOPE {

@@ -92,7 +92,7 @@ EBB_TEST(a_failed_write_leaves_the_old_file) {
     CHECK(ebb_safetensors_save(path, wrong, EBB_LIST(a)) == EBB_ERR_ARGUMENT);
     CHECK_ERROR(EBB_ERR_ARGUMENT, "not UTF-8");
     CHECK(ebb_safetensors_save("no/such/folder/t", names, EBB_LIST(a)) == EBB_ERR_IO);
-    CHECK_ERROR(EBB_ERR_IO, "no/such/folder/t: No such file");
+    CHECK_ERROR(EBB_ERR_IO, "no/such/folder/t cannot be written: No such file");
     CHECK(ebb_safetensors_save(folder, names, EBB_LIST(a)) == EBB_ERR_IO); /* cannot be renamed over a folder */
     CHECK_ERROR(EBB_ERR_IO, folder);
     ebb_safetensors *file = NULL;

@@ -211,7 +211,7 @@ static ebb_status share_with_saved(ebb_tensor *y) {
     struct ebb__saved *s = n ? ebb__node_saved(n) : NULL;
     for (uint32_t i = 0; n && i < n->n_saved; i++)
         if (s[i].t && ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && ebb__saved_index(&s[i]) == y->output_nr &&
-            s[i].t->storage && ebb__tangents_share(s[i].t, y))
+            ebb__tangents_share(s[i].t, y))
             return ebb_error_status();
     return EBB_OK;
 }

@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -91,6 +92,7 @@ void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
     }
     if (!first) return; /* saves no values: can be run again, as in PyTorch */
     n->flags |= EBB__NODE_RELEASED;
+    if (EBB_UNLIKELY(n->extra)) ebb__node_unpack_end(n);
     first->released_file = file;
     first->version = (uint32_t)line;
 }
@@ -110,6 +112,7 @@ void ebb__node_free_later(ebb_node *n) {
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
         free_saved(n);
+        if (EBB_UNLIKELY(n->extra)) ebb__node_unpack_end(n);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -246,6 +249,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
+    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL)) ok = ok && (!n->n_saved || !ebb__node_pack(n));
     struct ebb__edge *edge = ebb__node_edges(n);
     for (int64_t i = 0; i < n_in; i++, edge++) {
         edge->node = NULL;
@@ -274,35 +278,4 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         ebb__node_unref(before);
     }
     return EBB_OK;
-}
-
-/* ---- saved tensors ---- */
-
-static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
-    ebb_tensor *a = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    if (!a) return NULL;
-    if (n) ebb__node_ref(n);
-    a->grad_fn = n;
-    a->output_nr = (uint16_t)nr;
-    if (EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || !ebb__tangents_share(a, t)) return a;
-    ebb__unref(a);
-    return NULL;
-}
-
-ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
-    ebb_tensor *t = s->t;
-    *ret_owned = false;
-    if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
-    if (EBB_UNLIKELY(ebb__version(t) != s->version)) {
-        ebb__fail_overwritten(n, s);
-        return NULL;
-    }
-    if (ebb__thread.no_grad || !ebb__is_floating(t->dtype)) return t;
-    const struct ebb__edge *e = &ebb__node_edges(n)[ebb__saved_index(s)];
-    ebb_node *history = ebb__saved_kind(s) == EBB__SAVED_OUT ? n : e->node;
-    /* the leaf itself is the only tensor with that node */
-    if (history && history->flags & EBB__NODE_LEAF) history = NULL;
-    if (t->grad_fn == history) return t;
-    *ret_owned = true; /* an output, or an input detached since */
-    return alias_with_history(t, history, ebb__saved_kind(s) == EBB__SAVED_OUT ? ebb__saved_index(s) : e->nr);
 }

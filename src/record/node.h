@@ -54,6 +54,7 @@ struct ebb__node_extra {
     size_t n_hooks, hook_capacity;
     ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
     struct ebb__node_name *names;
+    struct ebb__packed *packed; /* [n_saved]: what hooks made of them (record/saved.h); NULL: no hooks were open */
 };
 
 struct ebb_node {

@@ -140,7 +140,7 @@ static void check_sample(struct run *r, const struct ebb_sample *s, const char *
 }
 
 static void check_operator(struct run *r, const struct ebb_op *op) {
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i] && !op->no_derivative; i++) {
+    for (int i = 0; op->samples && op->samples[i] && !op->no_derivative; i++) {
         struct ebb_sample s = {0};
         if (ebb_sample_make(op, op->samples[i], EBB_F64, r->o->seed, &s)) complain(r, op, op->samples[i], "sample");
         else if (!s.must_fail) EBB_SCOPE {

@@ -125,7 +125,7 @@ static void print_operator(const struct ebb_op *op) {
     }
     print_arguments(op);
     (void)printf("\n    Samples\n");
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
+    for (int i = 0; op->samples && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
 }
 
 /* ---- JSON ---- */
@@ -169,7 +169,7 @@ static void json_operator(struct json *j, const struct ebb_op *op) {
     if (op->n_out == EBB_OUT_LIST) json_text(j, NULL, "...");
     json_close(j);
     json_open(j, "samples", '[');
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) json_text(j, NULL, op->samples[i]);
+    for (int i = 0; op->samples && op->samples[i]; i++) json_text(j, NULL, op->samples[i]);
     json_close(j);
     json_close(j);
 }

@@ -145,7 +145,7 @@ sub signature {
     my ($name, $n_attrs, $text) = ($op->{name}, scalar @{$op->{attrs}}, '');
     my @inputs = map { "{\"$_->{name}\", EBB_INPUT_$input_kind{$_->{kind}}}" } @{$op->{inputs}};
     my @fields = ('.name = ' . quoted($name), '.signature = ' . quoted($op->{signature}));
-    push @fields, '.in = {' . join(', ', @inputs) . '}' if @inputs;
+    push @fields, '.in = EBB_INPUTS(' . join(', ', @inputs) . ')' if @inputs;
     push @fields, '.out = {' . join(', ', map { quoted($_) } @{$op->{outputs}}) . '}' if length $op->{outputs}[0];
     push @fields, '.n_in = ' . @inputs, '.n_out = ' . ($op->{gives_list} ? 'EBB_OUT_LIST' : @{$op->{outputs}});
     if ($n_attrs) {

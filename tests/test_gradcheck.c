@@ -27,7 +27,7 @@ static void cube_vjp(struct ebb_vjp_call *v) {
 static const struct ebb_op cube = {
     .name = "cube",
     .node = "CubeBackward0",
-    .in = {{"x", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .forward = cube_forward,
     .contiguous = true,

@@ -96,21 +96,9 @@ typedef ebb_status (*ebb_function)(ebb_list in, ebb_outputs *ret_out, void *cont
 
 /* ---- forward mode ---- */
 
-/* The derivative of a function along a direction: ret_tangents[k] = sum over i of d out[k] / d in[i] * tangents[i],
- * computed with the function's results (ret_out, may be NULL) in one run of it, without a graph. An input whose tangent
- * is NULL is a constant. Shapes and dtypes of tangents are their inputs'. Both may be differentiated further: the
- * function may itself call ebb_jvp, ebb_grad or ebb_backward, and what comes out is recorded. Results belong to the
- * innermost scope.
- *     ebb_outputs dy;
- *     if (ebb_jvp(f, NULL, EBB_LIST(x), EBB_LIST(v), NULL, &dy)) return ebb_perror("f");
- * Errors: EBB_ERR_SHAPE, EBB_ERR_DTYPE for a tangent that does not fit; EBB_ERR_GRAPH for an operator without a rule;
- * whatever the function fails with. torch.func.jvp */
-EBB_API ebb_status ebb_jvp(ebb_function function, void *context, ebb_list inputs, ebb_list tangents,
-                           ebb_outputs *ret_out, ebb_outputs *ret_tangents);
-#define ebb_jvp(...) ((void)EBB_HERE, ebb_jvp(__VA_ARGS__))
-
-/* The same by hand. Inside a level, duals carry a tangent along with their value, through every operator, in place too;
- * levels nest, and one that is closed takes its tangents away. torch.autograd.forward_ad.dual_level
+/* Forward mode by hand; ebb_jvp (transforms.h) is the same for a function. Inside a level, duals carry a tangent along
+ * with their value, through every operator, in place too; levels nest, and one that is closed takes its tangents away.
+ * torch.autograd.forward_ad.dual_level
  *     EBB_DUAL_LEVEL {
  *         ebb_tensor *dual = ebb_make_dual(x, v), *dy;
  *         ebb_tensor *y = ebb_unpack_dual(ebb_exp(dual), &dy);

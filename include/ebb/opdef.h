@@ -12,7 +12,6 @@ extern "C" {
 #define EBB_OP_MAX_IN 8 /* named inputs; one of them may be a list of any number of tensors */
 #define EBB_OP_MAX_OUT 4
 #define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
-#define EBB_OP_MAX_SAMPLES 24
 
 /* A list of tensors as one argument. EBB_LIST(a, b, c) */
 typedef struct ebb_list {
@@ -91,6 +90,7 @@ struct ebb_op_input {
     const char *name; /* PyTorch's */
     enum ebb_input_kind kind;
 };
+#define EBB_INPUTS(...) ((const struct ebb_op_input[]){__VA_ARGS__}) /* in C; elsewhere an array of one's own */
 
 enum ebb_attr_kind {
     EBB_ATTR_BOOL,    /* bool */
@@ -231,7 +231,7 @@ struct ebb_op {
     const char *node; /* the name of its node, "SumBackward0" */
     /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
-    struct ebb_op_input in[EBB_OP_MAX_IN];
+    const struct ebb_op_input *in; /* [n_in] EBB_INPUTS({"self", EBB_INPUT_TENSOR}) */
     int n_in;
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
@@ -279,9 +279,9 @@ struct ebb_op {
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];
 
-    /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. */
-    const char *samples[EBB_OP_MAX_SAMPLES];
-    double domain[2]; /* the samples' values lie between these; both 0: −2 to 2 */
+    /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. NULL: none. */
+    const char *const *samples; /* NULL after the last: EBB_SAMPLES("(3,4)", "()") */
+    double domain[2];           /* the samples' values lie between these; both 0: −2 to 2 */
 };
 
 /* ---- calling ---- */
@@ -336,6 +336,8 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  * are met only by samples that mean to; integers are never 0 unless the domain leaves nothing else. They depend on the
  * text and the seed only, and are the same numbers in float32 and float64. A symmetric input means a function of
  * symmetric matrices: what varies it varies an element together with its mirror image. */
+#define EBB_SAMPLES(...) ((const char *const[]){__VA_ARGS__, 0})
+
 struct ebb_sample {
     const struct ebb_op *op;
     bool must_fail;

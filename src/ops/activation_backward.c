@@ -26,7 +26,7 @@ static void tanh_backward_vjp(struct ebb_vjp_call *v) {
                                        .dtypes = EBB_FLOATING, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
-                                       .samples = {"(3,4) (3,4)", "() ()", "(0,3) (0,3)", "! (3) (4)"}, \
+                                       .samples = EBB_SAMPLES("(3,4) (3,4)", "() ()", "(0,3) (0,3)", "! (3) (4)"), \
                                        __VA_ARGS__};
 
 BACKWARD(threshold_backward, .node = "ThresholdBackwardBackward0",

@@ -155,12 +155,12 @@ const struct ebb_op ebb_op_batch_norm = {
         {"rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input - mean) * rstd; g * weight * rstd when "
          "not training",
          [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
-    .samples = {"(4,3) training=true", "(4,3) none none (3) (3) training=true",
-                "(2,3,4) none none (3) (3) training=true", "(2,3,2,2) none none (3) none training=true eps=0.1",
-                "(4,3) (3) (3) (3) (3) training=true momentum=0.5", "(4,3) (3) (3) (3) (3)", "(2,3,4) (3) (3)",
-                "(0,3) (3) (3) (3) (3)", "(1,3,2) training=true", "(40,70) none none (70) training=true", "! (4,3)",
-                "! (1,3) training=true", "! (4) training=true", "! (4,3) (3) none", "! (4,3) (4) (4)",
-                "! (4,3) (3) (3) (4)", "! i5(4,3) training=true"},
+    .samples = EBB_SAMPLES(
+        "(4,3) training=true", "(4,3) none none (3) (3) training=true", "(2,3,4) none none (3) (3) training=true",
+        "(2,3,2,2) none none (3) none training=true eps=0.1", "(4,3) (3) (3) (3) (3) training=true momentum=0.5",
+        "(4,3) (3) (3) (3) (3)", "(2,3,4) (3) (3)", "(0,3) (3) (3) (3) (3)", "(1,3,2) training=true",
+        "(40,70) none none (70) training=true", "! (4,3)", "! (1,3) training=true", "! (4) training=true",
+        "! (4,3) (3) none", "! (4,3) (4) (4)", "! (4,3) (3) (3) (4)", "! i5(4,3) training=true"),
     .domain = {0.3, 1.5},
 };
 
@@ -228,8 +228,8 @@ const struct ebb_op ebb_op_instance_norm = {
     .torch = "torch.nn.functional.instance_norm",
     .compose = instance_compose,
     .formula = {"as batch_norm's, for each batch", [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
-    .samples = {"(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
-                "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
-                "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"},
+    .samples = EBB_SAMPLES("(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
+                           "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
+                           "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"),
     .domain = {0.3, 1.5},
 };

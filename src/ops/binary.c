@@ -148,9 +148,9 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
                                        .inplace = has_inplace, \
-                                       .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
-                                                   "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", "i5(4) (4)", "i5(4) i5(3,4)", \
-                                                   "! (3) (4)"}, \
+                                       .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", \
+                                                              "(2,3) 2.5", "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", \
+                                                              "i5(4) (4)", "i5(4) i5(3,4)", "! (3) (4)"), \
                                        __VA_ARGS__};
 #define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
@@ -197,18 +197,18 @@ BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackwa
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number other, float alpha -> Tensor"), \
-                                       .torch = "torch." of "(alpha=)", \
-                                       .overload = of, \
-                                       .promote = EBB_PROMOTE_COMMON, \
-                                       .check = check_alpha, \
-                                       .inplace = true, \
-                                       .vjp = op##_vjp, \
-                                       .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", \
-                                                   "(0,3) (3) alpha=1", "(2,3) 1.5 alpha=2", "2 (3) alpha=3", \
-                                                   "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", "! (3) (4) alpha=1", \
-                                                   "! i5(4) i5(4) alpha=0.5"}, \
-                                       __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = { \
+        EBB_SIGNATURE(op, "Number self, Number other, float alpha -> Tensor"), \
+        .torch = "torch." of "(alpha=)", \
+        .overload = of, \
+        .promote = EBB_PROMOTE_COMMON, \
+        .check = check_alpha, \
+        .inplace = true, \
+        .vjp = op##_vjp, \
+        .samples = EBB_SAMPLES("(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", "(0,3) (3) alpha=1", \
+                               "(2,3) 1.5 alpha=2", "2 (3) alpha=3", "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", \
+                               "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=0.5"), \
+        __VA_ARGS__};
 SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0", .formula = {"g", "g * alpha"},
        .doc = "self + alpha * other: PyTorch's add with alpha, of integers a whole number.")
 SCALED(sub_scaled, "sub", .loops = sub_scaled_loops, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
@@ -227,6 +227,7 @@ const struct ebb_op ebb_op_float_power = {
     .doc = "pow in double precision, whatever the dtypes. Recorded as its parts.",
     .torch = "torch.float_power",
     .compose = float_power_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"),
     .domain = {0.2, 3},
 };

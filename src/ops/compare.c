@@ -12,8 +12,8 @@ static ebb_tensor *logical_xor_compose(struct ebb_forward *f) {
         .loops = ebb__loops_##op,          .no_derivative = true, __VA_ARGS__};
 #define PAIR "Number self, Number other -> Tensor"
 #define PAIRS \
-    .samples = {"(3,4) (3,4)", "(3,4) (4)",   "() (3)",      "(2,3) 1",   "1.5 (2,3)", \
-                "(0,3) (3)",   "i5(4) i5(4)", "b(2,2) b(2)", "i5(4) (4)", "! (3) (4)"}
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() (3)", "(2,3) 1", "1.5 (2,3)", "(0,3) (3)", "i5(4) i5(4)", \
+                           "b(2,2) b(2)", "i5(4) (4)", "! (3) (4)")
 
 COMPARE(eq, PAIR, PAIRS, .doc = "self == other.")
 COMPARE(ne, PAIR, PAIRS, .doc = "self != other; true where either is NaN.")
@@ -24,7 +24,7 @@ COMPARE(ge, PAIR, PAIRS, .doc = "self >= other.")
 COMPARE(logical_and, PAIR, PAIRS, .doc = "Whether both are true; what is not 0 is true.")
 COMPARE(logical_or, PAIR, PAIRS, .doc = "Whether either is true; what is not 0 is true.")
 COMPARE(logical_not, "Tensor self -> Tensor", .doc = "Whether self is 0, or false.",
-        .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(3)"})
+        .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
 
 const struct ebb_op ebb_op_logical_xor = {
     EBB_SIGNATURE(logical_xor, PAIR),
@@ -47,11 +47,11 @@ const struct ebb_op ebb_op_logical_xor = {
                                        __VA_ARGS__};
 #define BITS (EBB_INTEGRAL | EBB_DTYPES(EBB_BOOL))
 #define BIT_PAIRS \
-    .samples = {"i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1",     "3 i5(2,3)", \
-                "i5(0,3) i5(3)",   "b(2,2) b(2,2)", "b(4) i5(4)", "! i5(3) i5(4)", "! float32(3) i5(3)"}
+    .samples = EBB_SAMPLES("i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", "3 i5(2,3)", \
+                           "i5(0,3) i5(3)", "b(2,2) b(2,2)", "b(4) i5(4)", "! i5(3) i5(4)", "! float32(3) i5(3)")
 
 BITWISE(bitwise_and, PAIR, BIT_PAIRS, .doc = "The bits that are set in both; of bools, and.")
 BITWISE(bitwise_or, PAIR, BIT_PAIRS, .doc = "The bits that are set in either; of bools, or.")
 BITWISE(bitwise_xor, PAIR, BIT_PAIRS, .doc = "The bits that are set in one and not in the other.")
 BITWISE(bitwise_not, "Tensor self -> Tensor", .doc = "The bits that are not set; of bools, not.",
-        .samples = {"i5(3,4)", "i5()", "i5(0,3)", "b(3)", "! float32(3)"})
+        .samples = EBB_SAMPLES("i5(3,4)", "i5()", "i5(0,3)", "b(3)", "! float32(3)"))

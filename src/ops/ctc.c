@@ -133,10 +133,10 @@ const struct ebb_op ebb_op_native_ctc_loss = {
     .vjp = native_vjp,
     .saves = {ALL},
     .formula = {"-g * the probability of each class at each time, given the labels"},
-    .samples = {"(5,2,4) i3(2,2) blank=3", "(4,2,3) i3(2,1)", "(4,2,3) i2(4) blank=2", "(6,1,3) i1(1,3) blank=2",
-                "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "(4,0,3) i3(0,2)", "! (4,2,3) i4(2,2)",
-                "! (4,2,3) i3(3,2)", "! (4,2,3) i3(2,2) blank=3", "! (4,3) i3(2)", "! (4,2,3) (2,2)",
-                "! (4,2,3) i3(2,2) i5(3)"},
+    .samples = EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i3(2,1)", "(4,2,3) i2(4) blank=2",
+                           "(6,1,3) i1(1,3) blank=2", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
+                           "(4,0,3) i3(0,2)", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(3,2)", "! (4,2,3) i3(2,2) blank=3",
+                           "! (4,3) i3(2)", "! (4,2,3) (2,2)", "! (4,2,3) i3(2,2) i5(3)"),
     .domain = {-2.5, -0.1},
 };
 
@@ -263,8 +263,8 @@ const struct ebb_op ebb_op_ctc_loss_backward = {
     .vjp = backward_vjp,
     .saves = {ALL << 1, ALL << 1 | EBB_IN(0)},
     .formula = {"sum(g * the gradient for 1)", "the second derivative of the loss by log_probs, times g * grad_output"},
-    .samples = {"(2) (5,2,4) i3(2,2) blank=3", "(2) (3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
-                "! (3) (4,2,3) i3(2,2)"},
+    .samples = EBB_SAMPLES("(2) (5,2,4) i3(2,2) blank=3", "(2) (3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
+                           "! (3) (4,2,3) i3(2,2)"),
     .domain = {-2.5, -0.1},
 };
 
@@ -306,8 +306,9 @@ const struct ebb_op ebb_op_ctc_loss = {
         "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
     .compose = ctc_compose,
-    .samples = {"(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
-                "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
-                "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(2,2) blank=3"},
+    .samples =
+        EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
+                    "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
+                    "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(2,2) blank=3"),
     .domain = {-2.5, -0.1},
 };

@@ -45,9 +45,10 @@ static const char *remainder_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .check = check_divisor, \
                                        .inplace = true, \
-                                       .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
-                                                   "1.5 (2,3)", "(2,3) -2", "(0,3) (3)", "i5(4) (4)", "! (3) (4)", \
-                                                   "! b(2) b(2)", "! i5(3) 0", "i5(0) 0"}, \
+                                       .samples = \
+                                           EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", \
+                                                       "(2,3) 2.5", "1.5 (2,3)", "(2,3) -2", "(0,3) (3)", "i5(4) (4)", \
+                                                       "! (3) (4)", "! b(2) b(2)", "! i5(3) 0", "i5(0) 0"), \
                                        .domain = {0.3, 5}, \
                                        __VA_ARGS__};
 #define ZERO_DIVISOR " Integers divided by 0 are an error."
@@ -97,9 +98,10 @@ const struct ebb_op ebb_op_div_mode = {
     .vjp = div_mode_vjp,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"g / other without rounding, else 0", "-g * (self / other) / other without rounding, else 0"},
-    .samples = {"(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc", "(2,1,3) (4,1) rounding_mode=floor",
-                "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none", "1.5 (2,3) rounding_mode=trunc",
-                "(0,3) (3) rounding_mode=none", "i5(4) 2 rounding_mode=floor", "! (3) (4) rounding_mode=none",
-                "! i5(3) 0 rounding_mode=trunc"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc",
+                    "(2,1,3) (4,1) rounding_mode=floor", "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none",
+                    "1.5 (2,3) rounding_mode=trunc", "(0,3) (3) rounding_mode=none", "i5(4) 2 rounding_mode=floor",
+                    "! (3) (4) rounding_mode=none", "! i5(3) 0 rounding_mode=trunc"),
     .domain = {0.3, 5},
 };

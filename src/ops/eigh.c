@@ -74,8 +74,8 @@ const struct ebb_op ebb_op_eigh = {
     .undefined_grads = true,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula = {"V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T"},
-    .samples = {"sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)", "(0,0)",
-                "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)",
+                           "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
@@ -103,6 +103,6 @@ const struct ebb_op ebb_op_eigvalsh = {
     .vjp = eigvalsh_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"V diag(g) V^T, V the eigenvectors"},
-    .samples = {"sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
-                "! i5(3,3)"},
+    .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
+                           "! (2,3)", "! (3)", "! i5(3,3)"),
 };

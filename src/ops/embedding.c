@@ -71,7 +71,8 @@ const struct ebb_op ebb_op_embedding = {
     .jvp = ebb_jvp_linear,
     .saves = {0, EBB_IN(0)},
     .formula = {"", "index_add(zeros, 0, input, g)"},
-    .samples = {"i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
-                "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
-                "! i5(2) (5)", "! i9(99) (5,2)", "! (2) (5,2)", "! i5(2) (5,2) padding_idx=5"},
+    .samples =
+        EBB_SAMPLES("i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
+                    "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
+                    "! i5(2) (5)", "! i9(99) (5,2)", "! (2) (5,2)", "! i5(2) (5,2) padding_idx=5"),
 };

@@ -52,7 +52,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"where(self == " #name_ ", g / count(self == " #name_ "), 0)"}, \
-        .samples = {"(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"), \
     };
 
 ALL(max, "MaxBackward1", "largest")
@@ -100,8 +100,8 @@ static void some_vjp(struct ebb_vjp_call *v) {
         .vjp = some_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"g * (self == " #name_ ") / count(self == " #name_ ", dim)"}, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", "() dim=(-1)", \
-                    "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", \
+                               "() dim=(-1)", "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"), \
     };
 
 SOME(amax, ebb__reduce_max, "AmaxBackward0", "largest")
@@ -132,8 +132,8 @@ static ebb_status arg_infer(struct ebb_infer *f) {
         .infer = arg_infer, \
         .forward = name_##_forward, \
         .no_derivative = true, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", "i5(9)", \
-                    "! (0)", "! (3,4) dim=(0,1)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", \
+                               "i5(9)", "! (0)", "! (3,4) dim=(0,1)"), \
     };
 
 ARG(argmax, ebb__reduce_max, "largest")
@@ -176,8 +176,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"scatter g into zeros at indices along dim"}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(4,3) dim=0", \
-                    "! (0,3) dim=0", "! (3) dim=1"}, \
+        .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
+                               "i5(4,3) dim=0", "! (0,3) dim=0", "! (3) dim=1"), \
     };
 
 DIM(max_dim, "max", ebb__reduce_max, "MaxBackward0", "torch.max(input, dim)", "largest")

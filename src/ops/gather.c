@@ -61,9 +61,9 @@ const struct ebb_op ebb_op_gather = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"scatter_add(zeros, dim, index, g)"},
-    .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
-                "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0", "! (3,4) (3,4) dim=0",
-                "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"},
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
+                           "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0",
+                           "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"),
 };
 
 static ebb_tensor *take_along_dim_compose(struct ebb_forward *f) {
@@ -96,8 +96,9 @@ const struct ebb_op ebb_op_take_along_dim = {
     .torch = "torch.take_along_dim",
     .compose = take_along_dim_compose,
     .formula = {"scatter_add(zeros, dim, indices, g)"},
-    .samples = {"(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
-                "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"},
+    .samples =
+        EBB_SAMPLES("(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
+                    "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"),
 };
 
 /* ---- scatter, scatter_add ---- */
@@ -170,9 +171,9 @@ const struct ebb_op ebb_op_scatter = {
     .jvp = scatter_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"},
-    .samples = {"(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
-                "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
-                "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"},
+    .samples = EBB_SAMPLES("(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
+                           "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
+                           "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"),
 };
 
 static ebb_status scatter_add_infer(struct ebb_infer *f) {
@@ -206,8 +207,9 @@ const struct ebb_op ebb_op_scatter_add = {
     .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "gather(g, dim, index)"},
-    .samples = {"(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
-                "(90,400) i90(90,300) (90,300) dim=0", "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) (3,4) dim=1"},
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0",
+                           "(5) i5(0) (0) dim=0", "(90,400) i90(90,300) (90,300) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
+                           "! (3,4) (3,4) (3,4) dim=1"),
 };
 
 /* ---- scatter_reduce ---- */
@@ -376,12 +378,13 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .saves = {ALL, 0, ALL},
     .formula = {"by reduction: g; g y / self; g / count; g where self is y, shared by ties", NULL,
                 "the same for src, gathered"},
-    .samples = {"(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
-                "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",
-                "(3,4) i3(2,4) (2,4) dim=0 reduce=mean", "(3,4) i4(3,6) (3,6) dim=1 reduce=mean include_self=false",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amax", "(3,4) i3(4,2) (4,2) dim=0 reduce=amin",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amax include_self=false",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amin include_self=false", "() i1() () dim=0 reduce=prod",
-                "(5) i5(0) (0) dim=0 reduce=mean", "! (3,4) i4(3,6) (3,5) dim=1 reduce=sum",
-                "! (3,4) (3,4) (3,4) dim=1 reduce=sum", "! (3,4) i9(9,4) (9,4) dim=0 reduce=amax"},
+    .samples =
+        EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
+                    "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",
+                    "(3,4) i3(2,4) (2,4) dim=0 reduce=mean", "(3,4) i4(3,6) (3,6) dim=1 reduce=mean include_self=false",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amax", "(3,4) i3(4,2) (4,2) dim=0 reduce=amin",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amax include_self=false",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amin include_self=false", "() i1() () dim=0 reduce=prod",
+                    "(5) i5(0) (0) dim=0 reduce=mean", "! (3,4) i4(3,6) (3,5) dim=1 reduce=sum",
+                    "! (3,4) (3,4) (3,4) dim=1 reduce=sum", "! (3,4) i9(9,4) (9,4) dim=0 reduce=amax"),
 };

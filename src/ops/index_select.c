@@ -49,9 +49,9 @@ const struct ebb_op ebb_op_index_select = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros, dim, index, g)"},
-    .samples = {"(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0", "() i1(1) dim=0",
-                "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0", "! (3,4) (2) dim=0",
-                "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0",
+                           "() i1(1) dim=0", "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0",
+                           "! (3,4) (2) dim=0", "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"),
 };
 
 /* ---- index_add, index_copy: slices of source ---- */
@@ -114,10 +114,10 @@ const struct ebb_op ebb_op_index_add = {
     .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
-    .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
-                "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
-                "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
-                "! (0,4) i1(2) (2,4) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                           "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
+                           "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
+                           "! (0,4) i1(2) (2,4) dim=0"),
 };
 
 /* One slice without its dimension stands for itself: a 0-d source goes into a list. */
@@ -155,9 +155,9 @@ const struct ebb_op ebb_op_index_copy = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
-    .samples = {"(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
-                "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
-                "! (0,4) i1(2) (2,4) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                           "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0",
+                           "! (3,4) (2) (2,4) dim=0", "! (0,4) i1(2) (2,4) dim=0"),
 };
 
 /* ---- index_fill ---- */
@@ -213,6 +213,7 @@ const struct ebb_op ebb_op_index_fill = {
     .jvp = fill_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "the sum of g where value is"},
-    .samples = {"(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
-                "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"},
+    .samples =
+        EBB_SAMPLES("(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
+                    "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"),
 };

@@ -226,12 +226,13 @@ const struct ebb_op ebb_op_upsample = {
     .forward = upsample_forward,
     .vjp = upsample_vjp,
     .formula = {"upsample_backward(g)"},
-    .samples = {"(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
-                "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
-                "(1,2,4,3) size=(7,5) mode=cubic", "(1,2,4,3) size=6 mode=linear scale=1.6",
-                "(0,2,4) size=6 mode=linear", "uint8(1,1,3) size=5", "! (1,2,3) size=0", "! (2,3) size=2",
-                "! (1,0,3) size=2", "! (1,2,3) size=2 align_corners=true", "! (1,2,3) size=2 mode=cubic",
-                "! i5(1,2,3) size=2", "! (1,2,3) size=2 scale=-1"},
+    .samples =
+        EBB_SAMPLES("(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
+                    "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
+                    "(1,2,4,3) size=(7,5) mode=cubic", "(1,2,4,3) size=6 mode=linear scale=1.6",
+                    "(0,2,4) size=6 mode=linear", "uint8(1,1,3) size=5", "! (1,2,3) size=0", "! (2,3) size=2",
+                    "! (1,0,3) size=2", "! (1,2,3) size=2 align_corners=true", "! (1,2,3) size=2 mode=cubic",
+                    "! i5(1,2,3) size=2", "! (1,2,3) size=2 scale=-1"),
 };
 
 static ebb_status backward_infer(struct ebb_infer *f) {
@@ -275,9 +276,9 @@ const struct ebb_op ebb_op_upsample_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .formula = {"upsample(g)"},
-    .samples = {"(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
-                "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "! (1,2,6) input_size=(1,2,3,4)",
-                "! (1,3,6) input_size=(1,2,3)"},
+    .samples = EBB_SAMPLES(
+        "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
+        "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "! (1,2,6) input_size=(1,2,3,4)", "! (1,3,6) input_size=(1,2,3)"),
 };
 
 /* ---- interpolate ---- */
@@ -346,11 +347,11 @@ const struct ebb_op ebb_op_interpolate = {
         "scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.",
     .torch = "torch.nn.functional.interpolate",
     .compose = interpolate,
-    .samples = {"(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
-                "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",
-                "(1,2,3,4) scale_factor=1.7 mode=bicubic recompute_scale_factor=true",
-                "(1,2,2,3,2) size=3 mode=trilinear", "(1,2,4,5) size=3 mode=area", "(1,2,5) size=3 mode=area",
-                "(1,2,3,3) size=7 mode=nearest-exact", "! (1,2,3,4)", "! (1,2,3,4) size=2 scale_factor=2",
-                "! (1,2,3,4) size=2 mode=linear", "! (1,2,3) size=2 align_corners=true", "! (2,3) size=2",
-                "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"},
+    .samples = EBB_SAMPLES(
+        "(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
+        "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",
+        "(1,2,3,4) scale_factor=1.7 mode=bicubic recompute_scale_factor=true", "(1,2,2,3,2) size=3 mode=trilinear",
+        "(1,2,4,5) size=3 mode=area", "(1,2,5) size=3 mode=area", "(1,2,3,3) size=7 mode=nearest-exact", "! (1,2,3,4)",
+        "! (1,2,3,4) size=2 scale_factor=2", "! (1,2,3,4) size=2 mode=linear", "! (1,2,3) size=2 align_corners=true",
+        "! (2,3) size=2", "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"),
 };

@@ -121,8 +121,8 @@ const struct ebb_op ebb_op_det = {
     .vjp = det_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * y * inv(A)^T"},
-    .samples = {"wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)",
-                "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
+                           "! (2,3)", "! (3)", "! i5(3,3)"),
 };
 
 static void slogdet_vjp(struct ebb_vjp_call *v) {
@@ -145,7 +145,8 @@ const struct ebb_op ebb_op_slogdet = {
     .undefined_grads = true,
     .saves = {EBB_IN(0)},
     .formula = {"g_logabsdet * inv(A)^T"},
-    .samples = {"wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
+                           "! i5(3,3)"),
 };
 
 static ebb_tensor *logdet(struct ebb_forward *f) {
@@ -158,7 +159,7 @@ const struct ebb_op ebb_op_logdet = {
     .doc = "Logarithms of determinants: NaN for a negative one, -inf for 0.",
     .torch = "torch.logdet",
     .compose = logdet,
-    .samples = {"wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"),
 };
 
 /* ---- inv, inv_ex ---- */
@@ -218,8 +219,8 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .undefined_grads = true, \
         .saves = {EBB_OUT(0)}, \
         .formula = {"-y^T g y^T"}, \
-        .samples = {"wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", \
-                    "! (2,3)", "! (3)", "! i5(3,3)"}, \
+        .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
+                               "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }
 INVERSE(inv, "Tensor", "torch.linalg.inv", "Inverses of square matrices. A singular one is an error.");
 INVERSE(

@@ -38,6 +38,6 @@ const struct ebb_op ebb_op_logsumexp = {
     .vjp = vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * exp(self - y)"},
-    .samples = {"(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)", "(3,4) dim=()",
-                "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"},
+    .samples = EBB_SAMPLES("(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)",
+                           "(3,4) dim=()", "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"),
 };

@@ -81,8 +81,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"scatter g into zeros at indices along dim"}, \
-        .samples = {"(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(6,3) dim=0", \
-                    "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
+                               "i5(6,3) dim=0", "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"), \
     };
 #define NAN_WINS "NaN if any is."
 #define NAN_SKIPPED "NaN is skipped, unless there is nothing else."
@@ -130,7 +130,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"where(self == y, g / count(self == y), 0)"}, \
-        .samples = {"(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"}, \
+        .samples = EBB_SAMPLES("(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"), \
     };
 ALL(median, "MedianBackward0", NAN_WINS)
 ALL(nanmedian, "NanmedianBackward0", NAN_SKIPPED)

@@ -78,9 +78,10 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
         .infer = infer, \
         .forward = op##_forward, \
         .vjp = op##_vjp, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", \
-                    "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", "() correction=0", \
-                    "! i5(3,4)", "! (3,4) dim=(2)"}, \
+        .samples = \
+            EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", \
+                        "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", \
+                        "() correction=0", "! i5(3,4)", "! (3,4) dim=(2)"), \
         __VA_ARGS__};
 #define VARIANCE "sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all"
 

@@ -93,10 +93,10 @@ const struct ebb_op ebb_op_vector_norm = {
     .formula =
         {"g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf shared by those of that size; 0 where y "
          "is 0"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)", "(3,4) ord=3",
-                "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)", "(2,3) ord=0.5", "(2,3) ord=1.5",
-                "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()", "(0,3) dim=(1)", "(0,3) ord=-1 dim=(1)", "(0)",
-                "! i5(3)", "! (0) ord=inf", "! (3) dim=(1)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)",
+                           "(3,4) ord=3", "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)",
+                           "(2,3) ord=0.5", "(2,3) ord=1.5", "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()",
+                           "(0,3) dim=(1)", "(0,3) ord=-1 dim=(1)", "(0)", "! i5(3)", "! (0) ord=inf", "! (3) dim=(1)"),
 };
 
 static ebb_tensor *norm_compose(struct ebb_forward *f) {
@@ -110,5 +110,6 @@ const struct ebb_op ebb_op_norm = {
     .doc = "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.",
     .torch = "torch.norm",
     .compose = norm_compose,
-    .samples = {"(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "()", "(0,3) dim=(1)",
+                           "! i5(3)"),
 };

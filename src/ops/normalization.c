@@ -160,12 +160,12 @@ const struct ebb_op ebb_op_normalization_backward = {
                 "rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))",
                 "sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))", "-sum(rstd * q)",
                 "sum(grad_output * J(h))"},
-    .samples =
-        {"(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
-         "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
-         "(2,3,4) (2,3,4) (3) (3) (3) view=(2,1,3,1,4) wanted=7", "(4,3) (4,3) (3) (3) none view=(4,1,3,1,1) wanted=7",
-         "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=1", "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=6",
-         "! (3,4) (3,4) (3) (3) (4) view=(1,3,1,5,1) wanted=7", "! (3,4) (3,4) (3) (4) (4) view=(1,3,1,4,1) wanted=7"},
+    .samples = EBB_SAMPLES(
+        "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
+        "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
+        "(2,3,4) (2,3,4) (3) (3) (3) view=(2,1,3,1,4) wanted=7", "(4,3) (4,3) (3) (3) none view=(4,1,3,1,1) wanted=7",
+        "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=1", "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=6",
+        "! (3,4) (3,4) (3) (3) (4) view=(1,3,1,5,1) wanted=7", "! (3,4) (3,4) (3) (4) (4) view=(1,3,1,4,1) wanted=7"),
     .domain = {0.3, 1.5},
 };
 
@@ -257,12 +257,12 @@ const struct ebb_op ebb_op_layer_norm = {
     .vjp = layer_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     FORMULAS,
-    .samples = {"(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
-                "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
-                "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
-                "(0,3) (3) (3) normalized_shape=(3)", "(2,40) (40) (40) normalized_shape=(40)",
-                "! (3,4) normalized_shape=(3)", "! (3,4) normalized_shape=()", "! (3,4) (3) normalized_shape=(4)",
-                "! i5(3,4) normalized_shape=(4)"},
+    .samples = EBB_SAMPLES("(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
+                           "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
+                           "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
+                           "(0,3) (3) (3) normalized_shape=(3)", "(2,40) (40) (40) normalized_shape=(40)",
+                           "! (3,4) normalized_shape=(3)", "! (3,4) normalized_shape=()",
+                           "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"),
 };
 
 static ebb_status rms_infer(struct ebb_infer *f) {
@@ -310,10 +310,10 @@ const struct ebb_op ebb_op_rms_norm = {
     .vjp = rms_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(1), EBB_IN(0) | EBB_IN(1) | EBB_OUT(1)},
     .formula = {"rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd", "sum(g * n)"},
-    .samples = {"(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)",
-                "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1", "(4) (4) normalized_shape=4",
-                "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)", "! (3,4) normalized_shape=(3)",
-                "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"},
+    .samples = EBB_SAMPLES(
+        "(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)", "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1",
+        "(4) (4) normalized_shape=4", "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)",
+        "! (3,4) normalized_shape=(3)", "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"),
 };
 
 /* ---- group_norm ---- */
@@ -376,8 +376,9 @@ const struct ebb_op ebb_op_group_norm = {
     .vjp = group_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     FORMULAS,
-    .samples = {"(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
-                "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",
-                "(2,4) (4) num_groups=4", "! (2,4,3) num_groups=3", "! (4) num_groups=1", "! (2,4,3) (3) num_groups=2",
-                "! (1,2) num_groups=2", "! i5(2,4) num_groups=2"},
+    .samples =
+        EBB_SAMPLES("(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
+                    "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",
+                    "(2,4) (4) num_groups=4", "! (2,4,3) num_groups=3", "! (4) num_groups=1",
+                    "! (2,4,3) (3) num_groups=2", "! (1,2) num_groups=2", "! i5(2,4) num_groups=2"),
 };

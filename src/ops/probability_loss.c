@@ -62,8 +62,9 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
     .saves = {ALL, ALL, ALL},
     .formula = {"g * weight * (self - target) / (self (1 - self)) / count",
                 "g * weight * (log(1 - self) - log(self)) / count", "g * the loss without weight / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
-                "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
+                    "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"),
     .domain = {0.05, 0.95},
 };
 
@@ -122,9 +123,9 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     .saves = {ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3)},
     .formula = {"g * weight * (sigmoid(self) - target) / count", "-g * weight * self / count",
                 "g * the loss without weight / count", "-g * weight * target * log(sigmoid(self)) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
-                "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()", "(0,3) (0,3) reduction=sum",
-                "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
+                           "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()",
+                           "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"),
 };
 
 /* ---- kl_div ---- */
@@ -149,8 +150,9 @@ const struct ebb_op ebb_op_kl_div = {
         "as the definition has it; mean by the number of terms. Recorded as its parts.",
     .torch = "torch.nn.functional.kl_div",
     .compose = kl_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
-                "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
+                    "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"),
     .domain = {0.1, 2},
 };
 
@@ -181,6 +183,6 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .vjp = soft_margin_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"-g * target * sigmoid(-target * self) / count", "-g * self * sigmoid(-target * self) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
-                "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
+                           "! i5(3) i5(3)"),
 };

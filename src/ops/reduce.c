@@ -115,8 +115,9 @@ const struct ebb_op ebb_op_sum = {
     .vjp = sum_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"expand(g, shape of self)"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
-                "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
+                    "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"),
 };
 
 static void nansum_vjp(struct ebb_vjp_call *v) {
@@ -135,8 +136,8 @@ const struct ebb_op ebb_op_nansum = {
     .vjp = nansum_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"g where self is not NaN, else 0"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "i5(3,4)",
-                "i5(3) dtype=float64", "! (3,4) dim=(2)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()",
+                           "i5(3,4)", "i5(3) dtype=float64", "! (3,4) dim=(2)"),
 };
 
 static ebb_status mean_infer(struct ebb_infer *f) {
@@ -187,8 +188,8 @@ const struct ebb_op ebb_op_mean = {
     .vjp = mean_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"expand(g / count, shape of self)"},
-    .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
-                "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
+                           "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"),
 };
 
 static ebb_tensor *nanmean_compose(struct ebb_forward *f) {
@@ -208,7 +209,8 @@ const struct ebb_op ebb_op_nanmean = {
     .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
     .torch = "torch.nanmean",
     .compose = nanmean_compose,
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"),
 };
 
 /* ---- prod ---- */
@@ -263,8 +265,9 @@ const struct ebb_op ebb_op_prod = {
     .vjp = prod_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * y / self, without the division where y is 0"},
-    .samples = {"(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
-                "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
+                    "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"),
 };
 
 /* ---- trace ---- */
@@ -290,5 +293,5 @@ const struct ebb_op ebb_op_trace = {
     .compose = trace_compose,
     .vjp = trace_vjp,
     .formula = {"g on the diagonal, else 0"},
-    .samples = {"(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"},
+    .samples = EBB_SAMPLES("(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"),
 };

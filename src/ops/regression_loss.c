@@ -88,7 +88,7 @@ const struct ebb_op ebb_op_mse_loss = {
     .saves = {TRIPLE, TRIPLE, TRIPLE | EBB_OUT(0)},
     .formula = {"g * 2 (self - target) / count", "-g * 2 (self - target) / count",
                 "g * (self - target)^2, less output and divided by sum(weight) for the mean"},
-    .samples = {SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"),
     .domain = {0.3, 3},
 };
 
@@ -97,7 +97,7 @@ const struct ebb_op ebb_op_l1_loss = {
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
     .compose = l1_compose,
-    .samples = {SHAPES, WEIGHTED, "! (3) (4)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "! (3) (4)"),
     .domain = {0.3, 3},
 };
 
@@ -166,8 +166,8 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
     .vjp = smooth_l1_vjp,
     .saves = {PAIR, PAIR},
     .formula = {"g * clamp(d / beta, -1, 1) / count", "-g * clamp(d / beta, -1, 1) / count"},
-    .samples = {SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
-                "! (3) (3) beta=-1", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
+                           "! (3) (3) beta=-1", "! i5(3) i5(3)"),
 };
 
 const struct ebb_op ebb_op_huber_loss = {
@@ -185,8 +185,8 @@ const struct ebb_op ebb_op_huber_loss = {
     .saves = {TRIPLE, TRIPLE, PAIR},
     .formula = {"g * weight * clamp(d, -delta, delta) / count", "-g * weight * clamp(d, -delta, delta) / count",
                 "g * the loss without weight / count"},
-    .samples = {SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)", "! (3) (3) delta=0",
-                "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)",
+                           "! (3) (3) delta=0", "! i5(3) i5(3)"),
 };
 
 /* ---- gaussian_nll_loss, poisson_nll_loss ---- */
@@ -232,9 +232,9 @@ const struct ebb_op ebb_op_gaussian_nll_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = gaussian_compose,
-    .samples = {"(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
-                "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
-                "! (3) (3) -1.0"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
+                           "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
+                           "! (3) (3) -1.0"),
     .domain = {0.3, 3},
 };
 
@@ -264,7 +264,7 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
     .compose = poisson_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
-                "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
+                           "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"),
     .domain = {0.3, 3},
 };

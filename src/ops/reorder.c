@@ -50,8 +50,8 @@ const struct ebb_op ebb_op_flip = {
     .vjp = vjp_flip,
     .jvp = ebb_jvp_linear,
     .formula = {"flip(g, dims)"},
-    .samples = {"(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
-                "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"},
+    .samples = EBB_SAMPLES("(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
+                           "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"),
 };
 
 /* ---- roll ---- */
@@ -129,10 +129,11 @@ const struct ebb_op ebb_op_roll = {
     .vjp = vjp_roll,
     .jvp = ebb_jvp_linear,
     .formula = {"roll(g, -shifts, dims)"},
-    .samples = {"(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
-                "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
-                "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
-                "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"},
+    .samples =
+        EBB_SAMPLES("(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
+                    "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
+                    "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
+                    "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"),
 };
 
 /* ---- rot90 ---- */
@@ -185,7 +186,7 @@ const struct ebb_op ebb_op_rot90 = {
     .vjp = vjp_rot90,
     .jvp = ebb_jvp_linear,
     .formula = {"rot90(g, -k, dims)"},
-    .samples = {"(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)", "(2,3,4) k=5 dims=(0,-1)",
-                "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)", "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)",
-                "! (3) k=1 dims=(0,1)"},
+    .samples = EBB_SAMPLES("(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)",
+                           "(2,3,4) k=5 dims=(0,-1)", "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)",
+                           "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)", "! (3) k=1 dims=(0,1)"),
 };

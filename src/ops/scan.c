@@ -84,8 +84,8 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
     "(3,4) dim=1", "(3,4) dim=0", "(2,3,4) dim=-2", "(70,2) dim=0", "(2,70) dim=0", "() dim=0", "(0,3) dim=0"
 #define OF_NUMBERS \
     .infer = cum_infer, .inplace = true, \
-    .samples = {SAMPLES,       "i5(3,4) dim=1",          "b(2,3) dim=0", "i5(3) dim=0 dtype=float64", \
-                "! (3) dim=1", "! b(3) dim=0 dtype=bool"}
+    .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "i5(3) dim=0 dtype=float64", "! (3) dim=1", \
+                           "! b(3) dim=0 dtype=bool")
 
 CUMULATIVE(cumsum, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumsumBackward0",
            .doc = "Running sums along dim. Integers and bool give int64; dtype casts first.",
@@ -97,7 +97,8 @@ CUMULATIVE(
     .saves = {EBB_IN(0) | EBB_OUT(0)}, .formula = {"y[k - 1] * linear_recurrence(g, self, reverse)[k]"})
 CUMULATIVE(logcumsumexp, "Tensor self, dim dim -> Tensor", .dtypes = EBB_FLOATING, .node = "LogcumsumexpBackward0",
            .doc = "log(cumsum(exp(self))) along dim, without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-           .formula = {"the sum over i >= k of g[i] * exp(self[k] - y[i])"}, .samples = {SAMPLES, "! i5(3) dim=0"})
+           .formula = {"the sum over i >= k of g[i] * exp(self[k] - y[i])"},
+           .samples = EBB_SAMPLES(SAMPLES, "! i5(3) dim=0"))
 
 /* ---- cummax, cummin ---- */
 
@@ -130,7 +131,7 @@ static void extreme_vjp(struct ebb_vjp_call *v) {
     CUMULATIVE( \
         op, "Tensor self, dim dim -> Tensor values, Tensor indices", .infer = extreme_infer, .contiguous = true, \
         .node = node_, .saves = {EBB_OUT(1)}, .formula = {"scatter_add(zeros, dim, indices, g)"}, \
-        .samples = {SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"}, \
+        .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"), \
         .doc = "The " words " so far along dim and where it is (int64), the latest place where several tie. A NaN " \
                "is the " words ", and stays.")
 #define cummax_vjp extreme_vjp
@@ -185,7 +186,7 @@ const struct ebb_op ebb_op_linear_recurrence = {
     .vjp = linear_recurrence_vjp,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
     .formula = {"h = linear_recurrence(g, factor, the other way)", "h * y[k - 1], in reverse h[k - 1] * y"},
-    .samples = {"(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
-                "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
-                "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
+                           "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
+                           "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"),
 };

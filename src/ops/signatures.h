@@ -12,7 +12,7 @@ extern const struct ebb_attr ebb__attr_table_leaky_relu[1];
 #define EBB__SIG_leaky_relu \
     .name = "leaky_relu", \
     .signature = "Tensor self, float? negative_slope=0.01 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_leaky_relu, .n_attrs = 1, \
@@ -25,7 +25,7 @@ extern const struct ebb_attr ebb__attr_table_elu[1];
 #define EBB__SIG_elu \
     .name = "elu", \
     .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_elu, .n_attrs = 1, \
@@ -38,7 +38,7 @@ extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_celu \
     .name = "celu", \
     .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_celu, .n_attrs = 1, \
@@ -47,14 +47,14 @@ extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_selu \
     .name = "selu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_silu \
     .name = "silu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -65,7 +65,7 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_gelu \
     .name = "gelu", \
     .signature = "Tensor self, enum(none|tanh) approximate=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
@@ -74,7 +74,7 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_mish \
     .name = "mish", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -86,7 +86,7 @@ extern const struct ebb_attr ebb__attr_table_softplus[2];
 #define EBB__SIG_softplus \
     .name = "softplus", \
     .signature = "Tensor self, float? beta=1, float? threshold=20 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softplus, .n_attrs = 2, \
@@ -95,7 +95,7 @@ extern const struct ebb_attr ebb__attr_table_softplus[2];
 #define EBB__SIG_softsign \
     .name = "softsign", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -107,7 +107,7 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 #define EBB__SIG_hardtanh \
     .name = "hardtanh", \
     .signature = "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardtanh, .n_attrs = 2, \
@@ -116,28 +116,28 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 #define EBB__SIG_relu6 \
     .name = "relu6", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardswish \
     .name = "hardswish", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardsigmoid \
     .name = "hardsigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_logsigmoid \
     .name = "logsigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -149,7 +149,7 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
 #define EBB__SIG_threshold \
     .name = "threshold", \
     .signature = "Tensor self, float threshold, float value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
@@ -162,7 +162,7 @@ extern const struct ebb_attr ebb__attr_table_hardshrink[1];
 #define EBB__SIG_hardshrink \
     .name = "hardshrink", \
     .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
@@ -175,7 +175,7 @@ extern const struct ebb_attr ebb__attr_table_softshrink[1];
 #define EBB__SIG_softshrink \
     .name = "softshrink", \
     .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
@@ -184,21 +184,21 @@ extern const struct ebb_attr ebb__attr_table_softshrink[1];
 #define EBB__SIG_tanhshrink \
     .name = "tanhshrink", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_prelu_kernel \
     .name = "prelu_kernel", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -209,7 +209,7 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
 #define EBB__SIG_glu \
     .name = "glu", \
     .signature = "Tensor self, dims dim=last -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_glu, .n_attrs = 1, \
@@ -218,21 +218,21 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
 #define EBB__SIG_threshold_backward \
     .name = "threshold_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid_backward \
     .name = "sigmoid_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_tanh_backward \
     .name = "tanh_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -244,7 +244,7 @@ extern const struct ebb_attr ebb__attr_table_flash_attention[2];
 #define EBB__SIG_flash_attention \
     .name = "flash_attention", \
     .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor output, Tensor logsumexp", \
-    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "logsumexp"}, \
     .n_in = 4, \
     .n_out = 2, \
@@ -259,7 +259,7 @@ extern const struct ebb_attr ebb__attr_table_flash_attention_backward[2];
 #define EBB__SIG_flash_attention_backward \
     .name = "flash_attention_backward", \
     .signature = "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor grad_query, Tensor grad_key, Tensor grad_value", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .out = {"grad_query", "grad_key", "grad_value"}, \
     .n_in = 8, \
     .n_out = 3, \
@@ -276,7 +276,7 @@ extern const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[4];
 #define EBB__SIG_scaled_dot_product_attention \
     .name = "scaled_dot_product_attention", \
     .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? scale=none, bool enable_gqa=false -> Tensor", \
-    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scaled_dot_product_attention, .n_attrs = 4, \
@@ -294,7 +294,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool2d \
     .name = "avg_pool2d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d, .n_attrs = 6, \
@@ -312,7 +312,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
 #define EBB__SIG_avg_pool3d \
     .name = "avg_pool3d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool3d, .n_attrs = 6, \
@@ -331,7 +331,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool2d_backward \
     .name = "avg_pool2d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d_backward, .n_attrs = 7, \
@@ -350,7 +350,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
 #define EBB__SIG_avg_pool3d_backward \
     .name = "avg_pool3d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool3d_backward, .n_attrs = 7, \
@@ -363,7 +363,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[1];
 #define EBB__SIG_adaptive_avg_pool2d \
     .name = "adaptive_avg_pool2d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool2d, .n_attrs = 1, \
@@ -376,7 +376,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[1];
 #define EBB__SIG_adaptive_avg_pool3d \
     .name = "adaptive_avg_pool3d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool3d, .n_attrs = 1, \
@@ -390,7 +390,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[2];
 #define EBB__SIG_adaptive_avg_pool2d_backward \
     .name = "adaptive_avg_pool2d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool2d_backward, .n_attrs = 2, \
@@ -404,7 +404,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[2];
 #define EBB__SIG_adaptive_avg_pool3d_backward \
     .name = "adaptive_avg_pool3d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool3d_backward, .n_attrs = 2, \
@@ -421,7 +421,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool1d[5];
 #define EBB__SIG_avg_pool1d \
     .name = "avg_pool1d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool1d, .n_attrs = 5, \
@@ -434,7 +434,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool1d \
     .name = "adaptive_avg_pool1d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
@@ -449,7 +449,7 @@ extern const struct ebb_attr ebb__attr_table_batch_norm[3];
 #define EBB__SIG_batch_norm \
     .name = "batch_norm", \
     .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "save_mean", "save_invstd"}, \
     .n_in = 5, \
     .n_out = 3, \
@@ -465,7 +465,7 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_instance_norm \
     .name = "instance_norm", \
     .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
@@ -474,84 +474,84 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_add \
     .name = "add", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sub \
     .name = "sub", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mul \
     .name = "mul", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div \
     .name = "div", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_pow \
     .name = "pow", \
     .signature = "Number self, Number exponent -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_maximum \
     .name = "maximum", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_minimum \
     .name = "minimum", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_atan2 \
     .name = "atan2", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_hypot \
     .name = "hypot", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_copysign \
     .name = "copysign", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmax \
     .name = "fmax", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmin \
     .name = "fmin", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -562,7 +562,7 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
     .signature = "Number self, Number other, float alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
@@ -575,7 +575,7 @@ extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_sub_scaled \
     .name = "sub_scaled", \
     .signature = "Number self, Number other, float alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
@@ -584,14 +584,14 @@ extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_float_power \
     .name = "float_power", \
     .signature = "Number self, Number exponent -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_broadcast_tensors \
     .name = "broadcast_tensors", \
     .signature = "Tensors tensors -> Tensors", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
@@ -602,7 +602,7 @@ extern const struct ebb_attr ebb__attr_table_meshgrid[1];
 #define EBB__SIG_meshgrid \
     .name = "meshgrid", \
     .signature = "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_meshgrid, .n_attrs = 1, \
@@ -615,7 +615,7 @@ extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
     .signature = "Tensors tensors, int dim[=0] -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cat, .n_attrs = 1, \
@@ -628,7 +628,7 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
     .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_stack, .n_attrs = 1, \
@@ -637,98 +637,98 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_eq \
     .name = "eq", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ne \
     .name = "ne", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_lt \
     .name = "lt", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_le \
     .name = "le", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_gt \
     .name = "gt", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ge \
     .name = "ge", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_and \
     .name = "logical_and", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_or \
     .name = "logical_or", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_not \
     .name = "logical_not", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_logical_xor \
     .name = "logical_xor", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_and \
     .name = "bitwise_and", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_or \
     .name = "bitwise_or", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_xor \
     .name = "bitwise_xor", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_not \
     .name = "bitwise_not", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -743,7 +743,7 @@ extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv1d \
     .name = "conv1d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
@@ -760,7 +760,7 @@ extern const struct ebb_attr ebb__attr_table_conv2d[5];
 #define EBB__SIG_conv2d \
     .name = "conv2d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv2d, .n_attrs = 5, \
@@ -777,7 +777,7 @@ extern const struct ebb_attr ebb__attr_table_conv3d[5];
 #define EBB__SIG_conv3d \
     .name = "conv3d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv3d, .n_attrs = 5, \
@@ -794,7 +794,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
 #define EBB__SIG_conv_transpose1d \
     .name = "conv_transpose1d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
@@ -811,7 +811,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose2d[5];
 #define EBB__SIG_conv_transpose2d \
     .name = "conv_transpose2d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose2d, .n_attrs = 5, \
@@ -828,7 +828,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose3d[5];
 #define EBB__SIG_conv_transpose3d \
     .name = "conv_transpose3d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose3d, .n_attrs = 5, \
@@ -846,7 +846,7 @@ extern const struct ebb_attr ebb__attr_table_convolution[6];
 #define EBB__SIG_convolution \
     .name = "convolution", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool transposed=false, shape output_padding=0, int groups=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution, .n_attrs = 6, \
@@ -863,7 +863,7 @@ extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 #define EBB__SIG_convolution_weight \
     .name = "convolution_weight", \
     .signature = "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape dilation=1, int groups=1 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution_weight, .n_attrs = 5, \
@@ -872,14 +872,14 @@ extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 #define EBB__SIG_clone \
     .name = "clone", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_contiguous \
     .name = "contiguous", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -890,7 +890,7 @@ extern const struct ebb_attr ebb__attr_table_to_copy[1];
 #define EBB__SIG_to_copy \
     .name = "to_copy", \
     .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_to_copy, .n_attrs = 1, \
@@ -903,7 +903,7 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_to \
     .name = "to", \
     .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_to, .n_attrs = 1, \
@@ -912,21 +912,21 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_copy \
     .name = "copy", \
     .signature = "Tensor self, Tensor src -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fill \
     .name = "fill", \
     .signature = "Tensor self, Number value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_zero \
     .name = "zero", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -938,7 +938,7 @@ extern const struct ebb_attr ebb__attr_table_any[2];
 #define EBB__SIG_any \
     .name = "any", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_any, .n_attrs = 2, \
@@ -952,7 +952,7 @@ extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_all \
     .name = "all", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_all, .n_attrs = 2, \
@@ -965,7 +965,7 @@ extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
 #define EBB__SIG_count_nonzero \
     .name = "count_nonzero", \
     .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
@@ -993,7 +993,7 @@ extern const struct ebb_attr ebb__attr_table_zeros_like[2];
 #define EBB__SIG_zeros_like \
     .name = "zeros_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_zeros_like, .n_attrs = 2, \
@@ -1021,7 +1021,7 @@ extern const struct ebb_attr ebb__attr_table_ones_like[2];
 #define EBB__SIG_ones_like \
     .name = "ones_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ones_like, .n_attrs = 2, \
@@ -1049,7 +1049,7 @@ extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_empty_like \
     .name = "empty_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
@@ -1079,7 +1079,7 @@ extern const struct ebb_attr ebb__attr_table_full_like[3];
 #define EBB__SIG_full_like \
     .name = "full_like", \
     .signature = "Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full_like, .n_attrs = 3, \
@@ -1171,7 +1171,7 @@ extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
 #define EBB__SIG_native_ctc_loss \
     .name = "native_ctc_loss", \
     .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
@@ -1185,7 +1185,7 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
 #define EBB__SIG_ctc_loss_backward \
     .name = "ctc_loss_backward", \
     .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
@@ -1200,7 +1200,7 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
 #define EBB__SIG_ctc_loss \
     .name = "ctc_loss", \
     .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
-    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
@@ -1215,7 +1215,7 @@ extern const struct ebb_attr ebb__attr_table_normalize[3];
 #define EBB__SIG_normalize \
     .name = "normalize", \
     .signature = "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normalize, .n_attrs = 3, \
@@ -1230,7 +1230,7 @@ extern const struct ebb_attr ebb__attr_table_pairwise_distance[3];
 #define EBB__SIG_pairwise_distance \
     .name = "pairwise_distance", \
     .signature = "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pairwise_distance, .n_attrs = 3, \
@@ -1244,7 +1244,7 @@ extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 #define EBB__SIG_cosine_similarity \
     .name = "cosine_similarity", \
     .signature = "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_similarity, .n_attrs = 2, \
@@ -1258,7 +1258,7 @@ extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
     .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
@@ -1272,7 +1272,7 @@ extern const struct ebb_attr ebb__attr_table_uniform[2];
 #define EBB__SIG_uniform \
     .name = "uniform", \
     .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
@@ -1286,7 +1286,7 @@ extern const struct ebb_attr ebb__attr_table_normal_functional[2];
 #define EBB__SIG_normal_functional \
     .name = "normal_functional", \
     .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
@@ -1300,7 +1300,7 @@ extern const struct ebb_attr ebb__attr_table_log_normal[2];
 #define EBB__SIG_log_normal \
     .name = "log_normal", \
     .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
@@ -1314,7 +1314,7 @@ extern const struct ebb_attr ebb__attr_table_cauchy[2];
 #define EBB__SIG_cauchy \
     .name = "cauchy", \
     .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
@@ -1327,7 +1327,7 @@ extern const struct ebb_attr ebb__attr_table_exponential[1];
 #define EBB__SIG_exponential \
     .name = "exponential", \
     .signature = "Tensor self, float? lambd=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
@@ -1340,7 +1340,7 @@ extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_geometric \
     .name = "geometric", \
     .signature = "Tensor self, float p -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
@@ -1349,14 +1349,14 @@ extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_bernoulli \
     .name = "bernoulli", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bernoulli_p \
     .name = "bernoulli_p", \
     .signature = "Tensor self, Number? p -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1368,7 +1368,7 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_normal \
     .name = "normal", \
     .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
-    .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal, .n_attrs = 2, \
@@ -1377,28 +1377,28 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_remainder \
     .name = "remainder", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_floor_divide \
     .name = "floor_divide", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div_trunc \
     .name = "div_trunc", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1409,7 +1409,7 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
 #define EBB__SIG_div_mode \
     .name = "div_mode", \
     .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
@@ -1422,7 +1422,7 @@ extern const struct ebb_attr ebb__attr_table_native_dropout[1];
 #define EBB__SIG_native_dropout \
     .name = "native_dropout", \
     .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "mask"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1436,7 +1436,7 @@ extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
 #define EBB__SIG_native_dropout_backward \
     .name = "native_dropout_backward", \
     .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
@@ -1450,7 +1450,7 @@ extern const struct ebb_attr ebb__attr_table_dropout[2];
 #define EBB__SIG_dropout \
     .name = "dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
@@ -1464,7 +1464,7 @@ extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
 #define EBB__SIG_feature_dropout \
     .name = "feature_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
@@ -1478,7 +1478,7 @@ extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
 #define EBB__SIG_alpha_dropout \
     .name = "alpha_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
@@ -1492,7 +1492,7 @@ extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
 #define EBB__SIG_feature_alpha_dropout \
     .name = "feature_alpha_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
@@ -1505,7 +1505,7 @@ extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
     .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"eigenvalues", "eigenvectors"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1519,7 +1519,7 @@ extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
     .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
@@ -1532,7 +1532,7 @@ extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
     .signature = "string equation, Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
@@ -1546,7 +1546,7 @@ extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_embedding \
     .name = "embedding", \
     .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
@@ -1555,14 +1555,14 @@ extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_min \
     .name = "min", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -1574,7 +1574,7 @@ extern const struct ebb_attr ebb__attr_table_amax[2];
 #define EBB__SIG_amax \
     .name = "amax", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_amax, .n_attrs = 2, \
@@ -1588,7 +1588,7 @@ extern const struct ebb_attr ebb__attr_table_amin[2];
 #define EBB__SIG_amin \
     .name = "amin", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_amin, .n_attrs = 2, \
@@ -1602,7 +1602,7 @@ extern const struct ebb_attr ebb__attr_table_argmax[2];
 #define EBB__SIG_argmax \
     .name = "argmax", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argmax, .n_attrs = 2, \
@@ -1616,7 +1616,7 @@ extern const struct ebb_attr ebb__attr_table_argmin[2];
 #define EBB__SIG_argmin \
     .name = "argmin", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argmin, .n_attrs = 2, \
@@ -1630,7 +1630,7 @@ extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_max_dim \
     .name = "max_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1645,7 +1645,7 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
 #define EBB__SIG_min_dim \
     .name = "min_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1662,7 +1662,7 @@ extern const struct ebb_attr ebb__attr_table_im2col[4];
 #define EBB__SIG_im2col \
     .name = "im2col", \
     .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
@@ -1679,7 +1679,7 @@ extern const struct ebb_attr ebb__attr_table_fold[5];
 #define EBB__SIG_fold \
     .name = "fold", \
     .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_fold, .n_attrs = 5, \
@@ -1692,7 +1692,7 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
 #define EBB__SIG_gather \
     .name = "gather", \
     .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
@@ -1705,7 +1705,7 @@ extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
 #define EBB__SIG_take_along_dim \
     .name = "take_along_dim", \
     .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
@@ -1718,7 +1718,7 @@ extern const struct ebb_attr ebb__attr_table_scatter[1];
 #define EBB__SIG_scatter \
     .name = "scatter", \
     .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
@@ -1731,7 +1731,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
 #define EBB__SIG_scatter_add \
     .name = "scatter_add", \
     .signature = "Tensor self, Tensor index, Tensor src, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
@@ -1746,7 +1746,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 #define EBB__SIG_scatter_reduce \
     .name = "scatter_reduce", \
     .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
@@ -1755,7 +1755,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 #define EBB__SIG_index \
     .name = "index", \
     .signature = "Tensor self, Tensors? indices -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1766,7 +1766,7 @@ extern const struct ebb_attr ebb__attr_table_index_put[1];
 #define EBB__SIG_index_put \
     .name = "index_put", \
     .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
@@ -1779,7 +1779,7 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 #define EBB__SIG_index_select \
     .name = "index_select", \
     .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_select, .n_attrs = 1, \
@@ -1793,7 +1793,7 @@ extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
@@ -1806,7 +1806,7 @@ extern const struct ebb_attr ebb__attr_table_index_copy[1];
 #define EBB__SIG_index_copy \
     .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
@@ -1819,7 +1819,7 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
 #define EBB__SIG_index_fill \
     .name = "index_fill", \
     .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
@@ -1835,7 +1835,7 @@ extern const struct ebb_attr ebb__attr_table_upsample[4];
 #define EBB__SIG_upsample \
     .name = "upsample", \
     .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
@@ -1851,7 +1851,7 @@ extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
 #define EBB__SIG_upsample_backward \
     .name = "upsample_backward", \
     .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
@@ -1868,7 +1868,7 @@ extern const struct ebb_attr ebb__attr_table_interpolate[5];
 #define EBB__SIG_interpolate \
     .name = "interpolate", \
     .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
@@ -1877,14 +1877,14 @@ extern const struct ebb_attr ebb__attr_table_interpolate[5];
 #define EBB__SIG_det \
     .name = "det", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_slogdet \
     .name = "slogdet", \
     .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"sign", "logabsdet"}, \
     .n_in = 1, \
     .n_out = 2
@@ -1892,21 +1892,21 @@ extern const struct ebb_attr ebb__attr_table_interpolate[5];
 #define EBB__SIG_logdet \
     .name = "logdet", \
     .signature = "Tensor input -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_inv \
     .name = "inv", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_inv_ex \
     .name = "inv_ex", \
     .signature = "Tensor A -> Tensor inverse, Tensor info", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"inverse", "info"}, \
     .n_in = 1, \
     .n_out = 2
@@ -1919,7 +1919,7 @@ extern const struct ebb_attr ebb__attr_table_logsumexp[2];
 #define EBB__SIG_logsumexp \
     .name = "logsumexp", \
     .signature = "Tensor self, dims dim, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logsumexp, .n_attrs = 2, \
@@ -1933,7 +1933,7 @@ extern const struct ebb_attr ebb__attr_table_nll_loss[2];
 #define EBB__SIG_nll_loss \
     .name = "nll_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "total_weight"}, \
     .n_in = 3, \
     .n_out = 2, \
@@ -1949,7 +1949,7 @@ extern const struct ebb_attr ebb__attr_table_nll_loss_backward[3];
 #define EBB__SIG_nll_loss_backward \
     .name = "nll_loss_backward", \
     .signature = "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nll_loss_backward, .n_attrs = 3, \
@@ -1964,7 +1964,7 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
 #define EBB__SIG_cross_entropy \
     .name = "cross_entropy", \
     .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
@@ -1978,7 +1978,7 @@ extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
 #define EBB__SIG_cosine_embedding_loss \
     .name = "cosine_embedding_loss", \
     .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
@@ -1992,7 +1992,7 @@ extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
 #define EBB__SIG_hinge_embedding_loss \
     .name = "hinge_embedding_loss", \
     .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
@@ -2006,7 +2006,7 @@ extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
 #define EBB__SIG_margin_ranking_loss \
     .name = "margin_ranking_loss", \
     .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
@@ -2023,7 +2023,7 @@ extern const struct ebb_attr ebb__attr_table_triplet_margin_loss[5];
 #define EBB__SIG_triplet_margin_loss \
     .name = "triplet_margin_loss", \
     .signature = "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_triplet_margin_loss, .n_attrs = 5, \
@@ -2038,7 +2038,7 @@ extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
 #define EBB__SIG_multi_margin_loss \
     .name = "multi_margin_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
@@ -2051,7 +2051,7 @@ extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
 #define EBB__SIG_multilabel_margin_loss \
     .name = "multilabel_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
@@ -2064,7 +2064,7 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 #define EBB__SIG_multilabel_soft_margin_loss \
     .name = "multilabel_soft_margin_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
@@ -2073,49 +2073,49 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 #define EBB__SIG_masked_select \
     .name = "masked_select", \
     .signature = "Tensor self, Tensor mask -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_scatter \
     .name = "masked_scatter", \
     .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_nonzero \
     .name = "nonzero", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_argwhere \
     .name = "argwhere", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nonzero_tuple \
     .name = "nonzero_tuple", \
     .signature = "Tensor self -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_linear \
     .name = "linear", \
     .signature = "Tensor input, Tensor weight, Tensor? bias -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -2129,7 +2129,7 @@ extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
     .signature = "Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
@@ -2145,7 +2145,7 @@ extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
 #define EBB__SIG_matrix_norm_ord \
     .name = "matrix_norm_ord", \
     .signature = "Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm_ord, .n_attrs = 4, \
@@ -2159,7 +2159,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool_backward[2];
 #define EBB__SIG_max_pool_backward \
     .name = "max_pool_backward", \
     .signature = "Tensor grad_output, Tensor indices, shape input_size, int dims -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_max_pool_backward, .n_attrs = 2, \
@@ -2176,7 +2176,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool1d[5];
 #define EBB__SIG_max_pool1d \
     .name = "max_pool1d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2194,7 +2194,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool2d[5];
 #define EBB__SIG_max_pool2d \
     .name = "max_pool2d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2212,7 +2212,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool3d[5];
 #define EBB__SIG_max_pool3d \
     .name = "max_pool3d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2226,7 +2226,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[1];
 #define EBB__SIG_adaptive_max_pool1d \
     .name = "adaptive_max_pool1d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2240,7 +2240,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[1];
 #define EBB__SIG_adaptive_max_pool2d \
     .name = "adaptive_max_pool2d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2254,7 +2254,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
 #define EBB__SIG_adaptive_max_pool3d \
     .name = "adaptive_max_pool3d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2269,7 +2269,7 @@ extern const struct ebb_attr ebb__attr_table_median_dim[2];
 #define EBB__SIG_median_dim \
     .name = "median_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2284,7 +2284,7 @@ extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
 #define EBB__SIG_nanmedian_dim \
     .name = "nanmedian_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2294,14 +2294,14 @@ extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
 #define EBB__SIG_median \
     .name = "median", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nanmedian \
     .name = "nanmedian", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2314,7 +2314,7 @@ extern const struct ebb_attr ebb__attr_table_var[3];
 #define EBB__SIG_var \
     .name = "var", \
     .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_var, .n_attrs = 3, \
@@ -2329,7 +2329,7 @@ extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std \
     .name = "std", \
     .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_std, .n_attrs = 3, \
@@ -2344,7 +2344,7 @@ extern const struct ebb_attr ebb__attr_table_var_mean[3];
 #define EBB__SIG_var_mean \
     .name = "var_mean", \
     .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"var", "mean"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2360,7 +2360,7 @@ extern const struct ebb_attr ebb__attr_table_std_mean[3];
 #define EBB__SIG_std_mean \
     .name = "std_mean", \
     .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"std", "mean"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2377,7 +2377,7 @@ extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 #define EBB__SIG_vector_norm \
     .name = "vector_norm", \
     .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
@@ -2393,7 +2393,7 @@ extern const struct ebb_attr ebb__attr_table_norm[4];
 #define EBB__SIG_norm \
     .name = "norm", \
     .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_norm, .n_attrs = 4, \
@@ -2407,7 +2407,7 @@ extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
 #define EBB__SIG_normalization_backward \
     .name = "normalization_backward", \
     .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"grad_input", "grad_weight", "grad_bias"}, \
     .n_in = 5, \
     .n_out = 3, \
@@ -2422,7 +2422,7 @@ extern const struct ebb_attr ebb__attr_table_layer_norm[2];
 #define EBB__SIG_layer_norm \
     .name = "layer_norm", \
     .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
     .n_in = 3, \
     .n_out = 3, \
@@ -2437,7 +2437,7 @@ extern const struct ebb_attr ebb__attr_table_rms_norm[2];
 #define EBB__SIG_rms_norm \
     .name = "rms_norm", \
     .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "rstd"}, \
     .n_in = 2, \
     .n_out = 2, \
@@ -2452,7 +2452,7 @@ extern const struct ebb_attr ebb__attr_table_group_norm[2];
 #define EBB__SIG_group_norm \
     .name = "group_norm", \
     .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
     .n_in = 3, \
     .n_out = 3, \
@@ -2468,7 +2468,7 @@ extern const struct ebb_attr ebb__attr_table_pad[3];
 #define EBB__SIG_pad \
     .name = "pad", \
     .signature = "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad, .n_attrs = 3, \
@@ -2483,7 +2483,7 @@ extern const struct ebb_attr ebb__attr_table_pad_backward[3];
 #define EBB__SIG_pad_backward \
     .name = "pad_backward", \
     .signature = "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad_backward, .n_attrs = 3, \
@@ -2497,7 +2497,7 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
 #define EBB__SIG_transpose \
     .name = "transpose", \
     .signature = "Tensor self, dim dim0, dim dim1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_transpose, .n_attrs = 2, \
@@ -2506,7 +2506,7 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
 #define EBB__SIG_t \
     .name = "t", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2517,7 +2517,7 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
 #define EBB__SIG_permute \
     .name = "permute", \
     .signature = "Tensor self, dims dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_permute, .n_attrs = 1, \
@@ -2531,7 +2531,7 @@ extern const struct ebb_attr ebb__attr_table_movedim[2];
 #define EBB__SIG_movedim \
     .name = "movedim", \
     .signature = "Tensor self, dims source, dims destination -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
@@ -2544,7 +2544,7 @@ extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_binary_cross_entropy \
     .name = "binary_cross_entropy", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
@@ -2557,7 +2557,7 @@ extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1]
 #define EBB__SIG_binary_cross_entropy_with_logits \
     .name = "binary_cross_entropy_with_logits", \
     .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
@@ -2571,7 +2571,7 @@ extern const struct ebb_attr ebb__attr_table_kl_div[2];
 #define EBB__SIG_kl_div \
     .name = "kl_div", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
@@ -2584,7 +2584,7 @@ extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
 #define EBB__SIG_soft_margin_loss \
     .name = "soft_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
@@ -2593,28 +2593,28 @@ extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mv \
     .name = "mv", \
     .signature = "Tensor self, Tensor vec -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mm \
     .name = "mm", \
     .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bmm \
     .name = "bmm", \
     .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -2626,7 +2626,7 @@ extern const struct ebb_attr ebb__attr_table_addmm[2];
 #define EBB__SIG_addmm \
     .name = "addmm", \
     .signature = "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addmm, .n_attrs = 2, \
@@ -2640,7 +2640,7 @@ extern const struct ebb_attr ebb__attr_table_addmv[2];
 #define EBB__SIG_addmv \
     .name = "addmv", \
     .signature = "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addmv, .n_attrs = 2, \
@@ -2654,7 +2654,7 @@ extern const struct ebb_attr ebb__attr_table_baddbmm[2];
 #define EBB__SIG_baddbmm \
     .name = "baddbmm", \
     .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_baddbmm, .n_attrs = 2, \
@@ -2668,7 +2668,7 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addbmm \
     .name = "addbmm", \
     .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
@@ -2681,7 +2681,7 @@ extern const struct ebb_attr ebb__attr_table_qr[1];
 #define EBB__SIG_qr \
     .name = "qr", \
     .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"Q", "R"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2710,7 +2710,7 @@ extern const struct ebb_attr ebb__attr_table_rand_like[2];
 #define EBB__SIG_rand_like \
     .name = "rand_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_rand_like, .n_attrs = 2, \
@@ -2738,7 +2738,7 @@ extern const struct ebb_attr ebb__attr_table_randn_like[2];
 #define EBB__SIG_randn_like \
     .name = "randn_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randn_like, .n_attrs = 2, \
@@ -2770,7 +2770,7 @@ extern const struct ebb_attr ebb__attr_table_randint_like[4];
 #define EBB__SIG_randint_like \
     .name = "randint_like", \
     .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
@@ -2784,7 +2784,7 @@ extern const struct ebb_attr ebb__attr_table_random[2];
 #define EBB__SIG_random \
     .name = "random", \
     .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_random, .n_attrs = 2, \
@@ -2813,7 +2813,7 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
 #define EBB__SIG_sum \
     .name = "sum", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_sum, .n_attrs = 3, \
@@ -2828,7 +2828,7 @@ extern const struct ebb_attr ebb__attr_table_nansum[3];
 #define EBB__SIG_nansum \
     .name = "nansum", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
@@ -2843,7 +2843,7 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_mean \
     .name = "mean", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
@@ -2858,7 +2858,7 @@ extern const struct ebb_attr ebb__attr_table_nanmean[3];
 #define EBB__SIG_nanmean \
     .name = "nanmean", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
@@ -2873,7 +2873,7 @@ extern const struct ebb_attr ebb__attr_table_prod[3];
 #define EBB__SIG_prod \
     .name = "prod", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_prod, .n_attrs = 3, \
@@ -2882,7 +2882,7 @@ extern const struct ebb_attr ebb__attr_table_prod[3];
 #define EBB__SIG_trace \
     .name = "trace", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2893,7 +2893,7 @@ extern const struct ebb_attr ebb__attr_table_mse_loss[1];
 #define EBB__SIG_mse_loss \
     .name = "mse_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
@@ -2906,7 +2906,7 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
 #define EBB__SIG_l1_loss \
     .name = "l1_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
@@ -2920,7 +2920,7 @@ extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
 #define EBB__SIG_smooth_l1_loss \
     .name = "smooth_l1_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
@@ -2934,7 +2934,7 @@ extern const struct ebb_attr ebb__attr_table_huber_loss[2];
 #define EBB__SIG_huber_loss \
     .name = "huber_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
@@ -2949,7 +2949,7 @@ extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
 #define EBB__SIG_gaussian_nll_loss \
     .name = "gaussian_nll_loss", \
     .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
@@ -2965,7 +2965,7 @@ extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
     .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
@@ -2978,7 +2978,7 @@ extern const struct ebb_attr ebb__attr_table_flip[1];
 #define EBB__SIG_flip \
     .name = "flip", \
     .signature = "Tensor self, dims dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flip, .n_attrs = 1, \
@@ -2992,7 +2992,7 @@ extern const struct ebb_attr ebb__attr_table_roll[2];
 #define EBB__SIG_roll \
     .name = "roll", \
     .signature = "Tensor self, shape shifts, shape dims=() -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_roll, .n_attrs = 2, \
@@ -3006,7 +3006,7 @@ extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
     .signature = "Tensor self, int k[=1], dims dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_rot90, .n_attrs = 2, \
@@ -3019,7 +3019,7 @@ extern const struct ebb_attr ebb__attr_table_repeat[1];
 #define EBB__SIG_repeat \
     .name = "repeat", \
     .signature = "Tensor self, shape repeats -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat, .n_attrs = 1, \
@@ -3032,7 +3032,7 @@ extern const struct ebb_attr ebb__attr_table_tile[1];
 #define EBB__SIG_tile \
     .name = "tile", \
     .signature = "Tensor self, shape dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tile, .n_attrs = 1, \
@@ -3046,7 +3046,7 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave[2];
 #define EBB__SIG_repeat_interleave \
     .name = "repeat_interleave", \
     .signature = "Tensor self, int repeats, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 2, \
@@ -3059,7 +3059,7 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
 #define EBB__SIG_repeat_interleave_tensor \
     .name = "repeat_interleave_tensor", \
     .signature = "Tensor self, Tensor repeats, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 1, \
@@ -3068,14 +3068,14 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
 #define EBB__SIG_ceil \
     .name = "ceil", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_trunc \
     .name = "trunc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3086,7 +3086,7 @@ extern const struct ebb_attr ebb__attr_table_round[1];
 #define EBB__SIG_round \
     .name = "round", \
     .signature = "Tensor self, int decimals=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_round, .n_attrs = 1, \
@@ -3095,7 +3095,7 @@ extern const struct ebb_attr ebb__attr_table_round[1];
 #define EBB__SIG_frac \
     .name = "frac", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3108,7 +3108,7 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 #define EBB__SIG_nan_to_num \
     .name = "nan_to_num", \
     .signature = "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nan_to_num, .n_attrs = 3, \
@@ -3117,21 +3117,21 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 #define EBB__SIG_isnan \
     .name = "isnan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isinf \
     .name = "isinf", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isfinite \
     .name = "isfinite", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3143,7 +3143,7 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
 #define EBB__SIG_multinomial \
     .name = "multinomial", \
     .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
@@ -3152,7 +3152,7 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
 #define EBB__SIG_poisson \
     .name = "poisson", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3164,7 +3164,7 @@ extern const struct ebb_attr ebb__attr_table_cumsum[2];
 #define EBB__SIG_cumsum \
     .name = "cumsum", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
@@ -3178,7 +3178,7 @@ extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_cumprod \
     .name = "cumprod", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
@@ -3191,7 +3191,7 @@ extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
 #define EBB__SIG_logcumsumexp \
     .name = "logcumsumexp", \
     .signature = "Tensor self, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
@@ -3204,7 +3204,7 @@ extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_cummax \
     .name = "cummax", \
     .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3218,7 +3218,7 @@ extern const struct ebb_attr ebb__attr_table_cummin[1];
 #define EBB__SIG_cummin \
     .name = "cummin", \
     .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3233,7 +3233,7 @@ extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
 #define EBB__SIG_linear_recurrence \
     .name = "linear_recurrence", \
     .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
@@ -3248,7 +3248,7 @@ extern const struct ebb_attr ebb__attr_table_searchsorted[3];
 #define EBB__SIG_searchsorted \
     .name = "searchsorted", \
     .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
-    .in = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
@@ -3262,7 +3262,7 @@ extern const struct ebb_attr ebb__attr_table_bucketize[2];
 #define EBB__SIG_bucketize \
     .name = "bucketize", \
     .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
@@ -3276,7 +3276,7 @@ extern const struct ebb_attr ebb__attr_table_isin[2];
 #define EBB__SIG_isin \
     .name = "isin", \
     .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
-    .in = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_isin, .n_attrs = 2, \
@@ -3289,7 +3289,7 @@ extern const struct ebb_attr ebb__attr_table_bincount[1];
 #define EBB__SIG_bincount \
     .name = "bincount", \
     .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
@@ -3302,7 +3302,7 @@ extern const struct ebb_attr ebb__attr_table_one_hot[1];
 #define EBB__SIG_one_hot \
     .name = "one_hot", \
     .signature = "Tensor self, int num_classes=-1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
@@ -3315,7 +3315,7 @@ extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
 #define EBB__SIG_pixel_shuffle \
     .name = "pixel_shuffle", \
     .signature = "Tensor input, int upscale_factor -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
@@ -3328,7 +3328,7 @@ extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
 #define EBB__SIG_pixel_unshuffle \
     .name = "pixel_unshuffle", \
     .signature = "Tensor input, int downscale_factor -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
@@ -3342,7 +3342,7 @@ extern const struct ebb_attr ebb__attr_table_select[2];
 #define EBB__SIG_select \
     .name = "select", \
     .signature = "Tensor self, dim dim, int index -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select, .n_attrs = 2, \
@@ -3357,7 +3357,7 @@ extern const struct ebb_attr ebb__attr_table_select_backward[3];
 #define EBB__SIG_select_backward \
     .name = "select_backward", \
     .signature = "Tensor grad, shape input_sizes, newdim dim, int index -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select_backward, .n_attrs = 3, \
@@ -3373,7 +3373,7 @@ extern const struct ebb_attr ebb__attr_table_slice[4];
 #define EBB__SIG_slice \
     .name = "slice", \
     .signature = "Tensor self, dim dim, int start, int end, int step=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice, .n_attrs = 4, \
@@ -3390,7 +3390,7 @@ extern const struct ebb_attr ebb__attr_table_slice_backward[5];
 #define EBB__SIG_slice_backward \
     .name = "slice_backward", \
     .signature = "Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1 -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice_backward, .n_attrs = 5, \
@@ -3405,7 +3405,7 @@ extern const struct ebb_attr ebb__attr_table_narrow[3];
 #define EBB__SIG_narrow \
     .name = "narrow", \
     .signature = "Tensor self, dim dim, int start, int length -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_narrow, .n_attrs = 3, \
@@ -3420,7 +3420,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
     .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal, .n_attrs = 3, \
@@ -3436,7 +3436,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
 #define EBB__SIG_diagonal_backward \
     .name = "diagonal_backward", \
     .signature = "Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2 -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
@@ -3451,7 +3451,7 @@ extern const struct ebb_attr ebb__attr_table_unfold[3];
 #define EBB__SIG_unfold \
     .name = "unfold", \
     .signature = "Tensor self, dim dimension, int size, int step -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold, .n_attrs = 3, \
@@ -3467,7 +3467,7 @@ extern const struct ebb_attr ebb__attr_table_unfold_backward[4];
 #define EBB__SIG_unfold_backward \
     .name = "unfold_backward", \
     .signature = "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor", \
-    .in = {{"grad_in", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_in", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold_backward, .n_attrs = 4, \
@@ -3482,7 +3482,7 @@ extern const struct ebb_attr ebb__attr_table_diag_embed[3];
 #define EBB__SIG_diag_embed \
     .name = "diag_embed", \
     .signature = "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag_embed, .n_attrs = 3, \
@@ -3497,7 +3497,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal_copy[3];
 #define EBB__SIG_diagonal_copy \
     .name = "diagonal_copy", \
     .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_copy, .n_attrs = 3, \
@@ -3510,7 +3510,7 @@ extern const struct ebb_attr ebb__attr_table_diag[1];
 #define EBB__SIG_diag \
     .name = "diag", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag, .n_attrs = 1, \
@@ -3524,7 +3524,7 @@ extern const struct ebb_attr ebb__attr_table_softmax[2];
 #define EBB__SIG_softmax \
     .name = "softmax", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmax, .n_attrs = 2, \
@@ -3538,7 +3538,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax[2];
 #define EBB__SIG_log_softmax \
     .name = "log_softmax", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax, .n_attrs = 2, \
@@ -3551,7 +3551,7 @@ extern const struct ebb_attr ebb__attr_table_softmax_backward[1];
 #define EBB__SIG_softmax_backward \
     .name = "softmax_backward", \
     .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmax_backward, .n_attrs = 1, \
@@ -3564,7 +3564,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
 #define EBB__SIG_log_softmax_backward \
     .name = "log_softmax_backward", \
     .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
@@ -3578,7 +3578,7 @@ extern const struct ebb_attr ebb__attr_table_softmin[2];
 #define EBB__SIG_softmin \
     .name = "softmin", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
@@ -3591,7 +3591,7 @@ extern const struct ebb_attr ebb__attr_table_solve[1];
 #define EBB__SIG_solve \
     .name = "solve", \
     .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve, .n_attrs = 1, \
@@ -3606,7 +3606,7 @@ extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
     .signature = "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
@@ -3619,7 +3619,7 @@ extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
     .signature = "Tensor self, bool upper=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
@@ -3632,7 +3632,7 @@ extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
 #define EBB__SIG_cholesky_solve \
     .name = "cholesky_solve", \
     .signature = "Tensor self, Tensor input2, bool upper=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
@@ -3647,7 +3647,7 @@ extern const struct ebb_attr ebb__attr_table_sort[3];
 #define EBB__SIG_sort \
     .name = "sort", \
     .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3663,7 +3663,7 @@ extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_argsort \
     .name = "argsort", \
     .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
@@ -3672,7 +3672,7 @@ extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_msort \
     .name = "msort", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3686,7 +3686,7 @@ extern const struct ebb_attr ebb__attr_table_topk[4];
 #define EBB__SIG_topk \
     .name = "topk", \
     .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3702,7 +3702,7 @@ extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 #define EBB__SIG_kthvalue \
     .name = "kthvalue", \
     .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3712,35 +3712,35 @@ extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfc \
     .name = "erfc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfinv \
     .name = "erfinv", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lgamma \
     .name = "lgamma", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_digamma \
     .name = "digamma", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3751,7 +3751,7 @@ extern const struct ebb_attr ebb__attr_table_polygamma[1];
 #define EBB__SIG_polygamma \
     .name = "polygamma", \
     .signature = "int n, Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_polygamma, .n_attrs = 1, \
@@ -3764,7 +3764,7 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
 #define EBB__SIG_logit \
     .name = "logit", \
     .signature = "Tensor self, float? eps=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logit, .n_attrs = 1, \
@@ -3773,14 +3773,14 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
 #define EBB__SIG_xlogy \
     .name = "xlogy", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logaddexp \
     .name = "logaddexp", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -3792,7 +3792,7 @@ extern const struct ebb_attr ebb__attr_table_split[2];
 #define EBB__SIG_split \
     .name = "split", \
     .signature = "Tensor self, int split_size, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split, .n_attrs = 2, \
@@ -3806,7 +3806,7 @@ extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
 #define EBB__SIG_split_with_sizes \
     .name = "split_with_sizes", \
     .signature = "Tensor self, shape split_sizes, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
@@ -3820,7 +3820,7 @@ extern const struct ebb_attr ebb__attr_table_chunk[2];
 #define EBB__SIG_chunk \
     .name = "chunk", \
     .signature = "Tensor self, int chunks, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_chunk, .n_attrs = 2, \
@@ -3834,7 +3834,7 @@ extern const struct ebb_attr ebb__attr_table_tensor_split[2];
 #define EBB__SIG_tensor_split \
     .name = "tensor_split", \
     .signature = "Tensor self, int sections, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split, .n_attrs = 2, \
@@ -3848,7 +3848,7 @@ extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
 #define EBB__SIG_tensor_split_indices \
     .name = "tensor_split_indices", \
     .signature = "Tensor self, shape indices, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split_indices, .n_attrs = 2, \
@@ -3861,7 +3861,7 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
 #define EBB__SIG_unbind \
     .name = "unbind", \
     .signature = "Tensor self, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
@@ -3870,28 +3870,28 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
 #define EBB__SIG_hstack \
     .name = "hstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_vstack \
     .name = "vstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_dstack \
     .name = "dstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_column_stack \
     .name = "column_stack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3902,7 +3902,7 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 #define EBB__SIG_svd \
     .name = "svd", \
     .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"U", "S", "Vh"}, \
     .n_in = 1, \
     .n_out = 3, \
@@ -3912,7 +3912,7 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 #define EBB__SIG_svdvals \
     .name = "svdvals", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3925,7 +3925,7 @@ extern const struct ebb_attr ebb__attr_table_pinv[3];
 #define EBB__SIG_pinv \
     .name = "pinv", \
     .signature = "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pinv, .n_attrs = 3, \
@@ -3938,7 +3938,7 @@ extern const struct ebb_attr ebb__attr_table_lstsq[1];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
     .signature = "Tensor self, Tensor b, float? rcond=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
@@ -3947,7 +3947,7 @@ extern const struct ebb_attr ebb__attr_table_lstsq[1];
 #define EBB__SIG_take \
     .name = "take", \
     .signature = "Tensor self, Tensor index -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -3958,7 +3958,7 @@ extern const struct ebb_attr ebb__attr_table_put[1];
 #define EBB__SIG_put \
     .name = "put", \
     .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_put, .n_attrs = 1, \
@@ -3967,7 +3967,7 @@ extern const struct ebb_attr ebb__attr_table_put[1];
 #define EBB__SIG_outer \
     .name = "outer", \
     .signature = "Tensor self, Tensor vec2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -3979,7 +3979,7 @@ extern const struct ebb_attr ebb__attr_table_addr[2];
 #define EBB__SIG_addr \
     .name = "addr", \
     .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addr, .n_attrs = 2, \
@@ -3988,7 +3988,7 @@ extern const struct ebb_attr ebb__attr_table_addr[2];
 #define EBB__SIG_inner \
     .name = "inner", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -3999,7 +3999,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot[1];
 #define EBB__SIG_tensordot \
     .name = "tensordot", \
     .signature = "Tensor a, Tensor b, int dims -> Tensor", \
-    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
@@ -4013,7 +4013,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_tensordot_dims \
     .name = "tensordot_dims", \
     .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
@@ -4022,7 +4022,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_kron \
     .name = "kron", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4033,7 +4033,7 @@ extern const struct ebb_attr ebb__attr_table_linalg_cross[1];
 #define EBB__SIG_linalg_cross \
     .name = "linalg_cross", \
     .signature = "Tensor self, Tensor other, dims dim=-1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linalg_cross, .n_attrs = 1, \
@@ -4046,7 +4046,7 @@ extern const struct ebb_attr ebb__attr_table_cross[1];
 #define EBB__SIG_cross \
     .name = "cross", \
     .signature = "Tensor self, Tensor other, dims dim=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross, .n_attrs = 1, \
@@ -4059,7 +4059,7 @@ extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_matrix_power \
     .name = "matrix_power", \
     .signature = "Tensor self, int n -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
@@ -4068,14 +4068,14 @@ extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_multi_dot \
     .name = "multi_dot", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \
     .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -4086,7 +4086,7 @@ extern const struct ebb_attr ebb__attr_table_addcmul[1];
 #define EBB__SIG_addcmul \
     .name = "addcmul", \
     .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addcmul, .n_attrs = 1, \
@@ -4099,7 +4099,7 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_addcdiv \
     .name = "addcdiv", \
     .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addcdiv, .n_attrs = 1, \
@@ -4108,28 +4108,28 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_clamp \
     .name = "clamp", \
     .signature = "Tensor self, Number? min, Number? max -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_clamp_min \
     .name = "clamp_min", \
     .signature = "Tensor self, Number min -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_clamp_max \
     .name = "clamp_max", \
     .signature = "Tensor self, Number max -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_fill \
     .name = "masked_fill", \
     .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -4140,7 +4140,7 @@ extern const struct ebb_attr ebb__attr_table_tril[1];
 #define EBB__SIG_tril \
     .name = "tril", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tril, .n_attrs = 1, \
@@ -4153,7 +4153,7 @@ extern const struct ebb_attr ebb__attr_table_triu[1];
 #define EBB__SIG_triu \
     .name = "triu", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_triu, .n_attrs = 1, \
@@ -4192,210 +4192,210 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
 #define EBB__SIG_neg \
     .name = "neg", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_abs \
     .name = "abs", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sign \
     .name = "sign", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_floor \
     .name = "floor", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_relu \
     .name = "relu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_square \
     .name = "square", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp \
     .name = "exp", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log \
     .name = "log", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sqrt \
     .name = "sqrt", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_rsqrt \
     .name = "rsqrt", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_reciprocal \
     .name = "reciprocal", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sin \
     .name = "sin", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cos \
     .name = "cos", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tanh \
     .name = "tanh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid \
     .name = "sigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp2 \
     .name = "exp2", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_expm1 \
     .name = "expm1", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log1p \
     .name = "log1p", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log2 \
     .name = "log2", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log10 \
     .name = "log10", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tan \
     .name = "tan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asin \
     .name = "asin", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acos \
     .name = "acos", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atan \
     .name = "atan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinh \
     .name = "sinh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cosh \
     .name = "cosh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asinh \
     .name = "asinh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acosh \
     .name = "acosh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinc \
     .name = "sinc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -4406,7 +4406,7 @@ extern const struct ebb_attr ebb__attr_table_view[1];
 #define EBB__SIG_view \
     .name = "view", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_view, .n_attrs = 1, \
@@ -4419,7 +4419,7 @@ extern const struct ebb_attr ebb__attr_table_reshape_alias[1];
 #define EBB__SIG_reshape_alias \
     .name = "reshape_alias", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_reshape_alias, .n_attrs = 1, \
@@ -4432,7 +4432,7 @@ extern const struct ebb_attr ebb__attr_table_unsafe_view[1];
 #define EBB__SIG_unsafe_view \
     .name = "unsafe_view", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unsafe_view, .n_attrs = 1, \
@@ -4445,7 +4445,7 @@ extern const struct ebb_attr ebb__attr_table_reshape[1];
 #define EBB__SIG_reshape \
     .name = "reshape", \
     .signature = "Tensor self, shape shape -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_reshape, .n_attrs = 1, \
@@ -4459,7 +4459,7 @@ extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
     .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
@@ -4473,7 +4473,7 @@ extern const struct ebb_attr ebb__attr_table_unflatten[2];
 #define EBB__SIG_unflatten \
     .name = "unflatten", \
     .signature = "Tensor self, dim dim, shape sizes -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unflatten, .n_attrs = 2, \
@@ -4486,7 +4486,7 @@ extern const struct ebb_attr ebb__attr_table_squeeze[1];
 #define EBB__SIG_squeeze \
     .name = "squeeze", \
     .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_squeeze, .n_attrs = 1, \
@@ -4499,7 +4499,7 @@ extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
 #define EBB__SIG_unsqueeze \
     .name = "unsqueeze", \
     .signature = "Tensor self, newdim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unsqueeze, .n_attrs = 1, \
@@ -4512,7 +4512,7 @@ extern const struct ebb_attr ebb__attr_table_expand[1];
 #define EBB__SIG_expand \
     .name = "expand", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_expand, .n_attrs = 1, \
@@ -4525,7 +4525,7 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_broadcast_to \
     .name = "broadcast_to", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
@@ -4534,21 +4534,21 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_view_as \
     .name = "view_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_reshape_as \
     .name = "reshape_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_expand_as \
     .name = "expand_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4561,7 +4561,7 @@ extern const struct ebb_attr ebb__attr_table_as_strided[3];
 #define EBB__SIG_as_strided \
     .name = "as_strided", \
     .signature = "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_as_strided, .n_attrs = 3, \
@@ -4570,7 +4570,7 @@ extern const struct ebb_attr ebb__attr_table_as_strided[3];
 #define EBB__SIG_where \
     .name = "where", \
     .signature = "Tensor condition, Number self, Number other -> Tensor", \
-    .in = {{"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 

@@ -99,8 +99,8 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(0)}, \
         .formula = {formula_}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
-                    "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
+                               "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"), \
     };
 
 #define SOFTMAX_BACKWARD(name_, node_, words, of_grad, of_output) \
@@ -118,8 +118,8 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
         .vjp = name_##_backward_vjp, \
         .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
         .formula = {of_grad, of_output}, \
-        .samples = {"(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
-                    "! (2,3) (3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
+                               "! (2,3) (3) dim=0"), \
     };
 
 SOFTMAX(softmax, "Softmax", "Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim).",
@@ -142,6 +142,6 @@ const struct ebb_op ebb_op_softmin = {
     .doc = "softmax of -self along dim. Recorded as its parts.",
     .torch = "torch.nn.functional.softmin",
     .compose = softmin_compose,
-    .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
-                "! (2,3) dim=2"},
+    .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
+                           "! (2,3) dim=2"),
 };

@@ -61,10 +61,11 @@ static const char *xlogy_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
                                        __VA_ARGS__};
-#define SAMPLES .samples = {"(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)", "b(2)"}
+#define SAMPLES .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)", "b(2)")
 #define ONE "Tensor self -> Tensor"
 #define PAIR "Number self, Number other -> Tensor"
-#define PAIRS .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)"}
+#define PAIRS \
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)")
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
 SPECIAL(erf, ONE, SAMPLES, .node = "ErfBackward0", .doc = "The error function.", .saves = {EBB_IN(0)},
@@ -81,11 +82,12 @@ SPECIAL(digamma, ONE, SAMPLES, .node = "DigammaBackward0",
 SPECIAL(polygamma, "int n, Tensor self -> Tensor", .node = "PolygammaBackward0",
         .doc = "The n-th derivative of digamma, n >= 0.", .saves = {EBB_IN(0)},
         .formula = {"g * polygamma(n + 1, self)"}, .domain = {0.6, 4},
-        .samples = {"(3,4) n=1", "(4) n=2", "() n=0", "(0,3) n=3", "i5(4) n=1"})
+        .samples = EBB_SAMPLES("(3,4) n=1", "(4) n=2", "() n=0", "(0,3) n=3", "i5(4) n=1"))
 SPECIAL(logit, "Tensor self, float? eps=none -> Tensor", .node = "LogitBackward0",
         .doc = "log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps.", .saves = {EBB_IN(0)},
         .formula = {"g / (self * (1 - self)); outside of eps to 1 - eps 0, without eps outside of 0 to 1 NaN"},
-        .domain = {0.05, 0.95}, .samples = {"(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"})
+        .domain = {0.05, 0.95},
+        .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"))
 SPECIAL(xlogy, PAIR, PAIRS, .node = "XlogyBackward0", .node_variant = xlogy_node,
         .doc = "self * log(other), and 0 where self is 0 and other is not NaN.", .saves = {BOTH, BOTH},
         .formula = {"g * log(other), 0 where self is 0 and other not above 0", "g * self / other"}, .domain = {0.2, 3})

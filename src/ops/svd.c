@@ -117,9 +117,9 @@ const struct ebb_op ebb_op_svd = {
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
         {"U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2"},
-    .samples = {"wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
-                "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)", "(0,0)",
-                "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
+                           "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
+                           "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
@@ -140,8 +140,8 @@ const struct ebb_op ebb_op_svdvals = {
     .vjp = svdvals_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"U diag(g) Vh, of the singular vectors"},
-    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "! (3)",
-                "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)",
+                           "! (3)", "! i5(3,3)"),
 };
 
 /* ---- pinv, lstsq ---- */
@@ -202,8 +202,9 @@ const struct ebb_op ebb_op_pinv = {
     .vjp = pinv_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)"},
-    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
-                "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"},
+    .samples =
+        EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
+                    "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };
 
 static ebb_tensor *lstsq(struct ebb_forward *f) {
@@ -230,6 +231,6 @@ const struct ebb_op ebb_op_lstsq = {
         "dimension less than A. The solution only: residuals, rank and singular values are other operators' results.",
     .torch = "torch.linalg.lstsq",
     .compose = lstsq,
-    .samples = {"wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1)", "wc(2,3,2) (2,3)", "(0,2) (0,1)",
-                "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"},
+    .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1)", "wc(2,3,2) (2,3)",
+                           "(0,2) (0,1)", "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),
 };

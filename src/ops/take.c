@@ -51,8 +51,8 @@ const struct ebb_op ebb_op_take = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"put(zeros, index, g, accumulate)"},
-    .samples = {"(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)", "! (3,4) i99(99)",
-                "! (3,4) (2)", "! (0) i1(1)"},
+    .samples = EBB_SAMPLES("(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)",
+                           "! (3,4) i99(99)", "! (3,4) (2)", "! (0) i1(1)"),
 };
 
 static ebb_status put_infer(struct ebb_infer *f) {
@@ -100,7 +100,7 @@ const struct ebb_op ebb_op_put = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"put(g, index, zeros), or g with accumulate", NULL, "take(g, index)"},
-    .samples = {"(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
-                "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
-                "! (3) i3(2) i5(2)"},
+    .samples = EBB_SAMPLES("(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
+                           "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
+                           "! (3) i3(2) i5(2)"),
 };

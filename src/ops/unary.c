@@ -65,9 +65,9 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 
 /* What those have in common that keep integers, and those that make them floating point. */
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)"
-#define KEEPING .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .samples = {SHAPES, "! b(2)"}
-#define ANY .promote = EBB_PROMOTE_COMMON, .samples = {SHAPES, "b(2)"}
-#define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = {SHAPES, "b(2)"}
+#define KEEPING .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "! b(2)")
+#define ANY .promote = EBB_PROMOTE_COMMON, .samples = EBB_SAMPLES(SHAPES, "b(2)")
+#define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 
 UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
 UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},

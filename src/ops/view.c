@@ -68,8 +68,9 @@ const struct ebb_op ebb_op_view = {
     .infer = infer_view,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
-                "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"},
+    .samples =
+        EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
+                    "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"),
 };
 
 static ebb_status infer_reshape_alias(struct ebb_infer *f) {
@@ -87,7 +88,7 @@ const struct ebb_op ebb_op_reshape_alias = {
     .infer = infer_reshape_alias,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"},
+    .samples = EBB_SAMPLES("(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"),
 };
 
 /* No view in the eyes of autograd: the elements have no other owner, so it may be written in place. */
@@ -108,7 +109,8 @@ const struct ebb_op ebb_op_unsafe_view = {
     .compose = compose_unsafe_view,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"},
+    .samples =
+        EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"),
 };
 
 static ebb_tensor *compose_reshape(struct ebb_forward *f) {
@@ -126,8 +128,8 @@ const struct ebb_op ebb_op_reshape = {
     .doc = "The same elements in another shape: a view where that is possible, else a copy. One size may be -1.",
     .torch = "torch.reshape",
     .compose = compose_reshape,
-    .samples = {"(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)", "(0,3) shape=(0)",
-                "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"},
+    .samples = EBB_SAMPLES("(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)",
+                           "(0,3) shape=(0)", "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"),
 };
 
 static ebb_tensor *compose_flatten(struct ebb_forward *f) {
@@ -155,9 +157,9 @@ const struct ebb_op ebb_op_flatten = {
         "is possible; a 0-d tensor becomes 1-d.",
     .torch = "torch.flatten",
     .compose = compose_flatten,
-    .samples = {"(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1", "(2,3) start_dim=1 end_dim=1",
-                "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1", "! (2,3) start_dim=1 end_dim=0",
-                "! (2,3) start_dim=0 end_dim=2"},
+    .samples = EBB_SAMPLES("(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1",
+                           "(2,3) start_dim=1 end_dim=1", "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1",
+                           "! (2,3) start_dim=1 end_dim=0", "! (2,3) start_dim=0 end_dim=2"),
 };
 
 static ebb_tensor *compose_unflatten(struct ebb_forward *f) {
@@ -182,10 +184,10 @@ const struct ebb_op ebb_op_unflatten = {
     .doc = "A view with dimension dim made several, of the given sizes, one of which may be -1.",
     .torch = "torch.unflatten",
     .compose = compose_unflatten,
-    .samples = {"(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
-                "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
-                "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
-                "! (3,4) dim=2 sizes=(1)", "! (0,3) dim=0 sizes=(0,-1)"},
+    .samples = EBB_SAMPLES("(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
+                           "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
+                           "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
+                           "! (3,4) dim=2 sizes=(1)", "! (0,3) dim=0 sizes=(0,-1)"),
 };
 
 /* ---- squeeze, unsqueeze ---- */
@@ -221,8 +223,8 @@ const struct ebb_op ebb_op_squeeze = {
     .infer = infer_squeeze,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)", "(1,0)",
-                "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"},
+    .samples = EBB_SAMPLES("(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)",
+                           "(1,0)", "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"),
 };
 
 static ebb_status infer_unsqueeze(struct ebb_infer *f) {
@@ -256,8 +258,8 @@ const struct ebb_op ebb_op_unsqueeze = {
     .infer = infer_unsqueeze,
     .vjp = vjp_unsqueeze,
     .formula = {"squeeze(g, dim)"},
-    .samples = {"(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2", "! (3) dim=-3",
-                "! (1,1,1,1,1,1,1,1) dim=0"},
+    .samples = EBB_SAMPLES("(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2",
+                           "! (3) dim=-3", "! (1,1,1,1,1,1,1,1) dim=0"),
 };
 
 /* ---- expand ---- */
@@ -307,8 +309,9 @@ const struct ebb_op ebb_op_expand = {
     .infer = infer_expand,
     .vjp = vjp_expand,
     .formula = {"sum_to_size(g, self.shape)"},
-    .samples = {"(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",
-                "(1) size=(0)", "(2,3) size=(1,2,3)", "! (3) size=(2)", "! (2,3) size=(3)", "! (3) size=(-1,3)"},
+    .samples =
+        EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",
+                    "(1) size=(0)", "(2,3) size=(1,2,3)", "! (3) size=(2)", "! (2,3) size=(3)", "! (3) size=(-1,3)"),
 };
 
 static ebb_tensor *compose_broadcast_to(struct ebb_forward *f) {
@@ -321,7 +324,7 @@ const struct ebb_op ebb_op_broadcast_to = {
     .doc = "The same as expand.",
     .torch = "torch.broadcast_to",
     .compose = compose_broadcast_to,
-    .samples = {"(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"},
+    .samples = EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"),
 };
 
 /* ---- as another tensor is ---- */
@@ -334,7 +337,7 @@ const struct ebb_op ebb_op_broadcast_to = {
         .torch = "torch.Tensor." #name, \
         .compose = compose_##name, \
         .formula = {"g in the shape of self"}, \
-        .samples = {"(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"}, \
+        .samples = EBB_SAMPLES("(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"), \
     };
 #define SAMPLE_view_as "(3,4) (2,6)"
 #define SAMPLE_reshape_as "(3,4) (2,6)"

@@ -60,13 +60,32 @@ static void extra_free(ebb_node *n) {
     n->extra = NULL;
 }
 
-void ebb__tensor_release_autograd(ebb_tensor *t) {
-    if (t->grad_fn) {
-        struct ebb__node_extra *x = t->grad_fn->extra;
-        if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
-            x->retain[t->output_nr] = NULL;
-        ebb__node_unref(t->grad_fn);
+/* Its node forgets a tensor that keeps its gradient. */
+static void unretain(const ebb_tensor *t) {
+    struct ebb__node_extra *x = t->grad_fn ? t->grad_fn->extra : NULL;
+    if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
+        x->retain[t->output_nr] = NULL;
+}
+
+/* A history is a cycle only when it was written anew, in place, after a node had saved the tensor; all others stay, so
+ * that rules that run in another thread may read them. */
+void ebb__tensor_release_history(ebb_tensor *t) {
+    struct ebb__autograd *a = t->autograd;
+    if (a && a->grad) {
+        ebb_tensor *grad = a->grad;
+        a->grad = NULL;
+        ebb__unref(grad);
     }
+    unretain(t);
+    if (!ebb__version(t)) return;
+    ebb_node *n = t->grad_fn;
+    t->grad_fn = NULL;
+    ebb__node_unref(n);
+}
+
+void ebb__tensor_release_autograd(ebb_tensor *t) {
+    unretain(t);
+    ebb__node_unref(t->grad_fn);
     struct ebb__autograd *a = t->autograd;
     if (!a) return;
     ebb__unref(a->grad);
@@ -87,7 +106,7 @@ void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_META) continue;
         ebb_tensor *t = s[i].t;
         s[i].t = NULL;
-        ebb__unref(t);
+        ebb__unhold(t);
         if (!first) first = &s[i];
     }
     if (!first) return; /* saves no values: can be run again, as in PyTorch */
@@ -100,7 +119,7 @@ void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
 static void free_saved(ebb_node *n) {
     struct ebb__saved *s = ebb__node_saved(n);
     for (uint32_t i = 0; i < n->n_saved; i++)
-        if (!(n->flags & EBB__NODE_RELEASED) || ebb__saved_kind(&s[i]) == EBB__SAVED_META) ebb__unref(s[i].t);
+        if (!(n->flags & EBB__NODE_RELEASED) || ebb__saved_kind(&s[i]) == EBB__SAVED_META) ebb__unhold(s[i].t);
 }
 
 void ebb__node_free_later(ebb_node *n) {
@@ -153,18 +172,24 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *con
     return n;
 }
 
-/* What the call itself has overwritten is there for the error's text only; as an alias it cannot own the node. */
+/* What would own the node that saves it is saved through an alias: an output, a view (its base may be written later),
+ * and what the call itself has overwritten, which is there for the error's text only. */
 static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
+    if (kind == EBB__SAVED_IN && !overwritten && EBB_LIKELY(!t->base)) {
+        ebb__hold(t);
+        s->version = ebb__version(t);
+        return true;
+    }
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
-    else if (kind == EBB__SAVED_OUT || overwritten)
-        s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    else ebb__ref(t);
+    else s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    if (!s->t) return false;
+    atomic_init(&s->t->refs, EBB__HOLD);
     s->version = ebb__version(t) - overwritten;
-    return s->t != NULL;
+    return EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || kind != EBB__SAVED_IN || !ebb__tangents_share(s->t, t);
 }
 
 /* Sets speak of declared inputs: a bit may be several tensors, those of a list, given from *ret_first on. */

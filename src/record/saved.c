@@ -168,7 +168,8 @@ ebb_status ebb__node_pack(ebb_node *n) {
             if (failed) return ebb_error_status();
             continue;
         }
-        ebb__unref(s->t);
+        ebb__unhold(s->t);
+        atomic_init(&outside->refs, EBB__HOLD);
         s->t = outside;
         s->version = 0;
     }
@@ -200,22 +201,27 @@ ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_ow
     ebb_tensor *t = s->t;
     *ret_owned = false;
     if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
-    if (EBB_UNLIKELY(ebb__version(t) != s->version)) {
+    uint32_t version = ebb__version(t);
+    if (EBB_UNLIKELY(version != s->version)) {
         ebb__fail_overwritten(n, s);
         return NULL;
     }
     const struct ebb__packed *p = n->extra && n->extra->packed ? &n->extra->packed[s - ebb__node_saved(n)] : NULL;
-    bool packed = p && p->hooks;
+    bool packed = EBB_UNLIKELY(p != NULL) && p->hooks;
+    if (EBB_LIKELY(ebb__thread.no_grad && version == 0 && !packed)) return t;
     if (packed && !(t = ebb__unpack(p, t))) return NULL;
     *ret_owned = packed;
-    if (ebb__thread.no_grad || !ebb__is_floating(t->dtype)) return t;
-    bool output = ebb__saved_kind(s) == EBB__SAVED_OUT;
-    const struct ebb__edge *e = &ebb__node_edges(n)[ebb__saved_index(s)];
-    ebb_node *history = output ? n : e->node;
-    if (t->grad_fn == history) return t;
-    if (history && history->flags & EBB__NODE_LEAF && ebb__leaf_tensor(history) == t) return t;
-    ebb_tensor *a = ebb__alias_with_history(t, history, output ? ebb__saved_index(s) : e->nr);
+    bool recording = !ebb__thread.no_grad && ebb__is_floating(t->dtype), out = ebb__saved_kind(s) == EBB__SAVED_OUT;
+    const struct ebb__edge of_output = {n, ebb__saved_index(s)};
+    const struct ebb__edge *e = out ? &of_output : &ebb__node_edges(n)[ebb__saved_index(s)];
+    bool leaf = e->node && e->node->flags & EBB__NODE_LEAF;
+    /* The leaf itself, unless hooks gave another tensor in its place. */
+    if (recording && leaf && (!packed || t == ebb__leaf_tensor(e->node))) return ebb__leaf_tensor(e->node);
+    /* Of an input that was written before it was saved, another thread may take the history away just now. */
+    bool unsteady = version && !out && e->node && !leaf;
+    if (!unsteady && (!recording || t->grad_fn == e->node)) return t;
+    ebb_tensor *a = ebb__alias_with_history(t, recording ? e->node : NULL, e->nr);
     if (packed) ebb__unref(t);
-    *ret_owned = true; /* an output, an input detached since, or unpacked */
+    *ret_owned = true; /* an output, a view, unpacked, or an input detached since */
     return a;
 }

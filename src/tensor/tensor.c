@@ -143,6 +143,21 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     return t;
 }
 
+/* A tensor that nodes hold gives up its history with its last handle: while we have one, nobody else can free it. */
+void ebb__unref_held(ebb_tensor *t) {
+    uint64_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    while (refs >= EBB__HOLD) {
+        if ((uint32_t)refs == 1) {
+            if (t->grad_fn || t->autograd) ebb__tensor_release_history(t);
+            break;
+        }
+        if (atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs - 1, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return;
+    }
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) ebb__tensor_free(t);
+}
+
 void ebb__tensor_free(ebb_tensor *t) {
     if (t->grad_fn || t->autograd) ebb__tensor_release_autograd(t);
     struct ebb__storage *storage = t->storage;

@@ -45,8 +45,13 @@ enum ebb__tensor_flag {
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
 
+/* Two counts in one word. The low half counts handles: references of users, scopes, views and edges, which keep the
+ * tensor with its history. The high half counts holds: by nodes that have saved the tensor for their rule, which need
+ * its data only. When the last handle goes, so does a history that nobody can ask for any more (I2). */
+#define EBB__HOLD ((uint64_t)1 << 32)
+
 struct ebb_tensor {
-    _Atomic int32_t refs;
+    _Atomic uint64_t refs;
     uint8_t dtype : 4;
     uint8_t ndim : 4;
     uint8_t flags;
@@ -90,9 +95,20 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
 
 static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
 void ebb__tensor_free(ebb_tensor *t);
+void ebb__unref_held(ebb_tensor *t);
 static inline void ebb__unref(ebb_tensor *t) {
     if (!t) return;
-    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) { ebb__tensor_free(t); }
+    uint64_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    /* of the only reference there is no need to count down */
+    if (refs == 1) ebb__tensor_free(t);
+    else if (EBB_UNLIKELY(refs >= EBB__HOLD)) ebb__unref_held(t);
+    else if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) ebb__tensor_free(t);
+}
+/* A node's reference to what it has saved: without its history. */
+static inline void ebb__hold(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, EBB__HOLD, memory_order_relaxed); }
+static inline void ebb__unhold(ebb_tensor *t) {
+    if (!t) return;
+    if (atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD) ebb__tensor_free(t);
 }
 /* Into the innermost scope; releases t and returns NULL when that fails. */
 static inline ebb_tensor *ebb__own(ebb_tensor *t) {
@@ -102,6 +118,8 @@ static inline ebb_tensor *ebb__own(ebb_tensor *t) {
 }
 /* Releases grad_fn and autograd of a dying tensor: defined by the record layer, which knows what they are. */
 void ebb__tensor_release_autograd(ebb_tensor *t);
+/* The same for one that only nodes will hold from now on: what leads to other tensors. */
+void ebb__tensor_release_history(ebb_tensor *t);
 
 static inline uint32_t ebb__version(const ebb_tensor *t) {
     return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;

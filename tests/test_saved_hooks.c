@@ -38,11 +38,8 @@ static void copy_release(void *packed, void *context) {
 }
 static void ended(void *context) { ((struct counts *)context)->ended++; }
 static ebb_saved_hooks copies(struct counts *c) {
-    return (ebb_saved_hooks){.pack = copy_pack,
-                             .unpack = copy_unpack,
-                             .release = copy_release,
-                             .context = c,
-                             .release_context = ended};
+    return (ebb_saved_hooks){
+        .pack = copy_pack, .unpack = copy_unpack, .release = copy_release, .context = c, .release_context = ended};
 }
 
 EBB_TEST(inputs_leaves_and_outputs_are_packed) {
@@ -539,8 +536,7 @@ EBB_TEST(to_disk_where_it_cannot) {
 /* Threads that pack and unpack one tensor with one pair of hooks each. */
 static void *pack_in_thread(void *x) {
     bool right = true;
-    for (int i = 0; i < 20; i++)
-        EBB_SCOPE {
+    for (int i = 0; i < 20; i++) EBB_SCOPE {
             ebb_tensor *y = NULL, *g = NULL;
             EBB_SAVED_HOOKS(i % 2 ? ebb_saved_to_bf16() : ebb_saved_to_disk(NULL)) y = ebb_sum(ebb_exp(ebb_exp(x)));
             right = right && !ebb_grad(EBB_LIST(y), EBB_LIST((ebb_tensor *)x), &g) && g;

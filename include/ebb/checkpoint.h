@@ -1,5 +1,5 @@
-/* Less memory for what backward needs: hooks on saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md is
- * the guide. */
+/* Less memory for what backward needs: hooks on saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md
+ * is the guide. */
 #ifndef EBB_CHECKPOINT_H
 #define EBB_CHECKPOINT_H
 
@@ -13,7 +13,8 @@ extern "C" {
 
 /* What the graph holds instead of the tensors that operators save for backward. Of nested hooks only the innermost
  * apply; tensors that stand for numbers are not packed. Inside pack and unpack nothing is recorded and no hooks apply.
- * An error is reported with ebb_fail(): from pack it is the error of the operator that saves, from unpack of the pass. */
+ * An error is reported with ebb_fail(): from pack it is the error of the operator that saves, from unpack of the
+ * pass. */
 typedef struct ebb_saved_hooks {
     /* Called when an operator saves t, which is borrowed; returns what the graph is to hold, any pointer. t is an input
      * of the operator as it is, or an output without its history; it may be kept (ebb_keep) but not written. */
@@ -63,8 +64,9 @@ EBB_API ebb_saved_hooks_block ebb_saved_hooks_refuse(const char *message);
 
 /* ---- packers ----
  * Hooks to open. What a packer cannot make smaller it keeps as it is, and checks that it is not overwritten: parameters
- * (leaves that gather gradients, and their views), which are in memory anyway, and expanded tensors. A tensor that several operators
- * save is packed once. Where such hooks cannot be made, opening them fails with the error that tells why. */
+ * (leaves that gather gradients, and their views), which are in memory anyway, and expanded tensors. A tensor that
+ * several operators save is packed once. Where such hooks cannot be made, opening them fails with the error that tells
+ * why. */
 
 /* float32 and float64 are stored as bfloat16: half the bytes, a quarter. A saved value v becomes v (1 + e) with
  * |e| <= 2^-8, rounded to nearest even; float64 beyond 3.4e38 becomes infinite. The results of forward are exact, and
@@ -75,8 +77,9 @@ EBB_API ebb_saved_hooks ebb_saved_to_bf16(void);
 /* Values are written to one temporary file in `directory` (NULL: $TMPDIR, or the system's own place), which has no name
  * and so is gone however the program ends; gradients are bitwise the same. The space of a tensor is used again once the
  * graph has released it.
- * Errors: EBB_ERR_IO when the file cannot be made, written (disk full: the operator fails, and nothing is lost) or read;
- * EBB_ERR_UNSUPPORTED on systems without such files. torch.autograd.graph.save_on_cpu is its counterpart for devices. */
+ * Errors: EBB_ERR_IO when the file cannot be made, written (disk full: the operator fails, and nothing is lost) or
+ * read; EBB_ERR_UNSUPPORTED on systems without such files. torch.autograd.graph.save_on_cpu is its counterpart for
+ * devices. */
 EBB_API ebb_saved_hooks ebb_saved_to_disk(const char *directory);
 #define ebb_saved_to_bf16() ((void)EBB_HERE, ebb_saved_to_bf16())
 #define ebb_saved_to_disk(...) ((void)EBB_HERE, ebb_saved_to_disk(__VA_ARGS__))

@@ -39,8 +39,7 @@ static ebb_status take(struct disk *d, uint64_t bytes, uint64_t *ret_at) {
     } else if (ok) {
         *ret_at = d->gaps[i].at;
         d->gaps[i].at += bytes;
-        if (!(d->gaps[i].bytes -= bytes))
-            memmove(&d->gaps[i], &d->gaps[i + 1], (--d->n_gaps - i) * sizeof *d->gaps);
+        if (!(d->gaps[i].bytes -= bytes)) memmove(&d->gaps[i], &d->gaps[i + 1], (--d->n_gaps - i) * sizeof *d->gaps);
     }
     d->taken += ok;
     pthread_mutex_unlock(&d->mutex);

@@ -48,6 +48,7 @@ struct ebb__node_extra *ebb__node_extra(ebb_node *n) {
 static void extra_free(ebb_node *n) {
     struct ebb__node_extra *x = n->extra;
     if (!x) return;
+    ebb__node_packed_release(n);
     for (size_t i = 0; i < x->n_hooks; i++)
         if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
     ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
@@ -111,9 +112,9 @@ void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
     }
     if (!first) return; /* saves no values: can be run again, as in PyTorch */
     n->flags |= EBB__NODE_RELEASED;
-    if (EBB_UNLIKELY(n->extra)) ebb__node_unpack_end(n);
     first->released_file = file;
     first->version = (uint32_t)line;
+    if (EBB_UNLIKELY(n->flags & EBB__NODE_PACKED)) ebb__node_packed_release(n);
 }
 
 static void free_saved(ebb_node *n) {
@@ -131,7 +132,6 @@ void ebb__node_free_later(ebb_node *n) {
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
         free_saved(n);
-        if (EBB_UNLIKELY(n->extra)) ebb__node_unpack_end(n);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -223,7 +223,7 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
             ok = save(s++, kind, (uint32_t)i, from[i], overwritten) && ok;
         }
     }
-    return ok;
+    return EBB_LIKELY(!ebb__thread.saved_hooks) ? ok : ok && !ebb__node_pack(n);
 }
 
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed) {
@@ -274,7 +274,6 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
-    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL)) ok = ok && (!n->n_saved || !ebb__node_pack(n));
     struct ebb__edge *edge = ebb__node_edges(n);
     for (int64_t i = 0; i < n_in; i++, edge++) {
         edge->node = NULL;

@@ -47,16 +47,16 @@ ebb_saved_hooks_block(ebb_saved_hooks_refuse)(const char *message) {
 }
 
 void ebb_saved_hooks_close(ebb_saved_hooks_block *block) {
-    struct ebb__thread *th = &ebb__thread;
     if (!block || !block->open) return;
     block->open = false;
-    const struct ebb__hooks *own = th->saved_hooks;
+    struct ebb__hooks *inner = ebb__thread.saved_hooks, *own = inner;
     while (own && own->id != block->id) own = own->outer;
     if (!own) return; /* closed with a block around it, or inside a hook */
-    for (bool done = false; !done;) {
-        struct ebb__hooks *h = th->saved_hooks;
-        done = h == own;
-        th->saved_hooks = h->outer;
+    struct ebb__hooks *outer = own->outer;
+    ebb__thread.saved_hooks = outer;
+    while (inner != outer) {
+        struct ebb__hooks *h = inner;
+        inner = h->outer;
         hooks_unref(h);
     }
 }
@@ -156,6 +156,7 @@ ebb_status ebb__node_pack(ebb_node *n) {
     struct ebb__saved *s = ebb__node_saved(n);
     struct ebb__node_extra *x = ebb__node_extra(n);
     if (!x || !(x->packed = ebb__alloc_zeroed(n->n_saved * sizeof *x->packed))) return ebb_error_status();
+    n->flags |= EBB__NODE_PACKED;
     for (uint32_t i = 0; i < n->n_saved; i++, s++) {
         /* the call itself has overwritten it: kept for the error's text */
         bool lost = s->t && s->version != ebb__version(s->t);
@@ -176,10 +177,11 @@ ebb_status ebb__node_pack(ebb_node *n) {
     return EBB_OK;
 }
 
-void ebb__node_unpack_end(ebb_node *n) {
-    struct ebb__packed *packed = n->extra ? n->extra->packed : NULL;
+void ebb__node_packed_release(ebb_node *n) {
+    struct ebb__packed *packed = n->extra->packed;
     if (!packed) return;
     n->extra->packed = NULL;
+    n->flags &= (uint8_t)~EBB__NODE_PACKED;
     for (uint32_t i = 0; i < n->n_saved; i++) ebb__packed_release(&packed[i]);
     ebb__free(packed, n->n_saved * sizeof *packed);
 }
@@ -197,6 +199,33 @@ ebb_tensor *ebb__alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     return NULL;
 }
 
+/* The tensor of slot s, whose data t has, with its history where that is recorded. */
+static EBB_NOINLINE ebb_tensor *get_with_history(ebb_node *n, const struct ebb__saved *s, ebb_tensor *t, bool packed,
+                                                 bool *ret_owned) {
+    bool recording = !ebb__thread.no_grad && ebb__is_floating(t->dtype), out = ebb__saved_kind(s) == EBB__SAVED_OUT;
+    const struct ebb__edge of_output = {n, ebb__saved_index(s)};
+    const struct ebb__edge *e = out ? &of_output : &ebb__node_edges(n)[ebb__saved_index(s)];
+    bool leaf = e->node && e->node->flags & EBB__NODE_LEAF;
+    /* The leaf itself, unless hooks gave another tensor in its place. */
+    if (recording && leaf && (!packed || t == ebb__leaf_tensor(e->node))) return ebb__leaf_tensor(e->node);
+    /* Of an input that was written before it was saved, another thread may take the history away just now. */
+    bool unsteady = !packed && ebb__version(t) && !out && e->node && !leaf;
+    if (!unsteady && (!recording || t->grad_fn == e->node)) return t;
+    *ret_owned = true; /* an output, a view, unpacked, or an input detached since */
+    return ebb__alias_with_history(t, recording ? e->node : NULL, e->nr);
+}
+
+static ebb_tensor *get_packed(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
+    const struct ebb__packed *p = &n->extra->packed[s - ebb__node_saved(n)];
+    if (!p->hooks) return get_with_history(n, s, s->t, false, ret_owned);
+    ebb_tensor *t = ebb__unpack(p, s->t);
+    if (!t) return NULL;
+    *ret_owned = true;
+    ebb_tensor *with_history = get_with_history(n, s, t, true, ret_owned);
+    if (with_history != t) ebb__unref(t);
+    return with_history;
+}
+
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
     ebb_tensor *t = s->t;
     *ret_owned = false;
@@ -206,22 +235,7 @@ ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_ow
         ebb__fail_overwritten(n, s);
         return NULL;
     }
-    const struct ebb__packed *p = n->extra && n->extra->packed ? &n->extra->packed[s - ebb__node_saved(n)] : NULL;
-    bool packed = EBB_UNLIKELY(p != NULL) && p->hooks;
-    if (EBB_LIKELY(ebb__thread.no_grad && version == 0 && !packed)) return t;
-    if (packed && !(t = ebb__unpack(p, t))) return NULL;
-    *ret_owned = packed;
-    bool recording = !ebb__thread.no_grad && ebb__is_floating(t->dtype), out = ebb__saved_kind(s) == EBB__SAVED_OUT;
-    const struct ebb__edge of_output = {n, ebb__saved_index(s)};
-    const struct ebb__edge *e = out ? &of_output : &ebb__node_edges(n)[ebb__saved_index(s)];
-    bool leaf = e->node && e->node->flags & EBB__NODE_LEAF;
-    /* The leaf itself, unless hooks gave another tensor in its place. */
-    if (recording && leaf && (!packed || t == ebb__leaf_tensor(e->node))) return ebb__leaf_tensor(e->node);
-    /* Of an input that was written before it was saved, another thread may take the history away just now. */
-    bool unsteady = version && !out && e->node && !leaf;
-    if (!unsteady && (!recording || t->grad_fn == e->node)) return t;
-    ebb_tensor *a = ebb__alias_with_history(t, recording ? e->node : NULL, e->nr);
-    if (packed) ebb__unref(t);
-    *ret_owned = true; /* an output, a view, unpacked, or an input detached since */
-    return a;
+    if (EBB_UNLIKELY(n->flags & EBB__NODE_PACKED)) return get_packed(n, s, ret_owned);
+    if (EBB_LIKELY(ebb__thread.no_grad && version == 0)) return t;
+    return get_with_history(n, s, t, false, ret_owned);
 }

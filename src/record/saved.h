@@ -32,7 +32,7 @@ void ebb__packed_release(struct ebb__packed *p);
 
 /* Pack what a node has just saved; what it holds then are shape, dtype and tangents of each tensor. */
 ebb_status ebb__node_pack(ebb_node *n);
-void ebb__node_unpack_end(ebb_node *n); /* let go of it */
+void ebb__node_packed_release(ebb_node *n); /* let go of it: of a node with extras */
 
 /* A tensor that shares t's storage and has another history. NULL and an error when out of memory. */
 ebb_tensor *ebb__alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr);

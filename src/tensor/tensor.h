@@ -139,8 +139,8 @@ static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace)
 char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
 
 /* ---- notes (notes.c) ----
- * What somebody knows of a storage that he holds no reference to: gone when the storage dies, so that another one at the
- * same address is not taken for it. At most one note of each owner, any pointer that is his alone. */
+ * What somebody knows of a storage that he holds no reference to: gone when the storage dies, so that another one at
+ * the same address is not taken for it. At most one note of each owner, any pointer that is his alone. */
 ebb_status ebb__note_set(struct ebb__storage *s, const void *owner, void *value);
 /* Of a storage that may be dead by now: its note, NULL when there is none; and another value (NULL: none) for the one
  * that is `before`. */

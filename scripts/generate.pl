@@ -227,6 +227,7 @@ sub operator_section {
     push @facts, 'a view of its input' if $op->{view};
     push @facts, 'no gradient' if $op->{no_derivative};
     push @facts, "a call of `$op->{overload}` by name" if length $op->{overload};
+    push @facts, "without names in the order `$op->{order}`" if length $op->{order};
     push @facts, map { "by name also [`$_`](#$_)" } @$overloads;
     push @facts, map { lcfirst s/\.$//r } dtypes($op);
     my @lines = ("### $op->{name}", "    $op->{name}($inputs) -> $outputs", $op->{doc} =~ s/([*<])/\\$1/gr,

@@ -228,6 +228,9 @@ struct ebb_op {
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;
+    /* Optional: the order of its arguments in PyTorch's call, "self, dim, index", where that is not the signature's:
+     * for languages that have arguments without names. */
+    const char *order;
     const char *node; /* the name of its node, "SumBackward0" */
     /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);

@@ -49,6 +49,7 @@ static void gather_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_gather = {
     EBB_SIGNATURE(gather, "Tensor self, Tensor index, dim dim -> Tensor"),
+    .order = "self, dim, index",
     .doc =
         "Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on. "
         "index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it may be "
@@ -154,6 +155,7 @@ static const char *scatter_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_scatter = {
     EBB_SIGNATURE(scatter, "Tensor self, Tensor index, Number src, dim dim -> Tensor"),
+    .order = "self, dim, index, src",
     .doc =
         "self with the elements of src, or one number, put at the places that index (integers) names along dim: "
         "result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last "
@@ -194,6 +196,7 @@ static void scatter_add_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_scatter_add = {
     EBB_SIGNATURE(scatter_add, "Tensor self, Tensor index, Tensor src, dim dim -> Tensor"),
+    .order = "self, dim, index, src",
     .doc =
         "self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] += "
         "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.",
@@ -365,6 +368,7 @@ const struct ebb_op ebb_op_scatter_reduce = {
     EBB_SIGNATURE(scatter_reduce,
                   "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, "
                   "bool? include_self=true -> Tensor"),
+    .order = "self, dim, index, src, reduce",
     .doc = "The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index "
            "(integers) sends to one place along dim, as scatter does, together with what self has there, or with "
            "include_self false without it. Places that nothing goes to keep what self has.",

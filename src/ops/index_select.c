@@ -38,6 +38,7 @@ static void select_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
+    .order = "self, dim, index",
     .doc =
         "The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as "
         "named: result[i] = self[index[i]] for dim 0.",
@@ -102,6 +103,7 @@ static void add_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_index_add = {
     EBB_SIGNATURE(index_add, "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor"),
+    .order = "self, dim, index, source",
     .doc = "self with alpha times the slices of source added at the places that index (integers) names along dim, in "
            "order: result[index[i]] += alpha * source[i] for dim 0.",
     .torch = "torch.index_add",
@@ -143,6 +145,7 @@ static void copy_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_index_copy = {
     EBB_SIGNATURE(index_copy, "Tensor self, Tensor index, Tensor source, dim dim -> Tensor"),
+    .order = "self, dim, index, source",
     .doc = "self with the slices that index (integers) names along dim replaced by those of source, in order: "
            "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
     .torch = "torch.index_copy",
@@ -199,6 +202,7 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_index_fill = {
     EBB_SIGNATURE(index_fill, "Tensor self, Tensor index, Number value, dim dim -> Tensor"),
+    .order = "self, dim, index, value",
     .doc = "self with the slices that index (integers, negative ones from the end) names along dim filled with value.",
     .torch = "torch.index_fill",
     .node = "IndexFillBackward0",

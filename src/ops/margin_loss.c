@@ -147,6 +147,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     EBB_SIGNATURE(multi_margin_loss,
                   "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, " EBB__REDUCTION
                   " -> Tensor"),
+    .order = "self, target, p, margin, weight, reduction",
     .doc =
         "For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target of "
         "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.",

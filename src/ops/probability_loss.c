@@ -111,6 +111,7 @@ static void logits_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     EBB_SIGNATURE(binary_cross_entropy_with_logits,
                   "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, weight, reduction, pos_weight",
     .doc =
         "binary_cross_entropy of sigmoid(self), without overflow: weight * ((1 - target) * self - (1 + (pos_weight - 1) * "
         "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.",

@@ -76,6 +76,7 @@ static ebb_tensor *l1_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_mse_loss = {
     EBB_SIGNATURE(mse_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, reduction, weight",
     .doc =
         "The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean "
         "then divides by the sum of the weights.",
@@ -94,6 +95,7 @@ const struct ebb_op ebb_op_mse_loss = {
 
 const struct ebb_op ebb_op_l1_loss = {
     EBB_SIGNATURE(l1_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, reduction, weight",
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
     .compose = l1_compose,
@@ -173,6 +175,7 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
 const struct ebb_op ebb_op_huber_loss = {
     EBB_SIGNATURE(huber_loss,
                   "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION ", float? delta=1 -> Tensor"),
+    .order = "self, target, reduction, delta, weight",
     .doc =
         "For the difference d = self - target: d^2 / 2 where |d| < delta, else delta (|d| - delta / 2); the mean or sum "
         "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number.",

@@ -133,6 +133,13 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
     return tensor_new(dtype, like->ndim, like->dims, like->numel);
 }
 
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype) {
+    ebb_tensor *t = ebb__tensor_new(dtype, like->ndim, like->dims);
+    for (int i = 0; t && i < t->ndim; i++) ebb__strides(t)[i] = ebb__strides(like)[i];
+    if (t && !ebb__is_contiguous(like)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    return t;
+}
+
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
                               int64_t offset) {
     ebb_tensor *t = header_new((ebb_dtype)of->dtype, ndim, sizes);

@@ -87,6 +87,8 @@ static inline bool ebb__is_half(unsigned dtype) { return dtype == EBB_F16 || dty
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes);
 /* The same, shaped as `like`. */
 ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype);
+/* The same, and laid out in memory as `like`, which is dense. */
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype);
 /* A tensor over the storage of `of`; its base is not set. */
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
                               int64_t offset);
@@ -156,6 +158,8 @@ static inline ebb_dims ebb__dims(int n, const int64_t *d) {
 }
 bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* Whether elements fill their memory without gaps and without sharing it, in whatever order of dimensions. */
+bool ebb__is_dense(const ebb_tensor *t);
 /* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */
 bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_numel);
 void ebb__contiguous_strides(int ndim, const int64_t *sizes, int64_t *ret_strides);

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 static ebb_status failed(const struct ebb__output *o, int problem) {
-    return ebb_fail(problem == ENOMEM ? EBB_ERR_MEMORY : EBB_ERR_IO, "%s cannot be written: %s", o->path, strerror(problem));
+    return ebb_fail(problem == ENOMEM ? EBB_ERR_MEMORY : EBB_ERR_IO, "%s cannot be written: %s", o->path,
+                    strerror(problem));
 }
 
 /* A new file in the folder of `target`, under a name of its own; returns its descriptor, -1 on failure. */

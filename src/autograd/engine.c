@@ -30,16 +30,15 @@ static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
     }
     for (uint32_t k = 0; x->retain && k < n->n_out; k++) {
         if (!x->retain[k] || !grad[k]) continue;
-        ebb__ref(grad[k]);
-        if (ebb__accumulate(x->retain[k], grad[k])) return ebb_error_status();
+        if (ebb__accumulate_retained(x->retain[k], grad[k])) return ebb_error_status();
     }
     return EBB_OK;
 }
 
 static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *grad) {
-    for (size_t i = 0; i < p->n_captures; i++) {
-        struct ebb__capture *c = &p->captures[i];
-        if (c->node != n || !grad[c->nr]) continue;
+    const struct ebb__capture *end = p->captures + p->n_captures;
+    for (struct ebb__capture *c = ebb__pass_captures_of(p, n); c < end && c->node == n; c++) {
+        if (!grad[c->nr]) continue;
         ebb__ref(grad[c->nr]);
         c->grad = grad[c->nr];
     }
@@ -164,7 +163,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
 static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     ebb_node *n = e->node;
     ebb_tensor *one = NULL, **grad = &one;
-    bool run = e->run;
+    bool run = e->run, captured = e->captured;
     if (n->n_out > 1) grad = e->grad.many;
     else one = e->grad.one;
     e->grad.one = NULL; /* (all of the union) ours now */
@@ -176,7 +175,7 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
         status = run_hooks(n, grad);
         ebb_scope_close(&scope);
     }
-    if (!status && p->n_captures) capture(p, n, grad);
+    if (!status && EBB_UNLIKELY(captured)) capture(p, n, grad);
     if (!status && run) {
         if (n->flags & EBB__NODE_LEAF) {
             ebb_tensor *g = grad[0];

@@ -18,12 +18,19 @@ _Static_assert(sizeof(ebb_tensor) + 16 * EBB_MAX_NDIM + sizeof(struct ebb__stora
 #define ONE_BLOCK true
 #endif
 
-static void storage_unref(struct ebb__storage *s) {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-    if (s->external) {
+static EBB_NOINLINE void end_special(struct ebb__storage *s, unsigned special) {
+    if (special & EBB__NOTED) ebb__notes_erase(s);
+    if (special & EBB__EXTERNAL) {
         struct ebb__external *e = (struct ebb__external *)(void *)s;
         if (e->release) e->release(e->context);
     } else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
+}
+
+static void storage_unref(struct ebb__storage *s) {
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    unsigned special = atomic_load_explicit(&s->special, memory_order_relaxed);
+    if (EBB_UNLIKELY(special)) end_special(s, special);
+    else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
     ebb__free(s->block, s->block_bytes);
 }
 
@@ -33,7 +40,7 @@ static void storage_init(struct ebb__storage *s, void *block, size_t block_bytes
     s->bytes = bytes;
     s->block = block;
     s->data = data;
-    s->external = false;
+    atomic_init(&s->special, 0);
     s->block_bytes = (uint16_t)block_bytes;
 }
 
@@ -124,6 +131,13 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
     if (EBB_UNLIKELY(ebb__dtype_sizes[dtype] > ebb__dtype_sizes[like->dtype]))
         return ebb__tensor_new(dtype, like->ndim, like->dims);
     return tensor_new(dtype, like->ndim, like->dims, like->numel);
+}
+
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype) {
+    ebb_tensor *t = ebb__tensor_new(dtype, like->ndim, like->dims);
+    for (int i = 0; t && i < t->ndim; i++) ebb__strides(t)[i] = ebb__strides(like)[i];
+    if (t && !ebb__is_contiguous(like)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    return t;
 }
 
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
@@ -221,7 +235,7 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         return NULL;
     }
     storage_init(&e->storage, e, sizeof *e, data, 0);
-    e->storage.external = true;
+    atomic_init(&e->storage.special, EBB__EXTERNAL);
     e->release = NULL;
     e->context = context;
     t->storage = &e->storage;

@@ -19,8 +19,13 @@ struct ebb__storage {
     const char *_Atomic writer, *_Atomic writer_file;
     _Atomic int32_t writer_line;
     _Atomic bool writer_inplace;
-    bool external; /* a struct ebb__external: data is not the library's own */
+    _Atomic uint8_t special; /* ebb__storage_special; 0 of most */
     uint16_t block_bytes;
+};
+
+enum ebb__storage_special {
+    EBB__EXTERNAL = 1, /* a struct ebb__external: data is not the library's own */
+    EBB__NOTED = 2     /* there are, or were, notes on it (notes.c) */
 };
 
 struct ebb__external {
@@ -82,6 +87,8 @@ static inline bool ebb__is_half(unsigned dtype) { return dtype == EBB_F16 || dty
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes);
 /* The same, shaped as `like`. */
 ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype);
+/* The same, and laid out in memory as `like`, which is dense. */
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype);
 /* A tensor over the storage of `of`; its base is not set. */
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
                               int64_t offset);
@@ -133,6 +140,16 @@ static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace)
 #define EBB__WRITER_TEXT 256
 char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
 
+/* ---- notes (notes.c) ----
+ * What somebody knows of a storage that he holds no reference to: gone when the storage dies, so that another one at
+ * the same address is not taken for it. At most one note of each owner, any pointer that is his alone. */
+ebb_status ebb__note_set(struct ebb__storage *s, const void *owner, void *value);
+/* Of a storage that may be dead by now: its note, NULL when there is none; and another value (NULL: none) for the one
+ * that is `before`. */
+void *ebb__note_get(const struct ebb__storage *s, const void *owner);
+void ebb__note_replace(const struct ebb__storage *s, const void *owner, const void *before, void *value);
+void ebb__notes_erase(const struct ebb__storage *s); /* at its end */
+
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {
     ebb_dims r = {n, {0}};
@@ -141,6 +158,8 @@ static inline ebb_dims ebb__dims(int n, const int64_t *d) {
 }
 bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* Whether elements fill their memory without gaps and without sharing it, in whatever order of dimensions. */
+bool ebb__is_dense(const ebb_tensor *t);
 /* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */
 bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_numel);
 void ebb__contiguous_strides(int ndim, const int64_t *sizes, int64_t *ret_strides);

@@ -71,8 +71,7 @@ static bool is_called(const struct ebb__typeset *t, int32_t id, const char *name
     const struct ebb__ast *a = node(t, id);
     if (a->kind != EBB__AST_CALL) return false;
     const struct ebb__ast *c = node(t, kid(t, a, 0));
-    return (c->kind == EBB__AST_NAME || c->kind == EBB__AST_ATTR) &&
-           strcmp(ebb__ast_name(program(t), c), name) == 0;
+    return (c->kind == EBB__AST_NAME || c->kind == EBB__AST_ATTR) && strcmp(ebb__ast_name(program(t), c), name) == 0;
 }
 
 /* Where nothing but bookkeeping of dimensions is done, what it is done to: restore(x, …), x[..., None], +x. */
@@ -120,8 +119,8 @@ static void put_small(struct ebb__typeset *t, int64_t value, bool above) {
     for (const char *c = text; *c; c++) PUT(t, "%s", *c == '-' ? above ? "⁻" : "₋" : digits[above][*c - '0']);
 }
 
-static const char *const comparison_signs[][2] = {{"<", "<"}, {"≤", "\\le"}, {">", ">"}, {"≥", "\\ge"},
-                                                  {"=", "="}, {"≠", "\\ne"}};
+static const char *const comparison_signs[][2] = {{"<", "<"},    {"≤", "\\le"}, {">", ">"},
+                                                  {"≥", "\\ge"}, {"=", "="},    {"≠", "\\ne"}};
 static const int opposite[] = {EBB__OP_GE, EBB__OP_GT, EBB__OP_LE, EBB__OP_LT, EBB__OP_NE, EBB__OP_EQ};
 
 static void put_name(struct ebb__typeset *t, const char *name) {
@@ -304,7 +303,8 @@ static void put_other(struct ebb__typeset *t, const struct ebb__ast *a, int leve
             ebb__typeset(t, kid(t, a, 1), level);
             return;
         }
-        put_binary(t, left, latex(t) ? a->op == EBB__OP_AND ? "\\wedge" : "\\vee" : o->text, kid(t, a, 1), level, o->level);
+        put_binary(t, left, latex(t) ? a->op == EBB__OP_AND ? "\\wedge" : "\\vee" : o->text, kid(t, a, 1), level,
+                   o->level);
         return;
     }
     put_binary(t, left, latex(t) && a->op == EBB__OP_MOD ? "\\bmod" : o->text, kid(t, a, 1), level, o->level);
@@ -352,7 +352,10 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
         bool brackets = level > PRODUCT, scalar = is_scalar(t, condition);
         if (brackets) open_bracket(t);
         ebb__typeset(t, only_yes ? yes : no, PRODUCT);
-        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(", latex(t) ? scalar ? " \\cdot " : " \\odot " : scalar ? "·" : "⊙");
+        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(",
+            latex(t) ? scalar ? " \\cdot " : " \\odot "
+            : scalar ? "·"
+                     : "⊙");
         bool written = c->kind == EBB__AST_COMPARE && put_comparison(t, c, only_no);
         if (!written) {
             if (only_no) PUT(t, latex(t) ? "\\neg " : "not ");
@@ -375,10 +378,12 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
 static const struct {
     const char *name, *shown[EBB__N_SCRIPTS];
 } signs[] = {
-    {"sigmoid", {"σ", "\\sigma"}}, {"relu", {"ReLU", "\\operatorname{ReLU}"}}, {"digamma", {"ψ", "\\psi"}},
-    {"log", {"log", "\\log"}},     {"sin", {"sin", "\\sin"}},   {"cos", {"cos", "\\cos"}},
-    {"tan", {"tan", "\\tan"}},     {"sinh", {"sinh", "\\sinh"}}, {"cosh", {"cosh", "\\cosh"}},
-    {"tanh", {"tanh", "\\tanh"}},  {"exp", {"exp", "\\exp"}},
+    {"sigmoid", {"σ", "\\sigma"}}, {"relu", {"ReLU", "\\operatorname{ReLU}"}},
+    {"digamma", {"ψ", "\\psi"}},   {"log", {"log", "\\log"}},
+    {"sin", {"sin", "\\sin"}},     {"cos", {"cos", "\\cos"}},
+    {"tan", {"tan", "\\tan"}},     {"sinh", {"sinh", "\\sinh"}},
+    {"cosh", {"cosh", "\\cosh"}},  {"tanh", {"tanh", "\\tanh"}},
+    {"exp", {"exp", "\\exp"}},
 };
 
 static void put_function(struct ebb__typeset *t, const char *name) {
@@ -544,7 +549,9 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
     case EBB__AST_IF: {
         int32_t condition = kid(t, a, 1);
         const struct ebb__value *v = worth(t, condition);
-        bool yes = v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0 : v->kind == EBB__V_LIST ? v->n > 0 : false;
+        bool yes = v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0
+                   : v->kind == EBB__V_LIST                        ? v->n > 0
+                                                                   : false;
         ebb__typeset(t, kid(t, a, yes ? 0 : 2), level);
         return;
     }
@@ -641,9 +648,10 @@ void ebb__typeset_program(struct ebb__typeset *t) {
 
 /* ---- names in LaTeX ---- */
 
-static const char *const greek[] = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
-                                    "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
-                                    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"};
+static const char *const greek[] = {"alpha", "beta",   "gamma",  "delta", "epsilon", "zeta",  "eta",   "theta",
+                                    "iota",  "kappa",  "lambda", "mu",    "nu",      "xi",    "pi",    "rho",
+                                    "sigma", "tau",    "phi",    "chi",   "psi",     "omega", "Gamma", "Delta",
+                                    "Theta", "Lambda", "Xi",     "Pi",    "Sigma",   "Phi",   "Psi",   "Omega"};
 
 /* A stem without its index: a letter, a Greek one, or a word. */
 static const char *stem(struct ebb__arena *a, const char *name, size_t n) {

@@ -15,7 +15,8 @@ struct ebb__symbol {
 struct ebb__typeset {
     struct ebb__text *out;
     enum ebb__script script;
-    const struct ebb__run *run; /* a finished run: its values tell numbers from tensors, and which side of a condition */
+    /* a finished run: its values tell numbers from tensors, and which side of a condition */
+    const struct ebb__run *run;
     const struct ebb__symbol *symbols;
     int64_t n_symbols;
     int depth;

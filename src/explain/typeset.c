@@ -1,22 +1,9 @@
 /* Typesetting: numbers are written out, what is one falls away, and operators and functions get their signs. */
-#include "explain/typeset.h"
-#include <ebb/ops.h>
+#include "explain/typeset_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SUM = 9, PRODUCT = 10, POWER = EBB__LEVEL_POWER, ATOM = EBB__LEVEL_ATOM, MAX_DEPTH = 120 };
-
-#define PUT(t, ...) ebb__text_put((t)->out, __VA_ARGS__)
-
-static bool latex(const struct ebb__typeset *t) { return t->script == EBB__LATEX; }
-static const struct ebb__program *program(const struct ebb__typeset *t) { return t->run->program; }
-static const struct ebb__ast *node(const struct ebb__typeset *t, int32_t id) { return &program(t)->ast[id]; }
-static int32_t kid(const struct ebb__typeset *t, const struct ebb__ast *a, int32_t i) {
-    return ebb__ast_kid(program(t), a, i);
-}
-static const struct ebb__value *worth(const struct ebb__typeset *t, int32_t id) { return &t->run->values[id]; }
 
 /* ---- numbers and sizes ---- */
 
@@ -60,19 +47,12 @@ static bool is_number(const struct ebb__typeset *t, int32_t id, double *ret_valu
     return true;
 }
 
-static bool is_just(const struct ebb__typeset *t, int32_t id, double wanted) {
+bool ebb__typeset_is_just(const struct ebb__typeset *t, int32_t id, double wanted) {
     double value;
     return is_number(t, id, &value) && value == wanted;
 }
 
 /* ---- what a node is ---- */
-
-static bool is_called(const struct ebb__typeset *t, int32_t id, const char *name) {
-    const struct ebb__ast *a = node(t, id);
-    if (a->kind != EBB__AST_CALL) return false;
-    const struct ebb__ast *c = node(t, kid(t, a, 0));
-    return (c->kind == EBB__AST_NAME || c->kind == EBB__AST_ATTR) && strcmp(ebb__ast_name(program(t), c), name) == 0;
-}
 
 /* Where nothing but bookkeeping of dimensions is done, what it is done to: restore(x, …), x[..., None], +x. */
 static int32_t through(const struct ebb__typeset *t, int32_t id) {
@@ -91,7 +71,7 @@ static int32_t through(const struct ebb__typeset *t, int32_t id) {
     }
 }
 
-static bool is_scalar(const struct ebb__typeset *t, int32_t id) {
+bool ebb__typeset_is_scalar(const struct ebb__typeset *t, int32_t id) {
     const struct ebb__value *v = worth(t, id);
     return v->kind != EBB__V_TENSOR || ebb_tensor_ndim(v->as.t) == 0;
 }
@@ -107,11 +87,8 @@ static bool is_constant(const struct ebb__typeset *t, int32_t id, int depth) {
 
 /* ---- signs ---- */
 
-static void open_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\left(" : "("); }
-static void close_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\right)" : ")"); }
-
 /* Small numbers above or below the line: x², Σ₀. */
-static void put_small(struct ebb__typeset *t, int64_t value, bool above) {
+void ebb__typeset_small(struct ebb__typeset *t, int64_t value, bool above) {
     static const char *const digits[2][10] = {{"₀", "₁", "₂", "₃", "₄", "₅", "₆", "₇", "₈", "₉"},
                                               {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"}};
     char text[24];
@@ -153,7 +130,7 @@ static void put_value(struct ebb__typeset *t, const struct ebb__value *v) {
 }
 
 /* What can be written out without looking at how it came about. */
-static bool put_constant(struct ebb__typeset *t, int32_t id, int level) {
+bool ebb__typeset_constant(struct ebb__typeset *t, int32_t id, int level) {
     const struct ebb__value *v = worth(t, id);
     double value;
     ebb_dims ints;
@@ -198,7 +175,7 @@ static void put_factor(struct ebb__typeset *t, int32_t id, bool matrices, int le
     if (mixes && !matrices) level = ATOM;
     if (mixes && matrices) { /* a number times a matrix needs none */
         const struct ebb__ast *a = node(t, through(t, id));
-        if (!is_scalar(t, kid(t, a, 0)) && !is_scalar(t, kid(t, a, 1))) level = ATOM;
+        if (!ebb__typeset_is_scalar(t, kid(t, a, 0)) && !ebb__typeset_is_scalar(t, kid(t, a, 1))) level = ATOM;
     }
     ebb__typeset(t, id, level);
 }
@@ -206,19 +183,20 @@ static void put_factor(struct ebb__typeset *t, int32_t id, bool matrices, int le
 static void put_product(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t left = kid(t, a, 0), right = kid(t, a, 1);
     bool matrices = a->op == EBB__OP_MATMUL;
-    if (!matrices && (is_just(t, left, 0) || is_just(t, right, 0))) {
+    if (!matrices && (ebb__typeset_is_just(t, left, 0) || ebb__typeset_is_just(t, right, 0))) {
         PUT(t, "0");
         return;
     }
-    if (!matrices && is_just(t, left, 1)) {
+    if (!matrices && ebb__typeset_is_just(t, left, 1)) {
         ebb__typeset(t, right, level);
         return;
     }
-    if (!matrices && is_just(t, right, 1)) {
+    if (!matrices && ebb__typeset_is_just(t, right, 1)) {
         ebb__typeset(t, left, level);
         return;
     }
-    bool elements = !matrices && !is_scalar(t, left) && !is_scalar(t, right), brackets = level > PRODUCT;
+    bool elements = !matrices && !ebb__typeset_is_scalar(t, left) && !ebb__typeset_is_scalar(t, right),
+         brackets = level > PRODUCT;
     if (brackets) open_bracket(t);
     put_factor(t, left, matrices, PRODUCT);
     if (latex(t)) PUT(t, elements ? " \\odot " : matrices ? " \\, " : " \\cdot ");
@@ -229,7 +207,7 @@ static void put_product(struct ebb__typeset *t, const struct ebb__ast *a, int le
 
 static void put_quotient(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t left = kid(t, a, 0), right = kid(t, a, 1);
-    if (is_just(t, right, 1)) {
+    if (ebb__typeset_is_just(t, right, 1)) {
         ebb__typeset(t, left, level);
         return;
     }
@@ -264,7 +242,7 @@ static void put_power(struct ebb__typeset *t, const struct ebb__ast *a, int leve
         ebb__typeset(t, exponent, 0);
         PUT(t, "}");
     } else if (whole) {
-        put_small(t, (int64_t)n, true);
+        ebb__typeset_small(t, (int64_t)n, true);
     } else {
         PUT(t, "^");
         ebb__typeset(t, exponent, ATOM);
@@ -275,8 +253,8 @@ static void put_power(struct ebb__typeset *t, const struct ebb__ast *a, int leve
 static void put_sum(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t left = kid(t, a, 0), right = kid(t, a, 1);
     bool minus = a->op == EBB__OP_SUB;
-    if (is_just(t, right, 0)) ebb__typeset(t, left, level);
-    else if (!minus && is_just(t, left, 0)) ebb__typeset(t, right, level);
+    if (ebb__typeset_is_just(t, right, 0)) ebb__typeset(t, left, level);
+    else if (!minus && ebb__typeset_is_just(t, left, 0)) ebb__typeset(t, right, level);
     else put_binary(t, left, minus ? "-" : "+", right, level, SUM);
 }
 
@@ -324,7 +302,7 @@ static void put_operator(struct ebb__typeset *t, const struct ebb__ast *a, int l
 }
 
 /* With `negated`, a comparison of two is written the other way round; then false for what cannot be. */
-static bool put_comparison(struct ebb__typeset *t, const struct ebb__ast *a, bool negated) {
+bool ebb__typeset_comparison(struct ebb__typeset *t, const struct ebb__ast *a, bool negated) {
     if (negated && a->n != 2) return false;
     for (int32_t i = 0; i < a->n; i++) {
         if (i) {
@@ -336,189 +314,12 @@ static bool put_comparison(struct ebb__typeset *t, const struct ebb__ast *a, boo
     return true;
 }
 
-/* ---- functions ---- */
+/* ---- the rest of the tree ---- */
 
-/* where(c, a, 0) is a · 1(c). */
-static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
-    int32_t condition = kid(t, a, 1), yes = kid(t, a, 2), no = kid(t, a, 3);
-    const struct ebb__value *v = worth(t, condition);
-    if (v->kind == EBB__V_BOOL) {
-        ebb__typeset(t, v->as.i ? yes : no, level);
-        return;
-    }
-    bool only_yes = is_just(t, no, 0), only_no = is_just(t, yes, 0);
-    if (only_yes || only_no) {
-        const struct ebb__ast *c = node(t, condition);
-        bool brackets = level > PRODUCT, scalar = is_scalar(t, condition);
-        if (brackets) open_bracket(t);
-        ebb__typeset(t, only_yes ? yes : no, PRODUCT);
-        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(",
-            latex(t) ? scalar ? " \\cdot " : " \\odot "
-            : scalar ? "·"
-                     : "⊙");
-        bool written = c->kind == EBB__AST_COMPARE && put_comparison(t, c, only_no);
-        if (!written) {
-            if (only_no) PUT(t, latex(t) ? "\\neg " : "not ");
-            ebb__typeset(t, condition, only_no ? ATOM : 0);
-        }
-        PUT(t, latex(t) ? "\\right)" : ")");
-        if (brackets) close_bracket(t);
-        return;
-    }
-    PUT(t, latex(t) ? "\\begin{cases} " : "{");
-    ebb__typeset(t, yes, 0);
-    PUT(t, latex(t) ? " & " : " where ");
-    ebb__typeset(t, condition, 0);
-    PUT(t, latex(t) ? " \\\\ " : ", else ");
-    ebb__typeset(t, no, 0);
-    PUT(t, latex(t) ? " & \\text{else} \\end{cases}" : "}");
-}
-
-/* Functions with a sign of their own before the bracket. */
-static const struct {
-    const char *name, *shown[EBB__N_SCRIPTS];
-} signs[] = {
-    {"sigmoid", {"σ", "\\sigma"}}, {"relu", {"ReLU", "\\operatorname{ReLU}"}},
-    {"digamma", {"ψ", "\\psi"}},   {"log", {"log", "\\log"}},
-    {"sin", {"sin", "\\sin"}},     {"cos", {"cos", "\\cos"}},
-    {"tan", {"tan", "\\tan"}},     {"sinh", {"sinh", "\\sinh"}},
-    {"cosh", {"cosh", "\\cosh"}},  {"tanh", {"tanh", "\\tanh"}},
-    {"exp", {"exp", "\\exp"}},
-};
-
-static void put_function(struct ebb__typeset *t, const char *name) {
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
-        if (strcmp(signs[i].name, name) != 0) continue;
-        PUT(t, "%s", signs[i].shown[t->script]);
-        return;
-    }
-    if (!latex(t)) {
-        PUT(t, "%s", name);
-        return;
-    }
-    PUT(t, "\\operatorname{");
-    for (; *name; name++) PUT(t, *name == '_' ? "\\_" : "%c", *name);
-    PUT(t, "}");
-}
-
-/* f(x, …): of a method its object first. */
-static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
-    const struct ebb__ast *c = node(t, kid(t, a, 0));
-    bool method = c->kind == EBB__AST_ATTR && worth(t, kid(t, c, 0))->kind != EBB__V_MODULE;
-    put_function(t, ebb__ast_name(program(t), c));
-    open_bracket(t);
-    if (method) ebb__typeset(t, kid(t, c, 0), 0);
-    for (int32_t i = 1; i < a->n; i++) {
-        if (i > 1 || method) PUT(t, ", ");
-        ebb__typeset(t, kid(t, a, i), 0);
-    }
-    close_bracket(t);
-}
-
-/* Σ₁(x), mean₁(x): the dimensions below the sign. */
-static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, const char *sign, const char *latex_sign) {
-    ebb_dims dims = {0, {0}};
-    if (a->n > 2) (void)ebb__value_as_ints(worth(t, kid(t, a, 2)), &dims);
-    PUT(t, "%s", latex(t) ? latex_sign : sign);
-    if (latex(t) && dims.n) PUT(t, "_{\\text{dim }");
-    for (int i = 0; i < dims.n; i++) {
-        if (latex(t)) PUT(t, "%s%lld", i ? "," : "", (long long)dims.d[i]);
-        else {
-            if (i) PUT(t, "₊");
-            put_small(t, dims.d[i], false);
-        }
-    }
-    if (latex(t) && dims.n) PUT(t, "}");
-    open_bracket(t);
-    ebb__typeset(t, kid(t, a, 1), 0);
-    close_bracket(t);
-}
-
-/* "[:, 1:3]": an index along one dimension. */
-static void put_place(struct ebb__typeset *t, int64_t dim, int64_t start, int64_t end, int64_t step, bool one) {
-    PUT(t, "[");
-    for (int64_t i = 0; i < dim; i++) PUT(t, ":, ");
-    PUT(t, "%lld", (long long)start);
-    if (!one && end >= INT32_MAX) PUT(t, ":");
-    else if (!one) PUT(t, ":%lld", (long long)end);
-    if (!one && step != 1) PUT(t, ":%lld", (long long)step);
-    PUT(t, "]");
-}
-
-static int64_t int_of(const struct ebb__typeset *t, const struct ebb__ast *a, int32_t i, int64_t otherwise) {
-    const struct ebb__value *v = i < a->n ? worth(t, kid(t, a, i)) : NULL;
-    return v && v->kind == EBB__V_INT ? v->as.i : otherwise;
-}
-
-/* select, slice and narrow as subscripts; their adjoints as "zeros of a shape with g in a place". */
-static bool put_part(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a) {
-    bool back = is_called(t, id, "select_backward") || is_called(t, id, "slice_backward");
-    bool select = is_called(t, id, "select") || is_called(t, id, "select_backward");
-    bool slice = is_called(t, id, "slice") || is_called(t, id, "slice_backward");
-    if ((!select && !slice) || a->n < 4 + back) return false;
-    int64_t start = int_of(t, a, 3 + back, 0), end = int_of(t, a, 4 + back, EBB_END);
-    int64_t dim = int_of(t, a, 2 + back, 0), step = int_of(t, a, 5 + back, 1);
-    if (dim < 0) return false;
-    ebb__typeset(t, kid(t, a, 1), back ? 0 : ATOM);
-    if (back) PUT(t, latex(t) ? " \\text{ at } " : " at ");
-    put_place(t, dim, start, end, step, select);
-    if (back) {
-        PUT(t, latex(t) ? " \\text{ of zeros }" : " of zeros ");
-        put_constant(t, kid(t, a, 2), 0);
-    }
-    return true;
-}
-
-static bool put_part_of(struct ebb__typeset *t, const struct ebb__ast *a) {
-    const struct ebb__value *list = worth(t, kid(t, a, 2));
-    int64_t k = int_of(t, a, 3, -1), dim = int_of(t, a, 4, -1), start = 0, size = 0;
-    if (list->kind != EBB__V_LIST || k < 0 || k >= list->n || dim < 0) return false;
-    for (int64_t i = 0; i <= k; i++) {
-        ebb_dims shape = ebb_tensor_shape(ebb__value_as_tensor(&list->as.list[i], NULL));
-        if (dim >= shape.n) return false;
-        start += size;
-        size = shape.d[dim];
-    }
-    ebb__typeset(t, kid(t, a, 1), ATOM);
-    put_place(t, dim, start, start + size, 1, false);
-    return true;
-}
-
-static void put_between(struct ebb__typeset *t, const char *left, int32_t id, const char *right) {
-    PUT(t, "%s", left);
-    ebb__typeset(t, id, 0);
-    PUT(t, "%s", right);
-}
-
-static void put_transposed(struct ebb__typeset *t, int32_t id) {
+void ebb__typeset_transposed(struct ebb__typeset *t, int32_t id) {
     ebb__typeset(t, id, ATOM);
     PUT(t, latex(t) ? "^{\\top}" : "ᵀ");
 }
-
-static void put_special(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level) {
-    int32_t first = a->n > 1 ? kid(t, a, 1) : -1;
-    if (is_called(t, id, "where") && a->n == 4) put_where(t, a, level);
-    else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, a, "Σ", "\\textstyle\\sum");
-    else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, a, "mean", "\\operatorname{mean}");
-    else if (is_called(t, id, "abs") && first >= 0)
-        put_between(t, latex(t) ? "\\left|" : "|", first, latex(t) ? "\\right|" : "|");
-    else if (is_called(t, id, "exp") && first >= 0 && latex(t)) put_between(t, "e^{", first, "}");
-    else if (is_called(t, id, "sqrt") && first >= 0 && latex(t)) put_between(t, "\\sqrt{", first, "}");
-    else if (is_called(t, id, "sqrt") && first >= 0) {
-        PUT(t, "√");
-        ebb__typeset(t, first, ATOM);
-    } else if (is_called(t, id, "outer") && a->n == 3) {
-        if (level > PRODUCT) open_bracket(t);
-        ebb__typeset(t, first, PRODUCT);
-        PUT(t, latex(t) ? " \\, " : " · ");
-        put_transposed(t, kid(t, a, 2));
-        if (level > PRODUCT) close_bracket(t);
-    } else if (is_called(t, id, "zeros_like")) PUT(t, "0");
-    else if (is_called(t, id, "part_of") && a->n == 5 && put_part_of(t, a)) return;
-    else if (!put_part(t, id, a)) put_call(t, a);
-}
-
-/* ---- the rest of the tree ---- */
 
 static void put_items(struct ebb__typeset *t, const struct ebb__ast *a, int32_t from) {
     for (int32_t i = from; i < a->n; i++) {
@@ -543,7 +344,7 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
     case EBB__AST_BINARY: put_operator(t, a, level); return;
     case EBB__AST_COMPARE:
         if (level > EBB__LEVEL_COMPARE) open_bracket(t);
-        (void)put_comparison(t, a, false);
+        (void)ebb__typeset_comparison(t, a, false);
         if (level > EBB__LEVEL_COMPARE) close_bracket(t);
         return;
     case EBB__AST_IF: {
@@ -558,14 +359,14 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
     case EBB__AST_ATTR: {
         const char *name = ebb__ast_name(program(t), a);
         if (strcmp(name, "T") == 0 || strcmp(name, "mT") == 0) {
-            put_transposed(t, kid(t, a, 0));
+            ebb__typeset_transposed(t, kid(t, a, 0));
             return;
         }
         ebb__typeset(t, kid(t, a, 0), ATOM);
         PUT(t, latex(t) ? ".\\text{%s}" : ".%s", name);
         return;
     }
-    case EBB__AST_CALL: put_special(t, id, a, level); return;
+    case EBB__AST_CALL: ebb__typeset_call(t, id, a, level); return;
     case EBB__AST_KEYWORD:
         PUT(t, latex(t) ? "\\text{%s}=" : "%s=", ebb__ast_name(program(t), a));
         ebb__typeset(t, kid(t, a, 0), 0);
@@ -593,7 +394,7 @@ void ebb__typeset(struct ebb__typeset *t, int32_t id, int level) {
         return;
     }
     t->depth++;
-    if (!put_constant(t, id, level)) put_node(t, id, level);
+    if (!ebb__typeset_constant(t, id, level)) put_node(t, id, level);
     t->depth--;
 }
 
@@ -644,36 +445,4 @@ void ebb__typeset_program(struct ebb__typeset *t) {
         PUT(t, " = ");
         ebb__typeset(t, s->root, 0);
     }
-}
-
-/* ---- names in LaTeX ---- */
-
-static const char *const greek[] = {"alpha", "beta",   "gamma",  "delta", "epsilon", "zeta",  "eta",   "theta",
-                                    "iota",  "kappa",  "lambda", "mu",    "nu",      "xi",    "pi",    "rho",
-                                    "sigma", "tau",    "phi",    "chi",   "psi",     "omega", "Gamma", "Delta",
-                                    "Theta", "Lambda", "Xi",     "Pi",    "Sigma",   "Phi",   "Psi",   "Omega"};
-
-/* A stem without its index: a letter, a Greek one, or a word. */
-static const char *stem(struct ebb__arena *a, const char *name, size_t n) {
-    struct ebb__text text = {0};
-    for (size_t i = 0; i < sizeof greek / sizeof *greek; i++)
-        if (strlen(greek[i]) == n && strncmp(greek[i], name, n) == 0) return ebb__arena_print(a, "\\%s", greek[i]);
-    if (n == 1) return ebb__arena_copy(a, name, 1);
-    for (size_t i = 0; i < n; i++) {
-        if (name[i] == '_') ebb__text_put(&text, "\\_");
-        else ebb__text_add(&text, name + i, 1);
-    }
-    const char *shown = ebb__arena_print(a, (unsigned char)name[0] < 0x80 ? "\\mathit{%s}" : "%s", ebb__text_of(&text));
-    ebb__text_free(&text);
-    return shown;
-}
-
-const char *ebb__latex_name(struct ebb__arena *a, const char *name) {
-    size_t n = strlen(name), digits = n;
-    if (n > 4 && strcmp(name + n - 4, "_hat") == 0) return ebb__arena_print(a, "\\hat{%s}", stem(a, name, n - 4));
-    while (digits > 0 && name[digits - 1] >= '0' && name[digits - 1] <= '9') digits--;
-    size_t end = digits > 1 && digits < n && name[digits - 1] == '_' ? digits - 1 : digits;
-    if (end == 0 || end == n) return stem(a, name, n);
-    const char *shown = stem(a, name, end);
-    return shown ? ebb__arena_print(a, "%s_{%s}", shown, name + digits) : NULL;
 }

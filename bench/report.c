@@ -6,6 +6,11 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__clang__)
+#define COMPILER "clang " __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 #ifndef EBB_BENCH_BUILD
 #define EBB_BENCH_BUILD ""
 #endif
@@ -205,11 +210,11 @@ static void machine(FILE *f) {
     (void)fprintf(f, "# date: %s\n", line);
     while (info && fgets(line, sizeof line, info)) {
         if (!strncmp(line, "model name", 10) && cores++ == 0) (void)fprintf(f, "# cpu: %s", strchr(line, ':') + 2);
-        else if (!strncmp(line, "cpu family", 10) && cores <= 1)
+        else if (!strncmp(line, "cpu family", 10) && cores == 0)
             (void)fprintf(f, "# cpu family: %s", strchr(line, ':') + 2);
     }
     if (info) (void)fclose(info);
-    (void)fprintf(f, "# cores: %d\n# ebb: %s %s\n# compiler: %s\n", cores, ebb_version(), EBB_BENCH_BUILD, __VERSION__);
+    (void)fprintf(f, "# cores: %d\n# ebb: %s %s\n# compiler: %s\n", cores, ebb_version(), EBB_BENCH_BUILD, COMPILER);
     for (int i = 0; i < n_versions; i++) (void)fprintf(f, "# %s\n", versions[i]);
     for (int i = 0; i < n_limits; i++) (void)fprintf(f, "# limit, %s\n", limits[i]);
 }

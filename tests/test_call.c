@@ -191,7 +191,7 @@ EBB_TEST(every_allocation_may_fail) {
 
 EBB_TEST(kinds_have_names) {
     CHECK(!strcmp(ebb_input_kind_name(EBB_INPUT_OPTIONAL_NUMBER), "Number?"));
-    CHECK(!strcmp(ebb_attr_kind_name(EBB_ATTR_SETTING), "float?"));
+    CHECK(!strcmp(ebb_attr_kind_name(EBB_ATTR_SETTING), "number") && !strcmp(ebb_attr_kind_name(EBB_ATTR_FLOATS), "floats"));
     CHECK(!strcmp(ebb_attr_kind_name((enum ebb_attr_kind)99), "unknown"));
     CHECK(!strcmp(ebb_op_did_you_mean("sofmax"), "softmax"));
     CHECK(!ebb_op_did_you_mean("nothing like it") && !ebb_op_did_you_mean(NULL));

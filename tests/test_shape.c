@@ -315,7 +315,7 @@ EBB_TEST(many_tensors_are_joined) {
     CHECK_SHAPE(y, N);
     CHECK(ebb_backward(ebb_sum(ebb_mul(y, y))) == EBB_OK);
     for (int i = 0; i < N; i += 3) CHECK_CLOSE(ebb_item(ebb_tensor_grad(t[i])), 2.0 * i, 0);
-    for (int i = 0; i < N; i++) t[i] = ebb_full(EBB_DIMS(2, i % 4), i, .requires_grad = i % 3 == 0);
+    for (int i = 0; i < N; i++) t[i] = ebb_full(EBB_DIMS(2, i % 4), (double)i, .requires_grad = i % 3 == 0);
     y = ebb_cat(list, 1);
     CHECK_SHAPE(y, 2, 150);
     CHECK(ebb_backward(ebb_sum(ebb_mul(y, y))) == EBB_OK);

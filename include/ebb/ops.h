@@ -235,13 +235,13 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 #define ebb_logsigmoid_(self) ebb_logsigmoid_(EBB_AT(self))
 
 /* self above threshold, else value.
- *     threshold(Tensor self, float threshold, float value) -> Tensor
+ *     threshold(Tensor self, number threshold, number value) -> Tensor
  * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
  * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
-EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
-EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
-#define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
-#define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
+EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
+EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
+#define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), EBB_SET(threshold), EBB_SET(value))
+#define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), EBB_SET(threshold), EBB_SET(value))
 
 typedef struct ebb_hardshrink_options {
     ebb_setting lambd; /* EBB_SET(x); default 0.5 */
@@ -667,7 +667,7 @@ EBB_API ebb_tensor *ebb_add_(ebb_tensor *self, ebb_tensor *other);
 /* self - other.
  *     sub(Number self, Number other) -> Tensor
  * Gradient (SubBackward0) of self: g; of other: -g.
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_. torch.sub */
+ * Inputs are promoted to a common dtype. In place: ebb_sub_. torch.sub */
 EBB_API ebb_tensor *ebb_sub(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_sub_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_sub(self, other) ebb_sub(EBB_NUM(self), EBB_NUM(other))
@@ -695,7 +695,7 @@ EBB_API ebb_tensor *ebb_div_(ebb_tensor *self, ebb_tensor *other);
  *     pow(Number self, Number exponent) -> Tensor
  * Gradient (PowBackward0) of self: g * exponent * self^(exponent - 1), 0 where exponent is 0; of exponent: g * y *
  * log(self), 0 where self is 0 and exponent >= 0.
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_pow_. torch.pow */
+ * Inputs are promoted to a common dtype. In place: ebb_pow_. torch.pow */
 EBB_API ebb_tensor *ebb_pow(ebb_tensor *self, ebb_tensor *exponent);
 EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
 #define ebb_pow(self, exponent) ebb_pow(EBB_NUM(self), EBB_NUM(exponent))
@@ -705,21 +705,17 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
+ * Inputs are promoted to a common dtype. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
  * self, g / 2 where equal, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
+ * Inputs are promoted to a common dtype. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
@@ -751,38 +747,34 @@ EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);
 /* The greater of self and other; NaN only where both are.
  *     fmax(Number self, Number other) -> Tensor
  * Gradient (FmaxBackward0) of self: g where self >= other, else 0; of other: g where other > self, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_fmax_. torch.fmax */
+ * Inputs are promoted to a common dtype. torch.fmax */
 EBB_API ebb_tensor *ebb_fmax(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_fmax_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmax(self, other) ebb_fmax(EBB_NUM(self), EBB_NUM(other))
-#define ebb_fmax_(self, other) ebb_fmax_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN only where both are.
  *     fmin(Number self, Number other) -> Tensor
  * Gradient (FminBackward0) of self: g where self <= other, else 0; of other: g where other < self, else 0.
- * Inputs are promoted to a common dtype. In place: ebb_fmin_. torch.fmin */
+ * Inputs are promoted to a common dtype. torch.fmin */
 EBB_API ebb_tensor *ebb_fmin(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
-#define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
 /* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
- *     add_scaled(Number self, Number other, float alpha) -> Tensor
+ *     add_scaled(Number self, Number other, number alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
  * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
-EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
-EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
 
 /* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
- *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ *     sub_scaled(Number self, Number other, number alpha) -> Tensor
  * Gradient (SubBackward0) of self: g; of other: -g * alpha.
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
-EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
-EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
-#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+ * Inputs are promoted to a common dtype. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
 
 /* pow in double precision, whatever the dtypes. Recorded as its parts.
  *     float_power(Number self, Number exponent) -> Tensor
@@ -962,7 +954,7 @@ typedef struct ebb_conv1d_options {
  * Lists have one number for each of L, or one for all. PyTorch's padding="valid" and "same" are .auto_padding =
  * EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv1d */
 EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -986,7 +978,7 @@ typedef struct ebb_conv2d_options {
  * bias (out). Lists have one number for each of H, W, or one for all. PyTorch's padding="valid" and "same" are
  * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv2d */
 EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1010,7 +1002,7 @@ typedef struct ebb_conv3d_options {
  * plus bias (out). Lists have one number for each of D, H, W, or one for all. PyTorch's padding="valid" and "same"
  * are .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv3d */
 EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1379,17 +1371,22 @@ typedef struct ebb_full_options {
     int ebb__at;
 } ebb_full_options;
 
-/* A tensor of one value everywhere; in integers its fraction is cut off. The dtype is the default one where none is
- * given.
- *     full(shape size, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
+/* A tensor of one value everywhere; in integers its fraction is cut off. Where no dtype is given, that of a whole
+ * number is int64, of a bool bool, of another the default one: 2.0 in place of 2 makes floating point.
+ *     full(shape size, number fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.full */
-EBB_API ebb_tensor *ebb_full(ebb_dims size, double fill_value, ebb_full_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_full(ebb_dims size, ebb_setting fill_value, ebb_full_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_full(...) ((void)EBB_HERE, ebb_full(__VA_ARGS__))
+extern "C++" {
+template <class T_fill_value> inline ebb_tensor *ebb__cxx_ebb_full(ebb_dims size, T_fill_value fill_value, ebb_full_options options = {}) {
+    return ebb_full(size, ebb__set(fill_value), options);
+}
+}
+#define ebb_full(...) ((void)EBB_HERE, ebb__cxx_ebb_full(__VA_ARGS__))
 #else
 #define ebb_full(...) ebb__full_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__full_(size, fill_value, ...) ebb_full(size, fill_value, (ebb_full_options){__VA_ARGS__})
+#define ebb__full_(size, fill_value, ...) ebb_full(size, EBB_SET(fill_value), (ebb_full_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_full_like_options {
@@ -1400,15 +1397,20 @@ typedef struct ebb_full_like_options {
 
 /* A tensor of one value everywhere; in integers its fraction is cut off. Shape, and dtype where none is given, are
  * those of input.
- *     full_like(Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     full_like(Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.full_like */
-EBB_API ebb_tensor *ebb_full_like(ebb_tensor *input, double fill_value, ebb_full_like_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_full_like(ebb_tensor *input, ebb_setting fill_value, ebb_full_like_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_full_like(...) ((void)EBB_HERE, ebb_full_like(__VA_ARGS__))
+extern "C++" {
+template <class T_fill_value> inline ebb_tensor *ebb__cxx_ebb_full_like(ebb_tensor *input, T_fill_value fill_value, ebb_full_like_options options = {}) {
+    return ebb_full_like(input, ebb__set(fill_value), options);
+}
+}
+#define ebb_full_like(...) ((void)EBB_HERE, ebb__cxx_ebb_full_like(__VA_ARGS__))
 #else
 #define ebb_full_like(...) ebb__full_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__full_like_(input, fill_value, ...) ebb_full_like(EBB_AT(input), fill_value, (ebb_full_like_options){__VA_ARGS__})
+#define ebb__full_like_(input, fill_value, ...) ebb_full_like(EBB_AT(input), EBB_SET(fill_value), (ebb_full_like_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_scalar_options {
@@ -1418,16 +1420,21 @@ typedef struct ebb_scalar_options {
 } ebb_scalar_options;
 
 /* A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is
- * given.
- *     scalar(float value, dtype dtype=none, bool requires_grad=false) -> Tensor
+ * given, also of whole numbers.
+ *     scalar(number value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.tensor */
-EBB_API ebb_tensor *ebb_scalar(double value, ebb_scalar_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_scalar(ebb_setting value, ebb_scalar_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_scalar(...) ((void)EBB_HERE, ebb_scalar(__VA_ARGS__))
+extern "C++" {
+template <class T_value> inline ebb_tensor *ebb__cxx_ebb_scalar(T_value value, ebb_scalar_options options = {}) {
+    return ebb_scalar(ebb__set(value), options);
+}
+}
+#define ebb_scalar(...) ((void)EBB_HERE, ebb__cxx_ebb_scalar(__VA_ARGS__))
 #else
 #define ebb_scalar(...) ebb__scalar_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__scalar_(value, ...) ebb_scalar(value, (ebb_scalar_options){__VA_ARGS__})
+#define ebb__scalar_(value, ...) ebb_scalar(EBB_SET(value), (ebb_scalar_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_eye_options {
@@ -1438,7 +1445,7 @@ typedef struct ebb_eye_options {
 } ebb_eye_options;
 
 /* A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.
- *     eye(int n, float? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     eye(int n, int? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.eye */
 EBB_API ebb_tensor *ebb_eye(int64_t n, ebb_eye_options options EBB_DEFAULT);
@@ -1456,17 +1463,22 @@ typedef struct ebb_arange_options {
 } ebb_arange_options;
 
 /* start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where
- * start, end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give
- * the dtype where the arguments are computed.
- *     arange(float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
+ * start, end and step are whole numbers, and the default dtype where one is floating: ebb_arange(0, 3, 1) is 0, 1,
+ * 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2.
+ *     arange(number start[=0], number end, number step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.arange */
-EBB_API ebb_tensor *ebb_arange(double start, double end, double step, ebb_arange_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_arange(ebb_setting start, ebb_setting end, ebb_setting step, ebb_arange_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_arange(...) ((void)EBB_HERE, ebb_arange(__VA_ARGS__))
+extern "C++" {
+template <class T_start, class T_end, class T_step> inline ebb_tensor *ebb__cxx_ebb_arange(T_start start, T_end end, T_step step, ebb_arange_options options = {}) {
+    return ebb_arange(ebb__set(start), ebb__set(end), ebb__set(step), options);
+}
+}
+#define ebb_arange(...) ((void)EBB_HERE, ebb__cxx_ebb_arange(__VA_ARGS__))
 #else
 #define ebb_arange(...) ebb__arange_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__arange_(start, end, step, ...) ebb_arange(start, end, step, (ebb_arange_options){__VA_ARGS__})
+#define ebb__arange_(start, end, step, ...) ebb_arange(EBB_SET(start), EBB_SET(end), EBB_SET(step), (ebb_arange_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_linspace_options {
@@ -2018,7 +2030,7 @@ typedef struct ebb_eigh_options {
  * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
  * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
  * the smallest gap.
- *     eigh(Tensor self, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ *     eigh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
  * Gradient (LinalgEighBackward0) of self: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
  * Floating point only. torch.linalg.eigh */
 EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFAULT);
@@ -2036,7 +2048,7 @@ typedef struct ebb_eigvalsh_options {
 
 /* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
  * second derivative needs distinct eigenvalues.
- *     eigvalsh(Tensor self, enum(L|U) UPLO=L) -> Tensor
+ *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
  * Gradient (LinalgEighBackward0) of self: V diag(g) V^T, V the eigenvectors.
  * Floating point only. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
@@ -2054,7 +2066,7 @@ EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options 
  * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
  * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
  * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
- *     einsum(string equation, Tensors tensors) -> Tensor
+ *     einsum(string equation, Tensors tensors|operands) -> Tensor
  * torch.einsum */
 EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list tensors);
 #define ebb_einsum(equation, tensors) ebb_einsum(equation, EBB_AT_LIST(tensors))
@@ -2886,7 +2898,7 @@ typedef struct ebb_matrix_norm_options {
 /* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
  * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
  * absolute values down a column; inf and -inf, along a row.
- *     matrix_norm(Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ *     matrix_norm(Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *self, ebb_matrix_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2904,7 +2916,7 @@ typedef struct ebb_matrix_norm_ord_options {
 } ebb_matrix_norm_ord_options;
 
 /* The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.
- *     matrix_norm_ord(Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ *     matrix_norm_ord(Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm_ord(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3213,7 +3225,7 @@ typedef struct ebb_vector_norm_options {
 /* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
  * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
  * first.
- *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ *     vector_norm(Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
  * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
  * shared by those of that size; 0 where y is 0.
  * torch.linalg.vector_norm */
@@ -3227,14 +3239,17 @@ EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options op
 
 typedef struct ebb_norm_options {
     ebb_setting p; /* EBB_SET(x); default 2 */
+    int p_name; /* none, fro, nuc */
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
     ebb_dtype dtype; /* default none */
     int ebb__at;
 } ebb_norm_options;
 
-/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
- *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be
+ * the word "fro", which is order 2, or "nuc", the matrix norm over two dimensions.
+ *     norm(Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype
+ *     dtype=none) -> Tensor
  * torch.norm */
 EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3359,10 +3374,10 @@ typedef struct ebb_pad_options {
  * before that, and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at
  * its edge (EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last
  * 1 to 3 dimensions of one or two more.
- *     pad(Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
+ *     pad(Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
  * Gradient (ConstantPadNdBackward0) of self: g added where each element came from.
  * torch.nn.functional.pad */
-EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_dims pad, ebb_pad_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_ints pad, ebb_pad_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_pad(...) ((void)EBB_HERE, ebb_pad(__VA_ARGS__))
 #else
@@ -3377,11 +3392,11 @@ typedef struct ebb_pad_backward_options {
 
 /* The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each
  * element came from.
- *     pad_backward(Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular)
+ *     pad_backward(Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular)
  *     mode=constant) -> Tensor
  * Gradient (ReflectionPad1DBackwardBackward0) of grad: pad(g, pad, mode).
  * torch.ops.aten.reflection_pad1d_backward */
-EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_ints pad, ebb_pad_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_pad_backward(...) ((void)EBB_HERE, ebb_pad_backward(__VA_ARGS__))
 #else
@@ -4468,7 +4483,7 @@ typedef struct ebb_one_hot_options {
 
 /* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
  * num_classes is left out.
- *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ *     one_hot(Tensor self|tensor, int num_classes=-1) -> Tensor
  * No gradient.
  * torch.nn.functional.one_hot */
 EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
@@ -4719,7 +4734,7 @@ typedef struct ebb_solve_triangular_options {
 /* X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read,
  * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
  * infinities or NaN.
- *     solve_triangular(Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ *     solve_triangular(Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
  * Gradient (LinalgSolveTriangularBackward0) of self: the triangle of -gB y^T, gB as of B; of B:
  * solve_triangular(self^T, g, !upper).
  * Floating point only. torch.linalg.solve_triangular */
@@ -4738,7 +4753,7 @@ typedef struct ebb_cholesky_options {
 
 /* L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is
  * read. What is not positive definite is an error. The gradient is symmetric.
- *     cholesky(Tensor self, bool upper=false) -> Tensor
+ *     cholesky(Tensor self|A, bool upper=false) -> Tensor
  * Gradient (LinalgCholeskyExBackward0) of self: y^-T sym(tril(y^T g), half the diagonal) y^-1.
  * Floating point only. torch.linalg.cholesky */
 EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
@@ -4966,7 +4981,7 @@ typedef struct ebb_split_options {
 } ebb_split_options;
 
 /* Views of split_size indices each along dim, one after another; the last is smaller when they do not divide evenly.
- *     split(Tensor self, int split_size, dim dim=0) -> Tensors
+ *     split(Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0) -> Tensors
  * Gradient (SplitBackward0) of self: cat(g, dim).
  * Shares the storage of its input. torch.split */
 EBB_API ebb_list ebb_split(ebb_tensor *self, int64_t split_size, ebb_split_options options EBB_DEFAULT);
@@ -4983,10 +4998,10 @@ typedef struct ebb_split_with_sizes_options {
 } ebb_split_with_sizes_options;
 
 /* Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.
- *     split_with_sizes(Tensor self, shape split_sizes, dim dim=0) -> Tensors
+ *     split_with_sizes(Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0) -> Tensors
  * Gradient (SplitWithSizesBackward0) of self: cat(g, dim).
  * Shares the storage of its input. torch.split_with_sizes */
-EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
+EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_ints split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_split_with_sizes(...) ((void)EBB_HERE, ebb_split_with_sizes(__VA_ARGS__))
 #else
@@ -5018,7 +5033,7 @@ typedef struct ebb_tensor_split_options {
 } ebb_tensor_split_options;
 
 /* Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.
- *     tensor_split(Tensor self, int sections, dim dim=0) -> Tensors
+ *     tensor_split(Tensor self, int sections|tensor_indices_or_sections, dim dim=0) -> Tensors
  * Gradient of self: cat(g, dim).
  * torch.tensor_split */
 EBB_API ebb_list ebb_tensor_split(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options EBB_DEFAULT);
@@ -5035,10 +5050,10 @@ typedef struct ebb_tensor_split_indices_options {
 } ebb_tensor_split_indices_options;
 
 /* Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.
- *     tensor_split_indices(Tensor self, shape indices, dim dim=0) -> Tensors
+ *     tensor_split_indices(Tensor self, ints indices|tensor_indices_or_sections, dim dim=0) -> Tensors
  * Gradient of self: g of each part, added.
  * torch.tensor_split */
-EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
+EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_ints indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_tensor_split_indices(...) ((void)EBB_HERE, ebb_tensor_split_indices(__VA_ARGS__))
 #else

@@ -176,7 +176,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 static ebb_tensor *composed_loss(ebb_tensor *x, const struct ebb__ctc *ctc, int64_t n) {
     const int64_t labels = ctc->target_lengths[n], states = 2 * labels + 1, frames = ctc->input_lengths[n];
     const int64_t *target = ctc->targets + ctc->offsets[n];
-    ebb_tensor *classes = ebb_full(EBB_DIMS(states), (double)ctc->blank, .dtype = EBB_I64);
+    ebb_tensor *classes = ebb_full(EBB_DIMS(states), ctc->blank, .dtype = EBB_I64);
     ebb_tensor *skip = ebb_full(EBB_DIMS(states), -(double)INFINITY, .dtype = ctc->dtype);
     ebb_tensor *start = ebb_full(EBB_DIMS(states), -(double)INFINITY, .dtype = ctc->dtype);
     ebb_tensor *nothing = ebb_full(EBB_DIMS(2), -(double)INFINITY, .dtype = ctc->dtype);

@@ -326,7 +326,7 @@ static ebb_tensor *interpolate(struct ebb_forward *f) {
         }
         if (!by_size && !scaled_size(&shape, scale.value, &size)) return NULL;
         if (a->mode == EBB_AREA) return area(f->in[0], size);
-        if (a->recompute_scale_factor) scale = (ebb_setting){0, false};
+        if (a->recompute_scale_factor) scale = (ebb_setting){0};
         return ebb_upsample(f->in[0], size, .mode = modes[a->mode].mode, .align_corners = a->align_corners,
                             .scale = scale);
     }

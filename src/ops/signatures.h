@@ -142,13 +142,13 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
     .n_out = 1
 
 struct ebb__attrs_threshold {
-    double threshold;
-    double value;
+    ebb_setting threshold;
+    ebb_setting value;
 };
 extern const struct ebb_attr ebb__attr_table_threshold[2];
 #define EBB__SIG_threshold \
     .name = "threshold", \
-    .signature = "Tensor self, float threshold, float value -> Tensor", \
+    .signature = "Tensor self, number threshold, number value -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -556,12 +556,12 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
     .n_out = 1
 
 struct ebb__attrs_add_scaled {
-    double alpha;
+    ebb_setting alpha;
 };
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .signature = "Number self, Number other, number alpha -> Tensor", \
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -569,12 +569,12 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
 
 struct ebb__attrs_sub_scaled {
-    double alpha;
+    ebb_setting alpha;
 };
 extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_sub_scaled \
     .name = "sub_scaled", \
-    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .signature = "Number self, Number other, number alpha -> Tensor", \
     .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
     .n_in = 2, \
     .n_out = 1, \
@@ -742,7 +742,7 @@ struct ebb__attrs_conv1d {
 extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv1d \
     .name = "conv1d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1, \
@@ -759,7 +759,7 @@ struct ebb__attrs_conv2d {
 extern const struct ebb_attr ebb__attr_table_conv2d[5];
 #define EBB__SIG_conv2d \
     .name = "conv2d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1, \
@@ -776,7 +776,7 @@ struct ebb__attrs_conv3d {
 extern const struct ebb_attr ebb__attr_table_conv3d[5];
 #define EBB__SIG_conv3d \
     .name = "conv3d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
     .n_in = 3, \
     .n_out = 1, \
@@ -1057,28 +1057,28 @@ extern const struct ebb_attr ebb__attr_table_empty_like[2];
 
 struct ebb__attrs_full {
     ebb_dims size;
-    double fill_value;
+    ebb_setting fill_value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_full[4];
 #define EBB__SIG_full \
     .name = "full", \
-    .signature = "shape size, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "shape size, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_full)
 
 struct ebb__attrs_full_like {
-    double fill_value;
+    ebb_setting fill_value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_full_like[3];
 #define EBB__SIG_full_like \
     .name = "full_like", \
-    .signature = "Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -1086,14 +1086,14 @@ extern const struct ebb_attr ebb__attr_table_full_like[3];
     .attrs_size = sizeof(struct ebb__attrs_full_like)
 
 struct ebb__attrs_scalar {
-    double value;
+    ebb_setting value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_scalar[3];
 #define EBB__SIG_scalar \
     .name = "scalar", \
-    .signature = "float value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "number value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scalar, .n_attrs = 3, \
@@ -1108,23 +1108,23 @@ struct ebb__attrs_eye {
 extern const struct ebb_attr ebb__attr_table_eye[4];
 #define EBB__SIG_eye \
     .name = "eye", \
-    .signature = "int n, float? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "int n, int? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eye, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_eye)
 
 struct ebb__attrs_arange {
-    double start;
-    double end;
-    double step;
+    ebb_setting start;
+    ebb_setting end;
+    ebb_setting step;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_arange[5];
 #define EBB__SIG_arange \
     .name = "arange", \
-    .signature = "float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "number start[=0], number end, number step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_arange, .n_attrs = 5, \
@@ -1504,8 +1504,9 @@ struct ebb__attrs_eigh {
 extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
-    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"A"}, \
     .out = {"eigenvalues", "eigenvectors"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1518,8 +1519,9 @@ struct ebb__attrs_eigvalsh {
 extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
-    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor", \
+    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
@@ -1531,8 +1533,9 @@ struct ebb__attrs_einsum {
 extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
-    .signature = "string equation, Tensors tensors -> Tensor", \
+    .signature = "string equation, Tensors tensors|operands -> Tensor", \
     .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .also = {"operands"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
@@ -2128,8 +2131,9 @@ struct ebb__attrs_matrix_norm {
 extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
-    .signature = "Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
@@ -2144,8 +2148,9 @@ struct ebb__attrs_matrix_norm_ord {
 extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
 #define EBB__SIG_matrix_norm_ord \
     .name = "matrix_norm_ord", \
-    .signature = "Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm_ord, .n_attrs = 4, \
@@ -2376,8 +2381,9 @@ struct ebb__attrs_vector_norm {
 extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 #define EBB__SIG_vector_norm \
     .name = "vector_norm", \
-    .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"x"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
@@ -2385,18 +2391,19 @@ extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 
 struct ebb__attrs_norm {
     ebb_setting p;
+    int p_name;
     ebb_dims dim;
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_norm[4];
+extern const struct ebb_attr ebb__attr_table_norm[5];
 #define EBB__SIG_norm \
     .name = "norm", \
-    .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_norm, .n_attrs = 4, \
+    .attrs = ebb__attr_table_norm, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_norm)
 
 struct ebb__attrs_normalization_backward {
@@ -2460,14 +2467,14 @@ extern const struct ebb_attr ebb__attr_table_group_norm[2];
     .attrs_size = sizeof(struct ebb__attrs_group_norm)
 
 struct ebb__attrs_pad {
-    ebb_dims pad;
+    ebb_ints pad;
     int mode;
     double value;
 };
 extern const struct ebb_attr ebb__attr_table_pad[3];
 #define EBB__SIG_pad \
     .name = "pad", \
-    .signature = "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
+    .signature = "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2476,13 +2483,13 @@ extern const struct ebb_attr ebb__attr_table_pad[3];
 
 struct ebb__attrs_pad_backward {
     ebb_dims input_sizes;
-    ebb_dims pad;
+    ebb_ints pad;
     int mode;
 };
 extern const struct ebb_attr ebb__attr_table_pad_backward[3];
 #define EBB__SIG_pad_backward \
     .name = "pad_backward", \
-    .signature = "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
+    .signature = "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
     .in = {{"grad", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -3301,8 +3308,9 @@ struct ebb__attrs_one_hot {
 extern const struct ebb_attr ebb__attr_table_one_hot[1];
 #define EBB__SIG_one_hot \
     .name = "one_hot", \
-    .signature = "Tensor self, int num_classes=-1 -> Tensor", \
+    .signature = "Tensor self|tensor, int num_classes=-1 -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"tensor"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
@@ -3605,8 +3613,9 @@ struct ebb__attrs_solve_triangular {
 extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
-    .signature = "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .signature = "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .also = {"A", NULL}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
@@ -3618,8 +3627,9 @@ struct ebb__attrs_cholesky {
 extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
-    .signature = "Tensor self, bool upper=false -> Tensor", \
+    .signature = "Tensor self|A, bool upper=false -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
@@ -3791,22 +3801,24 @@ struct ebb__attrs_split {
 extern const struct ebb_attr ebb__attr_table_split[2];
 #define EBB__SIG_split \
     .name = "split", \
-    .signature = "Tensor self, int split_size, dim dim=0 -> Tensors", \
+    .signature = "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_split)
 
 struct ebb__attrs_split_with_sizes {
-    ebb_dims split_sizes;
+    ebb_ints split_sizes;
     int64_t dim;
 };
 extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
 #define EBB__SIG_split_with_sizes \
     .name = "split_with_sizes", \
-    .signature = "Tensor self, shape split_sizes, dim dim=0 -> Tensors", \
+    .signature = "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
@@ -3833,7 +3845,7 @@ struct ebb__attrs_tensor_split {
 extern const struct ebb_attr ebb__attr_table_tensor_split[2];
 #define EBB__SIG_tensor_split \
     .name = "tensor_split", \
-    .signature = "Tensor self, int sections, dim dim=0 -> Tensors", \
+    .signature = "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
@@ -3841,13 +3853,13 @@ extern const struct ebb_attr ebb__attr_table_tensor_split[2];
     .attrs_size = sizeof(struct ebb__attrs_tensor_split)
 
 struct ebb__attrs_tensor_split_indices {
-    ebb_dims indices;
+    ebb_ints indices;
     int64_t dim;
 };
 extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
 #define EBB__SIG_tensor_split_indices \
     .name = "tensor_split_indices", \
-    .signature = "Tensor self, shape indices, dim dim=0 -> Tensors", \
+    .signature = "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \

@@ -50,8 +50,8 @@ static ebb_tensor *layer(ebb_tensor *x, int kind) {
     case MAX_POOL: return ebb_max_pool2d(x, EBB_DIMS(3), .stride = EBB_DIMS(2), .padding = EBB_DIMS(1));
     case AVERAGE: return ebb_avg_pool2d(x, EBB_DIMS(2));
     case ADAPTIVE: return ebb_adaptive_avg_pool2d(x, EBB_DIMS(1));
-    case BILINEAR: return ebb_interpolate(x, .scale_factor = EBB_SET(2), .mode = EBB_BILINEAR);
-    default: return ebb_interpolate(x, .scale_factor = EBB_SET(2));
+    case BILINEAR: return ebb_interpolate(x, .scale_factor = EBB_FLOATS(2), .mode = EBB_BILINEAR);
+    default: return ebb_interpolate(x, .scale_factor = EBB_FLOATS(2));
     }
 }
 

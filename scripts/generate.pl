@@ -35,10 +35,10 @@ sub dtypes {
     my ($how, $which) = map { ($op->{$_} // '') =~ /^EBB_(?:PROMOTE_)?(\w+)/ ? $1 : '' } qw(promote dtypes);
     my %promotion = (
         COMMON => @{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype.' : '',
-        FLOAT => 'Integers and bool become the default dtype.', FIRST => 'The result has the dtype of the first input.',
+        NUMERIC => 'Bool becomes int64.', FLOAT => 'Integers and bool become the default dtype.', FIRST => 'The result has the dtype of the first input.',
         COMPARE => (@{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype; the' : 'The') . ' result is bool.',
     );
-    my %accepted = (FLOATING => $how eq 'FLOAT' ? '' : 'Floating point only.', NUMERIC => 'Not for bool.');
+    my %accepted = (FLOATING => $how eq 'FLOAT' ? '' : 'Floating point only.', NUMERIC => $how eq 'NUMERIC' ? '' : 'Not for bool.');
     return grep { length } $promotion{$how} // '', $accepted{$which} // '';
 }
 

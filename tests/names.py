@@ -33,6 +33,18 @@ LEFT_OUT = {
     "scale": "of elu: selu's constants", "input_scale": "of elu: selu's constants", "path": "of einsum: the order of products",
     "implicit": "of expand: internal",
 }
+# In-place forms of PyTorch's tensors that are in no line.
+NOT_IN_PLACE = {
+    "another name": """absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip divide fix greater greater_equal less
+        less_equal multiply negative not_equal subtract true_divide swapaxes swapdims""",
+    "changes the shape of a tensor, not its elements": "as_strided resize resize_as squeeze t transpose unsqueeze",
+    "no operator: ebb_detach, ebb_requires_grad_, storage": "detach requires_grad set share_memory",
+    "sparse": "resize_as_sparse sparse_resize sparse_resize_and_clear",
+    "Python functions on elements": "apply map map2",
+    "complex numbers": "conj_physical",
+    "of operators that Ebb does not have": """deg2rad fill_diagonal gcd heaviside i0 igamma igammac lcm ldexp mvlgamma nextafter
+        rad2deg renorm sgn""",
+}
 NOT_LEFT_OUT = {("scatter", "reduce"), ("scatter_", "reduce"), ("scatter_reduce", "reduce"), ("scatter_reduce_", "reduce"),
                 ("index_reduce_", "reduce")}
 WORDS = {"none": None, "true": True, "false": False, "float32": torch.float32, "float64": torch.float64,
@@ -171,6 +183,12 @@ def main():
         missing -= {n for n in LEFT_OUT if (name, n) not in NOT_LEFT_OUT}
         if missing:
             print(f"{path}: in no line: {' '.join(sorted(missing))}")
+            failed += 1
+    here = {path.split(".")[-1] for path in given}
+    without = {name + "_" for names in NOT_IN_PLACE.values() for name in names.split()}
+    for name in (n for n in dir(torch.Tensor) if n.endswith("_") and not n.startswith("_")):
+        if (name in here) == (name in without):
+            print(f"Tensor.{name}: {'in a line, and said not to be' if name in here else 'in no line'}")
             failed += 1
     if write:
         PATH.write_text("\n".join(lines) + "\n")

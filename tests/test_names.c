@@ -1,5 +1,5 @@
-/* Every operator by PyTorch's name and PyTorch's argument names: the calls of tests/names.txt, whose results PyTorch wrote
- * (tests/names.py). A line is a call:
+/* Every operator by PyTorch's name and PyTorch's argument names: the calls of tests/names.txt, whose results PyTorch
+ * wrote (tests/names.py). A line is a call:
  *
  *     FUNCTION [as NAME] ARGUMENT=VALUE ... -> DTYPE(SHAPE) ...
  *

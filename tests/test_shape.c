@@ -378,4 +378,23 @@ EBB_TEST(windows_are_views) {
     CHECK(ebb_tensor_shares_storage(w, x) && ebb_tensor_is_view(w));
 }
 
+EBB_TEST(views_of_another_dtype) {
+    ebb_tensor *x = ebb_from_data((const float[]){1, 2, 3, 4}, EBB_F32, EBB_DIMS(2, 2)),
+               *bits = ebb_view_dtype(x, EBB_I32);
+    CHECK(ebb_tensor_shares_storage(x, bits) && ebb_tensor_dtype(bits) == EBB_I32);
+    CHECK(ebb_item_i64(ebb_select(ebb_select(bits, 0, 0), 0, 0)) == 0x3f800000);
+    ebb_zero_(bits);
+    CHECK_VALUES(x, 0, 0, 0, 0, 0);
+    CHECK(ebb_tensor_version(x) == 1);
+    CHECK_SHAPE(ebb_view_dtype(x, EBB_U8), 2, 8);
+    CHECK_SHAPE(ebb_view_dtype(x, EBB_F64), 2, 1);
+    CHECK_SHAPE(ebb_view_dtype(ebb_t(x), EBB_I32), 2, 2); /* of one size, whatever the strides */
+    CHECK(!ebb_view_dtype(ebb_t(x), EBB_U8));
+    CHECK_ERROR(EBB_ERR_SHAPE, "must lie side by side in the last dimension to be read as uint8");
+    CHECK(!ebb_view_dtype(ebb_slice(x, 1, 1, 2), EBB_F64));
+    CHECK_ERROR(EBB_ERR_SHAPE, "side by side");
+    ebb_requires_grad_(x, true);
+    CHECK(!ebb_tensor_requires_grad(ebb_view_dtype(x, EBB_I32)));
+}
+
 EBB_TEST_MAIN

@@ -65,7 +65,8 @@ extern "C" {
 #define EBB_SET(x) \
     EBB_LITERAL(ebb_setting, (double)(x), \
                 _Generic((x), float: 0, double: 0, long double: 0, default: (int64_t)(x)), \
-                _Generic((x), bool: EBB_BOOL, float: EBB_F64, double: EBB_F64, long double: EBB_F64, default: EBB_I64), \
+                _Generic((x), bool: EBB_BOOL, float: EBB_F64, double: EBB_F64, long double: EBB_F64, \
+                         default: EBB_I64), \
                 true)
 /* clang-format on */
 #endif
@@ -174,6 +175,7 @@ enum ebb_promotion {
     EBB_PROMOTE_NONE = 0, /* inputs as they are; the output has input 0's dtype unless infer() says otherwise */
     EBB_PROMOTE_COMMON,   /* torch.result_type of all inputs */
     EBB_PROMOTE_FLOAT,    /* the same, with integers and bool becoming the default dtype */
+    EBB_PROMOTE_NUMERIC,  /* the same as COMMON, with bool becoming int64 */
     EBB_PROMOTE_COMPARE,  /* COMMON for the inputs, bool out */
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
@@ -287,8 +289,8 @@ struct ebb_op {
     int n_in;
     const char *also[EBB_OP_MAX_IN];      /* optional: another name for an input, as ebb_attr has */
     const char *otherwise[EBB_OP_MAX_IN]; /* optional: the number that calls by name take where it is left out */
-    const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
-    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    const char *out[EBB_OP_MAX_OUT];      /* names of outputs; the first is what the C function returns */
+    int n_out;                            /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -309,8 +311,8 @@ struct ebb_op {
     ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
-    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
-                                                        when an error is set */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs, without a rule; no
+                                                        tensors are a failure when an error is set */
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */

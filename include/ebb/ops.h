@@ -778,9 +778,11 @@ EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_set
 
 /* pow in double precision, whatever the dtypes. Recorded as its parts.
  *     float_power(Number self, Number exponent) -> Tensor
- * torch.float_power */
+ * In place: ebb_float_power_. torch.float_power */
 EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+EBB_API ebb_tensor *ebb_float_power_(ebb_tensor *self, ebb_tensor *exponent);
 #define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
+#define ebb_float_power_(self, exponent) ebb_float_power_(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- broadcast.c -------------------------------------------------------------------------------------------------
  * Tensors brought to one shape together. */
@@ -833,73 +835,93 @@ EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 
 /* self == other.
  *     eq(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.eq */
+ * Gradient (EqBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_eq_. torch.eq */
 EBB_API ebb_tensor *ebb_eq(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_eq_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_eq(self, other) ebb_eq(EBB_NUM(self), EBB_NUM(other))
+#define ebb_eq_(self, other) ebb_eq_(EBB_NUM(self), EBB_NUM(other))
 
 /* self != other; true where either is NaN.
  *     ne(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.ne */
+ * Gradient (NeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_ne_. torch.ne */
 EBB_API ebb_tensor *ebb_ne(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_ne_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_ne(self, other) ebb_ne(EBB_NUM(self), EBB_NUM(other))
+#define ebb_ne_(self, other) ebb_ne_(EBB_NUM(self), EBB_NUM(other))
 
 /* self < other.
  *     lt(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.lt */
+ * Gradient (LtBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_lt_. torch.lt */
 EBB_API ebb_tensor *ebb_lt(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_lt_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_lt(self, other) ebb_lt(EBB_NUM(self), EBB_NUM(other))
+#define ebb_lt_(self, other) ebb_lt_(EBB_NUM(self), EBB_NUM(other))
 
 /* self <= other.
  *     le(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.le */
+ * Gradient (LeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_le_. torch.le */
 EBB_API ebb_tensor *ebb_le(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_le_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_le(self, other) ebb_le(EBB_NUM(self), EBB_NUM(other))
+#define ebb_le_(self, other) ebb_le_(EBB_NUM(self), EBB_NUM(other))
 
 /* self > other.
  *     gt(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.gt */
+ * Gradient (GtBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_gt_. torch.gt */
 EBB_API ebb_tensor *ebb_gt(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_gt_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_gt(self, other) ebb_gt(EBB_NUM(self), EBB_NUM(other))
+#define ebb_gt_(self, other) ebb_gt_(EBB_NUM(self), EBB_NUM(other))
 
 /* self >= other.
  *     ge(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.ge */
+ * Gradient (GeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_ge_. torch.ge */
 EBB_API ebb_tensor *ebb_ge(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_ge_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_ge(self, other) ebb_ge(EBB_NUM(self), EBB_NUM(other))
+#define ebb_ge_(self, other) ebb_ge_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether both are true; what is not 0 is true.
  *     logical_and(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_and */
+ * Gradient (LogicalAndBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_and_. torch.logical_and */
 EBB_API ebb_tensor *ebb_logical_and(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_and_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_and(self, other) ebb_logical_and(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_and_(self, other) ebb_logical_and_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether either is true; what is not 0 is true.
  *     logical_or(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_or */
+ * Gradient (LogicalOrBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_or_. torch.logical_or */
 EBB_API ebb_tensor *ebb_logical_or(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_or_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_or(self, other) ebb_logical_or(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_or_(self, other) ebb_logical_or_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether self is 0, or false.
  *     logical_not(Tensor self) -> Tensor
- * No gradient.
- * The result is bool. torch.logical_not */
+ * Gradient (LogicalNotBackward0) of self: 0.
+ * The result is bool. In place: ebb_logical_not_. torch.logical_not */
 EBB_API ebb_tensor *ebb_logical_not(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_logical_not_(ebb_tensor *self);
 #define ebb_logical_not(self) ebb_logical_not(EBB_AT(self))
+#define ebb_logical_not_(self) ebb_logical_not_(EBB_AT(self))
 
 /* Whether one is true and the other is not; what is not 0 is true.
  *     logical_xor(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_xor */
+ * Gradient (LogicalXorBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_xor_. torch.logical_xor */
 EBB_API ebb_tensor *ebb_logical_xor(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_xor_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_xor(self, other) ebb_logical_xor(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_xor_(self, other) ebb_logical_xor_(EBB_NUM(self), EBB_NUM(other))
 
 /* The bits that are set in both; of bools, and.
  *     bitwise_and(Number self, Number other) -> Tensor
@@ -936,6 +958,26 @@ EBB_API ebb_tensor *ebb_bitwise_not(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_bitwise_not_(ebb_tensor *self);
 #define ebb_bitwise_not(self) ebb_bitwise_not(EBB_AT(self))
 #define ebb_bitwise_not_(self) ebb_bitwise_not_(EBB_AT(self))
+
+/* self times 2 to the power of other, without the bits that do not fit; 0 where other is negative, or not less than
+ * the number of bits.
+ *     bitwise_left_shift(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_left_shift_. torch.bitwise_left_shift */
+EBB_API ebb_tensor *ebb_bitwise_left_shift(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_left_shift_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_left_shift(self, other) ebb_bitwise_left_shift(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_left_shift_(self, other) ebb_bitwise_left_shift_(EBB_NUM(self), EBB_NUM(other))
+
+/* self divided by 2 to the power of other, rounded down; where other is negative, or not less than the number of
+ * bits, 0, or -1 of negative numbers.
+ *     bitwise_right_shift(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_right_shift_. torch.bitwise_right_shift */
+EBB_API ebb_tensor *ebb_bitwise_right_shift(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_right_shift_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_right_shift(self, other) ebb_bitwise_right_shift(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_right_shift_(self, other) ebb_bitwise_right_shift_(EBB_NUM(self), EBB_NUM(other))
 
 /* ---- conv_layers.c -----------------------------------------------------------------------------------------------
  * conv1d to conv3d and conv_transpose1d to conv_transpose3d. */
@@ -1170,7 +1212,7 @@ EBB_API ebb_tensor *ebb_to(ebb_tensor *self, ebb_dtype dtype);
 #define ebb_to(self, dtype) ebb_to(EBB_AT(self), dtype)
 
 /* The elements of src, broadcast to the shape of self and converted to its dtype.
- *     copy(Tensor self, Tensor src) -> Tensor
+ *     copy(Tensor self, Tensor src|other) -> Tensor
  * Gradient (CopyBackwards) of self: 0; of src: g.
  * The result has the dtype of the first input. In place: ebb_copy_. torch.Tensor.copy_ */
 EBB_API ebb_tensor *ebb_copy(ebb_tensor *self, ebb_tensor *src);
@@ -1591,6 +1633,25 @@ EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb
 #define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_ctc_loss_lengths_options {
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_lengths_options;
+
+/* ctc_loss with lengths that are lists of numbers. Recorded as its parts.
+ *     ctc_loss_lengths(Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss_lengths(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_lengths(...) ((void)EBB_HERE, ebb_ctc_loss_lengths(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_lengths(...) ebb__ctc_loss_lengths_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_lengths_(log_probs, targets, input_lengths, target_lengths, ...) ebb_ctc_loss_lengths(EBB_AT(log_probs), EBB_AT(targets), input_lengths, target_lengths, (ebb_ctc_loss_lengths_options){__VA_ARGS__})
+#endif
+
 /* ---- distance.c --------------------------------------------------------------------------------------------------
  * Distances and directions of vectors. */
 
@@ -1851,7 +1912,7 @@ typedef struct ebb_normal_options {
 
 /* Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place
  * of the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)
- *     normal(Number mean, Number std, shape size=(), dtype dtype=none) -> Tensor
+ *     normal(Number mean, Number std[=1], shape size=(), dtype dtype=none) -> Tensor
  * Gradient (NormalBackward3) of mean: 0; of std: 0.
  * torch.normal */
 EBB_API ebb_tensor *ebb_normal(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options EBB_DEFAULT);
@@ -2072,7 +2133,7 @@ EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list tensors);
 #define ebb_einsum(equation, tensors) ebb_einsum(equation, EBB_AT_LIST(tensors))
 
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
- * Rows of a table by number. */
+ * Rows of a table by number; with max_norm the rows are first made shorter. */
 
 typedef struct ebb_embedding_options {
     ebb_setting padding_idx; /* EBB_SET(x); default none */
@@ -2083,7 +2144,7 @@ typedef struct ebb_embedding_options {
 /* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
  * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
  * how often they are named.
- *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ *     embedding(Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
  * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
  * torch.nn.functional.embedding */
 EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
@@ -2092,6 +2153,27 @@ EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_emb
 #else
 #define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_embedding_max_norm_options {
+    ebb_setting norm_type; /* EBB_SET(x); default 2 */
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_max_norm_options;
+
+/* embedding, before which the rows that input names are scaled, in weight itself, to a norm (of order norm_type) of
+ * at most max_norm. That is not differentiated.
+ *     embedding_max_norm(Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none,
+ *     bool scale_grad_by_freq=false) -> Tensor
+ * Gradient of weight: index_add(zeros, 0, input, g).
+ * torch.nn.functional.embedding(max_norm=) */
+EBB_API ebb_tensor *ebb_embedding_max_norm(ebb_tensor *input, ebb_tensor *weight, double max_norm, ebb_embedding_max_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding_max_norm(...) ((void)EBB_HERE, ebb_embedding_max_norm(__VA_ARGS__))
+#else
+#define ebb_embedding_max_norm(...) ebb__embedding_max_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_max_norm_(input, weight, max_norm, ...) ebb_embedding_max_norm(EBB_AT(input), EBB_AT(weight), max_norm, (ebb_embedding_max_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
@@ -2305,13 +2387,22 @@ EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, eb
 /* self with the elements of src, or one number, put at the places that index (integers) names along dim:
  * result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last
  * one stays where several meet, and the gradient of src is right only where none do.
- *     scatter(Tensor self, Tensor index, Number src, dim dim) -> Tensor
+ *     scatter(Tensor self, Tensor index, Number src|value, dim dim) -> Tensor
  * Gradient (ScatterBackward0) of self: scatter(g, dim, index, 0); of src: gather(g, dim, index).
  * The result has the dtype of the first input. In place: ebb_scatter_. torch.scatter */
 EBB_API ebb_tensor *ebb_scatter(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter(self, index, src, dim) ebb_scatter(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
 #define ebb_scatter_(self, index, src, dim) ebb_scatter_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+
+/* scatter with PyTorch's argument reduce: the elements of src, or one number, added to those at their places, or
+ * multiplied with them. Recorded as scatter_add or scatter_reduce.
+ *     scatter_mode(Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce) -> Tensor
+ * In place: ebb_scatter_mode_. torch.scatter(reduce=) */
+EBB_API ebb_tensor *ebb_scatter_mode(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
+EBB_API ebb_tensor *ebb_scatter_mode_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
+#define ebb_scatter_mode(self, index, src, dim, reduce) ebb_scatter_mode(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim, reduce)
+#define ebb_scatter_mode_(self, index, src, dim, reduce) ebb_scatter_mode_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim, reduce)
 
 /* self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] +=
  * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
@@ -2447,20 +2538,47 @@ EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_ten
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
+typedef struct ebb_index_reduce_options {
+    ebb_setting include_self; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_index_reduce_options;
+
+/* The product, mean, largest or smallest of the slices of source that index (integers) sends to one place along dim,
+ * together with what self has there, or with include_self false without it: scatter_reduce of slices.
+ *     index_reduce(Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool?
+ *     include_self=true) -> Tensor
+ * In place: ebb_index_reduce_. torch.index_reduce */
+EBB_API ebb_tensor *ebb_index_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_reduce(...) ((void)EBB_HERE, ebb_index_reduce(__VA_ARGS__))
+#else
+#define ebb_index_reduce(...) ebb__index_reduce_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_reduce_(self, index, source, dim, reduce, ...) ebb_index_reduce(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, reduce, (ebb_index_reduce_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_reduce_(...) ((void)EBB_HERE, ebb_index_reduce_(__VA_ARGS__))
+#else
+#define ebb_index_reduce_(...) ebb__index_reduce__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_reduce__(self, index, source, dim, reduce, ...) ebb_index_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, reduce, (ebb_index_reduce_options){__VA_ARGS__})
+#endif
+
 /* ---- interpolate.c -----------------------------------------------------------------------------------------------
  * interpolate and the one operator behind its modes, upsample. */
 
 typedef struct ebb_upsample_options {
     int mode; /* nearest, nearest-exact, linear, cubic */
     bool align_corners; /* default false */
-    ebb_setting scale; /* EBB_SET(x); default none */
+    bool antialias; /* default false */
+    ebb_floats scales; /* default none */
     int ebb__at;
 } ebb_upsample_options;
 
 /* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
- * scale, where given, decides the positions in place of the ratio of the sizes.
+ * scales, where given, one or one for each dimension, decide the positions in place of the ratios of the sizes. With
+ * antialias an output is the mean of all that it covers.
  *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
- *     align_corners=false, float? scale=none) -> Tensor
+ *     align_corners=false, bool antialias=false, floats scales=none) -> Tensor
  * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
  * torch.ops.aten.upsample_nearest2d */
 EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
@@ -2474,13 +2592,14 @@ EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_
 typedef struct ebb_upsample_backward_options {
     int mode; /* nearest, nearest-exact, linear, cubic */
     bool align_corners; /* default false */
-    ebb_setting scale; /* EBB_SET(x); default none */
+    bool antialias; /* default false */
+    ebb_floats scales; /* default none */
     int ebb__at;
 } ebb_upsample_backward_options;
 
 /* The gradient of upsample for an input of shape input_size.
  *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
- *     bool align_corners=false, float? scale=none) -> Tensor
+ *     bool align_corners=false, bool antialias=false, floats scales=none) -> Tensor
  * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
  * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
 EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
@@ -2493,20 +2612,23 @@ EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims inpu
 
 typedef struct ebb_interpolate_options {
     ebb_dims size; /* default none */
-    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    ebb_floats scale_factor; /* default none */
     int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
     bool align_corners; /* default false */
     bool recompute_scale_factor; /* default false */
+    bool antialias; /* default false */
     int ebb__at;
 } ebb_interpolate_options;
 
-/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
- * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
- * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
- * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
- *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each
+ * dimension (rounded down). linear, bilinear and trilinear are one mode, for each number of dimensions its own word;
+ * bicubic is for two. Elements are taken as squares, or with align_corners as points, the first and the last of
+ * which stay where they are. A scale_factor decides the positions itself, unless recompute_scale_factor asks for the
+ * ratio of the sizes. With antialias, bilinear and bicubic take the mean of all that an output covers. Bytes are
+ * multiplied with weights of 15 bits, and rounded after each dimension.
+ *     interpolate(Tensor input, shape size=none, floats scale_factor=none,
  *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
- *     bool recompute_scale_factor=false) -> Tensor
+ *     bool recompute_scale_factor=false, bool antialias=false) -> Tensor
  * torch.nn.functional.interpolate */
 EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2852,9 +2974,9 @@ EBB_API ebb_tensor *ebb_argwhere(ebb_tensor *self);
 
 /* The places of the elements that are not zero, in row-major order: for each dimension a list of its indices
  * (int64), as index takes them.
- *     nonzero_tuple(Tensor self) -> Tensors
+ *     nonzero_tuple(Tensor self|condition) -> Tensors
  * No gradient.
- * torch.nonzero(as_tuple=True) */
+ * torch.nonzero(as_tuple=True), torch.where(condition) */
 EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
 #define ebb_nonzero_tuple(self) ebb_nonzero_tuple(EBB_AT(self))
 
@@ -3138,7 +3260,7 @@ typedef struct ebb_var_options {
 
 /* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
  * Of nothing, NaN.
- *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ *     var(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
  * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
  * Floating point only. torch.var */
 EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
@@ -3158,7 +3280,7 @@ typedef struct ebb_std_options {
 
 /* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
  * dimensions listed in dim, or over all.
- *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ *     std(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
  * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
  * Floating point only. torch.std */
 EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
@@ -3179,7 +3301,8 @@ typedef struct ebb_var_mean_options {
 
 /* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
  * and the mean, in one reading.
- *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ *     var_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor var, Tensor
+ *     mean
  * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
  * Floating point only. torch.var_mean */
 EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
@@ -3200,7 +3323,8 @@ typedef struct ebb_std_mean_options {
 
 /* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
  * in dim, or over all, and the mean, in one reading.
- *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ *     std_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor std, Tensor
+ *     mean
  * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
  * Floating point only. torch.std_mean */
 EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
@@ -3559,13 +3683,20 @@ typedef struct ebb_addmm_options {
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmmBackward0) of input: beta g; of mat1: alpha g mat2^T; of mat2: alpha mat1^T g.
- * Not for bool. torch.addmm */
+ * Not for bool. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addmm(...) ((void)EBB_HERE, ebb_addmm(__VA_ARGS__))
 #else
 #define ebb_addmm(...) ebb__addmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addmm_(input, mat1, mat2, ...) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addmm_(...) ((void)EBB_HERE, ebb_addmm_(__VA_ARGS__))
+#else
+#define ebb_addmm_(...) ebb__addmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmm__(input, mat1, mat2, ...) ebb_addmm_(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_addmv_options {
@@ -3577,13 +3708,20 @@ typedef struct ebb_addmv_options {
 /* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
  *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmvBackward0) of self: beta g; of mat: alpha outer(g, vec); of vec: alpha mat^T g.
- * Not for bool. torch.addmv */
+ * Not for bool. In place: ebb_addmv_. torch.addmv */
 EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addmv_(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addmv(...) ((void)EBB_HERE, ebb_addmv(__VA_ARGS__))
 #else
 #define ebb_addmv(...) ebb__addmv_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addmv_(self, mat, vec, ...) ebb_addmv(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addmv_(...) ((void)EBB_HERE, ebb_addmv_(__VA_ARGS__))
+#else
+#define ebb_addmv_(...) ebb__addmv__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmv__(self, mat, vec, ...) ebb_addmv_(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_baddbmm_options {
@@ -3596,13 +3734,20 @@ typedef struct ebb_baddbmm_options {
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (BaddbmmBackward0) of self: beta g; of batch1: alpha g batch2^T, pair by pair; of batch2: alpha batch1^T
  * g, pair by pair.
- * Not for bool. torch.baddbmm */
+ * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_baddbmm(...) ((void)EBB_HERE, ebb_baddbmm(__VA_ARGS__))
 #else
 #define ebb_baddbmm(...) ebb__baddbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__baddbmm_(self, batch1, batch2, ...) ebb_baddbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_baddbmm_(...) ((void)EBB_HERE, ebb_baddbmm_(__VA_ARGS__))
+#else
+#define ebb_baddbmm_(...) ebb__baddbmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__baddbmm__(self, batch1, batch2, ...) ebb_baddbmm_(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_addbmm_options {
@@ -3614,13 +3759,20 @@ typedef struct ebb_addbmm_options {
 /* beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self
  * broadcasts to (m, n).
  *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
- * torch.addbmm */
+ * In place: ebb_addbmm_. torch.addbmm */
 EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addbmm(...) ((void)EBB_HERE, ebb_addbmm(__VA_ARGS__))
 #else
 #define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addbmm_(...) ((void)EBB_HERE, ebb_addbmm_(__VA_ARGS__))
+#else
+#define ebb_addbmm_(...) ebb__addbmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addbmm__(self, batch1, batch2, ...) ebb_addbmm_(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
 #endif
 
 /* ---- qr.c --------------------------------------------------------------------------------------------------------
@@ -4071,7 +4223,7 @@ EBB_API ebb_tensor *ebb_roll(ebb_tensor *self, ebb_dims shifts, ebb_roll_options
 #endif
 
 /* A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].
- *     rot90(Tensor self, int k[=1], dims dims) -> Tensor
+ *     rot90(Tensor self, int k[=1], dims dims[=(0,1)]) -> Tensor
  * Gradient (Rot90Backward0) of self: rot90(g, -k, dims).
  * torch.rot90 */
 EBB_API ebb_tensor *ebb_rot90(ebb_tensor *self, int64_t k, ebb_dims dims);
@@ -4096,11 +4248,13 @@ EBB_API ebb_tensor *ebb_tile(ebb_tensor *self, ebb_dims dims);
 
 typedef struct ebb_repeat_interleave_options {
     ebb_dims dim; /* default all */
+    ebb_setting output_size; /* EBB_SET(x); default none */
     int ebb__at;
 } ebb_repeat_interleave_options;
 
 /* Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor.
- *     repeat_interleave(Tensor self, int repeats, dims dim=all) -> Tensor
+ * output_size, where given, is the size that results.
+ *     repeat_interleave(Tensor self, int repeats, dims dim=all, int? output_size=none) -> Tensor
  * Gradient of self: g summed over the repetitions.
  * torch.repeat_interleave */
 EBB_API ebb_tensor *ebb_repeat_interleave(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options EBB_DEFAULT);
@@ -4113,12 +4267,13 @@ EBB_API ebb_tensor *ebb_repeat_interleave(ebb_tensor *self, int64_t repeats, ebb
 
 typedef struct ebb_repeat_interleave_tensor_options {
     ebb_dims dim; /* default all */
+    ebb_setting output_size; /* EBB_SET(x); default none */
     int ebb__at;
 } ebb_repeat_interleave_tensor_options;
 
 /* Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of
- * one number is for all.
- *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all) -> Tensor
+ * one number is for all. output_size, where given, is the size that results.
+ *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all, int? output_size=none) -> Tensor
  * Gradient of self: index_add(zeros, g) at the places that were repeated.
  * torch.repeat_interleave */
 EBB_API ebb_tensor *ebb_repeat_interleave_tensor(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options EBB_DEFAULT);
@@ -4127,6 +4282,23 @@ EBB_API ebb_tensor *ebb_repeat_interleave_tensor(ebb_tensor *self, ebb_tensor *r
 #else
 #define ebb_repeat_interleave_tensor(...) ebb__repeat_interleave_tensor_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__repeat_interleave_tensor_(self, repeats, ...) ebb_repeat_interleave_tensor(EBB_AT(self), EBB_AT(repeats), (ebb_repeat_interleave_tensor_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_repeat_interleave_places_options {
+    ebb_setting output_size; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_repeat_interleave_places_options;
+
+/* The number i repeats[i] times, for each i: int64. output_size, where given, is the size that results.
+ *     repeat_interleave_places(Tensor repeats, int? output_size=none) -> Tensor
+ * No gradient.
+ * torch.repeat_interleave */
+EBB_API ebb_tensor *ebb_repeat_interleave_places(ebb_tensor *repeats, ebb_repeat_interleave_places_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_repeat_interleave_places(...) ((void)EBB_HERE, ebb_repeat_interleave_places(__VA_ARGS__))
+#else
+#define ebb_repeat_interleave_places(...) ebb__repeat_interleave_places_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__repeat_interleave_places_(repeats, ...) ebb_repeat_interleave_places(EBB_AT(repeats), (ebb_repeat_interleave_places_options){__VA_ARGS__})
 #endif
 
 /* ---- rounding.c --------------------------------------------------------------------------------------------------
@@ -4537,7 +4709,7 @@ typedef struct ebb_slice_options {
 
 /* A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count
  * from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.
- *     slice(Tensor self, dim dim, int start, int end, int step=1) -> Tensor
+ *     slice(Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1) -> Tensor
  * Gradient (SliceBackward0) of self: zeros(self.shape) with slice(dim, start, end, step) = g.
  * Shares the storage of its input. torch.Tensor.__getitem__ */
 EBB_API ebb_tensor *ebb_slice(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options EBB_DEFAULT);
@@ -5165,13 +5337,20 @@ EBB_API ebb_tensor *ebb_pinv(ebb_tensor *self, ebb_pinv_options options EBB_DEFA
 
 typedef struct ebb_lstsq_options {
     ebb_setting rcond; /* EBB_SET(x); default none */
+    int driver; /* gelsy, gelsd, gelss, gels */
+    ebb_tensor **ret_residuals; /* may be NULL */
+    ebb_tensor **ret_rank; /* may be NULL */
+    ebb_tensor **ret_singular_values; /* may be NULL */
     int ebb__at;
 } ebb_lstsq_options;
 
-/* The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B. B is a batch of
- * vectors when it has one dimension less than A. The solution only: residuals, rank and singular values are other
- * operators' results.
- *     lstsq(Tensor self, Tensor b, float? rcond=none) -> Tensor
+/* The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B, by singular values in
+ * any case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method,
+ * decides what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of
+ * singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A
+ * has more rows than columns and full rank. singular_values: of gelsd and gelss.
+ *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
+ *     solution, Tensor residuals, Tensor rank, Tensor singular_values
  * torch.linalg.lstsq */
 EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5235,13 +5414,20 @@ typedef struct ebb_addr_options {
 /* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
  *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
- * Floating point only. torch.addr */
+ * Floating point only. In place: ebb_addr_. torch.addr */
 EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
 #else
 #define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addr_(...) ((void)EBB_HERE, ebb_addr_(__VA_ARGS__))
+#else
+#define ebb_addr_(...) ebb__addr__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr__(self, vec1, vec2, ...) ebb_addr_(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
 #endif
 
 /* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
@@ -5570,7 +5756,7 @@ EBB_API ebb_tensor *ebb_relu_(ebb_tensor *self);
 /* self * self.
  *     square(Tensor self) -> Tensor
  * Gradient (PowBackward0) of self: g * 2 * self.
- * Not for bool. In place: ebb_square_. torch.square */
+ * Bool becomes int64. In place: ebb_square_. torch.square */
 EBB_API ebb_tensor *ebb_square(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_square_(ebb_tensor *self);
 #define ebb_square(self) ebb_square(EBB_AT(self))
@@ -5792,6 +5978,58 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
 #define ebb_sinc(self) ebb_sinc(EBB_AT(self))
 #define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
+/* ---- unique.c ----------------------------------------------------------------------------------------------------
+ * Different elements, or slices. */
+
+typedef struct ebb_unique_options {
+    ebb_setting sorted; /* EBB_SET(x); default true */
+    bool return_inverse; /* default false */
+    bool return_counts; /* default false */
+    ebb_dims dim; /* default none */
+    ebb_tensor **ret_inverse_indices; /* may be NULL */
+    ebb_tensor **ret_counts; /* may be NULL */
+    int ebb__at;
+} ebb_unique_options;
+
+/* The different elements of self, in rising order, or its different slices along dim, in the order of their first
+ * elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how
+ * often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case.
+ * Of equal elements the first one receives the gradient.
+ *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
+ *     Tensor output, Tensor inverse_indices, Tensor counts
+ * Gradient of self: g at the first of each.
+ * torch.unique */
+EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unique(...) ((void)EBB_HERE, ebb_unique(__VA_ARGS__))
+#else
+#define ebb_unique(...) ebb__unique_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unique_(self, ...) ebb_unique(EBB_AT(self), (ebb_unique_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_unique_consecutive_options {
+    bool return_inverse; /* default false */
+    bool return_counts; /* default false */
+    ebb_dims dim; /* default none */
+    ebb_tensor **ret_inverse_indices; /* may be NULL */
+    ebb_tensor **ret_counts; /* may be NULL */
+    int ebb__at;
+} ebb_unique_consecutive_options;
+
+/* The elements of self, in row-major order, or its slices along dim, without those that equal the one before them;
+ * and with return_inverse and return_counts as unique has them, how long each run is.
+ *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
+ *     output, Tensor inverse_indices, Tensor counts
+ * Gradient of self: g at the first of each.
+ * torch.unique_consecutive */
+EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unique_consecutive(...) ((void)EBB_HERE, ebb_unique_consecutive(__VA_ARGS__))
+#else
+#define ebb_unique_consecutive(...) ebb__unique_consecutive_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unique_consecutive_(self, ...) ebb_unique_consecutive(EBB_AT(self), (ebb_unique_consecutive_options){__VA_ARGS__})
+#endif
+
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */
 
@@ -5802,6 +6040,14 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
  * Shares the storage of its input. torch.Tensor.view */
 EBB_API ebb_tensor *ebb_view(ebb_tensor *self, ebb_dims size);
 #define ebb_view(self, size) ebb_view(EBB_AT(self), size)
+
+/* The same bytes as elements of another dtype, without a copy. Where their sizes differ the last dimension becomes
+ * longer or shorter; it must be contiguous then. The result has no history.
+ *     view_dtype(Tensor self, dtype dtype) -> Tensor
+ * No gradient.
+ * torch.Tensor.view(dtype) */
+EBB_API ebb_tensor *ebb_view_dtype(ebb_tensor *self, ebb_dtype dtype);
+#define ebb_view_dtype(self, dtype) ebb_view_dtype(EBB_AT(self), dtype)
 
 /* The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape.
  *     reshape_alias(Tensor self, shape size) -> Tensor

@@ -10,9 +10,9 @@ struct parse {
     size_t capacity; /* of s.in */
     ebb_dtype dtype;
     uint64_t seed;
-    uint32_t set; /* attributes that were given */
-    int input;    /* which declared input is next */
-    bool in_list; /* that is a list, of which one entry is next */
+    uint32_t set;  /* attributes that were given */
+    int input;     /* which declared input is next */
+    bool in_list;  /* that is a list, of which one entry is next */
     int64_t *room; /* for attributes that are lists */
 };
 

@@ -74,10 +74,8 @@ EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, ALPHA(bool), a != 0 || (alpha
 EBB__BINARY_PARAM(add_scaled_f32, float, float, ALPHA(float), a + alpha * b)
 EBB__BINARY_PARAM(add_scaled_f64, double, double, ALPHA(double), a + alpha * b)
 EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, WHOLE_ALPHA(unsigned), a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_i32, int32_t, int32_t, WHOLE_ALPHA(uint32_t),
-                  (uint32_t)a + alpha * (uint32_t)b)
-EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, WHOLE_ALPHA(uint64_t),
-                  (uint64_t)a + alpha * (uint64_t)b)
+EBB__BINARY_PARAM(add_scaled_i32, int32_t, int32_t, WHOLE_ALPHA(uint32_t), (uint32_t)a + alpha * (uint32_t)b)
+EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, WHOLE_ALPHA(uint64_t), (uint64_t)a + alpha * (uint64_t)b)
 
 #define FLOATS(name) [EBB_F32] = name##_f32, [EBB_F64] = name##_f64
 #define NUMBERS(name) [EBB_U8] = name##_u8, [EBB_I32] = name##_i32, [EBB_I64] = name##_i64, FLOATS(name)

@@ -89,6 +89,8 @@ extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, 
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
 /* Binary, of every dtype: NaN only where both are. */
 extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;
+/* Of integers: by as many bits as there are, or more, or less than none, everything is shifted out. */
+extern ebb__loop_table ebb__loops_bitwise_left_shift, ebb__loops_bitwise_right_shift;
 /* Of integers and bool. */
 extern ebb__loop_table ebb__loops_bitwise_and, ebb__loops_bitwise_or, ebb__loops_bitwise_xor, ebb__loops_bitwise_not;
 /* Ternary: a + c (b - a), floating only; a + value b c, of numbers, and a + value b / c, floating only; setting

@@ -153,7 +153,17 @@ static inline int64_t int_floor_mod(int64_t a, int64_t b) {
 static inline int64_t int_floor_div(int64_t a, int64_t b) {
     return int_div(a, b) - (int_mod(a, b) != 0 && (a < 0) != (b < 0));
 }
+/* Shifts by less than nothing, and by all bits or more, leave nothing, or the sign alone. */
+static inline uint64_t shifted_left(uint64_t a, int64_t by, int64_t bits) { return by < 0 || by >= bits ? 0 : a << by; }
+static inline int64_t shifted_right(int64_t a, int64_t by, int64_t bits) {
+    by = by < 0 || by >= bits ? bits - 1 + (a >= 0) : by;
+    by = by > 63 ? 63 : by;
+    return a < 0 ? ~(~a >> by) : a >> by;
+}
+
 #define INT(X, S, T) \
+    X(bitwise_left_shift, S, T, TWO, shifted_left((uint64_t)a, b, 8 * (int64_t)sizeof(T))) \
+    X(bitwise_right_shift, S, T, TWO, shifted_right(a, b, 8 * (int64_t)sizeof(T))) \
     X(fmod, S, T, TWO, int_mod(a, b)) \
     X(remainder, S, T, TWO, int_floor_mod(a, b)) \
     X(div_trunc, S, T, TWO, int_div(a, b)) \
@@ -204,6 +214,8 @@ FLOAT_OR_INT(OF_NUMBERS, , )
 FLOAT_BOUNDS(OF_NUMBERS, , )
 FLOAT_OR_COPY(OF_FLOATS_AND_COPIES, , )
 FLOAT_OR_WHOLE(OF_ALL, , )
+TABLE(bitwise_left_shift, INTS(bitwise_left_shift))
+TABLE(bitwise_right_shift, INTS(bitwise_right_shift))
 TABLE(bitwise_and, WHOLES(bitwise_and))
 TABLE(bitwise_or, WHOLES(bitwise_or))
 TABLE(bitwise_xor, WHOLES(bitwise_xor))

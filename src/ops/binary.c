@@ -230,6 +230,7 @@ const struct ebb_op ebb_op_float_power = {
     .doc = "pow in double precision, whatever the dtypes. Recorded as its parts.",
     .torch = "torch.float_power",
     .compose = float_power_compose,
+    .inplace = true,
     .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"},
     .domain = {0.2, 3},
 };

@@ -93,8 +93,7 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
         .forward = forward_##name, \
         .no_derivative = true, \
         .samples = {"size=(2,3)" SAMPLE_##name, "size=()" SAMPLE_##name, "size=(2,0) dtype=float64" SAMPLE_##name, \
-                    "size=(3) dtype=int64" SAMPLE_##name, MORE_##name \
-                    "! size=(-1)" SAMPLE_##name}, \
+                    "size=(3) dtype=int64" SAMPLE_##name, MORE_##name "! size=(-1)" SAMPLE_##name}, \
     }; \
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " more NEW), \
@@ -114,7 +113,9 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
 #define MORE_zeros
 #define MORE_ones
 #define MORE_empty
-#define MORE_full "size=(2) fill_value=3", "size=(2) fill_value=true", "size=() fill_value=9007199254740993", "! size=(2) fill_value=300 dtype=uint8",
+#define MORE_full \
+    "size=(2) fill_value=3", "size=(2) fill_value=true", "size=() fill_value=9007199254740993", \
+        "! size=(2) fill_value=300 dtype=uint8",
 
 #define DEFAULT " The dtype is the default one where none is given."
 FILLED(zeros, "", "A tensor of zeros.", DEFAULT, EBB_DTYPE_NONE, EBB_OK, ebb__fill(out, EBB_SET(0)))
@@ -162,7 +163,8 @@ static ebb_status forward_eye(struct ebb_forward *f) {
     ebb_tensor *out = f->out[0];
     ebb__fill(out, EBB_SET(0));
     for (int64_t i = 0; i < out->dims[0] && i < out->dims[1]; i++)
-        ebb__store(out->data + i * (out->dims[1] + 1) * (int64_t)ebb__dtype_sizes[out->dtype], (ebb_dtype)out->dtype, 1);
+        ebb__store(out->data + i * (out->dims[1] + 1) * (int64_t)ebb__dtype_sizes[out->dtype], (ebb_dtype)out->dtype,
+                   1);
     return EBB_OK;
 }
 
@@ -237,9 +239,10 @@ static ebb_status forward_arange(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_arange = {
     EBB_SIGNATURE(arange, "number start[=0], number end, number step[=1], " NEW),
-    .doc = "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 "
-           "where start, end and step are whole numbers, and the default dtype where one is floating: "
-           "ebb_arange(0, 3, 1) is 0, 1, 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2.",
+    .doc =
+        "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 "
+        "where start, end and step are whole numbers, and the default dtype where one is floating: "
+        "ebb_arange(0, 3, 1) is 0, 1, 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2.",
     .torch = "torch.arange",
     .infer = infer_arange,
     .forward = forward_arange,

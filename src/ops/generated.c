@@ -50,8 +50,10 @@ extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
+extern const struct ebb_op ebb_op_bitwise_left_shift;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
+extern const struct ebb_op ebb_op_bitwise_right_shift;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
@@ -90,6 +92,7 @@ extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_ctc_loss;
 extern const struct ebb_op ebb_op_ctc_loss_backward;
+extern const struct ebb_op ebb_op_ctc_loss_lengths;
 extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
@@ -112,6 +115,7 @@ extern const struct ebb_op ebb_op_eigvalsh;
 extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
+extern const struct ebb_op ebb_op_embedding_max_norm;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -164,6 +168,7 @@ extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
+extern const struct ebb_op ebb_op_index_reduce;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_inner;
 extern const struct ebb_op ebb_op_instance_norm;
@@ -295,6 +300,7 @@ extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
 extern const struct ebb_op ebb_op_repeat;
 extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_places;
 extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
@@ -308,6 +314,7 @@ extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scaled_dot_product_attention;
 extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_mode;
 extern const struct ebb_op ebb_op_scatter_reduce;
 extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
@@ -377,6 +384,8 @@ extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
+extern const struct ebb_op ebb_op_unique;
+extern const struct ebb_op ebb_op_unique_consecutive;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_upsample;
@@ -386,6 +395,7 @@ extern const struct ebb_op ebb_op_var_mean;
 extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_view_dtype;
 extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
@@ -444,8 +454,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bincount,
     &ebb_op_bitwise_and,
+    &ebb_op_bitwise_left_shift,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
+    &ebb_op_bitwise_right_shift,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
     &ebb_op_broadcast_tensors,
@@ -484,6 +496,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cross_entropy,
     &ebb_op_ctc_loss,
     &ebb_op_ctc_loss_backward,
+    &ebb_op_ctc_loss_lengths,
     &ebb_op_cummax,
     &ebb_op_cummin,
     &ebb_op_cumprod,
@@ -506,6 +519,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_embedding,
+    &ebb_op_embedding_max_norm,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -558,6 +572,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_copy,
     &ebb_op_index_fill,
     &ebb_op_index_put,
+    &ebb_op_index_reduce,
     &ebb_op_index_select,
     &ebb_op_inner,
     &ebb_op_instance_norm,
@@ -689,6 +704,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_remainder,
     &ebb_op_repeat,
     &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_places,
     &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
@@ -702,6 +718,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_scaled_dot_product_attention,
     &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_mode,
     &ebb_op_scatter_reduce,
     &ebb_op_searchsorted,
     &ebb_op_select,
@@ -771,6 +788,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
     &ebb_op_uniform,
+    &ebb_op_unique,
+    &ebb_op_unique_consecutive,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_upsample,
@@ -780,6 +799,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_view_as,
+    &ebb_op_view_dtype,
     &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
@@ -788,7 +808,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 390;
+const int ebb__op_table_size = 400;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1120,6 +1140,14 @@ const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
     {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
+const struct ebb_attr ebb__attr_table_ctc_loss_lengths[] = {
+    {"input_lengths", EBB_ATTR_INTS, offsetof(struct ebb__attrs_ctc_loss_lengths, input_lengths), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"target_lengths", EBB_ATTR_INTS, offsetof(struct ebb__attrs_ctc_loss_lengths, target_lengths), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_lengths, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss_lengths, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_lengths, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
 const struct ebb_attr ebb__attr_table_cummax[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
@@ -1193,8 +1221,15 @@ const struct ebb_attr ebb__attr_table_elu[] = {
 };
 
 const struct ebb_attr ebb__attr_table_embedding[] = {
-    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding_idx", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_embedding_max_norm[] = {
+    {"max_norm", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_embedding_max_norm, max_norm), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"norm_type", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding_max_norm, norm_type), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"padding_idx", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_embedding_max_norm, padding_idx), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding_max_norm, scale_grad_by_freq), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
@@ -1343,6 +1378,12 @@ const struct ebb_attr ebb__attr_table_index_put[] = {
     {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
+const struct ebb_attr ebb__attr_table_index_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_reduce, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_index_reduce, reduce), true, "prod,mean,amax,amin", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_reduce, include_self), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+};
+
 const struct ebb_attr ebb__attr_table_index_select[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
@@ -1355,10 +1396,11 @@ const struct ebb_attr ebb__attr_table_instance_norm[] = {
 
 const struct ebb_attr ebb__attr_table_interpolate[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
-    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"scale_factor", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_isin[] = {
@@ -1445,6 +1487,7 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
 
 const struct ebb_attr ebb__attr_table_lstsq[] = {
     {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"driver", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_lstsq, driver), false, "gelsy,gelsd,gelss,gels", {0, 0, EBB_DTYPE_NONE, false}, "gelsy", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
@@ -1765,10 +1808,16 @@ const struct ebb_attr ebb__attr_table_repeat[] = {
 const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
     {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_places[] = {
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave_places, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave_tensor, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
@@ -1791,7 +1840,7 @@ const struct ebb_attr ebb__attr_table_roll[] = {
 
 const struct ebb_attr ebb__attr_table_rot90[] = {
     {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "(0,1)", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
@@ -1819,6 +1868,11 @@ const struct ebb_attr ebb__attr_table_scatter_add[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
+const struct ebb_attr ebb__attr_table_scatter_mode[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_mode, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_mode, reduce), true, "add,multiply", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+};
+
 const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
     {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1843,9 +1897,9 @@ const struct ebb_attr ebb__attr_table_select_backward[] = {
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "9223372036854775807", NULL},
     {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
@@ -1925,13 +1979,13 @@ const struct ebb_attr ebb__attr_table_stack[] = {
 
 const struct ebb_attr ebb__attr_table_std[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_std_mean[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
@@ -2058,6 +2112,19 @@ const struct ebb_attr ebb__attr_table_uniform[] = {
     {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
+const struct ebb_attr ebb__attr_table_unique[] = {
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_unique, sorted), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"return_inverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique, return_inverse), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_counts", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique, return_counts), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_unique, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unique_consecutive[] = {
+    {"return_inverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique_consecutive, return_inverse), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_counts", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique_consecutive, return_counts), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_unique_consecutive, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
@@ -2070,25 +2137,27 @@ const struct ebb_attr ebb__attr_table_upsample[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_upsample_backward[] = {
     {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample_backward, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_var[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_var_mean[] = {
     {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
     {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
@@ -2101,6 +2170,10 @@ const struct ebb_attr ebb__attr_table_vector_norm[] = {
 
 const struct ebb_attr ebb__attr_table_view[] = {
     {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_view_dtype[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_view_dtype, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
@@ -2229,6 +2302,12 @@ ebb_tensor *(ebb_addbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch
     return ebb_call_op1(&ebb_op_addbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addbmm_)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options) {
+    const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op_inplace(&ebb_op_addbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
     const struct ebb__attrs_addcdiv attrs = {.value = options.value};
     ebb_tensor *const in[] = {self, tensor1, tensor2};
@@ -2259,16 +2338,34 @@ ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, e
     return ebb_call_op1(&ebb_op_addmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addmm_)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options) {
+    const struct ebb__attrs_addmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {input, mat1, mat2};
+    return ebb_call_op_inplace(&ebb_op_addmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
     const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, mat, vec};
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addmv_)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
+    const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, mat, vec};
+    return ebb_call_op_inplace(&ebb_op_addmv, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
     const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, vec1, vec2};
     return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addr_)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op_inplace(&ebb_op_addr, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
@@ -2421,6 +2518,12 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_baddbmm_)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
+    const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op_inplace(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
     const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
     ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
@@ -2474,6 +2577,16 @@ ebb_tensor *(ebb_bitwise_and_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_bitwise_and, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_bitwise_left_shift)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_left_shift, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_left_shift_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_left_shift, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_bitwise_not)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_bitwise_not, in, 1, NULL);
@@ -2492,6 +2605,16 @@ ebb_tensor *(ebb_bitwise_or)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_bitwise_or_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_bitwise_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_right_shift)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_right_shift, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_right_shift_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_right_shift, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_bitwise_xor)(ebb_tensor *self, ebb_tensor *other) {
@@ -2762,6 +2885,12 @@ ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_pro
     return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
 }
 
+ebb_tensor *(ebb_ctc_loss_lengths)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options) {
+    const struct ebb__attrs_ctc_loss_lengths attrs = {.input_lengths = input_lengths, .target_lengths = target_lengths, .blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets};
+    return ebb_call_op1(&ebb_op_ctc_loss_lengths, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
     const struct ebb__attrs_cummax attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
@@ -2934,6 +3063,12 @@ ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding
     return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_embedding_max_norm)(ebb_tensor *input, ebb_tensor *weight, double max_norm, ebb_embedding_max_norm_options options) {
+    const struct ebb__attrs_embedding_max_norm attrs = {.max_norm = max_norm, .norm_type = options.norm_type, .padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding_max_norm, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
     const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
@@ -2948,6 +3083,11 @@ ebb_tensor *(ebb_empty_like)(ebb_tensor *input, ebb_empty_like_options options) 
 ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_eq, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_eq_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_eq, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_erf)(ebb_tensor *self) {
@@ -3096,6 +3236,11 @@ ebb_tensor *(ebb_float_power)(ebb_tensor *self, ebb_tensor *exponent) {
     return ebb_call_op1(&ebb_op_float_power, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_float_power_)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op_inplace(&ebb_op_float_power, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_floor, in, 1, NULL);
@@ -3180,6 +3325,11 @@ ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_ge_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_ge, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_gelu)(ebb_tensor *self, ebb_gelu_options options) {
     const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
     ebb_tensor *const in[] = {self};
@@ -3223,6 +3373,11 @@ ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_no
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_gt_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_gt, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
@@ -3366,6 +3521,18 @@ ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *val
     return y;
 }
 
+ebb_tensor *(ebb_index_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options) {
+    const struct ebb__attrs_index_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options) {
+    const struct ebb__attrs_index_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_reduce, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     const struct ebb__attrs_index_select attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index};
@@ -3384,7 +3551,7 @@ ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options opt
 }
 
 ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
-    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor, .antialias = options.antialias};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
 }
@@ -3462,6 +3629,11 @@ ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_l
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_le, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_le_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_le, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_leaky_relu)(ebb_tensor *self, ebb_leaky_relu_options options) {
@@ -3608,9 +3780,19 @@ ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logical_and_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_and, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_logical_not)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_logical_not, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_logical_not_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_logical_not, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
@@ -3618,9 +3800,19 @@ ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_logical_or, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logical_or_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_or, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_logical_xor)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_xor, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logical_xor_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_xor, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_logit)(ebb_tensor *self, ebb_logit_options options) {
@@ -3657,14 +3849,24 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
 }
 
 ebb_tensor *(ebb_lstsq)(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options) {
-    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond, .driver = options.driver};
     ebb_tensor *const in[] = {self, b};
-    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+    ebb_tensor *out[4];
+    if (ebb_call_op(&ebb_op_lstsq, in, 2, &attrs, out)) return NULL;
+    if (options.ret_residuals) *options.ret_residuals = out[1];
+    if (options.ret_rank) *options.ret_rank = out[2];
+    if (options.ret_singular_values) *options.ret_singular_values = out[3];
+    return out[0];
 }
 
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_lt_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_lt, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
@@ -3960,6 +4162,11 @@ ebb_tensor *(ebb_native_dropout_backward)(ebb_tensor *grad_output, ebb_tensor *m
 ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_ne_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_ne, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_neg)(ebb_tensor *self) {
@@ -4268,13 +4475,19 @@ ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
 }
 
 ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
-    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim, .output_size = options.output_size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_repeat_interleave_places)(ebb_tensor *repeats, ebb_repeat_interleave_places_options options) {
+    const struct ebb__attrs_repeat_interleave_places attrs = {.output_size = options.output_size};
+    ebb_tensor *const in[] = {repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_places, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
-    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim, .output_size = options.output_size};
     ebb_tensor *const in[] = {self, repeats};
     return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
 }
@@ -4372,6 +4585,18 @@ ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_mode)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce) {
+    const struct ebb__attrs_scatter_mode attrs = {.dim = dim, .reduce = reduce};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_mode, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_mode_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce) {
+    const struct ebb__attrs_scatter_mode attrs = {.dim = dim, .reduce = reduce};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_mode, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
@@ -4891,6 +5116,26 @@ ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
     return ebb_call_op_inplace(&ebb_op_uniform, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_unique)(ebb_tensor *self, ebb_unique_options options) {
+    const struct ebb__attrs_unique attrs = {.sorted = options.sorted, .return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_unique, in, 1, &attrs, out)) return NULL;
+    if (options.ret_inverse_indices) *options.ret_inverse_indices = out[1];
+    if (options.ret_counts) *options.ret_counts = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_unique_consecutive)(ebb_tensor *self, ebb_unique_consecutive_options options) {
+    const struct ebb__attrs_unique_consecutive attrs = {.return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_unique_consecutive, in, 1, &attrs, out)) return NULL;
+    if (options.ret_inverse_indices) *options.ret_inverse_indices = out[1];
+    if (options.ret_counts) *options.ret_counts = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_unsafe_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -4904,13 +5149,13 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
 }
 
 ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
-    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .antialias = options.antialias, .scales = options.scales};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
-    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .antialias = options.antialias, .scales = options.scales};
     ebb_tensor *const in[] = {grad_output};
     return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
@@ -4945,6 +5190,12 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_view_dtype)(ebb_tensor *self, ebb_dtype dtype) {
+    const struct ebb__attrs_view_dtype attrs = {.dtype = dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_view_dtype, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_vstack)(ebb_list tensors) {

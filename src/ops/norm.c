@@ -114,10 +114,12 @@ static ebb_tensor *norm_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_norm = {
     EBB_SIGNATURE(norm, "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, "
                         "dtype dtype=none -> Tensor"),
-    .doc = "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be "
-           "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
+    .doc =
+        "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be "
+        "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
     .torch = "torch.norm",
     .compose = norm_compose,
-    .samples = {"(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc", "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()",
-                "(0,3) dim=(1)", "! i5(3)", "! (3) p_name=nuc"},
+    .samples = {"(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
+                "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()", "(0,3) dim=(1)",
+                "! i5(3)", "! (3) p_name=nuc"},
 };

@@ -193,8 +193,7 @@ static const char *node_pad(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_pad = {
     EBB_SIGNATURE(
-        pad,
-        "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
+        pad, "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
     .doc =
         "self with pad[0] elements before and pad[1] after it along its last dimension, pad[2] and pad[3] along the one before that, "
         "and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at its edge "

@@ -732,6 +732,20 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .n_in = 1, \
     .n_out = 1
 
+#define EBB__SIG_bitwise_left_shift \
+    .name = "bitwise_left_shift", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_right_shift \
+    .name = "bitwise_right_shift", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .n_in = 2, \
+    .n_out = 1
+
 struct ebb__attrs_conv1d {
     ebb_dims stride;
     ebb_dims padding;
@@ -911,8 +925,9 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 
 #define EBB__SIG_copy \
     .name = "copy", \
-    .signature = "Tensor self, Tensor src -> Tensor", \
+    .signature = "Tensor self, Tensor src|other -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .also = {NULL, "other"}, \
     .n_in = 2, \
     .n_out = 1
 
@@ -1206,6 +1221,23 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
 
+struct ebb__attrs_ctc_loss_lengths {
+    ebb_ints input_lengths;
+    ebb_ints target_lengths;
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_lengths[5];
+#define EBB__SIG_ctc_loss_lengths \
+    .name = "ctc_loss_lengths", \
+    .signature = "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_lengths, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_lengths)
+
 struct ebb__attrs_normalize {
     ebb_setting p;
     ebb_dims dim;
@@ -1367,8 +1399,9 @@ struct ebb__attrs_normal {
 extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_normal \
     .name = "normal", \
-    .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
+    .signature = "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor", \
     .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
+    .otherwise = {NULL, "1"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal, .n_attrs = 2, \
@@ -1548,12 +1581,28 @@ struct ebb__attrs_embedding {
 extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_embedding \
     .name = "embedding", \
-    .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .signature = "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_embedding)
+
+struct ebb__attrs_embedding_max_norm {
+    double max_norm;
+    ebb_setting norm_type;
+    ebb_setting padding_idx;
+    bool scale_grad_by_freq;
+};
+extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
+#define EBB__SIG_embedding_max_norm \
+    .name = "embedding_max_norm", \
+    .signature = "Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_embedding_max_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_embedding_max_norm)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -1720,12 +1769,28 @@ struct ebb__attrs_scatter {
 extern const struct ebb_attr ebb__attr_table_scatter[1];
 #define EBB__SIG_scatter \
     .name = "scatter", \
-    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .signature = "Tensor self, Tensor index, Number src|value, dim dim -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .also = {NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter)
+
+struct ebb__attrs_scatter_mode {
+    int64_t dim;
+    int reduce;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_mode[2];
+#define EBB__SIG_scatter_mode \
+    .name = "scatter_mode", \
+    .signature = "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
+    .also = {NULL, NULL, "value"}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_mode, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_mode)
 
 struct ebb__attrs_scatter_add {
     int64_t dim;
@@ -1828,53 +1893,71 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
+struct ebb__attrs_index_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_index_reduce[3];
+#define EBB__SIG_index_reduce \
+    .name = "index_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_index_reduce)
+
 struct ebb__attrs_upsample {
     ebb_dims size;
     int mode;
     bool align_corners;
-    ebb_setting scale;
+    bool antialias;
+    ebb_floats scales;
 };
-extern const struct ebb_attr ebb__attr_table_upsample[4];
+extern const struct ebb_attr ebb__attr_table_upsample[5];
 #define EBB__SIG_upsample \
     .name = "upsample", \
-    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_upsample)
 
 struct ebb__attrs_upsample_backward {
     ebb_dims input_size;
     int mode;
     bool align_corners;
-    ebb_setting scale;
+    bool antialias;
+    ebb_floats scales;
 };
-extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+extern const struct ebb_attr ebb__attr_table_upsample_backward[5];
 #define EBB__SIG_upsample_backward \
     .name = "upsample_backward", \
-    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
     .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
 
 struct ebb__attrs_interpolate {
     ebb_dims size;
-    ebb_setting scale_factor;
+    ebb_floats scale_factor;
     int mode;
     bool align_corners;
     bool recompute_scale_factor;
+    bool antialias;
 };
-extern const struct ebb_attr ebb__attr_table_interpolate[5];
+extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_interpolate \
     .name = "interpolate", \
-    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .signature = "Tensor input, shape size=none, floats scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false, bool antialias=false -> Tensor", \
     .in = {{"input", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_interpolate)
 
 #define EBB__SIG_det \
@@ -2103,8 +2186,9 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 
 #define EBB__SIG_nonzero_tuple \
     .name = "nonzero_tuple", \
-    .signature = "Tensor self -> Tensors", \
+    .signature = "Tensor self|condition -> Tensors", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .also = {"condition"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
@@ -2318,7 +2402,7 @@ struct ebb__attrs_var {
 extern const struct ebb_attr ebb__attr_table_var[3];
 #define EBB__SIG_var \
     .name = "var", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2333,7 +2417,7 @@ struct ebb__attrs_std {
 extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std \
     .name = "std", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -2348,7 +2432,7 @@ struct ebb__attrs_var_mean {
 extern const struct ebb_attr ebb__attr_table_var_mean[3];
 #define EBB__SIG_var_mean \
     .name = "var_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor var, Tensor mean", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .out = {"var", "mean"}, \
     .n_in = 1, \
@@ -2364,7 +2448,7 @@ struct ebb__attrs_std_mean {
 extern const struct ebb_attr ebb__attr_table_std_mean[3];
 #define EBB__SIG_std_mean \
     .name = "std_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor std, Tensor mean", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .out = {"std", "mean"}, \
     .n_in = 1, \
@@ -3012,7 +3096,7 @@ struct ebb__attrs_rot90 {
 extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
-    .signature = "Tensor self, int k[=1], dims dims -> Tensor", \
+    .signature = "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -3048,29 +3132,44 @@ extern const struct ebb_attr ebb__attr_table_tile[1];
 struct ebb__attrs_repeat_interleave {
     int64_t repeats;
     ebb_dims dim;
+    ebb_setting output_size;
 };
-extern const struct ebb_attr ebb__attr_table_repeat_interleave[2];
+extern const struct ebb_attr ebb__attr_table_repeat_interleave[3];
 #define EBB__SIG_repeat_interleave \
     .name = "repeat_interleave", \
-    .signature = "Tensor self, int repeats, dims dim=all -> Tensor", \
+    .signature = "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 2, \
+    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_repeat_interleave)
 
 struct ebb__attrs_repeat_interleave_tensor {
     ebb_dims dim;
+    ebb_setting output_size;
 };
-extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[2];
 #define EBB__SIG_repeat_interleave_tensor \
     .name = "repeat_interleave_tensor", \
-    .signature = "Tensor self, Tensor repeats, dims dim=all -> Tensor", \
+    .signature = "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}}, \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_tensor)
+
+struct ebb__attrs_repeat_interleave_places {
+    ebb_setting output_size;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
+#define EBB__SIG_repeat_interleave_places \
+    .name = "repeat_interleave_places", \
+    .signature = "Tensor repeats, int? output_size=none -> Tensor", \
+    .in = {{"repeats", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_places, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_places)
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
@@ -3380,7 +3479,7 @@ struct ebb__attrs_slice {
 extern const struct ebb_attr ebb__attr_table_slice[4];
 #define EBB__SIG_slice \
     .name = "slice", \
-    .signature = "Tensor self, dim dim, int start, int end, int step=1 -> Tensor", \
+    .signature = "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor", \
     .in = {{"self", EBB_INPUT_TENSOR}}, \
     .n_in = 1, \
     .n_out = 1, \
@@ -3945,15 +4044,18 @@ extern const struct ebb_attr ebb__attr_table_pinv[3];
 
 struct ebb__attrs_lstsq {
     ebb_setting rcond;
+    int driver;
 };
-extern const struct ebb_attr ebb__attr_table_lstsq[1];
+extern const struct ebb_attr ebb__attr_table_lstsq[2];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
-    .signature = "Tensor self, Tensor b, float? rcond=none -> Tensor", \
+    .signature = "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy -> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values", \
     .in = {{"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .also = {"A", "B"}, \
+    .out = {"solution", "residuals", "rank", "singular_values"}, \
     .n_in = 2, \
-    .n_out = 1, \
-    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .n_out = 4, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_lstsq)
 
 #define EBB__SIG_take \
@@ -4411,6 +4513,39 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_unique {
+    ebb_setting sorted;
+    bool return_inverse;
+    bool return_counts;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_unique[4];
+#define EBB__SIG_unique \
+    .name = "unique", \
+    .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "inverse_indices", "counts"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_unique, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_unique)
+
+struct ebb__attrs_unique_consecutive {
+    bool return_inverse;
+    bool return_counts;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
+#define EBB__SIG_unique_consecutive \
+    .name = "unique_consecutive", \
+    .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .out = {"output", "inverse_indices", "counts"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_unique_consecutive, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_unique_consecutive)
+
 struct ebb__attrs_view {
     ebb_dims size;
 };
@@ -4423,6 +4558,19 @@ extern const struct ebb_attr ebb__attr_table_view[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_view, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view)
+
+struct ebb__attrs_view_dtype {
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_view_dtype[1];
+#define EBB__SIG_view_dtype \
+    .name = "view_dtype", \
+    .signature = "Tensor self, dtype dtype -> Tensor", \
+    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_view_dtype, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_view_dtype)
 
 struct ebb__attrs_reshape_alias {
     ebb_dims size;

@@ -83,7 +83,8 @@ static void split_with_sizes_vjp(struct ebb_vjp *v) {
 }
 
 const struct ebb_op ebb_op_split_with_sizes = {
-    EBB_SIGNATURE(split_with_sizes, "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors"),
+    EBB_SIGNATURE(split_with_sizes,
+                  "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors"),
     .doc =
         "Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.",
     .torch = "torch.split_with_sizes",

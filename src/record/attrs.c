@@ -28,6 +28,7 @@ _Static_assert(sizeof(ebb_ints) == sizeof(ebb_floats) && offsetof(ebb_ints, d) =
 static bool is_list(const struct ebb_attr *a) { return a->kind == EBB_ATTR_INTS || a->kind == EBB_ATTR_FLOATS; }
 
 static ebb_status settle(ebb_setting *setting, const struct ebb_attr *a) {
+    if (!setting->given && a->required) return ebb_fail(EBB_ERR_ARGUMENT, "%s is not given", a->name);
     if (!setting->given) *setting = a->fallback;
     if (a->kind == EBB_ATTR_COUNT && setting->given && setting->dtype == EBB_F64)
         return ebb_fail(EBB_ERR_ARGUMENT, "%s must be a whole number, not %g", a->name, setting->value);

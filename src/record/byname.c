@@ -221,7 +221,8 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs,
     switch (arg->kind) {
     case EBB_VALUE_NONE: return ebb__attr_default(a, attrs);
     case EBB_VALUE_BOOL: return from_bool(a, arg->value.i != 0, at);
-    case EBB_VALUE_INT: return a->kind == EBB_ATTR_FLOATS ? one_float(arg->value.i, room, at) : from_int(a, &arg->value.i, at);
+    case EBB_VALUE_INT:
+        return a->kind == EBB_ATTR_FLOATS ? one_float(arg->value.i, room, at) : from_int(a, &arg->value.i, at);
     case EBB_VALUE_FLOAT: return from_float(a, &arg->value.f, at);
     case EBB_VALUE_DIMS: return from_ints(a, (ebb_ints){arg->value.dims.n, arg->value.dims.d}, at);
     case EBB_VALUE_INTS: return from_ints(a, arg->value.ints, at);
@@ -243,11 +244,20 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs,
 
 const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size) {
     static const char *const words[] = {
-        [EBB_ATTR_BOOL] = "a bool",          [EBB_ATTR_INT] = "an int",           [EBB_ATTR_FLOAT] = "a float",
-        [EBB_ATTR_DIM] = "an int",           [EBB_ATTR_NEWDIM] = "an int",        [EBB_ATTR_DIMS] = "a list of ints",
-        [EBB_ATTR_SHAPE] = "a list of ints", [EBB_ATTR_DTYPE] = "a dtype",        [EBB_ATTR_ENUM] = "one of ",
-        [EBB_ATTR_SETTING] = "a number",     [EBB_ATTR_COUNT] = "an int",         [EBB_ATTR_STRING] = "a string",
-        [EBB_ATTR_INTS] = "a list of ints",  [EBB_ATTR_FLOATS] = "a list of floats",
+        [EBB_ATTR_BOOL] = "a bool",
+        [EBB_ATTR_INT] = "an int",
+        [EBB_ATTR_FLOAT] = "a float",
+        [EBB_ATTR_DIM] = "an int",
+        [EBB_ATTR_NEWDIM] = "an int",
+        [EBB_ATTR_DIMS] = "a list of at most 8 ints",
+        [EBB_ATTR_SHAPE] = "a list of at most 8 ints",
+        [EBB_ATTR_DTYPE] = "a dtype",
+        [EBB_ATTR_ENUM] = "one of ",
+        [EBB_ATTR_SETTING] = "a number",
+        [EBB_ATTR_COUNT] = "an int",
+        [EBB_ATTR_STRING] = "a string",
+        [EBB_ATTR_INTS] = "a list of ints",
+        [EBB_ATTR_FLOATS] = "a list of floats",
     };
     size_t at = (size_t)snprintf(text, size, "%s", words[a->kind]);
     for (const char *v = a->kind == EBB_ATTR_ENUM && a->values ? a->values : ""; *v && at + 3 < size; v++) {
@@ -290,11 +300,11 @@ const char *ebb_input_kind_name(enum ebb_input_kind kind) {
 
 const char *ebb_attr_kind_name(enum ebb_attr_kind kind) {
     static const char *const names[] = {
-        [EBB_ATTR_BOOL] = "bool",     [EBB_ATTR_INT] = "int",     [EBB_ATTR_FLOAT] = "float",
-        [EBB_ATTR_DIM] = "dim",       [EBB_ATTR_NEWDIM] = "newdim", [EBB_ATTR_DIMS] = "dims",
-        [EBB_ATTR_SHAPE] = "shape",   [EBB_ATTR_DTYPE] = "dtype", [EBB_ATTR_ENUM] = "enum",
-        [EBB_ATTR_SETTING] = "number", [EBB_ATTR_COUNT] = "int?",  [EBB_ATTR_STRING] = "string",
-        [EBB_ATTR_INTS] = "ints",     [EBB_ATTR_FLOATS] = "floats",
+        [EBB_ATTR_BOOL] = "bool",      [EBB_ATTR_INT] = "int",       [EBB_ATTR_FLOAT] = "float",
+        [EBB_ATTR_DIM] = "dim",        [EBB_ATTR_NEWDIM] = "newdim", [EBB_ATTR_DIMS] = "dims",
+        [EBB_ATTR_SHAPE] = "shape",    [EBB_ATTR_DTYPE] = "dtype",   [EBB_ATTR_ENUM] = "enum",
+        [EBB_ATTR_SETTING] = "number", [EBB_ATTR_COUNT] = "int?",    [EBB_ATTR_STRING] = "string",
+        [EBB_ATTR_INTS] = "ints",      [EBB_ATTR_FLOATS] = "floats",
     };
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }

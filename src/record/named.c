@@ -100,12 +100,18 @@ static bool is_none(const ebb_arg *arg) {
 /* "int 3", "str 'a'", "list of ints" */
 static void describe_value(const ebb_arg *arg, char *text, size_t size) {
     static const char *const names[] = {
-        [EBB_VALUE_NONE] = "None",           [EBB_VALUE_BOOL] = "bool",
-        [EBB_VALUE_INT] = "int",             [EBB_VALUE_FLOAT] = "float",
-        [EBB_VALUE_DIMS] = "list of ints",   [EBB_VALUE_INTS] = "list of ints",
-        [EBB_VALUE_FLOATS] = "list of floats", [EBB_VALUE_STRING] = "str",
-        [EBB_VALUE_DTYPE] = "dtype",         [EBB_VALUE_TENSOR] = "Tensor",
-        [EBB_VALUE_TENSORS] = "list of Tensors", [EBB_VALUE_TEXT] = "text",
+        [EBB_VALUE_NONE] = "None",
+        [EBB_VALUE_BOOL] = "bool",
+        [EBB_VALUE_INT] = "int",
+        [EBB_VALUE_FLOAT] = "float",
+        [EBB_VALUE_DIMS] = "list of ints",
+        [EBB_VALUE_INTS] = "list of ints",
+        [EBB_VALUE_FLOATS] = "list of floats",
+        [EBB_VALUE_STRING] = "str",
+        [EBB_VALUE_DTYPE] = "dtype",
+        [EBB_VALUE_TENSOR] = "Tensor",
+        [EBB_VALUE_TENSORS] = "list of Tensors",
+        [EBB_VALUE_TEXT] = "text",
     };
     bool known = (unsigned)arg->kind < sizeof names / sizeof *names;
     const char *name = is_none(arg) ? names[0] : known ? names[arg->kind] : "a value of no known kind";
@@ -310,8 +316,7 @@ static const struct ebb_op *resolve(const struct ebb_op *op, const ebb_list *inp
         if (i >= 0 && (!o->overload || strcmp(o->overload, op->name) != 0)) continue;
         if (fits(o, inputs, args, inplace)) return o;
         bool all = !inplace || o->inplace;
-        for (int64_t k = 0; k < args->n && all; k++)
-            all = args->arg[k].name && find_slot(o, 0, args->arg[k].name) >= 0;
+        for (int64_t k = 0; k < args->n && all; k++) all = args->arg[k].name && find_slot(o, 0, args->arg[k].name) >= 0;
         if (all && !named) named = o;
     }
     return named ? named : op;

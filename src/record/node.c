@@ -109,7 +109,7 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, const void *att
     for (int i = 0; i < n_out; i++) metas += out[i]->ndim;
     size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) +
                       (size_t)n_saved * sizeof(struct ebb__saved) + 8 * metas;
-    size_t size = attrs_at + ebb__attrs_bytes(op, attrs);
+    size_t size = attrs_at + (EBB_LIKELY(op->n_attrs == 0) ? op->attrs_size : ebb__attrs_bytes(op, attrs));
     if (EBB_UNLIKELY(size > UINT32_MAX)) {
         ebb_fail(EBB_ERR_MEMORY, "a node of %zu bytes", size);
         return NULL;

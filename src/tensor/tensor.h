@@ -118,8 +118,8 @@ bool ebb__wrap_dim(int64_t *dim, int64_t ndim);
 #define EBB__SHAPE_TEXT 128
 char *ebb__shape_text(char text[EBB__SHAPE_TEXT], int ndim, const int64_t *sizes);
 
-/* ---- elements ---- As doubles; as integers, which of integers is exact, and wraps where a narrower one is stored; from
- * one dtype to another, exactly where both hold the value; and a number that was given as an argument. */
+/* ---- elements ---- As doubles; as integers, which of integers is exact, and wraps where a narrower one is stored;
+ * from one dtype to another, exactly where both hold the value; and a number that was given as an argument. */
 double ebb__load(const char *p, ebb_dtype dtype);
 void ebb__store(char *p, ebb_dtype dtype, double value);
 int64_t ebb__to_i64(double value);

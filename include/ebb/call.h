@@ -118,7 +118,8 @@ static inline ebb_arg ebb__arg_long_double(const char *name, long double v) { re
     _Generic((value), bool: ebb__arg_bool, float: ebb__arg_float, double: ebb__arg_float, \
              long double: ebb__arg_long_double, char *: ebb__arg_string, const char *: ebb__arg_string, \
              ebb_dims: ebb__arg_dims, ebb_ints: ebb__arg_ints, ebb_floats: ebb__arg_floats, \
-             ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, void *: ebb__arg_none, default: ebb__arg_int)(name, value)
+             ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, \
+             void *: ebb__arg_none, default: ebb__arg_int)(name, value)
 /* clang-format on */
 #define EBB_ARGS(...) \
     EBB_LITERAL(ebb_args, (int64_t)(sizeof((ebb_arg[]){__VA_ARGS__}) / sizeof(ebb_arg)), (ebb_arg[]){__VA_ARGS__})

@@ -1,6 +1,7 @@
 /* Reading a command's words and options, from a table that also is its help. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "tool/terminal.h"
 
 #include <ebb/base.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ static void show_option(const struct cli_option *o) {
     char left[96];
     (void)snprintf(left, sizeof left, "  --%s%s%s", o->name, o->kind == CLI_CHOICE ? " " : values[o->kind],
                    o->kind == CLI_CHOICE ? o->choices : "");
-    cli_pad(stdout, left, 26);
+    ebb__pad(stdout, left, 26);
     (void)printf(" %s\n", o->help);
 }
 
@@ -46,7 +47,7 @@ static void show_help(const struct cli_command *c) {
     const char *words = c->word ? c->word_choices : c->names ? c->names->what : "";
     (void)printf("ebb %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, words[0] ? " " : "", words, c->summary);
     for (const struct cli_option *o = c->options; o->name; o++) show_option(o);
-    cli_pad(stdout, "  --help", 26);
+    ebb__pad(stdout, "  --help", 26);
     (void)printf(" show this\n%s%s%s", c->notes ? "\n" : "", c->notes ? c->notes : "", c->notes ? "\n" : "");
 }
 

@@ -1,6 +1,7 @@
 /* The chapter told to a person, in English or Chinese: each example in four steps. */
 #include "cli/chapter.h"
 #include "cli/cli.h"
+#include "tool/terminal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -167,7 +168,7 @@ static void put_value(struct line *l, ebb_tensor *t) {
     put(l, "  [%.4g, …]  ‖·‖ = %.6g", ebb_at_index(t, index), norm);
 }
 
-static void pad_line(const struct teller *t, const struct line *l, int columns) { cli_pad(t->to, l->text, columns); }
+static void pad_line(const struct teller *t, const struct line *l, int columns) { ebb__pad(t->to, l->text, columns); }
 
 /* ---- the parts ---- */
 
@@ -262,7 +263,7 @@ static void tell_step(const struct teller *t, struct line column[N_COLUMNS], con
     (void)fputs("     ", t->to);
     for (int i = 0; i < N_COLUMNS; i++) {
         (void)fputs(i != CHECK ? "" : fits ? t->good : t->bad, t->to);
-        cli_pad(t->to, column[i].text, i == OUT ? 0 : width[i] + 2);
+        ebb__pad(t->to, column[i].text, i == OUT ? 0 : width[i] + 2);
         (void)fputs(i == CHECK ? t->plain : "", t->to);
     }
     (void)fputc('\n', t->to);
@@ -274,14 +275,14 @@ static void tell_by_hand(const struct teller *t, const struct chapter_result *r)
     struct line column[N_COLUMNS];
     int width[N_COLUMNS];
     heading(t, 3, T_BY_HAND, NULL);
-    for (int i = 0; i < N_COLUMNS; i++) width[i] = cli_columns(say(t, heads[i]));
+    for (int i = 0; i < N_COLUMNS; i++) width[i] = ebb__columns(say(t, heads[i]));
     for (int k = 0; k < r->n_steps; k++) {
         put_step(r, &r->steps[k], column);
         for (int i = 0; i < N_COLUMNS; i++)
-            if (cli_columns(column[i].text) > width[i]) width[i] = cli_columns(column[i].text);
+            if (ebb__columns(column[i].text) > width[i]) width[i] = ebb__columns(column[i].text);
     }
     (void)fprintf(t->to, "     %s", t->dim);
-    for (int i = 0; i < N_COLUMNS; i++) cli_pad(t->to, say(t, heads[i]), i == OUT ? 0 : width[i] + 2);
+    for (int i = 0; i < N_COLUMNS; i++) ebb__pad(t->to, say(t, heads[i]), i == OUT ? 0 : width[i] + 2);
     (void)fprintf(t->to, "%s\n", t->plain);
     for (int k = 0; k < r->n_steps; k++) {
         int number = r->steps[k].number;
@@ -304,10 +305,10 @@ enum { NAME_COLUMNS = 12, SHAPE_COLUMNS = 12, DIFF_COLUMNS = 18, FD_COLUMNS = 22
 static void tell_comparison(const struct teller *t, const struct chapter_result *r, const struct chapter_report *all) {
     heading(t, 4, T_COMPARISON, NULL);
     (void)fprintf(t->to, "     %s", t->dim);
-    cli_pad(t->to, say(t, T_HEAD_GRADIENT), NAME_COLUMNS);
-    cli_pad(t->to, say(t, T_HEAD_SHAPE), SHAPE_COLUMNS);
-    cli_pad(t->to, say(t, T_HEAD_DIFF), DIFF_COLUMNS);
-    cli_pad(t->to, say(t, T_HEAD_FD), FD_COLUMNS);
+    ebb__pad(t->to, say(t, T_HEAD_GRADIENT), NAME_COLUMNS);
+    ebb__pad(t->to, say(t, T_HEAD_SHAPE), SHAPE_COLUMNS);
+    ebb__pad(t->to, say(t, T_HEAD_DIFF), DIFF_COLUMNS);
+    ebb__pad(t->to, say(t, T_HEAD_FD), FD_COLUMNS);
     (void)fprintf(t->to, "%s%s\n", say(t, T_HEAD_TRIED), t->plain);
     for (int i = 0; i < r->example->n; i++) {
         if (!r->example->variables[i].gradient) continue;
@@ -335,12 +336,12 @@ static void tell_comparison(const struct teller *t, const struct chapter_result 
 static struct teller teller(FILE *to, enum chapter_language language) {
     return (struct teller){.to = to,
                            .language = (int)language,
-                           .bold = cli_style(to, CLI_BOLD),
-                           .dim = cli_style(to, CLI_DIM),
-                           .good = cli_style(to, CLI_GOOD),
-                           .bad = cli_style(to, CLI_BAD),
-                           .title = cli_style(to, CLI_TITLE),
-                           .plain = cli_style(to, CLI_PLAIN)};
+                           .bold = ebb__style(to, EBB__BOLD),
+                           .dim = ebb__style(to, EBB__DIM),
+                           .good = ebb__style(to, EBB__GOOD),
+                           .bad = ebb__style(to, EBB__BAD),
+                           .title = ebb__style(to, EBB__TITLE),
+                           .plain = ebb__style(to, EBB__PLAIN)};
 }
 
 void chapter_print(FILE *to, const struct chapter_report *report, const struct chapter_options *options,

@@ -1,7 +1,8 @@
 /* `ebb gradcheck`: the derivatives of operators, on all their samples, against finite differences. */
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/json.h"
+#include "tool/json.h"
+#include "tool/terminal.h"
 
 #include <ebb/ebb.h>
 #include <math.h>
@@ -29,7 +30,7 @@ struct found {
 
 struct run {
     const struct check_options *o;
-    struct json j;
+    struct ebb__json j;
     struct found found;
 };
 
@@ -89,13 +90,13 @@ static void complain(struct run *r, const struct ebb_op *op, const char *text, c
     r->found.failures++;
     const char *message = ebb_error() ? ebb_error()->message : "";
     if (r->o->json) {
-        json_open(&r->j, NULL, '{');
-        json_text(&r->j, "sample", text);
-        json_text(&r->j, "check", what);
-        json_text(&r->j, "message", message);
-        json_close(&r->j);
+        ebb__json_open(&r->j, NULL, '{');
+        ebb__json_text(&r->j, "sample", text);
+        ebb__json_text(&r->j, "check", what);
+        ebb__json_text(&r->j, "message", message);
+        ebb__json_close(&r->j);
     } else {
-        (void)printf("%sFAIL%s  %s \"%s\", %s: %s\n", cli_style(stdout, CLI_BAD), cli_style(stdout, CLI_PLAIN),
+        (void)printf("%sFAIL%s  %s \"%s\", %s: %s\n", ebb__style(stdout, EBB__BAD), ebb__style(stdout, EBB__PLAIN),
                      op->name, text, what, message);
     }
     ebb_clear_error();
@@ -140,7 +141,7 @@ static void check_sample(struct run *r, const struct ebb_sample *s, const char *
 }
 
 static void check_operator(struct run *r, const struct ebb_op *op) {
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i] && !op->no_derivative; i++) {
+    for (int i = 0; op->samples && op->samples[i] && !op->no_derivative; i++) {
         struct ebb_sample s = {0};
         if (ebb_sample_make(op, op->samples[i], EBB_F64, r->o->seed, &s)) complain(r, op, op->samples[i], "sample");
         else if (!s.must_fail) EBB_SCOPE {
@@ -161,27 +162,27 @@ static void print_result(const struct run *r, const struct ebb_op *op) {
     bool ok = f->failures == 0;
     (void)printf("%-28s %7d", op->name, f->samples);
     for (int i = 0; i < COMPARISONS; i++) (void)printf(" %14.1e", f->worst[i]);
-    (void)printf("   %s%s%s\n", cli_style(stdout, ok ? CLI_GOOD : CLI_BAD), ok ? "pass" : "FAIL",
-                 cli_style(stdout, CLI_PLAIN));
+    (void)printf("   %s%s%s\n", ebb__style(stdout, ok ? EBB__GOOD : EBB__BAD), ok ? "pass" : "FAIL",
+                 ebb__style(stdout, EBB__PLAIN));
 }
 
 static void check_for_json(struct run *r, const struct ebb_op *op) {
-    json_open(&r->j, NULL, '{');
-    json_text(&r->j, "operator", op->name);
-    json_open(&r->j, "failures", '[');
+    ebb__json_open(&r->j, NULL, '{');
+    ebb__json_text(&r->j, "operator", op->name);
+    ebb__json_open(&r->j, "failures", '[');
     check_operator(r, op);
-    json_close(&r->j);
-    json_int(&r->j, "samples", r->found.samples);
-    for (int i = 0; i < COMPARISONS; i++) json_number(&r->j, keys[i], r->found.worst[i]);
-    json_bool(&r->j, "ok", r->found.failures == 0);
-    json_close(&r->j);
+    ebb__json_close(&r->j);
+    ebb__json_int(&r->j, "samples", r->found.samples);
+    for (int i = 0; i < COMPARISONS; i++) ebb__json_number(&r->j, keys[i], r->found.worst[i]);
+    ebb__json_bool(&r->j, "ok", r->found.failures == 0);
+    ebb__json_close(&r->j);
 }
 
 static int check_all(const struct ebb_op *const *ops, const struct check_options *o) {
     struct run r = {.o = o, .j = {.to = stdout}};
     struct found all = {0};
     int operators = 0;
-    if (o->json) json_open(&r.j, NULL, '[');
+    if (o->json) ebb__json_open(&r.j, NULL, '[');
     else
         (void)printf("%-28s %7s %14s %14s %14s %14s\n", "operator", "samples", titles[0], titles[1], titles[2],
                      titles[3]);
@@ -198,7 +199,7 @@ static int check_all(const struct ebb_op *const *ops, const struct check_options
         all.failures += r.found.failures;
         for (int i = 0; i < COMPARISONS; i++) all.worst[i] = fmax(all.worst[i], r.found.worst[i]);
     }
-    if (o->json) json_close(&r.j);
+    if (o->json) ebb__json_close(&r.j);
     else
         (void)printf("\n%d operators with derivatives, %d samples, %d failures\n"
                      "largest differences: first order %.1e, second order %.1e, forward mode %.1e and %.1e\n",

@@ -1,7 +1,8 @@
 /* `ebb ops`: the operators, their arguments, formulas and samples, from their definitions. */
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/json.h"
+#include "tool/json.h"
+#include "tool/terminal.h"
 
 #include <ebb/ebb.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static void print_signature(const struct ebb_op *op) {
     const char *arrow = strstr(op->signature, "->");
     int n = arrow ? (int)(arrow - op->signature) : (int)strlen(op->signature);
     while (n > 0 && op->signature[n - 1] == ' ') n--;
-    (void)printf("%s%s%s(%.*s) %s\n", cli_style(stdout, CLI_BOLD), op->name, cli_style(stdout, CLI_PLAIN), n,
+    (void)printf("%s%s%s(%.*s) %s\n", ebb__style(stdout, EBB__BOLD), op->name, ebb__style(stdout, EBB__PLAIN), n,
                  op->signature, arrow ? arrow : "");
 }
 
@@ -66,8 +67,8 @@ static void print_families(void) {
         families[at] = family;
     }
     for (int f = 0; f < n; f++) {
-        (void)printf("%s%s%s%s\n", f ? "\n" : "", cli_style(stdout, CLI_TITLE), families[f],
-                     cli_style(stdout, CLI_PLAIN));
+        (void)printf("%s%s%s%s\n", f ? "\n" : "", ebb__style(stdout, EBB__TITLE), families[f],
+                     ebb__style(stdout, EBB__PLAIN));
         for (int i = 0; i < ebb_op_count(); i++) {
             if (strcmp(family_of(ebb_op_get(i)), families[f]) != 0) continue;
             (void)printf("  ");
@@ -119,59 +120,60 @@ static void print_operator(const struct ebb_op *op) {
     if (op->inplace) print_row("In place", name);
     if (op->view) print_row("Result", "shares the storage of its input");
     print_row("Overload of", op->overload);
+    print_row("In order", op->order);
     for (int i = 0; i < ebb_op_count(); i++) {
         const char *of = ebb_op_get(i)->overload;
         if (of && strcmp(of, op->name) == 0) print_row("Overload", ebb_op_get(i)->name);
     }
     print_arguments(op);
     (void)printf("\n    Samples\n");
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
+    for (int i = 0; op->samples && op->samples[i]; i++) (void)printf("      %s\n", op->samples[i]);
 }
 
 /* ---- JSON ---- */
 
-static void json_arguments(struct json *j, const struct ebb_op *op) {
-    json_open(j, "inputs", '[');
+static void json_arguments(struct ebb__json *j, const struct ebb_op *op) {
+    ebb__json_open(j, "inputs", '[');
     for (int i = 0; i < op->n_in; i++) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", op->in[i].name);
-        json_text(j, "kind", ebb_input_kind_name(op->in[i].kind));
-        if (op->formula[i]) json_text(j, "gradient", op->formula[i]);
-        json_close(j);
+        ebb__json_open(j, NULL, '{');
+        ebb__json_text(j, "name", op->in[i].name);
+        ebb__json_text(j, "kind", ebb_input_kind_name(op->in[i].kind));
+        if (op->formula[i]) ebb__json_text(j, "gradient", op->formula[i]);
+        ebb__json_close(j);
     }
-    json_close(j);
-    json_open(j, "arguments", '[');
+    ebb__json_close(j);
+    ebb__json_open(j, "arguments", '[');
     for (int i = 0; i < op->n_attrs; i++) {
         const struct ebb_attr *a = &op->attrs[i];
-        json_open(j, NULL, '{');
-        json_text(j, "name", a->name);
-        json_text(j, "kind", ebb_attr_kind_name(a->kind));
-        json_bool(j, "required", !a->otherwise);
-        if (a->otherwise) json_text(j, "default", a->otherwise);
-        if (a->values) json_text(j, "values", a->values);
-        json_close(j);
+        ebb__json_open(j, NULL, '{');
+        ebb__json_text(j, "name", a->name);
+        ebb__json_text(j, "kind", ebb_attr_kind_name(a->kind));
+        ebb__json_bool(j, "required", !a->otherwise);
+        if (a->otherwise) ebb__json_text(j, "default", a->otherwise);
+        if (a->values) ebb__json_text(j, "values", a->values);
+        ebb__json_close(j);
     }
-    json_close(j);
+    ebb__json_close(j);
 }
 
-static void json_operator(struct json *j, const struct ebb_op *op) {
+static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
     const char *const texts[][2] = {
         {"name", op->name},   {"family", family_of(op)}, {"signature", op->signature},  {"doc", op->doc},
         {"torch", op->torch}, {"node", op->node},        {"overload_of", op->overload}, {"derivative", derivative(op)}};
-    json_open(j, NULL, '{');
+    ebb__json_open(j, NULL, '{');
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i][1] && texts[i][1][0]) json_text(j, texts[i][0], texts[i][1]);
-    json_bool(j, "in_place", op->inplace);
-    json_bool(j, "view", op->view);
+        if (texts[i][1] && texts[i][1][0]) ebb__json_text(j, texts[i][0], texts[i][1]);
+    ebb__json_bool(j, "in_place", op->inplace);
+    ebb__json_bool(j, "view", op->view);
     json_arguments(j, op);
-    json_open(j, "outputs", '(');
-    for (int i = 0; i < op->n_out; i++) json_text(j, NULL, op->out[i] ? op->out[i] : "");
-    if (op->n_out == EBB_OUT_LIST) json_text(j, NULL, "...");
-    json_close(j);
-    json_open(j, "samples", '[');
-    for (int i = 0; i < EBB_OP_MAX_SAMPLES && op->samples[i]; i++) json_text(j, NULL, op->samples[i]);
-    json_close(j);
-    json_close(j);
+    ebb__json_open(j, "outputs", '(');
+    for (int i = 0; i < op->n_out; i++) ebb__json_text(j, NULL, op->out[i] ? op->out[i] : "");
+    if (op->n_out == EBB_OUT_LIST) ebb__json_text(j, NULL, "...");
+    ebb__json_close(j);
+    ebb__json_open(j, "samples", '[');
+    for (int i = 0; op->samples && op->samples[i]; i++) ebb__json_text(j, NULL, op->samples[i]);
+    ebb__json_close(j);
+    ebb__json_close(j);
 }
 
 /* ---- the command ---- */
@@ -194,10 +196,10 @@ int ebb_cmd_ops(int argc, char **argv) {
     if (parsed != CLI_GO_ON) return parsed == CLI_HELP_SHOWN ? CLI_OK : CLI_MISUSED;
     if (!cli_find_ops("ops", &names, ops)) return CLI_MISUSED;
     if (json) {
-        struct json j = {.to = stdout};
-        json_open(&j, NULL, '[');
+        struct ebb__json j = {.to = stdout};
+        ebb__json_open(&j, NULL, '[');
         for (int i = 0; ops[i]; i++) json_operator(&j, ops[i]);
-        json_close(&j);
+        ebb__json_close(&j);
     } else if (names.n == 0) {
         print_families();
     } else {

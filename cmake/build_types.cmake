@@ -1,6 +1,9 @@
 # Build types: besides CMake's own, Asan (address and undefined behaviour) and Tsan (threads). A preset is a build type in
 # a folder of its own, so that CMakePresets.json and ./dev have no flags to keep in step.
 
+include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
+include(CheckLinkerFlag)
 get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
 if(NOT multi_config AND NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug, Asan or Tsan" FORCE)
@@ -19,10 +22,28 @@ set(release_flags -O2 -fno-math-errno -fno-trapping-math)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND release_flags -ftree-vectorize -fvect-cost-model=dynamic --param=vect-epilogues-nomask=0)
 endif()
+# The size of code before all; but large structs cleared and copied by the C library, not by rep stos, which starts slowly.
+set(EBB_SMALL_FLAGS -Os)
+check_c_compiler_flag(-mstringop-strategy=libcall EBB_HAVE_STRINGOP_FLAG)
+if(EBB_HAVE_STRINGOP_FLAG)
+    list(APPEND EBB_SMALL_FLAGS -mstringop-strategy=libcall)
+endif()
 set(sanitizer_flags -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls)
 set(asan_flags ${sanitizer_flags} -fsanitize=address,undefined -fno-sanitize-recover=all)
 set(tsan_flags ${sanitizer_flags} -fsanitize=thread)
 set(CMAKE_C_FLAGS_RELEASE "-DNDEBUG")
+
+# The operators' table is full of pointers: packed, their relocations take a fiftieth. glibc knows the format since 2.36.
+check_linker_flag(C LINKER:-z,pack-relative-relocs EBB_HAVE_PACK_FLAG)
+check_c_source_compiles("
+    #include <features.h>
+    #if !__GLIBC_PREREQ(2, 36)
+    #error older
+    #endif
+    int main(void) { return 0; }" EBB_HAVE_RELR_LOADER)
+if(EBB_HAVE_PACK_FLAG AND EBB_HAVE_RELR_LOADER)
+    set(EBB_HAVE_PACKED_RELOCATIONS TRUE)
+endif()
 
 add_library(ebb_flags INTERFACE)
 target_compile_options(ebb_flags INTERFACE

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/ebb DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS ebb ebb_static EXPORT ebb_targets
+install(TARGETS ebb ebb_static ebb_explain ebb_explain_static EXPORT ebb_targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -32,4 +32,5 @@ foreach(dir INCLUDEDIR LIBDIR)
     endif()
 endforeach()
 configure_file(cmake/ebb.pc.in generated/ebb.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/generated/ebb.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(cmake/ebb-explain.pc.in generated/ebb-explain.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/generated/ebb.pc ${PROJECT_BINARY_DIR}/generated/ebb-explain.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,7 +1,5 @@
 # src/kernel/*.isa.c are compiled once for each instruction set that the target and the compiler know, with
 # EBB_ISA_NAME=baseline|avx2|avx512; which copy runs is chosen by CPU at run time. The library gets EBB_HAVE_ISA_<NAME>.
-include(CheckCCompilerFlag)
-include(CheckCSourceCompiles)
 
 set(isa_flags_baseline "")
 set(isa_flags_avx2 -mavx2 -mfma -mf16c)
@@ -24,6 +22,13 @@ if(EBB_WITH_ISA AND EBB_TARGET_X86_64)
     endforeach()
 endif()
 
+# Kernels call nothing that could unwind through them.
+set(kernel_flags "")
+check_c_compiler_flag(-fno-asynchronous-unwind-tables EBB_HAVE_UNWIND_FLAG)
+if(EBB_HAVE_UNWIND_FLAG)
+    list(APPEND kernel_flags "$<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>")
+endif()
+
 set(EBB_ISA_DEFINITIONS "")
 foreach(isa ${EBB_ISAS})
     string(TOUPPER EBB_HAVE_ISA_${isa}=1 definition)
@@ -37,7 +42,7 @@ function(ebb_add_isa_objects ret_objects sources)
         foreach(isa ${EBB_ISAS})
             add_library(ebb_objects_${isa} OBJECT ${sources})
             target_link_libraries(ebb_objects_${isa} PRIVATE ebb_internal)
-            target_compile_options(ebb_objects_${isa} PRIVATE ${isa_flags_${isa}})
+            target_compile_options(ebb_objects_${isa} PRIVATE ${isa_flags_${isa}} ${kernel_flags})
             target_compile_definitions(ebb_objects_${isa} PRIVATE EBB_ISA_NAME=${isa})
             set_target_properties(ebb_objects_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON
                                   C_VISIBILITY_PRESET hidden)

@@ -29,7 +29,7 @@ static ebb_status forward(struct ebb_forward *f) {
 }
 
 /* The vector-Jacobian product, written with operators: so derivatives of any order follow. */
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct log1pexp *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_mul(v->in[0], a->beta))));
 }
@@ -40,7 +40,7 @@ static const struct ebb_op log1pexp_op = {
     .doc = "log(1 + exp(beta self)) / beta, without overflow; beta > 0.",
     .torch = "torch.nn.functional.softplus",
     .node = "Log1pexpBackward",
-    .in = {{"self", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .attrs = log1pexp_attrs,
     .n_attrs = 1,

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Check that documents say what the tree has: the program in each README is examples/quick.c to the byte, every file that
-# a document links to is there, and the manual page is in order (where mandoc is installed).
+# a document links to is there, every test that a table of docs/autograd.md names is there, and the manual page is in order
+# (where mandoc is installed).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +22,13 @@ for document in "${documents[@]}"; do
         fi
     done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -vE '^[a-z]+:' || true)
 done
+
+while IFS=: read -r file name; do
+    if ! grep -qsF "EBB_TEST(${name# })" "tests/$file.c"; then
+        echo "docs/autograd.md: there is no test ${name# } in tests/$file.c"
+        bad=1
+    fi
+done < <(grep -oE '`test_[a-z_0-9]+: [a-z_0-9]+`' docs/autograd.md | tr -d '`')
 
 if command -v mandoc > /dev/null && ! mandoc -Tlint cli/ebb.1; then bad=1; fi
 [ $bad = 0 ] || exit 1

@@ -146,11 +146,11 @@ sub signature {
     my ($name, $n_attrs, $text) = ($op->{name}, scalar @{$op->{attrs}}, '');
     my @inputs = map { "{\"$_->{name}\", EBB_INPUT_$input_kind{$_->{kind}}}" } @{$op->{inputs}};
     my @fields = ('.name = ' . quoted($name), '.signature = ' . quoted($op->{signature}));
-    push @fields, '.in = {' . join(', ', @inputs) . '}' if @inputs;
+    push @fields, '.in = EBB_INPUTS(' . join(', ', @inputs) . ')' if @inputs;
     my @also = map { defined $_->{also} ? quoted($_->{also}) : 'NULL' } @{$op->{inputs}};
-    push @fields, '.also = {' . join(', ', @also) . '}' if grep { $_ ne 'NULL' } @also;
+    push @fields, '.also = (const char *const[]){' . join(', ', @also) . '}' if grep { $_ ne 'NULL' } @also;
     my @otherwise = map { defined $_->{otherwise} && $_->{kind} !~ /\?$/ ? quoted($_->{otherwise}) : 'NULL' } @{$op->{inputs}};
-    push @fields, '.otherwise = {' . join(', ', @otherwise) . '}' if grep { $_ ne 'NULL' } @otherwise;
+    push @fields, '.otherwise = (const char *const[]){' . join(', ', @otherwise) . '}' if grep { $_ ne 'NULL' } @otherwise;
     push @fields, '.out = {' . join(', ', map { quoted($_) } @{$op->{outputs}}) . '}' if length $op->{outputs}[0];
     push @fields, '.n_in = ' . @inputs, '.n_out = ' . ($op->{gives_list} ? 'EBB_OUT_LIST' : @{$op->{outputs}});
     if ($n_attrs) {
@@ -233,6 +233,7 @@ sub operator_section {
     push @facts, 'a view of its input' if $op->{view};
     push @facts, 'no gradient' if $op->{no_derivative};
     push @facts, "a call of `$op->{overload}` by name" if length $op->{overload};
+    push @facts, "without names in the order `$op->{order}`" if length $op->{order};
     push @facts, map { "by name also [`$_`](#$_)" } @$overloads;
     push @facts, map { lcfirst s/\.$//r } dtypes($op);
     my @lines = ("### $op->{name}", "    $op->{name}($inputs) -> $outputs", $op->{doc} =~ s/([*<])/\\$1/gr,

@@ -22,8 +22,10 @@ step "install, then move the tree: nothing in it may depend on its place"
 "$cmake" --install "$build" --prefix "$scratch/prefix" > "$scratch/log" || { cat "$scratch/log"; exit 1; }
 mv "$scratch/prefix" "$prefix"
 libdir=$(dirname "$(find "$prefix" -name libebb.a)")
-[ -e "$libdir/libebb.so.0" ] || fail "libebb.so.0 is missing"
-[ "$(readlink "$libdir/libebb.so")" = libebb.so.0 ] || fail "libebb.so does not lead to libebb.so.0"
+for library in libebb libebb-explain; do
+    [ -e "$libdir/$library.so.0" ] || fail "$library.so.0 is missing"
+    [ "$(readlink "$libdir/$library.so")" = $library.so.0 ] || fail "$library.so does not lead to $library.so.0"
+done
 
 step "headers: each compiles alone, in C11 and C++17"
 for header in "$prefix"/include/ebb/*.h; do
@@ -34,10 +36,12 @@ for header in "$prefix"/include/ebb/*.h; do
     "$cxx" -std=c++17 $warnings -x c++ -I"$prefix/include" -fsyntax-only "$scratch/one.c"
 done
 
-step "exported symbols: those of cmake/exports.txt, and no other"
-nm -D --defined-only "$libdir/libebb.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | LC_ALL=C sort > "$scratch/exported"
-diff -u "$here/cmake/exports.txt" "$scratch/exported" > "$scratch/diff" ||
-    fail "listed, but not defined (-), or exported, but not listed (+):" "$(grep -E '^[-+]ebb|^\+[a-z_]' "$scratch/diff")"
+step "exported symbols: those of the lists, and no other"
+for pair in libebb:exports.txt libebb-explain:exports-explain.txt; do
+    nm -D --defined-only "$libdir/${pair%:*}.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | LC_ALL=C sort > "$scratch/exported"
+    diff -u "$here/cmake/${pair#*:}" "$scratch/exported" > "$scratch/diff" ||
+        fail "${pair#*:}: listed, but not defined (-), or exported, but not listed (+):" "$(grep -E '^[-+]ebb|^\+[a-z_]' "$scratch/diff")"
+done
 
 step "pkg-config"
 export PKG_CONFIG_PATH=$libdir/pkgconfig
@@ -51,14 +55,16 @@ static=("$libdir/libebb.a" "${private[@]:1}")
 "$cc" -std=c11 "${cflags[@]}" "$here/tests/install/program.c" "${shared[@]}" -o "$scratch/c_shared"
 "$cc" -std=c11 "${cflags[@]}" "$here/tests/install/program.c" "${static[@]}" -o "$scratch/c_static"
 "$cxx" -std=c++17 "${cflags[@]}" "$here/tests/install/program.cpp" "${shared[@]}" -o "$scratch/cxx_shared"
-for program in c_shared c_static cxx_shared; do "$scratch/$program"; done
+read -ra explain < <(pkg-config --cflags --libs ebb-explain)
+"$cc" -std=c11 "$here/tests/install/explain.c" "${explain[@]}" -lm -o "$scratch/explain_shared"
+for program in c_shared c_static cxx_shared explain_shared; do "$scratch/$program"; done
 
 step "find_package(ebb)"
 "$cmake" -S "$here/tests/install" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_CXX_COMPILER="$cxx" > "$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 "$cmake" --build "$scratch/build" > "$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 unset LD_LIBRARY_PATH
-for program in program_c program_c_static program_cxx; do "$scratch/build/$program"; done
+for program in program_c program_c_static program_cxx program_ebb_explain program_ebb_explain_static; do "$scratch/build/$program"; done
 
 if [ -x "$prefix/bin/ebb" ]; then
     step "the program finds its library where it was moved to"

@@ -26,6 +26,26 @@ EBB_TEST(jvp_along_a_direction) {
     }
 }
 
+/* exp and tanh have rules that read their results, which must carry the outer level's tangent by then */
+static ebb_status along_itself(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    EBB_DUAL_LEVEL {
+        ebb_tensor *t = NULL;
+        (void)ebb_unpack_dual(ebb_exp(ebb_tanh(ebb_make_dual(in.t[0], ebb_ones_like(in.t[0])))), &t);
+        ret_out->t[ret_out->n++] = ebb_scope_hand(t);
+    }
+    return ebb_error_status();
+}
+
+EBB_TEST(levels_nest_where_rules_read_results) {
+    EBB_SCOPE {
+        ebb_outputs dd;
+        double y = tanh(0.5), dy = 1 - y * y;
+        CHECK(!ebb_jvp(along_itself, NULL, EBB_LIST(f64(0.5)), EBB_LIST(f64(1)), NULL, &dd));
+        CHECK_CLOSE(ebb_item(dd.t[0]), exp(y) * (dy * dy - 2 * y * dy), 1e-14);
+    }
+}
+
 /* d/dx of x^3 sin(c) by ebb_jvp, itself a function of x */
 static ebb_status slope(ebb_list in, ebb_outputs *ret_out, void *context) {
     (void)context;

@@ -15,7 +15,7 @@ static ebb_status cube_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void cube_vjp(struct ebb_vjp *v) {
+static void cube_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = fault == FORGETS_SECOND ? ebb_detach(v->in[0]) : v->in[0];
     ebb_tensor *g = ebb_mul(v->grad[0], ebb_mul(ebb_mul(x, x), 3));
     if (fault == TWICE) g = ebb_mul(g, 2);
@@ -27,7 +27,7 @@ static void cube_vjp(struct ebb_vjp *v) {
 static const struct ebb_op cube = {
     .name = "cube",
     .node = "CubeBackward0",
-    .in = {{"x", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .forward = cube_forward,
     .contiguous = true,

@@ -506,7 +506,7 @@ static void check_text(void) {
 /* What is written about the operator. */
 static void check_definition(const struct ebb_op *op) {
     int n = 0, zero_d = 0, empty = 0;
-    for (; n < EBB_OP_MAX_SAMPLES && op->samples[n]; n++) {
+    for (; op->samples && op->samples[n]; n++) {
         zero_d += strstr(op->samples[n], "()") != NULL;
         empty += strstr(op->samples[n], "(0") || strstr(op->samples[n], ",0");
     }
@@ -532,7 +532,7 @@ static void check_operator(const struct ebb_op *op) {
     (void)timespec_get(&a, TIME_UTC);
     check_definition(op);
     int n = 0;
-    for (; n < EBB_OP_MAX_SAMPLES && op->samples[n]; n++) {
+    for (; op->samples && op->samples[n]; n++) {
         now.text = op->samples[n];
         check_text();
     }

@@ -29,17 +29,17 @@ static const struct ebb_attr attrs[] = {
 
 static const struct ebb_op op = {
     .name = "toy",
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_NUMBER}, {"weight", EBB_INPUT_OPTIONAL}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_NUMBER}, {"weight", EBB_INPUT_OPTIONAL}),
     .n_in = 3,
     .attrs = attrs,
     .n_attrs = 8,
     .attrs_size = sizeof(struct attrs),
     .domain = {0.5, 3},
 };
-static const struct ebb_op list_op = {.name = "join", .in = {{"tensors", EBB_INPUT_LIST}}, .n_in = 1};
+static const struct ebb_op list_op = {.name = "join", .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), .n_in = 1};
 static const struct ebb_op middle_op = {
     .name = "put",
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}),
     .n_in = 3,
 };
 

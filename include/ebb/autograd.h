@@ -23,7 +23,8 @@ EBB_API ebb_tensor *ebb_tensor_grad(const ebb_tensor *t);
 EBB_API ebb_status ebb_set_grad(ebb_tensor *t, ebb_tensor *grad);
 #define ebb_set_grad(...) ((void)EBB_HERE, ebb_set_grad(__VA_ARGS__))
 
-/* Keep the gradient of a tensor that is not a leaf when a backward pass goes through it. t.retain_grad() */
+/* Keep the gradient of a tensor that is not a leaf whenever a backward pass goes through it: what its hooks made of it,
+ * as a copy, added to that of earlier passes in a new tensor. Does nothing for a leaf. t.retain_grad() */
 EBB_API ebb_status ebb_retain_grad(ebb_tensor *t);
 #define ebb_retain_grad(...) ((void)EBB_HERE, ebb_retain_grad(__VA_ARGS__))
 
@@ -48,13 +49,37 @@ typedef struct ebb_backward_options {
  * Errors: EBB_ERR_GRAPH when t does not require gradients or is not a scalar and no gradient is given; EBB_ERR_SHAPE,
  * EBB_ERR_DTYPE for a gradient that does not fit; EBB_ERR_FREED for a second pass; EBB_ERR_VERSION for saved tensors
  * that were overwritten. Passes of several threads may run
- * at once, over one graph too when each of them retains it. torch.Tensor.backward */
+ * at once, over one graph too when each of them retains it.
+ *
+ * Where gradients go: a leaf that has none takes the new one over when nobody else has it, and a copy of it otherwise,
+ * laid out in memory as the leaf is where that is without gaps; to one that it has the new one is added in place, or
+ * under create_graph by a recorded sum that replaces it. `inputs` that are no leaves retain their gradient from then
+ * on, as by ebb_retain_grad, which is replaced by a new sum each time. torch.Tensor.backward */
 EBB_API ebb_status ebb_backward(ebb_tensor *t, ebb_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_backward(...) (EBB_HERE, ebb_backward(__VA_ARGS__))
 #else
 #define ebb_backward(...) ebb__backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__backward_(t, ...) ebb_backward(EBB_AT(t), (ebb_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_backward_list_options {
+    ebb_list gradients; /* one a root, NULL entries for 1; empty when all roots are scalars */
+    bool retain_graph, create_graph;
+    ebb_list inputs;
+    int ebb__at;
+} ebb_backward_list_options;
+
+/* The same from several tensors at once, in one pass: the gradients of their sum, each weighted with its entry of
+ * .gradients. A tensor may be there more than once, and then counts as often.
+ *     ebb_backward_list(EBB_LIST(loss, y), .gradients = EBB_LIST(NULL, g));
+ * torch.autograd.backward */
+EBB_API ebb_status ebb_backward_list(ebb_list roots, ebb_backward_list_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_backward_list(...) (EBB_HERE, ebb_backward_list(__VA_ARGS__))
+#else
+#define ebb_backward_list(...) ebb__backward_list_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__backward_list_(roots, ...) ebb_backward_list(roots, (ebb_backward_list_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_grad_options {
@@ -96,21 +121,9 @@ typedef ebb_status (*ebb_function)(ebb_list in, ebb_outputs *ret_out, void *cont
 
 /* ---- forward mode ---- */
 
-/* The derivative of a function along a direction: ret_tangents[k] = sum over i of d out[k] / d in[i] * tangents[i],
- * computed with the function's results (ret_out, may be NULL) in one run of it, without a graph. An input whose tangent
- * is NULL is a constant. Shapes and dtypes of tangents are their inputs'. Both may be differentiated further: the
- * function may itself call ebb_jvp, ebb_grad or ebb_backward, and what comes out is recorded. Results belong to the
- * innermost scope.
- *     ebb_outputs dy;
- *     if (ebb_jvp(f, NULL, EBB_LIST(x), EBB_LIST(v), NULL, &dy)) return ebb_perror("f");
- * Errors: EBB_ERR_SHAPE, EBB_ERR_DTYPE for a tangent that does not fit; EBB_ERR_GRAPH for an operator without a rule;
- * whatever the function fails with. torch.func.jvp */
-EBB_API ebb_status ebb_jvp(ebb_function function, void *context, ebb_list inputs, ebb_list tangents,
-                           ebb_outputs *ret_out, ebb_outputs *ret_tangents);
-#define ebb_jvp(...) ((void)EBB_HERE, ebb_jvp(__VA_ARGS__))
-
-/* The same by hand. Inside a level, duals carry a tangent along with their value, through every operator, in place too;
- * levels nest, and one that is closed takes its tangents away. torch.autograd.forward_ad.dual_level
+/* Forward mode by hand; ebb_jvp (transforms.h) is the same for a function. Inside a level, duals carry a tangent along
+ * with their value, through every operator, in place too; levels nest, and one that is closed takes its tangents away.
+ * torch.autograd.forward_ad.dual_level
  *     EBB_DUAL_LEVEL {
  *         ebb_tensor *dual = ebb_make_dual(x, v), *dy;
  *         ebb_tensor *y = ebb_unpack_dual(ebb_exp(dual), &dy);

@@ -12,7 +12,6 @@ extern "C" {
 #define EBB_OP_MAX_IN 8 /* named inputs; one of them may be a list of any number of tensors */
 #define EBB_OP_MAX_OUT 4
 #define EBB_OUT_LIST (-1) /* the n_out of an operator whose results are a list: "-> Tensors" */
-#define EBB_OP_MAX_SAMPLES 24
 
 /* A list of tensors as one argument. EBB_LIST(a, b, c) */
 typedef struct ebb_list {
@@ -136,6 +135,7 @@ struct ebb_op_input {
     const char *name; /* PyTorch's */
     enum ebb_input_kind kind;
 };
+#define EBB_INPUTS(...) ((const struct ebb_op_input[]){__VA_ARGS__}) /* in C; elsewhere an array of one's own */
 
 enum ebb_attr_kind {
     EBB_ATTR_BOOL,    /* bool */
@@ -223,7 +223,7 @@ struct ebb_forward {
 };
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
-struct ebb_vjp {
+struct ebb_vjp_call {
     const struct ebb_op *op;
     const void *attrs;
     int64_t n_in;
@@ -239,11 +239,11 @@ struct ebb_vjp {
 
 /* Give the gradient of input i (borrowed). It may have the broadcast shape and the promoted dtype: both are undone
  * centrally. Not giving one means zero; giving NULL is the error that made it NULL. */
-EBB_API void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient);
+EBB_API void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient);
 
 /* The shape and dtype of input i, which must need its gradient. */
-EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i);
-EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i);
+EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i);
+EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
 
 /* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
 struct ebb_jvp_call {
@@ -282,15 +282,18 @@ struct ebb_op {
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;
+    /* Optional: the order of its arguments in PyTorch's call, "self, dim, index", where that is not the signature's:
+     * for languages that have arguments without names. */
+    const char *order;
     const char *node; /* the name of its node, "SumBackward0" */
     /* Optional: another node name for some arguments, as PyTorch's overloads have ("SumBackward1"). */
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
-    struct ebb_op_input in[EBB_OP_MAX_IN];
+    const struct ebb_op_input *in; /* [n_in] EBB_INPUTS({"self", EBB_INPUT_TENSOR}) */
     int n_in;
-    const char *also[EBB_OP_MAX_IN];      /* optional: another name for an input, as ebb_attr has */
-    const char *otherwise[EBB_OP_MAX_IN]; /* optional: the number that calls by name take where it is left out */
-    const char *out[EBB_OP_MAX_OUT];      /* names of outputs; the first is what the C function returns */
-    int n_out;                            /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    const char *const *also;         /* optional, [n_in]: another name for an input, as ebb_attr has */
+    const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
+    const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
+    int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -323,7 +326,7 @@ struct ebb_op {
     bool updates;
 
     /* Its derivative. NULL is an error when the operator is recorded, unless it has none by nature. */
-    void (*vjp)(struct ebb_vjp *v);
+    void (*vjp)(struct ebb_vjp_call *v);
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
@@ -335,9 +338,9 @@ struct ebb_op {
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];
 
-    /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. */
-    const char *samples[EBB_OP_MAX_SAMPLES];
-    double domain[2]; /* the samples' values lie between these; both 0: −2 to 2 */
+    /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. NULL: none. */
+    const char *const *samples; /* NULL after the last: EBB_SAMPLES("(3,4)", "()") */
+    double domain[2];           /* the samples' values lie between these; both 0: −2 to 2 */
 };
 
 /* ---- calling ---- */
@@ -392,6 +395,8 @@ EBB_API const struct ebb_op *ebb_op_find(const char *name);
  * are met only by samples that mean to; integers are never 0 unless the domain leaves nothing else. They depend on the
  * text and the seed only, and are the same numbers in float32 and float64. A symmetric input means a function of
  * symmetric matrices: what varies it varies an element together with its mirror image. */
+#define EBB_SAMPLES(...) ((const char *const[]){__VA_ARGS__, 0})
+
 struct ebb_sample {
     const struct ebb_op *op;
     bool must_fail;

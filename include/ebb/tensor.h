@@ -84,7 +84,10 @@ EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);
 EBB_API int64_t ebb_tensor_storage_offset(const ebb_tensor *t); /* in elements, from the start of the storage */
 EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);     /* row-major without gaps */
 EBB_API bool ebb_tensor_shares_storage(const ebb_tensor *a, const ebb_tensor *b);
-EBB_API void ebb_increment_version(ebb_tensor *t); /* after writing through ebb_tensor_data, so that autograd knows */
+/* After writing through ebb_tensor_data: autograd then knows that, and on which line, the values are others.
+ * torch.autograd.graph.increment_version */
+EBB_API void ebb_increment_version(ebb_tensor *t);
+#define ebb_increment_version(...) ((void)EBB_HERE, ebb_increment_version(__VA_ARGS__))
 EBB_API uint32_t ebb_tensor_version(const ebb_tensor *t); /* how often the storage was written in place. t._version */
 EBB_API bool ebb_tensor_requires_grad(const ebb_tensor *t);
 EBB_API bool ebb_tensor_is_leaf(const ebb_tensor *t);

@@ -9,7 +9,7 @@
 static bool sole_owner(ebb_tensor *t) {
     if (t->flags & EBB__HAS_TANGENT) return false;
     return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
-           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->release;
+           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->external;
 }
 
 static ebb_tensor *take(ebb_tensor *t) {
@@ -65,6 +65,22 @@ static void lock(struct ebb__autograd *a) {
     }
 }
 
+/* PyTorch's layout contract: the gradient of a dense tensor lies in memory as the tensor does, any other one row by
+ * row, so that optimizers meet the same order in both. */
+static bool laid_out_for(const ebb_tensor *grad, const ebb_tensor *t) {
+    if (EBB_LIKELY(ebb__is_contiguous(t))) return ebb__is_contiguous(grad);
+    if (!ebb__is_dense(t)) return ebb__is_contiguous(grad);
+    for (int i = 0; i < t->ndim; i++)
+        if (t->dims[i] != 1 && ebb__strides(t)[i] != ebb__strides(grad)[i]) return false;
+    return true;
+}
+
+static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
+    if (EBB_LIKELY(ebb__is_contiguous(t)) || !ebb__is_dense(t)) return ebb_clone(grad);
+    ebb_tensor *copy = ebb__own(ebb__tensor_new_laid_out(t, (ebb_dtype)grad->dtype));
+    return copy ? ebb_copy_(copy, grad) : NULL;
+}
+
 /* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass
  * itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
@@ -78,8 +94,8 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     ebb_tensor *result = NULL;
     lock(a);
     if (!a->grad) {
-        if (!recorded && sole_owner(grad) && ebb__is_contiguous(grad)) result = take(grad);
-        else result = take(ebb_clone(grad));
+        if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
+        else result = take(copy_for(grad, t));
     } else {
         result = take(recorded ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
     }
@@ -88,6 +104,20 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     atomic_store_explicit(&a->lock, 0, memory_order_release);
     ebb__unref(before); /* only now: releasing may run the user's functions */
     ebb__unref(grad);
+    ebb_scope_close(&scope);
+    return result ? EBB_OK : ebb_error_status();
+}
+
+/* Whoever holds the gradient of an earlier pass keeps it as it was. */
+ebb_status ebb__accumulate_retained(ebb_tensor *t, ebb_tensor *grad) {
+    struct ebb__autograd *a = ebb__autograd_of(t);
+    if (!a) return ebb_error_status();
+    ebb_scope scope = ebb_scope_open();
+    lock(a);
+    ebb_tensor *result = take(a->grad ? ebb_add(a->grad, grad) : ebb_clone(grad)), *before = result ? a->grad : NULL;
+    if (result) a->grad = result;
+    atomic_store_explicit(&a->lock, 0, memory_order_release);
+    ebb__unref(before);
     ebb_scope_close(&scope);
     return result ? EBB_OK : ebb_error_status();
 }

@@ -1,18 +1,22 @@
-/* ebb_backward and ebb_grad: roots, their upstream gradients, and what is asked for. */
+/* ebb_backward, for one tensor or a list, and ebb_grad: roots, their upstream gradients, and what is asked for. */
 #include "autograd/pass.h"
 #include <ebb/ops.h>
+#include <stdlib.h>
 
 static const char *name_of(const ebb_tensor *t) { return ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "the tensor"; }
 
-/* The upstream gradient of a root as a new reference: the caller's, checked, or 1 for a tensor of one element. */
-static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given) {
+/* The upstream gradient of a root, one of n, as a new reference: the caller's, checked, or 1 for a tensor of one
+ * element. */
+static ebb_tensor *upstream(const char *op, ebb_tensor *root, ebb_tensor *given, int64_t n) {
     char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
     if (!given) {
         if (root->numel != 1) {
             ebb__fail_op(op, EBB_ERR_GRAPH,
                          "%s has shape %s: only a tensor of one element has an implicit upstream gradient; give .%s",
                          name_of(root), ebb__shape_text(a, root->ndim, ebb__sizes(root)),
-                         op[0] == 'b' ? "gradient" : "grad_outputs");
+                         op[0] == 'g' ? "grad_outputs"
+                         : n > 1      ? "gradients"
+                                      : "gradient");
             return NULL;
         }
         if (!ebb_dtype_is_floating((ebb_dtype)root->dtype)) {
@@ -40,7 +44,7 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     for (int64_t i = 0; i < outputs.n; i++) {
         ebb_tensor *root = outputs.t[i];
         ebb_node *node = ebb__gradient_node(root);
-        ebb_tensor *g = upstream(op, root, grads.n ? grads.t[i] : NULL);
+        ebb_tensor *g = upstream(op, root, grads.n ? grads.t[i] : NULL, outputs.n);
         if (!g || ebb__pass_add(ebb__pass_find(p, node), root->grad_fn ? root->output_nr : 0, g))
             return ebb_error_status();
     }
@@ -50,14 +54,13 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     return EBB_OK;
 }
 
-/* One pass from outputs; p says what is asked for. `accumulate`: captured leaves get their .grad. */
-static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph,
-                       bool accumulate) {
+/* One pass from outputs; p says what is asked for. */
+static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph) {
     size_t bytes = (size_t)outputs.n * sizeof(ebb_node *);
     ebb_node **roots = ebb__alloc(bytes);
     if (!roots) return ebb_error_status();
-    const char *file = ebb__thread.file;
-    int line = ebb__thread.line;
+    const char *file = p->file = ebb__thread.file;
+    int line = p->line = ebb__thread.line;
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;
@@ -72,7 +75,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     int64_t held = 0; /* hooks may let go of the outputs */
     for (; held < outputs.n && !status; held++) ebb__node_ref(roots[held]);
     if (!status) status = ebb__pass_discover(p, roots, (size_t)outputs.n);
-    if (!status && p->only_captures) status = ebb__pass_prune(p, accumulate);
+    if (!status && p->only_captures) status = ebb__pass_prune(p);
     if (!status) status = start(p, op, outputs, grads);
     if (!status) status = ebb__pass_run(p);
     ebb__pass_end(p);
@@ -107,7 +110,7 @@ static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs)
                                 ebb_dtype_name((ebb_dtype)t->dtype));
         ebb_node *n = ebb__refresh(t) ? NULL : ebb__gradient_node(t);
         if (!n) return ebb_error_status();
-        p->captures[i] = (struct ebb__capture){.node = n, .nr = t->grad_fn ? t->output_nr : 0};
+        p->captures[i] = (struct ebb__capture){.node = n, .nr = t->grad_fn ? t->output_nr : 0, .input = (uint32_t)i};
     }
     return EBB_OK;
 }
@@ -117,25 +120,69 @@ static void captures_end(struct ebb__pass *p) {
     ebb__free(p->captures, p->n_captures * sizeof *p->captures);
 }
 
-ebb_status(ebb_backward)(ebb_tensor *t, ebb_backward_options options) {
+/* Leaves gather gradients as always; of other tensors a pass that is asked for them makes such as retain theirs, as
+ * PyTorch does. */
+static ebb_status retain_inputs(ebb_list inputs) {
+    for (int64_t i = 0; i < inputs.n; i++)
+        if ((ebb_retain_grad)(inputs.t[i])) return ebb_error_status();
+    return EBB_OK;
+}
+
+static ebb_status backward(ebb_list roots, const ebb_backward_list_options *options) {
     static const char *op = "backward";
-    if (!t) return ebb__fail_null(op, "tensor");
-    struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
-    if (check_list(op, "an entry of inputs", options.inputs)) return ebb_error_status();
-    ebb_status status = options.inputs.n ? captures(&p, op, options.inputs) : EBB_OK;
-    ebb_list grads = {options.gradient ? 1 : 0, &options.gradient};
-    if (!status) status = pass(&p, op, EBB_LIST(t), grads, options.create_graph, true);
-    for (size_t i = 0; i < p.n_captures && !status; i++) { /* leaves are done; other tensors get theirs here */
-        struct ebb__capture *c = &p.captures[i];
-        if (!c->grad || c->node->flags & EBB__NODE_LEAF) continue;
-        bool before = ebb_set_grad_enabled(options.create_graph);
-        ebb_tensor *g = c->grad;
-        c->grad = NULL;
-        status = ebb__accumulate(options.inputs.t[i], g);
-        ebb_set_grad_enabled(before);
-    }
+    struct ebb__pass p = {.keep_graph = options->retain_graph || options->create_graph, .accumulate = true};
+    if (check_list(op, "an entry of inputs", options->inputs)) return ebb_error_status();
+    ebb_status status = options->inputs.n ? captures(&p, op, options->inputs) : EBB_OK;
+    if (!status) status = retain_inputs(options->inputs);
+    if (!status) status = pass(&p, op, roots, options->gradients, options->create_graph);
     captures_end(&p);
     return status;
+}
+
+ebb_status(ebb_backward)(ebb_tensor *t, ebb_backward_options options) {
+    if (!t) return ebb__fail_null("backward", "tensor");
+    const ebb_backward_list_options list = {.gradients = {1, &options.gradient},
+                                            .retain_graph = options.retain_graph,
+                                            .create_graph = options.create_graph,
+                                            .inputs = options.inputs};
+    return backward(EBB_LIST(t), &list);
+}
+
+static ebb_status check_gradients(const char *op, const char *name, ebb_list roots, ebb_list grads) {
+    if (!grads.n || (grads.n == roots.n && grads.t)) return EBB_OK;
+    return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld %s", (long long)roots.n, (long long)grads.n, name);
+}
+
+ebb_status(ebb_backward_list)(ebb_list roots, ebb_backward_list_options options) {
+    static const char *op = "backward";
+    if (check_list(op, "a root", roots)) return ebb_error_status();
+    if (roots.n == 0) return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one tensor to start from");
+    if (check_gradients(op, "gradients", roots, options.gradients)) return ebb_error_status();
+    return backward(roots, &options);
+}
+
+/* What of the captures was not reached is zero, where that is asked for, or none; else it is an error. */
+static ebb_status complete(struct ebb__pass *p, ebb_list inputs, const ebb_grad_options *options) {
+    for (size_t i = 0; i < p->n_captures; i++) {
+        struct ebb__capture *c = &p->captures[i];
+        const ebb_tensor *input = inputs.t[c->input];
+        if (c->grad) continue;
+        if (options->materialize_grads) {
+            c->grad = ebb_keep(ebb_zeros(ebb_tensor_shape(input), .dtype = (ebb_dtype)input->dtype));
+            if (!c->grad) return ebb_error_status();
+        } else if (!options->allow_unused) {
+            return ebb__fail_op(
+                "grad", EBB_ERR_GRAPH,
+                "input %u (%s) was not used to compute the outputs; give .allow_unused = true if that is meant",
+                c->input, name_of(input));
+        }
+    }
+    return EBB_OK;
+}
+
+static int by_input(const void *a, const void *b) {
+    uint32_t x = ((const struct ebb__capture *)a)->input, y = ((const struct ebb__capture *)b)->input;
+    return (x > y) - (x < y);
 }
 
 ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
@@ -144,25 +191,12 @@ ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, 
     if (outputs.n <= 0 || inputs.n <= 0)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
-    if (options.grad_outputs.n && (options.grad_outputs.n != outputs.n || !options.grad_outputs.t))
-        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld grad_outputs", (long long)outputs.n,
-                            (long long)options.grad_outputs.n);
+    if (check_gradients(op, "grad_outputs", outputs, options.grad_outputs)) return ebb_error_status();
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
     ebb_status status = captures(&p, op, inputs);
-    if (!status) status = pass(&p, op, outputs, options.grad_outputs, options.create_graph, false);
-    for (int64_t i = 0; i < inputs.n && !status; i++) {
-        struct ebb__capture *c = &p.captures[i];
-        if (c->grad) continue;
-        if (options.materialize_grads) {
-            c->grad = ebb_keep(ebb_zeros(ebb_tensor_shape(inputs.t[i]), .dtype = (ebb_dtype)inputs.t[i]->dtype));
-            if (!c->grad) status = ebb_error_status();
-        } else if (!options.allow_unused) {
-            status = ebb__fail_op(
-                op, EBB_ERR_GRAPH,
-                "input %lld (%s) was not used to compute the outputs; give .allow_unused = true if that is meant",
-                (long long)i, name_of(inputs.t[i]));
-        }
-    }
+    if (!status) status = pass(&p, op, outputs, options.grad_outputs, options.create_graph);
+    if (!status && p.n_captures > 1) qsort(p.captures, p.n_captures, sizeof *p.captures, by_input);
+    if (!status) status = complete(&p, inputs, &options);
     for (int64_t i = 0; i < inputs.n && !status; i++) {
         ebb_tensor *g = p.captures[i].grad;
         if (!g) continue;

@@ -30,16 +30,15 @@ static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
     }
     for (uint32_t k = 0; x->retain && k < n->n_out; k++) {
         if (!x->retain[k] || !grad[k]) continue;
-        ebb__ref(grad[k]);
-        if (ebb__accumulate(x->retain[k], grad[k])) return ebb_error_status();
+        if (ebb__accumulate_retained(x->retain[k], grad[k])) return ebb_error_status();
     }
     return EBB_OK;
 }
 
 static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *grad) {
-    for (size_t i = 0; i < p->n_captures; i++) {
-        struct ebb__capture *c = &p->captures[i];
-        if (c->node != n || !grad[c->nr]) continue;
+    const struct ebb__capture *end = p->captures + p->n_captures;
+    for (struct ebb__capture *c = ebb__pass_captures_of(p, n); c < end && c->node == n; c++) {
+        if (!grad[c->nr]) continue;
         ebb__ref(grad[c->nr]);
         c->grad = grad[c->nr];
     }
@@ -48,7 +47,7 @@ static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *g
 /* ---- calling a rule ---- */
 
 struct call {
-    struct ebb_vjp v;
+    struct ebb_vjp_call v;
     ebb_tensor **in, **given, **out;
     bool *needs;
     ebb_tensor *small[2 * SMALL + EBB_OP_MAX_OUT];
@@ -73,14 +72,7 @@ static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
 }
 
 static ebb_status unpack(struct call *c, ebb_node *n) {
-    if (n->flags & EBB__NODE_RELEASED) {
-        ebb__thread.file = n->file;
-        ebb__thread.line = n->line;
-        return ebb__fail_op(
-            n->name, EBB_ERR_FREED,
-            "backward a second time: what %s saved here was released by the first pass; give .retain_graph = true to it",
-            n->op->name);
-    }
+    if (n->flags & EBB__NODE_RELEASED) return ebb__fail_released(n);
     const struct ebb__saved *s = ebb__node_saved(n);
     for (uint32_t i = 0; i < n->n_saved; i++, s++) {
         bool owned;
@@ -143,16 +135,16 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
         const struct ebb__edge *edges = ebb__node_edges(n);
         for (uint32_t i = 0; i < n->n_in; i++)
             c.needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
-        c.v = (struct ebb_vjp){.op = n->op,
-                               .attrs = ebb__node_attrs(n),
-                               .n_in = n->n_in,
-                               .grad = grad,
-                               .in = c.in,
-                               .out = c.out,
-                               .n_out = n->n_out,
-                               .needs = c.needs,
-                               .given = c.given,
-                               .node = n};
+        c.v = (struct ebb_vjp_call){.op = n->op,
+                                    .attrs = ebb__node_attrs(n),
+                                    .n_in = n->n_in,
+                                    .grad = grad,
+                                    .in = c.in,
+                                    .out = c.out,
+                                    .n_out = n->n_out,
+                                    .needs = c.needs,
+                                    .given = c.given,
+                                    .node = n};
         uint64_t failures = th->failures;
         n->op->vjp(&c.v);
         if (ebb__failed_since(failures)) status = ebb_error_status();
@@ -162,7 +154,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
-    if (!p->keep_graph) ebb__node_release_saved(n);
+    if (!p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }
 
@@ -171,7 +163,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
 static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     ebb_node *n = e->node;
     ebb_tensor *one = NULL, **grad = &one;
-    bool run = e->run;
+    bool run = e->run, captured = e->captured;
     if (n->n_out > 1) grad = e->grad.many;
     else one = e->grad.one;
     e->grad.one = NULL; /* (all of the union) ours now */
@@ -183,7 +175,7 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
         status = run_hooks(n, grad);
         ebb_scope_close(&scope);
     }
-    if (!status && p->n_captures) capture(p, n, grad);
+    if (!status && EBB_UNLIKELY(captured)) capture(p, n, grad);
     if (!status && run) {
         if (n->flags & EBB__NODE_LEAF) {
             ebb_tensor *g = grad[0];
@@ -206,7 +198,7 @@ ebb_status ebb__pass_run(struct ebb__pass *p) {
 
 /* ---- what rules call ---- */
 
-void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
+void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
     if (i < 0 || i >= v->n_in) {
         ebb_fail(EBB_ERR_ARGUMENT, "the rule of %s gave a gradient for input %lld of %lld", v->op->name, (long long)i,
                  (long long)v->n_in);
@@ -225,19 +217,19 @@ void ebb_vjp_give(struct ebb_vjp *v, int64_t i, ebb_tensor *gradient) {
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
 }
 
-static const struct ebb__edge *edge_of(const struct ebb_vjp *v, int64_t i) {
+static const struct ebb__edge *edge_of(const struct ebb_vjp_call *v, int64_t i) {
     static const struct ebb__edge none;
     return v->node ? &ebb__node_edges(v->node)[i] : &none;
 }
 
-ebb_dims ebb_vjp_shape(const struct ebb_vjp *v, int64_t i) {
+ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i) {
     const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? ebb_tensor_shape(v->in[i]) : EBB_NO_DIMS;
     struct ebb__meta m = ebb__node_meta(e->node, e->nr);
     return ebb__dims(m.ndim, m.sizes);
 }
 
-ebb_dtype ebb_vjp_dtype(const struct ebb_vjp *v, int64_t i) {
+ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i) {
     const struct ebb__edge *e = edge_of(v, i);
     if (!e->node) return v->in[i] ? (ebb_dtype)v->in[i]->dtype : EBB_DTYPE_NONE;
     return ebb__node_meta(e->node, e->nr).dtype;

@@ -5,6 +5,7 @@
  * J t is the derivative by g of <J'g, t>, since J'g is linear in g (Christianson 1992; Townsend 2017, "a new trick for
  * calculating Jacobian vector products"). */
 #include "autograd/pass.h"
+#include "autograd/transforms.h"
 #include "record/call.h"
 #include "record/tangent.h"
 #include <ebb/ops.h>
@@ -22,8 +23,7 @@ static ebb_tensor *region_of(ebb_tensor *whole, const ebb_tensor *view) {
     return ebb_call_op1(&ebb__op_as_strided, &whole, 1, &r);
 }
 
-/* The tangent of t at a level: its own, or the part of its base's. Borrowed; NULL when there is none. */
-static ebb_tensor *tangent_of(ebb_tensor *t, struct ebb__level *level) {
+ebb_tensor *ebb__tangent_of(ebb_tensor *t, struct ebb__level *level) {
     ebb_tensor *own = ebb__tangent_get(t, level), *base = t->base;
     if (own || !base || !(base->flags & EBB__HAS_TANGENT)) return own;
     ebb_tensor *whole = ebb__tangent_get(base, level);
@@ -40,7 +40,7 @@ static ebb_tensor *tangent_of(ebb_tensor *t, struct ebb__level *level) {
 
 static bool any_tangent(ebb_tensor *const *in, int64_t n, struct ebb__level *level) {
     bool any = false;
-    for (int64_t i = 0; i < n; i++) any = (in[i] && tangent_of(in[i], level)) || any;
+    for (int64_t i = 0; i < n; i++) any = (in[i] && ebb__tangent_of(in[i], level)) || any;
     return any;
 }
 
@@ -57,7 +57,7 @@ void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent) {
 
 /* Everything a rule's call needs, in one block. */
 struct rule {
-    struct ebb_vjp v;
+    struct ebb_vjp_call v;
     ebb_tensor **grad, **given, **in;
     bool *needs;
     size_t bytes;
@@ -71,15 +71,15 @@ static bool rule_begin(struct rule *r, const struct ebb_jvp_call *j) {
     r->given = r->grad + j->n_out;
     r->in = r->given + j->n_in;
     r->needs = (bool *)(r->in + j->n_in);
-    r->v = (struct ebb_vjp){.op = j->op,
-                            .attrs = j->attrs,
-                            .n_in = j->n_in,
-                            .grad = r->grad,
-                            .in = j->in,
-                            .out = j->out,
-                            .n_out = j->n_out,
-                            .needs = r->needs,
-                            .given = r->given};
+    r->v = (struct ebb_vjp_call){.op = j->op,
+                                 .attrs = j->attrs,
+                                 .n_in = j->n_in,
+                                 .grad = r->grad,
+                                 .in = j->in,
+                                 .out = j->out,
+                                 .n_out = j->n_out,
+                                 .needs = r->needs,
+                                 .given = r->given};
     return true;
 }
 
@@ -205,60 +205,65 @@ static ebb_tensor *carried(const struct ebb_jvp_call *j, ebb_tensor *y, ebb_tens
     return shared ? ebb_clone(t) : t;
 }
 
-/* What a node saved of its output carries what the output carries. */
-static ebb_status share_with_saved(ebb_tensor *y) {
+/* What a node saved of its output, and of views among its inputs (NULL: none), carries what those carry. */
+static ebb_status share_with_saved(ebb_tensor *y, ebb_tensor *const *in) {
     ebb_node *n = y->grad_fn;
     struct ebb__saved *s = n ? ebb__node_saved(n) : NULL;
-    for (uint32_t i = 0; n && i < n->n_saved; i++)
-        if (s[i].t && ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && ebb__saved_index(&s[i]) == y->output_nr &&
-            s[i].t->storage && ebb__tangents_share(s[i].t, y))
+    for (uint32_t i = 0; n && i < n->n_saved; i++) {
+        uint32_t at = ebb__saved_index(&s[i]);
+        ebb_tensor *of = NULL;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at == y->output_nr) of = y;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
+        if (of && s[i].t && s[i].t != of && s[i].t->storage && ebb__tangents_share(s[i].t, of))
             return ebb_error_status();
+    }
     return EBB_OK;
 }
 
 static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     uint64_t failures = ebb__thread.failures;
-    for (int64_t i = 0; i < j->n_in; i++) j->tangent[i] = j->in[i] ? tangent_of(j->in[i], level) : NULL;
+    for (int64_t i = 0; i < j->n_in; i++) j->tangent[i] = j->in[i] ? ebb__tangent_of(j->in[i], level) : NULL;
     for (int64_t k = 0; k < j->n_out; k++) j->given[k] = NULL;
     apply(j);
     if (ebb__failed_since(failures)) return ebb_error_status();
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
         ebb_tensor *t = carried(j, j->out[k], j->given[k]);
-        if (!t || ebb__tangent_set(j->out[k], level, t) || share_with_saved(j->out[k])) return ebb_error_status();
+        if (!t || ebb__tangent_set(j->out[k], level, t) || share_with_saved(j->out[k], j->in))
+            return ebb_error_status();
     }
     return EBB_OK;
 }
 
+/* The outer levels first: an inner one's tangent is computed from results that carry theirs. */
+static ebb_status from_outside(struct ebb__level *l, struct ebb_jvp_call *j) {
+    struct ebb__thread *th = &ebb__thread;
+    if (!l) return EBB_OK;
+    ebb_status status = from_outside(l->outer, j);
+    if (status || !any_tangent(j->in, j->n_in, l)) return status;
+    if (!j->op->vjp && !j->op->jvp)
+        return ebb_fail(EBB_ERR_GRAPH, "has no derivative rule, and an input carries a tangent (%s)", j->op->name);
+    struct ebb__level *levels = th->levels;
+    ebb_scope scope = ebb_scope_open();
+    th->levels = l->outer;
+    status = at_level(l, j);
+    th->levels = levels;
+    ebb_scope_close(&scope);
+    return status;
+}
+
 ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                         ebb_tensor *const *out, int64_t n_out) {
-    struct ebb__thread *th = &ebb__thread;
-    struct ebb__level *levels = th->levels;
-    ebb_status status = EBB_OK;
     bool floating = false;
     for (int64_t k = 0; k < n_out; k++) floating = floating || ebb__is_floating(out[k]->dtype);
-    for (struct ebb__level *l = levels; floating && l && !status; l = l->outer) {
-        if (!any_tangent(in, n, l)) continue;
-        if (!op->vjp && !op->jvp)
-            return ebb_fail(EBB_ERR_GRAPH, "has no derivative rule, and an input carries a tangent (%s)", op->name);
-        size_t bytes = (size_t)(n + n_out) * sizeof(ebb_tensor *);
-        ebb_tensor **room = ebb__alloc_zeroed(bytes);
-        if (!room) return ebb_error_status();
-        struct ebb_jvp_call j = {.op = op,
-                                 .attrs = attrs,
-                                 .n_in = n,
-                                 .in = in,
-                                 .tangent = room,
-                                 .n_out = n_out,
-                                 .out = out,
-                                 .given = room + n};
-        ebb_scope scope = ebb_scope_open();
-        th->levels = l->outer;
-        status = at_level(l, &j);
-        th->levels = levels;
-        ebb_scope_close(&scope);
-        ebb__free(room, bytes);
-    }
+    if (!floating) return EBB_OK;
+    size_t bytes = (size_t)(n + n_out) * sizeof(ebb_tensor *);
+    ebb_tensor **room = ebb__alloc_zeroed(bytes);
+    if (!room) return ebb_error_status();
+    struct ebb_jvp_call j = {
+        .op = op, .attrs = attrs, .n_in = n, .in = in, .tangent = room, .n_out = n_out, .out = out, .given = room + n};
+    ebb_status status = from_outside(ebb__thread.levels, &j);
+    ebb__free(room, bytes);
     return status;
 }
 
@@ -280,16 +285,17 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 }
 
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
-    ebb_tensor *t = tangent_of(self, level), *value = ebb__tangent_get(apart, level);
+    ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_with_saved(self);
+    if (!t && !self->base)
+        return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_with_saved(self, NULL);
     if (!t) {
         ebb_tensor *zeros = ebb_zeros_like(self->base);
         if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
-        t = tangent_of(self, level);
+        t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;
-    return t ? share_with_saved(self) : ebb_error_status();
+    return t ? share_with_saved(self, NULL) : ebb_error_status();
 }
 
 ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart) {
@@ -335,7 +341,7 @@ ebb_tensor *(ebb_make_dual)(ebb_tensor *primal, ebb_tensor *tangent) {
 ebb_tensor *(ebb_unpack_dual)(ebb_tensor *dual, ebb_tensor **ret_tangent) {
     struct ebb__level *level = ebb__thread.levels;
     if (!dual) return ebb__fail_null("unpack_dual", "dual"), NULL;
-    ebb_tensor *tangent = level ? tangent_of(dual, level) : NULL;
+    ebb_tensor *tangent = level ? ebb__tangent_of(dual, level) : NULL;
     if (tangent) ebb__ref(tangent);
     if (tangent && !ebb__own(tangent)) return NULL;
     ebb__thread.levels = level ? level->outer : NULL;
@@ -343,53 +349,4 @@ ebb_tensor *(ebb_unpack_dual)(ebb_tensor *dual, ebb_tensor **ret_tangent) {
     ebb__thread.levels = level;
     if (primal && ret_tangent) *ret_tangent = tangent;
     return primal;
-}
-
-/* The function on duals; results and tangents are handed out of the scope that the duals live in. */
-static ebb_status along(ebb_function function, void *context, ebb_list inputs, ebb_list tangents, ebb_tensor **in,
-                        ebb_outputs *ret_out, ebb_outputs *ret_tangents) {
-    ebb_outputs out = {0};
-    for (int64_t i = 0; i < inputs.n; i++) {
-        in[i] = inputs.t[i];
-        if (in[i] && tangents.t[i] && !(in[i] = ebb_make_dual(in[i], tangents.t[i]))) return ebb_error_status();
-    }
-    uint64_t failures = ebb__thread.failures;
-    ebb_status status = function((ebb_list){inputs.n, in}, &out, context);
-    if (!status && ebb__failed_since(failures)) status = ebb_error_status();
-    if (status) return ebb__fail_op("jvp", status, "the function failed");
-    if (out.n < 0 || out.n > EBB_FUNCTION_MAX_OUT)
-        return ebb__fail_op("jvp", EBB_ERR_ARGUMENT, "the function returned %lld outputs; at most %d are possible",
-                            (long long)out.n, EBB_FUNCTION_MAX_OUT);
-    for (int64_t k = 0; k < out.n; k++) {
-        ebb_tensor *t = NULL, *y = ebb_unpack_dual(out.t[k], &t);
-        if (!y || (!t && !(t = ebb_zeros_like(y)))) return ebb_error_status();
-        ret_out->t[k] = y;
-        ret_tangents->t[k] = t;
-    }
-    ret_out->n = ret_tangents->n = out.n;
-    return EBB_OK;
-}
-
-ebb_status(ebb_jvp)(ebb_function function, void *context, ebb_list inputs, ebb_list tangents, ebb_outputs *ret_out,
-                    ebb_outputs *ret_tangents) {
-    if (!function || !ret_tangents) return ebb__fail_null("jvp", function ? "ret_tangents" : "function");
-    if (inputs.n != tangents.n)
-        return ebb__fail_op("jvp", EBB_ERR_ARGUMENT, "%lld inputs and %lld tangents", (long long)inputs.n,
-                            (long long)tangents.n);
-    ebb_outputs out = {0}, along_out = {0};
-    ebb_tensor **in = ebb__alloc((size_t)inputs.n * sizeof *in);
-    if (!in) return ebb_error_status();
-    ebb_scope scope = ebb_scope_open();
-    ebb_dual_level level = ebb_dual_level_open();
-    ebb_status status =
-        level.level ? along(function, context, inputs, tangents, in, &out, &along_out) : ebb_error_status();
-    for (int64_t k = 0; k < out.n && !status; k++)
-        if (!ebb_scope_hand(out.t[k]) || !ebb_scope_hand(along_out.t[k])) status = ebb_error_status();
-    ebb_dual_level_close(&level);
-    ebb_scope_close(&scope);
-    ebb__free(in, (size_t)inputs.n * sizeof *in);
-    if (status) return status;
-    if (ret_out) *ret_out = out;
-    *ret_tangents = along_out;
-    return EBB_OK;
 }

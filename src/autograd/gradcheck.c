@@ -1,5 +1,6 @@
 /* Checking gradients against finite differences: the Jacobian both ways, compared entry by entry, or along random
  * directions in fast mode. */
+#include "autograd/transforms.h"
 #include "record/call.h"
 #include <math.h>
 #include <string.h>
@@ -87,16 +88,7 @@ static uint64_t out_stream(int64_t i) { return 2 * (uint64_t)i + 1; }
 /* ---- the function ---- */
 
 static ebb_status call(const struct check *c, ebb_list inputs, ebb_outputs *ret_out) {
-    *ret_out = (ebb_outputs){0};
-    ebb_status status = c->function(inputs, ret_out, c->context);
-    if (!status) status = ebb_error_status();
-    if (status) return ebb__fail_op(c->op, status, "the function failed");
-    if (ret_out->n < 0 || ret_out->n > EBB_FUNCTION_MAX_OUT)
-        return ebb__fail_op(c->op, EBB_ERR_ARGUMENT, "the function returned %lld outputs; at most %d are possible",
-                            (long long)ret_out->n, EBB_FUNCTION_MAX_OUT);
-    for (int64_t i = 0; i < ret_out->n; i++)
-        if (!ret_out->t[i]) return ebb__fail_null(c->op, "an output of the function");
-    return EBB_OK;
+    return ebb__function_call(c->op, c->function, c->context, inputs, ret_out);
 }
 
 static ebb_status find_inputs(struct check *c) {

@@ -4,7 +4,7 @@
  * Concurrent and re-entrant passes over the same node keep their entries for it in a small table of their own. */
 #include "autograd/pass.h"
 #include <assert.h>
-#include <string.h>
+#include <stdlib.h>
 
 static size_t hash(const ebb_node *n, size_t capacity) {
     return (size_t)(((uintptr_t)n >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (capacity - 1);
@@ -69,7 +69,35 @@ ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_
     return EBB_OK;
 }
 
-ebb_status ebb__pass_prune(struct ebb__pass *p, bool accumulate) {
+static int by_node(const void *a, const void *b) {
+    uintptr_t x = (uintptr_t)((const struct ebb__capture *)a)->node,
+              y = (uintptr_t)((const struct ebb__capture *)b)->node;
+    return (x > y) - (x < y);
+}
+
+/* Several captures may be of one node, and there may be as many as nodes. */
+static void mark_captures(struct ebb__pass *p) {
+    qsort(p->captures, p->n_captures, sizeof *p->captures, by_node);
+    for (size_t i = 0; i < p->n_captures; i++) {
+        struct ebb__entry *e = ebb__pass_find(p, p->captures[i].node);
+        if (!e) continue;
+        e->wanted = true;
+        e->captured = !p->accumulate;
+        e->run = p->accumulate && e->node->flags & EBB__NODE_LEAF;
+    }
+}
+
+struct ebb__capture *ebb__pass_captures_of(struct ebb__pass *p, const ebb_node *node) {
+    size_t low = 0, high = p->n_captures;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((uintptr_t)p->captures[middle].node < (uintptr_t)node) low = middle + 1;
+        else high = middle;
+    }
+    return &p->captures[low];
+}
+
+ebb_status ebb__pass_prune(struct ebb__pass *p) {
     /* Topological order by Kahn's algorithm on a copy of the counts; then, from the leaves up, an entry runs when one
      * of its inputs is wanted. */
     size_t bytes = p->n * 2 * sizeof(uint32_t), n = 0;
@@ -91,12 +119,7 @@ ebb_status ebb__pass_prune(struct ebb__pass *p, bool accumulate) {
         }
     }
     assert(n == p->n); /* I1: the graph has no cycle */
-    for (size_t i = 0; i < p->n_captures; i++) {
-        struct ebb__entry *e = ebb__pass_find(p, p->captures[i].node);
-        if (!e) continue;
-        e->wanted = true;
-        if (accumulate && e->node->flags & EBB__NODE_LEAF) e->run = true;
-    }
+    mark_captures(p);
     for (size_t at = n; at-- > 0;) {
         struct ebb__entry *e = &p->entries[order[at]];
         for (uint32_t i = 0; i < e->node->n_in && !e->run; i++) {

@@ -9,16 +9,17 @@ struct ebb__entry {
     uint32_t waits; /* edges into this node whose gradient is still to come */
     bool run;       /* its rule is wanted (or for a leaf: its gradient is to be accumulated) */
     bool wanted;    /* run, or its gradient is asked for */
+    bool captured;  /* a capture is waiting for its gradient */
     union {
         ebb_tensor *one;   /* a node of one output */
         ebb_tensor **many; /* of several; NULL until the first arrives */
     } grad;                /* references; NULL: nothing flowed here */
 };
 
-/* A gradient that the caller asks for: of output nr of node. */
+/* A gradient that the caller asks for, as that of its input number `input`: of output nr of node. */
 struct ebb__capture {
     ebb_node *node;
-    uint32_t nr;
+    uint32_t nr, input;
     ebb_tensor *grad; /* a reference, NULL when nothing flowed */
 };
 
@@ -30,17 +31,23 @@ struct ebb__pass {
     /* Entries of nodes that another pass holds, by node: open addressing, a power of two, mostly absent. */
     uint32_t *shared; /* entry + 1; 0 is free */
     size_t n_shared, shared_capacity;
-    struct ebb__capture *captures;
+    struct ebb__capture *captures; /* ordered by node once the pass is pruned */
     size_t n_captures;
     bool only_captures; /* run only what leads to a capture */
+    bool accumulate;    /* the captures say where gradients are to be accumulated; none is handed out */
     bool keep_graph;
+    const char *file; /* of the call */
+    int line;
 };
 
 /* Gather everything reachable from the roots and count the edges. */
 ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots);
 
-/* Decide which entries have to run for the captures, and mark `accumulate` leaves among them to be accumulated. */
-ebb_status ebb__pass_prune(struct ebb__pass *p, bool accumulate);
+/* Decide which entries have to run for the captures. */
+ebb_status ebb__pass_prune(struct ebb__pass *p);
+
+/* The first capture that waits for a gradient of a captured entry's node; those of the same node follow it. */
+struct ebb__capture *ebb__pass_captures_of(struct ebb__pass *p, const ebb_node *node);
 
 /* The entry of a node, NULL when the pass does not reach it. */
 struct ebb__entry *ebb__pass_find(struct ebb__pass *p, ebb_node *node);
@@ -57,8 +64,11 @@ void ebb__pass_end(struct ebb__pass *p);
 /* Run until nothing is ready. */
 ebb_status ebb__pass_run(struct ebb__pass *p);
 
-/* Add a gradient (a reference that is taken over) to the .grad of a leaf, or of a tensor that retains it. */
+/* Add a gradient (a reference that is taken over) to the .grad of a leaf. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad);
+
+/* The same for a tensor that retains its gradient (borrowed): a copy, or a new sum. */
+ebb_status ebb__accumulate_retained(ebb_tensor *t, ebb_tensor *grad);
 
 /* The sum of two gradients, both taken over: into the first one's memory when it has no other owner. */
 ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b);

@@ -25,6 +25,13 @@ static int distance(const char *a, const char *b) {
     return row[m];
 }
 
+static size_t common(const char *a, const char *b) {
+    size_t n = 0;
+    while (a[n] && a[n] == b[n]) n++;
+    return n;
+}
+
+/* Of equally near names the one that begins most like the word: the first letters are seldom wrong. */
 const char *ebb_did_you_mean(const char *word, const char *const *names, int64_t count) {
     const char *best = NULL;
     int best_distance = 3;
@@ -32,7 +39,8 @@ const char *ebb_did_you_mean(const char *word, const char *const *names, int64_t
     for (int64_t i = 0; i < count && word; i++) {
         if (!names[i]) continue;
         int d = n >= 3 && strncmp(word, names[i], n) == 0 ? 1 : distance(word, names[i]);
-        if (d < best_distance && d < (int)strlen(names[i])) {
+        bool nearer = d < best_distance || (best && d == best_distance && common(word, names[i]) > common(word, best));
+        if (nearer && d < (int)strlen(names[i])) {
             best_distance = d;
             best = names[i];
         }

@@ -5,7 +5,7 @@
 #define SQRT_HALF 0.70710678118654752440
 #define SQRT_2_BY_PI 0.79788456080286535588
 
-static void leaky_relu_vjp(struct ebb_vjp *v) {
+static void leaky_relu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_leaky_relu *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     ebb_vjp_give(v, 0, ebb_where(ebb_gt(v->in[0], 0), g, ebb_mul(g, a->negative_slope.value)));
@@ -17,11 +17,11 @@ static ebb_tensor *elu_grad(ebb_tensor *g, ebb_tensor *x, double slope, double s
     ebb_tensor *e = ebb_exp(ebb_mul(ebb_where(ebb_ge(x, 0), 0, x), 1 / stretch));
     return ebb_where(ebb_gt(x, 0), g, ebb_mul(g, ebb_mul(e, slope)));
 }
-static void elu_vjp(struct ebb_vjp *v) {
+static void elu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_elu *a = v->attrs;
     ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], a->alpha.value, 1));
 }
-static void celu_vjp(struct ebb_vjp *v) {
+static void celu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_celu *a = v->attrs;
     ebb_vjp_give(v, 0, elu_grad(v->grad[0], v->in[0], 1, a->alpha.value));
 }
@@ -32,11 +32,11 @@ static void celu_vjp(struct ebb_vjp *v) {
 static ebb_tensor *selu_compose(struct ebb_forward *f) {
     return ebb_mul(ebb_elu(f->in[0], .alpha = EBB_SET(SELU_ALPHA)), SELU_SCALE);
 }
-static void selu_vjp(struct ebb_vjp *v) {
+static void selu_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(elu_grad(v->grad[0], v->in[0], SELU_ALPHA, 1), SELU_SCALE));
 }
 
-static void silu_vjp(struct ebb_vjp *v) {
+static void silu_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *s = ebb_sigmoid(x);
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_mul(s, ebb_add(ebb_mul(x, ebb_sub(1, s)), 1))));
 }
@@ -56,7 +56,7 @@ static ebb_tensor *gelu_tanh_slope(ebb_tensor *x) {
     ebb_tensor *p = ebb_mul(ebb_add(t, 1), 0.5);
     return ebb_add(p, ebb_mul(ebb_mul(ebb_mul(x, 0.5), ebb_sub(1, ebb_square(t))), du));
 }
-static void gelu_vjp(struct ebb_vjp *v) {
+static void gelu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gelu *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], a->approximate ? gelu_tanh_slope(v->in[0]) : gelu_slope(v->in[0])));
 }
@@ -70,12 +70,12 @@ static void gelu_f64(int64_t n, char *const *p, const int64_t *stride, const voi
 }
 static const ebb_loop gelu_loops[EBB_DTYPE_COUNT] = {[EBB_F32] = gelu_f32, [EBB_F64] = gelu_f64};
 
-static void mish_vjp(struct ebb_vjp *v) {
+static void mish_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *t = ebb_tanh(ebb_softplus(x)), *s = ebb_sigmoid(x);
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_add(t, ebb_mul(ebb_mul(x, s), ebb_sub(1, ebb_square(t))))));
 }
 
-static void softplus_vjp(struct ebb_vjp *v) {
+static void softplus_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softplus *a = v->attrs;
     double threshold = a->threshold.value;
     ebb_tensor *g = v->grad[0], *z = ebb_mul(v->in[0], a->beta.value);
@@ -97,28 +97,28 @@ static ebb_status check_hardtanh(const void *attrs, ebb_tensor *const *in, int64
     ebb_status status = ebb__check_number(dtype, &a->min_val); /* of integers, once their fraction is gone */
     return status ? status : ebb__check_number(dtype, &a->max_val);
 }
-static void hardtanh_vjp(struct ebb_vjp *v) {
+static void hardtanh_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_hardtanh *a = v->attrs;
     ebb_vjp_give(v, 0, between(v->in[0], a->min_val.value, a->max_val.value, v->grad[0]));
 }
 static ebb_tensor *relu6_compose(struct ebb_forward *f) {
     return ebb_hardtanh(f->in[0], .min_val = EBB_SET(0), .max_val = EBB_SET(6));
 }
-static void relu6_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
-static void hardsigmoid_vjp(struct ebb_vjp *v) {
+static void relu6_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, between(v->in[0], 0, 6, v->grad[0])); }
+static void hardsigmoid_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, between(v->in[0], -3, 3, ebb_mul(v->grad[0], 1.0 / 6)));
 }
-static void hardswish_vjp(struct ebb_vjp *v) {
+static void hardswish_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *g = v->grad[0], *beyond = ebb_ge(ebb_abs(x), 3);
     ebb_tensor *inner = ebb_mul(g, ebb_add(ebb_mul(ebb_where(beyond, 0, x), 1.0 / 3), 0.5));
     ebb_vjp_give(v, 0, ebb_where(beyond, ebb_where(ebb_gt(x, 0), g, 0), inner));
 }
 
-static void logsigmoid_vjp(struct ebb_vjp *v) {
+static void logsigmoid_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_neg(v->in[0]))));
 }
 
-static void threshold_vjp(struct ebb_vjp *v) {
+static void threshold_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_threshold *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_where(ebb_le(v->in[0], a->threshold.value), 0, v->grad[0]));
 }
@@ -126,7 +126,7 @@ static void threshold_vjp(struct ebb_vjp *v) {
 static ebb_tensor *shrink_slope(ebb_tensor *x, double lambd, ebb_tensor *g) {
     return ebb_where(ebb_le(ebb_abs(x), lambd), 0, g);
 }
-static void hardshrink_vjp(struct ebb_vjp *v) {
+static void hardshrink_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_hardshrink *a = v->attrs;
     ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
 }
@@ -136,7 +136,7 @@ static ebb_status check_softshrink(const void *attrs, ebb_tensor *const *in, int
     if (a->lambd.value >= 0) return EBB_OK;
     return ebb_fail(EBB_ERR_ARGUMENT, "lambd must not be negative, got %g", a->lambd.value);
 }
-static void softshrink_vjp(struct ebb_vjp *v) {
+static void softshrink_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softshrink *a = v->attrs;
     ebb_vjp_give(v, 0, shrink_slope(v->in[0], a->lambd.value, v->grad[0]));
 }
@@ -144,7 +144,7 @@ static ebb_tensor *tanhshrink_compose(struct ebb_forward *f) { return ebb_sub(f-
 
 /* ---- prelu ---- */
 
-static void prelu_kernel_vjp(struct ebb_vjp *v) {
+static void prelu_kernel_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *g = v->grad[0], *above = ebb_gt(x, 0);
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(above, g, ebb_mul(g, v->in[1])));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(above, 0, ebb_mul(g, x)));
@@ -187,7 +187,7 @@ static ebb_tensor *glu_compose(struct ebb_forward *f) {
     return ebb_mul(glu_half(x, dim, 0), ebb_sigmoid(glu_half(x, dim, 1)));
 }
 
-static void glu_vjp(struct ebb_vjp *v) {
+static void glu_vjp(struct ebb_vjp_call *v) {
     int64_t dim = glu_dim(v->attrs, v->in[0]);
     ebb_tensor *s = ebb_sigmoid(glu_half(v->in[0], dim, 1)), *first = ebb_mul(v->grad[0], s);
     ebb_tensor *second = ebb_mul(first, ebb_mul(glu_half(v->in[0], dim, 0), ebb_sub(1, s)));
@@ -203,21 +203,21 @@ static void glu_vjp(struct ebb_vjp *v) {
 #define LOOP(op) .loops = ebb__loops_##op, .vjp = op##_vjp, .saves = {EBB_IN(0)}, .inplace = true
 #define ONE "Tensor self -> Tensor"
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)"
-#define SAMPLES .samples = {SHAPES, "! i5(4)"}
+#define SAMPLES .samples = EBB_SAMPLES(SHAPES, "! i5(4)")
 #define WIDE .domain = {-5, 5} /* beyond the bounds */
 
 ACTIVATION(leaky_relu, "Tensor self, float? negative_slope=0.01 -> Tensor", LOOP(leaky_relu),
            .node = "LeakyReluBackward0", .doc = "self above 0, else negative_slope * self.",
            .formula = {"g where self > 0, else g * negative_slope"},
-           .samples = {SHAPES, "(3,4) negative_slope=0.2", "(4) negative_slope=0", "! i5(4)"})
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) negative_slope=0.2", "(4) negative_slope=0", "! i5(4)"))
 ACTIVATION(elu, "Tensor self, float? alpha=1 -> Tensor", LOOP(elu), .node = "EluBackward0",
            .doc = "self above 0, else alpha * (exp(self) - 1).",
            .formula = {"g where self > 0, else g * alpha * exp(self)"},
-           .samples = {SHAPES, "(3,4) alpha=0.5", "(4) alpha=0", "! i5(4)"})
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) alpha=0.5", "(4) alpha=0", "! i5(4)"))
 ACTIVATION(celu, "Tensor self, float? alpha=1 -> Tensor", LOOP(celu), .node = "CeluBackward0",
            .doc = "self above 0, else alpha * (exp(self / alpha) - 1).",
            .formula = {"g where self > 0, else g * exp(self / alpha)"},
-           .samples = {SHAPES, "(3,4) alpha=0.5", "! i5(4)"})
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) alpha=0.5", "! i5(4)"))
 ACTIVATION(selu, ONE, SAMPLES, .compose = selu_compose, .vjp = selu_vjp, .saves = {EBB_IN(0)}, .inplace = true,
            .node = "EluBackward0", .doc = "scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.",
            .formula = {"scale * g where self > 0, else scale * g * alpha * exp(self)"})
@@ -228,23 +228,24 @@ ACTIVATION(gelu, "Tensor self, enum(none|tanh) approximate=none -> Tensor", .loo
            .doc = "self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation "
                   "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.",
            .formula = {"g * (P(self) + self * P'(self))"},
-           .samples = {SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"})
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"))
 ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = "self * tanh(softplus(self)).",
            .formula = {"g * (t + self * sigmoid(self) * (1 - t^2)), t = tanh(softplus(self))"})
 ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor", LOOP(softplus),
            .node = "SoftplusBackward0",
            .doc = "log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold.",
            .formula = {"g * sigmoid(beta * self), g above the threshold"},
-           .samples = {SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"})
-ACTIVATION(softsign, ONE, .samples = {SHAPES, "i5(4)"}, .compose = softsign_compose, .doc = "self / (1 + |self|).")
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"))
+ACTIVATION(softsign, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = softsign_compose,
+           .doc = "self / (1 + |self|).")
 ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
               .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
               .formula = {"g where min_val < self < max_val, else 0"}, .check = check_hardtanh,
-              .samples = {SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
-                          "! (4) min_val=1 max_val=0"})
-ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = {SHAPES, "i5(4)", "! b(4)"}, .compose = relu6_compose,
-              .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true, .node = "HardtanhBackward0",
-              .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
+              .samples = EBB_SAMPLES(SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
+                                     "! (4) min_val=1 max_val=0"))
+ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = EBB_SAMPLES(SHAPES, "i5(4)", "! b(4)"),
+              .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
+              .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"g where 0 < self < 6, else 0"})
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
            .doc = "self * relu6(self + 3) / 6.", .formula = {"g * (self / 3 + 1/2) between -3 and 3, g above, 0 below"})
 ACTIVATION(hardsigmoid, ONE, SAMPLES, WIDE, LOOP(hardsigmoid), .node = "HardsigmoidBackward0",
@@ -254,30 +255,33 @@ ACTIVATION(logsigmoid, ONE, SAMPLES, LOOP(logsigmoid), .node = "LogSigmoidBackwa
 ACTIVATION_OF(EBB_NUMERIC, threshold, "Tensor self, number threshold, number value -> Tensor", LOOP(threshold),
               .node = "ThresholdBackward0", .doc = "self above threshold, else value.",
               .formula = {"g where self > threshold, else 0"},
-              .samples = {"(3,4) threshold=0.1 value=20", "() threshold=0 value=-1", "(0,3) threshold=1 value=0",
-                          "i5(4) threshold=1 value=7", "uint8(4) threshold=1 value=-9", "! b(4) threshold=0 value=0"})
+              .samples = EBB_SAMPLES("(3,4) threshold=0.1 value=20", "() threshold=0 value=-1",
+                                     "(0,3) threshold=1 value=0", "i5(4) threshold=1 value=7",
+                                     "uint8(4) threshold=1 value=-9", "! b(4) threshold=0 value=0"))
 ACTIVATION(hardshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(hardshrink), .node = "HardshrinkBackward0",
            .doc = "self, but 0 where -lambd <= self <= lambd.", .formula = {"0 where -lambd <= self <= lambd, else g"},
-           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"})
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)"))
 ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrink), .node = "SoftshrinkBackward0",
            .doc = "self - lambd above lambd, self + lambd below -lambd, else 0.",
            .formula = {"0 where -lambd <= self <= lambd, else g"},
-           .samples = {SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-1"}, .check = check_softshrink)
-ACTIVATION(tanhshrink, ONE, .samples = {SHAPES, "i5(4)"}, .compose = tanhshrink_compose,
+           .samples = EBB_SAMPLES(SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-1"),
+           .check = check_softshrink)
+ACTIVATION(tanhshrink, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = tanhshrink_compose,
            .doc = "self - tanh(self). Recorded as its parts.")
 ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,
            .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0)}, .node = "PreluKernelBackward0",
            .doc = "self above 0, else weight * self, broadcast together.",
            .formula = {"g where self > 0, else g * weight", "0 where self > 0, else g * self"},
-           .samples = {"(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"})
-ACTIVATION(prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
-           .doc =
-               "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
-               "prelu_kernel.",
-           .samples = {"(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"})
+           .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"))
+ACTIVATION(
+    prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
+    .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
+           "prelu_kernel.",
+    .samples = EBB_SAMPLES("(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"))
 ACTIVATION(glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp, .saves = {EBB_IN(0)},
            .node = "GluBackward0",
            .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
                   "last.",
            .formula = {"cat(g * s, g * a * s * (1 - s)), s = sigmoid(b)"},
-           .samples = {"(3,4)", "(4,3) dim=0", "(2,2,3) dim=-2", "(0,4)", "! (3,3)", "! ()", "! (2,2) dim=(0,1)"})
+           .samples = EBB_SAMPLES("(3,4)", "(4,3) dim=0", "(2,2,3) dim=-2", "(0,4)", "! (3,3)", "! ()",
+                                  "! (2,2) dim=(0,1)"))

@@ -2,18 +2,18 @@
 #define EBB_FAMILY "Activations"
 #include "ops/ops.h"
 
-static void threshold_backward_vjp(struct ebb_vjp *v) {
+static void threshold_backward_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_threshold_backward(v->grad[0], v->in[1]));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(v->grad[0]));
 }
 
-static void sigmoid_backward_vjp(struct ebb_vjp *v) {
+static void sigmoid_backward_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *grad = v->in[0], *y = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sigmoid_backward(g, y));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(ebb_mul(g, grad), ebb_sub(1, ebb_mul(y, 2))));
 }
 
-static void tanh_backward_vjp(struct ebb_vjp *v) {
+static void tanh_backward_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *grad = v->in[0], *y = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_tanh_backward(g, y));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(ebb_mul(g, grad), ebb_mul(y, -2)));
@@ -26,7 +26,7 @@ static void tanh_backward_vjp(struct ebb_vjp *v) {
                                        .dtypes = EBB_FLOATING, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
-                                       .samples = {"(3,4) (3,4)", "() ()", "(0,3) (0,3)", "! (3) (4)"}, \
+                                       .samples = EBB_SAMPLES("(3,4) (3,4)", "() ()", "(0,3) (0,3)", "! (3) (4)"), \
                                        __VA_ARGS__};
 
 BACKWARD(threshold_backward, .node = "ThresholdBackwardBackward0",

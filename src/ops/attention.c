@@ -125,7 +125,7 @@ static ebb_tensor *score_gradient(const struct parts *x, ebb_tensor *g, ebb_tens
     return ebb_mul(*ret_p, ebb_sub(ebb_matmul(g, transposed(x->value)), inner));
 }
 
-static void flash_vjp(struct ebb_vjp *v) {
+static void flash_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_flash_attention *a = v->attrs;
     ebb_tensor *g = v->grad[0], *dkey = NULL, *dvalue = NULL, *p;
     if (!g && !v->grad[1]) return;
@@ -166,11 +166,11 @@ const struct ebb_op ebb_op_flash_attention = {
     .saves = {ALL, ALL, ALL, ALL},
     .formula = {"d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)",
                 "d^T @ query * scale", "p^T @ g", "d, whole, and summed"},
-    .samples = {"(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
-                "(2,2,3,2) (2,2,3,2) (2,2,3,2) (3,3) scale=0.3", "(2,2,3,2) (2,2,2,2) (2,2,2,2) (2,1,3,2)",
-                "(0,3,4) (0,3,4) (0,3,4)", "(40,3) (140,3) (140,2) (140)", "! (2,3,4) (2,5,3) (2,5,2)",
-                "! (2,3,4) (3,5,4) (3,5,4)", "! (4) (4) (4)", "! (3,4) (3,4) (3,4) (2,3)", "! (3,4) (3,4) (3,4) b(3,3)",
-                "! i5(3,4) i5(3,4) i5(3,4)"},
+    .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
+                           "(2,2,3,2) (2,2,3,2) (2,2,3,2) (3,3) scale=0.3", "(2,2,3,2) (2,2,2,2) (2,2,2,2) (2,1,3,2)",
+                           "(0,3,4) (0,3,4) (0,3,4)", "(40,3) (140,3) (140,2) (140)", "! (2,3,4) (2,5,3) (2,5,2)",
+                           "! (2,3,4) (3,5,4) (3,5,4)", "! (4) (4) (4)", "! (3,4) (3,4) (3,4) (2,3)",
+                           "! (3,4) (3,4) (3,4) b(3,3)", "! i5(3,4) i5(3,4) i5(3,4)"),
 };
 
 /* ---- flash_attention_backward ---- */
@@ -220,7 +220,7 @@ static bool composed_backward(ebb_tensor *const *x, const struct ebb__attrs_flas
 
 /* By differentiating the composition. Each input is taken as a tensor of its own, since one may stand in several
  * places; in forward mode they do not require gradients by themselves. */
-static ebb_status differentiate(struct ebb_vjp *v, bool create_graph, ebb_tensor **ret_grads) {
+static ebb_status differentiate(struct ebb_vjp_call *v, bool create_graph, ebb_tensor **ret_grads) {
     ebb_tensor *x[B_INPUTS], *y[3], *out[3], *h[3], *in[B_INPUTS], *grads[B_INPUTS] = {NULL};
     int64_t n_in = 0, n_out = 0;
     ebb_dtype dtype = EBB_DTYPE_NONE; /* in which the kernel computed */
@@ -252,7 +252,7 @@ static ebb_status differentiate(struct ebb_vjp *v, bool create_graph, ebb_tensor
     return status;
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *grads[B_INPUTS] = {NULL};
     bool before = ebb__thread.no_grad;
     ebb__thread.no_grad = false;
@@ -281,9 +281,10 @@ const struct ebb_op ebb_op_flash_attention_backward = {
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
     .formula = {"that of the same in matrix products", "likewise", "likewise", "likewise", "likewise", "likewise",
                 "likewise", "likewise"},
-    .samples = {"(2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,3)", "(3,2) (3,2) (3,2) (3,2) (3,2) (3) (3) is_causal=true",
-                "(3,2) (3,2) (3,2) (3,2) (3,2) (3) none (3,3) scale=0.3",
-                "! (2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,2)", "! (2,3,2) (2,3,4) (2,2,3) (2,2,2) (2,3,2) (2,3)"},
+    .samples = EBB_SAMPLES(
+        "(2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,3)", "(3,2) (3,2) (3,2) (3,2) (3,2) (3) (3) is_causal=true",
+        "(3,2) (3,2) (3,2) (3,2) (3,2) (3) none (3,3) scale=0.3", "! (2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,2)",
+        "! (2,3,2) (2,3,4) (2,2,3) (2,2,2) (2,3,2) (2,3)"),
 };
 
 /* ---- scaled_dot_product_attention ---- */
@@ -375,10 +376,10 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         "parts.",
     .torch = "torch.nn.functional.scaled_dot_product_attention",
     .compose = attention_compose,
-    .samples = {"(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
-                "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3", "(3,4) (3,4) (3,4) (3,3) is_causal=true",
-                "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "(2,2,3,2) (1,2,2,2) (2,1,2,2)",
-                "(3,4) (3,4) (3,4) dropout_p=0.5", "(2,3) (0,3) (0,4)", "(0,3,4) (0,3,4) (0,3,4)",
-                "! (2,3,4) (2,5,3) (2,5,2)", "! (2,3,4) (3,5,4) (3,5,4)", "! (4) (4) (4)", "! (3,4) (3,4) (3,4) (2,3)",
-                "! (2,3,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "! (3,4) (3,4) (3,4) i2(3,3)"},
+    .samples = EBB_SAMPLES(
+        "(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true", "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3",
+        "(3,4) (3,4) (3,4) (3,3) is_causal=true", "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true",
+        "(2,2,3,2) (1,2,2,2) (2,1,2,2)", "(3,4) (3,4) (3,4) dropout_p=0.5", "(2,3) (0,3) (0,4)",
+        "(0,3,4) (0,3,4) (0,3,4)", "! (2,3,4) (2,5,3) (2,5,2)", "! (2,3,4) (3,5,4) (3,5,4)", "! (4) (4) (4)",
+        "! (3,4) (3,4) (3,4) (2,3)", "! (2,3,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "! (3,4) (3,4) (3,4) i2(3,3)"),
 };

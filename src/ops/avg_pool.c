@@ -65,7 +65,7 @@ static ebb_status backward_forward(struct ebb_forward *f, struct ebb__pooling o,
         const struct ebb__attrs_##name *a = f->attrs; \
         return forward(f, options); \
     } \
-    static void name##_vjp(struct ebb_vjp *v) { \
+    static void name##_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_vjp_give(v, 0, back_call); \
     } \
@@ -77,7 +77,7 @@ static ebb_status backward_forward(struct ebb_forward *f, struct ebb__pooling o,
         const struct ebb__attrs_##name##_backward *a = f->attrs; \
         return backward_forward(f, options, &a->input_size); \
     } \
-    static void name##_backward_vjp(struct ebb_vjp *v) { \
+    static void name##_backward_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name##_backward *a = v->attrs; \
         ebb_vjp_give(v, 0, forth_call); \
     }
@@ -152,7 +152,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .formula = {#name_ "_backward(g)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", "(2,3,4,5) kernel_size=2",
         "(2,5,4) kernel_size=(3,2) stride=1 padding=1",
@@ -180,7 +180,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2"
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
         .formula = {#name_ "(g)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE_BACKWARD(avg_pool2d, "AvgPool2DBackwardBackward0", "(2,3,2,2) input_size=(2,3,4,5) kernel_size=2",
                  "(2,3,3) input_size=(2,5,5) kernel_size=3 stride=2 padding=1 count_include_pad=false",
@@ -206,7 +206,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .formula = {#name_ "_backward(g)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
 /* What PyTorch computes as a mean. */
@@ -243,7 +243,7 @@ ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", "(1,2,4,3
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
         .formula = {#name_ "(g)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE_BACKWARD(adaptive_avg_pool2d, "AdaptiveAvgPool2DBackwardBackward0",
                   "(2,3,2,3) input_size=(2,3,5,4) output_size=(2,3)", "(2,4,4) input_size=(2,3,3) output_size=4",
@@ -258,9 +258,10 @@ const struct ebb_op ebb_op_avg_pool1d = {
     .doc = AVERAGE_DOC("L") "it is avg_pool2d of one row.",
     .torch = "torch.nn.functional.avg_pool1d",
     .compose = avg_pool1d,
-    .samples = {"(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
-                "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
-                "! (2,3,4) kernel_size=(2,2)", "! (4) kernel_size=2", "! (2,2,4,4) kernel_size=2"},
+    .samples =
+        EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
+                    "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
+                    "! (2,3,4) kernel_size=(2,2)", "! (4) kernel_size=2", "! (2,2,4,4) kernel_size=2"),
 };
 
 const struct ebb_op ebb_op_adaptive_avg_pool1d = {
@@ -269,6 +270,6 @@ const struct ebb_op ebb_op_adaptive_avg_pool1d = {
            "adaptive_avg_pool2d of one row.",
     .torch = "torch.nn.functional.adaptive_avg_pool1d",
     .compose = adaptive_avg_pool1d,
-    .samples = {"(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3", "! (2,3,5) output_size=(2,2)",
-                "! (5) output_size=2"},
+    .samples = EBB_SAMPLES("(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3",
+                           "! (2,3,5) output_size=(2,2)", "! (5) output_size=2"),
 };

@@ -49,8 +49,8 @@ static void update(ebb_tensor *mean, ebb_tensor *var, const ebb_tensor *new_mean
         put(mean, i, (1 - momentum) * get(mean, i) + momentum * get(new_mean, i));
         put(var, i, (1 - momentum) * get(var, i) + momentum * new_var[i] * (count / (count - 1)));
     }
-    ebb__bump_version(mean);
-    ebb__bump_version(var);
+    ebb__written(mean, "batch_norm", false);
+    ebb__written(var, "batch_norm", false);
 }
 
 /* What the kernel reads, contiguous and of its dtype; a new reference. */
@@ -106,7 +106,7 @@ static ebb_status batch_forward(struct ebb_forward *f) {
 }
 
 /* With given statistics the output is linear in the input. */
-static void given_vjp(struct ebb_vjp *v) {
+static void given_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *x = v->in[0];
     if (!g) return;
     ebb_dims along = {ebb_tensor_ndim(x), {0}}, others = {0, {0}};
@@ -123,7 +123,7 @@ static void given_vjp(struct ebb_vjp *v) {
     if (v->needs[BIAS]) ebb_vjp_give(v, BIAS, ebb_sum(g, .dim = others));
 }
 
-static void batch_vjp(struct ebb_vjp *v) {
+static void batch_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_batch_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     if (!a->training) given_vjp(v);
@@ -155,12 +155,12 @@ const struct ebb_op ebb_op_batch_norm = {
         {"rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input - mean) * rstd; g * weight * rstd when "
          "not training",
          [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
-    .samples = {"(4,3) training=true", "(4,3) none none (3) (3) training=true",
-                "(2,3,4) none none (3) (3) training=true", "(2,3,2,2) none none (3) none training=true eps=0.1",
-                "(4,3) (3) (3) (3) (3) training=true momentum=0.5", "(4,3) (3) (3) (3) (3)", "(2,3,4) (3) (3)",
-                "(0,3) (3) (3) (3) (3)", "(1,3,2) training=true", "(40,70) none none (70) training=true", "! (4,3)",
-                "! (1,3) training=true", "! (4) training=true", "! (4,3) (3) none", "! (4,3) (4) (4)",
-                "! (4,3) (3) (3) (4)", "! i5(4,3) training=true"},
+    .samples = EBB_SAMPLES(
+        "(4,3) training=true", "(4,3) none none (3) (3) training=true", "(2,3,4) none none (3) (3) training=true",
+        "(2,3,2,2) none none (3) none training=true eps=0.1", "(4,3) (3) (3) (3) (3) training=true momentum=0.5",
+        "(4,3) (3) (3) (3) (3)", "(2,3,4) (3) (3)", "(0,3) (3) (3) (3) (3)", "(1,3,2) training=true",
+        "(40,70) none none (70) training=true", "! (4,3)", "! (1,3) training=true", "! (4) training=true",
+        "! (4,3) (3) none", "! (4,3) (4) (4)", "! (4,3) (3) (3) (4)", "! i5(4,3) training=true"),
     .domain = {0.3, 1.5},
 };
 
@@ -228,8 +228,8 @@ const struct ebb_op ebb_op_instance_norm = {
     .torch = "torch.nn.functional.instance_norm",
     .compose = instance_compose,
     .formula = {"as batch_norm's, for each batch", [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
-    .samples = {"(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
-                "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
-                "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"},
+    .samples = EBB_SAMPLES("(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
+                           "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
+                           "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"),
     .domain = {0.3, 1.5},
 };

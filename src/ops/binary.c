@@ -4,18 +4,18 @@
 #include "ops/ops.h"
 #include <math.h>
 
-static void add_vjp(struct ebb_vjp *v) {
+static void add_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++) ebb_vjp_give(v, i, v->grad[0]);
 }
 
-static void scaled_vjp(struct ebb_vjp *v, double scale) {
+static void scaled_vjp(struct ebb_vjp_call *v, double scale) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], scale));
 }
-static void add_scaled_vjp(struct ebb_vjp *v) {
+static void add_scaled_vjp(struct ebb_vjp_call *v) {
     scaled_vjp(v, ((const struct ebb__attrs_add_scaled *)v->attrs)->alpha.value);
 }
-static void sub_scaled_vjp(struct ebb_vjp *v) {
+static void sub_scaled_vjp(struct ebb_vjp_call *v) {
     scaled_vjp(v, -((const struct ebb__attrs_sub_scaled *)v->attrs)->alpha.value);
 }
 
@@ -45,17 +45,17 @@ static const ebb_loop sub_scaled_loops[EBB_DTYPE_COUNT] = {
     [EBB_F32] = sub_scaled_EBB_F32, [EBB_F64] = sub_scaled_EBB_F64,
 };
 
-static void sub_vjp(struct ebb_vjp *v) {
+static void sub_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(v->grad[0]));
 }
 
-static void mul_vjp(struct ebb_vjp *v) {
+static void mul_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], v->in[1 - i]));
 }
 
-static void div_vjp(struct ebb_vjp *v) {
+static void div_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *b = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_div(g, b));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, ebb_div(ebb_div(a, b), b))));
@@ -80,14 +80,14 @@ static ebb_tensor *pow_exponent_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *e
     return ebb_mul(g, ebb_where(limit, 0, ebb_mul(y, ebb_log(base))));
 }
 
-static void pow_vjp(struct ebb_vjp *v) {
+static void pow_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *e = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, pow_base_grad(g, x, e));
     if (v->needs[1]) ebb_vjp_give(v, 1, pow_exponent_grad(g, x, e, v->out[0]));
 }
 
 /* The chosen element gets the gradient; where both are equal, each gets half. `loses` says which is not chosen. */
-static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
+static void choice_vjp(struct ebb_vjp_call *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *g = v->grad[0];
     for (int i = 0; i < 2; i++) {
         ebb_tensor *mine = v->in[i], *other = v->in[1 - i];
@@ -95,8 +95,8 @@ static void choice_vjp(struct ebb_vjp *v, ebb_tensor *(*loses)(ebb_tensor *, ebb
         ebb_vjp_give(v, i, ebb_where(ebb_eq(mine, other), ebb_mul(g, 0.5), ebb_where(loses(mine, other), 0, g)));
     }
 }
-static void maximum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_lt); }
-static void minimum_vjp(struct ebb_vjp *v) { choice_vjp(v, ebb_gt); }
+static void maximum_vjp(struct ebb_vjp_call *v) { choice_vjp(v, ebb_lt); }
+static void minimum_vjp(struct ebb_vjp_call *v) { choice_vjp(v, ebb_gt); }
 
 /* Of a number: in double precision, which an operator would not give for a number alone. */
 static ebb_tensor *squared(ebb_tensor *x) {
@@ -104,32 +104,32 @@ static ebb_tensor *squared(ebb_tensor *x) {
 }
 
 /* At the origin, where the angle is not defined, PyTorch's gradient is 0. */
-static void atan2_vjp(struct ebb_vjp *v) {
+static void atan2_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *y = v->in[0], *x = v->in[1], *square = ebb_add(squared(y), squared(x));
     ebb_tensor *g = ebb_div(v->grad[0], ebb_where(ebb_eq(square, 0), (double)INFINITY, square)); /* 0 at the origin */
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, x));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(g, y)));
 }
 
-static void hypot_vjp(struct ebb_vjp *v) {
+static void hypot_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_div(v->in[i], v->out[0])));
 }
 
-static void copysign_vjp(struct ebb_vjp *v) {
+static void copysign_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(ebb_sign(v->in[0]), ebb_copysign(1, v->in[1]))));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(g));
 }
 
 /* Where both are equal, self has the gradient. `wins` says so. */
-static void fchoice_vjp(struct ebb_vjp *v, ebb_tensor *(*wins)(ebb_tensor *, ebb_tensor *)) {
+static void fchoice_vjp(struct ebb_vjp_call *v, ebb_tensor *(*wins)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *first = ebb_logical_or(wins(v->in[0], v->in[1]), ebb_isnan(v->in[1]));
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(first, v->grad[0], 0));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(first, 0, v->grad[0]));
 }
-static void fmax_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_ge); }
-static void fmin_vjp(struct ebb_vjp *v) { fchoice_vjp(v, ebb_le); }
+static void fmax_vjp(struct ebb_vjp_call *v) { fchoice_vjp(v, ebb_ge); }
+static void fmin_vjp(struct ebb_vjp_call *v) { fchoice_vjp(v, ebb_le); }
 
 /* PyTorch's overloads for numbers have nodes of their own. */
 static const char *copysign_node(const void *attrs, ebb_tensor *const *in) {
@@ -151,9 +151,9 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
                                        .inplace = has_inplace, \
-                                       .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
-                                                   "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", "i5(4) (4)", "i5(4) i5(3,4)", \
-                                                   "! (3) (4)"}, \
+                                       .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", \
+                                                              "(2,3) 2.5", "1.5 (2,3)", "(2,3) 2", "(0,3) (3)", \
+                                                              "i5(4) (4)", "i5(4) i5(3,4)", "! (3) (4)"), \
                                        __VA_ARGS__};
 #define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
@@ -200,18 +200,18 @@ BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackwa
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, "Number self, Number other, number alpha -> Tensor"), \
-                                       .torch = "torch." of "(alpha=)", \
-                                       .overload = of, \
-                                       .promote = EBB_PROMOTE_COMMON, \
-                                       .check = check_alpha, \
-                                       .inplace = true, \
-                                       .vjp = op##_vjp, \
-                                       .samples = {"(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", \
-                                                   "(0,3) (3) alpha=1", "(2,3) 1.5 alpha=2", "2 (3) alpha=3", \
-                                                   "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", "! (3) (4) alpha=1", \
-                                                   "! i5(4) i5(4) alpha=0.5"}, \
-                                       __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = { \
+        EBB_SIGNATURE(op, "Number self, Number other, number alpha -> Tensor"), \
+        .torch = "torch." of "(alpha=)", \
+        .overload = of, \
+        .promote = EBB_PROMOTE_COMMON, \
+        .check = check_alpha, \
+        .inplace = true, \
+        .vjp = op##_vjp, \
+        .samples = EBB_SAMPLES("(3,4) (3,4) alpha=-2", "(3,4) (4) alpha=0.5", "() (3) alpha=0", "(0,3) (3) alpha=1", \
+                               "(2,3) 1.5 alpha=2", "2 (3) alpha=3", "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", \
+                               "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=0.5"), \
+        __VA_ARGS__};
 SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0", .formula = {"g", "g * alpha"},
        .doc = "self + alpha * other: PyTorch's add with alpha, of integers a whole number.")
 SCALED(sub_scaled, "sub", .loops = sub_scaled_loops, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
@@ -231,6 +231,7 @@ const struct ebb_op ebb_op_float_power = {
     .torch = "torch.float_power",
     .compose = float_power_compose,
     .inplace = true,
-    .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"),
     .domain = {0.2, 3},
 };

@@ -28,7 +28,7 @@ const struct ebb_op ebb_op_broadcast_tensors = {
     .torch = "torch.broadcast_tensors",
     .compose_list = compose_broadcast_tensors,
     .formula = {"sum_to_size(g, its shape)"},
-    .samples = {"[(3,1) (1,4)]", "[(2,3) () (3)]", "[(3)]", "[(0,1) (3)]", "! [(3) (4)]"},
+    .samples = EBB_SAMPLES("[(3,1) (1,4)]", "[(2,3) () (3)]", "[(3)]", "[(0,1) (3)]", "! [(3) (4)]"),
 };
 
 /* A tensor as dimension d of n. */
@@ -70,6 +70,6 @@ const struct ebb_op ebb_op_meshgrid = {
     .torch = "torch.meshgrid",
     .compose_list = compose_meshgrid,
     .formula = {"g summed over the other dimensions"},
-    .samples = {"[(2) (3)]", "[(2) (3) (4)]", "[(2) (3)] indexing=xy", "[(2) () (3)] indexing=xy", "[(2)] indexing=xy",
-                "[(0) (3)]", "! [(2,2) (3)]", "! [(2) i3(3)]"},
+    .samples = EBB_SAMPLES("[(2) (3)]", "[(2) (3) (4)]", "[(2) (3)] indexing=xy", "[(2) () (3)] indexing=xy",
+                           "[(2)] indexing=xy", "[(0) (3)]", "! [(2,2) (3)]", "! [(2) i3(3)]"),
 };

@@ -58,7 +58,7 @@ static ebb_status forward_cat(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_cat(struct ebb_vjp *v) {
+static void vjp_cat(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cat *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     int64_t dim = a->dim, at = 0;
@@ -87,9 +87,9 @@ const struct ebb_op ebb_op_cat = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_META(0)},
     .formula = {"narrow(g, dim, start of the tensor, its size)"},
-    .samples = {"[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
-                "[(2,0) (2,3)] dim=1", "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0",
-                "! [() ()] dim=0", "! [(2) (2)] dim=1"},
+    .samples = EBB_SAMPLES("[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
+                           "[(2,0) (2,3)] dim=1", "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0",
+                           "! [() ()] dim=0", "! [(2) (2)] dim=1"),
 };
 
 static ebb_status infer_stack(struct ebb_infer *f) {
@@ -122,7 +122,7 @@ static ebb_status forward_stack(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_stack(struct ebb_vjp *v) {
+static void vjp_stack(struct ebb_vjp_call *v) {
     const struct ebb__attrs_stack *a = v->attrs;
     for (int64_t i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_select(v->grad[0], a->dim, i));
@@ -139,6 +139,6 @@ const struct ebb_op ebb_op_stack = {
     .vjp = vjp_stack,
     .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, number of the tensor)"},
-    .samples = {"[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
-                "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"},
+    .samples = EBB_SAMPLES("[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
+                           "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"),
 };

@@ -7,7 +7,7 @@ static ebb_tensor *logical_xor_compose(struct ebb_forward *f) {
 }
 
 /* The result is bool, which has no history; in place it becomes floating, and constant. */
-static void constant_vjp(struct ebb_vjp *v) {
+static void constant_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
 }
@@ -23,8 +23,8 @@ static void constant_vjp(struct ebb_vjp *v) {
                                        __VA_ARGS__};
 #define PAIR "Number self, Number other -> Tensor"
 #define PAIRS \
-    .samples = {"(3,4) (3,4)", "(3,4) (4)",   "() (3)",      "(2,3) 1",   "1.5 (2,3)", \
-                "(0,3) (3)",   "i5(4) i5(4)", "b(2,2) b(2)", "i5(4) (4)", "! (3) (4)"}
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() (3)", "(2,3) 1", "1.5 (2,3)", "(0,3) (3)", "i5(4) i5(4)", \
+                           "b(2,2) b(2)", "i5(4) (4)", "! (3) (4)")
 
 /* PyTorch's overloads for numbers have a node of their own. */
 #define NODE(op, name) \
@@ -51,7 +51,7 @@ COMPARE(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = {"0"
 COMPARE(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = {"0", "0"},
         .doc = "Whether either is true; what is not 0 is true.")
 COMPARE(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = {"0"},
-        .doc = "Whether self is 0, or false.", .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(3)"})
+        .doc = "Whether self is 0, or false.", .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
 
 const struct ebb_op ebb_op_logical_xor = {
     EBB_SIGNATURE(logical_xor, PAIR),
@@ -78,14 +78,14 @@ const struct ebb_op ebb_op_logical_xor = {
                                        __VA_ARGS__};
 #define BITS (EBB_INTEGRAL | EBB_DTYPES(EBB_BOOL))
 #define BIT_PAIRS \
-    .samples = {"i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1",     "3 i5(2,3)", \
-                "i5(0,3) i5(3)",   "b(2,2) b(2,2)", "b(4) i5(4)", "! i5(3) i5(4)", "! float32(3) i5(3)"}
+    .samples = EBB_SAMPLES("i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", "3 i5(2,3)", \
+                           "i5(0,3) i5(3)", "b(2,2) b(2,2)", "b(4) i5(4)", "! i5(3) i5(4)", "! float32(3) i5(3)")
 
 BITWISE(bitwise_and, PAIR, BIT_PAIRS, .doc = "The bits that are set in both; of bools, and.")
 BITWISE(bitwise_or, PAIR, BIT_PAIRS, .doc = "The bits that are set in either; of bools, or.")
 BITWISE(bitwise_xor, PAIR, BIT_PAIRS, .doc = "The bits that are set in one and not in the other.")
 BITWISE(bitwise_not, "Tensor self -> Tensor", .doc = "The bits that are not set; of bools, not.",
-        .samples = {"i5(3,4)", "i5()", "i5(0,3)", "b(3)", "! float32(3)"})
+        .samples = EBB_SAMPLES("i5(3,4)", "i5()", "i5(0,3)", "b(3)", "! float32(3)"))
 
 /* Numbers are shifted as PyTorch does: by as many bits as there are, or more, or less than none, everything goes. */
 #define SHIFT(op, ...) \
@@ -96,9 +96,10 @@ BITWISE(bitwise_not, "Tensor self -> Tensor", .doc = "The bits that are not set;
                                        .loops = ebb__loops_##op, \
                                        .no_derivative = true, \
                                        .inplace = true, \
-                                       .samples = {"i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", \
-                                                   "3 i5(2,3)", "i5(0,3) i5(3)", "uint8(3) 9", "int32(3) -1", \
-                                                   "! i5(3) i5(4)", "! float32(3) i5(3)", "! b(2) b(2)"}, \
+                                       .samples = \
+                                           EBB_SAMPLES("i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", \
+                                                       "3 i5(2,3)", "i5(0,3) i5(3)", "uint8(3) 9", "int32(3) -1", \
+                                                       "! i5(3) i5(4)", "! float32(3) i5(3)", "! b(2) b(2)"), \
                                        __VA_ARGS__};
 
 SHIFT(bitwise_left_shift,

@@ -74,7 +74,7 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
             "EBB_PADDING_SAME.", \
         .torch = "torch.nn.functional." #name_, \
         .compose = name_, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
 CONV(conv1d, 1, "L", "(2,2,5) (3,2,3) (3)", "(2,5) (3,2,3) (3) stride=2 padding=1",
@@ -111,7 +111,7 @@ CONV(conv3d, 3, "D, H, W", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2)
             "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.", \
         .torch = "torch.nn.functional." #name_, \
         .compose = name_, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
 TRANSPOSED(conv_transpose1d, 1, "L", "(2,3,4) (3,2,3) (2)", "(3,4) (3,2,3) stride=2 output_padding=1 padding=1",

@@ -164,7 +164,7 @@ static ebb_dims missing(const ebb__conv *c, int n) {
     return ebb__spatial_dims(n, more);
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_convolution *a = v->attrs;
     ebb_tensor *g = v->grad[0], *x = v->in[0], *w = v->in[1];
     if (ebb_tensor_numel(g) == 0) { /* sizes of 0 are no input of a convolution */
@@ -212,30 +212,18 @@ const struct ebb_op ebb_op_convolution = {
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"convolution(g, weight, transposed = !transposed)", "convolution_weight(g, input)",
                 "sum(g) over all dimensions but 1"},
-    .samples = {"(2,2,5) (3,2,3) (3)",
-                "(1,2,4,5) (3,2,3,2) (3)",
-                "(2,4,5,4) (6,2,2,3) (6) stride=(2,1) groups=2",
-                "(1,2,6,5) (2,2,3,2) padding=(1,2) dilation=2 stride=2",
-                "(1,2,3,4,3) (2,2,2,2,2) (2) padding=1",
-                "(2,3,5,4) (6,1,3,3) (6) padding=1 stride=2 groups=3",
-                "(2,2,4,3) (3,2,1,1)",
-                "(0,2,4,4) (3,2,3,3) (3)",
-                "(1,0,3,3) (2,0,2,2) (2)",
-                "(2,3,4) (3,2,3) (2) transposed=true stride=2",
-                "(1,2,3,4) (2,3,3,2) (3) transposed=true stride=2 padding=1 output_padding=1",
-                "(1,4,3,2) (4,2,2,3) (4) transposed=true groups=2 dilation=(1,3) output_padding=(0,2)",
-                "(1,3,3,3) (3,2,2,2) (6) transposed=true groups=3 padding=1",
-                "(1,2,2,2,2) (2,1,2,2,2) transposed=true stride=2",
-                "i5(1,2,4) i4(2,2,2)",
-                "(1,2,1,1) (2,3,2,2) transposed=true padding=1",
-                "! (1,2,4,4) (3,2,5,3)",
-                "! (1,2,4,4) (3,3,3,3)",
-                "! (1,4,4) (3,2,3) groups=2",
-                "! (1,2,4) (3,2,3) stride=(1,1)",
-                "! (1,2,4) (3,2,3) stride=(0)",
-                "! (1,2,4) (3,2,3) (2)",
-                "! (1,2,4) (2,2,3) transposed=true output_padding=1",
-                "! (2,4) (3,2,3)"},
+    .samples = EBB_SAMPLES(
+        "(2,2,5) (3,2,3) (3)", "(1,2,4,5) (3,2,3,2) (3)", "(2,4,5,4) (6,2,2,3) (6) stride=(2,1) groups=2",
+        "(1,2,6,5) (2,2,3,2) padding=(1,2) dilation=2 stride=2", "(1,2,3,4,3) (2,2,2,2,2) (2) padding=1",
+        "(2,3,5,4) (6,1,3,3) (6) padding=1 stride=2 groups=3", "(2,2,4,3) (3,2,1,1)", "(0,2,4,4) (3,2,3,3) (3)",
+        "(1,0,3,3) (2,0,2,2) (2)", "(2,3,4) (3,2,3) (2) transposed=true stride=2",
+        "(1,2,3,4) (2,3,3,2) (3) transposed=true stride=2 padding=1 output_padding=1",
+        "(1,4,3,2) (4,2,2,3) (4) transposed=true groups=2 dilation=(1,3) output_padding=(0,2)",
+        "(1,3,3,3) (3,2,2,2) (6) transposed=true groups=3 padding=1",
+        "(1,2,2,2,2) (2,1,2,2,2) transposed=true stride=2", "i5(1,2,4) i4(2,2,2)",
+        "(1,2,1,1) (2,3,2,2) transposed=true padding=1", "! (1,2,4,4) (3,2,5,3)", "! (1,2,4,4) (3,3,3,3)",
+        "! (1,4,4) (3,2,3) groups=2", "! (1,2,4) (3,2,3) stride=(1,1)", "! (1,2,4) (3,2,3) stride=(0)",
+        "! (1,2,4) (3,2,3) (2)", "! (1,2,4) (2,2,3) transposed=true output_padding=1", "! (2,4) (3,2,3)"),
 };
 
 /* ---- the gradient of the weight ---- */
@@ -278,7 +266,7 @@ static ebb_status weight_forward(struct ebb_forward *f) {
     return status ? status : ebb__conv_weight(&c, g->data, x->data, f->out[0]->data);
 }
 
-static void weight_vjp(struct ebb_vjp *v) {
+static void weight_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_convolution_weight *a = v->attrs;
     ebb_tensor *w = v->grad[0];
     if (v->needs[0] && v->in[1]) {
@@ -313,11 +301,11 @@ const struct ebb_op ebb_op_convolution_weight = {
     .vjp = weight_vjp,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"convolution(input, g)", "convolution(grad_output, g, transposed = true)"},
-    .samples = {"(2,3,3) (2,2,5) weight_size=(3,2,3)",
-                "(1,2,2,3) (1,2,5,4) weight_size=(2,2,3,2) stride=2 padding=(0,1)",
-                "(2,4,2,2) (2,2,5,3) weight_size=(4,1,2,2) stride=(2,1) groups=2",
-                "(1,2,4,3) (1,4,4,3) weight_size=(2,2,1,1) groups=2", "(0,3,2,2) (0,2,4,4) weight_size=(3,2,3,3)",
-                "(1,2,3) (1,1,7) weight_size=(2,1,2) dilation=3", "! (2,3,1) (2,2,5) weight_size=(3,2,3)",
-                "! (2,3,4) (2,2,5) weight_size=(3,2,3)", "! (2,3,3) (2,2,5) weight_size=(3,2,6)",
-                "! (2,3,3) (1,2,5) weight_size=(3,2,3)"},
+    .samples = EBB_SAMPLES(
+        "(2,3,3) (2,2,5) weight_size=(3,2,3)", "(1,2,2,3) (1,2,5,4) weight_size=(2,2,3,2) stride=2 padding=(0,1)",
+        "(2,4,2,2) (2,2,5,3) weight_size=(4,1,2,2) stride=(2,1) groups=2",
+        "(1,2,4,3) (1,4,4,3) weight_size=(2,2,1,1) groups=2", "(0,3,2,2) (0,2,4,4) weight_size=(3,2,3,3)",
+        "(1,2,3) (1,1,7) weight_size=(2,1,2) dilation=3", "! (2,3,1) (2,2,5) weight_size=(3,2,3)",
+        "! (2,3,4) (2,2,5) weight_size=(3,2,3)", "! (2,3,3) (2,2,5) weight_size=(3,2,6)",
+        "! (2,3,3) (1,2,5) weight_size=(3,2,3)"),
 };

@@ -38,7 +38,7 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
 
 static ebb_status copy_forward(struct ebb_forward *f) { return ebb__copy_into(f->out[0], f->in[0]); }
 
-static void copy_of_self_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void copy_of_self_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
 const struct ebb_op ebb_op_clone = {
     EBB_SIGNATURE(clone, "Tensor self -> Tensor"),
@@ -50,7 +50,7 @@ const struct ebb_op ebb_op_clone = {
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"g"},
-    .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"},
+    .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
 
 static ebb_tensor *contiguous(struct ebb_forward *f) {
@@ -63,7 +63,7 @@ const struct ebb_op ebb_op_contiguous = {
     .torch = "torch.Tensor.contiguous",
     .compose = contiguous,
     .formula = {"g"},
-    .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"},
+    .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
 
 static ebb_status to_copy_infer(struct ebb_infer *f) {
@@ -85,8 +85,8 @@ const struct ebb_op ebb_op_to_copy = {
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"g, converted back"},
-    .samples = {"(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
-                "! (3) dtype=none"},
+    .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
+                           "(3) dtype=bool", "! (3) dtype=none"),
 };
 
 static ebb_tensor *to(struct ebb_forward *f) {
@@ -100,8 +100,8 @@ const struct ebb_op ebb_op_to = {
     .torch = "torch.Tensor.to",
     .compose = to,
     .formula = {"g, converted back"},
-    .samples = {"(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32", "(3) dtype=bool",
-                "! (3) dtype=none"},
+    .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
+                           "(3) dtype=bool", "! (3) dtype=none"),
 };
 
 /* ---- overwriting: loops that do not read the old value ---- */
@@ -131,7 +131,7 @@ OVERWRITE_LOOPS(EBB_F64)
 static const ebb_loop copy_loops[EBB_DTYPE_COUNT] = LOOP_TABLE(copy);
 static const ebb_loop zero_loops[EBB_DTYPE_COUNT] = LOOP_TABLE(zero);
 
-static void overwrite_vjp(struct ebb_vjp *v) {
+static void overwrite_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_zero(v->grad[0]));
     if (v->n_in > 1) ebb_vjp_give(v, 1, v->grad[0]);
 }
@@ -148,11 +148,12 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
 OVERWRITE(copy, "Tensor self, Tensor src|other -> Tensor", .torch = "torch.Tensor.copy_", .node = "CopyBackwards",
           .loops = copy_loops, .formula = {"0", "g"},
           .doc = "The elements of src, broadcast to the shape of self and converted to its dtype.",
-          .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,3) ()", "(0,3) (3)", "i5(4) (4)", "(4) i5(4)", "! (3) (4)"})
+          .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) ()", "(0,3) (3)", "i5(4) (4)", "(4) i5(4)",
+                                 "! (3) (4)"))
 OVERWRITE(fill, "Tensor self, Number value -> Tensor", .torch = "torch.fill", .node = "FillBackward0",
           .node_variant = fill_node, .loops = copy_loops, .formula = {"0", "g, summed"},
           .doc = "value in the shape and dtype of self.",
-          .samples = {"(3,4) 2.5", "(3,4) ()", "() 1", "(0,3) 1", "i5(4) 2"})
+          .samples = EBB_SAMPLES("(3,4) 2.5", "(3,4) ()", "() 1", "(0,3) 1", "i5(4) 2"))
 OVERWRITE(zero, "Tensor self -> Tensor", .torch = "torch.Tensor.zero_", .node = "ZeroBackward0", .loops = zero_loops,
           .formula = {"0"}, .doc = "Zeros in the shape and dtype of self.",
-          .samples = {"(3,4)", "()", "(0,3)", "i5(4)", "b(2)"})
+          .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2)"))

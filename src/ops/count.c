@@ -47,7 +47,7 @@ static ebb_status count_nonzero_forward(struct ebb_forward *f) {
                                        .no_derivative = true, __VA_ARGS__};
 #define SAMPLES "(3,4)", "b(3,4) dim=(1)", "(0,3) dim=(0)", "()", "() dim=(0)", "i2(3,4) dim=(-1)", "! (3,4) dim=(2)"
 #define TRUTH "Tensor self, dims dim=all, bool keepdim=false -> Tensor"
-#define OF_TRUTH .infer = truth_infer, .samples = {SAMPLES, "i2(2,3,4) dim=(0,-1) keepdim=true"}
+#define OF_TRUTH .infer = truth_infer, .samples = EBB_SAMPLES(SAMPLES, "i2(2,3,4) dim=(0,-1) keepdim=true")
 
 COUNT(any, TRUTH, OF_TRUTH,
       .doc =
@@ -57,5 +57,5 @@ COUNT(all, TRUTH, OF_TRUTH,
       .doc =
           "Whether no element is 0, over the dimensions listed in dim, or over all: bool, of uint8 uint8. Of nothing, "
           "true.")
-COUNT(count_nonzero, "Tensor self, dims dim=all -> Tensor", .infer = count_infer, .samples = {SAMPLES},
+COUNT(count_nonzero, "Tensor self, dims dim=all -> Tensor", .infer = count_infer, .samples = EBB_SAMPLES(SAMPLES),
       .doc = "How many elements are not 0 (int64), over the dimensions listed in dim, or over all.")

@@ -20,6 +20,6 @@ ebb_status ebb__fill(ebb_tensor *t, ebb_setting number);
 ebb_status ebb__draw(ebb__random what, ebb_dtype dtype, int64_t n, void *out);
 
 /* The rule of a random draw: zeros. */
-void ebb__zero_vjp(struct ebb_vjp *v);
+void ebb__zero_vjp(struct ebb_vjp_call *v);
 
 #endif

@@ -92,8 +92,9 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
-        .samples = {"size=(2,3)" SAMPLE_##name, "size=()" SAMPLE_##name, "size=(2,0) dtype=float64" SAMPLE_##name, \
-                    "size=(3) dtype=int64" SAMPLE_##name, MORE_##name "! size=(-1)" SAMPLE_##name}, \
+        .samples = \
+            EBB_SAMPLES("size=(2,3)" SAMPLE_##name, "size=()" SAMPLE_##name, "size=(2,0) dtype=float64" SAMPLE_##name, \
+                        "size=(3) dtype=int64" SAMPLE_##name, MORE_##name "! size=(-1)" SAMPLE_##name), \
     }; \
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " more NEW), \
@@ -102,8 +103,8 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
         .infer = infer_##name##_like, \
         .forward = forward_##name##_like, \
         .no_derivative = true, \
-        .samples = {"(2,3)" SAMPLE_##name, "()" SAMPLE_##name, "i5(2,0)" SAMPLE_##name, \
-                    "(3) dtype=bool" SAMPLE_##name}, \
+        .samples = EBB_SAMPLES("(2,3)" SAMPLE_##name, "()" SAMPLE_##name, "i5(2,0)" SAMPLE_##name, \
+                               "(3) dtype=bool" SAMPLE_##name), \
     };
 
 #define SAMPLE_zeros
@@ -148,7 +149,7 @@ const struct ebb_op ebb_op_scalar = {
     .infer = infer_scalar,
     .forward = forward_scalar,
     .no_derivative = true,
-    .samples = {"value=2.5", "value=-3 dtype=int64", "value=1 dtype=float64", "! value=300 dtype=uint8"},
+    .samples = EBB_SAMPLES("value=2.5", "value=-3 dtype=int64", "value=1 dtype=float64", "! value=300 dtype=uint8"),
 };
 
 static ebb_status infer_eye(struct ebb_infer *f) {
@@ -175,7 +176,7 @@ const struct ebb_op ebb_op_eye = {
     .infer = infer_eye,
     .forward = forward_eye,
     .no_derivative = true,
-    .samples = {"n=3", "n=2 m=4", "n=4 m=2 dtype=int64", "n=0", "n=2 m=0", "! n=-1"},
+    .samples = EBB_SAMPLES("n=3", "n=2 m=4", "n=4 m=2 dtype=int64", "n=0", "n=2 m=0", "! n=-1"),
 };
 
 /* ---- counting ---- */
@@ -247,10 +248,10 @@ const struct ebb_op ebb_op_arange = {
     .infer = infer_arange,
     .forward = forward_arange,
     .no_derivative = true,
-    .samples = {"start=0 end=5 step=1", "start=0 end=1 step=0.25", "start=5 end=-1 step=-2", "start=0. end=3 step=1",
-                "start=0 end=3 step=1 dtype=float32", "start=2 end=2 step=1", "start=0 end=7 step=2 dtype=uint8",
-                "start=9007199254740993 end=9007199254740999 step=3", "! start=0 end=5 step=0",
-                "! start=5 end=0 step=1"},
+    .samples = EBB_SAMPLES("start=0 end=5 step=1", "start=0 end=1 step=0.25", "start=5 end=-1 step=-2",
+                           "start=0. end=3 step=1", "start=0 end=3 step=1 dtype=float32", "start=2 end=2 step=1",
+                           "start=0 end=7 step=2 dtype=uint8", "start=9007199254740993 end=9007199254740999 step=3",
+                           "! start=0 end=5 step=0", "! start=5 end=0 step=1"),
 };
 
 static ebb_status infer_linspace(struct ebb_infer *f) {
@@ -281,8 +282,8 @@ const struct ebb_op ebb_op_linspace = {
     .infer = infer_linspace,
     .forward = forward_linspace,
     .no_derivative = true,
-    .samples = {"start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1",
-                "start=1 end=2 steps=0", "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"},
+    .samples = EBB_SAMPLES("start=0 end=1 steps=5", "start=3 end=-2 steps=4 dtype=float64", "start=1 end=2 steps=1",
+                           "start=1 end=2 steps=0", "start=0 end=10 steps=4 dtype=int64", "! start=0 end=1 steps=-1"),
 };
 
 static ebb_status infer_logspace(struct ebb_infer *f) {
@@ -313,7 +314,7 @@ const struct ebb_op ebb_op_logspace = {
     .infer = infer_logspace,
     .forward = forward_logspace,
     .no_derivative = true,
-    .samples = {"start=0 end=2 steps=3", "start=-1 end=1 steps=4 dtype=float64", "start=0 end=3 steps=4 base=2",
-                "start=1 end=2 steps=1", "start=1 end=2 steps=0", "start=0 end=4 steps=5 base=2 dtype=int64",
-                "! start=0 end=1 steps=-1"},
+    .samples = EBB_SAMPLES("start=0 end=2 steps=3", "start=-1 end=1 steps=4 dtype=float64",
+                           "start=0 end=3 steps=4 base=2", "start=1 end=2 steps=1", "start=1 end=2 steps=0",
+                           "start=0 end=4 steps=5 base=2 dtype=int64", "! start=0 end=1 steps=-1"),
 };

@@ -110,7 +110,7 @@ static ebb_status native_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void native_vjp(struct ebb_vjp *v) {
+static void native_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_ctc_loss *a = v->attrs;
     ebb_vjp_give(v, 0,
                  ebb_ctc_loss_backward(v->grad[0], v->in[LOG_PROBS], v->in[TARGETS],
@@ -133,10 +133,10 @@ const struct ebb_op ebb_op_native_ctc_loss = {
     .vjp = native_vjp,
     .saves = {ALL},
     .formula = {"-g * the probability of each class at each time, given the labels"},
-    .samples = {"(5,2,4) i3(2,2) blank=3", "(4,2,3) i3(2,1)", "(4,2,3) i2(4) blank=2", "(6,1,3) i1(1,3) blank=2",
-                "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "(4,0,3) i3(0,2)", "! (4,2,3) i4(2,2)",
-                "! (4,2,3) i3(3,2)", "! (4,2,3) i3(2,2) blank=3", "! (4,3) i3(2)", "! (4,2,3) (2,2)",
-                "! (4,2,3) i3(2,2) i5(3)"},
+    .samples = EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i3(2,1)", "(4,2,3) i2(4) blank=2",
+                           "(6,1,3) i1(1,3) blank=2", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
+                           "(4,0,3) i3(0,2)", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(3,2)", "! (4,2,3) i3(2,2) blank=3",
+                           "! (4,3) i3(2)", "! (4,2,3) (2,2)", "! (4,2,3) i3(2,2) i5(3)"),
     .domain = {-2.5, -0.1},
 };
 
@@ -201,7 +201,7 @@ static ebb_tensor *composed_loss(ebb_tensor *x, const struct ebb__ctc *ctc, int6
 }
 
 /* The gradient of <h, dF/dx> by x, with F the sum of the losses weighted by g. */
-static ebb_tensor *curvature(struct ebb_vjp *v, ebb_tensor *h, bool create_graph) {
+static ebb_tensor *curvature(struct ebb_vjp_call *v, ebb_tensor *h, bool create_graph) {
     const struct ebb__attrs_ctc_loss_backward *a = v->attrs;
     ebb_tensor *x = v->in[1], *g = v->in[0], *total = NULL, *slope = NULL, *result = NULL;
     if (!ebb_tensor_requires_grad(x)) x = ebb_requires_grad_(ebb_detach(x), true); /* forward mode asks so */
@@ -230,7 +230,7 @@ static ebb_tensor *curvature(struct ebb_vjp *v, ebb_tensor *h, bool create_graph
     return result ? result : ebb_zeros_like(x);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_ctc_loss_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *x = v->in[1];
     if (v->needs[0]) {
@@ -263,8 +263,8 @@ const struct ebb_op ebb_op_ctc_loss_backward = {
     .vjp = backward_vjp,
     .saves = {ALL << 1, ALL << 1 | EBB_IN(0)},
     .formula = {"sum(g * the gradient for 1)", "the second derivative of the loss by log_probs, times g * grad_output"},
-    .samples = {"(2) (5,2,4) i3(2,2) blank=3", "(2) (3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
-                "! (3) (4,2,3) i3(2,2)"},
+    .samples = EBB_SAMPLES("(2) (5,2,4) i3(2,2) blank=3", "(2) (3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true",
+                           "! (3) (4,2,3) i3(2,2)"),
     .domain = {-2.5, -0.1},
 };
 
@@ -306,9 +306,10 @@ const struct ebb_op ebb_op_ctc_loss = {
         "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
     .compose = ctc_compose,
-    .samples = {"(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
-                "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
-                "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(2,2) blank=3"},
+    .samples =
+        EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
+                    "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
+                    "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(2,2) blank=3"),
     .domain = {-2.5, -0.1},
 };
 
@@ -333,9 +334,9 @@ const struct ebb_op ebb_op_ctc_loss_lengths = {
     .torch = "torch.nn.functional.ctc_loss",
     .overload = "ctc_loss",
     .compose = lengths_compose,
-    .samples = {"(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",
-                "(4,2,3) i2(3) input_lengths=(4,4) target_lengths=(2,1) blank=2 reduction=sum",
-                "(3,2,3) i3(2,1) input_lengths=(3,2) target_lengths=(1,1) reduction=none zero_infinity=true",
-                "! (4,2,3) i3(2,2) input_lengths=(4) target_lengths=(2,2)"},
+    .samples = EBB_SAMPLES("(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",
+                           "(4,2,3) i2(3) input_lengths=(4,4) target_lengths=(2,1) blank=2 reduction=sum",
+                           "(3,2,3) i3(2,1) input_lengths=(3,2) target_lengths=(1,1) reduction=none zero_infinity=true",
+                           "! (4,2,3) i3(2,2) input_lengths=(4) target_lengths=(2,2)"),
     .domain = {-2.5, -0.1},
 };

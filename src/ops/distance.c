@@ -28,8 +28,8 @@ const struct ebb_op ebb_op_normalize = {
     .doc = "input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.",
     .torch = "torch.nn.functional.normalize",
     .compose = normalize_compose,
-    .samples = {"(3,4)", "(3,4) p=1", "(2,3,4) p=3 dim=-1", "(4) dim=0", "() dim=0", "(0,3)", "(3,4) eps=10", "! (4)",
-                "! (2,3) dim=(0,1)", "! i5(3,4)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1", "(2,3,4) p=3 dim=-1", "(4) dim=0", "() dim=0", "(0,3)", "(3,4) eps=10",
+                           "! (4)", "! (2,3) dim=(0,1)", "! i5(3,4)"),
 };
 
 /* ---- pairwise_distance, cosine_similarity ---- */
@@ -51,8 +51,8 @@ const struct ebb_op ebb_op_pairwise_distance = {
     .doc = "The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.",
     .torch = "torch.nn.functional.pairwise_distance",
     .compose = pairwise_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (4) p=1", "(2,3,4) (3,4) p=3 keepdim=true", "(4) (4) eps=0.5", "(0,3) (0,3)",
-                "! (3,4) (3,5)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4) p=1", "(2,3,4) (3,4) p=3 keepdim=true", "(4) (4) eps=0.5",
+                           "(0,3) (0,3)", "! (3,4) (3,5)"),
 };
 
 /* The vectors are scaled first, each norm counting as at least eps, as PyTorch does it: their product could
@@ -82,8 +82,8 @@ const struct ebb_op ebb_op_cosine_similarity = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = cosine_compose,
-    .samples = {"(3,4) (3,4)", "(2,3,4) (3,4) dim=-1", "(4) (3,4)", "(4) (4) dim=0", "() () dim=0", "(0,3) (0,3)",
-                "! (4) (4)", "! (3,4) (3,5)", "! i5(3,4) i5(3,4)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(2,3,4) (3,4) dim=-1", "(4) (3,4)", "(4) (4) dim=0", "() () dim=0",
+                           "(0,3) (0,3)", "! (4) (4)", "! (3,4) (3,5)", "! i5(3,4) i5(3,4)"),
 };
 
 /* ---- cdist ---- */
@@ -109,6 +109,6 @@ const struct ebb_op ebb_op_cdist = {
         "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as its parts.",
     .torch = "torch.cdist",
     .compose = cdist_compose,
-    .samples = {"(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
-                "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"},
+    .samples = EBB_SAMPLES("(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
+                           "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"),
 };

@@ -3,13 +3,13 @@
 #include "ops/reduce.h"
 
 /* self = quotient * other + y, with a quotient that is flat nearly everywhere. */
-static void mod_vjp(struct ebb_vjp *v, ebb_tensor *(*quotient)(ebb_tensor *, ebb_tensor *)) {
+static void mod_vjp(struct ebb_vjp_call *v, ebb_tensor *(*quotient)(ebb_tensor *, ebb_tensor *)) {
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_mul(v->grad[0], quotient(v->in[0], v->in[1]))));
 }
-static void fmod_vjp(struct ebb_vjp *v) { mod_vjp(v, ebb_div_trunc); }
-static void remainder_vjp(struct ebb_vjp *v) { mod_vjp(v, ebb_floor_divide); }
-static void flat_vjp(struct ebb_vjp *v) {
+static void fmod_vjp(struct ebb_vjp_call *v) { mod_vjp(v, ebb_div_trunc); }
+static void remainder_vjp(struct ebb_vjp_call *v) { mod_vjp(v, ebb_floor_divide); }
+static void flat_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zero(v->grad[0]));
 }
@@ -45,9 +45,10 @@ static const char *remainder_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .check = check_divisor, \
                                        .inplace = true, \
-                                       .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(2,3) 2.5", \
-                                                   "1.5 (2,3)", "(2,3) -2", "(0,3) (3)", "i5(4) (4)", "! (3) (4)", \
-                                                   "! b(2) b(2)", "! i5(3) 0", "i5(0) 0"}, \
+                                       .samples = \
+                                           EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", \
+                                                       "(2,3) 2.5", "1.5 (2,3)", "(2,3) -2", "(0,3) (3)", "i5(4) (4)", \
+                                                       "! (3) (4)", "! b(2) b(2)", "! i5(3) 0", "i5(0) 0"), \
                                        .domain = {0.3, 5}, \
                                        __VA_ARGS__};
 #define ZERO_DIVISOR " Integers divided by 0 are an error."
@@ -75,7 +76,7 @@ static ebb_tensor *div_mode_compose(struct ebb_forward *f) {
     return by_mode[((const struct ebb__attrs_div_mode *)f->attrs)->rounding_mode](f->in[0], f->in[1]);
 }
 
-static void div_mode_vjp(struct ebb_vjp *v) {
+static void div_mode_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *b = v->in[1], *g = v->grad[0];
     if (((const struct ebb__attrs_div_mode *)v->attrs)->rounding_mode != EBB_ROUNDING_NONE) {
         flat_vjp(v);
@@ -97,9 +98,10 @@ const struct ebb_op ebb_op_div_mode = {
     .vjp = div_mode_vjp,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"g / other without rounding, else 0", "-g * (self / other) / other without rounding, else 0"},
-    .samples = {"(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc", "(2,1,3) (4,1) rounding_mode=floor",
-                "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none", "1.5 (2,3) rounding_mode=trunc",
-                "(0,3) (3) rounding_mode=none", "i5(4) 2 rounding_mode=floor", "! (3) (4) rounding_mode=none",
-                "! i5(3) 0 rounding_mode=trunc"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc",
+                    "(2,1,3) (4,1) rounding_mode=floor", "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none",
+                    "1.5 (2,3) rounding_mode=trunc", "(0,3) (3) rounding_mode=none", "i5(4) 2 rounding_mode=floor",
+                    "! (3) (4) rounding_mode=none", "! i5(3) 0 rounding_mode=trunc"),
     .domain = {0.3, 5},
 };

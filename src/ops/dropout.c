@@ -28,7 +28,7 @@ static ebb_status native_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void native_vjp(struct ebb_vjp *v) {
+static void native_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_dropout *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->out[1], 1 / (1 - a->p)));
 }
@@ -47,8 +47,8 @@ const struct ebb_op ebb_op_native_dropout = {
     .vjp = native_vjp,
     .saves = {EBB_OUT(1)},
     .formula = {"g * mask / (1 - p)"},
-    .samples = {"(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "! (3) p=1", "! (3) p=-0.1",
-                "! i5(3) p=0.5"},
+    .samples = EBB_SAMPLES("(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "! (3) p=1",
+                           "! (3) p=-0.1", "! i5(3) p=0.5"),
 };
 
 static ebb_status backward_infer(struct ebb_infer *f) {
@@ -68,7 +68,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_dropout_backward *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->in[1], a->scale));
 }
@@ -84,8 +84,8 @@ const struct ebb_op ebb_op_native_dropout_backward = {
     .vjp = backward_vjp,
     .saves = {EBB_IN(1)},
     .formula = {"g * mask * scale"},
-    .samples = {"(3,4) b(3,4) scale=2", "() b() scale=2", "(0,3) b(0,3) scale=2", "! (3) (3) scale=2",
-                "! (3) b(4) scale=2"},
+    .samples = EBB_SAMPLES("(3,4) b(3,4) scale=2", "() b() scale=2", "(0,3) b(0,3) scale=2", "! (3) (3) scale=2",
+                           "! (3) b(4) scale=2"),
 };
 
 /* ---- the forms ---- */
@@ -135,13 +135,8 @@ static int least_dims(const struct ebb_forward *f, int n, ebb_tensor *x) {
         .torch = "torch.nn.functional." #name_, .dtypes = EBB_FLOATING, .compose = name_##_compose, __VA_ARGS__};
 #define FAILURES "! (3,4) p=-0.1 training=true", "! (3,4) p=1.5 training=true", "! i5(3,4) training=true"
 #define SAMPLES \
-    .samples = {"(3,4) training=true", \
-                "(3,4) p=0.1 training=true", \
-                "(3,4) training=false", \
-                "(3,4) p=1 training=true", \
-                "(2,0,3) training=true", \
-                "(2,3,4) training=true", \
-                FAILURES}
+    .samples = EBB_SAMPLES("(3,4) training=true", "(3,4) p=0.1 training=true", "(3,4) training=false", \
+                           "(3,4) p=1 training=true", "(2,0,3) training=true", "(2,3,4) training=true", FAILURES)
 
 DROPOUT(
     dropout, "true", dropped, false, 0, SAMPLES,

@@ -44,7 +44,7 @@ static ebb_status forward(struct ebb_forward *f) {
 
 /* v (diag(gw) + skew(v^T gv) / (w_j - w_i)) v^T, symmetric as the input is (Giles, An extended collection of matrix
  * derivative results for forward and reverse mode algorithmic differentiation, 2008). */
-static void eigh_vjp(struct ebb_vjp *v) {
+static void eigh_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *gw = v->grad[0], *gv = v->grad[1], *w = v->out[0], *vectors = v->out[1];
     if (gw && !gv) {
         ebb_vjp_give(v, 0, ebb_matmul(ebb_mul(vectors, ebb_unsqueeze(gw, -2)), ebb__turned(vectors)));
@@ -74,12 +74,12 @@ const struct ebb_op ebb_op_eigh = {
     .undefined_grads = true,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula = {"V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T"},
-    .samples = {"sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)", "(0,0)",
-                "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)",
+                           "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
-static void eigvalsh_vjp(struct ebb_vjp *v) {
+static void eigvalsh_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_eigvalsh *a = v->attrs;
     ebb_tensor *vectors;
     if (!ebb_eigh(v->in[0], .UPLO = a->UPLO, .ret_eigenvectors = &vectors)) {
@@ -103,6 +103,6 @@ const struct ebb_op ebb_op_eigvalsh = {
     .vjp = eigvalsh_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"V diag(g) V^T, V the eigenvectors"},
-    .samples = {"sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
-                "! i5(3,3)"},
+    .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
+                           "! (2,3)", "! (3)", "! i5(3,3)"),
 };

@@ -40,7 +40,7 @@ static ebb_status forward(struct ebb_forward *f) {
     return status;
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_embedding *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 1);
     ebb_dtype dtype = ebb_tensor_dtype(v->grad[0]);
@@ -71,9 +71,10 @@ const struct ebb_op ebb_op_embedding = {
     .jvp = ebb_jvp_linear,
     .saves = {0, EBB_IN(0)},
     .formula = {"", "index_add(zeros, 0, input, g)"},
-    .samples = {"i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
-                "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
-                "! i5(2) (5)", "! i9(99) (5,2)", "! (2) (5,2)", "! i5(2) (5,2) padding_idx=5"},
+    .samples =
+        EBB_SAMPLES("i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
+                    "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
+                    "! i5(2) (5)", "! i9(99) (5,2)", "! (2) (5,2)", "! i5(2) (5,2) padding_idx=5"),
 };
 
 /* Rows that are longer than max_norm are scaled to it, where they lie; PyTorch adds 1e-7 to what it divides by. */
@@ -103,9 +104,10 @@ const struct ebb_op ebb_op_embedding_max_norm = {
         "most max_norm. That is not differentiated.",
     .torch = "torch.nn.functional.embedding(max_norm=)",
     .overload = "embedding",
+    .order = "input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq",
     .compose = max_norm_compose,
     .formula = {NULL, "index_add(zeros, 0, input, g)"},
-    .samples = {"i5(2,3) (5,4) max_norm=100", "i3(4) (5,3) max_norm=100 norm_type=1 padding_idx=4",
-                "i3(0) (3,2) max_norm=1", "i3() (3,2) max_norm=100", "! i5(2) (5) max_norm=1",
-                "! i9(99) (5,2) max_norm=1"},
+    .samples = EBB_SAMPLES("i5(2,3) (5,4) max_norm=100", "i3(4) (5,3) max_norm=100 norm_type=1 padding_idx=4",
+                           "i3(0) (3,2) max_norm=1", "i3() (3,2) max_norm=100", "! i5(2) (5) max_norm=1",
+                           "! i9(99) (5,2) max_norm=1"),
 };

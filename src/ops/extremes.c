@@ -30,7 +30,7 @@ static ebb_status infer_shape(const struct ebb_infer *f, const ebb_dims *dim, bo
 
 static ebb_status all_infer(struct ebb_infer *f) { return infer_shape(f, &EBB_NO_DIMS, false, f->out); }
 
-static void all_vjp(struct ebb_vjp *v) {
+static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
     ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_ne(x, x) : ebb_eq(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0.0));
@@ -52,7 +52,7 @@ static void all_vjp(struct ebb_vjp *v) {
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"where(self == " #name_ ", g / count(self == " #name_ "), 0)"}, \
-        .samples = {"(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"), \
     };
 
 ALL(max, "MaxBackward1", "largest")
@@ -74,7 +74,7 @@ static ebb_status some_infer(struct ebb_infer *f) {
     return infer_shape(f, &a->dim, a->keepdim, f->out);
 }
 
-static void some_vjp(struct ebb_vjp *v) {
+static void some_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_amax *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
@@ -100,8 +100,8 @@ static void some_vjp(struct ebb_vjp *v) {
         .vjp = some_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"g * (self == " #name_ ") / count(self == " #name_ ", dim)"}, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", "() dim=(-1)", \
-                    "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", \
+                               "() dim=(-1)", "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"), \
     };
 
 SOME(amax, ebb__reduce_max, "AmaxBackward0", "largest")
@@ -132,8 +132,8 @@ static ebb_status arg_infer(struct ebb_infer *f) {
         .infer = arg_infer, \
         .forward = name_##_forward, \
         .no_derivative = true, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", "i5(9)", \
-                    "! (0)", "! (3,4) dim=(0,1)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(-2) keepdim=true", "()", "(0,3) dim=(1)", \
+                               "i5(9)", "! (0)", "! (3,4) dim=(0,1)"), \
     };
 
 ARG(argmax, ebb__reduce_max, "largest")
@@ -150,7 +150,7 @@ static ebb_status dim_infer(struct ebb_infer *f) {
     return status;
 }
 
-static void dim_vjp(struct ebb_vjp *v) {
+static void dim_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_max_dim *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), dim = EBB_DIMS(a->dim);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &dim, a->keepdim);
@@ -176,8 +176,8 @@ static void dim_vjp(struct ebb_vjp *v) {
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"scatter g into zeros at indices along dim"}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(4,3) dim=0", \
-                    "! (0,3) dim=0", "! (3) dim=1"}, \
+        .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
+                               "i5(4,3) dim=0", "! (0,3) dim=0", "! (3) dim=1"), \
     };
 
 DIM(max_dim, "max", ebb__reduce_max, "MaxBackward0", "torch.max(input, dim)", "largest")

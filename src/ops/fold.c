@@ -69,7 +69,7 @@ static ebb_status im2col_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void im2col_vjp(struct ebb_vjp *v) {
+static void im2col_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_im2col *a = v->attrs;
     const ebb_dims x = ebb_vjp_shape(v, 0);
     ebb_vjp_give(v, 0,
@@ -91,10 +91,11 @@ const struct ebb_op ebb_op_im2col = {
     .forward = im2col_forward,
     .vjp = im2col_vjp,
     .formula = {"fold(g, (H, W))"},
-    .samples = {"(2,3,4,5) kernel_size=(2,3)", "(3,5,5) kernel_size=2 dilation=2 padding=1 stride=(2,1)",
-                "(0,3,4,4) kernel_size=2", "(1,2,3,3) kernel_size=1", "b(1,2,3,3) kernel_size=2",
-                "! (1,1,3,3) kernel_size=4", "! (3,3) kernel_size=2", "! (1,1,3,3) kernel_size=0",
-                "! (1,0,3,3) kernel_size=2", "! (1,1,3,3) kernel_size=2 stride=0", "! i5(1,1,3,3) kernel_size=2"},
+    .samples =
+        EBB_SAMPLES("(2,3,4,5) kernel_size=(2,3)", "(3,5,5) kernel_size=2 dilation=2 padding=1 stride=(2,1)",
+                    "(0,3,4,4) kernel_size=2", "(1,2,3,3) kernel_size=1", "b(1,2,3,3) kernel_size=2",
+                    "! (1,1,3,3) kernel_size=4", "! (3,3) kernel_size=2", "! (1,1,3,3) kernel_size=0",
+                    "! (1,0,3,3) kernel_size=2", "! (1,1,3,3) kernel_size=2 stride=0", "! i5(1,1,3,3) kernel_size=2"),
 };
 
 /* ---- fold ---- */
@@ -141,7 +142,7 @@ static ebb_status fold_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void fold_vjp(struct ebb_vjp *v) {
+static void fold_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_fold *a = v->attrs;
     ebb_vjp_give(
         v, 0,
@@ -161,10 +162,10 @@ const struct ebb_op ebb_op_fold = {
     .forward = fold_forward,
     .vjp = fold_vjp,
     .formula = {"im2col(g)"},
-    .samples = {"(2,12,6) output_size=(3,4) kernel_size=2", "(6,4) output_size=(3,5) kernel_size=(2,3) stride=(1,2)",
-                "(1,4,9) output_size=5 kernel_size=2 dilation=2 padding=1 stride=2",
-                "(0,4,4) output_size=3 kernel_size=2", "b(1,4,4) output_size=3 kernel_size=2",
-                "! (2,12,8) output_size=4 kernel_size=2", "! (2,11,9) output_size=4 kernel_size=2",
-                "! (2,0,9) output_size=4 kernel_size=2", "! (2,12,9) output_size=() kernel_size=2",
-                "! i5(1,4,4) output_size=3 kernel_size=2"},
+    .samples = EBB_SAMPLES(
+        "(2,12,6) output_size=(3,4) kernel_size=2", "(6,4) output_size=(3,5) kernel_size=(2,3) stride=(1,2)",
+        "(1,4,9) output_size=5 kernel_size=2 dilation=2 padding=1 stride=2", "(0,4,4) output_size=3 kernel_size=2",
+        "b(1,4,4) output_size=3 kernel_size=2", "! (2,12,8) output_size=4 kernel_size=2",
+        "! (2,11,9) output_size=4 kernel_size=2", "! (2,0,9) output_size=4 kernel_size=2",
+        "! (2,12,9) output_size=() kernel_size=2", "! i5(1,4,4) output_size=3 kernel_size=2"),
 };

@@ -41,7 +41,7 @@ static ebb_status gather_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->in[0], f->out[0], EBB__TAKE);
 }
 
-static void gather_vjp(struct ebb_vjp *v) {
+static void gather_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gather *a = v->attrs;
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_scatter_add_(zeros, v->in[1], g, a->dim));
@@ -49,6 +49,7 @@ static void gather_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_gather = {
     EBB_SIGNATURE(gather, "Tensor self, Tensor index, dim dim -> Tensor"),
+    .order = "self, dim, index",
     .doc =
         "Elements picked along dim: result[i][j] = self[index[i][j]][j] for dim 0, self[i][index[i][j]] for dim 1, and so on. "
         "index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it may be "
@@ -61,9 +62,9 @@ const struct ebb_op ebb_op_gather = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"scatter_add(zeros, dim, index, g)"},
-    .samples = {"(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
-                "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0", "! (3,4) (3,4) dim=0",
-                "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"},
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
+                           "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0",
+                           "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"),
 };
 
 static ebb_tensor *take_along_dim_compose(struct ebb_forward *f) {
@@ -96,8 +97,9 @@ const struct ebb_op ebb_op_take_along_dim = {
     .torch = "torch.take_along_dim",
     .compose = take_along_dim_compose,
     .formula = {"scatter_add(zeros, dim, indices, g)"},
-    .samples = {"(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
-                "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"},
+    .samples =
+        EBB_SAMPLES("(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
+                    "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"),
 };
 
 /* ---- scatter, scatter_add ---- */
@@ -117,7 +119,7 @@ static ebb_status scatter_meta(struct ebb_infer *f, int64_t dim, bool numbers) {
 }
 
 /* The gradient of src, from that of the elements at its places. */
-static void give_src(struct ebb_vjp *v, ebb_tensor *g) {
+static void give_src(struct ebb_vjp_call *v, ebb_tensor *g) {
     ebb_dims shape = ebb_vjp_shape(v, 2), picked = ebb_tensor_shape(v->in[1]);
     bool alike = shape.n == 0 || ebb__dims_equal(&shape, &picked);
     if (!alike) ebb_fail(EBB_ERR_GRAPH, "the gradient of src is defined where src and index have one shape");
@@ -134,7 +136,7 @@ static ebb_status scatter_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], EBB__PUT);
 }
 
-static void scatter_vjp(struct ebb_vjp *v) {
+static void scatter_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_scatter(v->grad[0], v->in[1], 0, a->dim));
     if (v->needs[2]) give_src(v, ebb_gather(v->grad[0], v->in[1], a->dim));
@@ -160,6 +162,7 @@ const struct ebb_op ebb_op_scatter = {
         "result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last "
         "one stays where several meet, and the gradient of src is right only where none do.",
     .torch = "torch.scatter",
+    .order = "self, dim, index, src",
     .node = "ScatterBackward0",
     .node_variant = scatter_node,
     .promote = EBB_PROMOTE_FIRST,
@@ -172,9 +175,9 @@ const struct ebb_op ebb_op_scatter = {
     .jvp = scatter_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"},
-    .samples = {"(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
-                "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
-                "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"},
+    .samples = EBB_SAMPLES("(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
+                           "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
+                           "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"),
 };
 
 static ebb_tensor *scatter_mode_compose(struct ebb_forward *f) {
@@ -193,13 +196,14 @@ const struct ebb_op ebb_op_scatter_mode = {
         "multiplied with them. Recorded as scatter_add or scatter_reduce.",
     .torch = "torch.scatter(reduce=)",
     .overload = "scatter",
+    .order = "self, dim, index, src, reduce",
     .compose = scatter_mode_compose,
     .inplace = true,
-    .samples = {"(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
-                "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
-                "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
-                "i5(4) i4(3) 2 dim=0 reduce=multiply", "! (3,4) i4(3,6) (3,5) dim=1 reduce=add",
-                "! (3,4) (3,4) 1 dim=1 reduce=add"},
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
+                           "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
+                           "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
+                           "i5(4) i4(3) 2 dim=0 reduce=multiply", "! (3,4) i4(3,6) (3,5) dim=1 reduce=add",
+                           "! (3,4) (3,4) 1 dim=1 reduce=add"),
 };
 
 static ebb_status scatter_add_infer(struct ebb_infer *f) {
@@ -212,7 +216,7 @@ static ebb_status scatter_add_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], EBB__ADD);
 }
 
-static void scatter_add_vjp(struct ebb_vjp *v) {
+static void scatter_add_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_add *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (v->needs[2]) give_src(v, ebb_gather(v->grad[0], v->in[1], a->dim));
@@ -220,6 +224,7 @@ static void scatter_add_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_scatter_add = {
     EBB_SIGNATURE(scatter_add, "Tensor self, Tensor index, Tensor src, dim dim -> Tensor"),
+    .order = "self, dim, index, src",
     .doc =
         "self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] += "
         "src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.",
@@ -233,8 +238,9 @@ const struct ebb_op ebb_op_scatter_add = {
     .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "gather(g, dim, index)"},
-    .samples = {"(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
-                "(90,400) i90(90,300) (90,300) dim=0", "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) (3,4) dim=1"},
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0",
+                           "(5) i5(0) (0) dim=0", "(90,400) i90(90,300) (90,300) dim=0", "! (3,4) i4(3,6) (3,5) dim=1",
+                           "! (3,4) (3,4) (3,4) dim=1"),
 };
 
 /* ---- scatter_reduce ---- */
@@ -324,14 +330,14 @@ static ebb_status reduce_forward(struct ebb_forward *f) {
 }
 
 /* The gradient of self, which counts nowhere that src goes unless it is included. */
-static void give_self(struct ebb_vjp *v, ebb_tensor *g) {
+static void give_self(struct ebb_vjp_call *v, ebb_tensor *g) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_vjp_give(v, 0, a->include_self.value != 0 ? g : ebb_scatter(g, v->in[1], 0, a->dim));
 }
 
 /* A product without one factor is the product over it; where that factor is the only 0, the product with 1 in its
  * place. */
-static void prod_vjp(struct ebb_vjp *v) {
+static void prod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *self = v->in[0], *index = v->in[1], *src = v->in[2], *g = v->grad[0], *y = v->out[0];
     if (v->needs[0]) {
@@ -349,7 +355,7 @@ static void prod_vjp(struct ebb_vjp *v) {
     give_src(v, ebb_where(only, ebb_gather(ebb_mul(g, without), index, a->dim), others));
 }
 
-static void mean_vjp(struct ebb_vjp *v) {
+static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     ebb_tensor *n = ebb_full(ebb_tensor_shape(g), a->include_self.value, .dtype = ebb_tensor_dtype(g));
@@ -360,7 +366,7 @@ static void mean_vjp(struct ebb_vjp *v) {
 }
 
 /* Ties share. */
-static void extreme_vjp(struct ebb_vjp *v) {
+static void extreme_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     ebb_tensor *self = v->in[0], *index = v->in[1], *src = v->in[2], *y = v->out[0], *g = v->grad[0];
     ebb_dtype dtype = ebb_tensor_dtype(g);
@@ -371,7 +377,7 @@ static void extreme_vjp(struct ebb_vjp *v) {
     if (v->needs[2]) give_src(v, ebb_mul(src_is, ebb_gather(g, index, a->dim)));
 }
 
-static void reduce_vjp(struct ebb_vjp *v) {
+static void reduce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     switch ((enum ebb_scatter_reduction)a->reduce) {
     case EBB_SCATTER_SUM:
@@ -390,6 +396,7 @@ const struct ebb_op ebb_op_scatter_reduce = {
     EBB_SIGNATURE(scatter_reduce,
                   "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, "
                   "bool? include_self=true -> Tensor"),
+    .order = "self, dim, index, src, reduce",
     .doc = "The sum, product, mean, largest or smallest (EBB_SCATTER_SUM, ...) of the elements of src that index "
            "(integers) sends to one place along dim, as scatter does, together with what self has there, or with "
            "include_self false without it. Places that nothing goes to keep what self has.",
@@ -403,12 +410,13 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .saves = {ALL, 0, ALL},
     .formula = {"by reduction: g; g y / self; g / count; g where self is y, shared by ties", NULL,
                 "the same for src, gathered"},
-    .samples = {"(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
-                "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",
-                "(3,4) i3(2,4) (2,4) dim=0 reduce=mean", "(3,4) i4(3,6) (3,6) dim=1 reduce=mean include_self=false",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amax", "(3,4) i3(4,2) (4,2) dim=0 reduce=amin",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amax include_self=false",
-                "(3,4) i3(4,4) (4,4) dim=0 reduce=amin include_self=false", "() i1() () dim=0 reduce=prod",
-                "(5) i5(0) (0) dim=0 reduce=mean", "! (3,4) i4(3,6) (3,5) dim=1 reduce=sum",
-                "! (3,4) (3,4) (3,4) dim=1 reduce=sum", "! (3,4) i9(9,4) (9,4) dim=0 reduce=amax"},
+    .samples =
+        EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
+                    "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",
+                    "(3,4) i3(2,4) (2,4) dim=0 reduce=mean", "(3,4) i4(3,6) (3,6) dim=1 reduce=mean include_self=false",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amax", "(3,4) i3(4,2) (4,2) dim=0 reduce=amin",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amax include_self=false",
+                    "(3,4) i3(4,4) (4,4) dim=0 reduce=amin include_self=false", "() i1() () dim=0 reduce=prod",
+                    "(5) i5(0) (0) dim=0 reduce=mean", "! (3,4) i4(3,6) (3,5) dim=1 reduce=sum",
+                    "! (3,4) (3,4) (3,4) dim=1 reduce=sum", "! (3,4) i9(9,4) (9,4) dim=0 reduce=amax"),
 };

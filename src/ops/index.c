@@ -128,7 +128,7 @@ static ebb_tensor *index_compose(struct ebb_forward *f) {
     return y;
 }
 
-static void index_vjp(struct ebb_vjp *v) {
+static void index_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_index_put_(zeros, ((ebb_list){v->n_in - 1, v->in + 1}), g, .accumulate = true));
 }
@@ -148,30 +148,12 @@ const struct ebb_op ebb_op_index = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_put(zeros, indices, g, accumulate)"},
-    .samples = {"(4,3) [i4(6)]",
-                "(4,3) [none i3(5)]",
-                "(4,3) [i4(2,1) i3(3)]",
-                "(2,3,4) [i2(2) none i4(2)]",
-                "(2,3,4) [none i3(2,2) i4(2)]",
-                "(4,3) [b(4)]",
-                "(4,3) [b(4,3)]",
-                "(2,3,4) [none b(3) i4(1)]",
-                "(3,4) [none none]",
-                "(3,4) []",
-                "(3) [i3()]",
-                "(3,4) [i3(0)]",
-                "(3,0) [i3(2)]",
-                "(0,3) [i1(0)]",
-                "() []",
-                "(5,3) [int32(2)]",
-                "(300,70) [i300(40,10)]",
-                "! (4,3) [i9(99)]",
-                "! (4,3) [i4(2) i3(3)]",
-                "! (4) [i4(2) i4(2)]",
-                "! (4,3) [b(3)]",
-                "! (4,3) [(2)]",
-                "! (0,3) [i1(1)]",
-                "! (0,0) [i1(1)]"},
+    .samples =
+        EBB_SAMPLES("(4,3) [i4(6)]", "(4,3) [none i3(5)]", "(4,3) [i4(2,1) i3(3)]", "(2,3,4) [i2(2) none i4(2)]",
+                    "(2,3,4) [none i3(2,2) i4(2)]", "(4,3) [b(4)]", "(4,3) [b(4,3)]", "(2,3,4) [none b(3) i4(1)]",
+                    "(3,4) [none none]", "(3,4) []", "(3) [i3()]", "(3,4) [i3(0)]", "(3,0) [i3(2)]", "(0,3) [i1(0)]",
+                    "() []", "(5,3) [int32(2)]", "(300,70) [i300(40,10)]", "! (4,3) [i9(99)]", "! (4,3) [i4(2) i3(3)]",
+                    "! (4) [i4(2) i4(2)]", "! (4,3) [b(3)]", "! (4,3) [(2)]", "! (0,3) [i1(1)]", "! (0,0) [i1(1)]"),
 };
 
 /* ---- index_put ---- */
@@ -236,7 +218,7 @@ static ebb_status put_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void put_vjp(struct ebb_vjp *v) {
+static void put_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_put *a = v->attrs;
     ebb_list indices = {v->n_in - 2, v->in + 1};
     ebb_tensor *g = v->grad[0];
@@ -262,10 +244,10 @@ const struct ebb_op ebb_op_index_put = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_put(g, indices, 0), or g with accumulate", NULL, "index(g, indices)"},
-    .samples = {"(4,3) [i1(1)] (1,3)", "(4,3) [i4(6)] (6,3) accumulate=true", "(4,3) [none i3(5)] () accumulate=true",
-                "(4,3) [i4(2,1) i3(3)] (3) accumulate=true", "(2,3,4) [i2(2) none i4(2)] (2,3) accumulate=true",
-                "(4,3) [b(4,3)] ()", "(4,3) [b(4)] (3)", "(4,3) [none b(3)] (4,1)", "(3,4) [] (4)", "(3) [i3()] ()",
-                "(3,4) [i3(0)] (0,4)", "() [] ()", "(5,3) [int32(1)] (3)", "(30,70) [i30(40)] (40,70) accumulate=true",
-                "! (4,3) [i9(99)] ()", "! (4,3) [i4(2)] (3,3)", "! (4,3) [b(3)] ()", "! (4,3) [(2)] ()",
-                "! (4) [i4(2)] i5(2)"},
+    .samples = EBB_SAMPLES(
+        "(4,3) [i1(1)] (1,3)", "(4,3) [i4(6)] (6,3) accumulate=true", "(4,3) [none i3(5)] () accumulate=true",
+        "(4,3) [i4(2,1) i3(3)] (3) accumulate=true", "(2,3,4) [i2(2) none i4(2)] (2,3) accumulate=true",
+        "(4,3) [b(4,3)] ()", "(4,3) [b(4)] (3)", "(4,3) [none b(3)] (4,1)", "(3,4) [] (4)", "(3) [i3()] ()",
+        "(3,4) [i3(0)] (0,4)", "() [] ()", "(5,3) [int32(1)] (3)", "(30,70) [i30(40)] (40,70) accumulate=true",
+        "! (4,3) [i9(99)] ()", "! (4,3) [i4(2)] (3,3)", "! (4,3) [b(3)] ()", "! (4,3) [(2)] ()", "! (4) [i4(2)] i5(2)"),
 };

@@ -30,7 +30,7 @@ static ebb_status select_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->in[0], f->out[0], false, EBB__TAKE);
 }
 
-static void select_vjp(struct ebb_vjp *v) {
+static void select_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_select *a = v->attrs;
     ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
     ebb_vjp_give(v, 0, ebb_index_add_(zeros, v->in[1], v->grad[0], a->dim));
@@ -38,6 +38,7 @@ static void select_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
+    .order = "self, dim, index",
     .doc =
         "The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as "
         "named: result[i] = self[index[i]] for dim 0.",
@@ -49,9 +50,9 @@ const struct ebb_op ebb_op_index_select = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros, dim, index, g)"},
-    .samples = {"(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0", "() i1(1) dim=0",
-                "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0", "! (3,4) (2) dim=0",
-                "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0",
+                           "() i1(1) dim=0", "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0",
+                           "! (3,4) (2) dim=0", "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"),
 };
 
 /* ---- index_add, index_copy: slices of source ---- */
@@ -92,7 +93,7 @@ static ebb_status add_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void add_vjp(struct ebb_vjp *v) {
+static void add_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_add *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     if (!v->needs[2]) return;
@@ -102,6 +103,7 @@ static void add_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_index_add = {
     EBB_SIGNATURE(index_add, "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor"),
+    .order = "self, dim, index, source",
     .doc = "self with alpha times the slices of source added at the places that index (integers) names along dim, in "
            "order: result[index[i]] += alpha * source[i] for dim 0.",
     .torch = "torch.index_add",
@@ -114,10 +116,10 @@ const struct ebb_op ebb_op_index_add = {
     .jvp = ebb_jvp_linear,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
-    .samples = {"(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
-                "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
-                "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
-                "! (0,4) i1(2) (2,4) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                           "() i1(1) () dim=0", "(4,3) i4(6) (6,3) dim=0 alpha=-2", "(4) i4() (1) dim=0 alpha=0",
+                           "(20,300) i20(70) (70,300) dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
+                           "! (0,4) i1(2) (2,4) dim=0"),
 };
 
 /* One slice without its dimension stands for itself: a 0-d source goes into a list. */
@@ -135,7 +137,7 @@ static ebb_status copy_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], false, EBB__PUT);
 }
 
-static void copy_vjp(struct ebb_vjp *v) {
+static void copy_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_copy *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(v->grad[0], v->in[1], 0, a->dim));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_index_select(v->grad[0], v->in[1], a->dim));
@@ -143,6 +145,7 @@ static void copy_vjp(struct ebb_vjp *v) {
 
 const struct ebb_op ebb_op_index_copy = {
     EBB_SIGNATURE(index_copy, "Tensor self, Tensor index, Tensor source, dim dim -> Tensor"),
+    .order = "self, dim, index, source",
     .doc = "self with the slices that index (integers) names along dim replaced by those of source, in order: "
            "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
     .torch = "torch.index_copy",
@@ -155,9 +158,9 @@ const struct ebb_op ebb_op_index_copy = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
-    .samples = {"(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
-                "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0", "! (3,4) (2) (2,4) dim=0",
-                "! (0,4) i1(2) (2,4) dim=0"},
+    .samples = EBB_SAMPLES("(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
+                           "() i1(1) () dim=0", "(4) i4(1) () dim=0", "! (4,3) i4(6) (5,3) dim=0",
+                           "! (3,4) (2) (2,4) dim=0", "! (0,4) i1(2) (2,4) dim=0"),
 };
 
 /* ---- index_fill ---- */
@@ -174,7 +177,7 @@ static ebb_status fill_forward(struct ebb_forward *f) {
     return place(f, a->dim, f->out[0], f->in[2], true, EBB__PUT);
 }
 
-static void fill_vjp(struct ebb_vjp *v) {
+static void fill_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_fill *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_index_fill(g, v->in[1], 0, a->dim));
@@ -199,6 +202,7 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_index_fill = {
     EBB_SIGNATURE(index_fill, "Tensor self, Tensor index, Number value, dim dim -> Tensor"),
+    .order = "self, dim, index, value",
     .doc = "self with the slices that index (integers, negative ones from the end) names along dim filled with value.",
     .torch = "torch.index_fill",
     .node = "IndexFillBackward0",
@@ -213,8 +217,9 @@ const struct ebb_op ebb_op_index_fill = {
     .jvp = fill_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "the sum of g where value is"},
-    .samples = {"(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
-                "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"},
+    .samples =
+        EBB_SAMPLES("(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
+                    "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"),
 };
 
 /* ---- index_reduce ---- */
@@ -245,10 +250,12 @@ const struct ebb_op ebb_op_index_reduce = {
         "The product, mean, largest or smallest of the slices of source that index (integers) sends to one place along dim, "
         "together with what self has there, or with include_self false without it: scatter_reduce of slices.",
     .torch = "torch.index_reduce",
+    .order = "self, dim, index, source, reduce, include_self",
     .compose = reduce_compose,
     .inplace = true,
-    .samples = {"(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
-                "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",
-                "(4,3) i4(6) (6,3) dim=0 reduce=mean include_self=false", "! (4,3) i4(6) (5,3) dim=0 reduce=prod",
-                "! (3,4) (2) (2,4) dim=0 reduce=amax", "! (3) i3(1,2) (2) dim=0 reduce=amin"},
+    .samples =
+        EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
+                    "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",
+                    "(4,3) i4(6) (6,3) dim=0 reduce=mean include_self=false", "! (4,3) i4(6) (5,3) dim=0 reduce=prod",
+                    "! (3,4) (2) (2,4) dim=0 reduce=amax", "! (3) i3(1,2) (2) dim=0 reduce=amin"),
 };

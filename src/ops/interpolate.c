@@ -264,7 +264,7 @@ static ebb_status upsample_forward(struct ebb_forward *f) {
     return run(f, &UPSAMPLING(f->in[0]->ndim), false);
 }
 
-static void upsample_vjp(struct ebb_vjp *v) {
+static void upsample_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_upsample_backward(v->grad[0], ebb_vjp_shape(v, 0), OPTIONS));
 }
@@ -295,29 +295,16 @@ const struct ebb_op ebb_op_upsample = {
     .forward = upsample_forward,
     .vjp = upsample_vjp,
     .formula = {"upsample_backward(g)"},
-    .samples = {"(1,2,3,4) size=(6,7)",
-                "(2,3,5) size=3",
-                "(1,2,3,3) size=(5,2) mode=nearest-exact",
-                "(1,2,2,3,2) size=(3,4,5) mode=linear",
-                "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
-                "(1,2,4,3) size=(7,5) mode=cubic",
-                "(1,2,4,3) size=6 mode=linear scales=1.6",
-                "(1,2,4,6) size=(3,4) mode=linear scales=(0.8,0.7)",
-                "(1,2,7,5) size=(3,6) mode=linear antialias=true",
-                "(1,2,5,9) size=(4,3) mode=cubic antialias=true",
-                "(0,2,4) size=6 mode=linear",
-                "uint8(1,1,3) size=5",
-                "! (1,2,3) size=0",
-                "! (2,3) size=2",
-                "! (1,0,3) size=2",
-                "! (1,2,3) size=2 align_corners=true",
-                "! (1,2,3) size=2 mode=cubic",
-                "! i5(1,2,3) size=2",
-                "uint8(1,2,5,4) size=(3,7) mode=linear",
-                "uint8(1,2,5,4) size=(3,7) mode=cubic align_corners=true",
-                "! (1,2,3) size=2 scales=-1",
-                "! (1,2,3) size=2 scales=(1,1)",
-                "! (1,2,3,4) size=2 antialias=true"},
+    .samples = EBB_SAMPLES(
+        "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
+        "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
+        "(1,2,4,3) size=(7,5) mode=cubic", "(1,2,4,3) size=6 mode=linear scales=1.6",
+        "(1,2,4,6) size=(3,4) mode=linear scales=(0.8,0.7)", "(1,2,7,5) size=(3,6) mode=linear antialias=true",
+        "(1,2,5,9) size=(4,3) mode=cubic antialias=true", "(0,2,4) size=6 mode=linear", "uint8(1,1,3) size=5",
+        "! (1,2,3) size=0", "! (2,3) size=2", "! (1,0,3) size=2", "! (1,2,3) size=2 align_corners=true",
+        "! (1,2,3) size=2 mode=cubic", "! i5(1,2,3) size=2", "uint8(1,2,5,4) size=(3,7) mode=linear",
+        "uint8(1,2,5,4) size=(3,7) mode=cubic align_corners=true", "! (1,2,3) size=2 scales=-1",
+        "! (1,2,3) size=2 scales=(1,1)", "! (1,2,3,4) size=2 antialias=true"),
 };
 
 static ebb_status backward_infer(struct ebb_infer *f) {
@@ -340,7 +327,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return run(f, &UPSAMPLING(f->in[0]->ndim), true);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample_backward *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), size = {shape.n - 2, {0}};
     for (int i = 0; i < size.n; i++) size.d[i] = shape.d[i + 2];
@@ -358,10 +345,10 @@ const struct ebb_op ebb_op_upsample_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .formula = {"upsample(g)"},
-    .samples = {"(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
-                "(1,2,5,7) input_size=(1,2,4,3) mode=cubic",
-                "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true", "! (1,2,6) input_size=(1,2,3,4)",
-                "! (1,3,6) input_size=(1,2,3)"},
+    .samples = EBB_SAMPLES(
+        "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
+        "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true",
+        "! (1,2,6) input_size=(1,2,3,4)", "! (1,3,6) input_size=(1,2,3)"),
 };
 
 /* ---- interpolate ---- */
@@ -439,13 +426,13 @@ const struct ebb_op ebb_op_interpolate = {
         "bits, and rounded after each dimension.",
     .torch = "torch.nn.functional.interpolate",
     .compose = interpolate,
-    .samples = {"(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
-                "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",
-                "(1,2,3,4) scale_factor=1.7 mode=bicubic recompute_scale_factor=true",
-                "(1,2,2,3,2) size=3 mode=trilinear", "(1,2,4,5) size=3 mode=area", "(1,2,5) size=3 mode=area",
-                "(1,2,3,3) size=7 mode=nearest-exact", "! (1,2,3,4)", "! (1,2,3,4) size=2 scale_factor=2",
-                "! (1,2,3,4) size=2 mode=linear", "! (1,2,3) size=2 align_corners=true", "! (2,3) size=2",
-                "(1,2,3,4) scale_factor=(2,1.5) mode=bilinear",
-                "(1,2,6,8) scale_factor=0.5 mode=bilinear antialias=true", "! (1,2,3) scale_factor=(2,2)",
-                "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"},
+    .samples = EBB_SAMPLES(
+        "(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
+        "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",
+        "(1,2,3,4) scale_factor=1.7 mode=bicubic recompute_scale_factor=true", "(1,2,2,3,2) size=3 mode=trilinear",
+        "(1,2,4,5) size=3 mode=area", "(1,2,5) size=3 mode=area", "(1,2,3,3) size=7 mode=nearest-exact", "! (1,2,3,4)",
+        "! (1,2,3,4) size=2 scale_factor=2", "! (1,2,3,4) size=2 mode=linear", "! (1,2,3) size=2 align_corners=true",
+        "! (2,3) size=2", "(1,2,3,4) scale_factor=(2,1.5) mode=bilinear",
+        "(1,2,6,8) scale_factor=0.5 mode=bilinear antialias=true", "! (1,2,3) scale_factor=(2,2)",
+        "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"),
 };

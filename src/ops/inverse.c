@@ -93,7 +93,7 @@ static ebb_tensor *products_of_others(ebb_tensor *s) {
 
 /* d det = tr(adj(a) da): det a^-T where that exists; by singular values, as products without division, where not
  * (Stewart, On the adjugate matrix, Linear Algebra Appl. 283, 1998). */
-static void det_vjp(struct ebb_vjp *v) {
+static void det_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[0], -1), -1);
     if (!any_zero(v->out[0])) {
         ebb_tensor *det = ebb_unsqueeze(ebb_unsqueeze(v->out[0], -1), -1);
@@ -121,11 +121,11 @@ const struct ebb_op ebb_op_det = {
     .vjp = det_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * y * inv(A)^T"},
-    .samples = {"wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)",
-                "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
+                           "! (2,3)", "! (3)", "! i5(3,3)"),
 };
 
-static void slogdet_vjp(struct ebb_vjp *v) {
+static void slogdet_vjp(struct ebb_vjp_call *v) {
     if (!v->grad[1]) return;
     ebb_tensor *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[1], -1), -1);
     ebb_vjp_give(v, 0, ebb_mul(g, ebb__turned(ebb_inv_ex(v->in[0]))));
@@ -145,7 +145,8 @@ const struct ebb_op ebb_op_slogdet = {
     .undefined_grads = true,
     .saves = {EBB_IN(0)},
     .formula = {"g_logabsdet * inv(A)^T"},
-    .samples = {"wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
+                           "! i5(3,3)"),
 };
 
 static ebb_tensor *logdet(struct ebb_forward *f) {
@@ -158,7 +159,7 @@ const struct ebb_op ebb_op_logdet = {
     .doc = "Logarithms of determinants: NaN for a negative one, -inf for 0.",
     .torch = "torch.logdet",
     .compose = logdet,
-    .samples = {"wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"),
 };
 
 /* ---- inv, inv_ex ---- */
@@ -199,7 +200,7 @@ static ebb_status inv_forward(struct ebb_forward *f) {
                     ebb__batch_element(&x, batch), x.info);
 }
 
-static void inv_vjp(struct ebb_vjp *v) {
+static void inv_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *y = ebb__turned(v->out[0]);
     if (v->grad[0]) ebb_vjp_give(v, 0, ebb_neg(ebb_matmul(y, ebb_matmul(v->grad[0], y))));
 }
@@ -218,8 +219,8 @@ static void inv_vjp(struct ebb_vjp *v) {
         .undefined_grads = true, \
         .saves = {EBB_OUT(0)}, \
         .formula = {"-y^T g y^T"}, \
-        .samples = {"wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", \
-                    "! (2,3)", "! (3)", "! i5(3,3)"}, \
+        .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
+                               "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }
 INVERSE(inv, "Tensor", "torch.linalg.inv", "Inverses of square matrices. A singular one is an error.");
 INVERSE(

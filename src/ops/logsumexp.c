@@ -17,7 +17,7 @@ static ebb_tensor *compose(struct ebb_forward *f) {
     return a->keepdim ? y : ebb_reshape(y, ebb__reduced_shape(&shape, &a->dim, false));
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_logsumexp *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
@@ -38,6 +38,6 @@ const struct ebb_op ebb_op_logsumexp = {
     .vjp = vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * exp(self - y)"},
-    .samples = {"(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)", "(3,4) dim=()",
-                "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"},
+    .samples = EBB_SAMPLES("(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)",
+                           "(3,4) dim=()", "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"),
 };

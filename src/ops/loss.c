@@ -97,7 +97,7 @@ static const char *nll_node(const void *attrs, ebb_tensor *const *in) {
     return in[0]->ndim > 2 ? "NllLoss2DBackward0" : "NllLossBackward0";
 }
 
-static void nll_vjp(struct ebb_vjp *v) {
+static void nll_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nll_loss *a = v->attrs;
     if (v->needs[0])
         ebb_vjp_give(v, 0,
@@ -125,10 +125,10 @@ const struct ebb_op ebb_op_nll_loss = {
     .vjp = nll_vjp,
     .saves = {EBB_IN(1) | EBB_IN(2) | EBB_OUT(1)},
     .formula = {"-g * weight[target] / total_weight at target, 0 elsewhere"},
-    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()",
-                "(2,4,3) i4(2,3)", "(2,4,3,2) i4(2,3,2) (4) reduction=none", "(3,4) i4(3) ignore_index=(0)",
-                "(0,4) i4(0) reduction=sum", "! (3,4) i4(4)", "! (3,4) (3)", "! (3,4) i4(3) (3)", "! i4(3,4) i4(3)",
-                "! () i4()"},
+    .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()",
+                           "(2,4,3) i4(2,3)", "(2,4,3,2) i4(2,3,2) (4) reduction=none", "(3,4) i4(3) ignore_index=(0)",
+                           "(0,4) i4(0) reduction=sum", "! (3,4) i4(4)", "! (3,4) (3)", "! (3,4) i4(3) (3)",
+                           "! i4(3,4) i4(3)", "! () i4()"),
 };
 
 /* ---- nll_loss_backward ---- */
@@ -175,7 +175,7 @@ static ebb_status nll_backward_forward(struct ebb_forward *f) {
 }
 
 /* It is linear in grad_output, and nll_loss is its transpose. */
-static void nll_backward_vjp(struct ebb_vjp *v) {
+static void nll_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nll_loss_backward *a = v->attrs;
     if (v->needs[0])
         ebb_vjp_give(v, 0,
@@ -199,8 +199,8 @@ const struct ebb_op ebb_op_nll_loss_backward = {
     .vjp = nll_backward_vjp,
     .saves = {EBB_IN(1) | EBB_IN(3)},
     .formula = {"nll_loss(g, target)"},
-    .samples = {"() i4(3) () size=(3,4) reduction=sum", "(3) i4(3) () (4) size=(3,4) reduction=none",
-                "() i4(2,3) () size=(2,4,3) reduction=sum", "! () i4(3) () size=(2,4)"},
+    .samples = EBB_SAMPLES("() i4(3) () size=(3,4) reduction=sum", "(3) i4(3) () (4) size=(3,4) reduction=none",
+                           "() i4(2,3) () size=(2,4,3) reduction=sum", "! () i4(3) () size=(2,4)"),
 };
 
 /* ---- cross_entropy ---- */
@@ -288,8 +288,9 @@ const struct ebb_op ebb_op_cross_entropy = {
     .compose = cross_entropy,
     .formula = {"(softmax(self) - target) * weight * g / count, target as probabilities",
                 "-log_softmax(self) * weight * g / count, for probabilities"},
-    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1", "(3,4) i4(3) reduction=none label_smoothing=0.5",
-                "(4) i4()", "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
-                "(3,4) i4(3) ignore_index=(0)", "! (3,4) (3)", "! (3,4) i4(4)", "! (3,4) (3,4) ignore_index=(0)",
-                "! (3,4) i4(3) label_smoothing=2", "! () i4()"},
+    .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1",
+                           "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
+                           "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",
+                           "(3,4) i4(3) ignore_index=(0)", "! (3,4) (3)", "! (3,4) i4(4)",
+                           "! (3,4) (3,4) ignore_index=(0)", "! (3,4) i4(3) label_smoothing=2", "! () i4()"),
 };

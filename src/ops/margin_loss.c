@@ -29,8 +29,8 @@ const struct ebb_op ebb_op_cosine_embedding_loss = {
     .torch = "torch.nn.functional.cosine_embedding_loss",
     .compose = cosine_compose,
     .formula = {"of the cosine: -g where target is 1, g where target is -1 and cos > margin", "likewise"},
-    .samples = {"(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum", "(4) (4) i2() reduction=none",
-                "! (3,4) (3,4) i2(3,4)", "! (4) (4) i2(4)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum",
+                           "(4) (4) i2() reduction=none", "! (3,4) (3,4) i2(3,4)", "! (4) (4) i2(4)"),
 };
 
 static ebb_tensor *hinge_compose(struct ebb_forward *f) {
@@ -49,8 +49,8 @@ const struct ebb_op ebb_op_hinge_embedding_loss = {
     .torch = "torch.nn.functional.hinge_embedding_loss",
     .compose = hinge_compose,
     .formula = {"g where target is 1, -g where target is -1 and self < margin"},
-    .samples = {"(3,4) i2(3,4)", "(3,4) i2(3,4) margin=0.5 reduction=sum", "(3,4) i2(4) reduction=none", "() i2()",
-                "! (3) i2(4)"},
+    .samples = EBB_SAMPLES("(3,4) i2(3,4)", "(3,4) i2(3,4) margin=0.5 reduction=sum", "(3,4) i2(4) reduction=none",
+                           "() i2()", "! (3) i2(4)"),
 };
 
 static ebb_tensor *ranking_compose(struct ebb_forward *f) {
@@ -70,8 +70,8 @@ const struct ebb_op ebb_op_margin_ranking_loss = {
         "where it is -1, input2. Recorded as its parts.",
     .torch = "torch.nn.functional.margin_ranking_loss",
     .compose = ranking_compose,
-    .samples = {"(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum", "(3,1) (1,4) (3,4) reduction=none",
-                "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum",
+                           "(3,1) (1,4) (3,4) reduction=none", "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"),
 };
 
 static ebb_tensor *triplet_compose(struct ebb_forward *f) {
@@ -97,9 +97,9 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
         "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
     .torch = "torch.nn.functional.triplet_margin_loss",
     .compose = triplet_compose,
-    .samples = {"(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
-                "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
-                "! (3,4) (3,4) (3,4) margin=-1", "! (3,4) (3,5) (3,4)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
+                           "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
+                           "! (3,4) (3,4) (3,4) margin=-1", "! (3,4) (3,5) (3,4)"),
 };
 
 /* ---- classes along the last dimension ---- */
@@ -147,6 +147,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     EBB_SIGNATURE(multi_margin_loss,
                   "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, " EBB__REDUCTION
                   " -> Tensor"),
+    .order = "self, target, p, margin, weight, reduction",
     .doc =
         "For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target of "
         "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.",
@@ -154,8 +155,9 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
-    .samples = {"(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none", "(4) i4()",
-                "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"},
+    .samples =
+        EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none",
+                    "(4) i4()", "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"),
 };
 
 /* The classes listed in each row of target, up to the first that is negative: which entries of the list count, and
@@ -205,8 +207,8 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,
-    .samples = {"(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
-                "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"},
+    .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
+                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"),
 };
 
 static ebb_tensor *multilabel_soft_compose(struct ebb_forward *f) {
@@ -229,6 +231,6 @@ const struct ebb_op ebb_op_multilabel_soft_margin_loss = {
         "sum of that. Recorded as its parts.",
     .torch = "torch.nn.functional.multilabel_soft_margin_loss",
     .compose = multilabel_soft_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) (4) reduction=sum", "(2,3,4) (2,3,4) reduction=none", "(4) (4)",
-                "! (3,4) (3,3)", "! () ()"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4) reduction=sum", "(2,3,4) (2,3,4) reduction=none", "(4) (4)",
+                           "! (3,4) (3,3)", "! () ()"),
 };

@@ -70,7 +70,7 @@ static ebb_tensor *select_compose(struct ebb_forward *f) {
     return y;
 }
 
-static void select_vjp(struct ebb_vjp *v) {
+static void select_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_vjp_shape(v, 0), own = ebb_tensor_shape(v->in[1]);
     (void)ebb__broadcast(&shape, &own);
     ebb_tensor *zeros = ebb_zeros(shape, .dtype = ebb_tensor_dtype(v->grad[0]));
@@ -87,8 +87,8 @@ const struct ebb_op ebb_op_masked_select = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"masked_scatter(zeros, mask, g)"},
-    .samples = {"(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)", "! (3) (3)",
-                "! (3) b(4)"},
+    .samples = EBB_SAMPLES("(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)",
+                           "! (3) (3)", "! (3) b(4)"),
 };
 
 static ebb_status scatter_infer(struct ebb_infer *f) {
@@ -124,7 +124,7 @@ static ebb_status scatter_forward(struct ebb_forward *f) {
     return status;
 }
 
-static void scatter_vjp(struct ebb_vjp *v) {
+static void scatter_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_masked_fill(g, v->in[1], 0));
     if (!v->needs[2]) return;
@@ -152,8 +152,8 @@ const struct ebb_op ebb_op_masked_scatter = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"masked_fill(g, mask, 0)", NULL, "masked_select(g, mask), then zeros"},
-    .samples = {"(3,4) b(3,4) (12)", "(3,4) b(4) (3,5)", "(4) b(3,1) (12)", "() b() ()", "(0,3) b(3) (0)",
-                "! (3) (3) (3)", "! (3) b(4) (4)", "! (9) b(9) (0)"},
+    .samples = EBB_SAMPLES("(3,4) b(3,4) (12)", "(3,4) b(4) (3,5)", "(4) b(3,1) (12)", "() b() ()", "(0,3) b(3) (0)",
+                           "! (3) (3) (3)", "! (3) b(4) (4)", "! (9) b(9) (0)"),
 };
 
 /* ---- nonzero ---- */
@@ -188,7 +188,7 @@ static ebb_tensor *nonzero_compose(struct ebb_forward *f) {
         .torch = "torch." #name, \
         .compose = nonzero_compose, \
         .no_derivative = true, \
-        .samples = {"(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"}, \
+        .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"), \
     };
 NONZERO(nonzero,
         "The places of the elements that are not zero, in row-major order: int64, of shape (count, dimensions). As "
@@ -209,5 +209,5 @@ const struct ebb_op ebb_op_nonzero_tuple = {
     .overload = "where",
     .compose_list = tuple_compose,
     .no_derivative = true,
-    .samples = {"(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"},
+    .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"),
 };

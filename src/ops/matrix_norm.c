@@ -91,9 +91,9 @@ const struct ebb_op ebb_op_matrix_norm = {
         "of absolute values down a column; inf and -inf, along a row.",
     .torch = "torch.linalg.matrix_norm",
     .compose = by_word,
-    .samples = {"wc(3,4)", "wc(2,3,4) ord=nuc", "wc(3,3) ord=2", "(2,3,4) dim=(2,0)", "(3,4) ord=inf",
-                "wc(2,3,4) ord=nuc dim=(-1,-2) keepdim=true", "(0,3)", "(0,2,3) ord=nuc", "! (3)", "! (3,3) ord=max",
-                "! (3,3) ord=3", "! (3,3,3) dim=(0)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,4)", "wc(2,3,4) ord=nuc", "wc(3,3) ord=2", "(2,3,4) dim=(2,0)", "(3,4) ord=inf",
+                           "wc(2,3,4) ord=nuc dim=(-1,-2) keepdim=true", "(0,3)", "(0,2,3) ord=nuc", "! (3)",
+                           "! (3,3) ord=max", "! (3,3) ord=3", "! (3,3,3) dim=(0)", "! i5(3,3)"),
 };
 
 const struct ebb_op ebb_op_matrix_norm_ord = {
@@ -103,6 +103,7 @@ const struct ebb_op ebb_op_matrix_norm_ord = {
     .torch = "torch.linalg.matrix_norm",
     .overload = "matrix_norm",
     .compose = by_number,
-    .samples = {"wc(3,3) ord=2", "wc(3,4) ord=-2", "(3,4) ord=1", "(2,3,4) ord=-1", "(3,4) ord=inf", "(3,0) ord=1",
-                "(2,3,4) ord=-inf dim=(0,2) keepdim=true", "! (3,3) ord=3", "! (3,0) ord=-1", "! i5(3,3) ord=1"},
+    .samples =
+        EBB_SAMPLES("wc(3,3) ord=2", "wc(3,4) ord=-2", "(3,4) ord=1", "(2,3,4) ord=-1", "(3,4) ord=inf", "(3,0) ord=1",
+                    "(2,3,4) ord=-inf dim=(0,2) keepdim=true", "! (3,3) ord=3", "! (3,0) ord=-1", "! i5(3,3) ord=1"),
 };

@@ -24,7 +24,7 @@ static ebb_status forward(struct ebb_forward *f, struct ebb__pooling o) {
     return EBB_OK;
 }
 
-static void give(struct ebb_vjp *v, int n) {
+static void give(struct ebb_vjp_call *v, int n) {
     ebb_vjp_give(v, 0, ebb_max_pool_backward(v->grad[0], v->out[1], ebb_vjp_shape(v, 0), n));
 }
 
@@ -60,7 +60,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
     return ebb_fail(EBB_ERR_INDEX, "an index is out of range for planes of %lld elements", (long long)x.d[1]);
 }
 
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_max_pool_backward *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[1]);
     ebb_tensor *g = ebb_reshape(v->grad[0], planes(&a->input_size, a->dims));
@@ -82,9 +82,10 @@ const struct ebb_op ebb_op_max_pool_backward = {
     .vjp = backward_vjp,
     .saves = {EBB_IN(1)},
     .formula = {"gather(g, indices) in each plane"},
-    .samples = {"(2,3,2) i4(2,3,2) input_size=(2,3,4) dims=1", "(1,2,2,2) i9(1,2,2,2) input_size=(1,2,3,3) dims=2",
-                "(0,2,2) i4(0,2,2) input_size=(0,2,4) dims=1", "! (2,3,2) i4(2,3,2) input_size=(2,2,4) dims=1",
-                "! (2,3,2) i4(2,3,3) input_size=(2,3,4) dims=1", "! (1,1,3) i9(1,1,3) input_size=(1,1,1) dims=1"},
+    .samples =
+        EBB_SAMPLES("(2,3,2) i4(2,3,2) input_size=(2,3,4) dims=1", "(1,2,2,2) i9(1,2,2,2) input_size=(1,2,3,3) dims=2",
+                    "(0,2,2) i4(0,2,2) input_size=(0,2,4) dims=1", "! (2,3,2) i4(2,3,2) input_size=(2,2,4) dims=1",
+                    "! (2,3,2) i4(2,3,3) input_size=(2,3,4) dims=1", "! (1,1,3) i9(1,1,3) input_size=(1,1,1) dims=1"),
 };
 
 /* ---- the operators ---- */
@@ -106,7 +107,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     } \
     static ebb_status name_##_infer(struct ebb_infer *f) { return infer(f, name_##_options(f->attrs)); } \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
-    static void name_##_vjp(struct ebb_vjp *v) { give(v, dims_); } \
+    static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, " \
                              "bool ceil_mode=false -> Tensor output, Tensor indices"), \
@@ -123,7 +124,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"max_pool_backward(g, indices)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", EBB_FLOATING, "(2,3,6) kernel_size=2",
          "(3,7) kernel_size=3 stride=2 padding=1", "(1,2,8) kernel_size=3 stride=1 dilation=2", "(0,3,6) kernel_size=2",
@@ -144,7 +145,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
     } \
     static ebb_status name_##_infer(struct ebb_infer *f) { return infer(f, name_##_options(f->attrs)); } \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
-    static void name_##_vjp(struct ebb_vjp *v) { give(v, dims_); } \
+    static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor output, Tensor indices"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
@@ -157,7 +158,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"max_pool_backward(g, indices)"}, \
-        .samples = {__VA_ARGS__}, \
+        .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", "(2,3,5) output_size=3", "(3,5) output_size=1",
          "! (2,0,5) output_size=3", "! (5) output_size=2")

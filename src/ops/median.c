@@ -58,7 +58,7 @@ static ebb_status dim_forward(struct ebb_forward *f, bool skip_nan) {
 static ebb_status median_dim_forward(struct ebb_forward *f) { return dim_forward(f, false); }
 static ebb_status nanmedian_dim_forward(struct ebb_forward *f) { return dim_forward(f, true); }
 
-static void dim_vjp(struct ebb_vjp *v) {
+static void dim_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_median_dim *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), dim = EBB_DIMS(a->dim);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &dim, a->keepdim);
@@ -81,8 +81,8 @@ static void dim_vjp(struct ebb_vjp *v) {
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
         .formula = {"scatter g into zeros at indices along dim"}, \
-        .samples = {"(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", "i5(6,3) dim=0", \
-                    "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
+                               "i5(6,3) dim=0", "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"), \
     };
 #define NAN_WINS "NaN if any is."
 #define NAN_SKIPPED "NaN is skipped, unless there is nothing else."
@@ -110,7 +110,7 @@ static ebb_status all_forward(struct ebb_forward *f, bool skip_nan) {
 static ebb_status median_forward(struct ebb_forward *f) { return all_forward(f, false); }
 static ebb_status nanmedian_forward(struct ebb_forward *f) { return all_forward(f, true); }
 
-static void all_vjp(struct ebb_vjp *v) {
+static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
     ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_isnan(x) : ebb_eq(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0));
@@ -130,7 +130,7 @@ static void all_vjp(struct ebb_vjp *v) {
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
         .formula = {"where(self == y, g / count(self == y), 0)"}, \
-        .samples = {"(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"}, \
+        .samples = EBB_SAMPLES("(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"), \
     };
 ALL(median, "MedianBackward0", NAN_WINS)
 ALL(nanmedian, "NanmedianBackward0", NAN_SKIPPED)

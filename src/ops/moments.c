@@ -33,7 +33,7 @@ static ebb_status var_mean_forward(struct ebb_forward *f) { return reduce(f, fal
 static ebb_status std_mean_forward(struct ebb_forward *f) { return reduce(f, true, f->out[1]); }
 
 /* g 2 (x - mean) / (count - correction). Over all elements, where nothing is left to divide by, PyTorch's limits. */
-static ebb_tensor *var_grad(const struct ebb_vjp *v, ebb_tensor *g) {
+static ebb_tensor *var_grad(const struct ebb_vjp_call *v, ebb_tensor *g) {
     const struct ebb__attrs_var *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x);
@@ -46,15 +46,16 @@ static ebb_tensor *var_grad(const struct ebb_vjp *v, ebb_tensor *g) {
 }
 
 /* Of the root y: the gradient of the variance is g / (2 y), and 0 where y is. */
-static ebb_tensor *std_grad(const struct ebb_vjp *v, ebb_tensor *g) {
+static ebb_tensor *std_grad(const struct ebb_vjp_call *v, ebb_tensor *g) {
     ebb_tensor *y = v->out[0];
     return var_grad(v, ebb_div(g, ebb_where(ebb_eq(y, 0), (double)INFINITY, ebb_mul(y, 2))));
 }
 
-static void var_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, var_grad(v, v->grad[0])); }
-static void std_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, std_grad(v, v->grad[0])); }
+static void var_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, var_grad(v, v->grad[0])); }
+static void std_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, std_grad(v, v->grad[0])); }
 
-static void with_mean_vjp(struct ebb_vjp *v, ebb_tensor *(*spread_grad)(const struct ebb_vjp *, ebb_tensor *)) {
+static void with_mean_vjp(struct ebb_vjp_call *v,
+                          ebb_tensor *(*spread_grad)(const struct ebb_vjp_call *, ebb_tensor *)) {
     const struct ebb__attrs_var *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *of_spread = v->grad[0] ? spread_grad(v, v->grad[0]) : NULL, *of_mean = NULL;
@@ -65,8 +66,8 @@ static void with_mean_vjp(struct ebb_vjp *v, ebb_tensor *(*spread_grad)(const st
     if (v->grad[0] && v->grad[1]) ebb_vjp_give(v, 0, ebb_add(of_spread, of_mean));
     else if (v->grad[0] || v->grad[1]) ebb_vjp_give(v, 0, v->grad[0] ? of_spread : of_mean);
 }
-static void var_mean_vjp(struct ebb_vjp *v) { with_mean_vjp(v, var_grad); }
-static void std_mean_vjp(struct ebb_vjp *v) { with_mean_vjp(v, std_grad); }
+static void var_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, var_grad); }
+static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
 
 #define MOMENT(op, outputs, node_, ...) \
     const struct ebb_op ebb_op_##op = { \
@@ -77,9 +78,10 @@ static void std_mean_vjp(struct ebb_vjp *v) { with_mean_vjp(v, std_grad); }
         .infer = infer, \
         .forward = op##_forward, \
         .vjp = op##_vjp, \
-        .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", \
-                    "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", "() correction=0", \
-                    "! i5(3,4)", "! (3,4) dim=(2)"}, \
+        .samples = \
+            EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) dim=(0) correction=0", \
+                        "(2,3) correction=0.5", "(20,3) dim=(0)", "(0,3) dim=(1)", "(1) correction=0", \
+                        "() correction=0", "! i5(3,4)", "! (3,4) dim=(2)"), \
         __VA_ARGS__};
 #define VARIANCE "sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all"
 

@@ -68,7 +68,7 @@ static ebb_tensor *vector_norm_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *no
     return ebb_mul(ebb_mul(x, ebb_pow(size, ord - 2)), scale);
 }
 
-static void vector_norm_vjp(struct ebb_vjp *v) {
+static void vector_norm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_vector_norm *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x);
@@ -93,10 +93,10 @@ const struct ebb_op ebb_op_vector_norm = {
     .formula =
         {"g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf shared by those of that size; 0 where y "
          "is 0"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)", "(3,4) ord=3",
-                "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)", "(2,3) ord=0.5", "(2,3) ord=1.5",
-                "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()", "(0,3) dim=(1)", "(0,3) ord=-1 dim=(1)", "(0)",
-                "! i5(3)", "! (0) ord=inf", "! (3) dim=(1)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)",
+                           "(3,4) ord=3", "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)",
+                           "(2,3) ord=0.5", "(2,3) ord=1.5", "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()",
+                           "(0,3) dim=(1)", "(0,3) ord=-1 dim=(1)", "(0)", "! i5(3)", "! (0) ord=inf", "! (3) dim=(1)"),
 };
 
 enum { NUCLEAR = 2 }; /* of p_name: "fro" is order 2, as it is without a word */
@@ -119,7 +119,7 @@ const struct ebb_op ebb_op_norm = {
         "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
     .torch = "torch.norm",
     .compose = norm_compose,
-    .samples = {"(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
-                "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()", "(0,3) dim=(1)",
-                "! i5(3)", "! (3) p_name=nuc"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
+                           "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()",
+                           "(0,3) dim=(1)", "! i5(3)", "! (3) p_name=nuc"),
 };

@@ -41,7 +41,7 @@ static ebb_tensor *over_set(ebb_tensor *t) { return ebb_sum(t, .dim = EBB_DIMS(0
 static ebb_tensor *mean_of_set(ebb_tensor *t) { return ebb_mean(t, .dim = EBB_DIMS(0, 3, 4), .keepdim = true); }
 static ebb_tensor *over_channel(ebb_tensor *t) { return ebb_sum(t, .dim = EBB_DIMS(0, 1, 4), .keepdim = true); }
 
-void ebb__norm_vjp(struct ebb_vjp *v, ebb__norm_view view, struct ebb__norm_places at) {
+void ebb__norm_vjp(struct ebb_vjp_call *v, ebb__norm_view view, struct ebb__norm_places at) {
     ebb_tensor *g = v->grad[0], *g_rstd = v->grad[at.rstd], *g_mean = at.mean < 0 ? NULL : v->grad[at.mean];
     ebb_tensor *x = v->in[0], *mean = at.mean < 0 ? NULL : v->out[at.mean], *rstd = v->out[at.rstd];
     ebb_tensor *dx = NULL, *dw = NULL, *db = NULL;
@@ -104,7 +104,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 
 /* With n = (x - mean) rstd and u = g weight the results are rstd (u - mean(u) - n mean(u n)), the sum of g n and the
  * sum of g; h, hw and hb are their upstream gradients. Those of u and n come first. */
-static void backward_vjp(struct ebb_vjp *v) {
+static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_normalization_backward *a = v->attrs;
     const ebb__norm_view *view = &a->view;
     ebb_tensor *g = in_view(v->in[0], view), *weight = of_channels(v->in[4], view), *rstd = of_sets(v->in[2], view);
@@ -160,12 +160,12 @@ const struct ebb_op ebb_op_normalization_backward = {
                 "rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))",
                 "sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))", "-sum(rstd * q)",
                 "sum(grad_output * J(h))"},
-    .samples =
-        {"(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
-         "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
-         "(2,3,4) (2,3,4) (3) (3) (3) view=(2,1,3,1,4) wanted=7", "(4,3) (4,3) (3) (3) none view=(4,1,3,1,1) wanted=7",
-         "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=1", "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=6",
-         "! (3,4) (3,4) (3) (3) (4) view=(1,3,1,5,1) wanted=7", "! (3,4) (3,4) (3) (4) (4) view=(1,3,1,4,1) wanted=7"},
+    .samples = EBB_SAMPLES(
+        "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
+        "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
+        "(2,3,4) (2,3,4) (3) (3) (3) view=(2,1,3,1,4) wanted=7", "(4,3) (4,3) (3) (3) none view=(4,1,3,1,1) wanted=7",
+        "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=1", "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=6",
+        "! (3,4) (3,4) (3) (3) (4) view=(1,3,1,5,1) wanted=7", "! (3,4) (3,4) (3) (4) (4) view=(1,3,1,4,1) wanted=7"),
     .domain = {0.3, 1.5},
 };
 
@@ -230,7 +230,7 @@ static ebb_status layer_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void layer_vjp(struct ebb_vjp *v) {
+static void layer_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_layer_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, layer_view(&shape, &a->normalized_shape), (struct ebb__norm_places){1, 2, 1, 2});
@@ -244,6 +244,7 @@ static void layer_vjp(struct ebb_vjp *v) {
 const struct ebb_op ebb_op_layer_norm = {
     EBB_SIGNATURE(layer_norm, "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> "
                               "Tensor output, Tensor mean, Tensor rstd"),
+    .order = "input, normalized_shape, weight, bias, eps",
     .doc =
         "(input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be "
         "normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).",
@@ -257,12 +258,12 @@ const struct ebb_op ebb_op_layer_norm = {
     .vjp = layer_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     FORMULAS,
-    .samples = {"(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
-                "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
-                "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
-                "(0,3) (3) (3) normalized_shape=(3)", "(2,40) (40) (40) normalized_shape=(40)",
-                "! (3,4) normalized_shape=(3)", "! (3,4) normalized_shape=()", "! (3,4) (3) normalized_shape=(4)",
-                "! i5(3,4) normalized_shape=(4)"},
+    .samples = EBB_SAMPLES("(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
+                           "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
+                           "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
+                           "(0,3) (3) (3) normalized_shape=(3)", "(2,40) (40) (40) normalized_shape=(40)",
+                           "! (3,4) normalized_shape=(3)", "! (3,4) normalized_shape=()",
+                           "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"),
 };
 
 static ebb_status rms_infer(struct ebb_infer *f) {
@@ -286,7 +287,7 @@ static ebb_status rms_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void rms_vjp(struct ebb_vjp *v) {
+static void rms_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_rms_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, layer_view(&shape, &a->normalized_shape), (struct ebb__norm_places){1, -1, -1, 1});
@@ -296,6 +297,7 @@ const struct ebb_op ebb_op_rms_norm = {
     EBB_SIGNATURE(rms_norm,
                   "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor "
                   "rstd"),
+    .order = "input, normalized_shape, weight, eps",
     .doc =
         "input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be "
         "normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.",
@@ -310,10 +312,10 @@ const struct ebb_op ebb_op_rms_norm = {
     .vjp = rms_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(1), EBB_IN(0) | EBB_IN(1) | EBB_OUT(1)},
     .formula = {"rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd", "sum(g * n)"},
-    .samples = {"(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)",
-                "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1", "(4) (4) normalized_shape=4",
-                "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)", "! (3,4) normalized_shape=(3)",
-                "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"},
+    .samples = EBB_SAMPLES(
+        "(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)", "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1",
+        "(4) (4) normalized_shape=4", "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)",
+        "! (3,4) normalized_shape=(3)", "! (3,4) (3) normalized_shape=(4)", "! i5(3,4) normalized_shape=(4)"),
 };
 
 /* ---- group_norm ---- */
@@ -352,7 +354,7 @@ static ebb_status group_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void group_vjp(struct ebb_vjp *v) {
+static void group_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_group_norm *a = v->attrs;
     ebb_dims shape = ebb_tensor_shape(v->in[0]);
     ebb__norm_vjp(v, group_view(&shape, a->num_groups), (struct ebb__norm_places){1, 2, 1, 2});
@@ -362,6 +364,7 @@ const struct ebb_op ebb_op_group_norm = {
     EBB_SIGNATURE(group_norm,
                   "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, "
                   "Tensor mean, Tensor rstd"),
+    .order = "input, num_groups, weight, bias, eps",
     .doc =
         "(input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean "
         "and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element "
@@ -376,8 +379,9 @@ const struct ebb_op ebb_op_group_norm = {
     .vjp = group_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     FORMULAS,
-    .samples = {"(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
-                "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",
-                "(2,4) (4) num_groups=4", "! (2,4,3) num_groups=3", "! (4) num_groups=1", "! (2,4,3) (3) num_groups=2",
-                "! (1,2) num_groups=2", "! i5(2,4) num_groups=2"},
+    .samples =
+        EBB_SAMPLES("(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
+                    "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",
+                    "(2,4) (4) num_groups=4", "! (2,4,3) num_groups=3", "! (4) num_groups=1",
+                    "! (2,4,3) (3) num_groups=2", "! (1,2) num_groups=2", "! i5(2,4) num_groups=2"),
 };

@@ -28,6 +28,6 @@ struct ebb__norm_places {
 };
 
 /* Give the gradients of input 0, weight and bias, from those of the output, the mean and rstd. */
-void ebb__norm_vjp(struct ebb_vjp *v, ebb__norm_view view, struct ebb__norm_places at);
+void ebb__norm_vjp(struct ebb_vjp_call *v, ebb__norm_view view, struct ebb__norm_places at);
 
 #endif

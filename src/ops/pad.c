@@ -160,7 +160,7 @@ static ebb_status forward_pad(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_pad(struct ebb_vjp *v) {
+static void vjp_pad(struct ebb_vjp_call *v) {
     const struct ebb__attrs_pad *a = v->attrs;
     int64_t back[2 * EBB_MAX_NDIM];
     for (int i = 0; i < a->pad.n; i++) back[i] = -a->pad.d[i];
@@ -208,30 +208,15 @@ const struct ebb_op ebb_op_pad = {
     .vjp = vjp_pad,
     .jvp = jvp_pad,
     .formula = {"g added where each element came from"},
-    .samples = {"(3,4) pad=(1,2)",
-                "(3,4) pad=(1,0,2,-1) value=2.5",
-                "(2,3) pad=(-1,-1)",
-                "(2,3) pad=()",
-                "() pad=()",
-                "(0,3) pad=(1,1,0,2)",
-                "(2,5) pad=(2,3) mode=reflect",
-                "(2,3,4) pad=(-1,2,1,0) mode=reflect",
-                "(1,2,3,2) pad=(1,1,2,0,1,0) mode=reflect",
-                "(2,3) pad=(2,4) mode=replicate",
-                "(2,3,2) pad=(1,0,-1,3) mode=replicate",
-                "(2,5) pad=(3,2) mode=circular",
-                "(2,3,4) pad=(2,-1,0,1) mode=circular",
-                "(0,2,3) pad=(1,1) mode=reflect",
-                "(2,3) pad=(-4,2) mode=reflect",
-                "(1,2,1,2,1) pad=(1,0,0,1,1,0,0,0,0,1)",
-                "! (3,4) pad=(1,2,3)",
-                "! (3) pad=(1,1,1,1)",
-                "! (3,4) pad=(-3,-2)",
-                "! (2,3) pad=(3,0) mode=reflect",
-                "! (2,3) pad=(4,0) mode=circular",
-                "! (2,0) pad=(1,0) mode=replicate",
-                "! (3) pad=(1,1) mode=reflect",
-                "! (2,3) pad=(1,1) mode=reflect value=2"},
+    .samples = EBB_SAMPLES(
+        "(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()", "() pad=()",
+        "(0,3) pad=(1,1,0,2)", "(2,5) pad=(2,3) mode=reflect", "(2,3,4) pad=(-1,2,1,0) mode=reflect",
+        "(1,2,3,2) pad=(1,1,2,0,1,0) mode=reflect", "(2,3) pad=(2,4) mode=replicate",
+        "(2,3,2) pad=(1,0,-1,3) mode=replicate", "(2,5) pad=(3,2) mode=circular",
+        "(2,3,4) pad=(2,-1,0,1) mode=circular", "(0,2,3) pad=(1,1) mode=reflect", "(2,3) pad=(-4,2) mode=reflect",
+        "(1,2,1,2,1) pad=(1,0,0,1,1,0,0,0,0,1)", "! (3,4) pad=(1,2,3)", "! (3) pad=(1,1,1,1)", "! (3,4) pad=(-3,-2)",
+        "! (2,3) pad=(3,0) mode=reflect", "! (2,3) pad=(4,0) mode=circular", "! (2,0) pad=(1,0) mode=replicate",
+        "! (3) pad=(1,1) mode=reflect", "! (2,3) pad=(1,1) mode=reflect value=2"),
 };
 
 /* ---- pad_backward ---- */
@@ -261,7 +246,7 @@ static ebb_status forward_pad_backward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_pad_backward(struct ebb_vjp *v) {
+static void vjp_pad_backward(struct ebb_vjp_call *v) {
     const struct ebb__attrs_pad_backward *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_pad(v->grad[0], a->pad, .mode = a->mode));
 }
@@ -287,10 +272,9 @@ const struct ebb_op ebb_op_pad_backward = {
     .vjp = vjp_pad_backward,
     .jvp = ebb_jvp_linear,
     .formula = {"pad(g, pad, mode)"},
-    .samples = {"(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect",
-                "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",
-                "(2,9) input_sizes=(2,3) pad=(2,4) mode=replicate", "(2,10) input_sizes=(2,5) pad=(3,2) mode=circular",
-                "(0,2,5) input_sizes=(0,2,3) pad=(1,1) mode=reflect",
-                "! (2,9) input_sizes=(2,5) pad=(2,3) mode=reflect", "! (2,4) input_sizes=(2,-1) pad=(1,1) mode=reflect",
-                "! (2,4) input_sizes=(2,2) pad=(1,1)"},
+    .samples = EBB_SAMPLES(
+        "(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect", "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",
+        "(2,9) input_sizes=(2,3) pad=(2,4) mode=replicate", "(2,10) input_sizes=(2,5) pad=(3,2) mode=circular",
+        "(0,2,5) input_sizes=(0,2,3) pad=(1,1) mode=reflect", "! (2,9) input_sizes=(2,5) pad=(2,3) mode=reflect",
+        "! (2,4) input_sizes=(2,-1) pad=(1,1) mode=reflect", "! (2,4) input_sizes=(2,2) pad=(1,1)"),
 };

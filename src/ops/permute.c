@@ -25,7 +25,7 @@ static ebb_status infer_transpose(struct ebb_infer *f) {
     return infer_swap(f, a->dim0, a->dim1);
 }
 
-static void vjp_transpose(struct ebb_vjp *v) {
+static void vjp_transpose(struct ebb_vjp_call *v) {
     const struct ebb__attrs_transpose *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_transpose(v->grad[0], a->dim0, a->dim1));
 }
@@ -39,8 +39,8 @@ const struct ebb_op ebb_op_transpose = {
     .infer = infer_transpose,
     .vjp = vjp_transpose,
     .formula = {"transpose(g, dim0, dim1)"},
-    .samples = {"(2,3) dim0=0 dim1=1", "(2,3,4) dim0=-1 dim1=0", "(2,3) dim0=1 dim1=1", "() dim0=0 dim1=-1",
-                "(2,0) dim0=0 dim1=1", "! (2,3) dim0=0 dim1=2"},
+    .samples = EBB_SAMPLES("(2,3) dim0=0 dim1=1", "(2,3,4) dim0=-1 dim1=0", "(2,3) dim0=1 dim1=1", "() dim0=0 dim1=-1",
+                           "(2,0) dim0=0 dim1=1", "! (2,3) dim0=0 dim1=2"),
 };
 
 static ebb_status infer_t(struct ebb_infer *f) {
@@ -48,7 +48,7 @@ static ebb_status infer_t(struct ebb_infer *f) {
     return infer_swap(f, 0, f->in[0].shape.n - 1);
 }
 
-static void vjp_t(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_t(v->grad[0])); }
+static void vjp_t(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_t(v->grad[0])); }
 
 const struct ebb_op ebb_op_t = {
     EBB_SIGNATURE(t, "Tensor self -> Tensor"),
@@ -59,7 +59,7 @@ const struct ebb_op ebb_op_t = {
     .infer = infer_t,
     .vjp = vjp_t,
     .formula = {"t(g)"},
-    .samples = {"(2,3)", "(3)", "()", "(0,3)", "! (2,3,4)"},
+    .samples = EBB_SAMPLES("(2,3)", "(3)", "()", "(0,3)", "! (2,3,4)"),
 };
 
 static ebb_status infer_permute(struct ebb_infer *f) {
@@ -72,7 +72,7 @@ static ebb_status infer_permute(struct ebb_infer *f) {
     return reorder(f, n, from);
 }
 
-static void vjp_permute(struct ebb_vjp *v) {
+static void vjp_permute(struct ebb_vjp_call *v) {
     const struct ebb__attrs_permute *a = v->attrs;
     ebb_dims back = a->dims;
     for (int i = 0; i < back.n; i++) back.d[a->dims.d[i]] = i;
@@ -88,8 +88,8 @@ const struct ebb_op ebb_op_permute = {
     .infer = infer_permute,
     .vjp = vjp_permute,
     .formula = {"permute(g, inverse of dims)"},
-    .samples = {"(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
-                "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"},
+    .samples = EBB_SAMPLES("(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
+                           "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"),
 };
 
 static ebb_tensor *compose_movedim(struct ebb_forward *f) {
@@ -119,9 +119,9 @@ const struct ebb_op ebb_op_movedim = {
     .doc = "A view with dimension source[i] moved to place destination[i]; the others keep their order.",
     .torch = "torch.movedim",
     .compose = compose_movedim,
-    .samples = {"(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
-                "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
-                "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",
-                "! (2,3) source=(0,1) destination=(0)", "! (2,3) source=(0,0) destination=(0,1)",
-                "! (2,3) source=(0) destination=(2)"},
+    .samples = EBB_SAMPLES("(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
+                           "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
+                           "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",
+                           "! (2,3) source=(0,1) destination=(0)", "! (2,3) source=(0,0) destination=(0,1)",
+                           "! (2,3) source=(0) destination=(2)"),
 };

@@ -36,7 +36,7 @@ static ebb_tensor *bce_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(times(bce_terms(x, target), f->in[2]), a->reduction);
 }
 
-static void bce_vjp(struct ebb_vjp *v) {
+static void bce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_binary_cross_entropy *a = v->attrs;
     ebb_tensor *x = v->in[0], *target = v->in[1], *weight = v->in[2];
     ebb_tensor *g = ebb__loss_spread(v->grad[0], weight ? ebb_mul(x, weight) : x, a->reduction);
@@ -62,8 +62,9 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
     .saves = {ALL, ALL, ALL},
     .formula = {"g * weight * (self - target) / (self (1 - self)) / count",
                 "g * weight * (log(1 - self) - log(self)) / count", "g * the loss without weight / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
-                "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
+                    "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"),
     .domain = {0.05, 0.95},
 };
 
@@ -83,13 +84,13 @@ static ebb_tensor *logits_compose(struct ebb_forward *f) {
 }
 
 /* A tensor of as many elements as the loss has terms: weights broadcast. */
-static ebb_tensor *logits_count(struct ebb_vjp *v) {
+static ebb_tensor *logits_count(struct ebb_vjp_call *v) {
     ebb_tensor *like = v->in[0];
     for (int i = 2; i < 4; i++) like = v->in[i] ? ebb_mul(like, v->in[i]) : like;
     return like;
 }
 
-static void logits_vjp(struct ebb_vjp *v) {
+static void logits_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_binary_cross_entropy_with_logits *a = v->attrs;
     ebb_tensor *x = v->in[0], *target = v->in[1], *weight = v->in[2], *pos_weight = v->in[3];
     ebb_tensor *plain = ebb__loss_spread(v->grad[0], logits_count(v), a->reduction), *g = times(plain, weight);
@@ -110,6 +111,7 @@ static void logits_vjp(struct ebb_vjp *v) {
 const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     EBB_SIGNATURE(binary_cross_entropy_with_logits,
                   "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, weight, reduction, pos_weight",
     .doc =
         "binary_cross_entropy of sigmoid(self), without overflow: weight * ((1 - target) * self - (1 + (pos_weight - 1) * "
         "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.",
@@ -122,9 +124,9 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     .saves = {ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3)},
     .formula = {"g * weight * (sigmoid(self) - target) / count", "-g * weight * self / count",
                 "g * the loss without weight / count", "-g * weight * target * log(sigmoid(self)) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
-                "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()", "(0,3) (0,3) reduction=sum",
-                "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
+                           "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()",
+                           "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"),
 };
 
 /* ---- kl_div ---- */
@@ -149,8 +151,9 @@ const struct ebb_op ebb_op_kl_div = {
         "as the definition has it; mean by the number of terms. Recorded as its parts.",
     .torch = "torch.nn.functional.kl_div",
     .compose = kl_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
-                "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
+                    "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"),
     .domain = {0.1, 2},
 };
 
@@ -162,7 +165,7 @@ static ebb_tensor *soft_margin_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(ebb_neg(ebb_logsigmoid(ebb_mul(f->in[1], f->in[0]))), a->reduction);
 }
 
-static void soft_margin_vjp(struct ebb_vjp *v) {
+static void soft_margin_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_soft_margin_loss *a = v->attrs;
     ebb_tensor *z = ebb_mul(v->in[1], v->in[0]), *g = ebb__loss_spread(v->grad[0], z, a->reduction);
     ebb_tensor *slope = ebb_neg(ebb_mul(g, ebb_sigmoid(ebb_neg(z))));
@@ -181,6 +184,6 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .vjp = soft_margin_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"-g * target * sigmoid(-target * self) / count", "-g * self * sigmoid(-target * self) / count"},
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
-                "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
+                           "! i5(3) i5(3)"),
 };

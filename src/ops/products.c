@@ -57,7 +57,7 @@ static ebb_status dot_forward(struct ebb_forward *f) {
                      1, 0, f->out[0]->data, 1);
 }
 
-static void dot_vjp(struct ebb_vjp *v) {
+static void dot_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(v->grad[0], v->in[1]));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], v->in[0]));
 }
@@ -74,7 +74,7 @@ const struct ebb_op ebb_op_dot = {
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g * tensor", "g * self"},
-    .samples = {"(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"},
+    .samples = EBB_SAMPLES("(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"),
 };
 
 /* ---- mv ---- */
@@ -87,7 +87,7 @@ static ebb_status mv_infer(struct ebb_infer *f) {
 
 static ebb_status mv_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void mv_vjp(struct ebb_vjp *v) {
+static void mv_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(ebb_unsqueeze(g, 1), v->in[1]));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mv(ebb_t(v->in[0]), g));
@@ -105,7 +105,8 @@ const struct ebb_op ebb_op_mv = {
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"outer(g, vec)", "self^T g"},
-    .samples = {"(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"},
+    .samples =
+        EBB_SAMPLES("(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"),
 };
 
 /* ---- mm ---- */
@@ -118,7 +119,7 @@ static ebb_status mm_infer(struct ebb_infer *f) {
 
 static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void mm_vjp(struct ebb_vjp *v) {
+static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mm(g, ebb_t(v->in[1])));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
@@ -136,8 +137,8 @@ const struct ebb_op ebb_op_mm = {
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T", "self^T g"},
-    .samples = {"(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
-                "i5(3,2) i5(2,3)", "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"},
+    .samples = EBB_SAMPLES("(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
+                           "i5(3,2) i5(2,3)", "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"),
 };
 
 /* ---- bmm ---- */
@@ -159,7 +160,7 @@ static ebb_status products(const ebb_tensor *a, const ebb_tensor *b, double beta
 
 static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0], f->in[1], 0, f->out[0]); }
 
-static void bmm_vjp(struct ebb_vjp *v) {
+static void bmm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_bmm(g, ebb_transpose(v->in[1], 1, 2)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_bmm(ebb_transpose(v->in[0], 1, 2), g));
@@ -177,8 +178,8 @@ const struct ebb_op ebb_op_bmm = {
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
-    .samples = {"(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)", "i5(2,2,3) i5(2,3,2)",
-                "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"},
+    .samples = EBB_SAMPLES("(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)",
+                           "i5(2,2,3) i5(2,3,2)", "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"),
 };
 
 /* ---- beta input + alpha product ---- */
@@ -236,7 +237,7 @@ static ebb_status addmm_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, product);
 }
 
-static void addmm_vjp(struct ebb_vjp *v) {
+static void addmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
@@ -258,11 +259,11 @@ const struct ebb_op ebb_op_addmm = {
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta g", "alpha g mat2^T", "alpha mat1^T g"},
-    .samples = {"(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)", "(5) (0,4) (4,5)",
-                "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2", "(5) (3,4) (4,5) beta=0",
-                "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0", "i5(2) i5(2,2) i5(2,2) beta=2 alpha=3",
-                "i5(2) i5(2,2) i5(2,2) beta=0.5 alpha=1.5", "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)",
-                "! (2,3,5) (3,4) (4,5)", "! i5(5) (3,4) (4,5)"},
+    .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
+                           "(5) (0,4) (4,5)", "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2",
+                           "(5) (3,4) (4,5) beta=0", "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0",
+                           "i5(2) i5(2,2) i5(2,2) beta=2 alpha=3", "i5(2) i5(2,2) i5(2,2) beta=0.5 alpha=1.5",
+                           "! (4) (3,4) (4,5)", "! (5) (3,4) (3,5)", "! (2,3,5) (3,4) (4,5)", "! i5(5) (3,4) (4,5)"),
 };
 
 /* ---- addmv ---- */
@@ -277,7 +278,7 @@ static ebb_status addmv_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, product);
 }
 
-static void addmv_vjp(struct ebb_vjp *v) {
+static void addmv_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmv *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
@@ -297,9 +298,9 @@ const struct ebb_op ebb_op_addmv = {
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta g", "alpha outer(g, vec)", "alpha mat^T g"},
-    .samples = {"(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2", "(0) (0,4) (4)",
-                "(3) (3,0) (0)", "(3) (3,4) (4) beta=0", "i5(3) i5(3,4) i5(4) alpha=2", "! (4) (3,4) (4)",
-                "! (3) (3,4) (3)", "! (3) (3) (3)"},
+    .samples = EBB_SAMPLES("(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2",
+                           "(0) (0,4) (4)", "(3) (3,0) (0)", "(3) (3,4) (4) beta=0", "i5(3) i5(3,4) i5(4) alpha=2",
+                           "! (4) (3,4) (4)", "! (3) (3,4) (3)", "! (3) (3) (3)"),
 };
 
 /* ---- baddbmm, addbmm ---- */
@@ -318,7 +319,7 @@ static ebb_status baddbmm_forward(struct ebb_forward *f) {
     return sum_forward(f, a->beta.value, a->alpha.value, products);
 }
 
-static void baddbmm_vjp(struct ebb_vjp *v) {
+static void baddbmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_baddbmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
@@ -339,10 +340,10 @@ const struct ebb_op ebb_op_baddbmm = {
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta g", "alpha g batch2^T, pair by pair", "alpha batch1^T g, pair by pair"},
-    .samples = {"(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",
-                "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "(5) (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)",
-                "(5) (2,3,0) (2,0,5)", "i5(2) i5(2,2,2) i5(2,2,2) beta=2", "! (4) (2,3,4) (2,4,5)",
-                "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"},
+    .samples = EBB_SAMPLES("(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",
+                           "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "(5) (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)",
+                           "(5) (2,3,0) (2,0,5)", "i5(2) i5(2,2,2) i5(2,2,2) beta=2", "! (4) (2,3,4) (2,4,5)",
+                           "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"),
 };
 
 /* The batch is one more dimension to sum over: one product of a wide matrix and a tall one. */
@@ -368,7 +369,7 @@ const struct ebb_op ebb_op_addbmm = {
     .torch = "torch.addbmm",
     .compose = addbmm,
     .inplace = true,
-    .samples = {"(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "() (2,3,4) (2,4,5) beta=0",
-                "(5) (0,3,4) (0,4,5)", "(5) (2,3,0) (2,0,5)", "! (4) (2,3,4) (2,4,5)", "! (5) (2,3,4) (3,4,5)",
-                "! (5) (3,4) (4,5)"},
+    .samples = EBB_SAMPLES("(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2",
+                           "() (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)", "(5) (2,3,0) (2,0,5)",
+                           "! (4) (2,3,4) (2,4,5)", "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"),
 };

@@ -76,7 +76,7 @@ static ebb_tensor *wide(ebb_tensor *q, ebb_tensor *r, ebb_tensor *gq, ebb_tensor
     return ebb_matmul(q, gr ? ebb_add(y, gr) : y);
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_qr *a = v->attrs;
     ebb_tensor *q = v->out[0], *r = v->out[1], *gq = v->grad[0], *gr = v->grad[1];
     ebb_dims shape = ebb_vjp_shape(v, 0);
@@ -112,6 +112,6 @@ const struct ebb_op ebb_op_qr = {
     .undefined_grads = true,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula = {"(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T"},
-    .samples = {"wc(3,3)", "wc(4,3)", "wc(2,3)", "wc(2,4,2)", "wc(2,2,3)", "wc(3,3) mode=complete",
-                "wc(2,4) mode=complete", "(1,1)", "(0,3)", "(3,0)", "(0,3,2)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(4,3)", "wc(2,3)", "wc(2,4,2)", "wc(2,2,3)", "wc(3,3) mode=complete",
+                           "wc(2,4) mode=complete", "(1,1)", "(0,3)", "(3,0)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };

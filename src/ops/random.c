@@ -14,7 +14,7 @@ ebb_status ebb__draw(ebb__random what, ebb_dtype dtype, int64_t n, void *out) {
                                        : ebb__random_uniform)(dtype, seed, first, n, out);
 }
 
-void ebb__zero_vjp(struct ebb_vjp *v) {
+void ebb__zero_vjp(struct ebb_vjp_call *v) {
     for (int64_t i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
 }
@@ -40,7 +40,8 @@ void ebb__zero_vjp(struct ebb_vjp *v) {
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
-        .samples = {"size=(2,3)", "size=()", "size=(0,3) dtype=float64", "! size=(2) dtype=int64", "! size=(-1)"}, \
+        .samples = \
+            EBB_SAMPLES("size=(2,3)", "size=()", "size=(0,3) dtype=float64", "! size=(2) dtype=int64", "! size=(-1)"), \
     }; \
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " NEW), \
@@ -49,7 +50,7 @@ void ebb__zero_vjp(struct ebb_vjp *v) {
         .infer = infer_##name##_like, \
         .forward = forward_##name, \
         .no_derivative = true, \
-        .samples = {"(2,3)", "()", "i5(3) dtype=float32", "! i5(3)"}, \
+        .samples = EBB_SAMPLES("(2,3)", "()", "i5(3) dtype=float32", "! i5(3)"), \
     };
 
 RANDOM(rand, EBB__UNIFORM, "Independent numbers, uniform in [0, 1).")
@@ -129,9 +130,9 @@ const struct ebb_op ebb_op_randint = {
     .forward = forward_randint,
     .halves = true,
     .no_derivative = true,
-    .samples = {"low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
-                "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
-                "! low=0 high=257 size=(2) dtype=uint8"},
+    .samples = EBB_SAMPLES("low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
+                           "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
+                           "! low=0 high=257 size=(2) dtype=uint8"),
 };
 
 static ebb_status infer_randint_like(struct ebb_infer *f) {
@@ -155,8 +156,8 @@ const struct ebb_op ebb_op_randint_like = {
     .forward = forward_randint_like,
     .halves = true,
     .no_derivative = true,
-    .samples = {"(2,3) low=0 high=1", "() low=0 high=1 dtype=int64", "i5(0) low=0 high=2", "! (3) low=3 high=3",
-                "! (2) low=0 high=257 dtype=uint8"},
+    .samples = EBB_SAMPLES("(2,3) low=0 high=1", "() low=0 high=1 dtype=int64", "i5(0) low=0 high=2",
+                           "! (3) low=3 high=3", "! (2) low=0 high=257 dtype=uint8"),
 };
 
 /* The integers that random draws from: all that the dtype tells apart, from 0 on, where `to` is not given. */
@@ -206,8 +207,8 @@ const struct ebb_op ebb_op_random = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .formula = {"0"},
-    .samples = {"(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
-                "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"},
+    .samples = EBB_SAMPLES("(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
+                           "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"),
 };
 
 static ebb_status infer_randperm(struct ebb_infer *f) {
@@ -248,5 +249,5 @@ const struct ebb_op ebb_op_randperm = {
     .forward = forward_randperm,
     .halves = true,
     .no_derivative = true,
-    .samples = {"n=5", "n=0", "n=4 dtype=float32", "! n=-1", "! n=300 dtype=uint8"},
+    .samples = EBB_SAMPLES("n=5", "n=0", "n=4 dtype=float32", "! n=-1", "! n=300 dtype=uint8"),
 };

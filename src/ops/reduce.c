@@ -96,7 +96,7 @@ static const char *sum_node(const void *attrs, ebb_tensor *const *in) {
     return ((const struct ebb__attrs_sum *)attrs)->dim.n ? "SumBackward1" : "SumBackward0";
 }
 
-static void sum_vjp(struct ebb_vjp *v) {
+static void sum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_sum *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_vjp_give(v, 0, ebb_expand(ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim), shape));
@@ -115,11 +115,12 @@ const struct ebb_op ebb_op_sum = {
     .vjp = sum_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"expand(g, shape of self)"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
-                "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
+                    "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"),
 };
 
-static void nansum_vjp(struct ebb_vjp *v) {
+static void nansum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_nansum *a = v->attrs;
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], ebb_vjp_shape(v, 0), &a->dim, a->keepdim);
     ebb_vjp_give(v, 0, ebb_where(ebb_isnan(v->in[0]), 0, g));
@@ -135,8 +136,8 @@ const struct ebb_op ebb_op_nansum = {
     .vjp = nansum_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"g where self is not NaN, else 0"},
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "i5(3,4)",
-                "i5(3) dtype=float64", "! (3,4) dim=(2)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()",
+                           "i5(3,4)", "i5(3) dtype=float64", "! (3,4) dim=(2)"),
 };
 
 static ebb_status mean_infer(struct ebb_infer *f) {
@@ -167,7 +168,7 @@ static const char *mean_node(const void *attrs, ebb_tensor *const *in) {
     return ((const struct ebb__attrs_mean *)attrs)->dim.n ? "MeanBackward1" : "MeanBackward0";
 }
 
-static void mean_vjp(struct ebb_vjp *v) {
+static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mean *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *g = ebb_div(v->grad[0], (double)ebb__reduced_count(&shape, &a->dim));
@@ -187,8 +188,8 @@ const struct ebb_op ebb_op_mean = {
     .vjp = mean_vjp,
     .jvp = ebb_jvp_linear,
     .formula = {"expand(g / count, shape of self)"},
-    .samples = {"(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
-                "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
+                           "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"),
 };
 
 static ebb_tensor *nanmean_compose(struct ebb_forward *f) {
@@ -208,7 +209,8 @@ const struct ebb_op ebb_op_nanmean = {
     .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
     .torch = "torch.nanmean",
     .compose = nanmean_compose,
-    .samples = {"(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"),
 };
 
 /* ---- prod ---- */
@@ -239,7 +241,7 @@ static ebb_tensor *prod_of_others(ebb_tensor *g, ebb_tensor *x, int64_t dim) {
 }
 
 /* y / x, except where a product is 0: then there may be factors that are. */
-static void prod_vjp(struct ebb_vjp *v) {
+static void prod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_prod *a = v->attrs;
     ebb_tensor *x = v->in[0];
     ebb_dims shape = ebb_tensor_shape(x), line = EBB_DIMS(ebb_tensor_numel(x)), one = EBB_DIMS(1);
@@ -263,8 +265,9 @@ const struct ebb_op ebb_op_prod = {
     .vjp = prod_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"g * y / self, without the division where y is 0"},
-    .samples = {"(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
-                "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
+                    "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"),
 };
 
 /* ---- trace ---- */
@@ -276,7 +279,7 @@ static ebb_tensor *trace_compose(struct ebb_forward *f) {
     return NULL;
 }
 
-static void trace_vjp(struct ebb_vjp *v) {
+static void trace_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_vjp_shape(v, 0);
     int64_t n = shape.d[0] < shape.d[1] ? shape.d[0] : shape.d[1];
     ebb_vjp_give(v, 0, ebb_diagonal_backward(ebb_expand(v->grad[0], EBB_DIMS(n)), shape, 0, 0, 1));
@@ -290,5 +293,5 @@ const struct ebb_op ebb_op_trace = {
     .compose = trace_compose,
     .vjp = trace_vjp,
     .formula = {"g on the diagonal, else 0"},
-    .samples = {"(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"},
+    .samples = EBB_SAMPLES("(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"),
 };

@@ -46,7 +46,7 @@ static ebb_tensor *mse_compose(struct ebb_forward *f) {
     return weighted(ebb_square(ebb_sub(f->in[0], f->in[1])), f->in[2], a->reduction);
 }
 
-static void mse_vjp(struct ebb_vjp *v) {
+static void mse_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mse_loss *a = v->attrs;
     ebb_tensor *difference = ebb_sub(v->in[0], v->in[1]), *g = v->grad[0], *weight = v->in[2];
     bool mean = a->reduction == EBB_REDUCTION_MEAN;
@@ -76,6 +76,7 @@ static ebb_tensor *l1_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_mse_loss = {
     EBB_SIGNATURE(mse_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, reduction, weight",
     .doc =
         "The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean "
         "then divides by the sum of the weights.",
@@ -88,16 +89,17 @@ const struct ebb_op ebb_op_mse_loss = {
     .saves = {TRIPLE, TRIPLE, TRIPLE | EBB_OUT(0)},
     .formula = {"g * 2 (self - target) / count", "-g * 2 (self - target) / count",
                 "g * (self - target)^2, less output and divided by sum(weight) for the mean"},
-    .samples = {SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"),
     .domain = {0.3, 3},
 };
 
 const struct ebb_op ebb_op_l1_loss = {
     EBB_SIGNATURE(l1_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
+    .order = "self, target, reduction, weight",
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
     .compose = l1_compose,
-    .samples = {SHAPES, WEIGHTED, "! (3) (4)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "! (3) (4)"),
     .domain = {0.3, 3},
 };
 
@@ -114,7 +116,7 @@ static ebb_tensor *huber_slope(ebb_tensor *d, double delta) {
     return ebb_where(ebb_ge(ebb_abs(d), delta), ebb_mul(ebb_sign(d), delta), d);
 }
 
-static void give_difference(struct ebb_vjp *v, ebb_tensor *slope) {
+static void give_difference(struct ebb_vjp_call *v, ebb_tensor *slope) {
     ebb_vjp_give(v, 0, slope);
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(slope));
 }
@@ -128,7 +130,7 @@ static ebb_tensor *smooth_l1_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(beta == 0 ? ebb_abs(d) : ebb_div(huber(d, beta), beta), a->reduction);
 }
 
-static void smooth_l1_vjp(struct ebb_vjp *v) {
+static void smooth_l1_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_smooth_l1_loss *a = v->attrs;
     ebb_tensor *d = ebb_sub(v->in[0], v->in[1]), *g = ebb__loss_spread(v->grad[0], d, a->reduction);
     double beta = a->beta.value;
@@ -144,7 +146,7 @@ static ebb_tensor *huber_compose(struct ebb_forward *f) {
     return ebb__loss_reduced(f->in[2] ? ebb_mul(terms, f->in[2]) : terms, a->reduction);
 }
 
-static void huber_vjp(struct ebb_vjp *v) {
+static void huber_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_huber_loss *a = v->attrs;
     ebb_tensor *d = ebb_sub(v->in[0], v->in[1]), *g = ebb__loss_spread(v->grad[0], d, a->reduction);
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, huber(d, a->delta.value)));
@@ -166,13 +168,14 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
     .vjp = smooth_l1_vjp,
     .saves = {PAIR, PAIR},
     .formula = {"g * clamp(d / beta, -1, 1) / count", "-g * clamp(d / beta, -1, 1) / count"},
-    .samples = {SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
-                "! (3) (3) beta=-1", "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
+                           "! (3) (3) beta=-1", "! i5(3) i5(3)"),
 };
 
 const struct ebb_op ebb_op_huber_loss = {
     EBB_SIGNATURE(huber_loss,
                   "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION ", float? delta=1 -> Tensor"),
+    .order = "self, target, reduction, delta, weight",
     .doc =
         "For the difference d = self - target: d^2 / 2 where |d| < delta, else delta (|d| - delta / 2); the mean or sum "
         "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number.",
@@ -185,8 +188,8 @@ const struct ebb_op ebb_op_huber_loss = {
     .saves = {TRIPLE, TRIPLE, PAIR},
     .formula = {"g * weight * clamp(d, -delta, delta) / count", "-g * weight * clamp(d, -delta, delta) / count",
                 "g * the loss without weight / count"},
-    .samples = {SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)", "! (3) (3) delta=0",
-                "! i5(3) i5(3)"},
+    .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)",
+                           "! (3) (3) delta=0", "! i5(3) i5(3)"),
 };
 
 /* ---- gaussian_nll_loss, poisson_nll_loss ---- */
@@ -232,9 +235,9 @@ const struct ebb_op ebb_op_gaussian_nll_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = gaussian_compose,
-    .samples = {"(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
-                "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
-                "! (3) (3) -1.0"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
+                           "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
+                           "! (3) (3) -1.0"),
     .domain = {0.3, 3},
 };
 
@@ -264,7 +267,7 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
     .compose = poisson_compose,
-    .samples = {"(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
-                "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
+                           "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"),
     .domain = {0.3, 3},
 };

@@ -34,7 +34,7 @@ static ebb_status forward_flip(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_flip(struct ebb_vjp *v) {
+static void vjp_flip(struct ebb_vjp_call *v) {
     const struct ebb__attrs_flip *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_flip(v->grad[0], a->dims));
 }
@@ -50,8 +50,8 @@ const struct ebb_op ebb_op_flip = {
     .vjp = vjp_flip,
     .jvp = ebb_jvp_linear,
     .formula = {"flip(g, dims)"},
-    .samples = {"(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
-                "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"},
+    .samples = EBB_SAMPLES("(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
+                           "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"),
 };
 
 /* ---- roll ---- */
@@ -109,7 +109,7 @@ static ebb_status forward_roll(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_roll(struct ebb_vjp *v) {
+static void vjp_roll(struct ebb_vjp_call *v) {
     const struct ebb__attrs_roll *a = v->attrs;
     ebb_dims back = a->shifts;
     for (int i = 0; i < back.n; i++) back.d[i] = -back.d[i];
@@ -129,10 +129,11 @@ const struct ebb_op ebb_op_roll = {
     .vjp = vjp_roll,
     .jvp = ebb_jvp_linear,
     .formula = {"roll(g, -shifts, dims)"},
-    .samples = {"(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
-                "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
-                "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
-                "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"},
+    .samples =
+        EBB_SAMPLES("(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
+                    "(5) shifts=(12) dims=(0)", "(5) shifts=(1,1) dims=(0,0)", "(2,3,4) shifts=(1,-5,7) dims=(2,0,1)",
+                    "() shifts=(3)", "(0,3) shifts=(1) dims=(1)", "! () shifts=(3) dims=(0)", "! (3,4) shifts=()",
+                    "! (3,4) shifts=(1,2)", "! (3,4) shifts=(1) dims=(0,1)", "! (3,4) shifts=(1) dims=(2)"),
 };
 
 /* ---- rot90 ---- */
@@ -169,7 +170,7 @@ static ebb_status forward_rot90(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp_rot90(struct ebb_vjp *v) {
+static void vjp_rot90(struct ebb_vjp_call *v) {
     const struct ebb__attrs_rot90 *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_rot90(v->grad[0], -(a->k % 4), a->dims));
 }
@@ -185,7 +186,7 @@ const struct ebb_op ebb_op_rot90 = {
     .vjp = vjp_rot90,
     .jvp = ebb_jvp_linear,
     .formula = {"rot90(g, -k, dims)"},
-    .samples = {"(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)", "(2,3,4) k=5 dims=(0,-1)",
-                "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)", "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)",
-                "! (3) k=1 dims=(0,1)"},
+    .samples = EBB_SAMPLES("(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)",
+                           "(2,3,4) k=5 dims=(0,-1)", "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)",
+                           "! (3,4) k=1 dims=(0)", "! (3,4) k=1 dims=(0,0)", "! (3) k=1 dims=(0,1)"),
 };

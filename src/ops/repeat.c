@@ -73,7 +73,7 @@ static ebb_status forward_repeat(struct ebb_forward *f) {
 }
 
 /* Dimension by dimension, as (before, repeats, one repetition and what is behind it). */
-static void vjp_repeat(struct ebb_vjp *v) {
+static void vjp_repeat(struct ebb_vjp_call *v) {
     const struct ebb__attrs_repeat *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
     int new = a->repeats.n - shape.n;
@@ -104,9 +104,10 @@ const struct ebb_op ebb_op_repeat = {
     .vjp = vjp_repeat,
     .jvp = ebb_jvp_linear,
     .formula = {"g summed over the repetitions"},
-    .samples = {"(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)", "() repeats=()",
-                "(2,3) repeats=(1,1)", "(0,3) repeats=(2,2)", "(2,3) repeats=(0,2)",
-                "(1,1,1,1,1,1,1,2) repeats=(2,1,1,1,1,1,1,3)", "! (2,3) repeats=(2)", "! (2,3) repeats=(2,-1)"},
+    .samples =
+        EBB_SAMPLES("(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)",
+                    "() repeats=()", "(2,3) repeats=(1,1)", "(0,3) repeats=(2,2)", "(2,3) repeats=(0,2)",
+                    "(1,1,1,1,1,1,1,2) repeats=(2,1,1,1,1,1,1,3)", "! (2,3) repeats=(2)", "! (2,3) repeats=(2,-1)"),
 };
 
 static ebb_tensor *compose_tile(struct ebb_forward *f) {
@@ -122,8 +123,8 @@ const struct ebb_op ebb_op_tile = {
     .doc = "The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.",
     .torch = "torch.tile",
     .compose = compose_tile,
-    .samples = {"(2,3) dims=(2)", "(2,3) dims=(2,1,2)", "() dims=(2)", "(2,3) dims=()", "(0,3) dims=(2)",
-                "! (2) dims=(-1)"},
+    .samples = EBB_SAMPLES("(2,3) dims=(2)", "(2,3) dims=(2,1,2)", "() dims=(2)", "(2,3) dims=()", "(0,3) dims=(2)",
+                           "! (2) dims=(-1)"),
 };
 
 /* ---- repeat_interleave ---- */
@@ -170,10 +171,10 @@ const struct ebb_op ebb_op_repeat_interleave = {
     .torch = "torch.repeat_interleave",
     .compose = compose_repeat_interleave,
     .formula = {"g summed over the repetitions"},
-    .samples = {"(2,3) repeats=2", "(2,3) repeats=3 dim=0", "(2,3) repeats=2 dim=-1", "() repeats=2",
-                "() repeats=2 dim=0", "(2,3) repeats=0 dim=1", "(0,3) repeats=2 dim=1", "! (2,3) repeats=-1",
-                "(2,3) repeats=2 dim=1 output_size=6", "! (2,3) repeats=2 dim=2", "! (2,3) repeats=2 dim=(0,1)",
-                "! (2,3) repeats=2 dim=1 output_size=5"},
+    .samples = EBB_SAMPLES("(2,3) repeats=2", "(2,3) repeats=3 dim=0", "(2,3) repeats=2 dim=-1", "() repeats=2",
+                           "() repeats=2 dim=0", "(2,3) repeats=0 dim=1", "(0,3) repeats=2 dim=1", "! (2,3) repeats=-1",
+                           "(2,3) repeats=2 dim=1 output_size=6", "! (2,3) repeats=2 dim=2",
+                           "! (2,3) repeats=2 dim=(0,1)", "! (2,3) repeats=2 dim=1 output_size=5"),
 };
 
 /* The place of each repetition: 0 repeats[0] times, 1 repeats[1] times, ... */
@@ -224,9 +225,9 @@ const struct ebb_op ebb_op_repeat_interleave_tensor = {
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_tensor,
     .formula = {"index_add(zeros, g) at the places that were repeated"},
-    .samples = {"(2,3) i3(6)", "(2,3) i3(2) dim=0", "(2,3) i4(3) dim=-1", "(2,3) i4(1) dim=1", "() i5()",
-                "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0",
-                "! (2,3) i1(6) output_size=6"},
+    .samples = EBB_SAMPLES("(2,3) i3(6)", "(2,3) i3(2) dim=0", "(2,3) i4(3) dim=-1", "(2,3) i4(1) dim=1", "() i5()",
+                           "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0",
+                           "! (2,3) i1(6) output_size=6"),
 };
 
 static ebb_tensor *compose_repeat_interleave_places(struct ebb_forward *f) {
@@ -242,5 +243,5 @@ const struct ebb_op ebb_op_repeat_interleave_places = {
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_places,
     .no_derivative = true,
-    .samples = {"i3(4)", "i3(0)", "i5()", "! (3)", "! i3(2,2)", "! i1(2) output_size=3"},
+    .samples = EBB_SAMPLES("i3(4)", "i3(0)", "i5()", "! (3)", "! i3(2,2)", "! i1(2) output_size=3"),
 };

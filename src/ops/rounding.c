@@ -3,9 +3,11 @@
 #include "ops/ops.h"
 #include <math.h>
 
-static void flat_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_zero(v->grad[0])); }
-static void frac_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
-static void nan_to_num_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0)); }
+static void flat_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_zero(v->grad[0])); }
+static void frac_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void nan_to_num_vjp(struct ebb_vjp_call *v) {
+    ebb_vjp_give(v, 0, ebb_where(ebb_isfinite(v->in[0]), v->grad[0], 0));
+}
 
 static const char *round_node(const void *attrs, ebb_tensor *const *in) {
     (void)in;
@@ -32,11 +34,11 @@ static ebb_tensor *isfinite_compose(struct ebb_forward *f) {
                                        .promote = EBB_PROMOTE_COMPARE, \
                                        .compose = op##_compose, \
                                        .no_derivative = true, \
-                                       .samples = {SHAPES, "b(2)"}, \
+                                       .samples = EBB_SAMPLES(SHAPES, "b(2)"), \
                                        __VA_ARGS__};
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)"
 #define ONE "Tensor self -> Tensor"
-#define NUMERIC .dtypes = EBB_NUMERIC, .samples = {SHAPES, "! b(2)"}
+#define NUMERIC .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "! b(2)")
 #define FLAT .vjp = flat_vjp, .formula = {"0"}
 
 ROUNDING(ceil, ONE, NUMERIC, FLAT, .node = "CeilBackward0", .doc = "The least integer that is not below self.")
@@ -44,15 +46,15 @@ ROUNDING(trunc, ONE, NUMERIC, FLAT, .node = "TruncBackward0", .doc = "The intege
 ROUNDING(round, "Tensor self, int decimals=0 -> Tensor", FLAT, .dtypes = EBB_NUMERIC, .node = "RoundBackward0",
          .node_variant = round_node,
          .doc = "self rounded to decimals places, halves to even. Integers stay as they are.",
-         .samples = {SHAPES, "(2,3) decimals=1", "(3) decimals=-1", "! b(2)"}, .domain = {-20, 20})
+         .samples = EBB_SAMPLES(SHAPES, "(2,3) decimals=1", "(3) decimals=-1", "! b(2)"), .domain = {-20, 20})
 ROUNDING(frac, ONE, .dtypes = EBB_FLOATING, .node = "FracBackward0", .doc = "self - trunc(self).", .vjp = frac_vjp,
-         .formula = {"g"}, .samples = {"(3,4)", "()", "(0,3)", "(2,1,3)", "! i5(4)"})
+         .formula = {"g"}, .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,1,3)", "! i5(4)"))
 ROUNDING(nan_to_num, "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor",
          .node = "NanToNumBackward0",
          .doc = "self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the "
                 "greatest and the least finite number.",
          .vjp = nan_to_num_vjp, .saves = {EBB_IN(0)}, .formula = {"g where self is finite, else 0"},
-         .samples = {SHAPES, "b(2)", "(3) nan=1 posinf=0 neginf=-2"})
+         .samples = EBB_SAMPLES(SHAPES, "b(2)", "(3) nan=1 posinf=0 neginf=-2"))
 TEST(isnan, .doc = "Whether self is NaN.")
 TEST(isinf, .doc = "Whether self is infinite.")
 TEST(isfinite, .doc = "Whether self is neither infinite nor NaN.")

@@ -131,9 +131,10 @@ const struct ebb_op ebb_op_multinomial = {
     .infer = infer_multinomial,
     .forward = forward_multinomial,
     .no_derivative = true,
-    .samples = {"(5) num_samples=2", "(2,5) num_samples=5", "(2,3) num_samples=7 replacement=true", "(4) num_samples=1",
-                "(0,3) num_samples=2", "! () num_samples=1", "! (3) num_samples=4", "! (3) num_samples=0",
-                "! (2,2,2) num_samples=1", "! i5(3) num_samples=1", "! (0) num_samples=1 replacement=true"},
+    .samples = EBB_SAMPLES("(5) num_samples=2", "(2,5) num_samples=5", "(2,3) num_samples=7 replacement=true",
+                           "(4) num_samples=1", "(0,3) num_samples=2", "! () num_samples=1", "! (3) num_samples=4",
+                           "! (3) num_samples=0", "! (2,2,2) num_samples=1", "! i5(3) num_samples=1",
+                           "! (0) num_samples=1 replacement=true"),
     .domain = {0, 1},
 };
 
@@ -222,6 +223,6 @@ const struct ebb_op ebb_op_poisson = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .formula = {"0"},
-    .samples = {"(2,3)", "()", "(0,3)", "(40)", "! i5(3)"},
+    .samples = EBB_SAMPLES("(2,3)", "()", "(0,3)", "(40)", "! i5(3)"),
     .domain = {0, 50},
 };

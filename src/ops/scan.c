@@ -55,21 +55,21 @@ static ebb_status logcumsumexp_forward(struct ebb_forward *f) {
     return scan(EBB__SCAN_LOGSUMEXP, f->in[0], f->out[0], ((const struct ebb__attrs_logcumsumexp *)f->attrs)->dim);
 }
 
-static void cumsum_vjp(struct ebb_vjp *v) {
+static void cumsum_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cumsum *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_linear_recurrence(v->grad[0], 1, a->dim, .reverse = true));
 }
 
 /* What stands before x[k], times the sum over i >= k of g[i] and the factors from k + 1 to i. No division, so that
  * zeros are factors like all others. */
-static void cumprod_vjp(struct ebb_vjp *v) {
+static void cumprod_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cumprod *a = v->attrs;
     ebb_tensor *rest = ebb_linear_recurrence(v->grad[0], v->in[0], a->dim, .reverse = true);
     ebb_vjp_give(v, 0, ebb_mul(ebb__shifted(v->out[0], a->dim, 1), rest));
 }
 
 /* The sum over i >= k of g[i] exp(x[k] - y[i]), from factors exp(y[k - 1] - y[k]), which are at most 1. */
-static void logcumsumexp_vjp(struct ebb_vjp *v) {
+static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_logcumsumexp *a = v->attrs;
     ebb_tensor *x = v->in[0], *y = v->out[0], *before = ebb__shifted(y, a->dim, -(double)INFINITY);
     ebb_tensor *factor = ebb_exp(ebb_where(ebb_eq(before, y), 0, ebb_sub(before, y)));
@@ -84,8 +84,8 @@ static void logcumsumexp_vjp(struct ebb_vjp *v) {
     "(3,4) dim=1", "(3,4) dim=0", "(2,3,4) dim=-2", "(70,2) dim=0", "(2,70) dim=0", "() dim=0", "(0,3) dim=0"
 #define OF_NUMBERS \
     .infer = cum_infer, .inplace = true, \
-    .samples = {SAMPLES,       "i5(3,4) dim=1",          "b(2,3) dim=0", "i5(3) dim=0 dtype=float64", \
-                "! (3) dim=1", "! b(3) dim=0 dtype=bool"}
+    .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "i5(3) dim=0 dtype=float64", "! (3) dim=1", \
+                           "! b(3) dim=0 dtype=bool")
 
 CUMULATIVE(cumsum, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumsumBackward0",
            .doc = "Running sums along dim. Integers and bool give int64; dtype casts first.",
@@ -97,7 +97,8 @@ CUMULATIVE(
     .saves = {EBB_IN(0) | EBB_OUT(0)}, .formula = {"y[k - 1] * linear_recurrence(g, self, reverse)[k]"})
 CUMULATIVE(logcumsumexp, "Tensor self, dim dim -> Tensor", .dtypes = EBB_FLOATING, .node = "LogcumsumexpBackward0",
            .doc = "log(cumsum(exp(self))) along dim, without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-           .formula = {"the sum over i >= k of g[i] * exp(self[k] - y[i])"}, .samples = {SAMPLES, "! i5(3) dim=0"})
+           .formula = {"the sum over i >= k of g[i] * exp(self[k] - y[i])"},
+           .samples = EBB_SAMPLES(SAMPLES, "! i5(3) dim=0"))
 
 /* ---- cummax, cummin ---- */
 
@@ -120,7 +121,7 @@ static ebb_status extreme_forward(struct ebb_forward *f, bool max) {
 static ebb_status cummax_forward(struct ebb_forward *f) { return extreme_forward(f, true); }
 static ebb_status cummin_forward(struct ebb_forward *f) { return extreme_forward(f, false); }
 
-static void extreme_vjp(struct ebb_vjp *v) {
+static void extreme_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_cummax *a = v->attrs;
     ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
     ebb_vjp_give(v, 0, ebb_scatter_add(zeros, v->out[1], g, a->dim));
@@ -130,7 +131,7 @@ static void extreme_vjp(struct ebb_vjp *v) {
     CUMULATIVE( \
         op, "Tensor self, dim dim -> Tensor values, Tensor indices", .infer = extreme_infer, .contiguous = true, \
         .node = node_, .saves = {EBB_OUT(1)}, .formula = {"scatter_add(zeros, dim, indices, g)"}, \
-        .samples = {SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"}, \
+        .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"), \
         .doc = "The " words " so far along dim and where it is (int64), the latest place where several tie. A NaN " \
                "is the " words ", and stays.")
 #define cummax_vjp extreme_vjp
@@ -162,7 +163,7 @@ static ebb_status linear_recurrence_forward(struct ebb_forward *f) {
 
 /* The gradient of self, h, is the recurrence with the same factors the other way. A factor's gradient is h where its
  * step leads, times y where it comes from. */
-static void linear_recurrence_vjp(struct ebb_vjp *v) {
+static void linear_recurrence_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_linear_recurrence *a = v->attrs;
     ebb_tensor *h = ebb_linear_recurrence(v->grad[0], v->in[1], a->dim, .reverse = !a->reverse), *y = v->out[0];
     ebb_vjp_give(v, 0, h);
@@ -185,7 +186,7 @@ const struct ebb_op ebb_op_linear_recurrence = {
     .vjp = linear_recurrence_vjp,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
     .formula = {"h = linear_recurrence(g, factor, the other way)", "h * y[k - 1], in reverse h[k - 1] * y"},
-    .samples = {"(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
-                "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
-                "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"},
+    .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
+                           "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
+                           "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"),
 };

@@ -64,9 +64,9 @@ const struct ebb_op ebb_op_searchsorted = {
     .infer = search_infer,
     .forward = search_forward,
     .no_derivative = true,
-    .samples = {"(5) (3,4)", "(5) () right=true", "(2,5) (2,3) side=left", "(5) 0.5 out_int32=true",
-                "i5(5) i5(9) side=right", "(5) (4) i5(5)", "(0) (3)", "(5) (0)", "! () (3)", "! (2,5) (3,4)",
-                "! (5) (3) right=true side=left", "! (5) (3) i5(4)", "! (5) (3) i99(5)"},
+    .samples = EBB_SAMPLES("(5) (3,4)", "(5) () right=true", "(2,5) (2,3) side=left", "(5) 0.5 out_int32=true",
+                           "i5(5) i5(9) side=right", "(5) (4) i5(5)", "(0) (3)", "(5) (0)", "! () (3)", "! (2,5) (3,4)",
+                           "! (5) (3) right=true side=left", "! (5) (3) i5(4)", "! (5) (3) i99(5)"),
 };
 
 static ebb_tensor *bucketize_compose(struct ebb_forward *f) {
@@ -85,8 +85,8 @@ const struct ebb_op ebb_op_bucketize = {
     .torch = "torch.bucketize",
     .compose = bucketize_compose,
     .no_derivative = true,
-    .samples = {"(3,4) (5)", "() (5) right=true", "0.5 (5) out_int32=true", "(0) (3)", "i5(4) i5(2)", "! (3) ()",
-                "! (3) (2,2)"},
+    .samples = EBB_SAMPLES("(3,4) (5)", "() (5) right=true", "0.5 (5) out_int32=true", "(0) (3)", "i5(4) i5(2)",
+                           "! (3) ()", "! (3) (2,2)"),
 };
 
 /* ---- isin ---- */
@@ -110,8 +110,8 @@ const struct ebb_op ebb_op_isin = {
     .torch = "torch.isin",
     .compose = isin_compose,
     .no_derivative = true,
-    .samples = {"i5(3,4) i5(2)", "i5(3,4) i5(2) invert=true", "(3) 1", "i3() i3(2,2)", "(0) (3)", "(3) (0)",
-                "i5(4) i9(3) assume_unique=true"},
+    .samples = EBB_SAMPLES("i5(3,4) i5(2)", "i5(3,4) i5(2) invert=true", "(3) 1", "i3() i3(2,2)", "(0) (3)", "(3) (0)",
+                           "i5(4) i9(3) assume_unique=true"),
 };
 
 /* ---- bincount, one_hot ---- */
@@ -160,8 +160,8 @@ const struct ebb_op ebb_op_bincount = {
     .torch = "torch.bincount",
     .compose = bincount_compose,
     .no_derivative = true,
-    .samples = {"i5(9)", "i5(9) (9)", "i5(9) none minlength=8", "i5(0) none minlength=3", "i5(0)", "! i5(2,2)", "! (3)",
-                "! i5(3) (4)", "! i5(3) none minlength=-1"},
+    .samples = EBB_SAMPLES("i5(9)", "i5(9) (9)", "i5(9) none minlength=8", "i5(0) none minlength=3", "i5(0)",
+                           "! i5(2,2)", "! (3)", "! i5(3) (4)", "! i5(3) none minlength=-1"),
 };
 
 static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
@@ -191,6 +191,6 @@ const struct ebb_op ebb_op_one_hot = {
     .torch = "torch.nn.functional.one_hot",
     .compose = one_hot_compose,
     .no_derivative = true,
-    .samples = {"i5(3,4)", "i5(3) num_classes=7", "i3()", "i3(0,2) num_classes=2", "! i9(99) num_classes=2", "! i3(0)",
-                "! (3)"},
+    .samples = EBB_SAMPLES("i5(3,4)", "i5(3) num_classes=7", "i3()", "i3(0,2) num_classes=2", "! i9(99) num_classes=2",
+                           "! i3(0)", "! (3)"),
 };

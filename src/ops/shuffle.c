@@ -55,12 +55,12 @@ static ebb_tensor *pixel_unshuffle(struct ebb_forward *f) {
                      (const int64_t[]){size[0] * r * r, h, w});
 }
 
-static void shuffle_vjp(struct ebb_vjp *v) {
+static void shuffle_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0,
                  ebb_pixel_unshuffle(v->grad[0], ((const struct ebb__attrs_pixel_shuffle *)v->attrs)->upscale_factor));
 }
 
-static void unshuffle_vjp(struct ebb_vjp *v) {
+static void unshuffle_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(
         v, 0, ebb_pixel_shuffle(v->grad[0], ((const struct ebb__attrs_pixel_unshuffle *)v->attrs)->downscale_factor));
 }
@@ -75,9 +75,9 @@ const struct ebb_op ebb_op_pixel_shuffle = {
     .compose = pixel_shuffle,
     .vjp = shuffle_vjp,
     .formula = {"pixel_unshuffle(g, upscale_factor)"},
-    .samples = {"(2,8,2,3) upscale_factor=2", "(9,1,2) upscale_factor=3", "(2,2,4,1,2) upscale_factor=2",
-                "(0,4,2,2) upscale_factor=2", "(2,3,2,2) upscale_factor=1", "i9(4,2,2) upscale_factor=2",
-                "! (2,7,2,2) upscale_factor=2", "! (4,4) upscale_factor=2", "! (2,4,2,2) upscale_factor=0"},
+    .samples = EBB_SAMPLES("(2,8,2,3) upscale_factor=2", "(9,1,2) upscale_factor=3", "(2,2,4,1,2) upscale_factor=2",
+                           "(0,4,2,2) upscale_factor=2", "(2,3,2,2) upscale_factor=1", "i9(4,2,2) upscale_factor=2",
+                           "! (2,7,2,2) upscale_factor=2", "! (4,4) upscale_factor=2", "! (2,4,2,2) upscale_factor=0"),
 };
 
 const struct ebb_op ebb_op_pixel_unshuffle = {
@@ -89,6 +89,7 @@ const struct ebb_op ebb_op_pixel_unshuffle = {
     .compose = pixel_unshuffle,
     .vjp = unshuffle_vjp,
     .formula = {"pixel_shuffle(g, downscale_factor)"},
-    .samples = {"(2,2,4,6) downscale_factor=2", "(1,3,6) downscale_factor=3", "(0,1,4,4) downscale_factor=2",
-                "! (2,2,3,4) downscale_factor=2", "! (4,4) downscale_factor=2", "! (2,4,4) downscale_factor=-1"},
+    .samples =
+        EBB_SAMPLES("(2,2,4,6) downscale_factor=2", "(1,3,6) downscale_factor=3", "(0,1,4,4) downscale_factor=2",
+                    "! (2,2,3,4) downscale_factor=2", "! (4,4) downscale_factor=2", "! (2,4,4) downscale_factor=-1"),
 };

@@ -12,7 +12,7 @@ extern const struct ebb_attr ebb__attr_table_leaky_relu[1];
 #define EBB__SIG_leaky_relu \
     .name = "leaky_relu", \
     .signature = "Tensor self, float? negative_slope=0.01 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_leaky_relu, .n_attrs = 1, \
@@ -25,7 +25,7 @@ extern const struct ebb_attr ebb__attr_table_elu[1];
 #define EBB__SIG_elu \
     .name = "elu", \
     .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_elu, .n_attrs = 1, \
@@ -38,7 +38,7 @@ extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_celu \
     .name = "celu", \
     .signature = "Tensor self, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_celu, .n_attrs = 1, \
@@ -47,14 +47,14 @@ extern const struct ebb_attr ebb__attr_table_celu[1];
 #define EBB__SIG_selu \
     .name = "selu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_silu \
     .name = "silu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -65,7 +65,7 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_gelu \
     .name = "gelu", \
     .signature = "Tensor self, enum(none|tanh) approximate=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
@@ -74,7 +74,7 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
 #define EBB__SIG_mish \
     .name = "mish", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -86,7 +86,7 @@ extern const struct ebb_attr ebb__attr_table_softplus[2];
 #define EBB__SIG_softplus \
     .name = "softplus", \
     .signature = "Tensor self, float? beta=1, float? threshold=20 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softplus, .n_attrs = 2, \
@@ -95,7 +95,7 @@ extern const struct ebb_attr ebb__attr_table_softplus[2];
 #define EBB__SIG_softsign \
     .name = "softsign", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -107,7 +107,7 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 #define EBB__SIG_hardtanh \
     .name = "hardtanh", \
     .signature = "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardtanh, .n_attrs = 2, \
@@ -116,28 +116,28 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
 #define EBB__SIG_relu6 \
     .name = "relu6", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardswish \
     .name = "hardswish", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_hardsigmoid \
     .name = "hardsigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_logsigmoid \
     .name = "logsigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -149,7 +149,7 @@ extern const struct ebb_attr ebb__attr_table_threshold[2];
 #define EBB__SIG_threshold \
     .name = "threshold", \
     .signature = "Tensor self, number threshold, number value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_threshold, .n_attrs = 2, \
@@ -162,7 +162,7 @@ extern const struct ebb_attr ebb__attr_table_hardshrink[1];
 #define EBB__SIG_hardshrink \
     .name = "hardshrink", \
     .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hardshrink, .n_attrs = 1, \
@@ -175,7 +175,7 @@ extern const struct ebb_attr ebb__attr_table_softshrink[1];
 #define EBB__SIG_softshrink \
     .name = "softshrink", \
     .signature = "Tensor self, float? lambd=0.5 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softshrink, .n_attrs = 1, \
@@ -184,21 +184,21 @@ extern const struct ebb_attr ebb__attr_table_softshrink[1];
 #define EBB__SIG_tanhshrink \
     .name = "tanhshrink", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_prelu_kernel \
     .name = "prelu_kernel", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_prelu \
     .name = "prelu", \
     .signature = "Tensor self, Tensor weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -209,7 +209,7 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
 #define EBB__SIG_glu \
     .name = "glu", \
     .signature = "Tensor self, dims dim=last -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_glu, .n_attrs = 1, \
@@ -218,21 +218,21 @@ extern const struct ebb_attr ebb__attr_table_glu[1];
 #define EBB__SIG_threshold_backward \
     .name = "threshold_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid_backward \
     .name = "sigmoid_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_tanh_backward \
     .name = "tanh_backward", \
     .signature = "Tensor grad_output, Tensor output -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -244,7 +244,7 @@ extern const struct ebb_attr ebb__attr_table_flash_attention[2];
 #define EBB__SIG_flash_attention \
     .name = "flash_attention", \
     .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor output, Tensor logsumexp", \
-    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "logsumexp"}, \
     .n_in = 4, \
     .n_out = 2, \
@@ -259,7 +259,7 @@ extern const struct ebb_attr ebb__attr_table_flash_attention_backward[2];
 #define EBB__SIG_flash_attention_backward \
     .name = "flash_attention_backward", \
     .signature = "Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none -> Tensor grad_query, Tensor grad_key, Tensor grad_value", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}, {"logsumexp", EBB_INPUT_TENSOR}, {"grad_logsumexp", EBB_INPUT_OPTIONAL}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .out = {"grad_query", "grad_key", "grad_value"}, \
     .n_in = 8, \
     .n_out = 3, \
@@ -276,7 +276,7 @@ extern const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[4];
 #define EBB__SIG_scaled_dot_product_attention \
     .name = "scaled_dot_product_attention", \
     .signature = "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? scale=none, bool enable_gqa=false -> Tensor", \
-    .in = {{"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"query", EBB_INPUT_TENSOR}, {"key", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_TENSOR}, {"attn_mask", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scaled_dot_product_attention, .n_attrs = 4, \
@@ -294,7 +294,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool2d \
     .name = "avg_pool2d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d, .n_attrs = 6, \
@@ -312,7 +312,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
 #define EBB__SIG_avg_pool3d \
     .name = "avg_pool3d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool3d, .n_attrs = 6, \
@@ -331,7 +331,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool2d_backward \
     .name = "avg_pool2d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool2d_backward, .n_attrs = 7, \
@@ -350,7 +350,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
 #define EBB__SIG_avg_pool3d_backward \
     .name = "avg_pool3d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool3d_backward, .n_attrs = 7, \
@@ -363,7 +363,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[1];
 #define EBB__SIG_adaptive_avg_pool2d \
     .name = "adaptive_avg_pool2d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool2d, .n_attrs = 1, \
@@ -376,7 +376,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[1];
 #define EBB__SIG_adaptive_avg_pool3d \
     .name = "adaptive_avg_pool3d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool3d, .n_attrs = 1, \
@@ -390,7 +390,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[2];
 #define EBB__SIG_adaptive_avg_pool2d_backward \
     .name = "adaptive_avg_pool2d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool2d_backward, .n_attrs = 2, \
@@ -404,7 +404,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[2];
 #define EBB__SIG_adaptive_avg_pool3d_backward \
     .name = "adaptive_avg_pool3d_backward", \
     .signature = "Tensor grad_output, shape input_size, shape output_size -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool3d_backward, .n_attrs = 2, \
@@ -421,7 +421,7 @@ extern const struct ebb_attr ebb__attr_table_avg_pool1d[5];
 #define EBB__SIG_avg_pool1d \
     .name = "avg_pool1d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_avg_pool1d, .n_attrs = 5, \
@@ -434,7 +434,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool1d \
     .name = "adaptive_avg_pool1d", \
     .signature = "Tensor input, shape output_size -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_adaptive_avg_pool1d, .n_attrs = 1, \
@@ -449,7 +449,7 @@ extern const struct ebb_attr ebb__attr_table_batch_norm[3];
 #define EBB__SIG_batch_norm \
     .name = "batch_norm", \
     .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "save_mean", "save_invstd"}, \
     .n_in = 5, \
     .n_out = 3, \
@@ -465,7 +465,7 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_instance_norm \
     .name = "instance_norm", \
     .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool? use_input_stats=true, float? momentum=0.1, float? eps=1e-5 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_instance_norm, .n_attrs = 3, \
@@ -474,84 +474,84 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
 #define EBB__SIG_add \
     .name = "add", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_sub \
     .name = "sub", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mul \
     .name = "mul", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div \
     .name = "div", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_pow \
     .name = "pow", \
     .signature = "Number self, Number exponent -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_maximum \
     .name = "maximum", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_minimum \
     .name = "minimum", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_atan2 \
     .name = "atan2", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_hypot \
     .name = "hypot", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_copysign \
     .name = "copysign", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmax \
     .name = "fmax", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fmin \
     .name = "fmin", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -562,7 +562,7 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
     .signature = "Number self, Number other, number alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_add_scaled, .n_attrs = 1, \
@@ -575,7 +575,7 @@ extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_sub_scaled \
     .name = "sub_scaled", \
     .signature = "Number self, Number other, number alpha -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_sub_scaled, .n_attrs = 1, \
@@ -584,14 +584,14 @@ extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_float_power \
     .name = "float_power", \
     .signature = "Number self, Number exponent -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"exponent", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_broadcast_tensors \
     .name = "broadcast_tensors", \
     .signature = "Tensors tensors -> Tensors", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
@@ -602,7 +602,7 @@ extern const struct ebb_attr ebb__attr_table_meshgrid[1];
 #define EBB__SIG_meshgrid \
     .name = "meshgrid", \
     .signature = "Tensors tensors, enum(ij|xy) indexing=ij -> Tensors", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_meshgrid, .n_attrs = 1, \
@@ -615,7 +615,7 @@ extern const struct ebb_attr ebb__attr_table_cat[1];
 #define EBB__SIG_cat \
     .name = "cat", \
     .signature = "Tensors tensors, int dim[=0] -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cat, .n_attrs = 1, \
@@ -628,7 +628,7 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_stack \
     .name = "stack", \
     .signature = "Tensors tensors, newdim dim[=0] -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_stack, .n_attrs = 1, \
@@ -637,112 +637,112 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
 #define EBB__SIG_eq \
     .name = "eq", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ne \
     .name = "ne", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_lt \
     .name = "lt", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_le \
     .name = "le", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_gt \
     .name = "gt", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_ge \
     .name = "ge", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_and \
     .name = "logical_and", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_or \
     .name = "logical_or", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logical_not \
     .name = "logical_not", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_logical_xor \
     .name = "logical_xor", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_and \
     .name = "bitwise_and", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_or \
     .name = "bitwise_or", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_xor \
     .name = "bitwise_xor", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_not \
     .name = "bitwise_not", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_left_shift \
     .name = "bitwise_left_shift", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_right_shift \
     .name = "bitwise_right_shift", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -757,7 +757,7 @@ extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv1d \
     .name = "conv1d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv1d, .n_attrs = 5, \
@@ -774,7 +774,7 @@ extern const struct ebb_attr ebb__attr_table_conv2d[5];
 #define EBB__SIG_conv2d \
     .name = "conv2d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv2d, .n_attrs = 5, \
@@ -791,7 +791,7 @@ extern const struct ebb_attr ebb__attr_table_conv3d[5];
 #define EBB__SIG_conv3d \
     .name = "conv3d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv3d, .n_attrs = 5, \
@@ -808,7 +808,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose1d[5];
 #define EBB__SIG_conv_transpose1d \
     .name = "conv_transpose1d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose1d, .n_attrs = 5, \
@@ -825,7 +825,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose2d[5];
 #define EBB__SIG_conv_transpose2d \
     .name = "conv_transpose2d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose2d, .n_attrs = 5, \
@@ -842,7 +842,7 @@ extern const struct ebb_attr ebb__attr_table_conv_transpose3d[5];
 #define EBB__SIG_conv_transpose3d \
     .name = "conv_transpose3d", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape output_padding=0, int groups=1, shape dilation=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_conv_transpose3d, .n_attrs = 5, \
@@ -860,7 +860,7 @@ extern const struct ebb_attr ebb__attr_table_convolution[6];
 #define EBB__SIG_convolution \
     .name = "convolution", \
     .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool transposed=false, shape output_padding=0, int groups=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution, .n_attrs = 6, \
@@ -877,7 +877,7 @@ extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 #define EBB__SIG_convolution_weight \
     .name = "convolution_weight", \
     .signature = "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape dilation=1, int groups=1 -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_convolution_weight, .n_attrs = 5, \
@@ -886,14 +886,14 @@ extern const struct ebb_attr ebb__attr_table_convolution_weight[5];
 #define EBB__SIG_clone \
     .name = "clone", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_contiguous \
     .name = "contiguous", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -904,7 +904,7 @@ extern const struct ebb_attr ebb__attr_table_to_copy[1];
 #define EBB__SIG_to_copy \
     .name = "to_copy", \
     .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_to_copy, .n_attrs = 1, \
@@ -917,7 +917,7 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_to \
     .name = "to", \
     .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_to, .n_attrs = 1, \
@@ -926,22 +926,22 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 #define EBB__SIG_copy \
     .name = "copy", \
     .signature = "Tensor self, Tensor src|other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
-    .also = {NULL, "other"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){NULL, "other"}, \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_fill \
     .name = "fill", \
     .signature = "Tensor self, Number value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_zero \
     .name = "zero", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -953,7 +953,7 @@ extern const struct ebb_attr ebb__attr_table_any[2];
 #define EBB__SIG_any \
     .name = "any", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_any, .n_attrs = 2, \
@@ -967,7 +967,7 @@ extern const struct ebb_attr ebb__attr_table_all[2];
 #define EBB__SIG_all \
     .name = "all", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_all, .n_attrs = 2, \
@@ -980,7 +980,7 @@ extern const struct ebb_attr ebb__attr_table_count_nonzero[1];
 #define EBB__SIG_count_nonzero \
     .name = "count_nonzero", \
     .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_count_nonzero, .n_attrs = 1, \
@@ -1008,7 +1008,7 @@ extern const struct ebb_attr ebb__attr_table_zeros_like[2];
 #define EBB__SIG_zeros_like \
     .name = "zeros_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_zeros_like, .n_attrs = 2, \
@@ -1036,7 +1036,7 @@ extern const struct ebb_attr ebb__attr_table_ones_like[2];
 #define EBB__SIG_ones_like \
     .name = "ones_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ones_like, .n_attrs = 2, \
@@ -1064,7 +1064,7 @@ extern const struct ebb_attr ebb__attr_table_empty_like[2];
 #define EBB__SIG_empty_like \
     .name = "empty_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_empty_like, .n_attrs = 2, \
@@ -1094,7 +1094,7 @@ extern const struct ebb_attr ebb__attr_table_full_like[3];
 #define EBB__SIG_full_like \
     .name = "full_like", \
     .signature = "Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full_like, .n_attrs = 3, \
@@ -1186,7 +1186,7 @@ extern const struct ebb_attr ebb__attr_table_native_ctc_loss[2];
 #define EBB__SIG_native_ctc_loss \
     .name = "native_ctc_loss", \
     .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_native_ctc_loss, .n_attrs = 2, \
@@ -1200,7 +1200,7 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss_backward[2];
 #define EBB__SIG_ctc_loss_backward \
     .name = "ctc_loss_backward", \
     .signature = "Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, bool zero_infinity=false -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 5, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss_backward, .n_attrs = 2, \
@@ -1215,7 +1215,7 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
 #define EBB__SIG_ctc_loss \
     .name = "ctc_loss", \
     .signature = "Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
-    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}, {"input_lengths", EBB_INPUT_OPTIONAL}, {"target_lengths", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
@@ -1232,7 +1232,7 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss_lengths[5];
 #define EBB__SIG_ctc_loss_lengths \
     .name = "ctc_loss_lengths", \
     .signature = "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
-    .in = {{"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss_lengths, .n_attrs = 5, \
@@ -1247,7 +1247,7 @@ extern const struct ebb_attr ebb__attr_table_normalize[3];
 #define EBB__SIG_normalize \
     .name = "normalize", \
     .signature = "Tensor input, float? p=2, dims dim=1, float? eps=1e-12 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normalize, .n_attrs = 3, \
@@ -1262,7 +1262,7 @@ extern const struct ebb_attr ebb__attr_table_pairwise_distance[3];
 #define EBB__SIG_pairwise_distance \
     .name = "pairwise_distance", \
     .signature = "Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pairwise_distance, .n_attrs = 3, \
@@ -1276,7 +1276,7 @@ extern const struct ebb_attr ebb__attr_table_cosine_similarity[2];
 #define EBB__SIG_cosine_similarity \
     .name = "cosine_similarity", \
     .signature = "Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8 -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_similarity, .n_attrs = 2, \
@@ -1290,7 +1290,7 @@ extern const struct ebb_attr ebb__attr_table_cdist[2];
 #define EBB__SIG_cdist \
     .name = "cdist", \
     .signature = "Tensor x1, Tensor x2, float? p=2, enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor", \
-    .in = {{"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"x1", EBB_INPUT_TENSOR}, {"x2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cdist, .n_attrs = 2, \
@@ -1304,7 +1304,7 @@ extern const struct ebb_attr ebb__attr_table_uniform[2];
 #define EBB__SIG_uniform \
     .name = "uniform", \
     .signature = "Tensor self, float from=0, float? to=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_uniform, .n_attrs = 2, \
@@ -1318,7 +1318,7 @@ extern const struct ebb_attr ebb__attr_table_normal_functional[2];
 #define EBB__SIG_normal_functional \
     .name = "normal_functional", \
     .signature = "Tensor self, float mean=0, float? std=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal_functional, .n_attrs = 2, \
@@ -1332,7 +1332,7 @@ extern const struct ebb_attr ebb__attr_table_log_normal[2];
 #define EBB__SIG_log_normal \
     .name = "log_normal", \
     .signature = "Tensor self, float? mean=1, float? std=2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_normal, .n_attrs = 2, \
@@ -1346,7 +1346,7 @@ extern const struct ebb_attr ebb__attr_table_cauchy[2];
 #define EBB__SIG_cauchy \
     .name = "cauchy", \
     .signature = "Tensor self, float median=0, float? sigma=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cauchy, .n_attrs = 2, \
@@ -1359,7 +1359,7 @@ extern const struct ebb_attr ebb__attr_table_exponential[1];
 #define EBB__SIG_exponential \
     .name = "exponential", \
     .signature = "Tensor self, float? lambd=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_exponential, .n_attrs = 1, \
@@ -1372,7 +1372,7 @@ extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_geometric \
     .name = "geometric", \
     .signature = "Tensor self, float p -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_geometric, .n_attrs = 1, \
@@ -1381,14 +1381,14 @@ extern const struct ebb_attr ebb__attr_table_geometric[1];
 #define EBB__SIG_bernoulli \
     .name = "bernoulli", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bernoulli_p \
     .name = "bernoulli_p", \
     .signature = "Tensor self, Number? p -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"p", EBB_INPUT_OPTIONAL_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1400,8 +1400,8 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_normal \
     .name = "normal", \
     .signature = "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor", \
-    .in = {{"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}}, \
-    .otherwise = {NULL, "1"}, \
+    .in = EBB_INPUTS({"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}), \
+    .otherwise = (const char *const[]){NULL, "1"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal, .n_attrs = 2, \
@@ -1410,28 +1410,28 @@ extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_fmod \
     .name = "fmod", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_remainder \
     .name = "remainder", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_floor_divide \
     .name = "floor_divide", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_div_trunc \
     .name = "div_trunc", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1442,7 +1442,7 @@ extern const struct ebb_attr ebb__attr_table_div_mode[1];
 #define EBB__SIG_div_mode \
     .name = "div_mode", \
     .signature = "Number self, Number other, enum(none|trunc|floor) rounding_mode -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_div_mode, .n_attrs = 1, \
@@ -1455,7 +1455,7 @@ extern const struct ebb_attr ebb__attr_table_native_dropout[1];
 #define EBB__SIG_native_dropout \
     .name = "native_dropout", \
     .signature = "Tensor input, float p -> Tensor output, Tensor mask", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "mask"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1469,7 +1469,7 @@ extern const struct ebb_attr ebb__attr_table_native_dropout_backward[1];
 #define EBB__SIG_native_dropout_backward \
     .name = "native_dropout_backward", \
     .signature = "Tensor grad_output, Tensor mask, float scale -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_native_dropout_backward, .n_attrs = 1, \
@@ -1483,7 +1483,7 @@ extern const struct ebb_attr ebb__attr_table_dropout[2];
 #define EBB__SIG_dropout \
     .name = "dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_dropout, .n_attrs = 2, \
@@ -1497,7 +1497,7 @@ extern const struct ebb_attr ebb__attr_table_feature_dropout[2];
 #define EBB__SIG_feature_dropout \
     .name = "feature_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=true -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_feature_dropout, .n_attrs = 2, \
@@ -1511,7 +1511,7 @@ extern const struct ebb_attr ebb__attr_table_alpha_dropout[2];
 #define EBB__SIG_alpha_dropout \
     .name = "alpha_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_alpha_dropout, .n_attrs = 2, \
@@ -1525,7 +1525,7 @@ extern const struct ebb_attr ebb__attr_table_feature_alpha_dropout[2];
 #define EBB__SIG_feature_alpha_dropout \
     .name = "feature_alpha_dropout", \
     .signature = "Tensor input, float? p=0.5, bool? training=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_feature_alpha_dropout, .n_attrs = 2, \
@@ -1538,8 +1538,8 @@ extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
     .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"A"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .out = {"eigenvalues", "eigenvectors"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1553,8 +1553,8 @@ extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
     .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"A"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
@@ -1567,8 +1567,8 @@ extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
     .signature = "string equation, Tensors tensors|operands -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
-    .also = {"operands"}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .also = (const char *const[]){"operands"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
@@ -1582,7 +1582,7 @@ extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_embedding \
     .name = "embedding", \
     .signature = "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
@@ -1598,7 +1598,7 @@ extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
 #define EBB__SIG_embedding_max_norm \
     .name = "embedding_max_norm", \
     .signature = "Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding_max_norm, .n_attrs = 4, \
@@ -1607,14 +1607,14 @@ extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
 #define EBB__SIG_max \
     .name = "max", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_min \
     .name = "min", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -1626,7 +1626,7 @@ extern const struct ebb_attr ebb__attr_table_amax[2];
 #define EBB__SIG_amax \
     .name = "amax", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_amax, .n_attrs = 2, \
@@ -1640,7 +1640,7 @@ extern const struct ebb_attr ebb__attr_table_amin[2];
 #define EBB__SIG_amin \
     .name = "amin", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_amin, .n_attrs = 2, \
@@ -1654,7 +1654,7 @@ extern const struct ebb_attr ebb__attr_table_argmax[2];
 #define EBB__SIG_argmax \
     .name = "argmax", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argmax, .n_attrs = 2, \
@@ -1668,7 +1668,7 @@ extern const struct ebb_attr ebb__attr_table_argmin[2];
 #define EBB__SIG_argmin \
     .name = "argmin", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argmin, .n_attrs = 2, \
@@ -1682,7 +1682,7 @@ extern const struct ebb_attr ebb__attr_table_max_dim[2];
 #define EBB__SIG_max_dim \
     .name = "max_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1697,7 +1697,7 @@ extern const struct ebb_attr ebb__attr_table_min_dim[2];
 #define EBB__SIG_min_dim \
     .name = "min_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1714,7 +1714,7 @@ extern const struct ebb_attr ebb__attr_table_im2col[4];
 #define EBB__SIG_im2col \
     .name = "im2col", \
     .signature = "Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_im2col, .n_attrs = 4, \
@@ -1731,7 +1731,7 @@ extern const struct ebb_attr ebb__attr_table_fold[5];
 #define EBB__SIG_fold \
     .name = "fold", \
     .signature = "Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_fold, .n_attrs = 5, \
@@ -1744,7 +1744,7 @@ extern const struct ebb_attr ebb__attr_table_gather[1];
 #define EBB__SIG_gather \
     .name = "gather", \
     .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gather, .n_attrs = 1, \
@@ -1757,7 +1757,7 @@ extern const struct ebb_attr ebb__attr_table_take_along_dim[1];
 #define EBB__SIG_take_along_dim \
     .name = "take_along_dim", \
     .signature = "Tensor self, Tensor indices, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_take_along_dim, .n_attrs = 1, \
@@ -1770,8 +1770,8 @@ extern const struct ebb_attr ebb__attr_table_scatter[1];
 #define EBB__SIG_scatter \
     .name = "scatter", \
     .signature = "Tensor self, Tensor index, Number src|value, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
-    .also = {NULL, NULL, "value"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
@@ -1785,8 +1785,8 @@ extern const struct ebb_attr ebb__attr_table_scatter_mode[2];
 #define EBB__SIG_scatter_mode \
     .name = "scatter_mode", \
     .signature = "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}}, \
-    .also = {NULL, NULL, "value"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_mode, .n_attrs = 2, \
@@ -1799,7 +1799,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_add[1];
 #define EBB__SIG_scatter_add \
     .name = "scatter_add", \
     .signature = "Tensor self, Tensor index, Tensor src, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_add, .n_attrs = 1, \
@@ -1814,7 +1814,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 #define EBB__SIG_scatter_reduce \
     .name = "scatter_reduce", \
     .signature = "Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter_reduce, .n_attrs = 3, \
@@ -1823,7 +1823,7 @@ extern const struct ebb_attr ebb__attr_table_scatter_reduce[3];
 #define EBB__SIG_index \
     .name = "index", \
     .signature = "Tensor self, Tensors? indices -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -1834,7 +1834,7 @@ extern const struct ebb_attr ebb__attr_table_index_put[1];
 #define EBB__SIG_index_put \
     .name = "index_put", \
     .signature = "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_OPTIONAL_LIST}, {"values", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_put, .n_attrs = 1, \
@@ -1847,7 +1847,7 @@ extern const struct ebb_attr ebb__attr_table_index_select[1];
 #define EBB__SIG_index_select \
     .name = "index_select", \
     .signature = "Tensor self, Tensor index, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_select, .n_attrs = 1, \
@@ -1861,7 +1861,7 @@ extern const struct ebb_attr ebb__attr_table_index_add[2];
 #define EBB__SIG_index_add \
     .name = "index_add", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_add, .n_attrs = 2, \
@@ -1874,7 +1874,7 @@ extern const struct ebb_attr ebb__attr_table_index_copy[1];
 #define EBB__SIG_index_copy \
     .name = "index_copy", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_copy, .n_attrs = 1, \
@@ -1887,7 +1887,7 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
 #define EBB__SIG_index_fill \
     .name = "index_fill", \
     .signature = "Tensor self, Tensor index, Number value, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
@@ -1902,7 +1902,7 @@ extern const struct ebb_attr ebb__attr_table_index_reduce[3];
 #define EBB__SIG_index_reduce \
     .name = "index_reduce", \
     .signature = "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_index_reduce, .n_attrs = 3, \
@@ -1919,7 +1919,7 @@ extern const struct ebb_attr ebb__attr_table_upsample[5];
 #define EBB__SIG_upsample \
     .name = "upsample", \
     .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample, .n_attrs = 5, \
@@ -1936,7 +1936,7 @@ extern const struct ebb_attr ebb__attr_table_upsample_backward[5];
 #define EBB__SIG_upsample_backward \
     .name = "upsample_backward", \
     .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_upsample_backward, .n_attrs = 5, \
@@ -1954,7 +1954,7 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_interpolate \
     .name = "interpolate", \
     .signature = "Tensor input, shape size=none, floats scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false, bool antialias=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_interpolate, .n_attrs = 6, \
@@ -1963,14 +1963,14 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_det \
     .name = "det", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_slogdet \
     .name = "slogdet", \
     .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"sign", "logabsdet"}, \
     .n_in = 1, \
     .n_out = 2
@@ -1978,21 +1978,21 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_logdet \
     .name = "logdet", \
     .signature = "Tensor input -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_inv \
     .name = "inv", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_inv_ex \
     .name = "inv_ex", \
     .signature = "Tensor A -> Tensor inverse, Tensor info", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"inverse", "info"}, \
     .n_in = 1, \
     .n_out = 2
@@ -2005,7 +2005,7 @@ extern const struct ebb_attr ebb__attr_table_logsumexp[2];
 #define EBB__SIG_logsumexp \
     .name = "logsumexp", \
     .signature = "Tensor self, dims dim, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logsumexp, .n_attrs = 2, \
@@ -2019,7 +2019,7 @@ extern const struct ebb_attr ebb__attr_table_nll_loss[2];
 #define EBB__SIG_nll_loss \
     .name = "nll_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "total_weight"}, \
     .n_in = 3, \
     .n_out = 2, \
@@ -2035,7 +2035,7 @@ extern const struct ebb_attr ebb__attr_table_nll_loss_backward[3];
 #define EBB__SIG_nll_loss_backward \
     .name = "nll_loss_backward", \
     .signature = "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"total_weight", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nll_loss_backward, .n_attrs = 3, \
@@ -2050,7 +2050,7 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
 #define EBB__SIG_cross_entropy \
     .name = "cross_entropy", \
     .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean, float label_smoothing=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
@@ -2064,7 +2064,7 @@ extern const struct ebb_attr ebb__attr_table_cosine_embedding_loss[2];
 #define EBB__SIG_cosine_embedding_loss \
     .name = "cosine_embedding_loss", \
     .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cosine_embedding_loss, .n_attrs = 2, \
@@ -2078,7 +2078,7 @@ extern const struct ebb_attr ebb__attr_table_hinge_embedding_loss[2];
 #define EBB__SIG_hinge_embedding_loss \
     .name = "hinge_embedding_loss", \
     .signature = "Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_hinge_embedding_loss, .n_attrs = 2, \
@@ -2092,7 +2092,7 @@ extern const struct ebb_attr ebb__attr_table_margin_ranking_loss[2];
 #define EBB__SIG_margin_ranking_loss \
     .name = "margin_ranking_loss", \
     .signature = "Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input1", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_margin_ranking_loss, .n_attrs = 2, \
@@ -2109,7 +2109,7 @@ extern const struct ebb_attr ebb__attr_table_triplet_margin_loss[5];
 #define EBB__SIG_triplet_margin_loss \
     .name = "triplet_margin_loss", \
     .signature = "Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float? eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"anchor", EBB_INPUT_TENSOR}, {"positive", EBB_INPUT_TENSOR}, {"negative", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_triplet_margin_loss, .n_attrs = 5, \
@@ -2124,7 +2124,7 @@ extern const struct ebb_attr ebb__attr_table_multi_margin_loss[3];
 #define EBB__SIG_multi_margin_loss \
     .name = "multi_margin_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multi_margin_loss, .n_attrs = 3, \
@@ -2137,7 +2137,7 @@ extern const struct ebb_attr ebb__attr_table_multilabel_margin_loss[1];
 #define EBB__SIG_multilabel_margin_loss \
     .name = "multilabel_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_margin_loss, .n_attrs = 1, \
@@ -2150,7 +2150,7 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 #define EBB__SIG_multilabel_soft_margin_loss \
     .name = "multilabel_soft_margin_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multilabel_soft_margin_loss, .n_attrs = 1, \
@@ -2159,50 +2159,50 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 #define EBB__SIG_masked_select \
     .name = "masked_select", \
     .signature = "Tensor self, Tensor mask -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_scatter \
     .name = "masked_scatter", \
     .signature = "Tensor self, Tensor mask, Tensor source -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_nonzero \
     .name = "nonzero", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_argwhere \
     .name = "argwhere", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nonzero_tuple \
     .name = "nonzero_tuple", \
     .signature = "Tensor self|condition -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"condition"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"condition"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
 #define EBB__SIG_matmul \
     .name = "matmul", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_linear \
     .name = "linear", \
     .signature = "Tensor input, Tensor weight, Tensor? bias -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -2216,8 +2216,8 @@ extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
     .signature = "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"A"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
@@ -2233,8 +2233,8 @@ extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
 #define EBB__SIG_matrix_norm_ord \
     .name = "matrix_norm_ord", \
     .signature = "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"A"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm_ord, .n_attrs = 4, \
@@ -2248,7 +2248,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool_backward[2];
 #define EBB__SIG_max_pool_backward \
     .name = "max_pool_backward", \
     .signature = "Tensor grad_output, Tensor indices, shape input_size, int dims -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"indices", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_max_pool_backward, .n_attrs = 2, \
@@ -2265,7 +2265,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool1d[5];
 #define EBB__SIG_max_pool1d \
     .name = "max_pool1d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2283,7 +2283,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool2d[5];
 #define EBB__SIG_max_pool2d \
     .name = "max_pool2d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2301,7 +2301,7 @@ extern const struct ebb_attr ebb__attr_table_max_pool3d[5];
 #define EBB__SIG_max_pool3d \
     .name = "max_pool3d", \
     .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2315,7 +2315,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[1];
 #define EBB__SIG_adaptive_max_pool1d \
     .name = "adaptive_max_pool1d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2329,7 +2329,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[1];
 #define EBB__SIG_adaptive_max_pool2d \
     .name = "adaptive_max_pool2d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2343,7 +2343,7 @@ extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
 #define EBB__SIG_adaptive_max_pool3d \
     .name = "adaptive_max_pool3d", \
     .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2358,7 +2358,7 @@ extern const struct ebb_attr ebb__attr_table_median_dim[2];
 #define EBB__SIG_median_dim \
     .name = "median_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2373,7 +2373,7 @@ extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
 #define EBB__SIG_nanmedian_dim \
     .name = "nanmedian_dim", \
     .signature = "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2383,14 +2383,14 @@ extern const struct ebb_attr ebb__attr_table_nanmedian_dim[2];
 #define EBB__SIG_median \
     .name = "median", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_nanmedian \
     .name = "nanmedian", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2403,7 +2403,7 @@ extern const struct ebb_attr ebb__attr_table_var[3];
 #define EBB__SIG_var \
     .name = "var", \
     .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_var, .n_attrs = 3, \
@@ -2418,7 +2418,7 @@ extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std \
     .name = "std", \
     .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_std, .n_attrs = 3, \
@@ -2433,7 +2433,7 @@ extern const struct ebb_attr ebb__attr_table_var_mean[3];
 #define EBB__SIG_var_mean \
     .name = "var_mean", \
     .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor var, Tensor mean", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"var", "mean"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2449,7 +2449,7 @@ extern const struct ebb_attr ebb__attr_table_std_mean[3];
 #define EBB__SIG_std_mean \
     .name = "std_mean", \
     .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor std, Tensor mean", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"std", "mean"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2466,8 +2466,8 @@ extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 #define EBB__SIG_vector_norm \
     .name = "vector_norm", \
     .signature = "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"x"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"x"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
@@ -2484,7 +2484,7 @@ extern const struct ebb_attr ebb__attr_table_norm[5];
 #define EBB__SIG_norm \
     .name = "norm", \
     .signature = "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_norm, .n_attrs = 5, \
@@ -2498,7 +2498,7 @@ extern const struct ebb_attr ebb__attr_table_normalization_backward[2];
 #define EBB__SIG_normalization_backward \
     .name = "normalization_backward", \
     .signature = "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"input", EBB_INPUT_TENSOR}, {"rstd", EBB_INPUT_TENSOR}, {"mean", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"grad_input", "grad_weight", "grad_bias"}, \
     .n_in = 5, \
     .n_out = 3, \
@@ -2513,7 +2513,7 @@ extern const struct ebb_attr ebb__attr_table_layer_norm[2];
 #define EBB__SIG_layer_norm \
     .name = "layer_norm", \
     .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
     .n_in = 3, \
     .n_out = 3, \
@@ -2528,7 +2528,7 @@ extern const struct ebb_attr ebb__attr_table_rms_norm[2];
 #define EBB__SIG_rms_norm \
     .name = "rms_norm", \
     .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "rstd"}, \
     .n_in = 2, \
     .n_out = 2, \
@@ -2543,7 +2543,7 @@ extern const struct ebb_attr ebb__attr_table_group_norm[2];
 #define EBB__SIG_group_norm \
     .name = "group_norm", \
     .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
     .n_in = 3, \
     .n_out = 3, \
@@ -2559,7 +2559,7 @@ extern const struct ebb_attr ebb__attr_table_pad[3];
 #define EBB__SIG_pad \
     .name = "pad", \
     .signature = "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad, .n_attrs = 3, \
@@ -2574,7 +2574,7 @@ extern const struct ebb_attr ebb__attr_table_pad_backward[3];
 #define EBB__SIG_pad_backward \
     .name = "pad_backward", \
     .signature = "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pad_backward, .n_attrs = 3, \
@@ -2588,7 +2588,7 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
 #define EBB__SIG_transpose \
     .name = "transpose", \
     .signature = "Tensor self, dim dim0, dim dim1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_transpose, .n_attrs = 2, \
@@ -2597,7 +2597,7 @@ extern const struct ebb_attr ebb__attr_table_transpose[2];
 #define EBB__SIG_t \
     .name = "t", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2608,7 +2608,7 @@ extern const struct ebb_attr ebb__attr_table_permute[1];
 #define EBB__SIG_permute \
     .name = "permute", \
     .signature = "Tensor self, dims dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_permute, .n_attrs = 1, \
@@ -2622,7 +2622,7 @@ extern const struct ebb_attr ebb__attr_table_movedim[2];
 #define EBB__SIG_movedim \
     .name = "movedim", \
     .signature = "Tensor self, dims source, dims destination -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_movedim, .n_attrs = 2, \
@@ -2635,7 +2635,7 @@ extern const struct ebb_attr ebb__attr_table_binary_cross_entropy[1];
 #define EBB__SIG_binary_cross_entropy \
     .name = "binary_cross_entropy", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_binary_cross_entropy, .n_attrs = 1, \
@@ -2648,7 +2648,7 @@ extern const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[1]
 #define EBB__SIG_binary_cross_entropy_with_logits \
     .name = "binary_cross_entropy_with_logits", \
     .signature = "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"pos_weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 4, \
     .n_out = 1, \
     .attrs = ebb__attr_table_binary_cross_entropy_with_logits, .n_attrs = 1, \
@@ -2662,7 +2662,7 @@ extern const struct ebb_attr ebb__attr_table_kl_div[2];
 #define EBB__SIG_kl_div \
     .name = "kl_div", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_kl_div, .n_attrs = 2, \
@@ -2675,7 +2675,7 @@ extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
 #define EBB__SIG_soft_margin_loss \
     .name = "soft_margin_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_soft_margin_loss, .n_attrs = 1, \
@@ -2684,28 +2684,28 @@ extern const struct ebb_attr ebb__attr_table_soft_margin_loss[1];
 #define EBB__SIG_dot \
     .name = "dot", \
     .signature = "Tensor self, Tensor tensor -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mv \
     .name = "mv", \
     .signature = "Tensor self, Tensor vec -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_mm \
     .name = "mm", \
     .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_bmm \
     .name = "bmm", \
     .signature = "Tensor self, Tensor mat2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -2717,7 +2717,7 @@ extern const struct ebb_attr ebb__attr_table_addmm[2];
 #define EBB__SIG_addmm \
     .name = "addmm", \
     .signature = "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"mat1", EBB_INPUT_TENSOR}, {"mat2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addmm, .n_attrs = 2, \
@@ -2731,7 +2731,7 @@ extern const struct ebb_attr ebb__attr_table_addmv[2];
 #define EBB__SIG_addmv \
     .name = "addmv", \
     .signature = "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mat", EBB_INPUT_TENSOR}, {"vec", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addmv, .n_attrs = 2, \
@@ -2745,7 +2745,7 @@ extern const struct ebb_attr ebb__attr_table_baddbmm[2];
 #define EBB__SIG_baddbmm \
     .name = "baddbmm", \
     .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_baddbmm, .n_attrs = 2, \
@@ -2759,7 +2759,7 @@ extern const struct ebb_attr ebb__attr_table_addbmm[2];
 #define EBB__SIG_addbmm \
     .name = "addbmm", \
     .signature = "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"batch1", EBB_INPUT_TENSOR}, {"batch2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addbmm, .n_attrs = 2, \
@@ -2772,7 +2772,7 @@ extern const struct ebb_attr ebb__attr_table_qr[1];
 #define EBB__SIG_qr \
     .name = "qr", \
     .signature = "Tensor A, enum(reduced|complete|r) mode=reduced -> Tensor Q, Tensor R", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"Q", "R"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -2801,7 +2801,7 @@ extern const struct ebb_attr ebb__attr_table_rand_like[2];
 #define EBB__SIG_rand_like \
     .name = "rand_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_rand_like, .n_attrs = 2, \
@@ -2829,7 +2829,7 @@ extern const struct ebb_attr ebb__attr_table_randn_like[2];
 #define EBB__SIG_randn_like \
     .name = "randn_like", \
     .signature = "Tensor input, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randn_like, .n_attrs = 2, \
@@ -2861,7 +2861,7 @@ extern const struct ebb_attr ebb__attr_table_randint_like[4];
 #define EBB__SIG_randint_like \
     .name = "randint_like", \
     .signature = "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_randint_like, .n_attrs = 4, \
@@ -2875,7 +2875,7 @@ extern const struct ebb_attr ebb__attr_table_random[2];
 #define EBB__SIG_random \
     .name = "random", \
     .signature = "Tensor self, int from=0, float? to=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_random, .n_attrs = 2, \
@@ -2904,7 +2904,7 @@ extern const struct ebb_attr ebb__attr_table_sum[3];
 #define EBB__SIG_sum \
     .name = "sum", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_sum, .n_attrs = 3, \
@@ -2919,7 +2919,7 @@ extern const struct ebb_attr ebb__attr_table_nansum[3];
 #define EBB__SIG_nansum \
     .name = "nansum", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nansum, .n_attrs = 3, \
@@ -2934,7 +2934,7 @@ extern const struct ebb_attr ebb__attr_table_mean[3];
 #define EBB__SIG_mean \
     .name = "mean", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_mean, .n_attrs = 3, \
@@ -2949,7 +2949,7 @@ extern const struct ebb_attr ebb__attr_table_nanmean[3];
 #define EBB__SIG_nanmean \
     .name = "nanmean", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nanmean, .n_attrs = 3, \
@@ -2964,7 +2964,7 @@ extern const struct ebb_attr ebb__attr_table_prod[3];
 #define EBB__SIG_prod \
     .name = "prod", \
     .signature = "Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_prod, .n_attrs = 3, \
@@ -2973,7 +2973,7 @@ extern const struct ebb_attr ebb__attr_table_prod[3];
 #define EBB__SIG_trace \
     .name = "trace", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -2984,7 +2984,7 @@ extern const struct ebb_attr ebb__attr_table_mse_loss[1];
 #define EBB__SIG_mse_loss \
     .name = "mse_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_mse_loss, .n_attrs = 1, \
@@ -2997,7 +2997,7 @@ extern const struct ebb_attr ebb__attr_table_l1_loss[1];
 #define EBB__SIG_l1_loss \
     .name = "l1_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_l1_loss, .n_attrs = 1, \
@@ -3011,7 +3011,7 @@ extern const struct ebb_attr ebb__attr_table_smooth_l1_loss[2];
 #define EBB__SIG_smooth_l1_loss \
     .name = "smooth_l1_loss", \
     .signature = "Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_smooth_l1_loss, .n_attrs = 2, \
@@ -3025,7 +3025,7 @@ extern const struct ebb_attr ebb__attr_table_huber_loss[2];
 #define EBB__SIG_huber_loss \
     .name = "huber_loss", \
     .signature = "Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_huber_loss, .n_attrs = 2, \
@@ -3040,7 +3040,7 @@ extern const struct ebb_attr ebb__attr_table_gaussian_nll_loss[3];
 #define EBB__SIG_gaussian_nll_loss \
     .name = "gaussian_nll_loss", \
     .signature = "Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"var", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_gaussian_nll_loss, .n_attrs = 3, \
@@ -3056,7 +3056,7 @@ extern const struct ebb_attr ebb__attr_table_poisson_nll_loss[4];
 #define EBB__SIG_poisson_nll_loss \
     .name = "poisson_nll_loss", \
     .signature = "Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8, enum(mean|sum|none) reduction=mean -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_poisson_nll_loss, .n_attrs = 4, \
@@ -3069,7 +3069,7 @@ extern const struct ebb_attr ebb__attr_table_flip[1];
 #define EBB__SIG_flip \
     .name = "flip", \
     .signature = "Tensor self, dims dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flip, .n_attrs = 1, \
@@ -3083,7 +3083,7 @@ extern const struct ebb_attr ebb__attr_table_roll[2];
 #define EBB__SIG_roll \
     .name = "roll", \
     .signature = "Tensor self, shape shifts, shape dims=() -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_roll, .n_attrs = 2, \
@@ -3097,7 +3097,7 @@ extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
     .signature = "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_rot90, .n_attrs = 2, \
@@ -3110,7 +3110,7 @@ extern const struct ebb_attr ebb__attr_table_repeat[1];
 #define EBB__SIG_repeat \
     .name = "repeat", \
     .signature = "Tensor self, shape repeats -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat, .n_attrs = 1, \
@@ -3123,7 +3123,7 @@ extern const struct ebb_attr ebb__attr_table_tile[1];
 #define EBB__SIG_tile \
     .name = "tile", \
     .signature = "Tensor self, shape dims -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tile, .n_attrs = 1, \
@@ -3138,7 +3138,7 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave[3];
 #define EBB__SIG_repeat_interleave \
     .name = "repeat_interleave", \
     .signature = "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 3, \
@@ -3152,7 +3152,7 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[2];
 #define EBB__SIG_repeat_interleave_tensor \
     .name = "repeat_interleave_tensor", \
     .signature = "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 2, \
@@ -3165,7 +3165,7 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
 #define EBB__SIG_repeat_interleave_places \
     .name = "repeat_interleave_places", \
     .signature = "Tensor repeats, int? output_size=none -> Tensor", \
-    .in = {{"repeats", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"repeats", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_repeat_interleave_places, .n_attrs = 1, \
@@ -3174,14 +3174,14 @@ extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
 #define EBB__SIG_ceil \
     .name = "ceil", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_trunc \
     .name = "trunc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3192,7 +3192,7 @@ extern const struct ebb_attr ebb__attr_table_round[1];
 #define EBB__SIG_round \
     .name = "round", \
     .signature = "Tensor self, int decimals=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_round, .n_attrs = 1, \
@@ -3201,7 +3201,7 @@ extern const struct ebb_attr ebb__attr_table_round[1];
 #define EBB__SIG_frac \
     .name = "frac", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3214,7 +3214,7 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 #define EBB__SIG_nan_to_num \
     .name = "nan_to_num", \
     .signature = "Tensor self, float? nan=0, float? posinf=none, float? neginf=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_nan_to_num, .n_attrs = 3, \
@@ -3223,21 +3223,21 @@ extern const struct ebb_attr ebb__attr_table_nan_to_num[3];
 #define EBB__SIG_isnan \
     .name = "isnan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isinf \
     .name = "isinf", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_isfinite \
     .name = "isfinite", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3249,7 +3249,7 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
 #define EBB__SIG_multinomial \
     .name = "multinomial", \
     .signature = "Tensor self, int num_samples, bool replacement=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_multinomial, .n_attrs = 2, \
@@ -3258,7 +3258,7 @@ extern const struct ebb_attr ebb__attr_table_multinomial[2];
 #define EBB__SIG_poisson \
     .name = "poisson", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3270,7 +3270,7 @@ extern const struct ebb_attr ebb__attr_table_cumsum[2];
 #define EBB__SIG_cumsum \
     .name = "cumsum", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cumsum, .n_attrs = 2, \
@@ -3284,7 +3284,7 @@ extern const struct ebb_attr ebb__attr_table_cumprod[2];
 #define EBB__SIG_cumprod \
     .name = "cumprod", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cumprod, .n_attrs = 2, \
@@ -3297,7 +3297,7 @@ extern const struct ebb_attr ebb__attr_table_logcumsumexp[1];
 #define EBB__SIG_logcumsumexp \
     .name = "logcumsumexp", \
     .signature = "Tensor self, dim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logcumsumexp, .n_attrs = 1, \
@@ -3310,7 +3310,7 @@ extern const struct ebb_attr ebb__attr_table_cummax[1];
 #define EBB__SIG_cummax \
     .name = "cummax", \
     .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3324,7 +3324,7 @@ extern const struct ebb_attr ebb__attr_table_cummin[1];
 #define EBB__SIG_cummin \
     .name = "cummin", \
     .signature = "Tensor self, dim dim -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3339,7 +3339,7 @@ extern const struct ebb_attr ebb__attr_table_linear_recurrence[2];
 #define EBB__SIG_linear_recurrence \
     .name = "linear_recurrence", \
     .signature = "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"factor", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linear_recurrence, .n_attrs = 2, \
@@ -3354,7 +3354,7 @@ extern const struct ebb_attr ebb__attr_table_searchsorted[3];
 #define EBB__SIG_searchsorted \
     .name = "searchsorted", \
     .signature = "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, enum(none|left|right) side=none -> Tensor", \
-    .in = {{"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"sorted_sequence", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"sorter", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_searchsorted, .n_attrs = 3, \
@@ -3368,7 +3368,7 @@ extern const struct ebb_attr ebb__attr_table_bucketize[2];
 #define EBB__SIG_bucketize \
     .name = "bucketize", \
     .signature = "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"boundaries", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bucketize, .n_attrs = 2, \
@@ -3382,7 +3382,7 @@ extern const struct ebb_attr ebb__attr_table_isin[2];
 #define EBB__SIG_isin \
     .name = "isin", \
     .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
-    .in = {{"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_isin, .n_attrs = 2, \
@@ -3395,7 +3395,7 @@ extern const struct ebb_attr ebb__attr_table_bincount[1];
 #define EBB__SIG_bincount \
     .name = "bincount", \
     .signature = "Tensor self, Tensor? weights, int minlength=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"weights", EBB_INPUT_OPTIONAL}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_bincount, .n_attrs = 1, \
@@ -3408,8 +3408,8 @@ extern const struct ebb_attr ebb__attr_table_one_hot[1];
 #define EBB__SIG_one_hot \
     .name = "one_hot", \
     .signature = "Tensor self|tensor, int num_classes=-1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"tensor"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
@@ -3422,7 +3422,7 @@ extern const struct ebb_attr ebb__attr_table_pixel_shuffle[1];
 #define EBB__SIG_pixel_shuffle \
     .name = "pixel_shuffle", \
     .signature = "Tensor input, int upscale_factor -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_shuffle, .n_attrs = 1, \
@@ -3435,7 +3435,7 @@ extern const struct ebb_attr ebb__attr_table_pixel_unshuffle[1];
 #define EBB__SIG_pixel_unshuffle \
     .name = "pixel_unshuffle", \
     .signature = "Tensor input, int downscale_factor -> Tensor", \
-    .in = {{"input", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pixel_unshuffle, .n_attrs = 1, \
@@ -3449,7 +3449,7 @@ extern const struct ebb_attr ebb__attr_table_select[2];
 #define EBB__SIG_select \
     .name = "select", \
     .signature = "Tensor self, dim dim, int index -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select, .n_attrs = 2, \
@@ -3464,7 +3464,7 @@ extern const struct ebb_attr ebb__attr_table_select_backward[3];
 #define EBB__SIG_select_backward \
     .name = "select_backward", \
     .signature = "Tensor grad, shape input_sizes, newdim dim, int index -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_select_backward, .n_attrs = 3, \
@@ -3480,7 +3480,7 @@ extern const struct ebb_attr ebb__attr_table_slice[4];
 #define EBB__SIG_slice \
     .name = "slice", \
     .signature = "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice, .n_attrs = 4, \
@@ -3497,7 +3497,7 @@ extern const struct ebb_attr ebb__attr_table_slice_backward[5];
 #define EBB__SIG_slice_backward \
     .name = "slice_backward", \
     .signature = "Tensor grad, shape input_sizes, dim dim, int start, int end, int step=1 -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_slice_backward, .n_attrs = 5, \
@@ -3512,7 +3512,7 @@ extern const struct ebb_attr ebb__attr_table_narrow[3];
 #define EBB__SIG_narrow \
     .name = "narrow", \
     .signature = "Tensor self, dim dim, int start, int length -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_narrow, .n_attrs = 3, \
@@ -3527,7 +3527,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal[3];
 #define EBB__SIG_diagonal \
     .name = "diagonal", \
     .signature = "Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal, .n_attrs = 3, \
@@ -3543,7 +3543,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal_backward[4];
 #define EBB__SIG_diagonal_backward \
     .name = "diagonal_backward", \
     .signature = "Tensor grad, shape input_sizes, int offset, newdim dim1, newdim dim2 -> Tensor", \
-    .in = {{"grad", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_backward, .n_attrs = 4, \
@@ -3558,7 +3558,7 @@ extern const struct ebb_attr ebb__attr_table_unfold[3];
 #define EBB__SIG_unfold \
     .name = "unfold", \
     .signature = "Tensor self, dim dimension, int size, int step -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold, .n_attrs = 3, \
@@ -3574,7 +3574,7 @@ extern const struct ebb_attr ebb__attr_table_unfold_backward[4];
 #define EBB__SIG_unfold_backward \
     .name = "unfold_backward", \
     .signature = "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor", \
-    .in = {{"grad_in", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_in", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unfold_backward, .n_attrs = 4, \
@@ -3589,7 +3589,7 @@ extern const struct ebb_attr ebb__attr_table_diag_embed[3];
 #define EBB__SIG_diag_embed \
     .name = "diag_embed", \
     .signature = "Tensor self, int offset[=0], newdim dim1[=-2], newdim dim2[=-1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag_embed, .n_attrs = 3, \
@@ -3604,7 +3604,7 @@ extern const struct ebb_attr ebb__attr_table_diagonal_copy[3];
 #define EBB__SIG_diagonal_copy \
     .name = "diagonal_copy", \
     .signature = "Tensor self, int offset, dim dim1, dim dim2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diagonal_copy, .n_attrs = 3, \
@@ -3617,7 +3617,7 @@ extern const struct ebb_attr ebb__attr_table_diag[1];
 #define EBB__SIG_diag \
     .name = "diag", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_diag, .n_attrs = 1, \
@@ -3631,7 +3631,7 @@ extern const struct ebb_attr ebb__attr_table_softmax[2];
 #define EBB__SIG_softmax \
     .name = "softmax", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmax, .n_attrs = 2, \
@@ -3645,7 +3645,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax[2];
 #define EBB__SIG_log_softmax \
     .name = "log_softmax", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax, .n_attrs = 2, \
@@ -3658,7 +3658,7 @@ extern const struct ebb_attr ebb__attr_table_softmax_backward[1];
 #define EBB__SIG_softmax_backward \
     .name = "softmax_backward", \
     .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmax_backward, .n_attrs = 1, \
@@ -3671,7 +3671,7 @@ extern const struct ebb_attr ebb__attr_table_log_softmax_backward[1];
 #define EBB__SIG_log_softmax_backward \
     .name = "log_softmax_backward", \
     .signature = "Tensor grad_output, Tensor output, dim dim -> Tensor", \
-    .in = {{"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"output", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_log_softmax_backward, .n_attrs = 1, \
@@ -3685,7 +3685,7 @@ extern const struct ebb_attr ebb__attr_table_softmin[2];
 #define EBB__SIG_softmin \
     .name = "softmin", \
     .signature = "Tensor self, dim dim, dtype dtype=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_softmin, .n_attrs = 2, \
@@ -3698,7 +3698,7 @@ extern const struct ebb_attr ebb__attr_table_solve[1];
 #define EBB__SIG_solve \
     .name = "solve", \
     .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve, .n_attrs = 1, \
@@ -3713,8 +3713,8 @@ extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
     .signature = "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}}, \
-    .also = {"A", NULL}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A", NULL}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
@@ -3727,8 +3727,8 @@ extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
     .signature = "Tensor self|A, bool upper=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"A"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
@@ -3741,7 +3741,7 @@ extern const struct ebb_attr ebb__attr_table_cholesky_solve[1];
 #define EBB__SIG_cholesky_solve \
     .name = "cholesky_solve", \
     .signature = "Tensor self, Tensor input2, bool upper=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"input2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky_solve, .n_attrs = 1, \
@@ -3756,7 +3756,7 @@ extern const struct ebb_attr ebb__attr_table_sort[3];
 #define EBB__SIG_sort \
     .name = "sort", \
     .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3772,7 +3772,7 @@ extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_argsort \
     .name = "argsort", \
     .signature = "Tensor self, dims dim=last, bool descending=false, bool stable=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_argsort, .n_attrs = 3, \
@@ -3781,7 +3781,7 @@ extern const struct ebb_attr ebb__attr_table_argsort[3];
 #define EBB__SIG_msort \
     .name = "msort", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3795,7 +3795,7 @@ extern const struct ebb_attr ebb__attr_table_topk[4];
 #define EBB__SIG_topk \
     .name = "topk", \
     .signature = "Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3811,7 +3811,7 @@ extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 #define EBB__SIG_kthvalue \
     .name = "kthvalue", \
     .signature = "Tensor self, int k, dims dim=last, bool keepdim=false -> Tensor values, Tensor indices", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"values", "indices"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -3821,35 +3821,35 @@ extern const struct ebb_attr ebb__attr_table_kthvalue[3];
 #define EBB__SIG_erf \
     .name = "erf", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfc \
     .name = "erfc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_erfinv \
     .name = "erfinv", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lgamma \
     .name = "lgamma", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_digamma \
     .name = "digamma", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -3860,7 +3860,7 @@ extern const struct ebb_attr ebb__attr_table_polygamma[1];
 #define EBB__SIG_polygamma \
     .name = "polygamma", \
     .signature = "int n, Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_polygamma, .n_attrs = 1, \
@@ -3873,7 +3873,7 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
 #define EBB__SIG_logit \
     .name = "logit", \
     .signature = "Tensor self, float? eps=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_logit, .n_attrs = 1, \
@@ -3882,14 +3882,14 @@ extern const struct ebb_attr ebb__attr_table_logit[1];
 #define EBB__SIG_xlogy \
     .name = "xlogy", \
     .signature = "Number self, Number other -> Tensor", \
-    .in = {{"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_logaddexp \
     .name = "logaddexp", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -3901,8 +3901,8 @@ extern const struct ebb_attr ebb__attr_table_split[2];
 #define EBB__SIG_split \
     .name = "split", \
     .signature = "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"tensor"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split, .n_attrs = 2, \
@@ -3916,8 +3916,8 @@ extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
 #define EBB__SIG_split_with_sizes \
     .name = "split_with_sizes", \
     .signature = "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
-    .also = {"tensor"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
@@ -3931,7 +3931,7 @@ extern const struct ebb_attr ebb__attr_table_chunk[2];
 #define EBB__SIG_chunk \
     .name = "chunk", \
     .signature = "Tensor self, int chunks, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_chunk, .n_attrs = 2, \
@@ -3945,7 +3945,7 @@ extern const struct ebb_attr ebb__attr_table_tensor_split[2];
 #define EBB__SIG_tensor_split \
     .name = "tensor_split", \
     .signature = "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split, .n_attrs = 2, \
@@ -3959,7 +3959,7 @@ extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
 #define EBB__SIG_tensor_split_indices \
     .name = "tensor_split_indices", \
     .signature = "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_tensor_split_indices, .n_attrs = 2, \
@@ -3972,7 +3972,7 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
 #define EBB__SIG_unbind \
     .name = "unbind", \
     .signature = "Tensor self, dim dim=0 -> Tensors", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_unbind, .n_attrs = 1, \
@@ -3981,28 +3981,28 @@ extern const struct ebb_attr ebb__attr_table_unbind[1];
 #define EBB__SIG_hstack \
     .name = "hstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_vstack \
     .name = "vstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_dstack \
     .name = "dstack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_column_stack \
     .name = "column_stack", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -4013,7 +4013,7 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 #define EBB__SIG_svd \
     .name = "svd", \
     .signature = "Tensor A, bool? full_matrices=true -> Tensor U, Tensor S, Tensor Vh", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"U", "S", "Vh"}, \
     .n_in = 1, \
     .n_out = 3, \
@@ -4023,7 +4023,7 @@ extern const struct ebb_attr ebb__attr_table_svd[1];
 #define EBB__SIG_svdvals \
     .name = "svdvals", \
     .signature = "Tensor A -> Tensor", \
-    .in = {{"A", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -4036,7 +4036,7 @@ extern const struct ebb_attr ebb__attr_table_pinv[3];
 #define EBB__SIG_pinv \
     .name = "pinv", \
     .signature = "Tensor self, float? atol=none, float? rtol=none, bool hermitian=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_pinv, .n_attrs = 3, \
@@ -4050,8 +4050,8 @@ extern const struct ebb_attr ebb__attr_table_lstsq[2];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
     .signature = "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy -> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
-    .also = {"A", "B"}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A", "B"}, \
     .out = {"solution", "residuals", "rank", "singular_values"}, \
     .n_in = 2, \
     .n_out = 4, \
@@ -4061,7 +4061,7 @@ extern const struct ebb_attr ebb__attr_table_lstsq[2];
 #define EBB__SIG_take \
     .name = "take", \
     .signature = "Tensor self, Tensor index -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4072,7 +4072,7 @@ extern const struct ebb_attr ebb__attr_table_put[1];
 #define EBB__SIG_put \
     .name = "put", \
     .signature = "Tensor self, Tensor index, Tensor source, bool accumulate=false -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_put, .n_attrs = 1, \
@@ -4081,7 +4081,7 @@ extern const struct ebb_attr ebb__attr_table_put[1];
 #define EBB__SIG_outer \
     .name = "outer", \
     .signature = "Tensor self, Tensor vec2 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4093,7 +4093,7 @@ extern const struct ebb_attr ebb__attr_table_addr[2];
 #define EBB__SIG_addr \
     .name = "addr", \
     .signature = "Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"vec1", EBB_INPUT_TENSOR}, {"vec2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addr, .n_attrs = 2, \
@@ -4102,7 +4102,7 @@ extern const struct ebb_attr ebb__attr_table_addr[2];
 #define EBB__SIG_inner \
     .name = "inner", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4113,7 +4113,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot[1];
 #define EBB__SIG_tensordot \
     .name = "tensordot", \
     .signature = "Tensor a, Tensor b, int dims -> Tensor", \
-    .in = {{"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
@@ -4127,7 +4127,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_tensordot_dims \
     .name = "tensordot_dims", \
     .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
@@ -4136,7 +4136,7 @@ extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_kron \
     .name = "kron", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4147,7 +4147,7 @@ extern const struct ebb_attr ebb__attr_table_linalg_cross[1];
 #define EBB__SIG_linalg_cross \
     .name = "linalg_cross", \
     .signature = "Tensor self, Tensor other, dims dim=-1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_linalg_cross, .n_attrs = 1, \
@@ -4160,7 +4160,7 @@ extern const struct ebb_attr ebb__attr_table_cross[1];
 #define EBB__SIG_cross \
     .name = "cross", \
     .signature = "Tensor self, Tensor other, dims dim=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cross, .n_attrs = 1, \
@@ -4173,7 +4173,7 @@ extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_matrix_power \
     .name = "matrix_power", \
     .signature = "Tensor self, int n -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_power, .n_attrs = 1, \
@@ -4182,14 +4182,14 @@ extern const struct ebb_attr ebb__attr_table_matrix_power[1];
 #define EBB__SIG_multi_dot \
     .name = "multi_dot", \
     .signature = "Tensors tensors -> Tensor", \
-    .in = {{"tensors", EBB_INPUT_LIST}}, \
+    .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_lerp \
     .name = "lerp", \
     .signature = "Tensor self, Tensor end, Number weight -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"end", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -4200,7 +4200,7 @@ extern const struct ebb_attr ebb__attr_table_addcmul[1];
 #define EBB__SIG_addcmul \
     .name = "addcmul", \
     .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addcmul, .n_attrs = 1, \
@@ -4213,7 +4213,7 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_addcdiv \
     .name = "addcdiv", \
     .signature = "Tensor self, Tensor tensor1, Tensor tensor2, float? value=1 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"tensor1", EBB_INPUT_TENSOR}, {"tensor2", EBB_INPUT_TENSOR}), \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_addcdiv, .n_attrs = 1, \
@@ -4222,28 +4222,28 @@ extern const struct ebb_attr ebb__attr_table_addcdiv[1];
 #define EBB__SIG_clamp \
     .name = "clamp", \
     .signature = "Tensor self, Number? min, Number? max -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_OPTIONAL_NUMBER}, {"max", EBB_INPUT_OPTIONAL_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
 #define EBB__SIG_clamp_min \
     .name = "clamp_min", \
     .signature = "Tensor self, Number min -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"min", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_clamp_max \
     .name = "clamp_max", \
     .signature = "Tensor self, Number max -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"max", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_masked_fill \
     .name = "masked_fill", \
     .signature = "Tensor self, Tensor mask, Number value -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"mask", EBB_INPUT_TENSOR}, {"value", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 
@@ -4254,7 +4254,7 @@ extern const struct ebb_attr ebb__attr_table_tril[1];
 #define EBB__SIG_tril \
     .name = "tril", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tril, .n_attrs = 1, \
@@ -4267,7 +4267,7 @@ extern const struct ebb_attr ebb__attr_table_triu[1];
 #define EBB__SIG_triu \
     .name = "triu", \
     .signature = "Tensor self, int diagonal=0 -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_triu, .n_attrs = 1, \
@@ -4306,210 +4306,210 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
 #define EBB__SIG_neg \
     .name = "neg", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_abs \
     .name = "abs", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sign \
     .name = "sign", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_floor \
     .name = "floor", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_relu \
     .name = "relu", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_square \
     .name = "square", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp \
     .name = "exp", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log \
     .name = "log", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sqrt \
     .name = "sqrt", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_rsqrt \
     .name = "rsqrt", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_reciprocal \
     .name = "reciprocal", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sin \
     .name = "sin", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cos \
     .name = "cos", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tanh \
     .name = "tanh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sigmoid \
     .name = "sigmoid", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_exp2 \
     .name = "exp2", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_expm1 \
     .name = "expm1", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log1p \
     .name = "log1p", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log2 \
     .name = "log2", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_log10 \
     .name = "log10", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_tan \
     .name = "tan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asin \
     .name = "asin", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acos \
     .name = "acos", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atan \
     .name = "atan", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinh \
     .name = "sinh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_cosh \
     .name = "cosh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_asinh \
     .name = "asinh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_acosh \
     .name = "acosh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_atanh \
     .name = "atanh", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_sinc \
     .name = "sinc", \
     .signature = "Tensor self -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1
 
@@ -4523,7 +4523,7 @@ extern const struct ebb_attr ebb__attr_table_unique[4];
 #define EBB__SIG_unique \
     .name = "unique", \
     .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"output", "inverse_indices", "counts"}, \
     .n_in = 1, \
     .n_out = 3, \
@@ -4539,7 +4539,7 @@ extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
 #define EBB__SIG_unique_consecutive \
     .name = "unique_consecutive", \
     .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"output", "inverse_indices", "counts"}, \
     .n_in = 1, \
     .n_out = 3, \
@@ -4553,7 +4553,7 @@ extern const struct ebb_attr ebb__attr_table_view[1];
 #define EBB__SIG_view \
     .name = "view", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_view, .n_attrs = 1, \
@@ -4566,7 +4566,7 @@ extern const struct ebb_attr ebb__attr_table_view_dtype[1];
 #define EBB__SIG_view_dtype \
     .name = "view_dtype", \
     .signature = "Tensor self, dtype dtype -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_view_dtype, .n_attrs = 1, \
@@ -4579,7 +4579,7 @@ extern const struct ebb_attr ebb__attr_table_reshape_alias[1];
 #define EBB__SIG_reshape_alias \
     .name = "reshape_alias", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_reshape_alias, .n_attrs = 1, \
@@ -4592,7 +4592,7 @@ extern const struct ebb_attr ebb__attr_table_unsafe_view[1];
 #define EBB__SIG_unsafe_view \
     .name = "unsafe_view", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unsafe_view, .n_attrs = 1, \
@@ -4605,7 +4605,7 @@ extern const struct ebb_attr ebb__attr_table_reshape[1];
 #define EBB__SIG_reshape \
     .name = "reshape", \
     .signature = "Tensor self, shape shape -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_reshape, .n_attrs = 1, \
@@ -4619,7 +4619,7 @@ extern const struct ebb_attr ebb__attr_table_flatten[2];
 #define EBB__SIG_flatten \
     .name = "flatten", \
     .signature = "Tensor self, dim start_dim[=0], dim end_dim[=-1] -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_flatten, .n_attrs = 2, \
@@ -4633,7 +4633,7 @@ extern const struct ebb_attr ebb__attr_table_unflatten[2];
 #define EBB__SIG_unflatten \
     .name = "unflatten", \
     .signature = "Tensor self, dim dim, shape sizes -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unflatten, .n_attrs = 2, \
@@ -4646,7 +4646,7 @@ extern const struct ebb_attr ebb__attr_table_squeeze[1];
 #define EBB__SIG_squeeze \
     .name = "squeeze", \
     .signature = "Tensor self, dims dim=all -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_squeeze, .n_attrs = 1, \
@@ -4659,7 +4659,7 @@ extern const struct ebb_attr ebb__attr_table_unsqueeze[1];
 #define EBB__SIG_unsqueeze \
     .name = "unsqueeze", \
     .signature = "Tensor self, newdim dim -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_unsqueeze, .n_attrs = 1, \
@@ -4672,7 +4672,7 @@ extern const struct ebb_attr ebb__attr_table_expand[1];
 #define EBB__SIG_expand \
     .name = "expand", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_expand, .n_attrs = 1, \
@@ -4685,7 +4685,7 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_broadcast_to \
     .name = "broadcast_to", \
     .signature = "Tensor self, shape size -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_broadcast_to, .n_attrs = 1, \
@@ -4694,21 +4694,21 @@ extern const struct ebb_attr ebb__attr_table_broadcast_to[1];
 #define EBB__SIG_view_as \
     .name = "view_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_reshape_as \
     .name = "reshape_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
 #define EBB__SIG_expand_as \
     .name = "expand_as", \
     .signature = "Tensor self, Tensor other -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1
 
@@ -4721,7 +4721,7 @@ extern const struct ebb_attr ebb__attr_table_as_strided[3];
 #define EBB__SIG_as_strided \
     .name = "as_strided", \
     .signature = "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor", \
-    .in = {{"self", EBB_INPUT_TENSOR}}, \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_as_strided, .n_attrs = 3, \
@@ -4730,7 +4730,7 @@ extern const struct ebb_attr ebb__attr_table_as_strided[3];
 #define EBB__SIG_where \
     .name = "where", \
     .signature = "Tensor condition, Number self, Number other -> Tensor", \
-    .in = {{"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}}, \
+    .in = EBB_INPUTS({"condition", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 3, \
     .n_out = 1
 

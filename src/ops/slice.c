@@ -139,7 +139,7 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
         ebb_meta *part = &f->out[0]; \
         return part_call; \
     } \
-    static void vjp_##name(struct ebb_vjp *v) { \
+    static void vjp_##name(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_tensor *g = v->grad[0]; \
         ebb_vjp_give(v, 0, vjp_call); \
@@ -158,7 +158,7 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
         ebb_status status = part_call; \
         return status ? status : fill_part(f, part); \
     } \
-    static void vjp_##name##_backward(struct ebb_vjp *v) { \
+    static void vjp_##name##_backward(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name##_backward *a = v->attrs; \
         ebb_tensor *g = v->grad[0]; \
         ebb_vjp_give(v, 0, back_call); \
@@ -184,8 +184,9 @@ const struct ebb_op ebb_op_select = {
     .infer = infer_select,
     .vjp = vjp_select,
     .formula = {"zeros(self.shape) with select(dim, index) = g"},
-    .samples = {"(3,4) dim=0 index=1", "(3,4) dim=-1 index=-1", "(3) dim=0 index=2", "(2,0,3) dim=2 index=0",
-                "! (3,4) dim=0 index=3", "! (3,4) dim=0 index=-4", "! () dim=0 index=0", "! (0,3) dim=0 index=0"},
+    .samples =
+        EBB_SAMPLES("(3,4) dim=0 index=1", "(3,4) dim=-1 index=-1", "(3) dim=0 index=2", "(2,0,3) dim=2 index=0",
+                    "! (3,4) dim=0 index=3", "! (3,4) dim=0 index=-4", "! () dim=0 index=0", "! (0,3) dim=0 index=0"),
 };
 
 const struct ebb_op ebb_op_select_backward = {
@@ -198,8 +199,8 @@ const struct ebb_op ebb_op_select_backward = {
     .vjp = vjp_select_backward,
     .jvp = ebb_jvp_linear,
     .formula = {"select(g, dim, index)"},
-    .samples = {"(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
-                "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"},
+    .samples = EBB_SAMPLES("(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
+                           "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"),
 };
 
 const struct ebb_op ebb_op_slice = {
@@ -214,10 +215,11 @@ const struct ebb_op ebb_op_slice = {
     .infer = infer_slice,
     .vjp = vjp_slice,
     .formula = {"zeros(self.shape) with slice(dim, start, end, step) = g"},
-    .samples = {"(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
-                "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5",
-                "(5) dim=0 start=4 end=5 step=7", "! (5) dim=0 start=0 end=5 step=-1", "! () dim=0 start=0 end=1",
-                "! (5) dim=1 start=0 end=1"},
+    .samples =
+        EBB_SAMPLES("(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
+                    "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5",
+                    "(5) dim=0 start=4 end=5 step=7", "! (5) dim=0 start=0 end=5 step=-1", "! () dim=0 start=0 end=1",
+                    "! (5) dim=1 start=0 end=1"),
 };
 
 const struct ebb_op ebb_op_slice_backward = {
@@ -230,8 +232,9 @@ const struct ebb_op ebb_op_slice_backward = {
     .vjp = vjp_slice_backward,
     .jvp = ebb_jvp_linear,
     .formula = {"slice(g, dim, start, end, step)"},
-    .samples = {"(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
-                "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"},
+    .samples =
+        EBB_SAMPLES("(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
+                    "! (2,4) input_sizes=(5,4) dim=0 start=1 end=4", "! (2,4) input_sizes=(4) dim=0 start=1 end=3"),
 };
 
 static ebb_tensor *compose_narrow(struct ebb_forward *f) {
@@ -253,9 +256,10 @@ const struct ebb_op ebb_op_narrow = {
     .doc = "A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.",
     .torch = "torch.narrow",
     .compose = compose_narrow,
-    .samples = {"(5,4) dim=0 start=1 length=3", "(5,4) dim=-1 start=-2 length=2", "(5) dim=0 start=5 length=0",
-                "! (5) dim=0 start=3 length=3", "! (5) dim=0 start=-6 length=1", "! (5) dim=0 start=0 length=-1",
-                "! () dim=0 start=0 length=0"},
+    .samples =
+        EBB_SAMPLES("(5,4) dim=0 start=1 length=3", "(5,4) dim=-1 start=-2 length=2", "(5) dim=0 start=5 length=0",
+                    "! (5) dim=0 start=3 length=3", "! (5) dim=0 start=-6 length=1", "! (5) dim=0 start=0 length=-1",
+                    "! () dim=0 start=0 length=0"),
 };
 
 const struct ebb_op ebb_op_diagonal = {
@@ -268,9 +272,10 @@ const struct ebb_op ebb_op_diagonal = {
     .infer = infer_diagonal,
     .vjp = vjp_diagonal,
     .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
-    .samples = {"(3,4) offset=0 dim1=0 dim2=1", "(3,4) offset=1 dim1=0 dim2=1", "(4,3) offset=-2 dim1=0 dim2=1",
-                "(2,3,4) offset=0 dim1=2 dim2=0", "(3,3) offset=5 dim1=0 dim2=1", "! (3,3) offset=0 dim1=1 dim2=-1",
-                "! (3) offset=0 dim1=0 dim2=0"},
+    .samples =
+        EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(3,4) offset=1 dim1=0 dim2=1", "(4,3) offset=-2 dim1=0 dim2=1",
+                    "(2,3,4) offset=0 dim1=2 dim2=0", "(3,3) offset=5 dim1=0 dim2=1", "! (3,3) offset=0 dim1=1 dim2=-1",
+                    "! (3) offset=0 dim1=0 dim2=0"),
 };
 
 const struct ebb_op ebb_op_diagonal_backward = {
@@ -283,8 +288,9 @@ const struct ebb_op ebb_op_diagonal_backward = {
     .vjp = vjp_diagonal_backward,
     .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
-    .samples = {"(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
-                "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"},
+    .samples =
+        EBB_SAMPLES("(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
+                    "! (3) input_sizes=(2,4) offset=0 dim1=0 dim2=1"),
 };
 
 const struct ebb_op ebb_op_unfold = {
@@ -298,12 +304,12 @@ const struct ebb_op ebb_op_unfold = {
     .infer = infer_unfold,
     .vjp = vjp_unfold,
     .formula = {"zeros(self.shape) with g added to the windows"},
-    .samples = {"(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
-                "(2,3) dimension=1 size=0 step=1", "() dimension=0 size=1 step=1", "() dimension=-1 size=0 step=2",
-                "(0,3) dimension=1 size=2 step=1", "(0) dimension=0 size=0 step=1", "(3) dimension=0 size=3 step=100",
-                "! (3) dimension=0 size=4 step=1", "! (3) dimension=0 size=2 step=0",
-                "! (3) dimension=0 size=-1 step=1", "! (3) dimension=1 size=1 step=1",
-                "! () dimension=0 size=2 step=1"},
+    .samples = EBB_SAMPLES(
+        "(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
+        "(2,3) dimension=1 size=0 step=1", "() dimension=0 size=1 step=1", "() dimension=-1 size=0 step=2",
+        "(0,3) dimension=1 size=2 step=1", "(0) dimension=0 size=0 step=1", "(3) dimension=0 size=3 step=100",
+        "! (3) dimension=0 size=4 step=1", "! (3) dimension=0 size=2 step=0", "! (3) dimension=0 size=-1 step=1",
+        "! (3) dimension=1 size=1 step=1", "! () dimension=0 size=2 step=1"),
 };
 
 const struct ebb_op ebb_op_unfold_backward = {
@@ -316,10 +322,10 @@ const struct ebb_op ebb_op_unfold_backward = {
     .vjp = vjp_unfold_backward,
     .jvp = ebb_jvp_linear,
     .formula = {"unfold(g, dimension, size, step)"},
-    .samples = {"(3,3) input_sizes=(5) dimension=0 size=3 step=1",
-                "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3", "(1) input_sizes=() dimension=0 size=1 step=1",
-                "! (3,2) input_sizes=(5) dimension=0 size=3 step=1",
-                "! (3,3) input_sizes=(5) dimension=1 size=3 step=1"},
+    .samples = EBB_SAMPLES(
+        "(3,3) input_sizes=(5) dimension=0 size=3 step=1", "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3",
+        "(1) input_sizes=() dimension=0 size=1 step=1", "! (3,2) input_sizes=(5) dimension=0 size=3 step=1",
+        "! (3,3) input_sizes=(5) dimension=1 size=3 step=1"),
 };
 
 /* ---- matrices of diagonals ---- */
@@ -343,7 +349,7 @@ static ebb_tensor *compose_diag_embed(struct ebb_forward *f) {
     return ebb_diagonal_backward(f->in[0], to, a->offset, a->dim1, a->dim2);
 }
 
-static void vjp_diag_embed(struct ebb_vjp *v) {
+static void vjp_diag_embed(struct ebb_vjp_call *v) {
     const struct ebb__attrs_diag_embed *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_diagonal(v->grad[0], a->offset, a->dim1, a->dim2));
 }
@@ -359,9 +365,10 @@ const struct ebb_op ebb_op_diag_embed = {
     .vjp = vjp_diag_embed,
     .jvp = ebb_jvp_linear,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
-    .samples = {"(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
-                "(2,3) offset=1 dim1=2 dim2=0", "(0) offset=1 dim1=0 dim2=1", "(2,0) offset=0 dim1=-2 dim2=-1",
-                "! () offset=0 dim1=0 dim2=-1", "! (3) offset=0 dim1=1 dim2=-1", "! (3) offset=0 dim1=0 dim2=2"},
+    .samples =
+        EBB_SAMPLES("(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
+                    "(2,3) offset=1 dim1=2 dim2=0", "(0) offset=1 dim1=0 dim2=1", "(2,0) offset=0 dim1=-2 dim2=-1",
+                    "! () offset=0 dim1=0 dim2=-1", "! (3) offset=0 dim1=1 dim2=-1", "! (3) offset=0 dim1=0 dim2=2"),
 };
 
 static ebb_tensor *compose_diagonal_copy(struct ebb_forward *f) {
@@ -378,8 +385,8 @@ const struct ebb_op ebb_op_diagonal_copy = {
     .vjp = vjp_diagonal,
     .jvp = ebb_jvp_linear,
     .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
-    .samples = {"(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0", "(3,0) offset=0 dim1=0 dim2=1",
-                "! (3) offset=0 dim1=0 dim2=0"},
+    .samples = EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0",
+                           "(3,0) offset=0 dim1=0 dim2=1", "! (3) offset=0 dim1=0 dim2=0"),
 };
 
 static ebb_tensor *compose_diag(struct ebb_forward *f) {
@@ -397,6 +404,6 @@ const struct ebb_op ebb_op_diag = {
            "diagonal > 0, below for < 0.",
     .torch = "torch.diag",
     .compose = compose_diag,
-    .samples = {"(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7", "! ()",
-                "! (2,3,4)"},
+    .samples = EBB_SAMPLES("(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7",
+                           "! ()", "! (2,3,4)"),
 };

@@ -64,7 +64,7 @@ static ebb_status backward(struct ebb_forward *f, backward_kernel *kernel) {
 static ebb_tensor *sum_along(ebb_tensor *t, int64_t dim) { return ebb_sum(t, .dim = EBB_DIMS(dim), .keepdim = true); }
 
 /* of y (g - sum(g y)), with h upstream */
-static void softmax_backward_vjp(struct ebb_vjp *v) {
+static void softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softmax_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *g = v->in[0], *y = v->in[1];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_softmax_backward(h, y, a->dim));
@@ -74,7 +74,7 @@ static void softmax_backward_vjp(struct ebb_vjp *v) {
 }
 
 /* of g - exp(y) sum(g), with h upstream */
-static void log_softmax_backward_vjp(struct ebb_vjp *v) {
+static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_softmax_backward *a = v->attrs;
     ebb_tensor *h = v->grad[0], *weighted = ebb_mul(h, ebb_exp(v->in[1]));
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sub(h, sum_along(weighted, a->dim)));
@@ -85,7 +85,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
 
 #define SOFTMAX(name_, node_, words, formula_) \
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, ebb__##name_); } \
-    static void name_##_vjp(struct ebb_vjp *v) { \
+    static void name_##_vjp(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_softmax *a = v->attrs; \
         ebb_vjp_give(v, 0, ebb_##name_##_backward(v->grad[0], v->out[0], a->dim)); \
     } \
@@ -99,8 +99,8 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(0)}, \
         .formula = {formula_}, \
-        .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
-                    "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
+                               "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"), \
     };
 
 #define SOFTMAX_BACKWARD(name_, node_, words, of_grad, of_output) \
@@ -118,8 +118,8 @@ static void log_softmax_backward_vjp(struct ebb_vjp *v) {
         .vjp = name_##_backward_vjp, \
         .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
         .formula = {of_grad, of_output}, \
-        .samples = {"(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
-                    "! (2,3) (3) dim=0"}, \
+        .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
+                               "! (2,3) (3) dim=0"), \
     };
 
 SOFTMAX(softmax, "Softmax", "Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim).",
@@ -142,6 +142,6 @@ const struct ebb_op ebb_op_softmin = {
     .doc = "softmax of -self along dim. Recorded as its parts.",
     .torch = "torch.nn.functional.softmin",
     .compose = softmin_compose,
-    .samples = {"(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
-                "! (2,3) dim=2"},
+    .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
+                           "! (2,3) dim=2"),
 };

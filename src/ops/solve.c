@@ -99,7 +99,7 @@ static ebb_status solve_forward(struct ebb_forward *f) {
                     ebb__batch_element(&x, batch));
 }
 
-static void solve_vjp(struct ebb_vjp *v) {
+static void solve_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_solve *a = v->attrs;
     const bool left = a->left.value != 0;
     ebb_tensor *gb = ebb_solve(ebb__turned(v->in[0]), v->grad[0], .left = a->left), *x = v->out[0];
@@ -125,10 +125,11 @@ const struct ebb_op ebb_op_solve = {
     .vjp = solve_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
     .formula = {"-gB y^T, gB as of B", "solve(A^T, g)"},
-    .samples = {"wc(3,3) (3,2)", "wc(3,3) (3)", "wc(2,3,3) (2,3)", "wc(2,3,3) (3)", "wc(2,3,3) (3,2)",
-                "wc(3,3) (2,3,2)", "wc(2,1,2,2) (3,2,1)", "wc(3,3) (2,3) left=false", "wc(2,3,3) (4,3) left=false",
-                "(0,0) (0,2)", "(3,3) (3,0)", "(0,3,3) (3,2)", "! wc(3,3) (4,2)", "! wc(3,3) (4)", "! (2,3) (2,2)",
-                "! wc(2,3,3) (2,3) left=false", "! wc(2,3,3) (3,3,1)", "! wc(3,3) i5(3,2)", "! wc(3,3) ()"},
+    .samples =
+        EBB_SAMPLES("wc(3,3) (3,2)", "wc(3,3) (3)", "wc(2,3,3) (2,3)", "wc(2,3,3) (3)", "wc(2,3,3) (3,2)",
+                    "wc(3,3) (2,3,2)", "wc(2,1,2,2) (3,2,1)", "wc(3,3) (2,3) left=false", "wc(2,3,3) (4,3) left=false",
+                    "(0,0) (0,2)", "(3,3) (3,0)", "(0,3,3) (3,2)", "! wc(3,3) (4,2)", "! wc(3,3) (4)", "! (2,3) (2,2)",
+                    "! wc(2,3,3) (2,3) left=false", "! wc(2,3,3) (3,3,1)", "! wc(3,3) i5(3,2)", "! wc(3,3) ()"),
 };
 
 /* ---- solve_triangular ---- */
@@ -175,7 +176,7 @@ static ebb_status triangular_forward(struct ebb_forward *f) {
     return status ? status : ebb__each_matrix(&x);
 }
 
-static void triangular_vjp(struct ebb_vjp *v) {
+static void triangular_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_solve_triangular *a = v->attrs;
     ebb_tensor *x = v->out[0], *gb = ebb_solve_triangular(ebb__turned(v->in[0]), v->grad[0], !a->upper, .left = a->left,
                                                           .unitriangular = a->unitriangular);
@@ -202,12 +203,13 @@ const struct ebb_op ebb_op_solve_triangular = {
     .vjp = triangular_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
     .formula = {"the triangle of -gB y^T, gB as of B", "solve_triangular(self^T, g, !upper)"},
-    .samples = {"wc(3,3) (3,2) upper=true", "wc(3,3) (3,2) upper=false", "wc(3,3) (2,3) upper=true left=false",
-                "wc(3,3) (2,3) upper=false left=false", "wc(3,3) (3,1) upper=true unitriangular=true",
-                "wc(2,3,3) (2,3,2) upper=false unitriangular=true", "wc(2,3,3) (3,2) upper=true",
-                "wc(3,3) (2,4,3) upper=true left=false unitriangular=true", "(0,0) (0,2) upper=true",
-                "(3,3) (3,0) upper=true", "(0,3,3) (3,2) upper=true", "! wc(3,3) (3) upper=true",
-                "! wc(3,3) (2,3) upper=true", "! (2,3) (2,2) upper=true", "! wc(2,3,3) (3,3,1) upper=true"},
+    .samples =
+        EBB_SAMPLES("wc(3,3) (3,2) upper=true", "wc(3,3) (3,2) upper=false", "wc(3,3) (2,3) upper=true left=false",
+                    "wc(3,3) (2,3) upper=false left=false", "wc(3,3) (3,1) upper=true unitriangular=true",
+                    "wc(2,3,3) (2,3,2) upper=false unitriangular=true", "wc(2,3,3) (3,2) upper=true",
+                    "wc(3,3) (2,4,3) upper=true left=false unitriangular=true", "(0,0) (0,2) upper=true",
+                    "(3,3) (3,0) upper=true", "(0,3,3) (3,2) upper=true", "! wc(3,3) (3) upper=true",
+                    "! wc(3,3) (2,3) upper=true", "! (2,3) (2,2) upper=true", "! wc(2,3,3) (3,3,1) upper=true"),
 };
 
 /* ---- cholesky ---- */
@@ -245,7 +247,7 @@ static ebb_status cholesky_forward(struct ebb_forward *f) {
 }
 
 /* Murray, Differentiation of the Cholesky decomposition (2016): symmetric, as the input is. */
-static void cholesky_vjp(struct ebb_vjp *v) {
+static void cholesky_vjp(struct ebb_vjp_call *v) {
     const bool upper = ((const struct ebb__attrs_cholesky *)v->attrs)->upper;
     ebb_tensor *l = upper ? ebb__turned(v->out[0]) : v->out[0], *lt = upper ? v->out[0] : ebb__turned(v->out[0]);
     ebb_tensor *m = ebb_matmul(lt, upper ? ebb__turned(v->grad[0]) : v->grad[0]);
@@ -269,8 +271,8 @@ const struct ebb_op ebb_op_cholesky = {
     .vjp = cholesky_vjp,
     .saves = {EBB_OUT(0)},
     .formula = {"y^-T sym(tril(y^T g), half the diagonal) y^-1"},
-    .samples = {"spd(3,3)", "spd(3,3) upper=true", "spd(2,3,3)", "spd(2,4,4) upper=true", "spd(1,1)", "(0,0)",
-                "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("spd(3,3)", "spd(3,3) upper=true", "spd(2,3,3)", "spd(2,4,4) upper=true", "spd(1,1)",
+                           "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
 
 static ebb_tensor *cholesky_solve(struct ebb_forward *f) {
@@ -289,6 +291,6 @@ const struct ebb_op ebb_op_cholesky_solve = {
     .doc = "X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.",
     .torch = "torch.cholesky_solve",
     .compose = cholesky_solve,
-    .samples = {"(3,2) wc(3,3)", "(3,2) wc(3,3) upper=true", "(2,3,1) wc(3,3)", "(3,2) wc(2,3,3)", "(0,2) (0,0)",
-                "! (3) wc(3,3)", "! (4,2) wc(3,3)"},
+    .samples = EBB_SAMPLES("(3,2) wc(3,3)", "(3,2) wc(3,3) upper=true", "(2,3,1) wc(3,3)", "(3,2) wc(2,3,3)",
+                           "(0,2) (0,0)", "! (3) wc(3,3)", "! (4,2) wc(3,3)"),
 };

@@ -26,7 +26,7 @@ static ebb_status pick(struct ebb_forward *f, const ebb_dims *dim, bool descendi
                      first, count, f->out[0]->data, (int64_t *)(void *)f->out[1]->data);
 }
 
-static void give_picked(struct ebb_vjp *v, const ebb_dims *dim, bool keeps) {
+static void give_picked(struct ebb_vjp_call *v, const ebb_dims *dim, bool keeps) {
     ebb_dims shape = ebb_vjp_shape(v, 0), one = EBB_DIMS(one_dim(dim, shape.n));
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &one, keeps);
     ebb_tensor *index = ebb__reduced_restore(v->out[1], shape, &one, keeps);
@@ -47,7 +47,7 @@ static ebb_status sort_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, a->descending, 0, x->ndim ? x->dims[one_dim(&a->dim, x->ndim)] : 1);
 }
 
-static void sort_vjp(struct ebb_vjp *v) {
+static void sort_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_sort *a = v->attrs;
     give_picked(v, &a->dim, true);
 }
@@ -72,9 +72,9 @@ const struct ebb_op ebb_op_sort = {
     .vjp = sort_vjp,
     .saves = {EBB_OUT(1)},
     .formula = {"scatter g into zeros at indices along dim"},
-    .samples = {"(3,4)", "(3,4) dim=(0) descending=true", "(2,5,3) dim=(-2) stable=true", "()", "() dim=(-1)", "(0,3)",
-                "(3,0)", "i5(40)", "i3(50,2) dim=(0) descending=true", "b(40)", "(300)", "(2,100) descending=true",
-                "! (3) dim=(1)", "! (3,4) dim=(0,1)"},
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(0) descending=true", "(2,5,3) dim=(-2) stable=true", "()",
+                           "() dim=(-1)", "(0,3)", "(3,0)", "i5(40)", "i3(50,2) dim=(0) descending=true", "b(40)",
+                           "(300)", "(2,100) descending=true", "! (3) dim=(1)", "! (3,4) dim=(0,1)"),
 };
 
 static ebb_tensor *argsort_compose(struct ebb_forward *f) {
@@ -90,7 +90,8 @@ const struct ebb_op ebb_op_argsort = {
     .torch = "torch.argsort",
     .compose = argsort_compose,
     .no_derivative = true,
-    .samples = {"(3,4)", "(3,4) dim=(0) descending=true", "()", "(0,3)", "i5(9) stable=true", "! (3) dim=(1)"},
+    .samples =
+        EBB_SAMPLES("(3,4)", "(3,4) dim=(0) descending=true", "()", "(0,3)", "i5(9) stable=true", "! (3) dim=(1)"),
 };
 
 static ebb_tensor *msort_compose(struct ebb_forward *f) { return ebb_sort(f->in[0], .dim = EBB_DIMS(0)); }
@@ -100,7 +101,7 @@ const struct ebb_op ebb_op_msort = {
     .doc = "The elements along the first dimension in rising order.",
     .torch = "torch.msort",
     .compose = msort_compose,
-    .samples = {"(3,4)", "(5)", "()", "(0,3)", "i5(9)"},
+    .samples = EBB_SAMPLES("(3,4)", "(5)", "()", "(0,3)", "i5(9)"),
 };
 
 /* ---- topk, kthvalue ---- */
@@ -124,7 +125,7 @@ static ebb_status topk_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, a->largest.value != 0, 0, a->k);
 }
 
-static void topk_vjp(struct ebb_vjp *v) {
+static void topk_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_topk *a = v->attrs;
     give_picked(v, &a->dim, true);
 }
@@ -142,9 +143,9 @@ const struct ebb_op ebb_op_topk = {
     .vjp = topk_vjp,
     .saves = {EBB_OUT(1)},
     .formula = {"scatter g into zeros at indices along dim"},
-    .samples = {"(3,4) k=2", "(3,4) k=3 dim=(0) largest=false", "(2,5,3) k=1 dim=(-2) sorted=false", "() k=1",
-                "(0,3) k=2", "(3,4) k=0", "i5(40) k=7", "(300) k=5", "(300) k=250", "! (3) k=4", "! (3) k=-1",
-                "! (3,4) k=1 dim=(0,1)"},
+    .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) largest=false", "(2,5,3) k=1 dim=(-2) sorted=false",
+                           "() k=1", "(0,3) k=2", "(3,4) k=0", "i5(40) k=7", "(300) k=5", "(300) k=250", "! (3) k=4",
+                           "! (3) k=-1", "! (3,4) k=1 dim=(0,1)"),
 };
 
 static ebb_status kthvalue_infer(struct ebb_infer *f) {
@@ -161,7 +162,7 @@ static ebb_status kthvalue_forward(struct ebb_forward *f) {
     return pick(f, &a->dim, false, a->k - 1, 1);
 }
 
-static void kthvalue_vjp(struct ebb_vjp *v) {
+static void kthvalue_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_kthvalue *a = v->attrs;
     give_picked(v, &a->dim, a->keepdim);
 }
@@ -178,6 +179,6 @@ const struct ebb_op ebb_op_kthvalue = {
     .vjp = kthvalue_vjp,
     .saves = {EBB_OUT(1)},
     .formula = {"scatter g into zeros at indices along dim"},
-    .samples = {"(3,4) k=2", "(3,4) k=3 dim=(0) keepdim=true", "(2,5,3) k=5 dim=(-2)", "() k=1", "(0,3) k=2",
-                "i5(40) k=7", "(300) k=150", "(300) k=300", "! (3) k=4", "! (3) k=0", "! (3,0) k=1"},
+    .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) keepdim=true", "(2,5,3) k=5 dim=(-2)", "() k=1", "(0,3) k=2",
+                           "i5(40) k=7", "(300) k=150", "(300) k=300", "! (3) k=4", "! (3) k=0", "! (3,0) k=1"),
 };

@@ -8,21 +8,21 @@
 /* d erf(x) / dx */
 static ebb_tensor *erf_slope(ebb_tensor *x) { return ebb_mul(ebb_exp(ebb_neg(ebb_square(x))), TWO_BY_SQRT_PI); }
 
-static void erf_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], erf_slope(v->in[0]))); }
-static void erfc_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_neg(ebb_mul(v->grad[0], erf_slope(v->in[0])))); }
-static void erfinv_vjp(struct ebb_vjp *v) {
+static void erf_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], erf_slope(v->in[0]))); }
+static void erfc_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_neg(ebb_mul(v->grad[0], erf_slope(v->in[0])))); }
+static void erfinv_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_mul(ebb_exp(ebb_square(v->out[0])), 1 / TWO_BY_SQRT_PI)));
 }
-static void lgamma_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_digamma(v->in[0]))); }
-static void digamma_vjp(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_polygamma(1, v->in[0]))); }
+static void lgamma_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_digamma(v->in[0]))); }
+static void digamma_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_polygamma(1, v->in[0]))); }
 
-static void polygamma_vjp(struct ebb_vjp *v) {
+static void polygamma_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_polygamma *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_polygamma(a->n + 1, v->in[0])));
 }
 
 /* Outside of the bounds that eps gives the result is constant; without them logit is not defined outside of 0 to 1. */
-static void logit_vjp(struct ebb_vjp *v) {
+static void logit_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_logit *a = v->attrs;
     ebb_tensor *x = v->in[0], *g = ebb_div(v->grad[0], ebb_mul(x, ebb_sub(1, x)));
     double low = a->eps.given ? a->eps.value : 0;
@@ -31,7 +31,7 @@ static void logit_vjp(struct ebb_vjp *v) {
 }
 
 /* 0 log(other) is 0, and stays so in the gradient. */
-static void xlogy_vjp(struct ebb_vjp *v) {
+static void xlogy_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *other = v->in[1], *g = v->grad[0];
     if (v->needs[0]) {
         ebb_tensor *known = ebb_tensor_is_number(other) ? ebb_logical_not(ebb_gt(other, 0)) : ebb_le(other, 0);
@@ -40,7 +40,7 @@ static void xlogy_vjp(struct ebb_vjp *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, ebb_div(x, other)));
 }
 
-static void logaddexp_vjp(struct ebb_vjp *v) {
+static void logaddexp_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < 2; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_sigmoid(ebb_sub(v->in[i], v->in[1 - i]))));
 }
@@ -61,10 +61,11 @@ static const char *xlogy_node(const void *attrs, ebb_tensor *const *in) {
                                        .loops = ebb__loops_##op, \
                                        .vjp = op##_vjp, \
                                        __VA_ARGS__};
-#define SAMPLES .samples = {"(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)", "b(2)"}
+#define SAMPLES .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)", "b(2)")
 #define ONE "Tensor self -> Tensor"
 #define PAIR "Number self, Number other -> Tensor"
-#define PAIRS .samples = {"(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)"}
+#define PAIRS \
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,1,3) (4,1)", "() (3)", "(0,3) (3)", "i5(3) (3)", "! (3) (4)")
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
 SPECIAL(erf, ONE, SAMPLES, .node = "ErfBackward0", .doc = "The error function.", .saves = {EBB_IN(0)},
@@ -81,11 +82,12 @@ SPECIAL(digamma, ONE, SAMPLES, .node = "DigammaBackward0",
 SPECIAL(polygamma, "int n, Tensor self -> Tensor", .node = "PolygammaBackward0",
         .doc = "The n-th derivative of digamma, n >= 0.", .saves = {EBB_IN(0)},
         .formula = {"g * polygamma(n + 1, self)"}, .domain = {0.6, 4},
-        .samples = {"(3,4) n=1", "(4) n=2", "() n=0", "(0,3) n=3", "i5(4) n=1"})
+        .samples = EBB_SAMPLES("(3,4) n=1", "(4) n=2", "() n=0", "(0,3) n=3", "i5(4) n=1"))
 SPECIAL(logit, "Tensor self, float? eps=none -> Tensor", .node = "LogitBackward0",
         .doc = "log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps.", .saves = {EBB_IN(0)},
         .formula = {"g / (self * (1 - self)); outside of eps to 1 - eps 0, without eps outside of 0 to 1 NaN"},
-        .domain = {0.05, 0.95}, .samples = {"(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"})
+        .domain = {0.05, 0.95},
+        .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "(2,3) eps=0.2", "(3) eps=0", "b(2) eps=0.1"))
 SPECIAL(xlogy, PAIR, PAIRS, .node = "XlogyBackward0", .node_variant = xlogy_node,
         .doc = "self * log(other), and 0 where self is 0 and other is not NaN.", .saves = {BOTH, BOTH},
         .formula = {"g * log(other), 0 where self is 0 and other not above 0", "g * self / other"}, .domain = {0.2, 3})

@@ -26,7 +26,7 @@ static ebb_status split_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void split_vjp(struct ebb_vjp *v) {
+static void split_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_split *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_cat(((ebb_list){v->n_out, v->grad}), a->dim));
 }
@@ -42,9 +42,9 @@ const struct ebb_op ebb_op_split = {
     .infer = split_infer,
     .vjp = split_vjp,
     .formula = {"cat(g, dim)"},
-    .samples = {"(5) split_size=2", "(3,4) split_size=2 dim=1", "(2,3,4) split_size=3 dim=-1", "(4,2) split_size=4",
-                "(0,3) split_size=2", "(0) split_size=0", "! () split_size=1", "! (3) split_size=0",
-                "! (3) split_size=-1", "! (3,4) split_size=1 dim=2"},
+    .samples = EBB_SAMPLES("(5) split_size=2", "(3,4) split_size=2 dim=1", "(2,3,4) split_size=3 dim=-1",
+                           "(4,2) split_size=4", "(0,3) split_size=2", "(0) split_size=0", "! () split_size=1",
+                           "! (3) split_size=0", "! (3) split_size=-1", "! (3,4) split_size=1 dim=2"),
 };
 
 static int64_t split_with_sizes_count(struct ebb_infer *f) {
@@ -77,7 +77,7 @@ static ebb_status split_with_sizes_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void split_with_sizes_vjp(struct ebb_vjp *v) {
+static void split_with_sizes_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_split_with_sizes *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_cat(((ebb_list){v->n_out, v->grad}), a->dim));
 }
@@ -95,9 +95,10 @@ const struct ebb_op ebb_op_split_with_sizes = {
     .infer = split_with_sizes_infer,
     .vjp = split_with_sizes_vjp,
     .formula = {"cat(g, dim)"},
-    .samples = {"(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
-                "(0,3) split_sizes=(0,0)", "! () split_sizes=(1)", "! (3) split_sizes=(2,2)",
-                "(10) split_sizes=(1,1,1,1,1,1,1,1,1,1)", "! (3) split_sizes=(4,-1)", "! (3) split_sizes=()"},
+    .samples =
+        EBB_SAMPLES("(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
+                    "(0,3) split_sizes=(0,0)", "! () split_sizes=(1)", "! (3) split_sizes=(2,2)",
+                    "(10) split_sizes=(1,1,1,1,1,1,1,1,1,1)", "! (3) split_sizes=(4,-1)", "! (3) split_sizes=()"),
 };
 
 /* Slices of dim from each place to the next, the first from 0 and the last to the end. */
@@ -143,8 +144,8 @@ const struct ebb_op ebb_op_chunk = {
     .torch = "torch.chunk",
     .compose_list = compose_chunk,
     .formula = {"cat(g, dim)"},
-    .samples = {"(5) chunks=2", "(3,4) chunks=3 dim=1", "(2,3,4) chunks=7 dim=-1", "(4,2) chunks=1", "(0,3) chunks=3",
-                "! () chunks=1", "! (3) chunks=0", "! (3,4) chunks=1 dim=2"},
+    .samples = EBB_SAMPLES("(5) chunks=2", "(3,4) chunks=3 dim=1", "(2,3,4) chunks=7 dim=-1", "(4,2) chunks=1",
+                           "(0,3) chunks=3", "! () chunks=1", "! (3) chunks=0", "! (3,4) chunks=1 dim=2"),
 };
 
 struct sections {
@@ -174,8 +175,8 @@ const struct ebb_op ebb_op_tensor_split = {
     .torch = "torch.tensor_split",
     .compose_list = compose_tensor_split,
     .formula = {"cat(g, dim)"},
-    .samples = {"(5) sections=2", "(3,4) sections=3 dim=1", "(2,3) sections=4 dim=-1", "(0,3) sections=2",
-                "! () sections=1", "! (3) sections=0"},
+    .samples = EBB_SAMPLES("(5) sections=2", "(3,4) sections=3 dim=1", "(2,3) sections=4 dim=-1", "(0,3) sections=2",
+                           "! () sections=1", "! (3) sections=0"),
 };
 
 static int64_t given_place(int64_t k, const void *context) { return ((const ebb_ints *)context)->d[k - 1]; }
@@ -194,8 +195,9 @@ const struct ebb_op ebb_op_tensor_split_indices = {
     .overload = "tensor_split",
     .compose_list = compose_tensor_split_indices,
     .formula = {"g of each part, added"},
-    .samples = {"(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1", "(0,3) indices=(1)",
-                "(5) indices=(9)", "(4) indices=(0,1,1,2,2,3,3,3,4)", "! () indices=(1)"},
+    .samples =
+        EBB_SAMPLES("(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1", "(0,3) indices=(1)",
+                    "(5) indices=(9)", "(4) indices=(0,1,1,2,2,3,3,3,4)", "! () indices=(1)"),
 };
 
 static int64_t unbind_count(struct ebb_infer *f) {
@@ -220,7 +222,7 @@ static ebb_status unbind_infer(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void unbind_vjp(struct ebb_vjp *v) {
+static void unbind_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_unbind *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_stack(((ebb_list){v->n_out, v->grad}), a->dim));
 }
@@ -235,5 +237,5 @@ const struct ebb_op ebb_op_unbind = {
     .infer = unbind_infer,
     .vjp = unbind_vjp,
     .formula = {"stack(g, dim)"},
-    .samples = {"(5)", "(3,4) dim=1", "(2,3,4) dim=-2", "(0,3)", "(3,0)", "! ()", "! (3,4) dim=2"},
+    .samples = EBB_SAMPLES("(5)", "(3,4) dim=1", "(2,3,4) dim=-2", "(0,3)", "(3,0)", "! ()", "! (3,4) dim=2"),
 };

@@ -33,7 +33,8 @@ static ebb_tensor *join(struct ebb_forward *f, int ndim, bool column, int64_t di
         .torch = "torch." #name, \
         .compose = compose_##name, \
         .formula = {"the part of g"}, \
-        .samples = {"[() ()]", "[(2) (2)]", "[(2,3) (2,3)]", "[(2,3,2) (2,3,2)]", "[(0,3) (0,3)]", __VA_ARGS__}, \
+        .samples = \
+            EBB_SAMPLES("[() ()]", "[(2) (2)]", "[(2,3) (2,3)]", "[(2,3,2) (2,3,2)]", "[(0,3) (0,3)]", __VA_ARGS__), \
     };
 
 JOIN(hstack, 1, false, 1,

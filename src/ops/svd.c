@@ -73,7 +73,7 @@ static ebb_tensor *first(ebb_tensor *x, int64_t dim, int64_t k) {
 }
 
 /* Townsend, Differentiating the singular value decomposition (2016). */
-static void svd_vjp(struct ebb_vjp *v) {
+static void svd_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *s = v->out[1], *gs = v->grad[1];
     int64_t k = s ? ebb__columns(s) : 0, m = ebb__rows(v->out[0]), n = ebb__columns(v->out[2]);
     ebb_tensor *u = first(v->out[0], -1, k), *vh = first(v->out[2], -2, k);
@@ -117,13 +117,13 @@ const struct ebb_op ebb_op_svd = {
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
         {"U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2"},
-    .samples = {"wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
-                "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)", "(0,0)",
-                "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
+                           "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
+                           "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),
 };
 
 /* The vectors are computed when a gradient flows, and only then. */
-static void svdvals_vjp(struct ebb_vjp *v) {
+static void svdvals_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *vh, *u = ebb_svd(v->in[0], .full_matrices = EBB_SET(false), .ret_Vh = &vh);
     ebb_vjp_give(v, 0, u ? ebb_matmul(ebb_mul(u, ebb_unsqueeze(v->grad[0], -2)), vh) : NULL);
 }
@@ -140,8 +140,8 @@ const struct ebb_op ebb_op_svdvals = {
     .vjp = svdvals_vjp,
     .saves = {EBB_IN(0)},
     .formula = {"U diag(g) Vh, of the singular vectors"},
-    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "! (3)",
-                "! i5(3,3)"},
+    .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)",
+                           "! (3)", "! i5(3,3)"),
 };
 
 /* ---- pinv ---- */
@@ -175,7 +175,7 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
 
 /* Golub and Pereyra, The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
  * separate, SIAM J. Numer. Anal. 10 (1973): valid where the rank does not change. */
-static void pinv_vjp(struct ebb_vjp *v) {
+static void pinv_vjp(struct ebb_vjp_call *v) {
     const bool hermitian = ((const struct ebb__attrs_pinv *)v->attrs)->hermitian;
     ebb_tensor *a = v->in[0];
     if (hermitian) a = ebb_add(ebb_tril(a), ebb__turned(ebb_tril(a, .diagonal = -1)));
@@ -208,8 +208,9 @@ const struct ebb_op ebb_op_pinv = {
     .vjp = pinv_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)"},
-    .samples = {"wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
-                "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"},
+    .samples =
+        EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
+                    "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };
 
 /* ---- lstsq ---- */
@@ -267,7 +268,7 @@ const struct ebb_op ebb_op_lstsq = {
         "has more rows than columns and full rank. singular_values: of gelsd and gelss.",
     .torch = "torch.linalg.lstsq",
     .compose_list = lstsq,
-    .samples = {"wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd", "wc(2,3,2) (2,3)",
-                "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)", "! (3) (3)", "! wc(3,2) (2,1)",
-                "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"},
+    .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",
+                           "wc(2,3,2) (2,3)", "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)",
+                           "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),
 };

@@ -32,7 +32,7 @@ static ebb_status take_infer(struct ebb_infer *f) {
 
 static ebb_status take_forward(struct ebb_forward *f) { return place(f, f->in[0], f->out[0], EBB__TAKE); }
 
-static void take_vjp(struct ebb_vjp *v) {
+static void take_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
     ebb_vjp_give(v, 0, ebb_put(zeros, v->in[1], v->grad[0], .accumulate = true));
 }
@@ -51,8 +51,8 @@ const struct ebb_op ebb_op_take = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
     .formula = {"put(zeros, index, g, accumulate)"},
-    .samples = {"(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)", "! (3,4) i99(99)",
-                "! (3,4) (2)", "! (0) i1(1)"},
+    .samples = EBB_SAMPLES("(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)",
+                           "! (3,4) i99(99)", "! (3,4) (2)", "! (0) i1(1)"),
 };
 
 static ebb_status put_infer(struct ebb_infer *f) {
@@ -75,7 +75,7 @@ static ebb_status put_forward(struct ebb_forward *f) {
     return place(f, f->out[0], f->in[2], a->accumulate ? EBB__ADD : EBB__PUT);
 }
 
-static void put_vjp(struct ebb_vjp *v) {
+static void put_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_put *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) {
@@ -100,7 +100,7 @@ const struct ebb_op ebb_op_put = {
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"put(g, index, zeros), or g with accumulate", NULL, "take(g, index)"},
-    .samples = {"(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
-                "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
-                "! (3) i3(2) i5(2)"},
+    .samples = EBB_SAMPLES("(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
+                           "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
+                           "! (3) i3(2) i5(2)"),
 };

@@ -22,7 +22,7 @@ const struct ebb_op ebb_op_outer = {
     .doc = "The products of all elements of one vector with all of another: (n) and (m) give (n, m).",
     .torch = "torch.outer",
     .compose = outer,
-    .samples = {"(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"},
+    .samples = EBB_SAMPLES("(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"),
 };
 
 static ebb_tensor *addr(struct ebb_forward *f) {
@@ -48,7 +48,7 @@ static ebb_tensor *addr(struct ebb_forward *f) {
     return whole ? ebb_to(product, dtype) : product; /* bool stays bool */
 }
 
-static void addr_vjp(struct ebb_vjp *v) {
+static void addr_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addr *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, a->beta.value));
@@ -67,8 +67,9 @@ const struct ebb_op ebb_op_addr = {
     .vjp = addr_vjp,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta g", "alpha g vec2", "alpha g^T vec1"},
-    .samples = {"(3,4) (3) (4)", "(4) (3) (4)", "() (3) (4)", "(3,4) (3) (4) beta=0.5 alpha=-2", "(4) (3) (4) beta=0",
-                "(3,0) (3) (0)", "(4) (0) (4)", "! (3) (3) (4)", "! (3,4) (3,1) (4)", "! (2,3,4) (3) (4)"},
+    .samples = EBB_SAMPLES("(3,4) (3) (4)", "(4) (3) (4)", "() (3) (4)", "(3,4) (3) (4) beta=0.5 alpha=-2",
+                           "(4) (3) (4) beta=0", "(3,0) (3) (0)", "(4) (0) (4)", "! (3) (3) (4)", "! (3,4) (3,1) (4)",
+                           "! (2,3,4) (3) (4)"),
 };
 
 /* ---- inner, tensordot ---- */
@@ -86,8 +87,8 @@ const struct ebb_op ebb_op_inner = {
         "Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.",
     .torch = "torch.inner",
     .compose = inner,
-    .samples = {"(4) (4)", "(2,4) (3,4)", "(4) (2,3,4)", "() (3)", "(2,3) ()", "(0,4) (4)", "(2,0) (0)", "i5(3) i5(3)",
-                "! (3) (4)", "! (2,3) (3,2)"},
+    .samples = EBB_SAMPLES("(4) (4)", "(2,4) (3,4)", "(4) (2,3,4)", "() (3)", "(2,3) ()", "(0,4) (4)", "(2,0) (0)",
+                           "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3,2)"),
 };
 
 /* dims, counted from the front in `ret_order`, followed by the others, or after them; false with an error. */
@@ -172,9 +173,9 @@ const struct ebb_op ebb_op_tensordot = {
     .doc = "Sums of products over the last `dims` dimensions of a and the first of b.",
     .torch = "torch.tensordot",
     .compose = tensordot,
-    .samples = {"(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
-                "() (3) dims=0", "(2,0) (0,3) dims=1", "i5(2,3) i5(3,2) dims=1", "! (2,3) (4,3) dims=1",
-                "! (2,3) (3) dims=2", "! (2) (2) dims=-1"},
+    .samples = EBB_SAMPLES("(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
+                           "() (3) dims=0", "(2,0) (0,3) dims=1", "i5(2,3) i5(3,2) dims=1", "! (2,3) (4,3) dims=1",
+                           "! (2,3) (3) dims=2", "! (2) (2) dims=-1"),
 };
 
 const struct ebb_op ebb_op_tensordot_dims = {
@@ -185,12 +186,13 @@ const struct ebb_op ebb_op_tensordot_dims = {
     .torch = "torch.tensordot",
     .overload = "tensordot",
     .compose = tensordot_dims,
-    .samples = {"(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
-                "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
-                "(2,1) (3,4) dims_self=(1) dims_other=(0)", "(2,3) (1,4) dims_self=(1) dims_other=(0)",
-                "(0,3) (3,2) dims_self=(1) dims_other=(0)", "! (2,3) (3) dims_self=(0) dims_other=(0)",
-                "! (2,3) (3) dims_self=(1) dims_other=(1)", "! (2,2) (2,2) dims_self=(0,0) dims_other=(0,1)",
-                "! (2,3) (3) dims_self=(1) dims_other=()", "! () () dims_self=(0) dims_other=(0)"},
+    .samples =
+        EBB_SAMPLES("(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
+                    "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
+                    "(2,1) (3,4) dims_self=(1) dims_other=(0)", "(2,3) (1,4) dims_self=(1) dims_other=(0)",
+                    "(0,3) (3,2) dims_self=(1) dims_other=(0)", "! (2,3) (3) dims_self=(0) dims_other=(0)",
+                    "! (2,3) (3) dims_self=(1) dims_other=(1)", "! (2,2) (2,2) dims_self=(0,0) dims_other=(0,1)",
+                    "! (2,3) (3) dims_self=(1) dims_other=()", "! () () dims_self=(0) dims_other=(0)"),
 };
 
 /* ---- kron ---- */
@@ -222,8 +224,8 @@ const struct ebb_op ebb_op_kron = {
         "Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.",
     .torch = "torch.kron",
     .compose = kron,
-    .samples = {"(2,3) (4,2)", "(3) (2)", "(2,3) (4)", "(4) (2,1,3)", "() (3)", "() ()", "(0,2) (3,2)", "i5(2) (2)",
-                "! (1,1,1,1,2) (2)", "! (2) (1,1,1,1,2)", "(1,2,1,2) (2,1,2,1)"},
+    .samples = EBB_SAMPLES("(2,3) (4,2)", "(3) (2)", "(2,3) (4)", "(4) (2,1,3)", "() (3)", "() ()", "(0,2) (3,2)",
+                           "i5(2) (2)", "! (1,1,1,1,2) (2)", "! (2) (1,1,1,1,2)", "(1,2,1,2) (2,1,2,1)"),
 };
 
 /* ---- cross ---- */
@@ -251,7 +253,7 @@ static ebb_tensor *linalg_cross(struct ebb_forward *f) {
     return ebb_sub(ebb_mul(turn(a, dim, 1), turn(b, dim, 2)), ebb_mul(turn(a, dim, 2), turn(b, dim, 1)));
 }
 
-static void linalg_cross_vjp(struct ebb_vjp *v) {
+static void linalg_cross_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_linalg_cross *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_linalg_cross(v->in[1], v->grad[0], .dim = a->dim));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_linalg_cross(v->grad[0], v->in[0], .dim = a->dim));
@@ -268,9 +270,9 @@ const struct ebb_op ebb_op_linalg_cross = {
     .vjp = linalg_cross_vjp,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"linalg_cross(other, g)", "linalg_cross(g, self)"},
-    .samples = {"(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",
-                "(2,3,2) (2,3,2) dim=-2", "i5(3) i5(3)", "! (2) (2)", "! (3) (2,3)", "! (3) (2)", "! () ()",
-                "! (3) i5(3)", "! (3,3) (3,3) dim=(0,1)"},
+    .samples = EBB_SAMPLES("(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",
+                           "(2,3,2) (2,3,2) dim=-2", "i5(3) i5(3)", "! (2) (2)", "! (3) (2,3)", "! (3) (2)", "! () ()",
+                           "! (3) i5(3)", "! (3,3) (3,3) dim=(0,1)"),
 };
 
 static ebb_tensor *cross(struct ebb_forward *f) {
@@ -287,8 +289,8 @@ const struct ebb_op ebb_op_cross = {
     .doc = "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.",
     .torch = "torch.cross",
     .compose = cross,
-    .samples = {"(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)", "(1,3) (4,3) dim=1",
-                "! (2) (2)", "! (3) (2,3)", "! (3) (2)"},
+    .samples = EBB_SAMPLES("(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)",
+                           "(1,3) (4,3) dim=1", "! (2) (2)", "! (3) (2,3)", "! (3) (2)"),
 };
 
 /* ---- matrix_power ---- */
@@ -316,8 +318,8 @@ const struct ebb_op ebb_op_matrix_power = {
     .doc = "Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.",
     .torch = "torch.linalg.matrix_power",
     .compose = matrix_power,
-    .samples = {"wc(3,3) n=3", "wc(2,3,3) n=2", "wc(3,3) n=1", "wc(3,3) n=0", "wc(3,3) n=-2", "wc(2,2) n=7",
-                "(0,0) n=2", "(0,3,3) n=3", "i3(2,2) n=2", "! (2,3) n=2", "! (3) n=2"},
+    .samples = EBB_SAMPLES("wc(3,3) n=3", "wc(2,3,3) n=2", "wc(3,3) n=1", "wc(3,3) n=0", "wc(3,3) n=-2", "wc(2,2) n=7",
+                           "(0,0) n=2", "(0,3,3) n=3", "i3(2,2) n=2", "! (2,3) n=2", "! (3) n=2"),
 };
 
 /* ---- multi_dot ---- */
@@ -385,7 +387,7 @@ const struct ebb_op ebb_op_multi_dot = {
         "vector and the last a column vector, of one dimension.",
     .torch = "torch.linalg.multi_dot",
     .compose = multi_dot,
-    .samples = {"[(2,3) (3,4)]", "[(2,5) (5,1) (1,4) (4,3)]", "[(3) (3,4) (4)]", "[(3) (3,4)]", "[(3,4) (4)]",
-                "[(3) (3)]", "[(0,3) (3,2) (2,2)]", "! [(2,3)]", "! [(2,3) (2,3)]", "! [(2,3) (3) (3,2)]",
-                "! [(2,2,2) (2,2)]"},
+    .samples = EBB_SAMPLES("[(2,3) (3,4)]", "[(2,5) (5,1) (1,4) (4,3)]", "[(3) (3,4) (4)]", "[(3) (3,4)]",
+                           "[(3,4) (4)]", "[(3) (3)]", "[(0,3) (3,2) (2,2)]", "! [(2,3)]", "! [(2,3) (2,3)]",
+                           "! [(2,3) (3) (3,2)]", "! [(2,2,2) (2,2)]"),
 };

@@ -4,21 +4,21 @@
 
 /* ---- lerp, addcmul, addcdiv ---- */
 
-static void lerp_vjp(struct ebb_vjp *v) {
+static void lerp_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *weight = v->in[2];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sub(g, ebb_mul(g, weight)));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(g, weight));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, ebb_sub(v->in[1], v->in[0])));
 }
 
-static void addcmul_vjp(struct ebb_vjp *v) {
+static void addcmul_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addcmul *a = v->attrs;
     if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
     for (int i = 1; i < 3; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_mul(v->in[3 - i], a->value.value)));
 }
 
-static void addcdiv_vjp(struct ebb_vjp *v) {
+static void addcdiv_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addcdiv *a = v->attrs;
     ebb_tensor *g = v->grad[0], *b = v->in[1], *c = v->in[2];
     if (v->needs[0]) ebb_vjp_give(v, 0, g);
@@ -46,15 +46,15 @@ TERNARY(lerp, "Tensor self, Tensor end, Number weight -> Tensor", .dtypes = EBB_
         .node_variant = lerp_node, .doc = "self + weight * (end - self).",
         .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
         .formula = {"g * (1 - weight)", "g * weight", "g * (end - self)"},
-        .samples = {SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"})
+        .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"))
 TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
         .doc = "self + value * tensor1 * tensor2; of integers value is truncated.", .saves = {0, EBB_IN(2), EBB_IN(1)},
         .formula = {"g", "g * value * tensor2", "g * value * tensor1"},
-        .samples = {SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"})
+        .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"))
 TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = "self + value * tensor1 / tensor2.",
         .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
         .formula = {"g", "g * value / tensor2", "-g * value * tensor1 / tensor2^2"}, .domain = {0.3, 3},
-        .samples = {SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"})
+        .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"))
 
 /* ---- clamp ---- */
 
@@ -69,7 +69,7 @@ static ebb_tensor *clamp_compose(struct ebb_forward *f) {
 }
 
 /* Both bounds belong to the inside. The upper one wins where they cross. */
-static void clamp_vjp(struct ebb_vjp *v) {
+static void clamp_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *min = v->in[1], *max = v->in[2], *g = v->grad[0];
     ebb_tensor *below = min ? ebb_lt(x, min) : NULL, *above = max ? ebb_gt(x, max) : NULL;
     if (v->needs[0]) {
@@ -106,18 +106,18 @@ const struct ebb_op ebb_op_clamp = {
     .saves = {ALL, ALL, ALL},
     .formula = {"g where min <= self <= max, else 0", "g where self < min < max, else 0",
                 "g where self > max or min > max, else 0"},
-    .samples = {"(3,4) -0.5 0.5", "(3,4) -1", "() none 1", "(2,3) (3) (2,1)", "(4) (4) 1", "(4) none (3,4)",
-                "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"},
+    .samples = EBB_SAMPLES("(3,4) -0.5 0.5", "(3,4) -1", "() none 1", "(2,3) (3) (2,1)", "(4) (4) 1", "(4) none (3,4)",
+                           "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"),
 };
 
-static void clamp_one_vjp(struct ebb_vjp *v, ebb_tensor *(*inside)(ebb_tensor *, ebb_tensor *),
+static void clamp_one_vjp(struct ebb_vjp_call *v, ebb_tensor *(*inside)(ebb_tensor *, ebb_tensor *),
                           ebb_tensor *(*outside)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *x = v->in[0], *bound = v->in[1], *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(inside(x, bound), g, 0));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(outside(x, bound), g, 0));
 }
-static void clamp_min_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_ge, ebb_lt); }
-static void clamp_max_vjp(struct ebb_vjp *v) { clamp_one_vjp(v, ebb_le, ebb_gt); }
+static void clamp_min_vjp(struct ebb_vjp_call *v) { clamp_one_vjp(v, ebb_ge, ebb_lt); }
+static void clamp_max_vjp(struct ebb_vjp_call *v) { clamp_one_vjp(v, ebb_le, ebb_gt); }
 
 static const char *clamp_min_node(const void *attrs, ebb_tensor *const *in) {
     (void)attrs;
@@ -137,7 +137,7 @@ static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
         .vjp = op##_vjp, \
         .node_variant = op##_node, \
         .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
-        .samples = {"(3,4) 0.5", "(2,3) (3)", "() (2)", "(0,3) 1", "i5(4) 2", "(4) (3,4)", "! (3) (4)"}, \
+        .samples = EBB_SAMPLES("(3,4) 0.5", "(2,3) (3)", "() (2)", "(0,3) 1", "i5(4) 2", "(4) (3,4)", "! (3) (4)"), \
         __VA_ARGS__};
 CLAMP(clamp_min, min, .loops = ebb__loops_maximum, .node = "ClampMinBackward0",
       .doc = "max(self, min), with a bound that is a number or a tensor. NaN stays NaN.",
@@ -167,7 +167,7 @@ static ebb_status fill_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void fill_vjp(struct ebb_vjp *v) {
+static void fill_vjp(struct ebb_vjp_call *v) {
     if (v->needs[0]) ebb_vjp_give(v, 0, ebb_where(v->in[1], 0, v->grad[0]));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_where(v->in[1], v->grad[0], 0));
 }
@@ -193,6 +193,6 @@ const struct ebb_op ebb_op_masked_fill = {
     .vjp = fill_vjp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"0 where mask, else g", "", "the sum of g where mask"},
-    .samples = {"(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2", "(3,1) b(4) ()",
-                "! (3) (3) 1", "! (3) b(3) (3)", "! (3) b(4) 1"},
+    .samples = EBB_SAMPLES("(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2",
+                           "(3,1) b(4) ()", "! (3) (3) 1", "! (3) b(3) (3)", "! (3) b(4) 1"),
 };

@@ -58,7 +58,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
     static ebb_status forward_##name(struct ebb_forward *f) { \
         return keep(f, ((const struct ebb__attrs_##name *)f->attrs)->diagonal, lower); \
     } \
-    static void vjp_##name(struct ebb_vjp *v) { \
+    static void vjp_##name(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
         ebb_vjp_give(v, 0, ebb_##name(v->grad[0], .diagonal = a->diagonal)); \
     } \
@@ -76,8 +76,8 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
         .vjp = vjp_##name, \
         .jvp = ebb_jvp_linear, \
         .formula = {#name "(g, diagonal)"}, \
-        .samples = {"(3,4)", "(4,3) diagonal=1", "(2,3,3) diagonal=-1", "(3,4) diagonal=9", "(3,4) diagonal=-9", \
-                    "(0,3)", "(2,3,0)", "(1,1)", "b(3,3)", "! (3)", "! ()"}, \
+        .samples = EBB_SAMPLES("(3,4)", "(4,3) diagonal=1", "(2,3,3) diagonal=-1", "(3,4) diagonal=9", \
+                               "(3,4) diagonal=-9", "(0,3)", "(2,3,0)", "(1,1)", "b(3,3)", "! (3)", "! ()"), \
     };
 
 TRIANGLE(tril, "TrilBackward0", true, "above")
@@ -144,8 +144,8 @@ static ebb_status forward_indices(struct ebb_forward *f, int64_t rows, int64_t c
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
-        .samples = {"row=3 col=3", "row=4 col=3 offset=-1", "row=3 col=4 offset=2 dtype=int32", "row=0 col=3", \
-                    "! row=-1 col=3", "! row=2 col=2 dtype=float32"}, \
+        .samples = EBB_SAMPLES("row=3 col=3", "row=4 col=3 offset=-1", "row=3 col=4 offset=2 dtype=int32", \
+                               "row=0 col=3", "! row=-1 col=3", "! row=2 col=2 dtype=float32"), \
     };
 
 INDICES(tril_indices, true, "on and below")

@@ -7,7 +7,7 @@
 #define LN10 2.30258509299404568402
 
 #define RULE(op, gradient) \
-    static void op##_vjp(struct ebb_vjp *v) { \
+    static void op##_vjp(struct ebb_vjp_call *v) { \
         ebb_tensor *g = v->grad[0], *x = v->in[0], *y = v->out[0]; \
         (void)x, (void)y; \
         ebb_vjp_give(v, 0, gradient); \
@@ -65,9 +65,9 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 
 /* What those have in common that keep integers, and those that make them floating point. */
 #define SHAPES "(3,4)", "()", "(0,3)", "(2,1,3)", "i5(4)"
-#define KEEPING .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .samples = {SHAPES, "! b(2)"}
-#define ANY .promote = EBB_PROMOTE_COMMON, .samples = {SHAPES, "b(2)"}
-#define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = {SHAPES, "b(2)"}
+#define KEEPING .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "! b(2)")
+#define ANY .promote = EBB_PROMOTE_COMMON, .samples = EBB_SAMPLES(SHAPES, "b(2)")
+#define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 
 UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
 UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},
@@ -77,7 +77,7 @@ UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
       .doc = "The greatest integer that is not above self.", .formula = {"0"})
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",
       .saves = {EBB_OUT(0)}, .formula = {"g where y > 0, else 0"})
-UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = {SHAPES, "b(2)"},
+UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "b(2)"),
       .node = "PowBackward0", .loops = ebb__loops_square, .doc = "self * self.", .saves = {EBB_IN(0)},
       .formula = {"g * 2 * self"})
 UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp, .doc = "The exponential: e to the power of self.",

@@ -100,10 +100,10 @@ const struct ebb_op ebb_op_unique = {
     .torch = "torch.unique",
     .compose_list = unique,
     .formula = {"g at the first of each"},
-    .samples = {"(5)", "i3(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
-                "i2(2,5,2) dim=(1) return_counts=true return_inverse=true", "b(9) return_counts=true", "()",
-                "i5(0) return_inverse=true return_counts=true", "(0,3) dim=(0) return_counts=true", "! (3,0) dim=(0)",
-                "! (3) dim=(1)", "! (3,4) dim=(0,1)"},
+    .samples = EBB_SAMPLES("(5)", "i3(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
+                           "i2(2,5,2) dim=(1) return_counts=true return_inverse=true", "b(9) return_counts=true", "()",
+                           "i5(0) return_inverse=true return_counts=true", "(0,3) dim=(0) return_counts=true",
+                           "! (3,0) dim=(0)", "! (3) dim=(1)", "! (3,4) dim=(0,1)"),
 };
 
 const struct ebb_op ebb_op_unique_consecutive = {
@@ -115,7 +115,7 @@ const struct ebb_op ebb_op_unique_consecutive = {
     .torch = "torch.unique_consecutive",
     .compose_list = unique_consecutive,
     .formula = {"g at the first of each"},
-    .samples = {"(5)", "i2(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
-                "i1(2,5,2) dim=(1) return_counts=true", "b(9) return_counts=true", "()",
-                "i5(0) return_inverse=true return_counts=true", "! (3,0) dim=(0)", "! (3) dim=(1)"},
+    .samples = EBB_SAMPLES("(5)", "i2(9) return_inverse=true return_counts=true", "i2(3,4) dim=(0) return_inverse=true",
+                           "i1(2,5,2) dim=(1) return_counts=true", "b(9) return_counts=true", "()",
+                           "i5(0) return_inverse=true return_counts=true", "! (3,0) dim=(0)", "! (3) dim=(1)"),
 };

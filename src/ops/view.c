@@ -55,7 +55,7 @@ static ebb_status infer_view(struct ebb_infer *f) {
     return infer_shape(f, a->size);
 }
 
-static void vjp_shape(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_reshape(v->grad[0], ebb_vjp_shape(v, 0))); }
+static void vjp_shape(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_reshape(v->grad[0], ebb_vjp_shape(v, 0))); }
 
 const struct ebb_op ebb_op_view = {
     EBB_SIGNATURE(view, "Tensor self, shape size -> Tensor"),
@@ -68,8 +68,9 @@ const struct ebb_op ebb_op_view = {
     .infer = infer_view,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
-                "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"},
+    .samples =
+        EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
+                    "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"),
 };
 
 /* The bytes of self as elements of another dtype. Wider ones take what lies beside one another in the last
@@ -107,9 +108,9 @@ const struct ebb_op ebb_op_view_dtype = {
     .overload = "view",
     .compose = compose_view_dtype,
     .no_derivative = true,
-    .samples = {"float64(3,4) dtype=int64", "int32(3,4) dtype=float32", "b(4) dtype=uint8", "float64() dtype=int64",
-                "float64(0,4) dtype=int64", "! float32(3) dtype=float64", "! float32() dtype=uint8",
-                "! (3) dtype=none"},
+    .samples = EBB_SAMPLES("float64(3,4) dtype=int64", "int32(3,4) dtype=float32", "b(4) dtype=uint8",
+                           "float64() dtype=int64", "float64(0,4) dtype=int64", "! float32(3) dtype=float64",
+                           "! float32() dtype=uint8", "! (3) dtype=none"),
 };
 
 static ebb_status infer_reshape_alias(struct ebb_infer *f) {
@@ -127,7 +128,7 @@ const struct ebb_op ebb_op_reshape_alias = {
     .infer = infer_reshape_alias,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"},
+    .samples = EBB_SAMPLES("(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"),
 };
 
 /* No view in the eyes of autograd: the elements have no other owner, so it may be written in place. */
@@ -148,7 +149,8 @@ const struct ebb_op ebb_op_unsafe_view = {
     .compose = compose_unsafe_view,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"},
+    .samples =
+        EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"),
 };
 
 static ebb_tensor *compose_reshape(struct ebb_forward *f) {
@@ -166,8 +168,8 @@ const struct ebb_op ebb_op_reshape = {
     .doc = "The same elements in another shape: a view where that is possible, else a copy. One size may be -1.",
     .torch = "torch.reshape",
     .compose = compose_reshape,
-    .samples = {"(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)", "(0,3) shape=(0)",
-                "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"},
+    .samples = EBB_SAMPLES("(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)",
+                           "(0,3) shape=(0)", "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"),
 };
 
 static ebb_tensor *compose_flatten(struct ebb_forward *f) {
@@ -195,9 +197,9 @@ const struct ebb_op ebb_op_flatten = {
         "is possible; a 0-d tensor becomes 1-d.",
     .torch = "torch.flatten",
     .compose = compose_flatten,
-    .samples = {"(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1", "(2,3) start_dim=1 end_dim=1",
-                "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1", "! (2,3) start_dim=1 end_dim=0",
-                "! (2,3) start_dim=0 end_dim=2"},
+    .samples = EBB_SAMPLES("(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1",
+                           "(2,3) start_dim=1 end_dim=1", "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1",
+                           "! (2,3) start_dim=1 end_dim=0", "! (2,3) start_dim=0 end_dim=2"),
 };
 
 static ebb_tensor *compose_unflatten(struct ebb_forward *f) {
@@ -222,10 +224,10 @@ const struct ebb_op ebb_op_unflatten = {
     .doc = "A view with dimension dim made several, of the given sizes, one of which may be -1.",
     .torch = "torch.unflatten",
     .compose = compose_unflatten,
-    .samples = {"(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
-                "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
-                "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
-                "! (3,4) dim=2 sizes=(1)", "! (0,3) dim=0 sizes=(0,-1)"},
+    .samples = EBB_SAMPLES("(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
+                           "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
+                           "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
+                           "! (3,4) dim=2 sizes=(1)", "! (0,3) dim=0 sizes=(0,-1)"),
 };
 
 /* ---- squeeze, unsqueeze ---- */
@@ -261,8 +263,8 @@ const struct ebb_op ebb_op_squeeze = {
     .infer = infer_squeeze,
     .vjp = vjp_shape,
     .formula = {"reshape(g, self.shape)"},
-    .samples = {"(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)", "(1,0)",
-                "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"},
+    .samples = EBB_SAMPLES("(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)",
+                           "(1,0)", "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"),
 };
 
 static ebb_status infer_unsqueeze(struct ebb_infer *f) {
@@ -282,7 +284,7 @@ static ebb_status infer_unsqueeze(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void vjp_unsqueeze(struct ebb_vjp *v) {
+static void vjp_unsqueeze(struct ebb_vjp_call *v) {
     const struct ebb__attrs_unsqueeze *a = v->attrs;
     ebb_vjp_give(v, 0, ebb_squeeze(v->grad[0], .dim = EBB_DIMS(a->dim)));
 }
@@ -296,8 +298,8 @@ const struct ebb_op ebb_op_unsqueeze = {
     .infer = infer_unsqueeze,
     .vjp = vjp_unsqueeze,
     .formula = {"squeeze(g, dim)"},
-    .samples = {"(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2", "! (3) dim=-3",
-                "! (1,1,1,1,1,1,1,1) dim=0"},
+    .samples = EBB_SAMPLES("(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2",
+                           "! (3) dim=-3", "! (1,1,1,1,1,1,1,1) dim=0"),
 };
 
 /* ---- expand ---- */
@@ -334,7 +336,7 @@ static ebb_status infer_expand(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-static void vjp_expand(struct ebb_vjp *v) { ebb_vjp_give(v, 0, v->grad[0]); }
+static void vjp_expand(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
 const struct ebb_op ebb_op_expand = {
     EBB_SIGNATURE(expand, "Tensor self, shape size -> Tensor"),
@@ -347,8 +349,9 @@ const struct ebb_op ebb_op_expand = {
     .infer = infer_expand,
     .vjp = vjp_expand,
     .formula = {"sum_to_size(g, self.shape)"},
-    .samples = {"(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",
-                "(1) size=(0)", "(2,3) size=(1,2,3)", "! (3) size=(2)", "! (2,3) size=(3)", "! (3) size=(-1,3)"},
+    .samples =
+        EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",
+                    "(1) size=(0)", "(2,3) size=(1,2,3)", "! (3) size=(2)", "! (2,3) size=(3)", "! (3) size=(-1,3)"),
 };
 
 static ebb_tensor *compose_broadcast_to(struct ebb_forward *f) {
@@ -361,7 +364,7 @@ const struct ebb_op ebb_op_broadcast_to = {
     .doc = "The same as expand.",
     .torch = "torch.broadcast_to",
     .compose = compose_broadcast_to,
-    .samples = {"(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"},
+    .samples = EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"),
 };
 
 /* ---- as another tensor is ---- */
@@ -374,7 +377,7 @@ const struct ebb_op ebb_op_broadcast_to = {
         .torch = "torch.Tensor." #name, \
         .compose = compose_##name, \
         .formula = {"g in the shape of self"}, \
-        .samples = {"(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"}, \
+        .samples = EBB_SAMPLES("(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"), \
     };
 #define SAMPLE_view_as "(3,4) (2,6)"
 #define SAMPLE_reshape_as "(3,4) (2,6)"

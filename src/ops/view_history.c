@@ -145,10 +145,10 @@ static ebb_status forward_copy_slices(struct ebb_forward *f) {
 
 static const struct ebb_op take, put;
 
-static void vjp_take(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_call_op1(&put, v->grad, 1, v->attrs)); }
-static void vjp_put(struct ebb_vjp *v) { ebb_vjp_give(v, 0, ebb_call_op1(&take, v->grad, 1, v->attrs)); }
+static void vjp_take(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_call_op1(&put, v->grad, 1, v->attrs)); }
+static void vjp_put(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_call_op1(&take, v->grad, 1, v->attrs)); }
 
-static void vjp_copy_slices(struct ebb_vjp *v) {
+static void vjp_copy_slices(struct ebb_vjp_call *v) {
     const struct ebb__region *r = v->attrs;
     if (v->needs[0]) {
         ebb_tensor *zeros = ebb_zeros(r->sizes, .dtype = ebb_tensor_dtype(v->grad[0]));
@@ -166,7 +166,7 @@ static const struct ebb_op take = {
     .doc = "The elements of a region of self.",
     .torch = "torch.as_strided_copy",
     .node = "AsStridedCopyBackward0",
-    .in = {{"self", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .infer = infer_part,
     .forward = forward_take,
@@ -180,7 +180,7 @@ static const struct ebb_op put = {
     .signature = "Tensor grad -> Tensor",
     .doc = "Zeros with grad added to a region: the gradient of as_strided.",
     .node = "AsStridedBackwardBackward0",
-    .in = {{"grad", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .infer = infer_whole,
     .forward = forward_put,
@@ -195,7 +195,7 @@ const struct ebb_op ebb__op_as_strided = {
     .doc = "A view of a region of self.",
     .torch = "torch.as_strided",
     .node = "AsStridedBackward0",
-    .in = {{"self", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
     .n_in = 1,
     .view = true,
     .infer = infer_view,
@@ -210,7 +210,7 @@ const struct ebb_op ebb__op_copy_slices = {
     .doc = "self with the elements of a region replaced by src.",
     .torch = "torch.as_strided_scatter",
     .node = "CopySlices",
-    .in = {{"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}},
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}),
     .n_in = 2,
     .infer = infer_whole,
     .forward = forward_copy_slices,
@@ -269,10 +269,10 @@ const struct ebb_op ebb_op_as_strided = {
     .torch = "torch.as_strided",
     .compose = compose_as_strided,
     .formula = {"zeros(self.shape) with g added to the region"},
-    .samples = {"(3,4) size=(2,2) stride=(4,1)", "(3,4) size=(5,3) stride=(2,1) storage_offset=1",
-                "(6) size=(2,3,2) stride=(1,0,2)", "() size=(2,2) stride=(0,0)",
-                "(3,4) size=() stride=() storage_offset=5", "(3,4) size=(2,0) stride=(100,1)",
-                "! (3,4) size=(3,4) stride=(4,2)", "! (3,4) size=(3) stride=(1,1)", "! (3,4) size=(2) stride=(-1)",
-                "! (3,4) size=(2) stride=(1) storage_offset=11", "! (3,4) size=(-2) stride=(1)",
-                "! (3) size=(1) stride=(1) storage_offset=-1"},
+    .samples = EBB_SAMPLES("(3,4) size=(2,2) stride=(4,1)", "(3,4) size=(5,3) stride=(2,1) storage_offset=1",
+                           "(6) size=(2,3,2) stride=(1,0,2)", "() size=(2,2) stride=(0,0)",
+                           "(3,4) size=() stride=() storage_offset=5", "(3,4) size=(2,0) stride=(100,1)",
+                           "! (3,4) size=(3,4) stride=(4,2)", "! (3,4) size=(3) stride=(1,1)",
+                           "! (3,4) size=(2) stride=(-1)", "! (3,4) size=(2) stride=(1) storage_offset=11",
+                           "! (3,4) size=(-2) stride=(1)", "! (3) size=(1) stride=(1) storage_offset=-1"),
 };

@@ -19,7 +19,7 @@ static ebb_status forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
-static void vjp(struct ebb_vjp *v) {
+static void vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_where(v->in[0], v->grad[0], 0));
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_where(v->in[0], 0, v->grad[0]));
 }
@@ -36,6 +36,6 @@ const struct ebb_op ebb_op_where = {
     .vjp = vjp,
     .saves = {0, EBB_IN(0), EBB_IN(0)},
     .formula = {"", "g where condition, else 0", "0 where condition, else g"},
-    .samples = {"b(3,4) (3,4) (3,4)", "b(3,1) (4) ()", "b(2,2) (2,2) 0", "b(2) 1.5 (3,2)", "b(0,3) (3) (1)", "b(3) 1 0",
-                "b(4) i5(4) (4)", "! (3) (3) (3)", "! b(2) (3) (3)"},
+    .samples = EBB_SAMPLES("b(3,4) (3,4) (3,4)", "b(3,1) (4) ()", "b(2,2) (2,2) 0", "b(2) 1.5 (3,2)", "b(0,3) (3) (1)",
+                           "b(3) 1 0", "b(4) i5(4) (4)", "! (3) (3) (3)", "! b(2) (3) (3)"),
 };

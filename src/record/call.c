@@ -16,20 +16,22 @@ static bool optional(const struct ebb_op *op, int64_t n, int64_t i) {
 /* The number of inputs that are no entries of a list, of an operator that has one; -1 of another one. */
 static int64_t besides_list(const struct ebb_op *op) { return ebb__op_list(op) < 0 ? -1 : op->n_in - 1; }
 
-/* "; inputs: self float32 [2, 3], other int64 []" */
+/* "; inputs: self "x" float32 [2, 3], other int64 []" */
 static void describe_inputs(char *text, size_t size, const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     size_t at = 0;
     text[0] = 0;
     for (int64_t i = 0; i < n && at + 1 < size; i++) {
         char shape[EBB__SHAPE_TEXT];
         if (!in[i]) continue;
+        const char *name = ebb_tensor_name(in[i]), *quote = name[0] ? "\"" : "";
         if (i >= EBB_OP_MAX_IN) {
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at += (size_t)snprintf(text + at, size - at, "%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
-                               ebb_dtype_name((ebb_dtype)in[i]->dtype),
-                               ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
+        at +=
+            (size_t)snprintf(text + at, size - at, "%s%s%s%s%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
+                             name[0] ? " " : "", quote, name, quote, ebb_dtype_name((ebb_dtype)in[i]->dtype),
+                             ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
 }
 

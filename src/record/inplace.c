@@ -121,10 +121,12 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status) status = compute_into(self, op, from, n, attrs);
     for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     if (!status) {
-        ebb__bump_version(self);
+        ebb__written(self, op->name, true);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
         bool recorded = !ebb__thread.no_grad && ebb__is_recorded(op) && self->grad_fn;
         if (!status && self->base && recorded) status = ebb__view_written(self);
+        const char *name = recorded ? ebb_tensor_name(self) : "";
+        if (!status && name[0]) status = ebb__node_set_name(self->grad_fn, self->output_nr, name);
         if (!status && apart) status = ebb__forward_into(self, apart);
     }
     ebb__unref(old);

@@ -40,9 +40,11 @@ static bool is_named(const char *name, const char *also, const char *given) {
 /* The arguments of an operator in one row, inputs first. */
 static int count_slots(const struct ebb_op *op) { return op->n_in + op->n_attrs; }
 
+static const char *second_name(const struct ebb_op *op, int i) { return op->also ? op->also[i] : NULL; }
+
 static bool slot_is_named(const struct ebb_op *op, int slot, const char *name) {
     int a = slot - op->n_in;
-    return a < 0 ? is_named(op->in[slot].name, op->also[slot], name)
+    return a < 0 ? is_named(op->in[slot].name, second_name(op, slot), name)
                  : is_named(op->attrs[a].name, op->attrs[a].also, name);
 }
 
@@ -59,7 +61,7 @@ static int add_names(const struct ebb_op *op, const char **names, int n, int max
     for (int i = 0; i < 2 * count_slots(op) && n < max; i++) {
         int slot = i / 2, a = slot - op->n_in;
         const char *name = a < 0 ? op->in[slot].name : op->attrs[a].name;
-        if (i % 2) name = a < 0 ? op->also[slot] : op->attrs[a].also;
+        if (i % 2) name = a < 0 ? second_name(op, slot) : op->attrs[a].also;
         bool there = !name;
         for (int k = 0; k < n; k++) there = there || strcmp(names[k], name) == 0;
         if (!there) names[n++] = name;
@@ -259,7 +261,7 @@ static bool bind_inputs(struct binding *b, const ebb_list *inputs) {
             for (int64_t k = 0; k < n; k++) b->in[b->n + k] = inputs->t[at++];
         } else if (kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER) {
             b->in[b->n] = NULL;
-        } else if (op->otherwise[i]) {
+        } else if (op->otherwise && op->otherwise[i]) {
             if (b->report && !(b->in[b->n] = otherwise(op->otherwise[i]))) return false;
         } else {
             return WRONG(b, EBB_ERR_ARGUMENT, "missing the input '%s'; got %lld", op->in[i].name, (long long)inputs->n);

@@ -51,17 +51,40 @@ static void extra_free(ebb_node *n) {
         if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
     ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
     if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
+    for (struct ebb__node_name *name; (name = x->names);) {
+        x->names = name->next;
+        ebb__free(name, sizeof *name);
+    }
     ebb__free(x, sizeof *x);
     n->extra = NULL;
 }
 
-void ebb__tensor_release_autograd(ebb_tensor *t) {
-    if (t->grad_fn) {
-        struct ebb__node_extra *x = t->grad_fn->extra;
-        if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
-            x->retain[t->output_nr] = NULL;
-        ebb__node_unref(t->grad_fn);
+/* Its node forgets a tensor that keeps its gradient. */
+static void unretain(const ebb_tensor *t) {
+    struct ebb__node_extra *x = t->grad_fn ? t->grad_fn->extra : NULL;
+    if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
+        x->retain[t->output_nr] = NULL;
+}
+
+/* A history is a cycle only when it was written anew, in place, after a node had saved the tensor; all others stay, so
+ * that rules that run in another thread may read them. */
+void ebb__tensor_release_history(ebb_tensor *t) {
+    struct ebb__autograd *a = t->autograd;
+    if (a && a->grad) {
+        ebb_tensor *grad = a->grad;
+        a->grad = NULL;
+        ebb__unref(grad);
     }
+    unretain(t);
+    if (!ebb__version(t)) return;
+    ebb_node *n = t->grad_fn;
+    t->grad_fn = NULL;
+    ebb__node_unref(n);
+}
+
+void ebb__tensor_release_autograd(ebb_tensor *t) {
+    unretain(t);
+    ebb__node_unref(t->grad_fn);
     struct ebb__autograd *a = t->autograd;
     if (!a) return;
     ebb__unref(a->grad);
@@ -75,14 +98,26 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
  * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
  * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
-void ebb__node_release_saved(ebb_node *n) {
-    struct ebb__saved *s = ebb__node_saved(n);
+void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
+    struct ebb__saved *s = ebb__node_saved(n), *first = NULL;
+    if (n->flags & EBB__NODE_RELEASED) return;
     for (uint32_t i = 0; i < n->n_saved; i++) {
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_META) continue;
         ebb_tensor *t = s[i].t;
         s[i].t = NULL;
-        ebb__unref(t);
+        ebb__unhold(t);
+        if (!first) first = &s[i];
     }
-    if (n->n_saved) n->flags |= EBB__NODE_RELEASED;
+    if (!first) return; /* saves no values: can be run again, as in PyTorch */
+    n->flags |= EBB__NODE_RELEASED;
+    first->released_file = file;
+    first->version = (uint32_t)line;
+}
+
+static void free_saved(ebb_node *n) {
+    struct ebb__saved *s = ebb__node_saved(n);
+    for (uint32_t i = 0; i < n->n_saved; i++)
+        if (!(n->flags & EBB__NODE_RELEASED) || ebb__saved_kind(&s[i]) == EBB__SAVED_META) ebb__unhold(s[i].t);
 }
 
 void ebb__node_free_later(ebb_node *n) {
@@ -93,7 +128,7 @@ void ebb__node_free_later(ebb_node *n) {
     th->freeing = true;
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
-        ebb__node_release_saved(n);
+        free_saved(n);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -139,18 +174,24 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, const void *att
     return n;
 }
 
-/* What the call itself has overwritten is there for the error's text only; as an alias it cannot own the node. */
+/* What would own the node that saves it is saved through an alias: an output, a view (its base may be written later),
+ * and what the call itself has overwritten, which is there for the error's text only. */
 static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index, ebb_tensor *t, bool overwritten) {
     s->t = t;
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
+    if (kind == EBB__SAVED_IN && !overwritten && EBB_LIKELY(!t->base)) {
+        ebb__hold(t);
+        s->version = ebb__version(t);
+        return true;
+    }
     if (kind == EBB__SAVED_META) s->t = ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims);
-    else if (kind == EBB__SAVED_OUT || overwritten)
-        s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    else ebb__ref(t);
+    else s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    if (!s->t) return false;
+    atomic_init(&s->t->refs, EBB__HOLD);
     s->version = ebb__version(t) - overwritten;
-    return s->t != NULL;
+    return EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || kind != EBB__SAVED_IN || !ebb__tangents_share(s->t, t);
 }
 
 /* Sets speak of declared inputs: a bit may be several tensors, those of a list, given from *ret_first on. */
@@ -278,34 +319,24 @@ static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
     return NULL;
 }
 
-static void overwritten(const ebb_node *n, const struct ebb__saved *s) {
-    char shape[EBB__SHAPE_TEXT];
-    bool input = ebb__saved_kind(s) == EBB__SAVED_IN;
-    const char *name =
-        input ? n->op->in[ebb__op_input(n->op, n->n_in, ebb__saved_index(s))].name : n->op->out[ebb__saved_index(s)];
-    ebb__thread.file = n->file;
-    ebb__thread.line = n->line;
-    ebb__fail_op(
-        n->name, EBB_ERR_VERSION,
-        "%s %s, which the gradient needs, was overwritten in place: %s %s was saved here at version %u and is now at version %u",
-        input ? "input" : "output", name ? name : "0", ebb_dtype_name((ebb_dtype)s->t->dtype),
-        ebb__shape_text(shape, s->t->ndim, ebb__sizes(s->t)), s->version, ebb__version(s->t));
-}
-
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
     ebb_tensor *t = s->t;
     *ret_owned = false;
     if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
-    if (EBB_UNLIKELY(ebb__version(t) != s->version)) {
-        overwritten(n, s);
+    uint32_t version = ebb__version(t);
+    if (EBB_UNLIKELY(version != s->version)) {
+        ebb__fail_overwritten(n, s);
         return NULL;
     }
-    if (ebb__thread.no_grad || !ebb__is_floating(t->dtype)) return t;
-    const struct ebb__edge *e = &ebb__node_edges(n)[ebb__saved_index(s)];
-    ebb_node *history = ebb__saved_kind(s) == EBB__SAVED_OUT ? n : e->node;
-    /* the leaf itself is the only tensor with that node */
-    if (history && history->flags & EBB__NODE_LEAF) history = NULL;
-    if (t->grad_fn == history) return t;
-    *ret_owned = true; /* an output, or an input detached since */
-    return alias_with_history(t, history, ebb__saved_kind(s) == EBB__SAVED_OUT ? ebb__saved_index(s) : e->nr);
+    if (EBB_LIKELY(ebb__thread.no_grad && version == 0)) return t;
+    bool recording = !ebb__thread.no_grad && ebb__is_floating(t->dtype), out = ebb__saved_kind(s) == EBB__SAVED_OUT;
+    const struct ebb__edge of_output = {n, ebb__saved_index(s)};
+    const struct ebb__edge *e = out ? &of_output : &ebb__node_edges(n)[ebb__saved_index(s)];
+    bool leaf = e->node && e->node->flags & EBB__NODE_LEAF;
+    if (recording && leaf) return ebb__leaf_tensor(e->node); /* the only tensor with that node */
+    /* Of an input that was written before it was saved, another thread may take the history away just now. */
+    bool unsteady = version && !out && e->node && !leaf;
+    if (!unsteady && (!recording || t->grad_fn == e->node)) return t;
+    *ret_owned = true; /* an output, a view, or an input detached since */
+    return alias_with_history(t, recording ? e->node : NULL, e->nr);
 }

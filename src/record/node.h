@@ -16,9 +16,12 @@ enum ebb__saved_kind { EBB__SAVED_IN, EBB__SAVED_OUT, EBB__SAVED_META };
 /* A tensor saved for the vector-Jacobian product, with the version its storage had. An input is held as it is; an
  * output through an alias without grad_fn, since the node may not own what owns the node. */
 struct ebb__saved {
-    ebb_tensor *t;
-    uint32_t version;
-    uint32_t what; /* kind | index of the input or output << 2 */
+    union {
+        ebb_tensor *t;
+        const char *released_file; /* of a node's first values, once EBB__NODE_RELEASED: where the pass ran, */
+    };
+    uint32_t version; /* on this line */
+    uint32_t what;    /* kind | index of the input or output << 2 */
 };
 
 static inline enum ebb__saved_kind ebb__saved_kind(const struct ebb__saved *s) {
@@ -37,11 +40,20 @@ struct ebb__hook {
     void (*release)(void *context);
 };
 
+/* The name of a tensor that the node computed. */
+#define EBB__NAME_BYTES 64
+struct ebb__node_name {
+    struct ebb__node_name *next;
+    uint32_t nr;
+    char text[EBB__NAME_BYTES];
+};
+
 /* What few nodes have. */
 struct ebb__node_extra {
     struct ebb__hook *hooks; /* in order of registration */
     size_t n_hooks, hook_capacity;
     ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
+    struct ebb__node_name *names;
 };
 
 struct ebb_node {
@@ -91,7 +103,6 @@ struct ebb__autograd {
     struct ebb__tangent *tangents; /* of forward mode (record/tangent.h) */
     struct ebb_node leaf;
 };
-#define EBB__NAME_BYTES 64
 
 /* t's autograd state, made when there is none. NULL and an error when out of memory. */
 struct ebb__autograd *ebb__autograd_of(ebb_tensor *t);
@@ -163,8 +174,8 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
  * one. */
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed);
 
-/* Let go of what a node saved. Idempotent. */
-void ebb__node_release_saved(ebb_node *n);
+/* Let go of the values that a node saved, in a pass that was called on this line. Idempotent. */
+void ebb__node_release_saved(ebb_node *n, const char *file, int line);
 
 /* Saved tensor `s` of node n as its rule may use it; checks the version. While recording it comes with its history, for
  * which a new tensor may be needed (*ret_owned, a reference of the caller's); otherwise it is borrowed. NULL and an
@@ -172,5 +183,20 @@ void ebb__node_release_saved(ebb_node *n);
 ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned);
 
 struct ebb__node_extra *ebb__node_extra(ebb_node *n); /* made when there is none */
+
+/* ---- what errors and reports say of saved tensors (blame.c) ---- */
+
+/* The name of the tensor that is output nr of a node, "" when it has none. */
+ebb_status ebb__node_set_name(ebb_node *n, uint32_t nr, const char *name);
+const char *ebb__node_output_name(const ebb_node *n, uint32_t nr);
+
+/* The name of a saved tensor, and what it is, "other "h" float32 [3, 2]": its role, name, dtype and shape, as far as
+ * they are known once it was released. Returns text. */
+const char *ebb__saved_name(const ebb_node *n, const struct ebb__saved *s);
+#define EBB__SAVED_TEXT 256
+char *ebb__saved_text(char text[EBB__SAVED_TEXT], const ebb_node *n, const struct ebb__saved *s);
+
+ebb_status ebb__fail_overwritten(const ebb_node *n, const struct ebb__saved *s);
+ebb_status ebb__fail_released(const ebb_node *n);
 
 #endif

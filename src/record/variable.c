@@ -98,6 +98,7 @@ ebb_tensor *(ebb_name)(ebb_tensor *t, const char *name) {
     if (!a) return NULL;
     if (!a->name && !(a->name = ebb__alloc(EBB__NAME_BYTES))) return NULL;
     snprintf(a->name, EBB__NAME_BYTES, "%s", name ? name : "");
+    if (ebb__refresh(t) || (t->grad_fn && ebb__node_set_name(t->grad_fn, t->output_nr, a->name))) return NULL;
     return t;
 }
 

@@ -9,6 +9,21 @@ bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b) {
     return true;
 }
 
+bool ebb__is_dense(const ebb_tensor *t) {
+    int64_t size = 1; /* the elements of the dimensions found so far, those that lie closest first */
+    uint32_t found = 0;
+    if (ebb__is_contiguous(t) || t->numel == 0) return true;
+    for (int n = 0; n < t->ndim; n++) {
+        int next = -1;
+        for (int i = 0; i < t->ndim && next < 0; i++)
+            if (!(found >> i & 1) && (t->dims[i] == 1 || ebb__strides(t)[i] == size)) next = i;
+        if (next < 0) return false;
+        found |= 1u << next;
+        size *= t->dims[next];
+    }
+    return true;
+}
+
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b) {
     if (a->n != b->n) return false;
     for (int i = 0; i < a->n; i++)

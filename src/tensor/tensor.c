@@ -3,6 +3,8 @@
 #include <string.h>
 
 #define INLINE_DATA 1024 /* data up to this many bytes lies in the storage's own block */
+_Static_assert(sizeof(ebb_tensor) + 16 * EBB_MAX_NDIM + sizeof(struct ebb__storage) + INLINE_DATA <= UINT16_MAX,
+               "the bytes of a storage's block fit");
 
 /* Address checkers see a dead tensor only when its block dies with it. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -18,8 +20,10 @@
 
 static void storage_unref(struct ebb__storage *s) {
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-    if (s->release) s->release(s->context);
-    else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
+    if (s->external) {
+        struct ebb__external *e = (struct ebb__external *)(void *)s;
+        if (e->release) e->release(e->context);
+    } else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
     ebb__free(s->block, s->block_bytes);
 }
 
@@ -28,10 +32,9 @@ static void storage_init(struct ebb__storage *s, void *block, size_t block_bytes
     atomic_init(&s->version, 0);
     s->bytes = bytes;
     s->block = block;
-    s->block_bytes = block_bytes;
     s->data = data;
-    s->release = NULL;
-    s->context = NULL;
+    s->external = false;
+    s->block_bytes = (uint16_t)block_bytes;
 }
 
 /* A storage in a block of its own. */
@@ -123,6 +126,13 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
     return tensor_new(dtype, like->ndim, like->dims, like->numel);
 }
 
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype) {
+    ebb_tensor *t = ebb__tensor_new(dtype, like->ndim, like->dims);
+    for (int i = 0; t && i < t->ndim; i++) ebb__strides(t)[i] = ebb__strides(like)[i];
+    if (t && !ebb__is_contiguous(like)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    return t;
+}
+
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
                               int64_t offset) {
     ebb_tensor *t = header_new((ebb_dtype)of->dtype, ndim, sizes);
@@ -136,6 +146,21 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
     return t;
+}
+
+/* A tensor that nodes hold gives up its history with its last handle: while we have one, nobody else can free it. */
+void ebb__unref_held(ebb_tensor *t) {
+    uint64_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    while (refs >= EBB__HOLD) {
+        if ((uint32_t)refs == 1) {
+            if (t->grad_fn || t->autograd) ebb__tensor_release_history(t);
+            break;
+        }
+        if (atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs - 1, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return;
+    }
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) ebb__tensor_free(t);
 }
 
 void ebb__tensor_free(ebb_tensor *t) {
@@ -183,8 +208,6 @@ ebb_tensor *(ebb_from_data)(const void *data, ebb_dtype dtype, ebb_dims shape) {
     return ebb__own(t);
 }
 
-static void release_nothing(void *context) { (void)context; }
-
 ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_dims strides, void (*release)(void *),
                               void *context) {
     if (!check_new("from_memory", dtype, &shape)) return NULL;
@@ -199,25 +222,26 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         ebb__fail_null("from_memory", "data");
         return NULL;
     }
-    struct ebb__storage *s = ebb__alloc(sizeof *s);
-    if (!s) {
+    struct ebb__external *e = ebb__alloc(sizeof *e);
+    if (!e) {
         ebb__unref(t);
         return NULL;
     }
-    storage_init(s, s, sizeof *s, data, 0);
-    t->storage = s;
+    storage_init(&e->storage, e, sizeof *e, data, 0);
+    e->storage.external = true;
+    e->release = NULL;
+    e->context = context;
+    t->storage = &e->storage;
     t->data = data;
     int64_t last = 0; /* the farthest element, for the storage's size */
     for (int i = 0; i < shape.n; i++) {
         if (strides.n) ebb__strides(t)[i] = strides.d[i];
         if (ebb__strides(t)[i] > 0) last += (shape.d[i] - 1) * ebb__strides(t)[i];
     }
-    s->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
+    t->storage->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
     if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
-    s->release = release_nothing;
-    s->context = context;
     if (!ebb__own(t)) return NULL; /* on failure the memory stays the caller's */
-    if (release) s->release = release;
+    e->release = release;
     return t;
 }
 

@@ -13,9 +13,19 @@ struct ebb__storage {
     _Atomic uint32_t version; /* counts writes in place */
     size_t bytes;             /* of data */
     void *block;              /* what to free: this header, or the tensor before it */
-    size_t block_bytes;
     char *data;
-    void (*release)(void *context); /* NULL: data is the library's own */
+    /* The last write in place, once version is not 0, for errors: what wrote (NULL: the caller, through
+     * ebb_tensor_data), whether as an in-place form, whose name has an underscore more, and the caller's line. */
+    const char *_Atomic writer, *_Atomic writer_file;
+    _Atomic int32_t writer_line;
+    _Atomic bool writer_inplace;
+    bool external; /* a struct ebb__external: data is not the library's own */
+    uint16_t block_bytes;
+};
+
+struct ebb__external {
+    struct ebb__storage storage;
+    void (*release)(void *context);
     void *context;
 };
 
@@ -30,8 +40,13 @@ enum ebb__tensor_flag {
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
 
+/* Two counts in one word. The low half counts handles: references of users, scopes, views and edges, which keep the
+ * tensor with its history. The high half counts holds: by nodes that have saved the tensor for their rule, which need
+ * its data only. When the last handle goes, so does a history that nobody can ask for any more (I2). */
+#define EBB__HOLD ((uint64_t)1 << 32)
+
 struct ebb_tensor {
-    _Atomic int32_t refs;
+    _Atomic uint64_t refs;
     uint8_t dtype : 4;
     uint8_t ndim : 4;
     uint8_t flags;
@@ -67,6 +82,8 @@ static inline bool ebb__is_half(unsigned dtype) { return dtype == EBB_F16 || dty
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes);
 /* The same, shaped as `like`. */
 ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype);
+/* The same, and laid out in memory as `like`, which is dense. */
+ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype);
 /* A tensor over the storage of `of`; its base is not set. */
 ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *sizes, const int64_t *strides,
                               int64_t offset);
@@ -75,9 +92,20 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
 
 static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
 void ebb__tensor_free(ebb_tensor *t);
+void ebb__unref_held(ebb_tensor *t);
 static inline void ebb__unref(ebb_tensor *t) {
     if (!t) return;
-    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) { ebb__tensor_free(t); }
+    uint64_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    /* of the only reference there is no need to count down */
+    if (refs == 1) ebb__tensor_free(t);
+    else if (EBB_UNLIKELY(refs >= EBB__HOLD)) ebb__unref_held(t);
+    else if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) ebb__tensor_free(t);
+}
+/* A node's reference to what it has saved: without its history. */
+static inline void ebb__hold(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, EBB__HOLD, memory_order_relaxed); }
+static inline void ebb__unhold(ebb_tensor *t) {
+    if (!t) return;
+    if (atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD) ebb__tensor_free(t);
 }
 /* Into the innermost scope; releases t and returns NULL when that fails. */
 static inline ebb_tensor *ebb__own(ebb_tensor *t) {
@@ -87,13 +115,25 @@ static inline ebb_tensor *ebb__own(ebb_tensor *t) {
 }
 /* Releases grad_fn and autograd of a dying tensor: defined by the record layer, which knows what they are. */
 void ebb__tensor_release_autograd(ebb_tensor *t);
+/* The same for one that only nodes will hold from now on: what leads to other tensors. */
+void ebb__tensor_release_history(ebb_tensor *t);
 
 static inline uint32_t ebb__version(const ebb_tensor *t) {
     return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;
 }
-static inline void ebb__bump_version(ebb_tensor *t) {
-    if (t->storage) atomic_fetch_add_explicit(&t->storage->version, 1, memory_order_relaxed);
+/* t was written in place by `writer` (a string that lives for ever), on the line that the thread noted last. */
+static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace) {
+    struct ebb__storage *s = t->storage;
+    if (!s) return;
+    atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->writer, writer, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_file, ebb__thread.file, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_line, ebb__thread.line, memory_order_relaxed);
+    atomic_store_explicit(&s->writer_inplace, inplace, memory_order_relaxed);
 }
+/* "by add_ at train.c:12" into text: the last write to a storage whose version is not 0. Returns text. */
+#define EBB__WRITER_TEXT 256
+char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
 
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {
@@ -103,6 +143,8 @@ static inline ebb_dims ebb__dims(int n, const int64_t *d) {
 }
 bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* Whether elements fill their memory without gaps and without sharing it, in whatever order of dimensions. */
+bool ebb__is_dense(const ebb_tensor *t);
 /* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */
 bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_numel);
 void ebb__contiguous_strides(int ndim, const int64_t *sizes, int64_t *ret_strides);

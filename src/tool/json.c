@@ -1,5 +1,5 @@
 /* Writing JSON. */
-#include "cli/json.h"
+#include "tool/json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +16,7 @@ static void quoted(FILE *to, const char *text) {
 }
 
 /* The comma, line break and key before a value. */
-static void lead(struct json *j, const char *key) {
+static void lead(struct ebb__json *j, const char *key) {
     if (j->depth) {
         if (j->filled[j->depth - 1]) (void)fputs(j->flat ? ", " : ",", j->to);
         j->filled[j->depth - 1] = true;
@@ -28,16 +28,16 @@ static void lead(struct json *j, const char *key) {
     }
 }
 
-void json_open(struct json *j, const char *key, char open) {
+void ebb__json_open(struct ebb__json *j, const char *key, char open) {
     lead(j, key);
     (void)fputc(open == '{' ? '{' : '[', j->to);
-    if (j->depth == JSON_MAX_DEPTH) return;
+    if (j->depth == EBB__JSON_MAX_DEPTH) return;
     j->close[j->depth] = open == '{' ? '}' : ']';
     j->filled[j->depth++] = false;
     if (open == '(' && !j->flat) j->flat = j->depth;
 }
 
-void json_close(struct json *j) {
+void ebb__json_close(struct ebb__json *j) {
     if (!j->depth) return;
     bool flat = j->flat != 0;
     if (j->flat == j->depth) j->flat = 0;
@@ -47,28 +47,28 @@ void json_close(struct json *j) {
     if (!j->depth) (void)fputc('\n', j->to);
 }
 
-void json_text(struct json *j, const char *key, const char *text) {
+void ebb__json_text(struct ebb__json *j, const char *key, const char *text) {
     lead(j, key);
     quoted(j->to, text);
 }
 
-void json_number(struct json *j, const char *key, double value) {
+void ebb__json_number(struct ebb__json *j, const char *key, double value) {
     lead(j, key);
     if (isfinite(value)) (void)fprintf(j->to, "%.17g", value);
     else (void)fputs("null", j->to);
 }
 
-void json_int(struct json *j, const char *key, int64_t value) {
+void ebb__json_int(struct ebb__json *j, const char *key, int64_t value) {
     lead(j, key);
     (void)fprintf(j->to, "%" PRId64, value);
 }
 
-void json_uint(struct json *j, const char *key, uint64_t value) {
+void ebb__json_uint(struct ebb__json *j, const char *key, uint64_t value) {
     lead(j, key);
     (void)fprintf(j->to, "%" PRIu64, value);
 }
 
-void json_bool(struct json *j, const char *key, bool value) {
+void ebb__json_bool(struct ebb__json *j, const char *key, bool value) {
     lead(j, key);
     (void)fputs(value ? "true" : "false", j->to);
 }

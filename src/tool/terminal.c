@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <unistd.h>
 #endif
-#include "cli/cli.h"
+#include "tool/terminal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@ static bool wants_colour(FILE *to) {
 #endif
 }
 
-const char *cli_style(FILE *to, enum cli_style style) {
+const char *ebb__style(FILE *to, enum ebb__style style) {
     static const char *const sequences[] = {
-        [CLI_PLAIN] = "\033[0m", [CLI_BOLD] = "\033[1m",   [CLI_DIM] = "\033[2m",
-        [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_TITLE] = "\033[1;36m",
+        [EBB__PLAIN] = "\033[0m", [EBB__BOLD] = "\033[1m",   [EBB__DIM] = "\033[2m",
+        [EBB__GOOD] = "\033[32m", [EBB__BAD] = "\033[1;31m", [EBB__TITLE] = "\033[1;36m",
     };
     return wants_colour(to) ? sequences[style] : "";
 }
@@ -46,13 +46,13 @@ static int width(uint32_t c) {
     return wide ? 2 : 1;
 }
 
-int cli_columns(const char *text) {
+int ebb__columns(const char *text) {
     int columns = 0;
     const unsigned char *p = (const unsigned char *)text;
     while (*p) columns += width(next_character(&p));
     return columns;
 }
 
-void cli_pad(FILE *to, const char *text, int columns) {
-    (void)fprintf(to, "%s%*s", text, columns > cli_columns(text) ? columns - cli_columns(text) : 0, "");
+void ebb__pad(FILE *to, const char *text, int columns) {
+    (void)fprintf(to, "%s%*s", text, columns > ebb__columns(text) ? columns - ebb__columns(text) : 0, "");
 }

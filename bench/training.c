@@ -1,0 +1,135 @@
+/* Training steps: forward, backward, update; and beside them the loss alone, so that a gradient can be told from its
+ * function. Results compared are the losses and gradients' norms of the first three steps. */
+#include "bench/models.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static ebb_optim *plain(ebb_list p) { return ebb_sgd(p, .lr = 0.01); }
+static ebb_optim *momentum(ebb_list p) { return ebb_sgd(p, .lr = 0.01, .momentum = 0.9); }
+static ebb_optim *decayed(ebb_list p) { return ebb_sgd(p, .lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4); }
+static ebb_optim *adamw(ebb_list p) { return ebb_adamw(p, .lr = 3e-4); }
+
+static const struct {
+    const char *name;
+    ebb_tensor *(*loss)(bench_model *m);
+    ebb_optim *(*optim)(ebb_list parameters);
+    int64_t size[4];
+} kinds[] = {
+    {"mlp-32x16-32-32-1", model_mlp, plain, {32, 0}},         {"mlp-64x784-128-10", model_mlp, plain, {64, 1}},
+    {"mlp-256x784-1024-1024-10", model_mlp, plain, {256, 2}}, {"lenet5-64", model_lenet, momentum, {64}},
+    {"resnet18-32", model_resnet18, decayed, {32}},           {"lstm-32x32x256", model_lstm, adamw, {32, 32, 256}},
+    {"gpt-6x384-8x128", model_gpt, adamw, {6, 384, 8, 128}},  {"gpt2-124M-4x64", model_gpt, adamw, {12, 768, 4, 64}},
+};
+#define KINDS \
+    "{mlp-32x16-32-32-1,mlp-64x784-128-10,mlp-256x784-1024-1024-10,lenet5-64,resnet18-32,lstm-32x32x256," \
+    "gpt-6x384-8x128,gpt2-124M-4x64}"
+
+typedef struct training {
+    bench_model model;
+    ebb_tensor *(*loss)(bench_model *m);
+    ebb_optim *optim;
+} training;
+
+static ebb_tensor *loss(training *t) {
+    t->model.next = 0;
+    return t->loss(&t->model);
+}
+
+static void setup(bench_job *job) {
+    training *t = job->state = calloc(1, sizeof *t);
+    size_t kind = 0;
+    while (kind < sizeof kinds / sizeof *kinds && !bench_arg_is(job, 0, kinds[kind].name)) kind++;
+    if (!t || kind == sizeof kinds / sizeof *kinds) {
+        BENCH_UNKNOWN(job, 0);
+        return;
+    }
+    t->loss = kinds[kind].loss;
+    for (int i = 0; i < 4; i++) t->model.size[i] = kinds[kind].size[i];
+    EBB_SCOPE { (void)loss(t); } /* makes the parameters */
+    t->model.built = true;
+    ebb_tensor *parameters[MODEL_MAX_TENSORS];
+    int n = 0;
+    for (int i = 0; i < t->model.n; i++)
+        if (ebb_tensor_requires_grad(t->model.t[i])) parameters[n++] = t->model.t[i];
+    t->optim = kinds[kind].optim((ebb_list){n, parameters});
+    job->dtype = EBB_F32;
+    job->flops = t->model.forward_flops;
+}
+
+static void drop(bench_job *job) {
+    training *t = job->state;
+    (void)ebb_optim_free(t->optim);
+    for (int i = 0; i < t->model.n; i++) (void)ebb_drop(t->model.t[i]);
+    free(t);
+}
+
+static void train_setup(bench_job *job) {
+    setup(job);
+    const training *t = job->state;
+    if (t) job->flops += t->model.backward_flops;
+}
+
+static void step(bench_job *job) {
+    training *t = job->state;
+    EBB_SCOPE {
+        (void)ebb_backward(loss(t));
+        (void)ebb_optim_step(t->optim);
+        (void)ebb_optim_zero_grad(t->optim);
+    }
+}
+
+/* The norm of all gradients together. */
+static double gradient_norm(const bench_model *m) {
+    double squares = 0;
+    for (int i = 0; i < m->n; i++) {
+        ebb_tensor *g = ebb_tensor_grad(m->t[i]);
+        const float *v = ebb_tensor_data(g);
+        for (int64_t j = 0; j < ebb_tensor_numel(g); j++) squares += (double)v[j] * (double)v[j];
+    }
+    return sqrt(squares);
+}
+
+static void train_check(bench_job *job) {
+    training *t = job->state;
+    for (int i = 0; i < 3 && !ebb_error(); i++) {
+        EBB_SCOPE {
+            ebb_tensor *l = loss(t);
+            (void)ebb_backward(l);
+            bench_note(job, ebb_item(l));
+            bench_note(job, gradient_norm(&t->model));
+            (void)ebb_optim_step(t->optim);
+            (void)ebb_optim_zero_grad(t->optim);
+        }
+    }
+}
+
+static void loss_once(bench_job *job) {
+    EBB_NO_GRAD EBB_SCOPE { (void)loss(job->state); }
+}
+
+static void loss_check(bench_job *job) {
+    EBB_NO_GRAD EBB_SCOPE { bench_note(job, ebb_item(loss(job->state))); }
+}
+
+const struct bench_family bench_train = {
+    .name = "train",
+    .cases = (const char *const[]){KINDS, NULL},
+    .unit = "s",
+    .tolerance = 2e-5,
+    .setup = train_setup,
+    .once = step,
+    .check = train_check,
+    .drop = drop,
+};
+
+const struct bench_family bench_loss = {
+    .name = "loss",
+    .cases = (const char *const[]){KINDS, NULL},
+    .unit = "s",
+    .tolerance = 2e-5,
+    .setup = setup,
+    .once = loss_once,
+    .check = loss_check,
+    .drop = drop,
+};

@@ -256,8 +256,9 @@ A signature has inputs first: `Tensor`; `Number`, a tensor or a number; with `?`
 one of its words. What has a default with `=` is an option in C: `ebb_sum(x, .keepdim = true)`; all else is a parameter, in this order. A default in
 brackets counts for calls by name only: `ebb_call("flatten", EBB_LIST(x))`.
 
-In gradients, g is the upstream gradient, y the result; what was broadcast is summed back. The name after PyTorch's counterpart is that of the
-node in the graph.
+Gradients are [expressions](expressions.md), and tested to be what is computed: g is the upstream gradient, y the result, `restore` puts
+dimensions back that were reduced; what was broadcast is summed back, dtypes are converted back. Those in quotes are words. The name after
+PyTorch's counterpart is that of the node in the graph.
 
 END
     for my $family (sort keys %of) {

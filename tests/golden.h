@@ -3,7 +3,7 @@
 #ifndef EBB_TESTS_GOLDEN_H
 #define EBB_TESTS_GOLDEN_H
 
-#include "data/source.h"
+#include "io/source.h"
 #include "tensor/tensor.h"
 #include <ebb/ebb.h>
 #include <stdlib.h>
@@ -51,42 +51,22 @@ struct golden_file {
 
 /* ---- the file ---- */
 
-/* Read a whole file; NULL when it is not there. */
-static inline char *golden_load(const char *path, size_t *ret_size) {
-    FILE *f = fopen(path, "rb");
-    char *bytes = NULL;
-    if (!f) return NULL;
-    long size = fseek(f, 0, SEEK_END) ? -1 : ftell(f);
-    if (size > 0 && !fseek(f, 0, SEEK_SET)) bytes = malloc((size_t)size);
-    if (bytes && fread(bytes, 1, (size_t)size, f) != (size_t)size) {
-        free(bytes);
-        bytes = NULL;
-    }
-    (void)fclose(f);
-    *ret_size = (size_t)size;
-    return bytes;
-}
-
 /* Open a file made by make_golden.py; an error of Ebb's when it cannot be read. */
 static inline ebb_status golden_open(struct golden_file *f, const char *path) {
     *f = (struct golden_file){.bytes = NULL};
-    size_t size = 0;
-    struct ebb__source source;
-    unsigned char *packed = (unsigned char *)golden_load(path, &size);
-    if (!packed || size < 18) {
-        free(packed);
-        return ebb_fail(EBB_ERR_IO, "%s cannot be read", path);
-    }
-    if (packed[0] != 0x1f) f->size = size; /* unpacked, for a build without zlib */
-    for (int i = 0; i < 4 && packed[0] == 0x1f; i++) f->size |= (size_t)packed[size - 4 + (size_t)i] << 8 * i;
-    f->bytes = malloc(f->size + 1);
-    ebb_status status = f->bytes ? ebb__source_open(&source, packed, size, path) : EBB_ERR_MEMORY;
-    if (!status) {
-        status = ebb__source_read(&source, f->bytes, f->size, "golden vectors");
-        if (!status) status = ebb__source_finish(&source);
-        ebb__source_close(&source);
-    }
-    free(packed);
+    struct ebb__input in;
+    struct ebb__source source = {0};
+    unsigned char size[4] = {0};
+    ebb_status status = ebb__input_open(&in, path);
+    if (!status) status = ebb__source_open(&source, &in);
+    f->size = (size_t)in.size; /* unpacked, for a build without zlib */
+    if (!status && source.inflater && !(status = ebb__input_read(&in, in.size - 4, size, 4)))
+        f->size = (size_t)size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
+    if (!status && !(f->bytes = malloc(f->size + 1))) status = EBB_ERR_MEMORY;
+    if (!status) status = ebb__source_read(&source, f->bytes, f->size, "golden vectors");
+    if (!status) status = ebb__source_finish(&source);
+    ebb__source_close(&source);
+    ebb__input_close(&in);
     if (status) return status;
     f->bytes[f->size] = '\0';
     f->at = f->bytes;

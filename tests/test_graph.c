@@ -92,7 +92,7 @@ EBB_TEST(wrong_use) {
         CHECK_ERROR(EBB_ERR_ARGUMENT, "the path is NULL or empty");
         CHECK(ebb_graph_dot(x, "/proc/none/such.dot") == EBB_ERR_IO);
         CHECK(strstr(ebb_error()->file, "test_graph.c") != NULL);
-        CHECK_ERROR(EBB_ERR_IO, "/proc/none/such.dot cannot be written: ");
+        CHECK_ERROR(EBB_ERR_IO, "/proc/none/such.dot cannot be written: No such");
     }
 }
 

@@ -30,6 +30,22 @@ EBB_TEST(every_value_there_and_back) {
     there_and_back(EBB_BF16);
 }
 
+/* A copy is no conversion: of a NaN too every bit stays, whatever the strides. */
+static void copied(ebb_dtype dtype) {
+    EBB_SCOPE {
+        ebb_tensor *x = all_values(dtype), *odd = ebb_slice(x, 0, 1, EBB_END, 2), *copy = ebb_contiguous(odd);
+        const uint16_t *bits = ebb_tensor_data(copy);
+        int wrong = 0;
+        for (int i = 0; i < 32768; i++) wrong += bits[i] != 2 * i + 1;
+        CHECK(wrong == 0);
+    }
+    CHECK_OK();
+}
+EBB_TEST(copies_keep_every_bit) {
+    copied(EBB_F16);
+    copied(EBB_BF16);
+}
+
 /* What lies half-way between two neighbours goes to the even one, what is a little off to the nearer one. */
 static void rounding(ebb_dtype dtype, int last) {
     EBB_SCOPE {

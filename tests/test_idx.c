@@ -51,7 +51,7 @@ EBB_TEST(damaged_and_lying) {
         {{0, 0, 10, 1, 0, 0, 0, 0}, 8, EBB_ERR_FORMAT, "is not an IDX file"},
         {{0, 0, 8, 9}, 48, EBB_ERR_UNSUPPORTED, "has 9 dimensions"},
         {{0, 0, 8, 2, 0, 0, 0, 1, 0, 0}, 10, EBB_ERR_FORMAT, "ends within its sizes"},
-        {{0, 0, 8, 1, 0, 0, 0, 3, 1, 2}, 10, EBB_ERR_FORMAT, "ends within its elements"},
+        {{0, 0, 8, 1, 0, 0, 0, 3, 1, 2}, 10, EBB_ERR_FORMAT, "more elements than its 10 bytes"},
         {{0, 0, 8, 1, 0, 0, 0, 2, 1, 2, 3}, 11, EBB_ERR_FORMAT, "goes on after its elements"},
         {{0, 0, 8, 1, 255, 255, 255, 255, 1}, 9, EBB_ERR_FORMAT, "more elements than"},
         {{0, 0, 14, 3, 128, 0, 0, 0, 128, 0, 0, 0, 128, 0, 0, 0}, 40, EBB_ERR_FORMAT, "more elements than"},
@@ -59,7 +59,7 @@ EBB_TEST(damaged_and_lying) {
          48,
          EBB_ERR_FORMAT,
          "more elements than"},
-        {{0, 0, 12, 1, 0, 0, 0, 1, 1, 2, 3}, 11, EBB_ERR_FORMAT, "ends within its elements"},
+        {{0, 0, 12, 1, 0, 0, 0, 1, 1, 2, 3}, 11, EBB_ERR_FORMAT, "more elements than"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK(!decode(cases[i].bytes, cases[i].n));

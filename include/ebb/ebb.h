@@ -9,6 +9,7 @@
 #include <ebb/ops.h>
 #include <ebb/subscript.h>
 #include <ebb/autograd.h>
+#include <ebb/checkpoint.h>
 #include <ebb/transforms.h>
 #include <ebb/nn.h>
 #include <ebb/optim.h>

@@ -25,7 +25,7 @@ typedef struct ebb_leaky_relu_options {
 
 /* self above 0, else negative_slope * self.
  *     leaky_relu(Tensor self, float? negative_slope=0.01) -> Tensor
- * Gradient (LeakyReluBackward0) of self: g where self > 0, else g * negative_slope.
+ * Gradient (LeakyReluBackward0) of self: where(self > 0, g, g * negative_slope).
  * Floating point only. In place: ebb_leaky_relu_. torch.nn.functional.leaky_relu */
 EBB_API ebb_tensor *ebb_leaky_relu(ebb_tensor *self, ebb_leaky_relu_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_leaky_relu_(ebb_tensor *self, ebb_leaky_relu_options options EBB_DEFAULT);
@@ -49,7 +49,7 @@ typedef struct ebb_elu_options {
 
 /* self above 0, else alpha * (exp(self) - 1).
  *     elu(Tensor self, float? alpha=1) -> Tensor
- * Gradient (EluBackward0) of self: g where self > 0, else g * alpha * exp(self).
+ * Gradient (EluBackward0) of self: where(self > 0, g, g * alpha * exp(self)).
  * Floating point only. In place: ebb_elu_. torch.nn.functional.elu */
 EBB_API ebb_tensor *ebb_elu(ebb_tensor *self, ebb_elu_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_elu_(ebb_tensor *self, ebb_elu_options options EBB_DEFAULT);
@@ -73,7 +73,7 @@ typedef struct ebb_celu_options {
 
 /* self above 0, else alpha * (exp(self / alpha) - 1).
  *     celu(Tensor self, float? alpha=1) -> Tensor
- * Gradient (CeluBackward0) of self: g where self > 0, else g * exp(self / alpha).
+ * Gradient (CeluBackward0) of self: where(self > 0, g, g * exp(self / alpha)).
  * Floating point only. In place: ebb_celu_. torch.nn.functional.celu */
 EBB_API ebb_tensor *ebb_celu(ebb_tensor *self, ebb_celu_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_celu_(ebb_tensor *self, ebb_celu_options options EBB_DEFAULT);
@@ -92,7 +92,7 @@ EBB_API ebb_tensor *ebb_celu_(ebb_tensor *self, ebb_celu_options options EBB_DEF
 
 /* scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.
  *     selu(Tensor self) -> Tensor
- * Gradient (EluBackward0) of self: scale * g where self > 0, else scale * g * alpha * exp(self).
+ * Gradient (EluBackward0) of self: 1.0507009873554805 * where(self > 0, g, g * 1.6732632423543772 * exp(self)).
  * Floating point only. In place: ebb_selu_. torch.nn.functional.selu */
 EBB_API ebb_tensor *ebb_selu(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_selu_(ebb_tensor *self);
@@ -101,7 +101,7 @@ EBB_API ebb_tensor *ebb_selu_(ebb_tensor *self);
 
 /* self * sigmoid(self), also called swish.
  *     silu(Tensor self) -> Tensor
- * Gradient (SiluBackward0) of self: g * s * (1 + self * (1 - s)), s = sigmoid(self).
+ * Gradient (SiluBackward0) of self: s = sigmoid(self); g * s * (1 + self * (1 - s)).
  * Floating point only. In place: ebb_silu_. torch.nn.functional.silu */
 EBB_API ebb_tensor *ebb_silu(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_silu_(ebb_tensor *self);
@@ -116,7 +116,9 @@ typedef struct ebb_gelu_options {
 /* self * P(self) with the normal distribution P(x) = (1 + erf(x / sqrt(2))) / 2, or its approximation (1 +
  * tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2.
  *     gelu(Tensor self, enum(none|tanh) approximate=none) -> Tensor
- * Gradient (GeluBackward0) of self: g * (P(self) + self * P'(self)).
+ * Gradient (GeluBackward0) of self: t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); g * ((1 + erf(self /
+ * sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == 'none' else g * ((1 + t) / 2 + self *
+ * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2)).
  * Floating point only. In place: ebb_gelu_. torch.nn.functional.gelu */
 EBB_API ebb_tensor *ebb_gelu(ebb_tensor *self, ebb_gelu_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_gelu_(ebb_tensor *self, ebb_gelu_options options EBB_DEFAULT);
@@ -135,7 +137,7 @@ EBB_API ebb_tensor *ebb_gelu_(ebb_tensor *self, ebb_gelu_options options EBB_DEF
 
 /* self * tanh(softplus(self)).
  *     mish(Tensor self) -> Tensor
- * Gradient (MishBackward0) of self: g * (t + self * sigmoid(self) * (1 - t^2)), t = tanh(softplus(self)).
+ * Gradient (MishBackward0) of self: t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2)).
  * Floating point only. In place: ebb_mish_. torch.nn.functional.mish */
 EBB_API ebb_tensor *ebb_mish(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_mish_(ebb_tensor *self);
@@ -150,7 +152,7 @@ typedef struct ebb_softplus_options {
 
 /* log(1 + exp(beta * self)) / beta; self itself where beta * self is above threshold.
  *     softplus(Tensor self, float? beta=1, float? threshold=20) -> Tensor
- * Gradient (SoftplusBackward0) of self: g * sigmoid(beta * self), g above the threshold.
+ * Gradient (SoftplusBackward0) of self: where(beta * self > threshold, g, g * sigmoid(beta * self)).
  * Floating point only. In place: ebb_softplus_. torch.nn.functional.softplus */
 EBB_API ebb_tensor *ebb_softplus(ebb_tensor *self, ebb_softplus_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_softplus_(ebb_tensor *self, ebb_softplus_options options EBB_DEFAULT);
@@ -181,7 +183,7 @@ typedef struct ebb_hardtanh_options {
 
 /* self, but at least min_val and at most max_val.
  *     hardtanh(Tensor self, float? min_val=-1, float? max_val=1) -> Tensor
- * Gradient (HardtanhBackward0) of self: g where min_val < self < max_val, else 0.
+ * Gradient (HardtanhBackward0) of self: where(min_val < self < max_val, g, 0).
  * Not for bool. In place: ebb_hardtanh_. torch.nn.functional.hardtanh */
 EBB_API ebb_tensor *ebb_hardtanh(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options EBB_DEFAULT);
@@ -200,7 +202,7 @@ EBB_API ebb_tensor *ebb_hardtanh_(ebb_tensor *self, ebb_hardtanh_options options
 
 /* min(max(self, 0), 6).
  *     relu6(Tensor self) -> Tensor
- * Gradient (HardtanhBackward0) of self: g where 0 < self < 6, else 0.
+ * Gradient (HardtanhBackward0) of self: where(0 < self < 6, g, 0).
  * Not for bool. In place: ebb_relu6_. torch.nn.functional.relu6 */
 EBB_API ebb_tensor *ebb_relu6(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
@@ -209,7 +211,7 @@ EBB_API ebb_tensor *ebb_relu6_(ebb_tensor *self);
 
 /* self * relu6(self + 3) / 6.
  *     hardswish(Tensor self) -> Tensor
- * Gradient (HardswishBackward0) of self: g * (self / 3 + 1/2) between -3 and 3, g above, 0 below.
+ * Gradient (HardswishBackward0) of self: where(-3 < self < 3, g * (self / 3 + 0.5), where(self > 0, g, 0)).
  * Floating point only. In place: ebb_hardswish_. torch.nn.functional.hardswish */
 EBB_API ebb_tensor *ebb_hardswish(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_hardswish_(ebb_tensor *self);
@@ -218,7 +220,7 @@ EBB_API ebb_tensor *ebb_hardswish_(ebb_tensor *self);
 
 /* relu6(self + 3) / 6.
  *     hardsigmoid(Tensor self) -> Tensor
- * Gradient (HardsigmoidBackward0) of self: g / 6 where -3 < self < 3, else 0.
+ * Gradient (HardsigmoidBackward0) of self: where(-3 < self < 3, g / 6, 0).
  * Floating point only. In place: ebb_hardsigmoid_. torch.nn.functional.hardsigmoid */
 EBB_API ebb_tensor *ebb_hardsigmoid(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_hardsigmoid_(ebb_tensor *self);
@@ -236,7 +238,7 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 
 /* self above threshold, else value.
  *     threshold(Tensor self, number threshold, number value) -> Tensor
- * Gradient (ThresholdBackward0) of self: g where self > threshold, else 0.
+ * Gradient (ThresholdBackward0) of self: where(self > threshold, g, 0).
  * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
 EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
 EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
@@ -250,7 +252,7 @@ typedef struct ebb_hardshrink_options {
 
 /* self, but 0 where -lambd <= self <= lambd.
  *     hardshrink(Tensor self, float? lambd=0.5) -> Tensor
- * Gradient (HardshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Gradient (HardshrinkBackward0) of self: where(-lambd <= self <= lambd, 0, g).
  * Floating point only. In place: ebb_hardshrink_. torch.nn.functional.hardshrink */
 EBB_API ebb_tensor *ebb_hardshrink(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_hardshrink_(ebb_tensor *self, ebb_hardshrink_options options EBB_DEFAULT);
@@ -274,7 +276,7 @@ typedef struct ebb_softshrink_options {
 
 /* self - lambd above lambd, self + lambd below -lambd, else 0.
  *     softshrink(Tensor self, float? lambd=0.5) -> Tensor
- * Gradient (SoftshrinkBackward0) of self: 0 where -lambd <= self <= lambd, else g.
+ * Gradient (SoftshrinkBackward0) of self: where(-lambd <= self <= lambd, 0, g).
  * Floating point only. In place: ebb_softshrink_. torch.nn.functional.softshrink */
 EBB_API ebb_tensor *ebb_softshrink(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options options EBB_DEFAULT);
@@ -299,8 +301,7 @@ EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
 
 /* self above 0, else weight * self, broadcast together.
  *     prelu_kernel(Tensor self, Tensor weight) -> Tensor
- * Gradient (PreluKernelBackward0) of self: g where self > 0, else g * weight; of weight: 0 where self > 0, else g *
- * self.
+ * Gradient (PreluKernelBackward0) of self: where(self > 0, g, g * weight); of weight: where(self > 0, 0, g * self).
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu_kernel */
 EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
 #define ebb_prelu_kernel(self, weight) ebb_prelu_kernel(EBB_AT(self), EBB_AT(weight))
@@ -319,7 +320,8 @@ typedef struct ebb_glu_options {
 
 /* a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the last.
  *     glu(Tensor self, dims dim=last) -> Tensor
- * Gradient (GluBackward0) of self: cat(g * s, g * a * s * (1 - s)), s = sigmoid(b).
+ * Gradient (GluBackward0) of self: d = dim[0] if dim else -1; a, b = chunk(self, 2, d); s = sigmoid(b); cat([g * s,
+ * g * a * s * (1 - s)], d).
  * Floating point only. torch.nn.functional.glu */
 EBB_API ebb_tensor *ebb_glu(ebb_tensor *self, ebb_glu_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -334,7 +336,7 @@ EBB_API ebb_tensor *ebb_glu(ebb_tensor *self, ebb_glu_options options EBB_DEFAUL
 
 /* The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0.
  *     threshold_backward(Tensor grad_output, Tensor output) -> Tensor
- * Gradient (ThresholdBackwardBackward0) of grad_output: g where output > 0, else 0; of output: 0.
+ * Gradient (ThresholdBackwardBackward0) of grad_output: where(output > 0, g, 0); of output: 0.
  * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.threshold_backward */
 EBB_API ebb_tensor *ebb_threshold_backward(ebb_tensor *grad_output, ebb_tensor *output);
 #define ebb_threshold_backward(grad_output, output) ebb_threshold_backward(EBB_AT(grad_output), EBB_AT(output))
@@ -372,9 +374,9 @@ typedef struct ebb_flash_attention_options {
  * logarithms of the sums that softmax divides by.
  *     flash_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, bool is_causal=false, float?
  *     scale=none) -> Tensor output, Tensor logsumexp
- * Gradient (ScaledDotProductFlashAttentionForCpuBackward0) of query: d @ key * scale, d = p * (g @ value^T - sum(g *
- * output)), p = exp(scores - logsumexp); of key: d^T @ query * scale; of value: p^T @ g; of attn_mask: d, whole, and
- * summed.
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackward0) of query: 'd @ key * scale, d = p * (g @ value^T - sum(g
+ * * output)), p = exp(scores - logsumexp)'; of key: 'd^T @ query * scale'; of value: 'p^T @ g'; of attn_mask: 'd,
+ * whole, and summed'.
  * Floating point only. torch.ops.aten._scaled_dot_product_flash_attention_for_cpu */
 EBB_API ebb_tensor *ebb_flash_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -398,9 +400,9 @@ typedef struct ebb_flash_attention_backward_options {
  *     flash_attention_backward(Tensor grad_output, Tensor query, Tensor key, Tensor value, Tensor output, Tensor
  *     logsumexp, Tensor? grad_logsumexp, Tensor? attn_mask, bool is_causal=false, float? scale=none) -> Tensor
  *     grad_query, Tensor grad_key, Tensor grad_value
- * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: that of the same in matrix
- * products; of query: likewise; of key: likewise; of value: likewise; of output: likewise; of logsumexp: likewise;
- * of grad_logsumexp: likewise; of attn_mask: likewise.
+ * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: 'that of the same in matrix
+ * products'; of query: 'likewise'; of key: 'likewise'; of value: 'likewise'; of output: 'likewise'; of logsumexp:
+ * 'likewise'; of grad_logsumexp: 'likewise'; of attn_mask: 'likewise'.
  * Inputs are promoted to a common dtype. Floating point only.
  * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
 EBB_API ebb_tensor *ebb_flash_attention_backward(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options EBB_DEFAULT);
@@ -453,7 +455,8 @@ typedef struct ebb_avg_pool2d_options {
  * ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are divided by.
  *     avg_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
  *     count_include_pad=1, int divisor_override=0) -> Tensor
- * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g).
+ * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g, input.shape, kernel_size, stride, padding,
+ * ceil_mode, count_include_pad, divisor_override).
  * Not for bool. torch.nn.functional.avg_pool2d */
 EBB_API ebb_tensor *ebb_avg_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -478,7 +481,8 @@ typedef struct ebb_avg_pool3d_options {
  * divided by.
  *     avg_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
  *     count_include_pad=1, int divisor_override=0) -> Tensor
- * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g).
+ * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g, input.shape, kernel_size, stride, padding,
+ * ceil_mode, count_include_pad, divisor_override).
  * Not for bool. torch.nn.functional.avg_pool3d */
 EBB_API ebb_tensor *ebb_avg_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -500,7 +504,8 @@ typedef struct ebb_avg_pool2d_backward_options {
 /* The gradient of avg_pool2d for an input of shape input_size.
  *     avg_pool2d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
  *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
- * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g).
+ * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g, kernel_size, stride, padding, ceil_mode,
+ * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool2d_backward */
 EBB_API ebb_tensor *ebb_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool2d_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -522,7 +527,8 @@ typedef struct ebb_avg_pool3d_backward_options {
 /* The gradient of avg_pool3d for an input of shape input_size.
  *     avg_pool3d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
  *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
- * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g).
+ * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g, kernel_size, stride, padding, ceil_mode,
+ * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool3d_backward */
 EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims kernel_size, ebb_avg_pool3d_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -536,7 +542,7 @@ EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims in
  * mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and
  * -1 for the size of the input.
  *     adaptive_avg_pool2d(Tensor input, shape output_size) -> Tensor
- * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g).
+ * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g, input.shape, output_size).
  * Floating point only. torch.nn.functional.adaptive_avg_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool2d(input, output_size) ebb_adaptive_avg_pool2d(EBB_AT(input), output_size)
@@ -545,21 +551,21 @@ EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_s
  * the mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions,
  * and -1 for the size of the input.
  *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
- * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g).
+ * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g, input.shape, output_size).
  * Floating point only. torch.nn.functional.adaptive_avg_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool3d(input, output_size) ebb_adaptive_avg_pool3d(EBB_AT(input), output_size)
 
 /* The gradient of adaptive_avg_pool2d for an input of shape input_size.
  *     adaptive_avg_pool2d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
- * Gradient (AdaptiveAvgPool2DBackwardBackward0) of grad_output: adaptive_avg_pool2d(g).
+ * Gradient (AdaptiveAvgPool2DBackwardBackward0) of grad_output: adaptive_avg_pool2d(g, output_size).
  * Floating point only. torch.ops.aten._adaptive_avg_pool2d_backward */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool2d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
 #define ebb_adaptive_avg_pool2d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool2d_backward(EBB_AT(grad_output), input_size, output_size)
 
 /* The gradient of adaptive_avg_pool3d for an input of shape input_size.
  *     adaptive_avg_pool3d_backward(Tensor grad_output, shape input_size, shape output_size) -> Tensor
- * Gradient (AdaptiveAvgPool3DBackwardBackward0) of grad_output: adaptive_avg_pool3d(g).
+ * Gradient (AdaptiveAvgPool3DBackwardBackward0) of grad_output: adaptive_avg_pool3d(g, output_size).
  * Floating point only. torch.ops.aten._adaptive_avg_pool3d_backward */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_dims output_size);
 #define ebb_adaptive_avg_pool3d_backward(grad_output, input_size, output_size) ebb_adaptive_avg_pool3d_backward(EBB_AT(grad_output), input_size, output_size)
@@ -615,8 +621,12 @@ typedef struct ebb_batch_norm_options {
  * momentum * new in place, with the unbiased variance; else they are the running ones.
  *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
  *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
- * Gradient (NativeBatchNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
- * mean) * rstd; g * weight * rstd when not training; of running_mean: sum(g * n); of running_var: sum(g).
+ * Gradient (NativeBatchNormBackward0) of input: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2,
+ * input.ndim); r = reshape(save_invstd, s); n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g
+ * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of
+ * running_mean: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s);
+ * sum(g * (input - reshape(save_mean, s)) * r, d); of running_var: s = [1, -1] + [1] * (input.ndim - 2); d = [0] +
+ * range(2, input.ndim); r = reshape(save_invstd, s); sum(g, d).
  * Floating point only. torch.nn.functional.batch_norm */
 EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -642,7 +652,8 @@ typedef struct ebb_instance_norm_options {
  * parts.
  *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
  *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
- * Gradient of input: as batch_norm's, for each batch; of running_mean: sum(g * n); of running_var: sum(g).
+ * Gradient of input: 'as that of batch_norm, for each batch'; of running_mean: 'sum(g * n)'; of running_var:
+ * 'sum(g)'.
  * torch.nn.functional.instance_norm */
 EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -693,8 +704,8 @@ EBB_API ebb_tensor *ebb_div_(ebb_tensor *self, ebb_tensor *other);
 
 /* self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.
  *     pow(Number self, Number exponent) -> Tensor
- * Gradient (PowBackward0) of self: g * exponent * self^(exponent - 1), 0 where exponent is 0; of exponent: g * y *
- * log(self), 0 where self is 0 and exponent >= 0.
+ * Gradient (PowBackward0) of self: where(exponent == 0, 0, g * exponent * self**(exponent - 1)); of exponent:
+ * where(self == 0 and exponent >= 0, 0, g * y * log(self)).
  * Inputs are promoted to a common dtype. In place: ebb_pow_. torch.pow */
 EBB_API ebb_tensor *ebb_pow(ebb_tensor *self, ebb_tensor *exponent);
 EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
@@ -703,23 +714,23 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
 
 /* The greater of self and other; NaN where either is NaN.
  *     maximum(Number self, Number other) -> Tensor
- * Gradient (MaximumBackward0) of self: g where self > other, g / 2 where equal, else 0; of other: g where other >
- * self, g / 2 where equal, else 0.
+ * Gradient (MaximumBackward0) of self: where(self > other, g, where(self == other, g / 2, 0)); of other: where(other
+ * > self, g, where(self == other, g / 2, 0)).
  * Inputs are promoted to a common dtype. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
- * Gradient (MinimumBackward0) of self: g where self < other, g / 2 where equal, else 0; of other: g where other <
- * self, g / 2 where equal, else 0.
+ * Gradient (MinimumBackward0) of self: where(self < other, g, where(self == other, g / 2, 0)); of other: where(other
+ * < self, g, where(self == other, g / 2, 0)).
  * Inputs are promoted to a common dtype. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
- * Gradient (Atan2Backward0) of self: g * other / (self^2 + other^2); of other: -g * self / (self^2 + other^2).
+ * Gradient (Atan2Backward0) of self: g * other / (self**2 + other**2); of other: -g * self / (self**2 + other**2).
  * Integers and bool become the default dtype. In place: ebb_atan2_. torch.atan2 */
 EBB_API ebb_tensor *ebb_atan2(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_atan2_(ebb_tensor *self, ebb_tensor *other);
@@ -746,14 +757,14 @@ EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);
 
 /* The greater of self and other; NaN only where both are.
  *     fmax(Number self, Number other) -> Tensor
- * Gradient (FmaxBackward0) of self: g where self >= other, else 0; of other: g where other > self, else 0.
+ * Gradient (FmaxBackward0) of self: where(self >= other, g, 0); of other: where(other > self, g, 0).
  * Inputs are promoted to a common dtype. torch.fmax */
 EBB_API ebb_tensor *ebb_fmax(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmax(self, other) ebb_fmax(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN only where both are.
  *     fmin(Number self, Number other) -> Tensor
- * Gradient (FminBackward0) of self: g where self <= other, else 0; of other: g where other < self, else 0.
+ * Gradient (FminBackward0) of self: where(self <= other, g, 0); of other: where(other < self, g, 0).
  * Inputs are promoted to a common dtype. torch.fmin */
 EBB_API ebb_tensor *ebb_fmin(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
@@ -789,7 +800,7 @@ EBB_API ebb_tensor *ebb_float_power_(ebb_tensor *self, ebb_tensor *exponent);
 
 /* Views of the tensors in the shape to which they broadcast together.
  *     broadcast_tensors(Tensors tensors) -> Tensors
- * Gradient of tensors: sum_to_size(g, its shape).
+ * Gradient of tensors: sum_to_size(g[k], tensors[k].shape).
  * torch.broadcast_tensors */
 EBB_API ebb_list ebb_broadcast_tensors(ebb_list tensors);
 #define ebb_broadcast_tensors(tensors) ebb_broadcast_tensors(EBB_AT_LIST(tensors))
@@ -802,7 +813,8 @@ typedef struct ebb_meshgrid_options {
 /* Of 1-d tensors the coordinates of the grid they span, as views: tensor i along dimension i, repeated along the
  * others; with indexing xy (1) the first two dimensions are exchanged.
  *     meshgrid(Tensors tensors, enum(ij|xy) indexing=ij) -> Tensors
- * Gradient of tensors: g summed over the other dimensions.
+ * Gradient of tensors: j = 1 - k if indexing == 'xy' and k < 2 and len(tensors) > 1 else k; d = range(j) + range(j +
+ * 1, len(tensors)); (sum(g[k], d) if d else g[k]).reshape(tensors[k].shape).
  * torch.meshgrid */
 EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -818,14 +830,14 @@ EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB
 /* The tensors one after the other along dim (negative: from the end); their other sizes must be equal, their dtypes
  * are promoted. Empty 1-d tensors are passed over.
  *     cat(Tensors tensors, int dim[=0]) -> Tensor
- * Gradient (CatBackward0) of tensors: narrow(g, dim, start of the tensor, its size).
+ * Gradient (CatBackward0) of tensors: part_of(g, tensors, k, dim).
  * torch.cat */
 EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
 #define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
 
 /* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
  *     stack(Tensors tensors, newdim dim[=0]) -> Tensor
- * Gradient (StackBackward0) of tensors: select(g, dim, number of the tensor).
+ * Gradient (StackBackward0) of tensors: select(g, dim, k).
  * torch.stack */
 EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 #define ebb_stack(tensors, dim) ebb_stack(EBB_AT_LIST(tensors), dim)
@@ -1146,8 +1158,9 @@ typedef struct ebb_convolution_options {
  * number for each spatial dimension, or one for all.
  *     convolution(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, bool
  *     transposed=false, shape output_padding=0, int groups=1) -> Tensor
- * Gradient (ConvolutionBackward0) of input: convolution(g, weight, transposed = !transposed); of weight:
- * convolution_weight(g, input); of bias: sum(g) over all dimensions but 1.
+ * Gradient (ConvolutionBackward0) of input: convolution_input(g, weight, input.shape, stride, padding, dilation,
+ * transposed, groups); of weight: convolution_weight(input if transposed else g, g if transposed else input,
+ * weight.shape, stride, padding, dilation, groups); of bias: sum(g, [0] + range(2, g.ndim)).
  * Not for bool. torch.convolution */
 EBB_API ebb_tensor *ebb_convolution(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1169,8 +1182,9 @@ typedef struct ebb_convolution_weight_options {
  * gradient grad_output.
  *     convolution_weight(Tensor grad_output, Tensor input, shape weight_size, shape stride=1, shape padding=0, shape
  *     dilation=1, int groups=1) -> Tensor
- * Gradient (ConvolutionBackwardBackward0) of grad_output: convolution(input, g); of input: convolution(grad_output,
- * g, transposed = true).
+ * Gradient (ConvolutionBackwardBackward0) of grad_output: convolution(input, g, None, stride, padding, dilation,
+ * False, 0, groups); of input: convolution_input(grad_output, g, input.shape, stride, padding, dilation, False,
+ * groups).
  * Floating point only. torch.nn.grad.conv2d_weight */
 EBB_API ebb_tensor *ebb_convolution_weight(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1199,14 +1213,14 @@ EBB_API ebb_tensor *ebb_contiguous(ebb_tensor *self);
 
 /* A contiguous copy of self, converted to dtype. Floating point to integer truncates; to bool is != 0.
  *     to_copy(Tensor self, dtype dtype) -> Tensor
- * Gradient (ToCopyBackward0) of self: g, converted back.
+ * Gradient (ToCopyBackward0) of self: to(g, self.dtype).
  * torch.Tensor.to(copy=True) */
 EBB_API ebb_tensor *ebb_to_copy(ebb_tensor *self, ebb_dtype dtype);
 #define ebb_to_copy(self, dtype) ebb_to_copy(EBB_AT(self), dtype)
 
 /* self converted to dtype; self itself when it has that dtype already.
  *     to(Tensor self, dtype dtype) -> Tensor
- * Gradient of self: g, converted back.
+ * Gradient of self: to(g, self.dtype).
  * torch.Tensor.to */
 EBB_API ebb_tensor *ebb_to(ebb_tensor *self, ebb_dtype dtype);
 #define ebb_to(self, dtype) ebb_to(EBB_AT(self), dtype)
@@ -1222,7 +1236,7 @@ EBB_API ebb_tensor *ebb_copy_(ebb_tensor *self, ebb_tensor *src);
 
 /* value in the shape and dtype of self.
  *     fill(Tensor self, Number value) -> Tensor
- * Gradient (FillBackward0) of self: 0; of value: g, summed.
+ * Gradient (FillBackward0) of self: 0; of value: sum(g).
  * The result has the dtype of the first input. In place: ebb_fill_. torch.fill */
 EBB_API ebb_tensor *ebb_fill(ebb_tensor *self, ebb_tensor *value);
 EBB_API ebb_tensor *ebb_fill_(ebb_tensor *self, ebb_tensor *value);
@@ -1575,7 +1589,7 @@ typedef struct ebb_native_ctc_loss_options {
 /* ctc_loss of each sequence, for log_probs (T, N, C).
  *     native_ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
  *     bool zero_infinity=false) -> Tensor
- * Gradient (CtcLossBackward0) of log_probs: -g * the probability of each class at each time, given the labels.
+ * Gradient (CtcLossBackward0) of log_probs: '-g * the probability of each class at each time, given the labels'.
  * Floating point only. torch._ctc_loss */
 EBB_API ebb_tensor *ebb_native_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_native_ctc_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1597,8 +1611,8 @@ typedef struct ebb_ctc_loss_backward_options {
  * It takes log_probs for any numbers; PyTorch's adds exp(log_probs), which log_softmax's own gradient removes.
  *     ctc_loss_backward(Tensor grad_output, Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor?
  *     target_lengths, int blank=0, bool zero_infinity=false) -> Tensor
- * Gradient (CtcLossBackwardBackward0) of grad_output: sum(g * the gradient for 1); of log_probs: the second
- * derivative of the loss by log_probs, times g * grad_output.
+ * Gradient (CtcLossBackwardBackward0) of grad_output: 'sum(g * the gradient for 1)'; of log_probs: 'the second
+ * derivative of the loss by log_probs, times g * grad_output'.
  * Floating point only. torch.ops.aten._ctc_loss_backward */
 EBB_API ebb_tensor *ebb_ctc_loss_backward(ebb_tensor *grad_output, ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1972,8 +1986,8 @@ EBB_API ebb_tensor *ebb_div_trunc_(ebb_tensor *self, ebb_tensor *other);
 /* self / other, rounded towards 0 by EBB_ROUNDING_TRUNC, down by EBB_ROUNDING_FLOOR, where integers stay integers.
  * Integers divided by 0 are an error.
  *     div_mode(Number self, Number other, enum(none|trunc|floor) rounding_mode) -> Tensor
- * Gradient (DivBackward2) of self: g / other without rounding, else 0; of other: -g * (self / other) / other without
- * rounding, else 0.
+ * Gradient (DivBackward2) of self: g / other if rounding_mode == 'none' else 0; of other: -g * (self / other) /
+ * other if rounding_mode == 'none' else 0.
  * In place: ebb_div_mode_. torch.div(rounding_mode=) */
 EBB_API ebb_tensor *ebb_div_mode(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
 EBB_API ebb_tensor *ebb_div_mode_(ebb_tensor *self, ebb_tensor *other, int rounding_mode);
@@ -1991,7 +2005,7 @@ typedef struct ebb_native_dropout_options {
 /* Each element becomes 0 with probability p and is divided by 1 - p else; mask (bool) says which were kept. From the
  * thread's generator: the same for a seed on every machine and with any number of threads.
  *     native_dropout(Tensor input, float p) -> Tensor output, Tensor mask
- * Gradient (NativeDropoutBackward0) of input: g * mask / (1 - p).
+ * Gradient (NativeDropoutBackward0) of input: g * mask * (0 if p == 1 else 1 / (1 - p)).
  * Floating point only. torch.native_dropout */
 EBB_API ebb_tensor *ebb_native_dropout(ebb_tensor *input, double p, ebb_native_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2092,7 +2106,10 @@ typedef struct ebb_eigh_options {
  * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
  * the smallest gap.
  *     eigh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
- * Gradient (LinalgEighBackward0) of self: V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T.
+ * Gradient (LinalgEighBackward0) of self: V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if
+ * g_eigenvectors == None else V.mT @ g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[...,
+ * None, :] - w[..., None] + d); V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @
+ * V.mT.
  * Floating point only. torch.linalg.eigh */
 EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2110,7 +2127,7 @@ typedef struct ebb_eigvalsh_options {
 /* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
  * second derivative needs distinct eigenvalues.
  *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
- * Gradient (LinalgEighBackward0) of self: V diag(g) V^T, V the eigenvectors.
+ * Gradient (LinalgEighBackward0) of self: V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT.
  * Floating point only. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2145,7 +2162,9 @@ typedef struct ebb_embedding_options {
  * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
  * how often they are named.
  *     embedding(Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
- * Gradient (EmbeddingBackward0) of weight: index_add(zeros, 0, input, g).
+ * Gradient (EmbeddingBackward0) of weight: i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g,
+ * (i.numel(), weight.size(1)))); z = z if padding_idx == None else index_fill(z, 0, tensor([int(padding_idx)]), 0);
+ * z / clamp(bincount(i, minlength=weight.size(0)), min=1)[:, None] if scale_grad_by_freq else z.
  * torch.nn.functional.embedding */
 EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_embedding_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2166,7 +2185,7 @@ typedef struct ebb_embedding_max_norm_options {
  * at most max_norm. That is not differentiated.
  *     embedding_max_norm(Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none,
  *     bool scale_grad_by_freq=false) -> Tensor
- * Gradient of weight: index_add(zeros, 0, input, g).
+ * Gradient of weight: 'that of embedding'.
  * torch.nn.functional.embedding(max_norm=) */
 EBB_API ebb_tensor *ebb_embedding_max_norm(ebb_tensor *input, ebb_tensor *weight, double max_norm, ebb_embedding_max_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2182,7 +2201,7 @@ EBB_API ebb_tensor *ebb_embedding_max_norm(ebb_tensor *input, ebb_tensor *weight
 /* The largest of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, with
  * indices: max_dim.
  *     max(Tensor self) -> Tensor
- * Gradient (MaxBackward1) of self: where(self == max, g / count(self == max), 0).
+ * Gradient (MaxBackward1) of self: where(self == y, g / sum(self == y), 0).
  * torch.max */
 EBB_API ebb_tensor *ebb_max(ebb_tensor *self);
 #define ebb_max(self) ebb_max(EBB_AT(self))
@@ -2190,7 +2209,7 @@ EBB_API ebb_tensor *ebb_max(ebb_tensor *self);
 /* The smallest of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension,
  * with indices: min_dim.
  *     min(Tensor self) -> Tensor
- * Gradient (MinBackward1) of self: where(self == min, g / count(self == min), 0).
+ * Gradient (MinBackward1) of self: where(self == y, g / sum(self == y), 0).
  * torch.min */
 EBB_API ebb_tensor *ebb_min(ebb_tensor *self);
 #define ebb_min(self) ebb_min(EBB_AT(self))
@@ -2204,7 +2223,8 @@ typedef struct ebb_amax_options {
 /* The largest over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient
  * evenly.
  *     amax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
- * Gradient (AmaxBackward0) of self: g * (self == amax) / count(self == amax, dim).
+ * Gradient (AmaxBackward0) of self: m = self == restore(y, self, dim, keepdim); restore(g, self, dim, keepdim) * m /
+ * sum(m, dim, True).
  * torch.amax */
 EBB_API ebb_tensor *ebb_amax(ebb_tensor *self, ebb_amax_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2223,7 +2243,8 @@ typedef struct ebb_amin_options {
 /* The smallest over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient
  * evenly.
  *     amin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
- * Gradient (AminBackward0) of self: g * (self == amin) / count(self == amin, dim).
+ * Gradient (AminBackward0) of self: m = self == restore(y, self, dim, keepdim); restore(g, self, dim, keepdim) * m /
+ * sum(m, dim, True).
  * torch.amin */
 EBB_API ebb_tensor *ebb_amin(ebb_tensor *self, ebb_amin_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2280,7 +2301,8 @@ typedef struct ebb_max_dim_options {
 /* The largest element along dim and its index (int64), the first one where several tie; that element receives the
  * gradient. NaN if any is.
  *     max_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
- * Gradient (MaxBackward0) of self: scatter g into zeros at indices along dim.
+ * Gradient (MaxBackward0) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g,
+ * self, dim, keepdim)).
  * torch.max(input, dim) */
 EBB_API ebb_tensor *ebb_max_dim(ebb_tensor *self, int64_t dim, ebb_max_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2299,7 +2321,8 @@ typedef struct ebb_min_dim_options {
 /* The smallest element along dim and its index (int64), the first one where several tie; that element receives the
  * gradient. NaN if any is.
  *     min_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
- * Gradient (MinBackward0) of self: scatter g into zeros at indices along dim.
+ * Gradient (MinBackward0) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g,
+ * self, dim, keepdim)).
  * torch.min(input, dim) */
 EBB_API ebb_tensor *ebb_min_dim(ebb_tensor *self, int64_t dim, ebb_min_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2323,7 +2346,7 @@ typedef struct ebb_im2col_options {
  * for its L places. It is torch.nn.functional.unfold, by its name among PyTorch's operators, since Tensor.unfold is
  * another.
  *     im2col(Tensor input, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) -> Tensor
- * Gradient (Im2ColBackward0) of input: fold(g, (H, W)).
+ * Gradient (Im2ColBackward0) of input: fold(g, input.shape[-2:], kernel_size, dilation, padding, stride).
  * torch.nn.functional.unfold */
 EBB_API ebb_tensor *ebb_im2col(ebb_tensor *input, ebb_dims kernel_size, ebb_im2col_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2344,7 +2367,7 @@ typedef struct ebb_fold_options {
  * overlap added: the transpose of im2col.
  *     fold(Tensor input, shape output_size, shape kernel_size, shape dilation=1, shape padding=0, shape stride=1) ->
  *     Tensor
- * Gradient (Col2ImBackward0) of input: im2col(g).
+ * Gradient (Col2ImBackward0) of input: im2col(g, kernel_size, dilation, padding, stride).
  * torch.nn.functional.fold */
 EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims kernel_size, ebb_fold_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2361,7 +2384,7 @@ EBB_API ebb_tensor *ebb_fold(ebb_tensor *input, ebb_dims output_size, ebb_dims k
  * on. index (integers) has as many dimensions as self and gives the result its shape; along the other dimensions it
  * may be smaller than self.
  *     gather(Tensor self, Tensor index, dim dim) -> Tensor
- * Gradient (GatherBackward0) of self: scatter_add(zeros, dim, index, g).
+ * Gradient (GatherBackward0) of self: scatter_add(zeros_like(self), dim, index, g).
  * torch.gather */
 EBB_API ebb_tensor *ebb_gather(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_gather(self, index, dim) ebb_gather(EBB_AT(self), EBB_AT(index), dim)
@@ -2374,7 +2397,7 @@ typedef struct ebb_take_along_dim_options {
 /* The same as gather, with self and indices broadcast against each other along the other dimensions; of all elements
  * in row-major order when no dim is given. What argmax and argsort give fits as indices.
  *     take_along_dim(Tensor self, Tensor indices, dims dim=all) -> Tensor
- * Gradient of self: scatter_add(zeros, dim, indices, g).
+ * Gradient of self: 'scatter_add(zeros, dim, indices, g), where they were broadcast'.
  * torch.take_along_dim */
 EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, ebb_take_along_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2424,8 +2447,8 @@ typedef struct ebb_scatter_reduce_options {
  * without it. Places that nothing goes to keep what self has.
  *     scatter_reduce(Tensor self, Tensor index, Tensor src, dim dim, enum(sum|prod|mean|amax|amin) reduce, bool?
  *     include_self=true) -> Tensor
- * Gradient (ScatterReduceBackward0) of self: by reduction: g; g y / self; g / count; g where self is y, shared by
- * ties; of src: the same for src, gathered.
+ * Gradient (ScatterReduceBackward0) of self: 'by reduction: g; g y / self; g / count; g where self is y, shared by
+ * ties'; of src: 'the same for src, gathered'.
  * In place: ebb_scatter_reduce_. torch.scatter_reduce */
 EBB_API ebb_tensor *ebb_scatter_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options EBB_DEFAULT);
@@ -2451,7 +2474,7 @@ EBB_API ebb_tensor *ebb_scatter_reduce_(ebb_tensor *self, ebb_tensor *index, ebb
  * indices' dimensions stand in the place of those indexed where these are neighbours, else in front. ebb_getitem
  * takes numbers and slices, too.
  *     index(Tensor self, Tensors? indices) -> Tensor
- * Gradient (IndexBackward0) of self: index_put(zeros, indices, g, accumulate).
+ * Gradient (IndexBackward0) of self: index_put(zeros_like(self), indices, g, True).
  * torch.Tensor.__getitem__ */
 EBB_API ebb_tensor *ebb_index(ebb_tensor *self, ebb_list indices);
 #define ebb_index(self, indices) ebb_index(EBB_AT(self), EBB_AT_LIST(indices))
@@ -2465,8 +2488,8 @@ typedef struct ebb_index_put_options {
  * meet, and the gradient of values is right only where none do; or added to what is there, with accumulate, in
  * row-major order. ebb_setitem takes numbers and slices, too.
  *     index_put(Tensor self, Tensors? indices, Tensor values, bool accumulate=false) -> Tensor
- * Gradient (IndexPutBackward0) of self: index_put(g, indices, 0), or g with accumulate; of values: index(g,
- * indices).
+ * Gradient (IndexPutBackward0) of self: g if accumulate else index_put(g, indices, zeros((), g.dtype)); of values:
+ * index(g, indices).
  * In place: ebb_index_put_. torch.index_put */
 EBB_API ebb_tensor *ebb_index_put(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_index_put_(ebb_tensor *self, ebb_list indices, ebb_tensor *values, ebb_index_put_options options EBB_DEFAULT);
@@ -2489,7 +2512,7 @@ EBB_API ebb_tensor *ebb_index_put_(ebb_tensor *self, ebb_list indices, ebb_tenso
 /* The slices of self that index (a list of integers or a scalar) names along dim, in that order and as often as
  * named: result[i] = self[index[i]] for dim 0.
  *     index_select(Tensor self, Tensor index, dim dim) -> Tensor
- * Gradient (IndexSelectBackward0) of self: index_add(zeros, dim, index, g).
+ * Gradient (IndexSelectBackward0) of self: index_add(zeros_like(self), dim, index, g).
  * torch.index_select */
 EBB_API ebb_tensor *ebb_index_select(ebb_tensor *self, ebb_tensor *index, int64_t dim);
 #define ebb_index_select(self, index, dim) ebb_index_select(EBB_AT(self), EBB_AT(index), dim)
@@ -2531,7 +2554,7 @@ EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_ten
 
 /* self with the slices that index (integers, negative ones from the end) names along dim filled with value.
  *     index_fill(Tensor self, Tensor index, Number value, dim dim) -> Tensor
- * Gradient (IndexFillBackward0) of self: index_fill(g, dim, index, 0); of value: the sum of g where value is.
+ * Gradient (IndexFillBackward0) of self: index_fill(g, dim, index, 0); of value: sum(index_select(g, dim, index)).
  * The result has the dtype of the first input. In place: ebb_index_fill_. torch.index_fill */
 EBB_API ebb_tensor *ebb_index_fill(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
 EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *value, int64_t dim);
@@ -2579,7 +2602,8 @@ typedef struct ebb_upsample_options {
  * antialias an output is the mean of all that it covers.
  *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
  *     align_corners=false, bool antialias=false, floats scales=none) -> Tensor
- * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g).
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g, input.shape, mode, align_corners, antialias,
+ * scales).
  * torch.ops.aten.upsample_nearest2d */
 EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2600,7 +2624,8 @@ typedef struct ebb_upsample_backward_options {
 /* The gradient of upsample for an input of shape input_size.
  *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
  *     bool align_corners=false, bool antialias=false, floats scales=none) -> Tensor
- * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g).
+ * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g, grad_output.shape[2:], mode,
+ * align_corners, antialias, scales).
  * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
 EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2644,7 +2669,7 @@ EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options o
 /* Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there
  * needs distinct singular values.
  *     det(Tensor A) -> Tensor
- * Gradient (LinalgDetBackward0) of A: g * y * inv(A)^T.
+ * Gradient (LinalgDetBackward0) of A: (g * y)[..., None, None] * inv(A).mT.
  * Floating point only. torch.linalg.det */
 EBB_API ebb_tensor *ebb_det(ebb_tensor *A);
 #define ebb_det(A) ebb_det(EBB_AT(A))
@@ -2657,7 +2682,7 @@ typedef struct ebb_slogdet_options {
 /* Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the gradient
  * is not finite.
  *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet
- * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet * inv(A)^T.
+ * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet[..., None, None] * inv(A).mT.
  * Floating point only. torch.linalg.slogdet */
 EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2675,7 +2700,7 @@ EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
 
 /* Inverses of square matrices. A singular one is an error.
  *     inv(Tensor A) -> Tensor
- * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
  * Floating point only. torch.linalg.inv */
 EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
 #define ebb_inv(A) ebb_inv(EBB_AT(A))
@@ -2688,7 +2713,7 @@ typedef struct ebb_inv_ex_options {
 /* Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first
  * zero on the diagonal: int32, counted from 1, 0 where all went well.
  *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
- * Gradient (LinalgInvExBackward0) of A: -y^T g y^T.
+ * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
  * Floating point only. torch.linalg.inv_ex */
 EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2709,7 +2734,8 @@ typedef struct ebb_logsumexp_options {
 /* log(sum(exp(self))) over the dimensions listed in dim, or over all when the list is empty. The largest element is
  * taken out before the exponentials, so that nothing overflows.
  *     logsumexp(Tensor self, dims dim, bool keepdim=false) -> Tensor
- * Gradient (LogsumexpBackward0) of self: g * exp(self - y).
+ * Gradient (LogsumexpBackward0) of self: restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim,
+ * keepdim)).
  * Floating point only. torch.logsumexp */
 EBB_API ebb_tensor *ebb_logsumexp(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2737,7 +2763,8 @@ typedef struct ebb_nll_loss_options {
  * self's dtype.
  *     nll_loss(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
  *     reduction=mean) -> Tensor output, Tensor total_weight
- * Gradient (NllLossBackward0) of self: -g * weight[target] / total_weight at target, 0 elsewhere.
+ * Gradient (NllLossBackward0) of self: nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index,
+ * reduction).
  * Floating point only. torch.nn.functional.nll_loss */
 EBB_API ebb_tensor *ebb_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2758,7 +2785,7 @@ typedef struct ebb_nll_loss_backward_options {
  * for the mean) at the classes t that target names, zero elsewhere.
  *     nll_loss_backward(Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, shape
  *     ignore_index=none, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (NllLossBackwardBackward0) of grad_output: nll_loss(g, target).
+ * Gradient (NllLossBackwardBackward0) of grad_output: nll_loss(g, target, weight, ignore_index, reduction).
  * Floating point only. torch.ops.aten.nll_loss_backward */
 EBB_API ebb_tensor *ebb_nll_loss_backward(ebb_tensor *grad_output, ebb_tensor *target, ebb_tensor *total_weight, ebb_dims size, ebb_nll_loss_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2782,8 +2809,8 @@ typedef struct ebb_cross_entropy_options {
  * mixes the target with the uniform distribution.
  *     cross_entropy(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
  *     reduction=mean, float label_smoothing=0) -> Tensor
- * Gradient of self: (softmax(self) - target) * weight * g / count, target as probabilities; of target:
- * -log_softmax(self) * weight * g / count, for probabilities.
+ * Gradient of self: '(softmax(self) - target) * weight * g / count, target as probabilities'; of target:
+ * '-log_softmax(self) * weight * g / count, for probabilities'.
  * torch.nn.functional.cross_entropy */
 EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2807,8 +2834,8 @@ typedef struct ebb_cosine_embedding_loss_options {
  * parts.
  *     cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
  *     reduction=mean) -> Tensor
- * Gradient of input1: of the cosine: -g where target is 1, g where target is -1 and cos > margin; of input2:
- * likewise.
+ * Gradient of input1: 'of the cosine: -g where target is 1, g where target is -1 and cos > margin'; of input2:
+ * 'likewise'.
  * torch.nn.functional.cosine_embedding_loss */
 EBB_API ebb_tensor *ebb_cosine_embedding_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2828,7 +2855,8 @@ typedef struct ebb_hinge_embedding_loss_options {
  * parts.
  *     hinge_embedding_loss(Tensor self, Tensor target, float? margin=1, enum(mean|sum|none) reduction=mean) ->
  *     Tensor
- * Gradient of self: g where target is 1, -g where target is -1 and self < margin.
+ * Gradient of self: n = (self - target).numel() if reduction == 'mean' else 1; (where(target == -1, 0, g) +
+ * where(target != 1 and self < margin, -g, 0)) / n.
  * torch.nn.functional.hinge_embedding_loss */
 EBB_API ebb_tensor *ebb_hinge_embedding_loss(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2942,7 +2970,7 @@ EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor
 
 /* The elements of self where mask (bool) is true, as a list in row-major order; both broadcast.
  *     masked_select(Tensor self, Tensor mask) -> Tensor
- * Gradient (MaskedSelectBackward0) of self: masked_scatter(zeros, mask, g).
+ * Gradient (MaskedSelectBackward0) of self: masked_scatter(zeros_like(self + mask), mask, g).
  * torch.masked_select */
 EBB_API ebb_tensor *ebb_masked_select(ebb_tensor *self, ebb_tensor *mask);
 #define ebb_masked_select(self, mask) ebb_masked_select(EBB_AT(self), EBB_AT(mask))
@@ -2950,7 +2978,8 @@ EBB_API ebb_tensor *ebb_masked_select(ebb_tensor *self, ebb_tensor *mask);
 /* self with the elements of source, one after another, where mask (bool) is true, in row-major order; self and mask
  * broadcast. source may have more elements than are needed.
  *     masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor
- * Gradient (MaskedScatterBackward0) of self: masked_fill(g, mask, 0); of source: masked_select(g, mask), then zeros.
+ * Gradient (MaskedScatterBackward0) of self: masked_fill(g, mask, 0); of source: s = masked_select(g, mask); cat([s,
+ * zeros(source.numel() - s.numel(), dtype=g.dtype)]).reshape(source.shape).
  * In place: ebb_masked_scatter_. torch.masked_scatter */
 EBB_API ebb_tensor *ebb_masked_scatter(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
 EBB_API ebb_tensor *ebb_masked_scatter_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *source);
@@ -3055,7 +3084,8 @@ EBB_API ebb_tensor *ebb_matrix_norm_ord(ebb_tensor *self, double ord, ebb_matrix
 /* Zeros of shape input_size, with each element of grad_output added at the place in its plane, the last `dims`
  * dimensions, that indices (int64) name: the gradient of max_pool1d to max_pool3d and of their adaptive forms.
  *     max_pool_backward(Tensor grad_output, Tensor indices, shape input_size, int dims) -> Tensor
- * Gradient (MaxPool2DWithIndicesBackwardBackward0) of grad_output: gather(g, indices) in each plane.
+ * Gradient (MaxPool2DWithIndicesBackwardBackward0) of grad_output: gather(flatten(g, -dims), -1, flatten(indices,
+ * -dims)).reshape(indices.shape).
  * Floating point only. torch.ops.aten.max_pool2d_with_indices_backward */
 EBB_API ebb_tensor *ebb_max_pool_backward(ebb_tensor *grad_output, ebb_tensor *indices, ebb_dims input_size, int64_t dims);
 #define ebb_max_pool_backward(grad_output, indices, input_size, dims) ebb_max_pool_backward(EBB_AT(grad_output), EBB_AT(indices), input_size, dims)
@@ -3075,7 +3105,7 @@ typedef struct ebb_max_pool1d_options {
  * end.
  *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
  *     ceil_mode=false) -> Tensor output, Tensor indices
- * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.max_pool1d */
 EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3100,7 +3130,7 @@ typedef struct ebb_max_pool2d_options {
  * reach beyond the end.
  *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
  *     ceil_mode=false) -> Tensor output, Tensor indices
- * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Not for bool. torch.nn.functional.max_pool2d */
 EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3125,7 +3155,7 @@ typedef struct ebb_max_pool3d_options {
  * window reach beyond the end.
  *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
  *     ceil_mode=false) -> Tensor output, Tensor indices
- * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Not for bool. torch.nn.functional.max_pool3d */
 EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3144,7 +3174,7 @@ typedef struct ebb_adaptive_max_pool1d_options {
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
  *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
- * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3163,7 +3193,7 @@ typedef struct ebb_adaptive_max_pool2d_options {
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
  *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
- * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3182,7 +3212,7 @@ typedef struct ebb_adaptive_max_pool3d_options {
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
  *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
- * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices).
+ * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Floating point only. torch.nn.functional.adaptive_max_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3204,7 +3234,8 @@ typedef struct ebb_median_dim_options {
 /* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
  * gradient. NaN if any is.
  *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
- * Gradient (MedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Gradient (MedianBackward1) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim),
+ * restore(g, self, dim, keepdim)).
  * Not for bool. torch.median(input, dim) */
 EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3223,7 +3254,8 @@ typedef struct ebb_nanmedian_dim_options {
 /* The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives the
  * gradient. NaN is skipped, unless there is nothing else.
  *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
- * Gradient (NanmedianBackward1) of self: scatter g into zeros at indices along dim.
+ * Gradient (NanmedianBackward1) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim),
+ * restore(g, self, dim, keepdim)).
  * Not for bool. torch.nanmedian(input, dim) */
 EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3235,7 +3267,7 @@ EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedi
 
 /* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
  *     median(Tensor self) -> Tensor
- * Gradient (MedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Gradient (MedianBackward0) of self: where(self == y, g / sum(self == y), 0).
  * Not for bool. torch.median */
 EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
 #define ebb_median(self) ebb_median(EBB_AT(self))
@@ -3243,7 +3275,7 @@ EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
 /* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN is skipped,
  * unless there is nothing else.
  *     nanmedian(Tensor self) -> Tensor
- * Gradient (NanmedianBackward0) of self: where(self == y, g / count(self == y), 0).
+ * Gradient (NanmedianBackward0) of self: where(self == y, g / sum(self == y), 0).
  * Not for bool. torch.nanmedian */
 EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
 #define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
@@ -3261,7 +3293,8 @@ typedef struct ebb_var_options {
 /* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
  * Of nothing, NaN.
  *     var(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
- * Gradient (VarBackward0) of self: g * 2 * (self - mean) / (count - correction).
+ * Gradient (VarBackward0) of self: restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) /
+ * (self.numel() / y.numel() - correction).
  * Floating point only. torch.var */
 EBB_API ebb_tensor *ebb_var(ebb_tensor *self, ebb_var_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3281,7 +3314,8 @@ typedef struct ebb_std_options {
 /* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
  * dimensions listed in dim, or over all.
  *     std(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
- * Gradient (StdBackward0) of self: g * (self - mean) / (y * (count - correction)), 0 where y is 0.
+ * Gradient (StdBackward0) of self: restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim,
+ * True)) / (self.numel() / y.numel() - correction).
  * Floating point only. torch.std */
 EBB_API ebb_tensor *ebb_std(ebb_tensor *self, ebb_std_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3303,7 +3337,8 @@ typedef struct ebb_var_mean_options {
  * and the mean, in one reading.
  *     var_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor var, Tensor
  *     mean
- * Gradient (VarMeanBackward0) of self: g_var * 2 * (self - mean) / (count - correction) + g_mean / count.
+ * Gradient (VarMeanBackward0) of self: n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self,
+ * dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n.
  * Floating point only. torch.var_mean */
 EBB_API ebb_tensor *ebb_var_mean(ebb_tensor *self, ebb_var_mean_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3325,7 +3360,8 @@ typedef struct ebb_std_mean_options {
  * in dim, or over all, and the mean, in one reading.
  *     std_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor std, Tensor
  *     mean
- * Gradient (StdMeanBackward0) of self: g_std * (self - mean) / (std * (count - correction)) + g_mean / count.
+ * Gradient (StdMeanBackward0) of self: n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n -
+ * correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n.
  * Floating point only. torch.std_mean */
 EBB_API ebb_tensor *ebb_std_mean(ebb_tensor *self, ebb_std_mean_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3350,8 +3386,9 @@ typedef struct ebb_vector_norm_options {
  * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
  * first.
  *     vector_norm(Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (LinalgVectorNormBackward0) of self: g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf
- * shared by those of that size; 0 where y is 0.
+ * Gradient (LinalgVectorNormBackward0) of self: n = restore(y, self, dim, keepdim); m = abs(self) == n; restore(g,
+ * self, dim, keepdim) * (zeros_like(self) if ord == 0 else where(n == 0, 0, self / n) if ord == 2 else sign(self) *
+ * m / sum(m, dim, True) if abs(ord) == inf else where(n == 0, 0, sign(self) * abs(self)**(ord - 1) * n**(1 - ord))).
  * torch.linalg.vector_norm */
 EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3402,10 +3439,10 @@ typedef struct ebb_normalization_backward_options {
  * 4; the others are empty.
  *     normalization_backward(Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape
  *     view, int wanted) -> Tensor grad_input, Tensor grad_weight, Tensor grad_bias
- * Gradient (NativeLayerNormBackwardBackward0) of grad_output: weight * J(h) + hw * n + hb, J(h) = rstd * (h -
- * mean(h) - n * mean(h * n)); of input: rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n)); of rstd:
- * sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n))); of mean: -sum(rstd * q); of weight:
- * sum(grad_output * J(h)).
+ * Gradient (NativeLayerNormBackwardBackward0) of grad_output: 'weight * J(h) + hw * n + hb, J(h) = rstd * (h -
+ * mean(h) - n * mean(h * n))'; of input: 'rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))'; of
+ * rstd: 'sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))'; of mean: '-sum(rstd * q)'; of weight:
+ * 'sum(grad_output * J(h))'.
  * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.native_layer_norm_backward */
 EBB_API ebb_tensor *ebb_normalization_backward(ebb_tensor *grad_output, ebb_tensor *input, ebb_tensor *rstd, ebb_dims view, int64_t wanted, ebb_normalization_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3428,8 +3465,9 @@ typedef struct ebb_layer_norm_options {
  * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
  *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
  *     output, Tensor mean, Tensor rstd
- * Gradient (NativeLayerNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
- * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Gradient (NativeLayerNormBackward0) of input: d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u =
+ * g if weight == None else g * weight; rstd * (u - mean(u, d, True) - n * mean(u * n, d, True)); of weight: n =
+ * (input - mean) * rstd; sum_to_size(g * n, weight.shape); of bias: sum_to_size(g, bias.shape).
  * Floating point only. torch.nn.functional.layer_norm */
 EBB_API ebb_tensor *ebb_layer_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_layer_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3449,8 +3487,9 @@ typedef struct ebb_rms_norm_options {
 /* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
  * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
  *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
- * Gradient (FusedRmsNormBackward0) of input: rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd; of
- * weight: sum(g * n).
+ * Gradient (FusedRmsNormBackward0) of input: d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight
+ * == None else g * weight; rstd * (u - n * mean(u * n, d, True)); of weight: n = input * rstd; sum_to_size(g * n,
+ * weight.shape).
  * The result has the dtype of the first input. Floating point only. torch.nn.functional.rms_norm */
 EBB_API ebb_tensor *ebb_rms_norm(ebb_tensor *input, ebb_dims normalized_shape, ebb_rms_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3474,8 +3513,12 @@ typedef struct ebb_group_norm_options {
  * each channel (Wu and He 2018).
  *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
  *     Tensor mean, Tensor rstd
- * Gradient (NativeGroupNormBackward0) of input: rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input -
- * mean) * rstd; of weight: sum(g * n); of bias: sum(g).
+ * Gradient (NativeGroupNormBackward0) of input: c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input,
+ * [input.size(0), num_groups, -1]); n = (x - mean[..., None]) * rstd[..., None]; u = reshape(g if weight == None
+ * else g * reshape(weight, c), x.shape); reshape(rstd[..., None] * (u - mean(u, 2, True) - n * mean(u * n, 2,
+ * True)), input.shape); of weight: x = reshape(input, [input.size(0), num_groups, -1]); n = (x - mean[..., None]) *
+ * rstd[..., None]; sum(g * reshape(n, input.shape), [0] + range(2, input.ndim)); of bias: sum(g, [0] + range(2,
+ * input.ndim)).
  * Floating point only. torch.nn.functional.group_norm */
 EBB_API ebb_tensor *ebb_group_norm(ebb_tensor *input, int64_t num_groups, ebb_group_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3499,7 +3542,8 @@ typedef struct ebb_pad_options {
  * its edge (EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last
  * 1 to 3 dimensions of one or two more.
  *     pad(Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
- * Gradient (ConstantPadNdBackward0) of self: g added where each element came from.
+ * Gradient (ConstantPadNdBackward0) of self: pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape,
+ * pad, mode).
  * torch.nn.functional.pad */
 EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_ints pad, ebb_pad_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3547,7 +3591,7 @@ EBB_API ebb_tensor *ebb_t(ebb_tensor *self);
 
 /* A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self.
  *     permute(Tensor self, dims dims) -> Tensor
- * Gradient (PermuteBackward0) of self: permute(g, inverse of dims).
+ * Gradient (PermuteBackward0) of self: permute(g, argsort(dims)).
  * Shares the storage of its input. torch.permute */
 EBB_API ebb_tensor *ebb_permute(ebb_tensor *self, ebb_dims dims);
 #define ebb_permute(self, dims) ebb_permute(EBB_AT(self), dims)
@@ -3570,8 +3614,12 @@ typedef struct ebb_binary_cross_entropy_options {
 /* -weight * (target * log(self) + (1 - target) * log(1 - self)), its mean or sum, for probabilities self and target
  * of one shape. The logarithms are taken as at least -100.
  *     binary_cross_entropy(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (BinaryCrossEntropyBackward0) of self: g * weight * (self - target) / (self (1 - self)) / count; of
- * target: g * weight * (log(1 - self) - log(self)) / count; of weight: g * the loss without weight / count.
+ * Gradient (BinaryCrossEntropyBackward0) of self: n = (self if weight == None else self * weight).numel() if
+ * reduction == 'mean' else 1; w = 1 if weight == None else weight; g * w * (self - target) / (self * (1 - self)) /
+ * n; of target: n = (self if weight == None else self * weight).numel() if reduction == 'mean' else 1; w = 1 if
+ * weight == None else weight; g * w * (log(1 - self) - log(self)) / n; of weight: n = (self if weight == None else
+ * self * weight).numel() if reduction == 'mean' else 1; w = 1 if weight == None else weight; -g * (target *
+ * log(self) + (1 - target) * log(1 - self)) / n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
 EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3592,9 +3640,15 @@ typedef struct ebb_binary_cross_entropy_with_logits_options {
  * target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.
  *     binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (BinaryCrossEntropyWithLogitsBackward0) of self: g * weight * (sigmoid(self) - target) / count; of
- * target: -g * weight * self / count; of weight: g * the loss without weight / count; of pos_weight: -g * weight *
- * target * log(sigmoid(self)) / count.
+ * Gradient (BinaryCrossEntropyWithLogitsBackward0) of self: p = 1 if pos_weight == None else pos_weight; w = 1 if
+ * weight == None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; g * w * (sigmoid(self) * (1
+ * + (p - 1) * target) - p * target) / n; of target: p = 1 if pos_weight == None else pos_weight; w = 1 if weight ==
+ * None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; g * w * (logsigmoid(-self) - p *
+ * logsigmoid(self)) / n; of weight: p = 1 if pos_weight == None else pos_weight; w = 1 if weight == None else
+ * weight; n = (self * w * p).numel() if reduction == 'mean' else 1; g * ((1 - target) * self - (1 + (p - 1) *
+ * target) * logsigmoid(self)) / n; of pos_weight: p = 1 if pos_weight == None else pos_weight; w = 1 if weight ==
+ * None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; -g * w * target * logsigmoid(self) /
+ * n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
 EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3631,8 +3685,9 @@ typedef struct ebb_soft_margin_loss_options {
 
 /* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
  *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (SoftMarginLossBackward0) of self: -g * target * sigmoid(-target * self) / count; of target: -g * self *
- * sigmoid(-target * self) / count.
+ * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
+ * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *
+ * sigmoid(-target * self) / n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
 EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3654,21 +3709,21 @@ EBB_API ebb_tensor *ebb_dot(ebb_tensor *self, ebb_tensor *tensor);
 
 /* The product of a matrix (m, k) and a vector (k).
  *     mv(Tensor self, Tensor vec) -> Tensor
- * Gradient (MvBackward0) of self: outer(g, vec); of vec: self^T g.
+ * Gradient (MvBackward0) of self: outer(g, vec); of vec: self.T @ g.
  * Not for bool. torch.mv */
 EBB_API ebb_tensor *ebb_mv(ebb_tensor *self, ebb_tensor *vec);
 #define ebb_mv(self, vec) ebb_mv(EBB_AT(self), EBB_AT(vec))
 
 /* The product of a matrix (m, k) and a matrix (k, n).
  *     mm(Tensor self, Tensor mat2) -> Tensor
- * Gradient (MmBackward0) of self: g mat2^T; of mat2: self^T g.
+ * Gradient (MmBackward0) of self: g @ mat2.T; of mat2: self.T @ g.
  * Not for bool. torch.mm */
 EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_mm(self, mat2) ebb_mm(EBB_AT(self), EBB_AT(mat2))
 
 /* The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.
  *     bmm(Tensor self, Tensor mat2) -> Tensor
- * Gradient (BmmBackward0) of self: g mat2^T, pair by pair; of mat2: self^T g, pair by pair.
+ * Gradient (BmmBackward0) of self: g @ mat2.mT; of mat2: self.mT @ g.
  * Not for bool. torch.bmm */
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
@@ -3682,7 +3737,7 @@ typedef struct ebb_addmm_options {
 /* beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n)
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (AddmmBackward0) of input: beta g; of mat1: alpha g mat2^T; of mat2: alpha mat1^T g.
+ * Gradient (AddmmBackward0) of input: beta * g; of mat1: alpha * g @ mat2.T; of mat2: alpha * mat1.T @ g.
  * Not for bool. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
@@ -3707,7 +3762,7 @@ typedef struct ebb_addmv_options {
 
 /* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
  *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (AddmvBackward0) of self: beta g; of mat: alpha outer(g, vec); of vec: alpha mat^T g.
+ * Gradient (AddmvBackward0) of self: beta * g; of mat: alpha * outer(g, vec); of vec: alpha * mat.T @ g.
  * Not for bool. In place: ebb_addmv_. torch.addmv */
 EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmv_(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
@@ -3732,8 +3787,7 @@ typedef struct ebb_baddbmm_options {
 
 /* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (BaddbmmBackward0) of self: beta g; of batch1: alpha g batch2^T, pair by pair; of batch2: alpha batch1^T
- * g, pair by pair.
+ * Gradient (BaddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
  * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
@@ -3788,7 +3842,7 @@ typedef struct ebb_qr_options {
  * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
  * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
  *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
- * Gradient (LinalgQrBackward0) of A: (gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T.
+ * Gradient (LinalgQrBackward0) of A: '(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'.
  * Floating point only. torch.linalg.qr */
 EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3970,7 +4024,7 @@ typedef struct ebb_sum_options {
 /* The sum over the dimensions listed in dim, or over all. Integers and bool sum to int64; dtype casts first. The sum
  * of nothing is 0. Floating sums are pairwise, so that rounding grows with the logarithm of the count.
  *     sum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (SumBackward0) of self: expand(g, shape of self).
+ * Gradient (SumBackward0) of self: expand(restore(g, self, dim, keepdim), self.shape).
  * torch.sum */
 EBB_API ebb_tensor *ebb_sum(ebb_tensor *self, ebb_sum_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3989,7 +4043,7 @@ typedef struct ebb_nansum_options {
 
 /* The sum over the dimensions listed in dim, or over all, with NaN counting as 0.
  *     nansum(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (NansumBackward0) of self: g where self is not NaN, else 0.
+ * Gradient (NansumBackward0) of self: where(isnan(self), 0, restore(g, self, dim, keepdim)).
  * torch.nansum */
 EBB_API ebb_tensor *ebb_nansum(ebb_tensor *self, ebb_nansum_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4009,7 +4063,7 @@ typedef struct ebb_mean_options {
 /* The mean over the dimensions listed in dim, or over all: sum / count. For floating point; integers need dtype,
  * which casts first. The mean of nothing is NaN.
  *     mean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (MeanBackward0) of self: expand(g / count, shape of self).
+ * Gradient (MeanBackward0) of self: expand(restore(g, self, dim, keepdim) / (self.numel() / g.numel()), self.shape).
  * torch.mean */
 EBB_API ebb_tensor *ebb_mean(ebb_tensor *self, ebb_mean_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4047,7 +4101,8 @@ typedef struct ebb_prod_options {
 /* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
  * product of nothing is 1. The gradient is exact also where factors are 0.
  *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (ProdBackward0) of self: g * y / self, without the division where y is 0.
+ * Gradient (ProdBackward0) of self: restore(g * y, self, dim, keepdim) / self # without the division where self is
+ * 0.
  * torch.prod */
 EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4059,7 +4114,7 @@ EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFA
 
 /* The sum of the diagonal of a matrix. Integers sum to int64.
  *     trace(Tensor self) -> Tensor
- * Gradient (TraceBackward0) of self: g on the diagonal, else 0.
+ * Gradient (TraceBackward0) of self: g * eye(self.size(0), self.size(1), dtype=g.dtype).
  * torch.trace */
 EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
 #define ebb_trace(self) ebb_trace(EBB_AT(self))
@@ -4076,8 +4131,12 @@ typedef struct ebb_mse_loss_options {
 /* The squared error (self - target)^2, its mean or sum. weight, of self's shape, multiplies the terms; the mean then
  * divides by the sum of the weights.
  *     mse_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (MseLossBackward0) of self: g * 2 (self - target) / count; of target: -g * 2 (self - target) / count; of
- * weight: g * (self - target)^2, less output and divided by sum(weight) for the mean.
+ * Gradient (MseLossBackward0) of self: n = 1 if reduction != 'mean' else (self - target).numel() if weight == None
+ * else sum(weight); w = 1 if weight == None else weight; g * 2 * (self - target) * w / n; of target: n = 1 if
+ * reduction != 'mean' else (self - target).numel() if weight == None else sum(weight); w = 1 if weight == None else
+ * weight; -g * 2 * (self - target) * w / n; of weight: n = 1 if reduction != 'mean' else (self - target).numel() if
+ * weight == None else sum(weight); w = 1 if weight == None else weight; g * ((self - target)**2 - (y if reduction ==
+ * 'mean' else 0)) / n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
 EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4113,8 +4172,9 @@ typedef struct ebb_smooth_l1_loss_options {
 /* For the difference d = self - target: d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; the mean or sum of it.
  * With beta 0 it is l1_loss.
  *     smooth_l1_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean, float? beta=1) -> Tensor
- * Gradient (SmoothL1LossBackward0) of self: g * clamp(d / beta, -1, 1) / count; of target: -g * clamp(d / beta, -1,
- * 1) / count.
+ * Gradient (SmoothL1LossBackward0) of self: d = self - target; n = d.numel() if reduction == 'mean' else 1; g *
+ * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n; of target: d = self - target; n = d.numel() if reduction
+ * == 'mean' else 1; -g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
 EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4135,8 +4195,11 @@ typedef struct ebb_huber_loss_options {
  * it. weight, of self's shape, multiplies the terms; the mean still divides by their number.
  *     huber_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean, float? delta=1) ->
  *     Tensor
- * Gradient (HuberLossBackward0) of self: g * weight * clamp(d, -delta, delta) / count; of target: -g * weight *
- * clamp(d, -delta, delta) / count; of weight: g * the loss without weight / count.
+ * Gradient (HuberLossBackward0) of self: d = self - target; n = d.numel() if reduction == 'mean' else 1; g *
+ * clamp(d, -delta, delta) / n * (1 if weight == None else weight); of target: d = self - target; n = d.numel() if
+ * reduction == 'mean' else 1; -g * clamp(d, -delta, delta) / n * (1 if weight == None else weight); of weight: d =
+ * self - target; n = d.numel() if reduction == 'mean' else 1; g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) -
+ * delta / 2)) / n.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
 EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4235,7 +4298,7 @@ EBB_API ebb_tensor *ebb_rot90(ebb_tensor *self, int64_t k, ebb_dims dims);
 /* self repeats[i] times along each dimension i, one copy after the other; repeats may have more entries than self
  * has dimensions: new ones come in front.
  *     repeat(Tensor self, shape repeats) -> Tensor
- * Gradient (RepeatBackward0) of self: g summed over the repetitions.
+ * Gradient (RepeatBackward0) of self: 'g summed over the repetitions'.
  * torch.Tensor.repeat */
 EBB_API ebb_tensor *ebb_repeat(ebb_tensor *self, ebb_dims repeats);
 #define ebb_repeat(self, repeats) ebb_repeat(EBB_AT(self), repeats)
@@ -4255,7 +4318,8 @@ typedef struct ebb_repeat_interleave_options {
 /* Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor.
  * output_size, where given, is the size that results.
  *     repeat_interleave(Tensor self, int repeats, dims dim=all, int? output_size=none) -> Tensor
- * Gradient of self: g summed over the repetitions.
+ * Gradient of self: d = dim[0] % max(self.ndim, 1) if dim else 0; sum(reshape(g, (self.numel(), repeats)),
+ * 1).reshape(self.shape) if not dim or self.ndim == 0 else sum(unflatten(g, d, (self.size(d), repeats)), d + 1).
  * torch.repeat_interleave */
 EBB_API ebb_tensor *ebb_repeat_interleave(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4274,7 +4338,9 @@ typedef struct ebb_repeat_interleave_tensor_options {
 /* Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of
  * one number is for all. output_size, where given, is the size that results.
  *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all, int? output_size=none) -> Tensor
- * Gradient of self: index_add(zeros, g) at the places that were repeated.
+ * Gradient of self: n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); i =
+ * repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and
+ * self.ndim > 0 else index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape).
  * torch.repeat_interleave */
 EBB_API ebb_tensor *ebb_repeat_interleave_tensor(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4365,7 +4431,7 @@ typedef struct ebb_nan_to_num_options {
 /* self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the greatest and the
  * least finite number.
  *     nan_to_num(Tensor self, float? nan=0, float? posinf=none, float? neginf=none) -> Tensor
- * Gradient (NanToNumBackward0) of self: g where self is finite, else 0.
+ * Gradient (NanToNumBackward0) of self: where(isfinite(self), g, 0).
  * In place: ebb_nan_to_num_. torch.nan_to_num */
 EBB_API ebb_tensor *ebb_nan_to_num(ebb_tensor *self, ebb_nan_to_num_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_nan_to_num_(ebb_tensor *self, ebb_nan_to_num_options options EBB_DEFAULT);
@@ -4441,7 +4507,7 @@ typedef struct ebb_cumsum_options {
 
 /* Running sums along dim. Integers and bool give int64; dtype casts first.
  *     cumsum(Tensor self, dim dim, dtype dtype=none) -> Tensor
- * Gradient (CumsumBackward0) of self: the running sums of g from the end.
+ * Gradient (CumsumBackward0) of self: flip(cumsum(flip(g, dim), dim), dim).
  * In place: ebb_cumsum_. torch.cumsum */
 EBB_API ebb_tensor *ebb_cumsum(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_cumsum_(ebb_tensor *self, int64_t dim, ebb_cumsum_options options EBB_DEFAULT);
@@ -4466,7 +4532,8 @@ typedef struct ebb_cumprod_options {
 /* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
  * factors are 0.
  *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
- * Gradient (CumprodBackward0) of self: y[k - 1] * linear_recurrence(g, self, reverse)[k].
+ * Gradient (CumprodBackward0) of self: flip(cumsum(flip(g * y, dim), dim), dim) / self # without the division where
+ * self is 0.
  * In place: ebb_cumprod_. torch.cumprod */
 EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
@@ -4485,7 +4552,7 @@ EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_opti
 
 /* log(cumsum(exp(self))) along dim, without overflow.
  *     logcumsumexp(Tensor self, dim dim) -> Tensor
- * Gradient (LogcumsumexpBackward0) of self: the sum over i >= k of g[i] * exp(self[k] - y[i]).
+ * Gradient (LogcumsumexpBackward0) of self: exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim).
  * Floating point only. torch.logcumsumexp */
 EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
 #define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
@@ -4498,7 +4565,7 @@ typedef struct ebb_cummax_options {
 /* The largest so far along dim and where it is (int64), the latest place where several tie. A NaN is the largest,
  * and stays.
  *     cummax(Tensor self, dim dim) -> Tensor values, Tensor indices
- * Gradient (CummaxBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * Gradient (CummaxBackward0) of self: scatter_add(zeros_like(self), dim, indices, g).
  * torch.cummax */
 EBB_API ebb_tensor *ebb_cummax(ebb_tensor *self, int64_t dim, ebb_cummax_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4516,7 +4583,7 @@ typedef struct ebb_cummin_options {
 /* The smallest so far along dim and where it is (int64), the latest place where several tie. A NaN is the smallest,
  * and stays.
  *     cummin(Tensor self, dim dim) -> Tensor values, Tensor indices
- * Gradient (CumminBackward0) of self: scatter_add(zeros, dim, indices, g).
+ * Gradient (CumminBackward0) of self: scatter_add(zeros_like(self), dim, indices, g).
  * torch.cummin */
 EBB_API ebb_tensor *ebb_cummin(ebb_tensor *self, int64_t dim, ebb_cummin_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4535,8 +4602,8 @@ typedef struct ebb_linear_recurrence_options {
  * y[k + 1], which is the transposed map. factor broadcasts to self. Gradients of running products are made of it,
  * and discounted sums are it.
  *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
- * Gradient (LinearRecurrenceBackward0) of self: h = linear_recurrence(g, factor, the other way); of factor: h * y[k
- * - 1], in reverse h[k - 1] * y.
+ * Gradient (LinearRecurrenceBackward0) of self: 'h = linear_recurrence(g, factor, the other way)'; of factor: 'h *
+ * y[k - 1], in reverse h[k - 1] * y'.
  * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
 EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4690,7 +4757,7 @@ EBB_API ebb_tensor *ebb_pixel_unshuffle(ebb_tensor *input, int64_t downscale_fac
 
 /* A view of the elements at one index of dim, without that dimension; a negative index counts from the end.
  *     select(Tensor self, dim dim, int index) -> Tensor
- * Gradient (SelectBackward0) of self: zeros(self.shape) with select(dim, index) = g.
+ * Gradient (SelectBackward0) of self: select_backward(g, self.shape, dim, index).
  * Shares the storage of its input. torch.select */
 EBB_API ebb_tensor *ebb_select(ebb_tensor *self, int64_t dim, int64_t index);
 #define ebb_select(self, dim, index) ebb_select(EBB_AT(self), dim, index)
@@ -4710,7 +4777,7 @@ typedef struct ebb_slice_options {
 /* A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count
  * from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.
  *     slice(Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1) -> Tensor
- * Gradient (SliceBackward0) of self: zeros(self.shape) with slice(dim, start, end, step) = g.
+ * Gradient (SliceBackward0) of self: slice_backward(g, self.shape, dim, start, end, step).
  * Shares the storage of its input. torch.Tensor.__getitem__ */
 EBB_API ebb_tensor *ebb_slice(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4745,7 +4812,7 @@ EBB_API ebb_tensor *ebb_narrow(ebb_tensor *self, int64_t dim, int64_t start, int
 
 /* A view of the diagonal of dimensions dim1 and dim2, as the last dimension: elements with index2 - index1 = offset.
  *     diagonal(Tensor self, int offset[=0], dim dim1[=0], dim dim2[=1]) -> Tensor
- * Gradient (DiagonalBackward0) of self: zeros(self.shape) with diagonal(offset, dim1, dim2) = g.
+ * Gradient (DiagonalBackward0) of self: diagonal_backward(g, self.shape, offset, dim1, dim2).
  * Shares the storage of its input. torch.diagonal */
 EBB_API ebb_tensor *ebb_diagonal(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
 #define ebb_diagonal(self, offset, dim1, dim2) ebb_diagonal(EBB_AT(self), offset, dim1, dim2)
@@ -4760,7 +4827,7 @@ EBB_API ebb_tensor *ebb_diagonal_backward(ebb_tensor *grad, ebb_dims input_sizes
 /* A view of the windows of `size` elements that begin at 0, step, 2 step, ... of a dimension: it counts the windows,
  * and a new last dimension the elements inside one. Windows overlap where step < size; their gradients are summed.
  *     unfold(Tensor self, dim dimension, int size, int step) -> Tensor
- * Gradient (UnfoldBackward0) of self: zeros(self.shape) with g added to the windows.
+ * Gradient (UnfoldBackward0) of self: unfold_backward(g, self.shape, dimension, size, step).
  * Shares the storage of its input. torch.Tensor.unfold */
 EBB_API ebb_tensor *ebb_unfold(ebb_tensor *self, int64_t dimension, int64_t size, int64_t step);
 #define ebb_unfold(self, dimension, size, step) ebb_unfold(EBB_AT(self), dimension, size, step)
@@ -4782,7 +4849,7 @@ EBB_API ebb_tensor *ebb_diag_embed(ebb_tensor *self, int64_t offset, int64_t dim
 
 /* The same as diagonal, with memory of its own.
  *     diagonal_copy(Tensor self, int offset, dim dim1, dim dim2) -> Tensor
- * Gradient (DiagonalBackward0_copy) of self: zeros(self.shape) with diagonal(offset, dim1, dim2) = g.
+ * Gradient (DiagonalBackward0_copy) of self: diagonal_backward(g, self.shape, offset, dim1, dim2).
  * torch.diagonal_copy */
 EBB_API ebb_tensor *ebb_diagonal_copy(ebb_tensor *self, int64_t offset, int64_t dim1, int64_t dim2);
 #define ebb_diagonal_copy(self, offset, dim1, dim2) ebb_diagonal_copy(EBB_AT(self), offset, dim1, dim2)
@@ -4816,7 +4883,7 @@ typedef struct ebb_softmax_options {
 /* Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim). Computed without overflow; dtype casts
  * first.
  *     softmax(Tensor self, dim dim, dtype dtype=none) -> Tensor
- * Gradient (SoftmaxBackward0) of self: output * (g - sum(g * output, dim)).
+ * Gradient (SoftmaxBackward0) of self: y * (g - sum(g * y, dim, True)).
  * torch.softmax */
 EBB_API ebb_tensor *ebb_softmax(ebb_tensor *self, int64_t dim, ebb_softmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4833,7 +4900,7 @@ typedef struct ebb_log_softmax_options {
 
 /* The logarithm of softmax along dim: self - log(sum(exp(self), dim)). Computed without overflow; dtype casts first.
  *     log_softmax(Tensor self, dim dim, dtype dtype=none) -> Tensor
- * Gradient (LogSoftmaxBackward0) of self: g - exp(output) * sum(g, dim).
+ * Gradient (LogSoftmaxBackward0) of self: g - exp(y) * sum(g, dim, True).
  * torch.log_softmax */
 EBB_API ebb_tensor *ebb_log_softmax(ebb_tensor *self, int64_t dim, ebb_log_softmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4845,16 +4912,16 @@ EBB_API ebb_tensor *ebb_log_softmax(ebb_tensor *self, int64_t dim, ebb_log_softm
 
 /* The gradient of softmax along dim, from its output: output * (grad_output - sum(grad_output * output, dim)).
  *     softmax_backward(Tensor grad_output, Tensor output, dim dim) -> Tensor
- * Gradient (SoftmaxBackwardDataBackward0) of grad_output: output * (g - sum(g * output, dim)); of output: g *
- * (grad_output - sum(grad_output * output, dim)) - grad_output * sum(g * output, dim).
+ * Gradient (SoftmaxBackwardDataBackward0) of grad_output: output * (g - sum(g * output, dim, True)); of output: g *
+ * (grad_output - sum(grad_output * output, dim, True)) - grad_output * sum(g * output, dim, True).
  * Inputs are promoted to a common dtype. Floating point only. torch._softmax_backward_data */
 EBB_API ebb_tensor *ebb_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_softmax_backward(grad_output, output, dim) ebb_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
 
 /* The gradient of log_softmax along dim, from its output: grad_output - exp(output) * sum(grad_output, dim).
  *     log_softmax_backward(Tensor grad_output, Tensor output, dim dim) -> Tensor
- * Gradient (LogSoftmaxBackwardDataBackward0) of grad_output: g - sum(g * exp(output), dim); of output: -g *
- * exp(output) * sum(grad_output, dim).
+ * Gradient (LogSoftmaxBackwardDataBackward0) of grad_output: g - sum(g * exp(output), dim, True); of output: -g *
+ * exp(output) * sum(grad_output, dim, True).
  * Inputs are promoted to a common dtype. Floating point only. torch._log_softmax_backward_data */
 EBB_API ebb_tensor *ebb_log_softmax_backward(ebb_tensor *grad_output, ebb_tensor *output, int64_t dim);
 #define ebb_log_softmax_backward(grad_output, output, dim) ebb_log_softmax_backward(EBB_AT(grad_output), EBB_AT(output), dim)
@@ -4887,7 +4954,8 @@ typedef struct ebb_solve_options {
  * broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A singular
  * A is an error.
  *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
- * Gradient (LinalgSolveExBackward0) of A: -gB y^T, gB as of B; of B: solve(A^T, g).
+ * Gradient (LinalgSolveExBackward0) of A: b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim <
+ * A.ndim else -b @ y.mT if left else -y.mT @ b; of B: solve(A.mT, g, left).
  * Floating point only. torch.linalg.solve */
 EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4907,8 +4975,9 @@ typedef struct ebb_solve_triangular_options {
  * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
  * infinities or NaN.
  *     solve_triangular(Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
- * Gradient (LinalgSolveTriangularBackward0) of self: the triangle of -gB y^T, gB as of B; of B:
- * solve_triangular(self^T, g, !upper).
+ * Gradient (LinalgSolveTriangularBackward0) of self: b = solve_triangular(self.mT, g, not upper, left,
+ * unitriangular); a = -b @ y.mT if left else -y.mT @ b; u = 1 if unitriangular else 0; triu(a, u) if upper else
+ * tril(a, -u); of B: solve_triangular(self.mT, g, not upper, left, unitriangular).
  * Floating point only. torch.linalg.solve_triangular */
 EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4926,7 +4995,8 @@ typedef struct ebb_cholesky_options {
 /* L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is
  * read. What is not positive definite is an error. The gradient is symmetric.
  *     cholesky(Tensor self|A, bool upper=false) -> Tensor
- * Gradient (LinalgCholeskyExBackward0) of self: y^-T sym(tril(y^T g), half the diagonal) y^-1.
+ * Gradient (LinalgCholeskyExBackward0) of self: L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m =
+ * tril(m) + tril(m, -1); m = (m + m.mT) / 4; solve_triangular(L, solve_triangular(L.mT, m, True), False, False).
  * Floating point only. torch.linalg.cholesky */
 EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4966,7 +5036,7 @@ typedef struct ebb_sort_options {
 /* The elements along dim in rising order, or descending, and where they were (int64). NaN counts as the largest.
  * Equal elements keep their order, stable or not.
  *     sort(Tensor self, dims dim=last, bool descending=false, bool stable=false) -> Tensor values, Tensor indices
- * Gradient (SortBackward0) of self: scatter g into zeros at indices along dim.
+ * Gradient (SortBackward0) of self: scatter(zeros_like(self), dim[0] if dim else -1, indices, g).
  * torch.sort */
 EBB_API ebb_tensor *ebb_sort(ebb_tensor *self, ebb_sort_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5013,7 +5083,7 @@ typedef struct ebb_topk_options {
  * NaN counts as the largest; of equal elements the first come first. They are sorted in any case.
  *     topk(Tensor self, int k, dims dim=last, bool? largest=true, bool? sorted=true) -> Tensor values, Tensor
  *     indices
- * Gradient (TopkBackward0) of self: scatter g into zeros at indices along dim.
+ * Gradient (TopkBackward0) of self: scatter(zeros_like(self), dim[0] if dim else -1, indices, g).
  * torch.topk */
 EBB_API ebb_tensor *ebb_topk(ebb_tensor *self, int64_t k, ebb_topk_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5033,7 +5103,8 @@ typedef struct ebb_kthvalue_options {
 /* The k-th smallest element along dim, k from 1 on, and where it is (int64). NaN counts as the largest; of equal
  * elements the first come first.
  *     kthvalue(Tensor self, int k, dims dim=last, bool keepdim=false) -> Tensor values, Tensor indices
- * Gradient (KthvalueBackward0) of self: scatter g into zeros at indices along dim.
+ * Gradient (KthvalueBackward0) of self: d = dim if dim else [-1]; scatter(zeros_like(self), d[0], restore(indices,
+ * self, d, keepdim), restore(g, self, d, keepdim)).
  * torch.kthvalue */
 EBB_API ebb_tensor *ebb_kthvalue(ebb_tensor *self, int64_t k, ebb_kthvalue_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5048,7 +5119,7 @@ EBB_API ebb_tensor *ebb_kthvalue(ebb_tensor *self, int64_t k, ebb_kthvalue_optio
 
 /* The error function.
  *     erf(Tensor self) -> Tensor
- * Gradient (ErfBackward0) of self: g * 2 / sqrt(pi) * exp(-self^2).
+ * Gradient (ErfBackward0) of self: g * 2 / sqrt(pi) * exp(-self**2).
  * Integers and bool become the default dtype. In place: ebb_erf_. torch.erf */
 EBB_API ebb_tensor *ebb_erf(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_erf_(ebb_tensor *self);
@@ -5057,7 +5128,7 @@ EBB_API ebb_tensor *ebb_erf_(ebb_tensor *self);
 
 /* 1 - erf(self), exact also where that is small.
  *     erfc(Tensor self) -> Tensor
- * Gradient (ErfcBackward0) of self: -g * 2 / sqrt(pi) * exp(-self^2).
+ * Gradient (ErfcBackward0) of self: -g * 2 / sqrt(pi) * exp(-self**2).
  * Integers and bool become the default dtype. In place: ebb_erfc_. torch.erfc */
 EBB_API ebb_tensor *ebb_erfc(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_erfc_(ebb_tensor *self);
@@ -5066,7 +5137,7 @@ EBB_API ebb_tensor *ebb_erfc_(ebb_tensor *self);
 
 /* The inverse of erf; NaN outside of -1 to 1.
  *     erfinv(Tensor self) -> Tensor
- * Gradient (ErfinvBackward0) of self: g * sqrt(pi) / 2 * exp(y^2).
+ * Gradient (ErfinvBackward0) of self: g * sqrt(pi) / 2 * exp(y**2).
  * Integers and bool become the default dtype. In place: ebb_erfinv_. torch.erfinv */
 EBB_API ebb_tensor *ebb_erfinv(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_erfinv_(ebb_tensor *self);
@@ -5107,8 +5178,7 @@ typedef struct ebb_logit_options {
 
 /* log(self / (1 - self)). With eps, self is first brought into eps to 1 - eps.
  *     logit(Tensor self, float? eps=none) -> Tensor
- * Gradient (LogitBackward0) of self: g / (self * (1 - self)); outside of eps to 1 - eps 0, without eps outside of 0
- * to 1 NaN.
+ * Gradient (LogitBackward0) of self: where(eps == None or eps <= self <= 1 - eps, g / (self * (1 - self)), 0).
  * Integers and bool become the default dtype. In place: ebb_logit_. torch.logit */
 EBB_API ebb_tensor *ebb_logit(ebb_tensor *self, ebb_logit_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_DEFAULT);
@@ -5127,8 +5197,7 @@ EBB_API ebb_tensor *ebb_logit_(ebb_tensor *self, ebb_logit_options options EBB_D
 
 /* self * log(other), and 0 where self is 0 and other is not NaN.
  *     xlogy(Number self, Number other) -> Tensor
- * Gradient (XlogyBackward0) of self: g * log(other), 0 where self is 0 and other not above 0; of other: g * self /
- * other.
+ * Gradient (XlogyBackward0) of self: where(self == 0 and other <= 0, 0, g * log(other)); of other: g * self / other.
  * Integers and bool become the default dtype. In place: ebb_xlogy_. torch.xlogy */
 EBB_API ebb_tensor *ebb_xlogy(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_xlogy_(ebb_tensor *self, ebb_tensor *other);
@@ -5223,7 +5292,7 @@ typedef struct ebb_tensor_split_indices_options {
 
 /* Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.
  *     tensor_split_indices(Tensor self, ints indices|tensor_indices_or_sections, dim dim=0) -> Tensors
- * Gradient of self: g of each part, added.
+ * Gradient of self: 'g of each part, added'.
  * torch.tensor_split */
 EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_ints indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5255,28 +5324,28 @@ EBB_API ebb_list ebb_unbind(ebb_tensor *self, ebb_unbind_options options EBB_DEF
 
 /* The tensors side by side: 1-d ones one after the other, others along their second dimension.
  *     hstack(Tensors tensors) -> Tensor
- * Gradient of tensors: the part of g.
+ * Gradient of tensors: 'the part of g'.
  * torch.hstack */
 EBB_API ebb_tensor *ebb_hstack(ebb_list tensors);
 #define ebb_hstack(tensors) ebb_hstack(EBB_AT_LIST(tensors))
 
 /* The tensors one below the other, along their first dimension; vectors are rows.
  *     vstack(Tensors tensors) -> Tensor
- * Gradient of tensors: the part of g.
+ * Gradient of tensors: 'the part of g'.
  * torch.vstack */
 EBB_API ebb_tensor *ebb_vstack(ebb_list tensors);
 #define ebb_vstack(tensors) ebb_vstack(EBB_AT_LIST(tensors))
 
 /* The tensors one behind the other, along their third dimension; vectors are rows.
  *     dstack(Tensors tensors) -> Tensor
- * Gradient of tensors: the part of g.
+ * Gradient of tensors: 'the part of g'.
  * torch.dstack */
 EBB_API ebb_tensor *ebb_dstack(ebb_list tensors);
 #define ebb_dstack(tensors) ebb_dstack(EBB_AT_LIST(tensors))
 
 /* The tensors side by side, along their second dimension; vectors are columns.
  *     column_stack(Tensors tensors) -> Tensor
- * Gradient of tensors: the part of g.
+ * Gradient of tensors: 'the part of g'.
  * torch.column_stack */
 EBB_API ebb_tensor *ebb_column_stack(ebb_list tensors);
 #define ebb_column_stack(tensors) ebb_column_stack(EBB_AT_LIST(tensors))
@@ -5296,8 +5365,8 @@ typedef struct ebb_svd_options {
  * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
  * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
  *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
- * Gradient (LinalgSvdBackward0) of A: U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
- * outside, E = S_j^2 - S_i^2.
+ * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
+ * outside, E = S_j^2 - S_i^2'.
  * Floating point only. torch.linalg.svd */
 EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5309,7 +5378,7 @@ EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 
 /* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
  *     svdvals(Tensor A) -> Tensor
- * Gradient (LinalgSvdBackward0) of A: U diag(g) Vh, of the singular vectors.
+ * Gradient (LinalgSvdBackward0) of A: U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh.
  * Floating point only. torch.linalg.svdvals */
 EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
 #define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
@@ -5325,7 +5394,7 @@ typedef struct ebb_pinv_options {
  * either, rtol is max(m, n) times the dtype's epsilon. Of hermitian matrices only the lower triangle is read, and
  * the gradient is symmetric. Differentiable where the rank stays the same.
  *     pinv(Tensor self, float? atol=none, float? rtol=none, bool hermitian=false) -> Tensor
- * Gradient (LinalgPinvBackward0) of self: -(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973).
+ * Gradient (LinalgPinvBackward0) of self: '-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'.
  * Floating point only. torch.linalg.pinv */
 EBB_API ebb_tensor *ebb_pinv(ebb_tensor *self, ebb_pinv_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5366,7 +5435,7 @@ EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options
 /* The elements of self with these numbers (int64, negative ones from the end), counted in row-major order; the
  * result has the shape of index.
  *     take(Tensor self, Tensor index) -> Tensor
- * Gradient (TakeBackward0) of self: put(zeros, index, g, accumulate).
+ * Gradient (TakeBackward0) of self: put(zeros_like(self), index, g, True).
  * torch.take */
 EBB_API ebb_tensor *ebb_take(ebb_tensor *self, ebb_tensor *index);
 #define ebb_take(self, index) ebb_take(EBB_AT(self), EBB_AT(index))
@@ -5379,7 +5448,8 @@ typedef struct ebb_put_options {
 /* self with the elements of source at these numbers (int64, negative ones from the end), counted in row-major order,
  * or with accumulate added there; the last one stays where several meet.
  *     put(Tensor self, Tensor index, Tensor source, bool accumulate=false) -> Tensor
- * Gradient (PutBackward0) of self: put(g, index, zeros), or g with accumulate; of source: take(g, index).
+ * Gradient (PutBackward0) of self: g if accumulate else put(g, index, zeros_like(source)); of source: take(g,
+ * index).reshape(source.shape).
  * In place: ebb_put_. torch.put */
 EBB_API ebb_tensor *ebb_put(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, ebb_put_options options EBB_DEFAULT);
@@ -5413,7 +5483,7 @@ typedef struct ebb_addr_options {
 
 /* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
  *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (AddrBackward0) of self: beta g; of vec1: alpha g vec2; of vec2: alpha g^T vec1.
+ * Gradient (AddrBackward0) of self: beta * g; of vec1: alpha * g @ vec2; of vec2: alpha * g.T @ vec1.
  * Floating point only. In place: ebb_addr_. torch.addr */
 EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
@@ -5462,7 +5532,7 @@ typedef struct ebb_linalg_cross_options {
 
 /* Cross products of vectors of 3 elements along one dimension, the last if none is given; the others broadcast.
  *     linalg_cross(Tensor self, Tensor other, dims dim=-1) -> Tensor
- * Gradient (LinalgCrossBackward0) of self: linalg_cross(other, g); of other: linalg_cross(g, self).
+ * Gradient (LinalgCrossBackward0) of self: linalg_cross(other, g, dim); of other: linalg_cross(g, self, dim).
  * Not for bool. torch.linalg.cross */
 EBB_API ebb_tensor *ebb_linalg_cross(ebb_tensor *self, ebb_tensor *other, ebb_linalg_cross_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5545,7 +5615,7 @@ typedef struct ebb_addcdiv_options {
 /* self + value * tensor1 / tensor2.
  *     addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, float? value=1) -> Tensor
  * Gradient (AddcdivBackward0) of self: g; of tensor1: g * value / tensor2; of tensor2: -g * value * tensor1 /
- * tensor2^2.
+ * tensor2**2.
  * Inputs are promoted to a common dtype. Floating point only. In place: ebb_addcdiv_. torch.addcdiv */
 EBB_API ebb_tensor *ebb_addcdiv(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addcdiv_(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options EBB_DEFAULT);
@@ -5570,8 +5640,9 @@ typedef struct ebb_clamp_options {
 
 /* min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN.
  *     clamp(Tensor self, Number? min, Number? max) -> Tensor
- * Gradient (ClampBackward1) of self: g where min <= self <= max, else 0; of min: g where self < min < max, else 0;
- * of max: g where self > max or min > max, else 0.
+ * Gradient (ClampBackward1) of self: where((min == None or min <= self) and (max == None or self <= max), g, 0); of
+ * min: where(self < min and (max == None or min < max), g, 0); of max: where(self > max or (min != None and min >
+ * max), g, 0).
  * Inputs are promoted to a common dtype. In place: ebb_clamp_. torch.clamp */
 EBB_API ebb_tensor *ebb_clamp(ebb_tensor *self, ebb_clamp_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_DEFAULT);
@@ -5590,7 +5661,7 @@ EBB_API ebb_tensor *ebb_clamp_(ebb_tensor *self, ebb_clamp_options options EBB_D
 
 /* max(self, min), with a bound that is a number or a tensor. NaN stays NaN.
  *     clamp_min(Tensor self, Number min) -> Tensor
- * Gradient (ClampMinBackward0) of self: g where self >= min, else 0; of min: g where self < min, else 0.
+ * Gradient (ClampMinBackward0) of self: where(self >= min, g, 0); of min: where(self < min, g, 0).
  * Inputs are promoted to a common dtype. In place: ebb_clamp_min_. torch.clamp_min */
 EBB_API ebb_tensor *ebb_clamp_min(ebb_tensor *self, ebb_tensor *min);
 EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
@@ -5599,7 +5670,7 @@ EBB_API ebb_tensor *ebb_clamp_min_(ebb_tensor *self, ebb_tensor *min);
 
 /* min(self, max), with a bound that is a number or a tensor. NaN stays NaN.
  *     clamp_max(Tensor self, Number max) -> Tensor
- * Gradient (ClampMaxBackward0) of self: g where self <= max, else 0; of max: g where self > max, else 0.
+ * Gradient (ClampMaxBackward0) of self: where(self <= max, g, 0); of max: where(self > max, g, 0).
  * Inputs are promoted to a common dtype. In place: ebb_clamp_max_. torch.clamp_max */
 EBB_API ebb_tensor *ebb_clamp_max(ebb_tensor *self, ebb_tensor *max);
 EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
@@ -5609,7 +5680,7 @@ EBB_API ebb_tensor *ebb_clamp_max_(ebb_tensor *self, ebb_tensor *max);
 /* value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes what
  * self's dtype makes of it.
  *     masked_fill(Tensor self, Tensor mask, Number value) -> Tensor
- * Gradient (MaskedFillBackward0) of self: 0 where mask, else g; of value: the sum of g where mask.
+ * Gradient (MaskedFillBackward0) of self: where(mask, 0, g); of value: sum(where(mask, g, 0)).
  * The result has the dtype of the first input. In place: ebb_masked_fill_. torch.masked_fill */
 EBB_API ebb_tensor *ebb_masked_fill(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value);
 EBB_API ebb_tensor *ebb_masked_fill_(ebb_tensor *self, ebb_tensor *mask, ebb_tensor *value);
@@ -5719,7 +5790,7 @@ EBB_API ebb_tensor *ebb_neg_(ebb_tensor *self);
 
 /* The absolute value.
  *     abs(Tensor self) -> Tensor
- * Gradient (AbsBackward0) of self: g * sign(self), which is 0 at 0.
+ * Gradient (AbsBackward0) of self: g * sign(self).
  * Not for bool. In place: ebb_abs_. torch.abs */
 EBB_API ebb_tensor *ebb_abs(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_abs_(ebb_tensor *self);
@@ -5746,7 +5817,7 @@ EBB_API ebb_tensor *ebb_floor_(ebb_tensor *self);
 
 /* max(self, 0); NaN stays NaN.
  *     relu(Tensor self) -> Tensor
- * Gradient (ReluBackward0) of self: g where y > 0, else 0.
+ * Gradient (ReluBackward0) of self: where(y > 0, g, 0).
  * Not for bool. In place: ebb_relu_. torch.relu */
 EBB_API ebb_tensor *ebb_relu(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_relu_(ebb_tensor *self);
@@ -5791,7 +5862,7 @@ EBB_API ebb_tensor *ebb_sqrt_(ebb_tensor *self);
 
 /* 1 / sqrt(self); NaN below 0.
  *     rsqrt(Tensor self) -> Tensor
- * Gradient (RsqrtBackward0) of self: -0.5 * g * y^3.
+ * Gradient (RsqrtBackward0) of self: -0.5 * g * y**3.
  * Integers and bool become the default dtype. In place: ebb_rsqrt_. torch.rsqrt */
 EBB_API ebb_tensor *ebb_rsqrt(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_rsqrt_(ebb_tensor *self);
@@ -5890,7 +5961,7 @@ EBB_API ebb_tensor *ebb_log10_(ebb_tensor *self);
 
 /* The tangent of self, in radians.
  *     tan(Tensor self) -> Tensor
- * Gradient (TanBackward0) of self: g * (y^2 + 1).
+ * Gradient (TanBackward0) of self: g * (y**2 + 1).
  * Integers and bool become the default dtype. In place: ebb_tan_. torch.tan */
 EBB_API ebb_tensor *ebb_tan(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_tan_(ebb_tensor *self);
@@ -5899,7 +5970,7 @@ EBB_API ebb_tensor *ebb_tan_(ebb_tensor *self);
 
 /* The inverse of sin, in radians; NaN outside of -1 to 1.
  *     asin(Tensor self) -> Tensor
- * Gradient (AsinBackward0) of self: g / sqrt(1 - self^2).
+ * Gradient (AsinBackward0) of self: g / sqrt(1 - self**2).
  * Integers and bool become the default dtype. In place: ebb_asin_. torch.asin */
 EBB_API ebb_tensor *ebb_asin(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_asin_(ebb_tensor *self);
@@ -5908,7 +5979,7 @@ EBB_API ebb_tensor *ebb_asin_(ebb_tensor *self);
 
 /* The inverse of cos, in radians; NaN outside of -1 to 1.
  *     acos(Tensor self) -> Tensor
- * Gradient (AcosBackward0) of self: -g / sqrt(1 - self^2).
+ * Gradient (AcosBackward0) of self: -g / sqrt(1 - self**2).
  * Integers and bool become the default dtype. In place: ebb_acos_. torch.acos */
 EBB_API ebb_tensor *ebb_acos(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_acos_(ebb_tensor *self);
@@ -5917,7 +5988,7 @@ EBB_API ebb_tensor *ebb_acos_(ebb_tensor *self);
 
 /* The inverse of tan, in radians.
  *     atan(Tensor self) -> Tensor
- * Gradient (AtanBackward0) of self: g / (self^2 + 1).
+ * Gradient (AtanBackward0) of self: g / (self**2 + 1).
  * Integers and bool become the default dtype. In place: ebb_atan_. torch.atan */
 EBB_API ebb_tensor *ebb_atan(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atan_(ebb_tensor *self);
@@ -5944,7 +6015,7 @@ EBB_API ebb_tensor *ebb_cosh_(ebb_tensor *self);
 
 /* The inverse of sinh.
  *     asinh(Tensor self) -> Tensor
- * Gradient (AsinhBackward0) of self: g / sqrt(self^2 + 1).
+ * Gradient (AsinhBackward0) of self: g / sqrt(self**2 + 1).
  * Integers and bool become the default dtype. In place: ebb_asinh_. torch.asinh */
 EBB_API ebb_tensor *ebb_asinh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_asinh_(ebb_tensor *self);
@@ -5953,7 +6024,7 @@ EBB_API ebb_tensor *ebb_asinh_(ebb_tensor *self);
 
 /* The inverse of cosh; NaN below 1.
  *     acosh(Tensor self) -> Tensor
- * Gradient (AcoshBackward0) of self: g / sqrt(self^2 - 1).
+ * Gradient (AcoshBackward0) of self: g / sqrt(self**2 - 1).
  * Integers and bool become the default dtype. In place: ebb_acosh_. torch.acosh */
 EBB_API ebb_tensor *ebb_acosh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_acosh_(ebb_tensor *self);
@@ -5962,7 +6033,7 @@ EBB_API ebb_tensor *ebb_acosh_(ebb_tensor *self);
 
 /* The inverse of tanh; NaN outside of -1 to 1.
  *     atanh(Tensor self) -> Tensor
- * Gradient (AtanhBackward0) of self: g / (1 - self^2).
+ * Gradient (AtanhBackward0) of self: g / (1 - self**2).
  * Integers and bool become the default dtype. In place: ebb_atanh_. torch.atanh */
 EBB_API ebb_tensor *ebb_atanh(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
@@ -5971,7 +6042,7 @@ EBB_API ebb_tensor *ebb_atanh_(ebb_tensor *self);
 
 /* sin(pi * self) / (pi * self), and 1 at 0.
  *     sinc(Tensor self) -> Tensor
- * Gradient (SincBackward0) of self: g * (cos(pi * self) - y) / self, 0 at 0.
+ * Gradient (SincBackward0) of self: where(self == 0, 0, g * (cos(pi * self) - y) / self).
  * Integers and bool become the default dtype. In place: ebb_sinc_. torch.sinc */
 EBB_API ebb_tensor *ebb_sinc(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
@@ -5997,7 +6068,7 @@ typedef struct ebb_unique_options {
  * Of equal elements the first one receives the gradient.
  *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
  *     Tensor output, Tensor inverse_indices, Tensor counts
- * Gradient of self: g at the first of each.
+ * Gradient of self: 'g at the first of each'.
  * torch.unique */
 EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -6020,7 +6091,7 @@ typedef struct ebb_unique_consecutive_options {
  * and with return_inverse and return_counts as unique has them, how long each run is.
  *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
  *     output, Tensor inverse_indices, Tensor counts
- * Gradient of self: g at the first of each.
+ * Gradient of self: 'g at the first of each'.
  * torch.unique_consecutive */
 EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -6122,21 +6193,21 @@ EBB_API ebb_tensor *ebb_broadcast_to(ebb_tensor *self, ebb_dims size);
 
 /* self in the shape of other; see view.
  *     view_as(Tensor self, Tensor other) -> Tensor
- * Gradient of self: g in the shape of self.
+ * Gradient of self: reshape(g, self.shape).
  * torch.Tensor.view_as */
 EBB_API ebb_tensor *ebb_view_as(ebb_tensor *self, ebb_tensor *other);
 #define ebb_view_as(self, other) ebb_view_as(EBB_AT(self), EBB_AT(other))
 
 /* self in the shape of other; see reshape.
  *     reshape_as(Tensor self, Tensor other) -> Tensor
- * Gradient of self: g in the shape of self.
+ * Gradient of self: reshape(g, self.shape).
  * torch.Tensor.reshape_as */
 EBB_API ebb_tensor *ebb_reshape_as(ebb_tensor *self, ebb_tensor *other);
 #define ebb_reshape_as(self, other) ebb_reshape_as(EBB_AT(self), EBB_AT(other))
 
 /* self in the shape of other; see expand.
  *     expand_as(Tensor self, Tensor other) -> Tensor
- * Gradient of self: g in the shape of self.
+ * Gradient of self: sum_to_size(g, self.shape).
  * torch.Tensor.expand_as */
 EBB_API ebb_tensor *ebb_expand_as(ebb_tensor *self, ebb_tensor *other);
 #define ebb_expand_as(self, other) ebb_expand_as(EBB_AT(self), EBB_AT(other))
@@ -6153,7 +6224,7 @@ typedef struct ebb_as_strided_options {
  * stride[0] + j stride[1] + ..., in elements. storage_offset is that of self where it is not given. Elements may
  * overlap; their gradients are summed.
  *     as_strided(Tensor self, shape size, shape stride, float? storage_offset=none) -> Tensor
- * Gradient of self: zeros(self.shape) with g added to the region.
+ * Gradient of self: 'zeros(self.shape) with g added to the region'.
  * torch.as_strided */
 EBB_API ebb_tensor *ebb_as_strided(ebb_tensor *self, ebb_dims size, ebb_dims stride, ebb_as_strided_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -6168,7 +6239,7 @@ EBB_API ebb_tensor *ebb_as_strided(ebb_tensor *self, ebb_dims size, ebb_dims str
 
 /* self where condition is true, else other; all three broadcast. condition must be bool.
  *     where(Tensor condition, Number self, Number other) -> Tensor
- * Gradient (WhereBackward0) of self: g where condition, else 0; of other: 0 where condition, else g.
+ * Gradient (WhereBackward0) of self: where(condition, g, 0); of other: where(condition, 0, g).
  * Inputs are promoted to a common dtype. torch.where */
 EBB_API ebb_tensor *ebb_where(ebb_tensor *condition, ebb_tensor *self, ebb_tensor *other);
 #define ebb_where(condition, self, other) ebb_where(EBB_AT(condition), EBB_NUM(self), EBB_NUM(other))

@@ -9,7 +9,8 @@
 static bool sole_owner(ebb_tensor *t) {
     if (t->flags & EBB__HAS_TANGENT) return false;
     return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
-           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 && !t->storage->external;
+           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 &&
+           !(atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL);
 }
 
 static ebb_tensor *take(ebb_tensor *t) {

@@ -214,8 +214,7 @@ static ebb_status share_with_saved(ebb_tensor *y, ebb_tensor *const *in) {
         ebb_tensor *of = NULL;
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at == y->output_nr) of = y;
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
-        if (of && s[i].t && s[i].t != of && s[i].t->storage && ebb__tangents_share(s[i].t, of))
-            return ebb_error_status();
+        if (of && s[i].t && s[i].t != of && ebb__tangents_share(s[i].t, of)) return ebb_error_status();
     }
     return EBB_OK;
 }

@@ -130,13 +130,11 @@ static bool of_numbers(const char *called, const struct ebb__argument *args, int
     return false;
 }
 
-/* ---- functions of their own ---- Each has its arguments checked for number; UNSET after an error. */
-
-typedef struct ebb__value (*builtin)(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n);
+/* ---- functions of their own ---- */
 
 static ebb_tensor *tensor_of(const struct ebb__argument *arg) { return ebb__value_as_tensor(&arg->value, NULL); }
 
-static struct ebb__value wrong_argument(struct ebb__run *r, const struct ebb__argument *arg, const char *wanted) {
+struct ebb__value ebb__wrong_argument(struct ebb__run *r, const struct ebb__argument *arg, const char *wanted) {
     (void)ebb__fail_at(r->program->text, arg->place, EBB_ERR_ARGUMENT, "expected %s, not %s", wanted,
                        ebb__value_kind_name(&arg->value));
     return unset;
@@ -152,10 +150,11 @@ static struct ebb__value make_tensor(struct ebb__run *r, int32_t id, const struc
         if (is_dtype && v->kind == EBB__V_DTYPE) dtype = (ebb_dtype)v->as.i;
         else if (args[i].name && strcmp(args[i].name, "requires_grad") == 0 && v->kind == EBB__V_BOOL)
             requires_grad = v->as.i != 0;
-        else return wrong_argument(r, &args[i], "dtype=… or requires_grad=… after the data");
+        else return ebb__wrong_argument(r, &args[i], "dtype=… or requires_grad=… after the data");
     }
     ebb_tensor *t = tensor_of(&args[0]);
-    if (!t) return ebb_error() ? unset : wrong_argument(r, &args[0], "a number, or lists of numbers of one length");
+    if (!t)
+        return ebb_error() ? unset : ebb__wrong_argument(r, &args[0], "a number, or lists of numbers of one length");
     ebb_dtype own = ebb_tensor_dtype(t);
     if (args[0].value.kind == EBB__V_FLOAT) own = ebb_default_dtype();
     t = ebb_detach(ebb_clone(ebb_to(t, dtype ? dtype : own)));
@@ -170,7 +169,7 @@ static struct ebb__value length(struct ebb__run *r, int32_t id, const struct ebb
     const struct ebb__value *v = &args[0].value;
     if (v->kind == EBB__V_LIST || v->kind == EBB__V_RESULTS) return of_int(v->n);
     if (v->kind == EBB__V_TENSOR && ebb_tensor_ndim(v->as.t) > 0) return of_int(ebb_tensor_shape(v->as.t).d[0]);
-    return wrong_argument(r, &args[0], "a list, or a tensor of one dimension or more");
+    return ebb__wrong_argument(r, &args[0], "a list, or a tensor of one dimension or more");
 }
 
 /* x.size(), x.size(dim), and the same of strides. */
@@ -178,7 +177,7 @@ static struct ebb__value one_or_all(struct ebb__run *r, ebb_dims dims, const str
     if (n == 1) return ebb__value_dims(r, dims);
     const struct ebb__value *v = &args[1].value;
     int64_t d = v->kind == EBB__V_INT ? v->as.i < 0 ? v->as.i + dims.n : v->as.i : -1;
-    return d >= 0 && d < dims.n ? of_int(dims.d[d]) : wrong_argument(r, &args[1], "a dimension of the tensor");
+    return d >= 0 && d < dims.n ? of_int(dims.d[d]) : ebb__wrong_argument(r, &args[1], "a dimension of the tensor");
 }
 
 static struct ebb__value size(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
@@ -222,7 +221,7 @@ static struct ebb__value is_contiguous(struct ebb__run *r, int32_t id, const str
 static struct ebb__value item(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
     ebb_tensor *t = tensor_of(args);
     (void)n;
-    if (ebb_tensor_numel(t) != 1) return wrong_argument(r, args, "a tensor of one element");
+    if (ebb_tensor_numel(t) != 1) return ebb__wrong_argument(r, args, "a tensor of one element");
     (void)id;
     if (ebb_dtype_is_floating(ebb_tensor_dtype(t))) return of_float((ebb_item)(t));
     int64_t i = (ebb_item_i64)(t);
@@ -243,30 +242,20 @@ static struct ebb__value requires_grad(struct ebb__run *r, int32_t id, const str
     return ebb__value_tensor(t);
 }
 
-/* Sum over what was broadcast: the opposite of expand. */
-static struct ebb__value sum_to_size(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
-    ebb_dims shape, whole = ebb_tensor_shape(tensor_of(args)), over = {0, {0}};
-    (void)n;
-    bool fits = ebb__value_as_ints(&args[1].value, &shape) && shape.n <= whole.n;
-    for (int i = 0; fits && i < whole.n; i++) {
-        int k = i - (whole.n - shape.n);
-        bool summed = k < 0 || (shape.d[k] == 1 && whole.d[i] != 1);
-        fits = summed || shape.d[k] == whole.d[i];
-        if (summed) over.d[over.n++] = i;
-    }
-    if (!fits) return wrong_argument(r, &args[1], "a shape that broadcasts to the tensor's");
-    if (!over.n) return args[0].value;
-    struct ebb__argument sum[3] = {args[0], {.value = ebb__value_dims(r, over)}, {.value = of_bool(true)}};
-    struct ebb__argument view[2] = {{.value = ebb__do_call(r, id, "sum", sum, 3)}, args[1]};
-    return view[0].value.kind == EBB__UNSET ? unset : ebb__do_call(r, id, "reshape", view, 2);
+/* range(stop), range(start, stop): a list of integers. */
+static struct ebb__value range(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
+    enum { MAX_LENGTH = 4096 };
+    for (int64_t i = 0; i < n; i++)
+        if (args[i].value.kind != EBB__V_INT) return ebb__wrong_argument(r, &args[i], "an integer");
+    int64_t start = n > 1 ? args[0].value.as.i : 0, stop = args[n - 1].value.as.i;
+    if (stop < start) stop = start;
+    if (start < -MAX_LENGTH || stop > MAX_LENGTH) return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "this list is too long");
+    struct ebb__value *room = ebb__arena_get(&r->arena, (size_t)(stop - start) * sizeof *room);
+    for (int64_t i = start; room && i < stop; i++) room[i - start] = of_int(i);
+    return (struct ebb__value){.kind = room ? EBB__V_LIST : EBB__UNSET, .as.list = room, .n = stop - start};
 }
 
-static const struct {
-    const char *name;
-    int least, most; /* arguments, with the object of a method */
-    bool tensor;     /* the first one is a tensor */
-    builtin function;
-} builtins[] = {
+static const struct ebb__builtin builtins[] = {
     {"tensor", 1, 3, false, make_tensor},
     {"len", 1, 1, false, length},
     {"size", 1, 2, true, size},
@@ -279,8 +268,16 @@ static const struct {
     {"is_contiguous", 1, 1, true, is_contiguous},
     {"detach", 1, 1, true, detach},
     {"requires_grad_", 1, 2, true, requires_grad},
-    {"sum_to_size", 2, 2, true, sum_to_size},
+    {"range", 1, 2, false, range},
 };
+
+static const struct ebb__builtin *find(const char *name) {
+    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
+        if (strcmp(builtins[i].name, name) == 0) return &builtins[i];
+    for (const struct ebb__builtin *b = ebb__formula_builtins; b->name; b++)
+        if (strcmp(b->name, name) == 0) return b;
+    return NULL;
+}
 
 /* ---- second names ---- */
 
@@ -323,14 +320,14 @@ bool ebb__do_builtin(struct ebb__run *r, int32_t id, const char *called, const s
     for (int64_t i = 0; i < n; i++) numbers = numbers && ebb__value_is_number(&args[i].value) && !args[i].name;
     *ret_value = unset;
     if (numbers && of_numbers(called, args, n, ret_value)) return true;
-    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++) {
-        if (strcmp(builtins[i].name, called) != 0) continue;
-        if (n < builtins[i].least || n > builtins[i].most)
-            *ret_value = ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes %d to %d arguments, not %d", called,
-                                    builtins[i].least, builtins[i].most, (int)n);
-        else if (builtins[i].tensor && args[0].value.kind != EBB__V_TENSOR && args[0].value.kind != EBB__V_RESULTS)
-            *ret_value = wrong_argument(r, &args[0], "a tensor");
-        else *ret_value = builtins[i].function(r, id, args, n);
+    const struct ebb__builtin *b = find(called);
+    if (b) {
+        bool tensor = n > 0 && (args[0].value.kind == EBB__V_TENSOR || args[0].value.kind == EBB__V_RESULTS);
+        if (n < b->least || n > b->most)
+            *ret_value = ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes %d to %d arguments, not %d", called, b->least,
+                                    b->most, (int)n);
+        else if (b->tensor && !tensor) *ret_value = ebb__wrong_argument(r, &args[0], "a tensor");
+        else *ret_value = b->function(r, id, args, n);
         return true;
     }
     if (n > 0 && conversion(r, id, called, args, n, ret_value)) return true;

@@ -129,12 +129,17 @@ static bool to_input(struct binding *b, int i, const struct ebb__value *v, ebb_a
     return t || !b->report;
 }
 
-/* Lists of any length, in the run's memory; one number is a list of one. */
+/* Lists of any length, in the run's memory; one number is a list of one, and a tensor of one dimension a list. */
 static bool number_list(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
     bool whole = a->kind == EBB_ATTR_INTS, list = v->kind == EBB__V_LIST;
     const struct ebb__value *e = list ? v->as.list : v;
-    int64_t n = list ? v->n : 1, *room = ebb__arena_get(&b->run->arena, (size_t)n * sizeof *room);
-    for (int64_t i = 0; i < n; i++, e++) {
+    ebb_tensor *t = v->kind == EBB__V_TENSOR ? v->as.t : NULL;
+    int64_t n = list ? v->n : t ? ebb_tensor_numel(t) : 1, *room = ebb__arena_get(&b->run->arena, (size_t)n * 8);
+    if (t) {
+        bool fits = room && ebb_tensor_ndim(t) == 1 && !(whole && n && ebb_dtype_is_floating(ebb_tensor_dtype(t)));
+        if (!fits || (ebb_tensor_read)(t, whole ? EBB_I64 : EBB_F64, room)) return false;
+    }
+    for (int64_t i = 0; i < n && !t; i++, e++) {
         bool fits = whole ? e->kind == EBB__V_INT : ebb__value_is_number(e);
         if (!fits || !room) return false;
         if (whole) room[i] = e->as.i;

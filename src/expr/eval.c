@@ -118,6 +118,14 @@ static struct ebb__value do_path(struct ebb__run *r, int32_t id) {
     return ebb__wrong(r, id, EBB_ERR_UNSUPPORTED, "files of tensors are not read yet");
 }
 
+/* Whether `and` or `or` has its value from its left side, which is no tensor: then the right one is not evaluated. */
+static bool is_decided(struct ebb__run *r, const struct ebb__ast *a) {
+    if (a->kind != EBB__AST_BINARY || (a->op != EBB__OP_AND && a->op != EBB__OP_OR)) return false;
+    const struct ebb__value *left = kid(r, a, 0);
+    if (left->kind == EBB__V_TENSOR || left->kind == EBB__V_RESULTS) return false;
+    return ebb__value_truth(r, left, a->place) == (a->op == EBB__OP_OR);
+}
+
 static struct ebb__value do_node(struct ebb__run *r, int32_t id) {
     const struct ebb__ast *a = ebb__ast_of(r, id);
     struct ebb__value in[2];
@@ -132,6 +140,7 @@ static struct ebb__value do_node(struct ebb__run *r, int32_t id) {
     case EBB__AST_TUPLE: return do_list(r, a);
     case EBB__AST_UNARY: in[0] = *kid(r, a, 0); return ebb__do_operator(r, id, a->op, in);
     case EBB__AST_BINARY:
+        if (is_decided(r, a)) return *kid(r, a, 0);
         in[0] = *kid(r, a, 0);
         in[1] = *kid(r, a, 1);
         return ebb__do_operator(r, id, a->op, in);
@@ -166,7 +175,7 @@ static int32_t next_kid(struct ebb__run *r, struct frame *f) {
         int truth = ebb__value_truth(r, &r->values[condition], ebb__ast_of(r, condition)->place);
         return truth < 0 ? -2 : ebb__ast_kid(r->program, a, truth ? 0 : 2);
     }
-    if (i >= a->n) return -1;
+    if (i >= a->n || (i == 1 && is_decided(r, a))) return -1;
     int32_t id = ebb__ast_kid(r->program, a, i);
     const struct ebb__ast *k = ebb__ast_of(r, id);
     if (a->kind == EBB__AST_CALL && i == 0) { /* what is called has no value itself, but a method's object has */

@@ -125,8 +125,19 @@ ebb_tensor *ebb__value_as_tensor(const struct ebb__value *v, const ebb_tensor *l
     }
 }
 
+/* The elements of a small vector of integers: what argsort(dims) gives is a list of dimensions too. */
+static bool tensor_as_ints(const ebb_tensor *t, ebb_dims *ret_ints) {
+    ebb_dtype dtype = ebb_tensor_dtype(t);
+    int64_t n = ebb_tensor_numel(t);
+    bool whole = dtype == EBB_I64 || dtype == EBB_I32 || n == 0;
+    if (ebb_tensor_ndim(t) != 1 || n > EBB_MAX_NDIM || !whole) return false;
+    ret_ints->n = (int32_t)n;
+    return (ebb_tensor_read)(t, EBB_I64, ret_ints->d) == EBB_OK;
+}
+
 bool ebb__value_as_ints(const struct ebb__value *v, ebb_dims *ret_ints) {
     ebb_dims ints = {0, {0}};
+    if (v->kind == EBB__V_TENSOR) return tensor_as_ints(v->as.t, ret_ints);
     if (v->kind == EBB__V_INT) {
         ints = (ebb_dims){1, {v->as.i}};
     } else {
@@ -158,6 +169,7 @@ struct ebb__value ebb__value_dims(struct ebb__run *r, ebb_dims dims) {
 struct ebb__value ebb__value_tensors(struct ebb__run *r, ebb_list list) {
     struct ebb__value *room = ebb__arena_get(&r->arena, (size_t)list.n * sizeof *room);
     if (!room) return (struct ebb__value){.kind = EBB__UNSET};
-    for (int64_t i = 0; i < list.n; i++) room[i] = ebb__value_tensor(list.t[i]);
+    for (int64_t i = 0; i < list.n; i++)
+        room[i] = list.t[i] ? ebb__value_tensor(list.t[i]) : (struct ebb__value){.kind = EBB__V_NONE};
     return (struct ebb__value){.kind = EBB__V_LIST, .as.list = room, .n = list.n};
 }

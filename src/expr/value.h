@@ -77,10 +77,10 @@ ebb_tensor *ebb__value_as_tensor(const struct ebb__value *v, const ebb_tensor *l
 
 /* Whether a value could be a tensor: one, results, or numbers in lists. */
 bool ebb__value_like_tensor(const struct ebb__value *v);
-/* A list of integers, or one. */
+/* A list of integers, one of them, or a vector of them. */
 bool ebb__value_as_ints(const struct ebb__value *v, ebb_dims *ret_ints);
 
-/* Lists of these; UNSET and an error when out of memory. */
+/* Lists of these, NULL among tensors being None; UNSET and an error when out of memory. */
 struct ebb__value ebb__value_list(struct ebb__run *r, const struct ebb__value *values, int64_t n);
 struct ebb__value ebb__value_dims(struct ebb__run *r, ebb_dims dims);
 struct ebb__value ebb__value_tensors(struct ebb__run *r, ebb_list list);
@@ -102,6 +102,19 @@ struct ebb__argument {
 struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args,
                                int64_t n);
 struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name);
+
+/* A function that is no operator. Its arguments have been counted; UNSET and an error on failure. */
+struct ebb__builtin {
+    const char *name;
+    int least, most; /* arguments, with the object of a method */
+    bool tensor;     /* the first one is a tensor */
+    struct ebb__value (*function)(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n);
+};
+/* Those that formulas of gradients are written with (formula.c); a NULL name is behind the last. */
+extern const struct ebb__builtin ebb__formula_builtins[];
+
+/* UNSET, after an error at the argument: "expected WANTED, not …". */
+struct ebb__value ebb__wrong_argument(struct ebb__run *r, const struct ebb__argument *arg, const char *wanted);
 
 /* What is no operator: functions of numbers, tensor(…), x.size(0), x.float(). False when there is none of that name. */
 bool ebb__do_builtin(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args, int64_t n,

@@ -1,5 +1,4 @@
-/* Graphs into files, as DOT or as pictures. A file is written under a name of its own and then renamed, so that nobody
- * sees half of it. */
+/* Graphs into files, as DOT or as pictures. */
 #if defined(__unix__) || defined(__APPLE__)
 #define _POSIX_C_SOURCE 200809L
 #include <spawn.h>
@@ -11,48 +10,9 @@ extern char **environ;
 #define HAVE_PROCESSES 0
 #endif
 #include "graph/graph.h"
-
+#include "io/output.h"
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
-
-struct output {
-    const char *path;
-    char *temporary;
-    size_t bytes; /* of the temporary name */
-    FILE *file;
-};
-
-static ebb_status cannot_write(const char *path) {
-    return ebb_fail(EBB_ERR_IO, "graph: %s cannot be written: %s", path, strerror(errno));
-}
-
-static ebb_status open_output(struct output *o, const char *path) {
-    static _Atomic unsigned counter;
-    long process = 0;
-#if HAVE_PROCESSES
-    process = (long)getpid();
-#endif
-    *o = (struct output){.path = path, .bytes = strlen(path) + 48};
-    if (!(o->temporary = ebb_alloc(o->bytes))) return ebb_error_status();
-    (void)snprintf(o->temporary, o->bytes, "%s.%ld-%u.part", path, process, atomic_fetch_add(&counter, 1U));
-    o->file = fopen(o->temporary, "wbx");
-    if (o->file) return EBB_OK;
-    ebb_free(o->temporary, o->bytes);
-    return cannot_write(path);
-}
-
-/* Close the file, and rename it when all went well so far. */
-static ebb_status close_output(struct output *o, ebb_status status) {
-    bool bad = ferror(o->file) != 0;
-    if (fclose(o->file) || bad) {
-        if (!status) status = cannot_write(o->path);
-    }
-    if (!status && rename(o->temporary, o->path)) status = cannot_write(o->path);
-    if (status) (void)remove(o->temporary);
-    ebb_free(o->temporary, o->bytes);
-    return status;
-}
 
 static ebb_status check_path(const char *path) {
     if (path && path[0]) return EBB_OK;
@@ -60,9 +20,10 @@ static ebb_status check_path(const char *path) {
 }
 
 ebb_status(ebb_graph_dot)(ebb_tensor *root, const char *path, ebb_graph_options options) {
-    struct output o;
-    if (check_path(path) || open_output(&o, path)) return ebb_error_status();
-    return close_output(&o, (ebb_graph_write)(root, o.file, options));
+    struct ebb__output o;
+    ebb_status status = check_path(path);
+    if (status || (status = ebb__output_open(&o, path))) return status;
+    return ebb__output_close(&o, (ebb_graph_write)(root, o.file, options));
 }
 
 #if HAVE_PROCESSES
@@ -100,7 +61,7 @@ static ebb_status picture(ebb_tensor *root, FILE *out, const ebb_graph_options *
     ebb_status status = EBB_OK;
     if (!in || !messages) status = ebb_fail(EBB_ERR_IO, "graph: no temporary file: %s", strerror(errno));
     if (!status) status = (ebb_graph_write)(root, in, *options);
-    if (!status && fflush(in)) status = cannot_write("a temporary file");
+    if (!status && fflush(in)) status = ebb_fail(EBB_ERR_IO, "graph: a temporary file: %s", strerror(errno));
     if (!status) {
         rewind(in);
         status = run_dot(in, out, messages);
@@ -122,7 +83,8 @@ static ebb_status picture(ebb_tensor *root, FILE *out, const ebb_graph_options *
 #endif
 
 ebb_status(ebb_graph_svg)(ebb_tensor *root, const char *path, ebb_graph_options options) {
-    struct output o;
-    if (check_path(path) || open_output(&o, path)) return ebb_error_status();
-    return close_output(&o, picture(root, o.file, &options));
+    struct ebb__output o;
+    ebb_status status = check_path(path);
+    if (status || (status = ebb__output_open(&o, path))) return status;
+    return ebb__output_close(&o, picture(root, o.file, &options));
 }

@@ -1,288 +1,300 @@
-/* Reading safetensors: a header that is not believed until every offset has been checked against the file. */
-#define _POSIX_C_SOURCE 200809L
+/* Reading safetensors: a header that is not believed until every offset has been checked against the file; then large
+ * tensors lie over the file's pages, and small ones are copied. */
+#include "io/archive.h"
+#include "io/elements.h"
 #include "io/safetensors.h"
 #include <ebb/ops.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef EBB_HAVE_JANSSON
 #include <jansson.h>
 #endif
 
-enum { HEADER_MAX = 100000000 }; /* the format's own limit */
-
-struct entry {
-    const char *name; /* in the JSON text's tree */
-    const struct ebb__safetensors_type *type;
-    ebb_dims shape;
-    uint64_t first, last; /* bytes, from the end of the header */
-};
+enum { HEADER_MAX = 100000000, /* the format's own limit */ MAPPED_MIN = 65536 };
 
 struct ebb_safetensors {
-    char *name; /* of the file, for errors */
-    size_t name_bytes;
-    FILE *stream; /* NULL: in memory */
-    const unsigned char *bytes;
-    uint64_t size, data; /* bytes of the file, and where its data begins */
-    void *json;
-    struct entry *entries; /* by their place */
-    int64_t n;
-    size_t capacity;
+    struct ebb__archive archive;
+    uint64_t data; /* where the data begins */
+    void *json;    /* the header; the names are its own */
+    struct text {
+        const char *key, *value;
+    } * metadata;
+    int64_t n_metadata;
 };
 
-int64_t ebb_safetensors_count(const ebb_safetensors *f) { return f ? f->n : 0; }
+/* ---- what a file holds ---- */
 
-static const struct entry *entry_at(const ebb_safetensors *f, int64_t i) {
-    return f && i >= 0 && i < f->n ? &f->entries[i] : NULL;
-}
+static const struct ebb__archive *archive_of(const ebb_safetensors *f) { return f ? &f->archive : NULL; }
+
+int64_t ebb_safetensors_count(const ebb_safetensors *f) { return f ? f->archive.n : 0; }
 
 const char *ebb_safetensors_name(const ebb_safetensors *f, int64_t i) {
-    const struct entry *e = entry_at(f, i);
+    const struct ebb__entry *e = ebb__archive_entry(archive_of(f), i);
     return e ? e->name : "";
 }
 
 ebb_dtype ebb_safetensors_dtype(const ebb_safetensors *f, int64_t i) {
-    const struct entry *e = entry_at(f, i);
-    return e ? e->type->dtype : EBB_DTYPE_NONE;
+    const struct ebb__entry *e = ebb__archive_entry(archive_of(f), i);
+    return e ? e->dtype : EBB_DTYPE_NONE;
 }
 
 ebb_dims ebb_safetensors_shape(const ebb_safetensors *f, int64_t i) {
-    const struct entry *e = entry_at(f, i);
+    const struct ebb__entry *e = ebb__archive_entry(archive_of(f), i);
     return e ? e->shape : EBB_NO_DIMS;
 }
 
 int64_t ebb_safetensors_find(const ebb_safetensors *f, const char *name) {
-    for (int64_t i = 0; f && name && i < f->n; i++)
-        if (strcmp(f->entries[i].name, name) == 0) return i;
-    return -1;
+    const struct ebb__entry *e = ebb__archive_find(archive_of(f), name);
+    return e ? e - f->archive.entries : -1;
+}
+
+int64_t ebb_safetensors_metadata_count(const ebb_safetensors *f) { return f ? f->n_metadata : 0; }
+
+const char *ebb_safetensors_metadata_key(const ebb_safetensors *f, int64_t i) {
+    return f && i >= 0 && i < f->n_metadata ? f->metadata[i].key : "";
+}
+
+const char *ebb_safetensors_metadata(const ebb_safetensors *f, const char *key) {
+    for (int64_t i = 0; f && key && i < f->n_metadata; i++)
+        if (strcmp(f->metadata[i].key, key) == 0) return f->metadata[i].value;
+    return NULL;
 }
 
 #ifdef EBB_HAVE_JANSSON
 
-static ebb_status read_at(ebb_safetensors *f, uint64_t at, void *ret_bytes, size_t n) {
-    if (at > f->size || n > f->size - at) return ebb_fail(EBB_ERR_FORMAT, "%s: the file is cut off", f->name);
-    if (!f->stream) {
-        if (n) memcpy(ret_bytes, f->bytes + at, n);
-        return EBB_OK;
-    }
-    if (fseeko(f->stream, (off_t)at, SEEK_SET) || fread(ret_bytes, 1, n, f->stream) != n)
-        return ebb_fail(EBB_ERR_IO, "%s: %s", f->name,
-                        ferror(f->stream) ? strerror(errno) : "the file has become shorter");
-    return EBB_OK;
-}
+/* ---- the header ---- */
 
 static ebb_status wrong(const ebb_safetensors *f, const char *name, const char *what) {
-    return ebb_fail(EBB_ERR_FORMAT, "%s: entry \"%.64s\": %s", f->name, name, what);
+    return ebb_fail(EBB_ERR_FORMAT, "%s: entry \"%.64s\": %s", f->archive.name, name, what);
 }
 
 /* The sizes, and with them the bytes that the entry must have. */
-static ebb_status read_shape(const ebb_safetensors *f, struct entry *e, const json_t *shape) {
+static ebb_status read_shape(const ebb_safetensors *f, struct ebb__entry *e, const json_t *shape) {
+    const struct ebb__safetensors_type *type = e->detail;
     size_t n = json_array_size(shape);
-    uint64_t bytes = e->type->size;
     if (!json_is_array(shape)) return wrong(f, e->name, "has no shape");
     if (n > EBB_MAX_NDIM)
         return ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\": has %zu dimensions; at most %d are possible",
-                        f->name, e->name, n, EBB_MAX_NDIM);
-    bool empty = false;
+                        f->archive.name, e->name, n, EBB_MAX_NDIM);
+    e->shape.n = (int32_t)n;
     for (size_t i = 0; i < n; i++) {
         const json_t *size = json_array_get(shape, i);
         if (!json_is_integer(size) || json_integer_value(size) < 0)
             return wrong(f, e->name, "a size is not a whole number");
         e->shape.d[i] = (int64_t)json_integer_value(size);
-        empty = empty || e->shape.d[i] == 0;
     }
-    e->shape.n = (int32_t)n;
-    for (size_t i = 0; i < n && !empty; i++) {
-        uint64_t size = (uint64_t)e->shape.d[i];
-        if (bytes > (uint64_t)INT64_MAX / size) return wrong(f, e->name, "the shape is larger than any file");
-        bytes *= size;
-    }
-    if (e->last - e->first != (empty ? 0 : bytes)) return wrong(f, e->name, "shape and offsets do not agree");
+    uint64_t count;
+    if (!ebb__elements_count(&e->shape, (uint64_t)INT64_MAX / type->bits, &count))
+        return wrong(f, e->name, "the shape is larger than any file");
+    if (count * type->bits % 8 || e->bytes != count * type->bits / 8)
+        return wrong(f, e->name, "shape and offsets do not agree");
     return EBB_OK;
 }
 
 static ebb_status read_entry(ebb_safetensors *f, const char *name, const json_t *value) {
-    struct entry *e = &f->entries[f->n];
-    *e = (struct entry){.name = name};
+    struct ebb__entry *e = &f->archive.entries[f->archive.n];
     const json_t *dtype = json_object_get(value, "dtype"), *offsets = json_object_get(value, "data_offsets");
     if (!json_is_object(value)) return wrong(f, name, "is not an object");
     if (!json_is_string(dtype)) return wrong(f, name, "has no dtype");
-    e->type = ebb__safetensors_type_of(json_string_value(dtype));
-    if (!e->type) return wrong(f, name, "has an unknown dtype");
+    const struct ebb__safetensors_type *type = ebb__safetensors_type_of(json_string_value(dtype));
+    if (!type) return wrong(f, name, "has an unknown dtype");
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
         return wrong(f, name, "has no data_offsets");
-    if (json_integer_value(first) < 0 || json_integer_value(last) < json_integer_value(first) ||
-        (uint64_t)json_integer_value(last) > f->size - f->data)
+    json_int_t from = json_integer_value(first), to = json_integer_value(last);
+    if (from < 0 || to < from || (uint64_t)to > f->archive.input.size - f->data)
         return wrong(f, name, "data_offsets are out of range");
-    e->first = (uint64_t)json_integer_value(first);
-    e->last = (uint64_t)json_integer_value(last);
+    *e = (struct ebb__entry){.name = name,
+                             .dtype = type->dtype,
+                             .at = f->data + (uint64_t)from,
+                             .bytes = (uint64_t)(to - from),
+                             .detail = type};
     ebb_status status = read_shape(f, e, json_object_get(value, "shape"));
-    if (!status) f->n++;
+    if (!status) f->archive.n++;
     return status;
 }
 
 static int by_place(const void *a, const void *b) {
-    const struct entry *x = a, *y = b;
-    if (x->first != y->first) return x->first < y->first ? -1 : 1;
-    if (x->last != y->last) return x->last < y->last ? -1 : 1;
+    const struct ebb__entry *x = a, *y = b;
+    if (x->at != y->at) return x->at < y->at ? -1 : 1;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
 /* Entries must cover the data without gaps and without sharing a byte. */
 static ebb_status check_places(const ebb_safetensors *f) {
-    uint64_t end = 0;
-    for (int64_t i = 0; i < f->n; i++) {
-        const struct entry *e = &f->entries[i];
-        if (e->first != end) return wrong(f, e->name, e->first < end ? "overlaps another" : "leaves a gap before it");
-        end = e->last;
+    uint64_t end = f->data, size = f->archive.input.size;
+    for (int64_t i = 0; i < f->archive.n; i++) {
+        const struct ebb__entry *e = &f->archive.entries[i];
+        if (e->at != end) return wrong(f, e->name, e->at < end ? "overlaps another" : "leaves a gap before it");
+        end += e->bytes;
     }
-    if (end != f->size - f->data)
-        return ebb_fail(EBB_ERR_FORMAT, "%s: has %llu bytes of data, its entries %llu", f->name,
-                        (unsigned long long)(f->size - f->data), (unsigned long long)end);
+    if (end != size)
+        return ebb_fail(EBB_ERR_FORMAT, "%s: has %llu bytes of data, its entries %llu", f->archive.name,
+                        (unsigned long long)(size - f->data), (unsigned long long)(end - f->data));
+    return EBB_OK;
+}
+
+static ebb_status read_metadata(ebb_safetensors *f, json_t *texts) {
+    const char *key;
+    json_t *value;
+    if (!texts) return EBB_OK;
+    if (!json_is_object(texts)) return wrong(f, EBB__SAFETENSORS_METADATA, "is not an object");
+    size_t n = json_object_size(texts);
+    f->metadata = ebb_alloc(n * sizeof *f->metadata);
+    if (!f->metadata) return ebb_error_status();
+    f->n_metadata = (int64_t)n;
+    n = 0;
+    json_object_foreach(texts, key, value) {
+        if (!json_is_string(value)) return wrong(f, EBB__SAFETENSORS_METADATA, "is more than keys and texts");
+        f->metadata[n++] = (struct text){key, json_string_value(value)};
+    }
     return EBB_OK;
 }
 
 static ebb_status read_entries(ebb_safetensors *f) {
-    json_t *root = f->json, *value;
+    json_t *root = f->json, *value, *texts = json_object_get(root, EBB__SAFETENSORS_METADATA);
     const char *name;
-    f->capacity = json_object_size(root) * sizeof(struct entry);
-    f->entries = ebb_alloc(f->capacity);
-    if (!f->entries) return ebb_error_status();
-    json_object_foreach(root, name, value) {
-        if (strcmp(name, "__metadata__") == 0) continue; /* free text, none of which Ebb reads */
-        ebb_status status = read_entry(f, name, value);
-        if (status) return status;
-    }
-    if (f->n) qsort(f->entries, (size_t)f->n, sizeof *f->entries, by_place);
-    return check_places(f);
+    ebb_status status = read_metadata(f, texts);
+    if (!status) status = ebb__archive_make_room(&f->archive, (int64_t)json_object_size(root) - (texts != NULL));
+    if (status) return status;
+    json_object_foreach(root, name, value) if (value != texts && (status = read_entry(f, name, value))) return status;
+    if (f->archive.n) qsort(f->archive.entries, (size_t)f->archive.n, sizeof *f->archive.entries, by_place);
+    status = check_places(f);
+    return status ? status : ebb__archive_index(&f->archive);
+}
+
+static ebb_status parse(ebb_safetensors *f, const char *text, size_t n) {
+    json_error_t error;
+    if (n && text[0] != '{') return ebb_fail(EBB_ERR_FORMAT, "%s: the header is not a JSON object", f->archive.name);
+    f->json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    if (!f->json && (!error.text[0] || json_error_code(&error) == json_error_out_of_memory)) /* some of it is untold */
+        return ebb_fail(EBB_ERR_MEMORY, "%s: no memory for the header", f->archive.name);
+    if (!f->json) return ebb_fail(EBB_ERR_FORMAT, "%s: the header is not JSON: %s", f->archive.name, error.text);
+    return read_entries(f);
 }
 
 static ebb_status read_header(ebb_safetensors *f) {
+    const struct ebb__input *in = &f->archive.input;
     unsigned char length[8];
     uint64_t n = 0;
-    ebb_status status = read_at(f, 0, length, 8);
+    ebb_status status = ebb__input_read(in, 0, length, 8);
     if (status) return status;
     for (int i = 7; i >= 0; i--) n = n << 8 | length[i];
-    if (n > HEADER_MAX || n > f->size - 8)
-        return ebb_fail(EBB_ERR_FORMAT, "%s: says its header has %llu bytes, more than there can be", f->name,
+    if (n > HEADER_MAX || n > in->size - 8)
+        return ebb_fail(EBB_ERR_FORMAT, "%s: says its header has %llu bytes, more than there can be", in->name,
                         (unsigned long long)n);
     f->data = 8 + n;
     char *text = ebb_alloc((size_t)n);
     if (!text) return ebb_error_status();
-    status = read_at(f, 8, text, (size_t)n);
-    json_error_t error;
-    if (!status) {
-        f->json = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);
-        if (!f->json) status = ebb_fail(EBB_ERR_FORMAT, "%s: the header is not JSON: %s", f->name, error.text);
-        else if (!json_is_object((json_t *)f->json))
-            status = ebb_fail(EBB_ERR_FORMAT, "%s: the header is not a JSON object", f->name);
-    }
+    status = ebb__input_read(in, 8, text, (size_t)n);
+    if (!status) status = parse(f, text, (size_t)n);
     ebb_free(text, (size_t)n);
-    return status ? status : read_entries(f);
+    return status;
 }
 
 static void free_json(void *json) { json_decref(json); }
 
-/* A file without contents yet, named for errors. */
-static ebb_safetensors *make(const char *name) {
-    ebb_safetensors *f = ebb_alloc(sizeof *f);
-    if (!f) return NULL;
-    *f = (ebb_safetensors){.name_bytes = strlen(name) + 1};
-    f->name = ebb_alloc(f->name_bytes);
-    if (!f->name) return ebb_safetensors_close(f);
-    memcpy(f->name, name, f->name_bytes);
-    return f;
+/* ---- tensors ---- */
+
+static void release(void *context) {
+    struct ebb__mapping *mapping = context;
+    ebb__unmap(mapping);
+    ebb_free(mapping, sizeof *mapping);
 }
 
-static ebb_status opened(ebb_safetensors *f, ebb_safetensors **ret_file) {
-    ebb_status status = read_header(f);
+/* A tensor over the file's own pages, which become the tensor's where they are written to. None, and EBB_OK, where that
+ * cannot be, and for small entries, for which it does not pay. */
+static ebb_status map_entry(const struct ebb__input *in, const struct ebb__entry *e, ebb_tensor **ret_tensor) {
+    if (in->descriptor < 0 || e->bytes < MAPPED_MIN || e->at % ebb_dtype_size(e->dtype)) return EBB_OK;
+    struct ebb__mapping *mapping = ebb_alloc(sizeof *mapping);
+    if (!mapping) return ebb_error_status();
+    void *data = ebb__input_map(in, e->at, (size_t)e->bytes, mapping);
+    if (!data) return ebb_free(mapping, sizeof *mapping), EBB_OK;
+    *ret_tensor = ebb_from_memory(data, e->dtype, e->shape, EBB_NO_DIMS, release, mapping);
+    if (!*ret_tensor) release(mapping);
+    return *ret_tensor ? EBB_OK : ebb_error_status();
+}
+
+static ebb_tensor *get(const struct ebb__archive *a, const struct ebb__entry *e) {
+    const struct ebb__safetensors_type *type = e->detail;
+    ebb_tensor *t = NULL;
+    if (!e->dtype) {
+        ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\" is %s, which Ebb does not have", a->name, e->name,
+                 type->name);
+        return NULL;
+    }
+    if (map_entry(&a->input, e, &t)) return NULL;
+    if (!t) {
+        t = ebb_empty(e->shape, .dtype = e->dtype);
+        if (!t || ebb__input_read(&a->input, e->at, ebb_tensor_data(t), (size_t)e->bytes)) return NULL;
+    }
+    struct ebb__element element = ebb__element_of(e->dtype);
+    element.big = false;
+    ebb__elements_convert(ebb_tensor_data(t), e->bytes / element.size, element);
+    return t;
+}
+
+/* ---- opening ---- */
+
+static ebb_status open_archive(const char *path, const void *bytes, size_t size, const char *name,
+                               ebb_safetensors **ret_file) {
+    ebb_safetensors *f = ebb_alloc(sizeof *f);
+    if (!f) return ebb_error_status();
+    *f = (ebb_safetensors){0};
+    ebb_status status =
+        path ? ebb__archive_open(&f->archive, path) : ebb__archive_open_memory(&f->archive, bytes, size, name);
+    f->archive.get = get;
+    if (!status) status = read_header(f);
     if (status) ebb_safetensors_close(f);
     else *ret_file = f;
     return status;
 }
 
-ebb_status(ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
-    if (!path || !ret_file)
-        return ebb__safetensors_null(path ? "safetensors_open: ret_file" : "safetensors_open: path");
-    ebb_safetensors *f = make(path);
-    if (!f) return ebb_error_status();
-    f->stream = fopen(path, "rb");
-    off_t size = f->stream && !fseeko(f->stream, 0, SEEK_END) ? ftello(f->stream) : -1;
-    if (size < 0) {
-        ebb_status status = ebb_fail(EBB_ERR_IO, "%s: %s", path, strerror(errno));
-        ebb_safetensors_close(f);
-        return status;
-    }
-    f->size = (uint64_t)size;
-    return opened(f, ret_file);
-}
-
-ebb_status(ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
-    if (!name || !ret_file || (size && !bytes)) return ebb__safetensors_null("safetensors_open_memory: an argument");
-    ebb_safetensors *f = make(name);
-    if (!f) return ebb_error_status();
-    f->bytes = bytes;
-    f->size = size;
-    return opened(f, ret_file);
-}
-
-ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
-    if (!f || !name) {
-        ebb__safetensors_null(f ? "safetensors_get: name" : "safetensors_get: file");
-        return NULL;
-    }
-    const struct entry *e = entry_at(f, ebb_safetensors_find(f, name));
-    if (!e) ebb_fail(EBB_ERR_NAME, "%s: has no entry \"%.64s\"", f->name, name);
-    else if (!e->type->dtype)
-        ebb_fail(EBB_ERR_UNSUPPORTED, "%s: entry \"%.64s\" is %s, which Ebb does not have", f->name, name,
-                 e->type->name);
-    if (!e || !e->type->dtype) return NULL;
-    ebb_scope scope = ebb_scope_open();
-    ebb_tensor *t = ebb_empty(e->shape, .dtype = e->type->dtype);
-    size_t bytes = (size_t)(e->last - e->first);
-    if (t && read_at(f, f->data + e->first, ebb_tensor_data(t), bytes)) t = NULL;
-    if (t) ebb__safetensors_swap(ebb_tensor_data(t), bytes, (size_t)e->type->size);
-    if (t && e->type->dtype == EBB_BOOL) {
-        unsigned char *p = ebb_tensor_data(t);
-        for (size_t i = 0; i < bytes; i++) p[i] = p[i] != 0; /* whatever the file holds, a bool is 0 or 1 */
-    }
-    t = ebb_scope_hand(t);
-    ebb_scope_close(&scope);
-    return t;
-}
-
 #else
-
-static ebb_status missing(const char *name) {
-    return ebb_fail(EBB_ERR_UNSUPPORTED, "%s: is a safetensors file, and this build is without jansson", name);
-}
 
 static void free_json(void *json) { (void)json; }
 
-ebb_status(ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
-    return path && ret_file ? missing(path) : ebb__safetensors_null("safetensors_open: an argument");
-}
-
-ebb_status(ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
-    (void)bytes, (void)size;
-    return name && ret_file ? missing(name) : ebb__safetensors_null("safetensors_open_memory: an argument");
-}
-
-ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
-    if (f && name) missing(f->name);
-    else ebb__safetensors_null("safetensors_get: an argument");
-    return NULL;
+static ebb_status open_archive(const char *path, const void *bytes, size_t size, const char *name,
+                               ebb_safetensors **ret_file) {
+    (void)bytes, (void)size, (void)ret_file;
+    return ebb_fail(EBB_ERR_UNSUPPORTED, "%s: is a safetensors file, and this build is without jansson",
+                    path ? path : name);
 }
 
 #endif
 
+ebb_status(ebb_safetensors_open)(const char *path, ebb_safetensors **ret_file) {
+    if (!path || !ret_file) return ebb__null("safetensors_open", path ? "ret_file" : "path");
+    return open_archive(path, NULL, 0, NULL, ret_file);
+}
+
+ebb_status(ebb_safetensors_open_memory)(const void *bytes, size_t size, const char *name, ebb_safetensors **ret_file) {
+    if (!name || !ret_file) return ebb__null("safetensors_open_memory", name ? "ret_file" : "name");
+    if (size && !bytes) return ebb__null("safetensors_open_memory", "bytes");
+    return open_archive(NULL, bytes, size, name, ret_file);
+}
+
+ebb_tensor *(ebb_safetensors_get)(ebb_safetensors *f, const char *name) {
+    if (f && name) return ebb__archive_get(&f->archive, name);
+    ebb__null("safetensors_get", f ? "name" : "file");
+    return NULL;
+}
+
+ebb_status(ebb_safetensors_load)(const char *path, const char *const *names, ebb_list tensors) {
+    ebb_safetensors *f;
+    ebb_status status = ebb__archive_check("safetensors_load", path, names, tensors);
+    if (status || (status = (ebb_safetensors_open)(path, &f))) return status;
+    status = ebb__archive_load(&f->archive, names, tensors);
+    ebb_safetensors_close(f);
+    return status;
+}
+
 ebb_safetensors *ebb_safetensors_close(ebb_safetensors *f) {
     if (!f) return NULL;
-    if (f->stream) fclose(f->stream);
     if (f->json) free_json(f->json);
-    ebb_free(f->entries, f->capacity);
-    ebb_free(f->name, f->name_bytes);
+    ebb_free(f->metadata, (size_t)f->n_metadata * sizeof *f->metadata);
+    ebb__archive_close(&f->archive);
     ebb_free(f, sizeof *f);
     return NULL;
 }

@@ -18,8 +18,18 @@ static EBB__INLINE int64_t i64_of_float(float a) {
 
 /* TO_<to>_<kind of from>(a): integers of any width share a kind. */
 #define TO_b8(from) VALUE_##from != 0
-#define TO_f16(from) ebb__f16_of_float((float)VALUE_##from)
-#define TO_bf16(from) ebb__bf16_of_float((float)VALUE_##from)
+#define TO_f16(from) TO_f16_##from
+#define TO_f16_int ebb__f16_of_float((float)a)
+#define TO_f16_f16 a /* as it is: of a NaN every bit */
+#define TO_f16_bf16 ebb__f16_of_float(VALUE_bf16)
+#define TO_f16_f32 ebb__f16_of_float(a)
+#define TO_f16_f64 ebb__f16_of_float((float)a)
+#define TO_bf16(from) TO_bf16_##from
+#define TO_bf16_int ebb__bf16_of_float((float)a)
+#define TO_bf16_f16 ebb__bf16_of_float(VALUE_f16)
+#define TO_bf16_bf16 a
+#define TO_bf16_f32 ebb__bf16_of_float(a)
+#define TO_bf16_f64 ebb__bf16_of_float((float)a)
 #define TO_f32(from) VALUE_##from
 #define TO_f64(from) VALUE_##from
 #define VALUE_int a

@@ -31,7 +31,7 @@ static void tanh_backward_vjp(struct ebb_vjp_call *v) {
 
 BACKWARD(threshold_backward, .node = "ThresholdBackwardBackward0",
          .doc = "The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0.",
-         .saves = {EBB_IN(1), 0}, .formula = {"g where output > 0, else 0", "0"})
+         .saves = {EBB_IN(1), 0}, .formula = {"where(output > 0, g, 0)", "0"})
 BACKWARD(sigmoid_backward, .node = "SigmoidBackwardBackward0",
          .doc = "The gradient of sigmoid: grad_output * (1 - output) * output, with sigmoid's result.",
          .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},

@@ -134,6 +134,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
 
 /* ---- the operators ---- */
 
+#define AVERAGE_WINDOW "kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override"
 #define AVERAGE_DOC(image) \
     "Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, " image \
     "), or (C, " image "). Padding with zeros, up to half a window, counts as elements unless count_include_pad is " \
@@ -151,7 +152,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = {#name_ "_backward(g)"}, \
+        .formula = {#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", "(2,3,4,5) kernel_size=2",
@@ -179,7 +180,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2"
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = {#name_ "(g)"}, \
+        .formula = {#name_ "(g, " AVERAGE_WINDOW ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE_BACKWARD(avg_pool2d, "AvgPool2DBackwardBackward0", "(2,3,2,2) input_size=(2,3,4,5) kernel_size=2",
@@ -205,7 +206,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = {#name_ "_backward(g)"}, \
+        .formula = {#name_ "_backward(g, input.shape, output_size)"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
@@ -242,7 +243,7 @@ ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", "(1,2,4,3
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = {#name_ "(g)"}, \
+        .formula = {#name_ "(g, output_size)"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE_BACKWARD(adaptive_avg_pool2d, "AdaptiveAvgPool2DBackwardBackward0",

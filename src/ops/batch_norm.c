@@ -131,6 +131,8 @@ static void batch_vjp(struct ebb_vjp_call *v) {
 }
 
 #define SAVES (EBB_IN(0) | EBB_IN(WEIGHT) | EBB_OUT(1) | EBB_OUT(2))
+/* the channels as a shape, all other dimensions, and rstd in that shape */
+#define AS_ROWS "s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s); "
 #define INPUTS "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, "
 
 const struct ebb_op ebb_op_batch_norm = {
@@ -151,10 +153,9 @@ const struct ebb_op ebb_op_batch_norm = {
     .forward = batch_forward,
     .vjp = batch_vjp,
     .saves = {SAVES, [WEIGHT] = SAVES, [BIAS] = SAVES},
-    .formula =
-        {"rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input - mean) * rstd; g * weight * rstd when "
-         "not training",
-         [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
+    .formula = {AS_ROWS "n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g * reshape(weight, s); "
+                        "r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r",
+                [WEIGHT] = AS_ROWS "sum(g * (input - reshape(save_mean, s)) * r, d)", [BIAS] = AS_ROWS "sum(g, d)"},
     .samples = EBB_SAMPLES(
         "(4,3) training=true", "(4,3) none none (3) (3) training=true", "(2,3,4) none none (3) (3) training=true",
         "(2,3,2,2) none none (3) none training=true eps=0.1", "(4,3) (3) (3) (3) (3) training=true momentum=0.5",
@@ -227,7 +228,7 @@ const struct ebb_op ebb_op_instance_norm = {
         "its parts.",
     .torch = "torch.nn.functional.instance_norm",
     .compose = instance_compose,
-    .formula = {"as batch_norm's, for each batch", [WEIGHT] = "sum(g * n)", [BIAS] = "sum(g)"},
+    .formula = {"'as that of batch_norm, for each batch'", [WEIGHT] = "'sum(g * n)'", [BIAS] = "'sum(g)'"},
     .samples = EBB_SAMPLES("(2,3,4)", "(2,3,4) none none (3) (3)", "(2,3,2,2) none none (3) none eps=0.1",
                            "(2,3,4) (3) (3) (3) (3) momentum=0.5", "(2,3,4) (3) (3) use_input_stats=false", "! (2,3)",
                            "! (2,3,4) use_input_stats=false", "! (2,3,4) none none (4)"),

@@ -171,20 +171,20 @@ BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .nod
        .node_variant = pow_node,
        .doc = "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.",
        .saves = {BOTH, BOTH | EBB_OUT(0)},
-       .formula = {"g * exponent * self^(exponent - 1), 0 where exponent is 0",
-                   "g * y * log(self), 0 where self is 0 and exponent >= 0"},
+       .formula = {"where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
+                   "where(self == 0 and exponent >= 0, 0, g * y * log(self))"},
        .domain = {0.2, 3})
 BINARY_OF(false, maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
           .doc = "The greater of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-          .formula = {"g where self > other, g / 2 where equal, else 0",
-                      "g where other > self, g / 2 where equal, else 0"})
+          .formula = {"where(self > other, g, where(self == other, g / 2, 0))",
+                      "where(other > self, g, where(self == other, g / 2, 0))"})
 BINARY_OF(false, minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
           .doc = "The smaller of self and other; NaN where either is NaN.", .saves = {BOTH, BOTH},
-          .formula = {"g where self < other, g / 2 where equal, else 0",
-                      "g where other < self, g / 2 where equal, else 0"})
+          .formula = {"where(self < other, g, where(self == other, g / 2, 0))",
+                      "where(other < self, g, where(self == other, g / 2, 0))"})
 BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
        .doc = "The angle of the point (other, self), from -pi to pi.", .saves = {BOTH, BOTH},
-       .formula = {"g * other / (self^2 + other^2)", "-g * self / (self^2 + other^2)"})
+       .formula = {"g * other / (self**2 + other**2)", "-g * self / (self**2 + other**2)"})
 BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "HypotBackward0",
        .doc = "sqrt(self^2 + other^2), without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
        .formula = {"g * self / y", "g * other / y"}, .domain = {0.3, 3})
@@ -193,10 +193,10 @@ BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .n
        .formula = {"g * sign(self) * sign(other)", "0"})
 BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
           .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-          .formula = {"g where self >= other, else 0", "g where other > self, else 0"})
+          .formula = {"where(self >= other, g, 0)", "where(other > self, g, 0)"})
 BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
           .doc = "The smaller of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
-          .formula = {"g where self <= other, else 0", "g where other < self, else 0"})
+          .formula = {"where(self <= other, g, 0)", "where(other < self, g, 0)"})
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \

@@ -27,7 +27,7 @@ const struct ebb_op ebb_op_broadcast_tensors = {
     .doc = "Views of the tensors in the shape to which they broadcast together.",
     .torch = "torch.broadcast_tensors",
     .compose_list = compose_broadcast_tensors,
-    .formula = {"sum_to_size(g, its shape)"},
+    .formula = {"sum_to_size(g[k], tensors[k].shape)"},
     .samples = EBB_SAMPLES("[(3,1) (1,4)]", "[(2,3) () (3)]", "[(3)]", "[(0,1) (3)]", "! [(3) (4)]"),
 };
 
@@ -69,7 +69,8 @@ const struct ebb_op ebb_op_meshgrid = {
         "others; with indexing xy (1) the first two dimensions are exchanged.",
     .torch = "torch.meshgrid",
     .compose_list = compose_meshgrid,
-    .formula = {"g summed over the other dimensions"},
+    .formula = {"j = 1 - k if indexing == 'xy' and k < 2 and len(tensors) > 1 else k; "
+                "d = range(j) + range(j + 1, len(tensors)); (sum(g[k], d) if d else g[k]).reshape(tensors[k].shape)"},
     .samples = EBB_SAMPLES("[(2) (3)]", "[(2) (3) (4)]", "[(2) (3)] indexing=xy", "[(2) () (3)] indexing=xy",
                            "[(2)] indexing=xy", "[(0) (3)]", "! [(2,2) (3)]", "! [(2) i3(3)]"),
 };

@@ -86,7 +86,7 @@ const struct ebb_op ebb_op_cat = {
     .vjp = vjp_cat,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_META(0)},
-    .formula = {"narrow(g, dim, start of the tensor, its size)"},
+    .formula = {"part_of(g, tensors, k, dim)"},
     .samples = EBB_SAMPLES("[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
                            "[(2,0) (2,3)] dim=1", "[(0) (0)] dim=0", "! [(2,3) (2,4)] dim=0", "! [(2,3) (3)] dim=0",
                            "! [() ()] dim=0", "! [(2) (2)] dim=1"),
@@ -138,7 +138,7 @@ const struct ebb_op ebb_op_stack = {
     .forward = forward_stack,
     .vjp = vjp_stack,
     .jvp = ebb_jvp_linear,
-    .formula = {"select(g, dim, number of the tensor)"},
+    .formula = {"select(g, dim, k)"},
     .samples = EBB_SAMPLES("[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
                            "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"),
 };

@@ -210,8 +210,11 @@ const struct ebb_op ebb_op_convolution = {
     .forward = forward,
     .vjp = vjp,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"convolution(g, weight, transposed = !transposed)", "convolution_weight(g, input)",
-                "sum(g) over all dimensions but 1"},
+    .formula =
+        {"convolution_input(g, weight, input.shape, stride, padding, dilation, transposed, groups)",
+         "convolution_weight(input if transposed else g, g if transposed else input, weight.shape, stride, padding, dilation, "
+         "groups)",
+         "sum(g, [0] + range(2, g.ndim))"},
     .samples = EBB_SAMPLES(
         "(2,2,5) (3,2,3) (3)", "(1,2,4,5) (3,2,3,2) (3)", "(2,4,5,4) (6,2,2,3) (6) stride=(2,1) groups=2",
         "(1,2,6,5) (2,2,3,2) padding=(1,2) dilation=2 stride=2", "(1,2,3,4,3) (2,2,2,2,2) (2) padding=1",
@@ -300,7 +303,8 @@ const struct ebb_op ebb_op_convolution_weight = {
     .forward = weight_forward,
     .vjp = weight_vjp,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"convolution(input, g)", "convolution(grad_output, g, transposed = true)"},
+    .formula = {"convolution(input, g, None, stride, padding, dilation, False, 0, groups)",
+                "convolution_input(grad_output, g, input.shape, stride, padding, dilation, False, groups)"},
     .samples = EBB_SAMPLES(
         "(2,3,3) (2,2,5) weight_size=(3,2,3)", "(1,2,2,3) (1,2,5,4) weight_size=(2,2,3,2) stride=2 padding=(0,1)",
         "(2,4,2,2) (2,2,5,3) weight_size=(4,1,2,2) stride=(2,1) groups=2",

@@ -84,7 +84,7 @@ const struct ebb_op ebb_op_to_copy = {
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
-    .formula = {"g, converted back"},
+    .formula = {"to(g, self.dtype)"},
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),
 };
@@ -99,7 +99,7 @@ const struct ebb_op ebb_op_to = {
     .doc = "self converted to dtype; self itself when it has that dtype already.",
     .torch = "torch.Tensor.to",
     .compose = to,
-    .formula = {"g, converted back"},
+    .formula = {"to(g, self.dtype)"},
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),
 };
@@ -151,7 +151,7 @@ OVERWRITE(copy, "Tensor self, Tensor src|other -> Tensor", .torch = "torch.Tenso
           .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) ()", "(0,3) (3)", "i5(4) (4)", "(4) i5(4)",
                                  "! (3) (4)"))
 OVERWRITE(fill, "Tensor self, Number value -> Tensor", .torch = "torch.fill", .node = "FillBackward0",
-          .node_variant = fill_node, .loops = copy_loops, .formula = {"0", "g, summed"},
+          .node_variant = fill_node, .loops = copy_loops, .formula = {"0", "sum(g)"},
           .doc = "value in the shape and dtype of self.",
           .samples = EBB_SAMPLES("(3,4) 2.5", "(3,4) ()", "() 1", "(0,3) 1", "i5(4) 2"))
 OVERWRITE(zero, "Tensor self -> Tensor", .torch = "torch.Tensor.zero_", .node = "ZeroBackward0", .loops = zero_loops,

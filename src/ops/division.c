@@ -97,7 +97,8 @@ const struct ebb_op ebb_op_div_mode = {
     .compose = div_mode_compose,
     .vjp = div_mode_vjp,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"g / other without rounding, else 0", "-g * (self / other) / other without rounding, else 0"},
+    .formula = {"g / other if rounding_mode == 'none' else 0",
+                "-g * (self / other) / other if rounding_mode == 'none' else 0"},
     .samples =
         EBB_SAMPLES("(3,4) (3,4) rounding_mode=none", "(3,4) (4) rounding_mode=trunc",
                     "(2,1,3) (4,1) rounding_mode=floor", "() (3) rounding_mode=floor", "(2,3) -2.5 rounding_mode=none",

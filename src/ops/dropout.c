@@ -46,7 +46,7 @@ const struct ebb_op ebb_op_native_dropout = {
     .forward = native_forward,
     .vjp = native_vjp,
     .saves = {EBB_OUT(1)},
-    .formula = {"g * mask / (1 - p)"},
+    .formula = {"g * mask * (0 if p == 1 else 1 / (1 - p))"},
     .samples = EBB_SAMPLES("(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "! (3) p=1",
                            "! (3) p=-0.1", "! i5(3) p=0.5"),
 };

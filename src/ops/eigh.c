@@ -73,7 +73,10 @@ const struct ebb_op ebb_op_eigh = {
     .vjp = eigh_vjp,
     .undefined_grads = true,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
-    .formula = {"V (diag(g_values) + skew(V^T g_vectors) / (values_j - values_i)) V^T"},
+    .formula =
+        {"V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if g_eigenvectors == None else V.mT @ "
+         "g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[..., None, :] - w[..., None] + d); "
+         "V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @ V.mT"},
     .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "sym(4,4)", "spd(1,2,2,2) UPLO=U", "(1,1)",
                            "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -102,7 +105,7 @@ const struct ebb_op ebb_op_eigvalsh = {
     .contiguous = true,
     .vjp = eigvalsh_vjp,
     .saves = {EBB_IN(0)},
-    .formula = {"V diag(g) V^T, V the eigenvectors"},
+    .formula = {"V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT"},
     .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
 };

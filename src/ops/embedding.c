@@ -70,7 +70,10 @@ const struct ebb_op ebb_op_embedding = {
     .vjp = vjp,
     .jvp = ebb_jvp_linear,
     .saves = {0, EBB_IN(0)},
-    .formula = {"", "index_add(zeros, 0, input, g)"},
+    .formula = {"",
+                "i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g, (i.numel(), weight.size(1)))); "
+                "z = z if padding_idx == None else index_fill(z, 0, tensor([int(padding_idx)]), 0); "
+                "z / clamp(bincount(i, minlength=weight.size(0)), min=1)[:, None] if scale_grad_by_freq else z"},
     .samples =
         EBB_SAMPLES("i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
                     "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
@@ -106,7 +109,7 @@ const struct ebb_op ebb_op_embedding_max_norm = {
     .overload = "embedding",
     .order = "input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq",
     .compose = max_norm_compose,
-    .formula = {NULL, "index_add(zeros, 0, input, g)"},
+    .formula = {"", "'that of embedding'"},
     .samples = EBB_SAMPLES("i5(2,3) (5,4) max_norm=100", "i3(4) (5,3) max_norm=100 norm_type=1 padding_idx=4",
                            "i3(0) (3,2) max_norm=1", "i3() (3,2) max_norm=100", "! i5(2) (5) max_norm=1",
                            "! i9(99) (5,2) max_norm=1"),

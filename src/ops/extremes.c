@@ -51,7 +51,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_forward, \
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = {"where(self == " #name_ ", g / count(self == " #name_ "), 0)"}, \
+        .formula = {"where(self == y, g / sum(self == y), 0)"}, \
         .samples = EBB_SAMPLES("(3,4)", "()", "(2,3,4)", "i5(7)", "b(3)", "! (0)", "! (2,0)"), \
     };
 
@@ -99,7 +99,8 @@ static void some_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_forward, \
         .vjp = some_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = {"g * (self == " #name_ ") / count(self == " #name_ ", dim)"}, \
+        .formula = \
+            {"m = self == restore(y, self, dim, keepdim); restore(g, self, dim, keepdim) * m / sum(m, dim, True)"}, \
         .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(0,3) dim=(1)", "()", \
                                "() dim=(-1)", "i5(3,4) dim=(0)", "! (0,3) dim=(0)", "! (3) dim=(1)"), \
     };
@@ -175,7 +176,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_forward, \
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"scatter g into zeros at indices along dim"}, \
+        .formula = \
+            {"scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"}, \
         .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
                                "i5(4,3) dim=0", "! (0,3) dim=0", "! (3) dim=1"), \
     };

@@ -90,7 +90,7 @@ const struct ebb_op ebb_op_im2col = {
     .infer = im2col_infer,
     .forward = im2col_forward,
     .vjp = im2col_vjp,
-    .formula = {"fold(g, (H, W))"},
+    .formula = {"fold(g, input.shape[-2:], kernel_size, dilation, padding, stride)"},
     .samples =
         EBB_SAMPLES("(2,3,4,5) kernel_size=(2,3)", "(3,5,5) kernel_size=2 dilation=2 padding=1 stride=(2,1)",
                     "(0,3,4,4) kernel_size=2", "(1,2,3,3) kernel_size=1", "b(1,2,3,3) kernel_size=2",
@@ -161,7 +161,7 @@ const struct ebb_op ebb_op_fold = {
     .infer = fold_infer,
     .forward = fold_forward,
     .vjp = fold_vjp,
-    .formula = {"im2col(g)"},
+    .formula = {"im2col(g, kernel_size, dilation, padding, stride)"},
     .samples = EBB_SAMPLES(
         "(2,12,6) output_size=(3,4) kernel_size=2", "(6,4) output_size=(3,5) kernel_size=(2,3) stride=(1,2)",
         "(1,4,9) output_size=5 kernel_size=2 dilation=2 padding=1 stride=2", "(0,4,4) output_size=3 kernel_size=2",

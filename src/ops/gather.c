@@ -61,7 +61,7 @@ const struct ebb_op ebb_op_gather = {
     .vjp = gather_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"scatter_add(zeros, dim, index, g)"},
+    .formula = {"scatter_add(zeros_like(self), dim, index, g)"},
     .samples = EBB_SAMPLES("(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
                            "(5) i5(0) dim=0", "(90,400) i400(90,300) dim=1", "! (3,4) i4(3) dim=0",
                            "! (3,4) (3,4) dim=0", "! (2,4) i3(3,4) dim=1", "! (2,4) i3(2,4) dim=0"),
@@ -96,7 +96,7 @@ const struct ebb_op ebb_op_take_along_dim = {
            "elements in row-major order when no dim is given. What argmax and argsort give fits as indices.",
     .torch = "torch.take_along_dim",
     .compose = take_along_dim_compose,
-    .formula = {"scatter_add(zeros, dim, indices, g)"},
+    .formula = {"'scatter_add(zeros, dim, indices, g), where they were broadcast'"},
     .samples =
         EBB_SAMPLES("(3,4) i4(3,1) dim=(1)", "(3,4) i3(1,4) dim=(0)", "(3,1) i1(1,4) dim=(1)", "(3,4) i12(5)",
                     "() i1() dim=(0)", "! (3,4) i4(3) dim=(1)", "! (3,4) i4(2,1) dim=(1)", "! (3,4) (3,1) dim=(1)"),
@@ -408,8 +408,8 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .updates = true,
     .vjp = reduce_vjp,
     .saves = {ALL, 0, ALL},
-    .formula = {"by reduction: g; g y / self; g / count; g where self is y, shared by ties", NULL,
-                "the same for src, gathered"},
+    .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
+                "'the same for src, gathered'"},
     .samples =
         EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=sum", "(3,4) i4(3,6) (3,6) dim=-1 reduce=sum include_self=false",
                     "(3,4) i3(2,4) (2,4) dim=0 reduce=prod", "(3,4) i3(4,4) (4,4) dim=0 reduce=prod include_self=false",

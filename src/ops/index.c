@@ -147,7 +147,7 @@ const struct ebb_op ebb_op_index = {
     .vjp = index_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"index_put(zeros, indices, g, accumulate)"},
+    .formula = {"index_put(zeros_like(self), indices, g, True)"},
     .samples =
         EBB_SAMPLES("(4,3) [i4(6)]", "(4,3) [none i3(5)]", "(4,3) [i4(2,1) i3(3)]", "(2,3,4) [i2(2) none i4(2)]",
                     "(2,3,4) [none i3(2,2) i4(2)]", "(4,3) [b(4)]", "(4,3) [b(4,3)]", "(2,3,4) [none b(3) i4(1)]",
@@ -243,7 +243,7 @@ const struct ebb_op ebb_op_index_put = {
     .vjp = put_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"index_put(g, indices, 0), or g with accumulate", NULL, "index(g, indices)"},
+    .formula = {"g if accumulate else index_put(g, indices, zeros((), g.dtype))", NULL, "index(g, indices)"},
     .samples = EBB_SAMPLES(
         "(4,3) [i1(1)] (1,3)", "(4,3) [i4(6)] (6,3) accumulate=true", "(4,3) [none i3(5)] () accumulate=true",
         "(4,3) [i4(2,1) i3(3)] (3) accumulate=true", "(2,3,4) [i2(2) none i4(2)] (2,3) accumulate=true",

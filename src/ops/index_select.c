@@ -49,7 +49,7 @@ const struct ebb_op ebb_op_index_select = {
     .vjp = select_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"index_add(zeros, dim, index, g)"},
+    .formula = {"index_add(zeros_like(self), dim, index, g)"},
     .samples = EBB_SAMPLES("(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0",
                            "() i1(1) dim=0", "(3,0) i3(2) dim=0", "(300,70) i300(500) dim=0", "! (3,4) i4(2,2) dim=0",
                            "! (3,4) (2) dim=0", "! (0,4) i1(2) dim=0", "! () i1(2) dim=0"),
@@ -216,7 +216,7 @@ const struct ebb_op ebb_op_index_fill = {
     .vjp = fill_vjp,
     .jvp = fill_jvp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"index_fill(g, dim, index, 0)", NULL, "the sum of g where value is"},
+    .formula = {"index_fill(g, dim, index, 0)", NULL, "sum(index_select(g, dim, index))"},
     .samples =
         EBB_SAMPLES("(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
                     "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"),

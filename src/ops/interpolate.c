@@ -294,7 +294,7 @@ const struct ebb_op ebb_op_upsample = {
     .infer = upsample_infer,
     .forward = upsample_forward,
     .vjp = upsample_vjp,
-    .formula = {"upsample_backward(g)"},
+    .formula = {"upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"},
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
         "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
@@ -344,7 +344,7 @@ const struct ebb_op ebb_op_upsample_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
-    .formula = {"upsample(g)"},
+    .formula = {"upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"},
     .samples = EBB_SAMPLES(
         "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
         "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true",

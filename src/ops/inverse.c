@@ -120,7 +120,7 @@ const struct ebb_op ebb_op_det = {
     .contiguous = true,
     .vjp = det_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"g * y * inv(A)^T"},
+    .formula = {"(g * y)[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -144,7 +144,7 @@ const struct ebb_op ebb_op_slogdet = {
     .vjp = slogdet_vjp,
     .undefined_grads = true,
     .saves = {EBB_IN(0)},
-    .formula = {"g_logabsdet * inv(A)^T"},
+    .formula = {"g_logabsdet[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
                            "! i5(3,3)"),
 };
@@ -218,7 +218,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .vjp = inv_vjp, \
         .undefined_grads = true, \
         .saves = {EBB_OUT(0)}, \
-        .formula = {"-y^T g y^T"}, \
+        .formula = {"-y.mT @ g @ y.mT"}, \
         .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
                                "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }

@@ -37,7 +37,7 @@ const struct ebb_op ebb_op_logsumexp = {
     .compose = compose,
     .vjp = vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"g * exp(self - y)"},
+    .formula = {"restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim, keepdim))"},
     .samples = EBB_SAMPLES("(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)",
                            "(3,4) dim=()", "(3,0) dim=(1)", "(0,3) dim=(1)", "! (3,4) dim=(2)"),
 };

@@ -28,7 +28,7 @@ const struct ebb_op ebb_op_cosine_embedding_loss = {
         "parts.",
     .torch = "torch.nn.functional.cosine_embedding_loss",
     .compose = cosine_compose,
-    .formula = {"of the cosine: -g where target is 1, g where target is -1 and cos > margin", "likewise"},
+    .formula = {"'of the cosine: -g where target is 1, g where target is -1 and cos > margin'", "'likewise'"},
     .samples = EBB_SAMPLES("(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum",
                            "(4) (4) i2() reduction=none", "! (3,4) (3,4) i2(3,4)", "! (4) (4) i2(4)"),
 };
@@ -48,7 +48,8 @@ const struct ebb_op ebb_op_hinge_embedding_loss = {
         "its parts.",
     .torch = "torch.nn.functional.hinge_embedding_loss",
     .compose = hinge_compose,
-    .formula = {"g where target is 1, -g where target is -1 and self < margin"},
+    .formula = {"n = (self - target).numel() if reduction == 'mean' else 1; "
+                "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"},
     .samples = EBB_SAMPLES("(3,4) i2(3,4)", "(3,4) i2(3,4) margin=0.5 reduction=sum", "(3,4) i2(4) reduction=none",
                            "() i2()", "! (3) i2(4)"),
 };

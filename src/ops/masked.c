@@ -86,7 +86,7 @@ const struct ebb_op ebb_op_masked_select = {
     .vjp = select_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"masked_scatter(zeros, mask, g)"},
+    .formula = {"masked_scatter(zeros_like(self + mask), mask, g)"},
     .samples = EBB_SAMPLES("(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)",
                            "! (3) (3)", "! (3) b(4)"),
 };
@@ -151,7 +151,9 @@ const struct ebb_op ebb_op_masked_scatter = {
     .vjp = scatter_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"masked_fill(g, mask, 0)", NULL, "masked_select(g, mask), then zeros"},
+    .formula =
+        {"masked_fill(g, mask, 0)", NULL,
+         "s = masked_select(g, mask); cat([s, zeros(source.numel() - s.numel(), dtype=g.dtype)]).reshape(source.shape)"},
     .samples = EBB_SAMPLES("(3,4) b(3,4) (12)", "(3,4) b(4) (3,5)", "(4) b(3,1) (12)", "() b() ()", "(0,3) b(3) (0)",
                            "! (3) (3) (3)", "! (3) b(4) (4)", "! (9) b(9) (0)"),
 };

@@ -81,7 +81,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .saves = {EBB_IN(1)},
-    .formula = {"gather(g, indices) in each plane"},
+    .formula = {"gather(flatten(g, -dims), -1, flatten(indices, -dims)).reshape(indices.shape)"},
     .samples =
         EBB_SAMPLES("(2,3,2) i4(2,3,2) input_size=(2,3,4) dims=1", "(1,2,2,2) i9(1,2,2,2) input_size=(1,2,3,3) dims=2",
                     "(0,2,2) i4(0,2,2) input_size=(0,2,4) dims=1", "! (2,3,2) i4(2,3,2) input_size=(2,2,4) dims=1",
@@ -123,7 +123,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"max_pool_backward(g, indices)"}, \
+        .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", EBB_FLOATING, "(2,3,6) kernel_size=2",
@@ -157,7 +157,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"max_pool_backward(g, indices)"}, \
+        .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", "(2,3,5) output_size=3", "(3,5) output_size=1",

@@ -80,7 +80,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = {"scatter g into zeros at indices along dim"}, \
+        .formula = \
+            {"scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"}, \
         .samples = EBB_SAMPLES("(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
                                "i5(6,3) dim=0", "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"), \
     };
@@ -129,7 +130,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = {"where(self == y, g / count(self == y), 0)"}, \
+        .formula = {"where(self == y, g / sum(self == y), 0)"}, \
         .samples = EBB_SAMPLES("(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"), \
     };
 ALL(median, "MedianBackward0", NAN_WINS)

@@ -85,14 +85,23 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
         __VA_ARGS__};
 #define VARIANCE "sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all"
 
-MOMENT(var, "Tensor", "VarBackward0", .doc = "The variance: " VARIANCE ". Of nothing, NaN.", .saves = {EBB_IN(0)},
-       .formula = {"g * 2 * (self - mean) / (count - correction)"})
-MOMENT(std, "Tensor", "StdBackward0", .doc = "The standard deviation, the root of the variance " VARIANCE ".",
-       .saves = {EBB_IN(0) | EBB_OUT(0)}, .formula = {"g * (self - mean) / (y * (count - correction)), 0 where y is 0"})
-MOMENT(var_mean, "Tensor var, Tensor mean", "VarMeanBackward0", .undefined_grads = true,
-       .doc = "The variance, " VARIANCE ", and the mean, in one reading.", .saves = {EBB_IN(0)},
-       .formula = {"g_var * 2 * (self - mean) / (count - correction) + g_mean / count"})
-MOMENT(std_mean, "Tensor std, Tensor mean", "StdMeanBackward0", .undefined_grads = true,
-       .doc = "The standard deviation, the root of " VARIANCE ", and the mean, in one reading.",
-       .saves = {EBB_IN(0) | EBB_OUT(0)},
-       .formula = {"g_std * (self - mean) / (std * (count - correction)) + g_mean / count"})
+MOMENT(
+    var, "Tensor", "VarBackward0", .doc = "The variance: " VARIANCE ". Of nothing, NaN.", .saves = {EBB_IN(0)},
+    .formula = {
+        "restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"})
+MOMENT(
+    std, "Tensor", "StdBackward0", .doc = "The standard deviation, the root of the variance " VARIANCE ".",
+    .saves = {EBB_IN(0) | EBB_OUT(0)},
+    .formula = {
+        "restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"})
+MOMENT(
+    var_mean, "Tensor var, Tensor mean", "VarMeanBackward0", .undefined_grads = true,
+    .doc = "The variance, " VARIANCE ", and the mean, in one reading.", .saves = {EBB_IN(0)},
+    .formula = {
+        "n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"})
+MOMENT(
+    std_mean, "Tensor std, Tensor mean", "StdMeanBackward0", .undefined_grads = true,
+    .doc = "The standard deviation, the root of " VARIANCE ", and the mean, in one reading.",
+    .saves = {EBB_IN(0) | EBB_OUT(0)},
+    .formula = {
+        "n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"})

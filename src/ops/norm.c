@@ -91,8 +91,9 @@ const struct ebb_op ebb_op_vector_norm = {
     .vjp = vector_norm_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula =
-        {"g * sign(self) * |self|^(ord - 1) * y^(1 - ord); of inf and -inf shared by those of that size; 0 where y "
-         "is 0"},
+        {"n = restore(y, self, dim, keepdim); m = abs(self) == n; "
+         "restore(g, self, dim, keepdim) * (zeros_like(self) if ord == 0 else where(n == 0, 0, self / n) if ord == 2 else sign(self) * m / sum(m, dim, True) if abs(ord) == inf else "
+         "where(n == 0, 0, sign(self) * abs(self)**(ord - 1) * n**(1 - ord)))"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(3,4) ord=1 dim=(0)",
                            "(3,4) ord=3", "(3,4) ord=inf dim=(1)", "(3,4) ord=-inf", "(3,4) ord=0 dim=(1)",
                            "(2,3) ord=0.5", "(2,3) ord=1.5", "(2,3) ord=-1 dim=(-1)", "(3) dtype=float64", "()",

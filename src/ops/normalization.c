@@ -156,10 +156,10 @@ const struct ebb_op ebb_op_normalization_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .saves = {ALL, ALL, ALL, ALL, ALL},
-    .formula = {"weight * J(h) + hw * n + hb, J(h) = rstd * (h - mean(h) - n * mean(h * n))",
-                "rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))",
-                "sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))", "-sum(rstd * q)",
-                "sum(grad_output * J(h))"},
+    .formula = {"'weight * J(h) + hw * n + hb, J(h) = rstd * (h - mean(h) - n * mean(h * n))'",
+                "'rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))'",
+                "'sum(q * (input - mean)) + sum(h * (u - mean(u) - n * mean(u * n)))'", "'-sum(rstd * q)'",
+                "'sum(grad_output * J(h))'"},
     .samples = EBB_SAMPLES(
         "(3,4) (3,4) (3) (3) (4) view=(1,3,1,4,1) wanted=7", "(3,4) (3,4) (3,1) none (4) view=(1,3,1,4,1) wanted=3",
         "(2,4,3) (2,4,3) (2,2) (2,2) (4) view=(1,2,2,2,3) wanted=7",
@@ -237,9 +237,6 @@ static void layer_vjp(struct ebb_vjp_call *v) {
 }
 
 #define STATISTICS (EBB_IN(0) | EBB_OUT(1) | EBB_OUT(2))
-#define FORMULAS \
-    .formula = {"rstd * (u - mean(u) - n * mean(u * n)), u = g * weight, n = (input - mean) * rstd", "sum(g * n)", \
-                "sum(g)"}
 
 const struct ebb_op ebb_op_layer_norm = {
     EBB_SIGNATURE(layer_norm, "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> "
@@ -257,7 +254,10 @@ const struct ebb_op ebb_op_layer_norm = {
     .forward = layer_forward,
     .vjp = layer_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
-    FORMULAS,
+    .formula =
+        {"d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u = g if weight == None else g * weight; "
+         "rstd * (u - mean(u, d, True) - n * mean(u * n, d, True))",
+         "n = (input - mean) * rstd; sum_to_size(g * n, weight.shape)", "sum_to_size(g, bias.shape)"},
     .samples = EBB_SAMPLES("(3,4) normalized_shape=(4)", "(3,4) (4) (4) normalized_shape=(4)",
                            "(2,3,4) (3,4) normalized_shape=(3,4)", "(3,4) none (4) normalized_shape=(4) eps=0.1",
                            "(4) (4) (4) normalized_shape=4", "(2,0) (0) (0) normalized_shape=(0)",
@@ -311,7 +311,9 @@ const struct ebb_op ebb_op_rms_norm = {
     .forward = rms_forward,
     .vjp = rms_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(1), EBB_IN(0) | EBB_IN(1) | EBB_OUT(1)},
-    .formula = {"rstd * (u - n * mean(u * n)), u = g * weight, n = input * rstd", "sum(g * n)"},
+    .formula = {"d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight == None else g * weight; "
+                "rstd * (u - n * mean(u * n, d, True))",
+                "n = input * rstd; sum_to_size(g * n, weight.shape)"},
     .samples = EBB_SAMPLES(
         "(3,4) normalized_shape=(4)", "(3,4) (4) normalized_shape=(4)", "(2,3,4) (3,4) normalized_shape=(3,4) eps=0.1",
         "(4) (4) normalized_shape=4", "(0,3) (3) normalized_shape=(3)", "(2,0) (0) normalized_shape=(0)",
@@ -378,7 +380,13 @@ const struct ebb_op ebb_op_group_norm = {
     .forward = group_forward,
     .vjp = group_vjp,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
-    FORMULAS,
+    .formula =
+        {"c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input, [input.size(0), num_groups, -1]); "
+         "n = (x - mean[..., None]) * rstd[..., None]; u = reshape(g if weight == None else g * reshape(weight, c), x.shape); "
+         "reshape(rstd[..., None] * (u - mean(u, 2, True) - n * mean(u * n, 2, True)), input.shape)",
+         "x = reshape(input, [input.size(0), num_groups, -1]); n = (x - mean[..., None]) * rstd[..., None]; "
+         "sum(g * reshape(n, input.shape), [0] + range(2, input.ndim))",
+         "sum(g, [0] + range(2, input.ndim))"},
     .samples =
         EBB_SAMPLES("(2,4,3) num_groups=2", "(2,4,3) (4) (4) num_groups=2", "(2,4,2,2) (4) num_groups=4",
                     "(3,4) (4) (4) num_groups=1", "(3,4) (4) (4) num_groups=2 eps=0.1", "(0,4,3) (4) (4) num_groups=2",

@@ -207,7 +207,7 @@ const struct ebb_op ebb_op_pad = {
     .halves = true,
     .vjp = vjp_pad,
     .jvp = jvp_pad,
-    .formula = {"g added where each element came from"},
+    .formula = {"pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape, pad, mode)"},
     .samples = EBB_SAMPLES(
         "(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()", "() pad=()",
         "(0,3) pad=(1,1,0,2)", "(2,5) pad=(2,3) mode=reflect", "(2,3,4) pad=(-1,2,1,0) mode=reflect",

@@ -87,7 +87,7 @@ const struct ebb_op ebb_op_permute = {
     .view = true,
     .infer = infer_permute,
     .vjp = vjp_permute,
-    .formula = {"permute(g, inverse of dims)"},
+    .formula = {"permute(g, argsort(dims))"},
     .samples = EBB_SAMPLES("(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
                            "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"),
 };

@@ -48,6 +48,11 @@ static void bce_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) ebb_vjp_give(v, 2, ebb_mul(g, bce_terms(x, target)));
 }
 
+/* what the mean divides by, and the weights */
+#define OF_TERMS \
+    "n = (self if weight == None else self * weight).numel() if reduction == 'mean' else 1; w = 1 if weight == None else " \
+    "weight; "
+
 const struct ebb_op ebb_op_binary_cross_entropy = {
     EBB_SIGNATURE(binary_cross_entropy, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
     .doc =
@@ -60,8 +65,9 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
     .compose = bce_compose,
     .vjp = bce_vjp,
     .saves = {ALL, ALL, ALL},
-    .formula = {"g * weight * (self - target) / (self (1 - self)) / count",
-                "g * weight * (log(1 - self) - log(self)) / count", "g * the loss without weight / count"},
+    .formula = {OF_TERMS "g * w * (self - target) / (self * (1 - self)) / n",
+                OF_TERMS "g * w * (log(1 - self) - log(self)) / n",
+                OF_TERMS "-g * (target * log(self) + (1 - target) * log(1 - self)) / n"},
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none",
                     "() ()", "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! i5(3) i5(3)"),
@@ -108,6 +114,10 @@ static void logits_vjp(struct ebb_vjp_call *v) {
     if (v->needs[3]) ebb_vjp_give(v, 3, ebb_neg(ebb_mul(g, ebb_mul(target, ebb_logsigmoid(x)))));
 }
 
+#define OF_LOGITS \
+    "p = 1 if pos_weight == None else pos_weight; w = 1 if weight == None else weight; n = (self * w * p).numel() if " \
+    "reduction == 'mean' else 1; "
+
 const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     EBB_SIGNATURE(binary_cross_entropy_with_logits,
                   "Tensor self, Tensor target, Tensor? weight, Tensor? pos_weight, " EBB__REDUCTION " -> Tensor"),
@@ -122,8 +132,10 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     .compose = logits_compose,
     .vjp = logits_vjp,
     .saves = {ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3)},
-    .formula = {"g * weight * (sigmoid(self) - target) / count", "-g * weight * self / count",
-                "g * the loss without weight / count", "-g * weight * target * log(sigmoid(self)) / count"},
+    .formula = {OF_LOGITS "g * w * (sigmoid(self) * (1 + (p - 1) * target) - p * target) / n",
+                OF_LOGITS "g * w * (logsigmoid(-self) - p * logsigmoid(self)) / n",
+                OF_LOGITS "g * ((1 - target) * self - (1 + (p - 1) * target) * logsigmoid(self)) / n",
+                OF_LOGITS "-g * w * target * logsigmoid(self) / n"},
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4)", "(3,4) (3,4) none (4) reduction=sum",
                            "(3,4) (3,4) (3,1) (4) reduction=none", "(3,4) (3,4) (4) (4)", "() ()",
                            "(0,3) (0,3) reduction=sum", "! (3,4) (4)", "! (3) (3) (4)", "! i5(3) i5(3)"),
@@ -183,7 +195,8 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .compose = soft_margin_compose,
     .vjp = soft_margin_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-    .formula = {"-g * target * sigmoid(-target * self) / count", "-g * self * sigmoid(-target * self) / count"},
+    .formula = {"n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
+                "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"},
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
                            "! i5(3) i5(3)"),
 };

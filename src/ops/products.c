@@ -104,7 +104,7 @@ const struct ebb_op ebb_op_mv = {
     .vjp = mv_vjp,
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"outer(g, vec)", "self^T g"},
+    .formula = {"outer(g, vec)", "self.T @ g"},
     .samples =
         EBB_SAMPLES("(3,4) (4)", "(1,1) (1)", "(0,4) (4)", "(3,0) (0)", "i5(3,2) i5(2)", "! (3,4) (3)", "! (3) (3)"),
 };
@@ -136,7 +136,7 @@ const struct ebb_op ebb_op_mm = {
     .vjp = mm_vjp,
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"g mat2^T", "self^T g"},
+    .formula = {"g @ mat2.T", "self.T @ g"},
     .samples = EBB_SAMPLES("(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
                            "i5(3,2) i5(2,3)", "! (3,4) (3,4)", "! (3) (3,2)", "! (3,4) i5(4,2)", "! b(2,2) b(2,2)"),
 };
@@ -177,7 +177,7 @@ const struct ebb_op ebb_op_bmm = {
     .vjp = bmm_vjp,
     .jvp = ebb_jvp_multilinear,
     .saves = {EBB_IN(1), EBB_IN(0)},
-    .formula = {"g mat2^T, pair by pair", "self^T g, pair by pair"},
+    .formula = {"g @ mat2.mT", "self.mT @ g"},
     .samples = EBB_SAMPLES("(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)",
                            "i5(2,2,3) i5(2,3,2)", "! (2,3,4) (3,4,5)", "! (2,3,4) (2,3,4)", "! (3,4) (4,5)"),
 };
@@ -258,7 +258,7 @@ const struct ebb_op ebb_op_addmm = {
     .vjp = addmm_vjp,
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta g", "alpha g mat2^T", "alpha mat1^T g"},
+    .formula = {"beta * g", "alpha * g @ mat2.T", "alpha * mat1.T @ g"},
     .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
                            "(5) (0,4) (4,5)", "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2",
                            "(5) (3,4) (4,5) beta=0", "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0",
@@ -297,7 +297,7 @@ const struct ebb_op ebb_op_addmv = {
     .vjp = addmv_vjp,
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta g", "alpha outer(g, vec)", "alpha mat^T g"},
+    .formula = {"beta * g", "alpha * outer(g, vec)", "alpha * mat.T @ g"},
     .samples = EBB_SAMPLES("(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2",
                            "(0) (0,4) (4)", "(3) (3,0) (0)", "(3) (3,4) (4) beta=0", "i5(3) i5(3,4) i5(4) alpha=2",
                            "! (4) (3,4) (4)", "! (3) (3,4) (3)", "! (3) (3) (3)"),
@@ -339,7 +339,7 @@ const struct ebb_op ebb_op_baddbmm = {
     .vjp = baddbmm_vjp,
     .inplace = true,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta g", "alpha g batch2^T, pair by pair", "alpha batch1^T g, pair by pair"},
+    .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
     .samples = EBB_SAMPLES("(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",
                            "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2", "(5) (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)",
                            "(5) (2,3,0) (2,0,5)", "i5(2) i5(2,2,2) i5(2,2,2) beta=2", "! (4) (2,3,4) (2,4,5)",

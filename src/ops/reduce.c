@@ -114,7 +114,7 @@ const struct ebb_op ebb_op_sum = {
     .forward = sum_forward,
     .vjp = sum_vjp,
     .jvp = ebb_jvp_linear,
-    .formula = {"expand(g, shape of self)"},
+    .formula = {"expand(restore(g, self, dim, keepdim), self.shape)"},
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
                     "i5(3,4)", "b(2,3) dim=(0)", "i5(3) dtype=float64", "! (3,4) dim=(2)", "! (3,4) dim=(0,-2)"),
@@ -135,7 +135,7 @@ const struct ebb_op ebb_op_nansum = {
     .forward = nansum_forward,
     .vjp = nansum_vjp,
     .saves = {EBB_IN(0)},
-    .formula = {"g where self is not NaN, else 0"},
+    .formula = {"where(isnan(self), 0, restore(g, self, dim, keepdim))"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()",
                            "i5(3,4)", "i5(3) dtype=float64", "! (3,4) dim=(2)"),
 };
@@ -187,7 +187,7 @@ const struct ebb_op ebb_op_mean = {
     .forward = mean_forward,
     .vjp = mean_vjp,
     .jvp = ebb_jvp_linear,
-    .formula = {"expand(g / count, shape of self)"},
+    .formula = {"expand(restore(g, self, dim, keepdim) / (self.numel() / g.numel()), self.shape)"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
                            "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"),
 };
@@ -264,7 +264,7 @@ const struct ebb_op ebb_op_prod = {
     .forward = prod_forward,
     .vjp = prod_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"g * y / self, without the division where y is 0"},
+    .formula = {"restore(g * y, self, dim, keepdim) / self # without the division where self is 0"},
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
                     "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"),
@@ -292,6 +292,6 @@ const struct ebb_op ebb_op_trace = {
     .node = "TraceBackward0",
     .compose = trace_compose,
     .vjp = trace_vjp,
-    .formula = {"g on the diagonal, else 0"},
+    .formula = {"g * eye(self.size(0), self.size(1), dtype=g.dtype)"},
     .samples = EBB_SAMPLES("(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"),
 };

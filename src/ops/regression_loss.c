@@ -71,6 +71,11 @@ static ebb_tensor *l1_compose(struct ebb_forward *f) {
 
 #define PAIR (EBB_IN(0) | EBB_IN(1))
 #define TRIPLE (PAIR | EBB_IN(2))
+/* what the mean divides by, and the weights */
+#define OF_SQUARES \
+    "n = 1 if reduction != 'mean' else (self - target).numel() if weight == None else sum(weight); w = 1 if weight == None " \
+    "else weight; "
+#define OF_DIFFERENCE "d = self - target; n = d.numel() if reduction == 'mean' else 1; "
 #define SHAPES "(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)"
 #define WEIGHTED "(3,4) (3,4) (3,4)", "(3,4) (4) (3,4) reduction=sum", "(3) (3) (3) reduction=none", "! (3,4) (3,4) (4)"
 
@@ -87,8 +92,8 @@ const struct ebb_op ebb_op_mse_loss = {
     .compose = mse_compose,
     .vjp = mse_vjp,
     .saves = {TRIPLE, TRIPLE, TRIPLE | EBB_OUT(0)},
-    .formula = {"g * 2 (self - target) / count", "-g * 2 (self - target) / count",
-                "g * (self - target)^2, less output and divided by sum(weight) for the mean"},
+    .formula = {OF_SQUARES "g * 2 * (self - target) * w / n", OF_SQUARES "-g * 2 * (self - target) * w / n",
+                OF_SQUARES "g * ((self - target)**2 - (y if reduction == 'mean' else 0)) / n"},
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(0) (0)", "! (3) (4)", "! i5(3) i5(3)"),
     .domain = {0.3, 3},
 };
@@ -167,7 +172,8 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
     .compose = smooth_l1_compose,
     .vjp = smooth_l1_vjp,
     .saves = {PAIR, PAIR},
-    .formula = {"g * clamp(d / beta, -1, 1) / count", "-g * clamp(d / beta, -1, 1) / count"},
+    .formula = {OF_DIFFERENCE "g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n",
+                OF_DIFFERENCE "-g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n"},
     .samples = EBB_SAMPLES(SHAPES, "(3,4) (3,4) beta=0.3", "(3,4) (3,4) beta=0", "(0) (0) reduction=sum", "! (3) (4)",
                            "! (3) (3) beta=-1", "! i5(3) i5(3)"),
 };
@@ -186,8 +192,9 @@ const struct ebb_op ebb_op_huber_loss = {
     .compose = huber_compose,
     .vjp = huber_vjp,
     .saves = {TRIPLE, TRIPLE, PAIR},
-    .formula = {"g * weight * clamp(d, -delta, delta) / count", "-g * weight * clamp(d, -delta, delta) / count",
-                "g * the loss without weight / count"},
+    .formula = {OF_DIFFERENCE "g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
+                OF_DIFFERENCE "-g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
+                OF_DIFFERENCE "g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) - delta / 2)) / n"},
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "(3,4) (3,4) delta=0.3", "(0) (0) reduction=sum", "! (3) (4)",
                            "! (3) (3) delta=0", "! i5(3) i5(3)"),
 };

@@ -103,7 +103,7 @@ const struct ebb_op ebb_op_repeat = {
     .halves = true,
     .vjp = vjp_repeat,
     .jvp = ebb_jvp_linear,
-    .formula = {"g summed over the repetitions"},
+    .formula = {"'g summed over the repetitions'"},
     .samples =
         EBB_SAMPLES("(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)",
                     "() repeats=()", "(2,3) repeats=(1,1)", "(0,3) repeats=(2,2)", "(2,3) repeats=(0,2)",
@@ -170,7 +170,9 @@ const struct ebb_op ebb_op_repeat_interleave = {
            "output_size, where given, is the size that results.",
     .torch = "torch.repeat_interleave",
     .compose = compose_repeat_interleave,
-    .formula = {"g summed over the repetitions"},
+    .formula = {"d = dim[0] % max(self.ndim, 1) if dim else 0; "
+                "sum(reshape(g, (self.numel(), repeats)), 1).reshape(self.shape) if not dim or self.ndim == 0 else "
+                "sum(unflatten(g, d, (self.size(d), repeats)), d + 1)"},
     .samples = EBB_SAMPLES("(2,3) repeats=2", "(2,3) repeats=3 dim=0", "(2,3) repeats=2 dim=-1", "() repeats=2",
                            "() repeats=2 dim=0", "(2,3) repeats=0 dim=1", "(0,3) repeats=2 dim=1", "! (2,3) repeats=-1",
                            "(2,3) repeats=2 dim=1 output_size=6", "! (2,3) repeats=2 dim=2",
@@ -224,7 +226,10 @@ const struct ebb_op ebb_op_repeat_interleave_tensor = {
     .torch = "torch.repeat_interleave",
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_tensor,
-    .formula = {"index_add(zeros, g) at the places that were repeated"},
+    .formula =
+        {"n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); "
+         "i = repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and self.ndim > 0 else "
+         "index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape)"},
     .samples = EBB_SAMPLES("(2,3) i3(6)", "(2,3) i3(2) dim=0", "(2,3) i4(3) dim=-1", "(2,3) i4(1) dim=1", "() i5()",
                            "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0",
                            "! (2,3) i1(6) output_size=6"),

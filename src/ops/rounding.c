@@ -53,7 +53,7 @@ ROUNDING(nan_to_num, "Tensor self, float? nan=0, float? posinf=none, float? negi
          .node = "NanToNumBackward0",
          .doc = "self with NaN replaced by nan, infinity by posinf and -infinity by neginf; without these by the "
                 "greatest and the least finite number.",
-         .vjp = nan_to_num_vjp, .saves = {EBB_IN(0)}, .formula = {"g where self is finite, else 0"},
+         .vjp = nan_to_num_vjp, .saves = {EBB_IN(0)}, .formula = {"where(isfinite(self), g, 0)"},
          .samples = EBB_SAMPLES(SHAPES, "b(2)", "(3) nan=1 posinf=0 neginf=-2"))
 TEST(isnan, .doc = "Whether self is NaN.")
 TEST(isinf, .doc = "Whether self is infinite.")

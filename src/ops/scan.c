@@ -89,15 +89,16 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
 
 CUMULATIVE(cumsum, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumsumBackward0",
            .doc = "Running sums along dim. Integers and bool give int64; dtype casts first.",
-           .formula = {"the running sums of g from the end"})
+           .formula = {"flip(cumsum(flip(g, dim), dim), dim)"})
 CUMULATIVE(
     cumprod, "Tensor self, dim dim, dtype dtype=none -> Tensor", OF_NUMBERS, .node = "CumprodBackward0",
     .doc = "Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also "
            "where factors are 0.",
-    .saves = {EBB_IN(0) | EBB_OUT(0)}, .formula = {"y[k - 1] * linear_recurrence(g, self, reverse)[k]"})
+    .saves = {EBB_IN(0) | EBB_OUT(0)},
+    .formula = {"flip(cumsum(flip(g * y, dim), dim), dim) / self # without the division where self is 0"})
 CUMULATIVE(logcumsumexp, "Tensor self, dim dim -> Tensor", .dtypes = EBB_FLOATING, .node = "LogcumsumexpBackward0",
            .doc = "log(cumsum(exp(self))) along dim, without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-           .formula = {"the sum over i >= k of g[i] * exp(self[k] - y[i])"},
+           .formula = {"exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim)"},
            .samples = EBB_SAMPLES(SAMPLES, "! i5(3) dim=0"))
 
 /* ---- cummax, cummin ---- */
@@ -130,7 +131,7 @@ static void extreme_vjp(struct ebb_vjp_call *v) {
 #define EXTREME(op, words, node_) \
     CUMULATIVE( \
         op, "Tensor self, dim dim -> Tensor values, Tensor indices", .infer = extreme_infer, .contiguous = true, \
-        .node = node_, .saves = {EBB_OUT(1)}, .formula = {"scatter_add(zeros, dim, indices, g)"}, \
+        .node = node_, .saves = {EBB_OUT(1)}, .formula = {"scatter_add(zeros_like(self), dim, indices, g)"}, \
         .samples = EBB_SAMPLES(SAMPLES, "i5(3,4) dim=1", "b(2,3) dim=0", "! (3) dim=1"), \
         .doc = "The " words " so far along dim and where it is (int64), the latest place where several tie. A NaN " \
                "is the " words ", and stays.")
@@ -185,7 +186,7 @@ const struct ebb_op ebb_op_linear_recurrence = {
     .forward = linear_recurrence_forward,
     .vjp = linear_recurrence_vjp,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
-    .formula = {"h = linear_recurrence(g, factor, the other way)", "h * y[k - 1], in reverse h[k - 1] * y"},
+    .formula = {"'h = linear_recurrence(g, factor, the other way)'", "'h * y[k - 1], in reverse h[k - 1] * y'"},
     .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",
                            "(2,3,4) (4) dim=0", "(70,2) 0.9 dim=0", "(2,5) 0.9 dim=1 reverse=true", "() () dim=0",
                            "(0,3) (3) dim=0", "! (3) (2,3) dim=0", "! i5(3) i5(3) dim=0", "! (3) (3) dim=1"),

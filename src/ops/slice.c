@@ -183,7 +183,7 @@ const struct ebb_op ebb_op_select = {
     .view = true,
     .infer = infer_select,
     .vjp = vjp_select,
-    .formula = {"zeros(self.shape) with select(dim, index) = g"},
+    .formula = {"select_backward(g, self.shape, dim, index)"},
     .samples =
         EBB_SAMPLES("(3,4) dim=0 index=1", "(3,4) dim=-1 index=-1", "(3) dim=0 index=2", "(2,0,3) dim=2 index=0",
                     "! (3,4) dim=0 index=3", "! (3,4) dim=0 index=-4", "! () dim=0 index=0", "! (0,3) dim=0 index=0"),
@@ -214,7 +214,7 @@ const struct ebb_op ebb_op_slice = {
     .view = true,
     .infer = infer_slice,
     .vjp = vjp_slice,
-    .formula = {"zeros(self.shape) with slice(dim, start, end, step) = g"},
+    .formula = {"slice_backward(g, self.shape, dim, start, end, step)"},
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
                     "(5) dim=0 start=3 end=1", "(5) dim=0 start=-100 end=2", "(0,3) dim=0 start=0 end=5",
@@ -271,7 +271,7 @@ const struct ebb_op ebb_op_diagonal = {
     .view = true,
     .infer = infer_diagonal,
     .vjp = vjp_diagonal,
-    .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
+    .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
     .samples =
         EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(3,4) offset=1 dim1=0 dim2=1", "(4,3) offset=-2 dim1=0 dim2=1",
                     "(2,3,4) offset=0 dim1=2 dim2=0", "(3,3) offset=5 dim1=0 dim2=1", "! (3,3) offset=0 dim1=1 dim2=-1",
@@ -303,7 +303,7 @@ const struct ebb_op ebb_op_unfold = {
     .view = true,
     .infer = infer_unfold,
     .vjp = vjp_unfold,
-    .formula = {"zeros(self.shape) with g added to the windows"},
+    .formula = {"unfold_backward(g, self.shape, dimension, size, step)"},
     .samples = EBB_SAMPLES(
         "(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
         "(2,3) dimension=1 size=0 step=1", "() dimension=0 size=1 step=1", "() dimension=-1 size=0 step=2",
@@ -384,7 +384,7 @@ const struct ebb_op ebb_op_diagonal_copy = {
     .compose = compose_diagonal_copy,
     .vjp = vjp_diagonal,
     .jvp = ebb_jvp_linear,
-    .formula = {"zeros(self.shape) with diagonal(offset, dim1, dim2) = g"},
+    .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
     .samples = EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0",
                            "(3,0) offset=0 dim1=0 dim2=1", "! (3) offset=0 dim1=0 dim2=0"),
 };

@@ -123,14 +123,14 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     };
 
 SOFTMAX(softmax, "Softmax", "Exponentials that sum to one along dim: exp(self) / sum(exp(self), dim).",
-        "output * (g - sum(g * output, dim))")
+        "y * (g - sum(g * y, dim, True))")
 SOFTMAX(log_softmax, "LogSoftmax", "The logarithm of softmax along dim: self - log(sum(exp(self), dim)).",
-        "g - exp(output) * sum(g, dim)")
+        "g - exp(y) * sum(g, dim, True)")
 SOFTMAX_BACKWARD(softmax, "Softmax", "output * (grad_output - sum(grad_output * output, dim))",
-                 "output * (g - sum(g * output, dim))",
-                 "g * (grad_output - sum(grad_output * output, dim)) - grad_output * sum(g * output, dim)")
+                 "output * (g - sum(g * output, dim, True))",
+                 "g * (grad_output - sum(grad_output * output, dim, True)) - grad_output * sum(g * output, dim, True)")
 SOFTMAX_BACKWARD(log_softmax, "LogSoftmax", "grad_output - exp(output) * sum(grad_output, dim)",
-                 "g - sum(g * exp(output), dim)", "-g * exp(output) * sum(grad_output, dim)")
+                 "g - sum(g * exp(output), dim, True)", "-g * exp(output) * sum(grad_output, dim, True)")
 
 static ebb_tensor *softmin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_softmin *a = f->attrs;

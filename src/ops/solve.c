@@ -124,7 +124,9 @@ const struct ebb_op ebb_op_solve = {
     .contiguous = true,
     .vjp = solve_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
-    .formula = {"-gB y^T, gB as of B", "solve(A^T, g)"},
+    .formula = {"b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim < A.ndim else "
+                "-b @ y.mT if left else -y.mT @ b",
+                "solve(A.mT, g, left)"},
     .samples =
         EBB_SAMPLES("wc(3,3) (3,2)", "wc(3,3) (3)", "wc(2,3,3) (2,3)", "wc(2,3,3) (3)", "wc(2,3,3) (3,2)",
                     "wc(3,3) (2,3,2)", "wc(2,1,2,2) (3,2,1)", "wc(3,3) (2,3) left=false", "wc(2,3,3) (4,3) left=false",
@@ -202,7 +204,10 @@ const struct ebb_op ebb_op_solve_triangular = {
     .contiguous = true,
     .vjp = triangular_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
-    .formula = {"the triangle of -gB y^T, gB as of B", "solve_triangular(self^T, g, !upper)"},
+    .formula =
+        {"b = solve_triangular(self.mT, g, not upper, left, unitriangular); a = -b @ y.mT if left else -y.mT @ b; "
+         "u = 1 if unitriangular else 0; triu(a, u) if upper else tril(a, -u)",
+         "solve_triangular(self.mT, g, not upper, left, unitriangular)"},
     .samples =
         EBB_SAMPLES("wc(3,3) (3,2) upper=true", "wc(3,3) (3,2) upper=false", "wc(3,3) (2,3) upper=true left=false",
                     "wc(3,3) (2,3) upper=false left=false", "wc(3,3) (3,1) upper=true unitriangular=true",
@@ -270,7 +275,9 @@ const struct ebb_op ebb_op_cholesky = {
     .contiguous = true,
     .vjp = cholesky_vjp,
     .saves = {EBB_OUT(0)},
-    .formula = {"y^-T sym(tril(y^T g), half the diagonal) y^-1"},
+    .formula =
+        {"L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m = tril(m) + tril(m, -1); m = (m + m.mT) / 4; "
+         "solve_triangular(L, solve_triangular(L.mT, m, True), False, False)"},
     .samples = EBB_SAMPLES("spd(3,3)", "spd(3,3) upper=true", "spd(2,3,3)", "spd(2,4,4) upper=true", "spd(1,1)",
                            "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"),
 };

@@ -71,7 +71,7 @@ const struct ebb_op ebb_op_sort = {
     .forward = sort_forward,
     .vjp = sort_vjp,
     .saves = {EBB_OUT(1)},
-    .formula = {"scatter g into zeros at indices along dim"},
+    .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(0) descending=true", "(2,5,3) dim=(-2) stable=true", "()",
                            "() dim=(-1)", "(0,3)", "(3,0)", "i5(40)", "i3(50,2) dim=(0) descending=true", "b(40)",
                            "(300)", "(2,100) descending=true", "! (3) dim=(1)", "! (3,4) dim=(0,1)"),
@@ -142,7 +142,7 @@ const struct ebb_op ebb_op_topk = {
     .forward = topk_forward,
     .vjp = topk_vjp,
     .saves = {EBB_OUT(1)},
-    .formula = {"scatter g into zeros at indices along dim"},
+    .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
     .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) largest=false", "(2,5,3) k=1 dim=(-2) sorted=false",
                            "() k=1", "(0,3) k=2", "(3,4) k=0", "i5(40) k=7", "(300) k=5", "(300) k=250", "! (3) k=4",
                            "! (3) k=-1", "! (3,4) k=1 dim=(0,1)"),
@@ -178,7 +178,8 @@ const struct ebb_op ebb_op_kthvalue = {
     .forward = kthvalue_forward,
     .vjp = kthvalue_vjp,
     .saves = {EBB_OUT(1)},
-    .formula = {"scatter g into zeros at indices along dim"},
+    .formula = {"d = dim if dim else [-1]; "
+                "scatter(zeros_like(self), d[0], restore(indices, self, d, keepdim), restore(g, self, d, keepdim))"},
     .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) keepdim=true", "(2,5,3) k=5 dim=(-2)", "() k=1", "(0,3) k=2",
                            "i5(40) k=7", "(300) k=150", "(300) k=300", "! (3) k=4", "! (3) k=0", "! (3,0) k=1"),
 };

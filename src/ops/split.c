@@ -194,7 +194,7 @@ const struct ebb_op ebb_op_tensor_split_indices = {
     .torch = "torch.tensor_split",
     .overload = "tensor_split",
     .compose_list = compose_tensor_split_indices,
-    .formula = {"g of each part, added"},
+    .formula = {"'g of each part, added'"},
     .samples =
         EBB_SAMPLES("(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1", "(0,3) indices=(1)",
                     "(5) indices=(9)", "(4) indices=(0,1,1,2,2,3,3,3,4)", "! () indices=(1)"),

@@ -116,7 +116,7 @@ const struct ebb_op ebb_op_svd = {
     .undefined_grads = true,
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
-        {"U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2"},
+        {"'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
                            "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
                            "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),
@@ -139,7 +139,7 @@ const struct ebb_op ebb_op_svdvals = {
     .contiguous = true,
     .vjp = svdvals_vjp,
     .saves = {EBB_IN(0)},
-    .formula = {"U diag(g) Vh, of the singular vectors"},
+    .formula = {"U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)",
                            "! (3)", "! i5(3,3)"),
 };
@@ -207,7 +207,7 @@ const struct ebb_op ebb_op_pinv = {
     .compose = pinv,
     .vjp = pinv_vjp,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)"},
+    .formula = {"'-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'"},
     .samples =
         EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "wc(3,3) atol=0.01", "wc(3,3) rtol=0.01",
                     "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"),

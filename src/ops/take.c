@@ -50,7 +50,7 @@ const struct ebb_op ebb_op_take = {
     .vjp = take_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1)},
-    .formula = {"put(zeros, index, g, accumulate)"},
+    .formula = {"put(zeros_like(self), index, g, True)"},
     .samples = EBB_SAMPLES("(3,4) i12(2,5)", "(3,4) i12()", "() i1(3)", "(0) i1(0)", "(3,4) i12(0,2)",
                            "! (3,4) i99(99)", "! (3,4) (2)", "! (0) i1(1)"),
 };
@@ -99,7 +99,7 @@ const struct ebb_op ebb_op_put = {
     .vjp = put_vjp,
     .jvp = ebb_jvp_linear,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"put(g, index, zeros), or g with accumulate", NULL, "take(g, index)"},
+    .formula = {"g if accumulate else put(g, index, zeros_like(source))", NULL, "take(g, index).reshape(source.shape)"},
     .samples = EBB_SAMPLES("(3,4) i12(1) (1)", "(3,4) i12(2,5) (10) accumulate=true", "() i1() ()", "(0) i1(0) (0)",
                            "(3,4) i12(0) (0)", "! (3,4) i99(99) (99)", "! (3,4) i12(2) (3)", "! (3,4) (2) (2)",
                            "! (3) i3(2) i5(2)"),

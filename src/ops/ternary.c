@@ -53,7 +53,7 @@ TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"))
 TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = "self + value * tensor1 / tensor2.",
         .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
-        .formula = {"g", "g * value / tensor2", "-g * value * tensor1 / tensor2^2"}, .domain = {0.3, 3},
+        .formula = {"g", "g * value / tensor2", "-g * value * tensor1 / tensor2**2"}, .domain = {0.3, 3},
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"))
 
 /* ---- clamp ---- */
@@ -104,8 +104,9 @@ const struct ebb_op ebb_op_clamp = {
     .compose = clamp_compose,
     .vjp = clamp_vjp,
     .saves = {ALL, ALL, ALL},
-    .formula = {"g where min <= self <= max, else 0", "g where self < min < max, else 0",
-                "g where self > max or min > max, else 0"},
+    .formula = {"where((min == None or min <= self) and (max == None or self <= max), g, 0)",
+                "where(self < min and (max == None or min < max), g, 0)",
+                "where(self > max or (min != None and min > max), g, 0)"},
     .samples = EBB_SAMPLES("(3,4) -0.5 0.5", "(3,4) -1", "() none 1", "(2,3) (3) (2,1)", "(4) (4) 1", "(4) none (3,4)",
                            "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"),
 };
@@ -141,10 +142,10 @@ static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
         __VA_ARGS__};
 CLAMP(clamp_min, min, .loops = ebb__loops_maximum, .node = "ClampMinBackward0",
       .doc = "max(self, min), with a bound that is a number or a tensor. NaN stays NaN.",
-      .formula = {"g where self >= min, else 0", "g where self < min, else 0"})
+      .formula = {"where(self >= min, g, 0)", "where(self < min, g, 0)"})
 CLAMP(clamp_max, max, .loops = ebb__loops_minimum, .node = "ClampMaxBackward0",
       .doc = "min(self, max), with a bound that is a number or a tensor. NaN stays NaN.",
-      .formula = {"g where self <= max, else 0", "g where self > max, else 0"})
+      .formula = {"where(self <= max, g, 0)", "where(self > max, g, 0)"})
 
 /* ---- masked_fill ---- */
 
@@ -192,7 +193,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .forward = fill_forward,
     .vjp = fill_vjp,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = {"0 where mask, else g", "", "the sum of g where mask"},
+    .formula = {"where(mask, 0, g)", "", "sum(where(mask, g, 0))"},
     .samples = EBB_SAMPLES("(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2",
                            "(3,1) b(4) ()", "! (3) (3) 1", "! (3) b(3) (3)", "! (3) b(4) 1"),
 };

@@ -71,12 +71,12 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 
 UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = "-self.", .formula = {"-g"})
 UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = "The absolute value.", .saves = {EBB_IN(0)},
-      .formula = {"g * sign(self), which is 0 at 0"})
+      .formula = {"g * sign(self)"})
 UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = "-1, 0 or 1; 0 for NaN.", .formula = {"0"})
 UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
       .doc = "The greatest integer that is not above self.", .formula = {"0"})
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",
-      .saves = {EBB_OUT(0)}, .formula = {"g where y > 0, else 0"})
+      .saves = {EBB_OUT(0)}, .formula = {"where(y > 0, g, 0)"})
 UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "b(2)"),
       .node = "PowBackward0", .loops = ebb__loops_square, .doc = "self * self.", .saves = {EBB_IN(0)},
       .formula = {"g * 2 * self"})
@@ -87,7 +87,7 @@ UNARY(log, FLOATING, .node = "LogBackward0", .loops = ebb__loops_log, .doc = "Th
 UNARY(sqrt, FLOATING, .node = "SqrtBackward0", .loops = ebb__loops_sqrt, .doc = "The square root; NaN below 0.",
       .saves = {EBB_OUT(0)}, .formula = {"g / (2 * y)"}, .domain = {0.1, 4})
 UNARY(rsqrt, FLOATING, .node = "RsqrtBackward0", .loops = ebb__loops_rsqrt, .doc = "1 / sqrt(self); NaN below 0.",
-      .saves = {EBB_OUT(0)}, .formula = {"-0.5 * g * y^3"}, .domain = {0.1, 4})
+      .saves = {EBB_OUT(0)}, .formula = {"-0.5 * g * y**3"}, .domain = {0.1, 4})
 UNARY(reciprocal, FLOATING, .node = "ReciprocalBackward0", .loops = ebb__loops_reciprocal, .doc = "1 / self.",
       .saves = {EBB_OUT(0)}, .formula = {"-g * y * y"}, .domain = {0.2, 4})
 UNARY(sin, FLOATING, .node = "SinBackward0", .loops = ebb__loops_sin, .doc = "The sine of self, in radians.",
@@ -112,26 +112,26 @@ UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
       .doc = "The logarithm to base 10; NaN below 0.", .saves = {EBB_IN(0)}, .formula = {"g / (self * log(10))"},
       .domain = {0.1, 4})
 UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan, .doc = "The tangent of self, in radians.",
-      .saves = {EBB_OUT(0)}, .formula = {"g * (y^2 + 1)"}, .domain = {-1.2, 1.2})
+      .saves = {EBB_OUT(0)}, .formula = {"g * (y**2 + 1)"}, .domain = {-1.2, 1.2})
 UNARY(asin, FLOATING, .node = "AsinBackward0", .loops = ebb__loops_asin,
       .doc = "The inverse of sin, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
-      .formula = {"g / sqrt(1 - self^2)"}, .domain = {-0.9, 0.9})
+      .formula = {"g / sqrt(1 - self**2)"}, .domain = {-0.9, 0.9})
 UNARY(acos, FLOATING, .node = "AcosBackward0", .loops = ebb__loops_acos,
       .doc = "The inverse of cos, in radians; NaN outside of -1 to 1.", .saves = {EBB_IN(0)},
-      .formula = {"-g / sqrt(1 - self^2)"}, .domain = {-0.9, 0.9})
+      .formula = {"-g / sqrt(1 - self**2)"}, .domain = {-0.9, 0.9})
 UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan, .doc = "The inverse of tan, in radians.",
-      .saves = {EBB_IN(0)}, .formula = {"g / (self^2 + 1)"})
+      .saves = {EBB_IN(0)}, .formula = {"g / (self**2 + 1)"})
 UNARY(sinh, FLOATING, .node = "SinhBackward0", .loops = ebb__loops_sinh, .doc = "The hyperbolic sine.",
       .saves = {EBB_IN(0)}, .formula = {"g * cosh(self)"})
 UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = "The hyperbolic cosine.",
       .saves = {EBB_IN(0)}, .formula = {"g * sinh(self)"})
 UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = "The inverse of sinh.",
-      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 + 1)"})
+      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self**2 + 1)"})
 UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc = "The inverse of cosh; NaN below 1.",
-      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self^2 - 1)"}, .domain = {1.2, 4})
+      .saves = {EBB_IN(0)}, .formula = {"g / sqrt(self**2 - 1)"}, .domain = {1.2, 4})
 UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
-      .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self^2)"},
+      .doc = "The inverse of tanh; NaN outside of -1 to 1.", .saves = {EBB_IN(0)}, .formula = {"g / (1 - self**2)"},
       .domain = {-0.9, 0.9})
 UNARY(sinc, FLOATING, .node = "SincBackward0", .loops = ebb__loops_sinc,
       .doc = "sin(pi * self) / (pi * self), and 1 at 0.", .saves = {EBB_IN(0) | EBB_OUT(0)},
-      .formula = {"g * (cos(pi * self) - y) / self, 0 at 0"})
+      .formula = {"where(self == 0, 0, g * (cos(pi * self) - y) / self)"})

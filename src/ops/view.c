@@ -369,19 +369,19 @@ const struct ebb_op ebb_op_broadcast_to = {
 
 /* ---- as another tensor is ---- */
 
-#define AS(name, of, text) \
+#define AS(name, of, text, formula_) \
     static ebb_tensor *compose_##name(struct ebb_forward *f) { return of(f->in[0], ebb_tensor_shape(f->in[1])); } \
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self, Tensor other -> Tensor"), \
         .doc = "self in the shape of other; see " text ".", \
         .torch = "torch.Tensor." #name, \
         .compose = compose_##name, \
-        .formula = {"g in the shape of self"}, \
+        .formula = {formula_}, \
         .samples = EBB_SAMPLES("(3,1) (3,1)", "() ()", "(0,3) (0,3)", SAMPLE_##name, "! (3) (2)"), \
     };
 #define SAMPLE_view_as "(3,4) (2,6)"
 #define SAMPLE_reshape_as "(3,4) (2,6)"
 #define SAMPLE_expand_as "(3,1) (2,3,4)"
-AS(view_as, ebb_view, "view")
-AS(reshape_as, ebb_reshape, "reshape")
-AS(expand_as, ebb_expand, "expand")
+AS(view_as, ebb_view, "view", "reshape(g, self.shape)")
+AS(reshape_as, ebb_reshape, "reshape", "reshape(g, self.shape)")
+AS(expand_as, ebb_expand, "expand", "sum_to_size(g, self.shape)")

@@ -171,7 +171,7 @@ static const struct ebb_op take = {
     .infer = infer_part,
     .forward = forward_take,
     .vjp = vjp_take,
-    .formula = {"zeros(self.shape) with g added to the region"},
+    .formula = {"'zeros(self.shape) with g added to the region'"},
     ON_REGION,
 };
 
@@ -185,7 +185,7 @@ static const struct ebb_op put = {
     .infer = infer_whole,
     .forward = forward_put,
     .vjp = vjp_put,
-    .formula = {"the region of g"},
+    .formula = {"'the region of g'"},
     ON_REGION,
 };
 
@@ -200,7 +200,7 @@ const struct ebb_op ebb__op_as_strided = {
     .view = true,
     .infer = infer_view,
     .vjp = vjp_take,
-    .formula = {"zeros(self.shape) with g added to the region"},
+    .formula = {"'zeros(self.shape) with g added to the region'"},
     ON_REGION,
 };
 
@@ -215,7 +215,7 @@ const struct ebb_op ebb__op_copy_slices = {
     .infer = infer_whole,
     .forward = forward_copy_slices,
     .vjp = vjp_copy_slices,
-    .formula = {"g with zeros in the region", "the region of g"},
+    .formula = {"'g with zeros in the region'", "'the region of g'"},
     ON_REGION,
 };
 
@@ -268,7 +268,7 @@ const struct ebb_op ebb_op_as_strided = {
         "their gradients are summed.",
     .torch = "torch.as_strided",
     .compose = compose_as_strided,
-    .formula = {"zeros(self.shape) with g added to the region"},
+    .formula = {"'zeros(self.shape) with g added to the region'"},
     .samples = EBB_SAMPLES("(3,4) size=(2,2) stride=(4,1)", "(3,4) size=(5,3) stride=(2,1) storage_offset=1",
                            "(6) size=(2,3,2) stride=(1,0,2)", "() size=(2,2) stride=(0,0)",
                            "(3,4) size=() stride=() storage_offset=5", "(3,4) size=(2,0) stride=(100,1)",

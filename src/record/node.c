@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -47,6 +48,7 @@ struct ebb__node_extra *ebb__node_extra(ebb_node *n) {
 static void extra_free(ebb_node *n) {
     struct ebb__node_extra *x = n->extra;
     if (!x) return;
+    ebb__node_packed_release(n);
     for (size_t i = 0; i < x->n_hooks; i++)
         if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
     ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
@@ -112,6 +114,7 @@ void ebb__node_release_saved(ebb_node *n, const char *file, int line) {
     n->flags |= EBB__NODE_RELEASED;
     first->released_file = file;
     first->version = (uint32_t)line;
+    if (EBB_UNLIKELY(n->flags & EBB__NODE_PACKED)) ebb__node_packed_release(n);
 }
 
 static void free_saved(ebb_node *n) {
@@ -225,7 +228,7 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
             ok = save(s++, kind, (uint32_t)i, from[i], overwritten) && ok;
         }
     }
-    return ok;
+    return EBB_LIKELY(!ebb__thread.saved_hooks) ? ok : ok && !ebb__node_pack(n);
 }
 
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed) {
@@ -304,39 +307,4 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         ebb__node_unref(before);
     }
     return EBB_OK;
-}
-
-/* ---- saved tensors ---- */
-
-static ebb_tensor *alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr) {
-    ebb_tensor *a = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    if (!a) return NULL;
-    if (n) ebb__node_ref(n);
-    a->grad_fn = n;
-    a->output_nr = (uint16_t)nr;
-    if (EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || !ebb__tangents_share(a, t)) return a;
-    ebb__unref(a);
-    return NULL;
-}
-
-ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_owned) {
-    ebb_tensor *t = s->t;
-    *ret_owned = false;
-    if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
-    uint32_t version = ebb__version(t);
-    if (EBB_UNLIKELY(version != s->version)) {
-        ebb__fail_overwritten(n, s);
-        return NULL;
-    }
-    if (EBB_LIKELY(ebb__thread.no_grad && version == 0)) return t;
-    bool recording = !ebb__thread.no_grad && ebb__is_floating(t->dtype), out = ebb__saved_kind(s) == EBB__SAVED_OUT;
-    const struct ebb__edge of_output = {n, ebb__saved_index(s)};
-    const struct ebb__edge *e = out ? &of_output : &ebb__node_edges(n)[ebb__saved_index(s)];
-    bool leaf = e->node && e->node->flags & EBB__NODE_LEAF;
-    if (recording && leaf) return ebb__leaf_tensor(e->node); /* the only tensor with that node */
-    /* Of an input that was written before it was saved, another thread may take the history away just now. */
-    bool unsteady = version && !out && e->node && !leaf;
-    if (!unsteady && (!recording || t->grad_fn == e->node)) return t;
-    *ret_owned = true; /* an output, a view, or an input detached since */
-    return alias_with_history(t, recording ? e->node : NULL, e->nr);
 }

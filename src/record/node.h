@@ -29,7 +29,7 @@ static inline enum ebb__saved_kind ebb__saved_kind(const struct ebb__saved *s) {
 }
 static inline uint32_t ebb__saved_index(const struct ebb__saved *s) { return s->what >> 2; }
 
-enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2 };
+enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2, EBB__NODE_PACKED = 4 };
 
 /* One hook, or one retained gradient. */
 struct ebb__hook {
@@ -54,6 +54,7 @@ struct ebb__node_extra {
     size_t n_hooks, hook_capacity;
     ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
     struct ebb__node_name *names;
+    struct ebb__packed *packed; /* [n_saved]: what hooks made of them (record/saved.h); NULL: no hooks were open */
 };
 
 struct ebb_node {

@@ -18,12 +18,19 @@ _Static_assert(sizeof(ebb_tensor) + 16 * EBB_MAX_NDIM + sizeof(struct ebb__stora
 #define ONE_BLOCK true
 #endif
 
-static void storage_unref(struct ebb__storage *s) {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-    if (s->external) {
+static EBB_NOINLINE void end_special(struct ebb__storage *s, unsigned special) {
+    if (special & EBB__NOTED) ebb__notes_erase(s);
+    if (special & EBB__EXTERNAL) {
         struct ebb__external *e = (struct ebb__external *)(void *)s;
         if (e->release) e->release(e->context);
     } else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
+}
+
+static void storage_unref(struct ebb__storage *s) {
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    unsigned special = atomic_load_explicit(&s->special, memory_order_relaxed);
+    if (EBB_UNLIKELY(special)) end_special(s, special);
+    else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
     ebb__free(s->block, s->block_bytes);
 }
 
@@ -33,7 +40,7 @@ static void storage_init(struct ebb__storage *s, void *block, size_t block_bytes
     s->bytes = bytes;
     s->block = block;
     s->data = data;
-    s->external = false;
+    atomic_init(&s->special, 0);
     s->block_bytes = (uint16_t)block_bytes;
 }
 
@@ -228,7 +235,7 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         return NULL;
     }
     storage_init(&e->storage, e, sizeof *e, data, 0);
-    e->storage.external = true;
+    atomic_init(&e->storage.special, EBB__EXTERNAL);
     e->release = NULL;
     e->context = context;
     t->storage = &e->storage;

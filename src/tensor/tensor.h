@@ -19,8 +19,13 @@ struct ebb__storage {
     const char *_Atomic writer, *_Atomic writer_file;
     _Atomic int32_t writer_line;
     _Atomic bool writer_inplace;
-    bool external; /* a struct ebb__external: data is not the library's own */
+    _Atomic uint8_t special; /* ebb__storage_special; 0 of most */
     uint16_t block_bytes;
+};
+
+enum ebb__storage_special {
+    EBB__EXTERNAL = 1, /* a struct ebb__external: data is not the library's own */
+    EBB__NOTED = 2     /* there are, or were, notes on it (notes.c) */
 };
 
 struct ebb__external {
@@ -134,6 +139,16 @@ static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace)
 /* "by add_ at train.c:12" into text: the last write to a storage whose version is not 0. Returns text. */
 #define EBB__WRITER_TEXT 256
 char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
+
+/* ---- notes (notes.c) ----
+ * What somebody knows of a storage that he holds no reference to: gone when the storage dies, so that another one at
+ * the same address is not taken for it. At most one note of each owner, any pointer that is his alone. */
+ebb_status ebb__note_set(struct ebb__storage *s, const void *owner, void *value);
+/* Of a storage that may be dead by now: its note, NULL when there is none; and another value (NULL: none) for the one
+ * that is `before`. */
+void *ebb__note_get(const struct ebb__storage *s, const void *owner);
+void ebb__note_replace(const struct ebb__storage *s, const void *owner, const void *before, void *value);
+void ebb__notes_erase(const struct ebb__storage *s); /* at its end */
 
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {

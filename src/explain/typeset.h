@@ -1,0 +1,39 @@
+/* Formulas as a person reads them: as text with a few signs beyond ASCII, or as LaTeX. */
+#ifndef EBB_EXPLAIN_TYPESET_H
+#define EBB_EXPLAIN_TYPESET_H
+
+#include "expr/value.h"
+
+enum ebb__script { EBB__UNICODE, EBB__LATEX, EBB__N_SCRIPTS };
+
+/* What a name of the formula is shown as. */
+struct ebb__symbol {
+    const char *name;
+    const char *shown[EBB__N_SCRIPTS];
+};
+
+struct ebb__typeset {
+    struct ebb__text *out;
+    enum ebb__script script;
+    /* a finished run: its values tell numbers from tensors, and which side of a condition */
+    const struct ebb__run *run;
+    const struct ebb__symbol *symbols;
+    int64_t n_symbols;
+    int depth;
+};
+
+/* Write a tree's node, in brackets when it binds less closely than `level` (of enum ebb__operator's table). */
+void ebb__typeset(struct ebb__typeset *t, int32_t id, int level);
+
+/* Write a program: its last statement, and after it, with commas, the definitions of the names in it that are not
+ * numbers. */
+void ebb__typeset_program(struct ebb__typeset *t);
+
+/* A name in LaTeX: W1 as W_{1}, y_hat as \hat{y}, theta as \theta; the text belongs to the arena. */
+const char *ebb__latex_name(struct ebb__arena *a, const char *name);
+
+/* A number as it is shown, and a list of sizes: "(2, 3)". */
+void ebb__typeset_number(struct ebb__text *out, enum ebb__script script, double value);
+void ebb__typeset_dims(struct ebb__text *out, ebb_dims dims);
+
+#endif

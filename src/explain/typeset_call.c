@@ -1,0 +1,177 @@
+/* Typesetting of calls: functions with signs of their own, sums, masks, parts of tensors. */
+#include "explain/typeset_private.h"
+
+/* where(c, a, 0) is a · 1(c). */
+static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
+    int32_t condition = kid(t, a, 1), yes = kid(t, a, 2), no = kid(t, a, 3);
+    const struct ebb__value *v = worth(t, condition);
+    if (v->kind == EBB__V_BOOL) {
+        ebb__typeset(t, v->as.i ? yes : no, level);
+        return;
+    }
+    bool only_yes = ebb__typeset_is_just(t, no, 0), only_no = ebb__typeset_is_just(t, yes, 0);
+    if (only_yes || only_no) {
+        const struct ebb__ast *c = node(t, condition);
+        bool brackets = level > PRODUCT, scalar = ebb__typeset_is_scalar(t, condition);
+        if (brackets) open_bracket(t);
+        ebb__typeset(t, only_yes ? yes : no, PRODUCT);
+        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(",
+            latex(t) ? scalar ? " \\cdot " : " \\odot "
+            : scalar ? "·"
+                     : "⊙");
+        bool written = c->kind == EBB__AST_COMPARE && ebb__typeset_comparison(t, c, only_no);
+        if (!written) {
+            if (only_no) PUT(t, latex(t) ? "\\neg " : "not ");
+            ebb__typeset(t, condition, only_no ? ATOM : 0);
+        }
+        PUT(t, latex(t) ? "\\right)" : ")");
+        if (brackets) close_bracket(t);
+        return;
+    }
+    PUT(t, latex(t) ? "\\begin{cases} " : "{");
+    ebb__typeset(t, yes, 0);
+    PUT(t, latex(t) ? " & " : " where ");
+    ebb__typeset(t, condition, 0);
+    PUT(t, latex(t) ? " \\\\ " : ", else ");
+    ebb__typeset(t, no, 0);
+    PUT(t, latex(t) ? " & \\text{else} \\end{cases}" : "}");
+}
+
+/* Functions with a sign of their own before the bracket. */
+static const struct {
+    const char *name, *shown[EBB__N_SCRIPTS];
+} signs[] = {
+    {"sigmoid", {"σ", "\\sigma"}}, {"relu", {"ReLU", "\\operatorname{ReLU}"}},
+    {"digamma", {"ψ", "\\psi"}},   {"log", {"log", "\\log"}},
+    {"sin", {"sin", "\\sin"}},     {"cos", {"cos", "\\cos"}},
+    {"tan", {"tan", "\\tan"}},     {"sinh", {"sinh", "\\sinh"}},
+    {"cosh", {"cosh", "\\cosh"}},  {"tanh", {"tanh", "\\tanh"}},
+    {"exp", {"exp", "\\exp"}},
+};
+
+static void put_function(struct ebb__typeset *t, const char *name) {
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        if (strcmp(signs[i].name, name) != 0) continue;
+        PUT(t, "%s", signs[i].shown[t->script]);
+        return;
+    }
+    if (!latex(t)) {
+        PUT(t, "%s", name);
+        return;
+    }
+    PUT(t, "\\operatorname{");
+    for (; *name; name++) PUT(t, *name == '_' ? "\\_" : "%c", *name);
+    PUT(t, "}");
+}
+
+/* f(x, …): of a method its object first. */
+static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
+    const struct ebb__ast *c = node(t, kid(t, a, 0));
+    bool method = c->kind == EBB__AST_ATTR && worth(t, kid(t, c, 0))->kind != EBB__V_MODULE;
+    put_function(t, ebb__ast_name(program(t), c));
+    open_bracket(t);
+    if (method) ebb__typeset(t, kid(t, c, 0), 0);
+    for (int32_t i = 1; i < a->n; i++) {
+        if (i > 1 || method) PUT(t, ", ");
+        ebb__typeset(t, kid(t, a, i), 0);
+    }
+    close_bracket(t);
+}
+
+/* Σ₁(x), mean₁(x): the dimensions below the sign. */
+static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, const char *sign, const char *latex_sign) {
+    ebb_dims dims = {0, {0}};
+    if (a->n > 2) (void)ebb__value_as_ints(worth(t, kid(t, a, 2)), &dims);
+    PUT(t, "%s", latex(t) ? latex_sign : sign);
+    if (latex(t) && dims.n) PUT(t, "_{\\text{dim }");
+    for (int i = 0; i < dims.n; i++) {
+        if (latex(t)) PUT(t, "%s%lld", i ? "," : "", (long long)dims.d[i]);
+        else {
+            if (i) PUT(t, "₊");
+            ebb__typeset_small(t, dims.d[i], false);
+        }
+    }
+    if (latex(t) && dims.n) PUT(t, "}");
+    open_bracket(t);
+    ebb__typeset(t, kid(t, a, 1), 0);
+    close_bracket(t);
+}
+
+/* "[:, 1:3]": an index along one dimension. */
+static void put_place(struct ebb__typeset *t, int64_t dim, int64_t start, int64_t end, int64_t step, bool one) {
+    PUT(t, "[");
+    for (int64_t i = 0; i < dim; i++) PUT(t, ":, ");
+    PUT(t, "%lld", (long long)start);
+    if (!one && end >= INT32_MAX) PUT(t, ":");
+    else if (!one) PUT(t, ":%lld", (long long)end);
+    if (!one && step != 1) PUT(t, ":%lld", (long long)step);
+    PUT(t, "]");
+}
+
+static int64_t int_of(const struct ebb__typeset *t, const struct ebb__ast *a, int32_t i, int64_t otherwise) {
+    const struct ebb__value *v = i < a->n ? worth(t, kid(t, a, i)) : NULL;
+    return v && v->kind == EBB__V_INT ? v->as.i : otherwise;
+}
+
+/* select, slice and narrow as subscripts; their adjoints as "zeros of a shape with g in a place". */
+static bool put_part(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a) {
+    bool back = is_called(t, id, "select_backward") || is_called(t, id, "slice_backward");
+    bool select = is_called(t, id, "select") || is_called(t, id, "select_backward");
+    bool slice = is_called(t, id, "slice") || is_called(t, id, "slice_backward");
+    if ((!select && !slice) || a->n < 4 + back) return false;
+    int64_t start = int_of(t, a, 3 + back, 0), end = int_of(t, a, 4 + back, EBB_END);
+    int64_t dim = int_of(t, a, 2 + back, 0), step = int_of(t, a, 5 + back, 1);
+    if (dim < 0) return false;
+    ebb__typeset(t, kid(t, a, 1), back ? 0 : ATOM);
+    if (back) PUT(t, latex(t) ? " \\text{ at } " : " at ");
+    put_place(t, dim, start, end, step, select);
+    if (back) {
+        PUT(t, latex(t) ? " \\text{ of zeros }" : " of zeros ");
+        ebb__typeset_constant(t, kid(t, a, 2), 0);
+    }
+    return true;
+}
+
+static bool put_part_of(struct ebb__typeset *t, const struct ebb__ast *a) {
+    const struct ebb__value *list = worth(t, kid(t, a, 2));
+    int64_t k = int_of(t, a, 3, -1), dim = int_of(t, a, 4, -1), start = 0, size = 0;
+    if (list->kind != EBB__V_LIST || k < 0 || k >= list->n || dim < 0) return false;
+    for (int64_t i = 0; i <= k; i++) {
+        ebb_dims shape = ebb_tensor_shape(ebb__value_as_tensor(&list->as.list[i], NULL));
+        if (dim >= shape.n) return false;
+        start += size;
+        size = shape.d[dim];
+    }
+    ebb__typeset(t, kid(t, a, 1), ATOM);
+    put_place(t, dim, start, start + size, 1, false);
+    return true;
+}
+
+static void put_between(struct ebb__typeset *t, const char *left, int32_t id, const char *right) {
+    PUT(t, "%s", left);
+    ebb__typeset(t, id, 0);
+    PUT(t, "%s", right);
+}
+
+void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level) {
+    int32_t first = a->n > 1 ? kid(t, a, 1) : -1;
+    if (is_called(t, id, "where") && a->n == 4) put_where(t, a, level);
+    else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, a, "Σ", "\\textstyle\\sum");
+    else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, a, "mean", "\\operatorname{mean}");
+    else if (is_called(t, id, "abs") && first >= 0)
+        put_between(t, latex(t) ? "\\left|" : "|", first, latex(t) ? "\\right|" : "|");
+    else if (is_called(t, id, "exp") && first >= 0 && latex(t)) put_between(t, "e^{", first, "}");
+    else if (is_called(t, id, "sqrt") && first >= 0 && latex(t)) put_between(t, "\\sqrt{", first, "}");
+    else if (is_called(t, id, "sqrt") && first >= 0) {
+        PUT(t, "√");
+        ebb__typeset(t, first, ATOM);
+    } else if (is_called(t, id, "outer") && a->n == 3) {
+        if (level > PRODUCT) open_bracket(t);
+        ebb__typeset(t, first, PRODUCT);
+        PUT(t, latex(t) ? " \\, " : " · ");
+        ebb__typeset_transposed(t, kid(t, a, 2));
+        if (level > PRODUCT) close_bracket(t);
+    } else if (is_called(t, id, "zeros_like")) PUT(t, "0");
+    else if (is_called(t, id, "part_of") && a->n == 5 && put_part_of(t, a)) return;
+    else if (!put_part(t, id, a)) put_call(t, a);
+}

@@ -1,0 +1,40 @@
+/* Hooks on saved tensors: what the graph holds in their place. */
+#ifndef EBB_RECORD_SAVED_H
+#define EBB_RECORD_SAVED_H
+
+#include "record/node.h"
+#include <ebb/checkpoint.h>
+
+/* An open block, and what packed values refer to: the innermost of the thread first. */
+struct ebb__hooks {
+    _Atomic int32_t refs;
+    uint64_t id;
+    struct ebb__hooks *outer; /* while open */
+    const char *refused;      /* hooks are refused in this block; it has none itself */
+    ebb_saved_hooks call;
+};
+
+/* What the hooks made of a tensor; hooks NULL: it was not packed. */
+struct ebb__packed {
+    struct ebb__hooks *hooks; /* a reference */
+    void *value;
+};
+
+/* Pack t by the innermost hooks of the thread. EBB_OK without packing where there are none, or t stands for a
+ * number. */
+ebb_status ebb__pack(ebb_tensor *t, struct ebb__packed *ret_packed);
+
+/* The tensor of a packed value (a new reference), of the shape and dtype of `like`, and with its tangents. */
+ebb_tensor *ebb__unpack(const struct ebb__packed *p, const ebb_tensor *like);
+
+/* Let go of a packed value; does nothing for one that is all zero, which it is afterwards. */
+void ebb__packed_release(struct ebb__packed *p);
+
+/* Pack what a node has just saved; what it holds then are shape, dtype and tangents of each tensor. */
+ebb_status ebb__node_pack(ebb_node *n);
+void ebb__node_packed_release(ebb_node *n); /* let go of it: of a node with extras */
+
+/* A tensor that shares t's storage and has another history. NULL and an error when out of memory. */
+ebb_tensor *ebb__alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr);
+
+#endif

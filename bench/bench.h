@@ -81,6 +81,7 @@ ebb_tensor *bench_own(bench_job *job, ebb_tensor *t); /* keeps t as another tens
 /* ---- results ---- */
 
 void bench_note(bench_job *job, double value);
+void bench_note_loosely(bench_job *job, double value, double factor); /* within factor * tolerance */
 /* The norm of a tensor, and its product with a vector of signs. */
 void bench_note_tensor(bench_job *job, ebb_tensor *t);
 

@@ -123,9 +123,15 @@ static bool read_line(bench_peer *peer, char *ret_line, size_t size) {
 
 bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_t size) {
     char line[4096];
+    if (peer->gone) {
+        *ret_rest = 0;
+        return false;
+    }
     (void)snprintf(line, sizeof line, "%s\n", request);
     if (write(peer->to, line, strlen(line)) < 0 || !read_line(peer, line, sizeof line)) {
         (void)snprintf(ret_rest, size, "no answer to \"%s\"", request);
+        (void)kill(peer->process, SIGKILL); /* a late answer would be taken for the next one's */
+        peer->gone = true;
         return false;
     }
     const bool ok = !strncmp(line, "ok", 2);

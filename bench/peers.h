@@ -15,6 +15,7 @@ typedef struct bench_peer {
     char version[80];
     pid_t process;
     int to, from;
+    bool gone;          /* it was silent too long, or ended */
     char pending[4096]; /* read, and not yet a whole line */
     size_t n_pending;
 } bench_peer;
@@ -25,7 +26,8 @@ int bench_peers_start(const char *wanted, int threads, bench_peer *ret_peers, in
 void bench_peers_stop(bench_peer *peers, int n);
 
 /* Ask, and wait for the answer; true for "ok", whose rest is in ret_rest. "none" gives false and an empty rest; an
- * error, or silence for ten minutes, gives false and its text. */
+ * error, gives false and its text; so does silence for ten minutes, after which the peer is ended and has no more
+ * cases. */
 bool bench_peer_ask(bench_peer *peer, const char *request, char *ret_rest, size_t size);
 
 /* Bytes of memory that this process has had at most since bench_peak_reset(); 0 where that is not known. */

@@ -69,7 +69,7 @@ void bench_report_head(const bench_floors *floors, int threads, const bench_peer
         char version[100];
         (void)snprintf(version, sizeof version, "%s: %s", peers[i].name, peers[i].version);
         int k = 0;
-        while (k < n_versions && strcmp(versions[k], version)) k++;
+        while (k < n_versions && strcmp(versions[k], version) != 0) k++;
         if (k == n_versions && n_versions < BENCH_MAX_PEERS) memcpy(versions[n_versions++], version, sizeof version);
     }
     if (json) return;
@@ -156,7 +156,7 @@ static void threads_compared(void) {
     int better = 0, worse = 0;
     for (int i = 0; i < n_rows; i++) {
         const bench_result *two = &rows[i].result, *one = two->threads > 1 ? find(two->name, 1) : NULL;
-        if (!one || strcmp(two->unit, "s")) continue;
+        if (!one || strcmp(two->unit, "s") != 0) continue;
         const double r = two->figure[0].least / one->figure[0].least;
         better += r < 0.95;
         worse += r > 1.05;

@@ -100,6 +100,7 @@ static void note(bench_job *job, double value, double scale) {
 }
 
 void bench_note(bench_job *job, double value) { note(job, value, fabs(value)); }
+void bench_note_loosely(bench_job *job, double value, double factor) { note(job, value, factor * fabs(value)); }
 
 void bench_note_tensor(bench_job *job, ebb_tensor *t) {
     const int64_t n = ebb_tensor_numel(t);

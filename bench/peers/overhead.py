@@ -1,4 +1,5 @@
 """What a call costs besides its arithmetic: see bench/overhead.c."""
+import ctypes
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ def graph(side, op, size):
     def bytes_a_node(n=200000):
         x, k = torch.full((), 1.0, requires_grad=True), torch.full((), 0.999)
         y = x
+        ctypes.CDLL(None).malloc_trim(0)  # so that memory freed before is not used again unseen
         before = _resident()
         for _ in range(n):
             y = y * k if op == "mul" else y + k

@@ -36,7 +36,11 @@ struct ebb__meta ebb__node_meta(const ebb_node *n, uint32_t nr) {
         return (struct ebb__meta){(ebb_dtype)t->dtype, t->ndim, t->dims};
     }
     const int64_t *m = ebb__node_metas(n);
-    while (nr--) m += 1 + (m[0] >> 8);
+    if (n->flags & EBB__NODE_ALIKE) { /* unbind has thousands, and each gradient looks its own up */
+        m += nr * (1 + (m[0] >> 8));
+    } else {
+        while (nr--) m += 1 + (m[0] >> 8);
+    }
     return (struct ebb__meta){(ebb_dtype)(m[0] & 255), (int)(m[0] >> 8), m + 1};
 }
 
@@ -170,6 +174,11 @@ static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, const void *att
     n->attrs_at = op->attrs_size ? (uint32_t)attrs_at : 0;
     n->extra = NULL;
     int64_t *m = ebb__node_metas(n);
+    if (n_out > 1) {
+        int alike = 1;
+        while (alike < n_out && out[alike]->ndim == out[0]->ndim) alike++;
+        if (alike == n_out) n->flags = EBB__NODE_ALIKE;
+    }
     for (int i = 0; i < n_out; i++) {
         *m++ = (int64_t)out[i]->dtype | (int64_t)out[i]->ndim << 8;
         for (int d = 0; d < out[i]->ndim; d++) *m++ = out[i]->dims[d];

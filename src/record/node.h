@@ -29,7 +29,12 @@ static inline enum ebb__saved_kind ebb__saved_kind(const struct ebb__saved *s) {
 }
 static inline uint32_t ebb__saved_index(const struct ebb__saved *s) { return s->what >> 2; }
 
-enum { EBB__NODE_LEAF = 1, EBB__NODE_RELEASED = 2, EBB__NODE_PACKED = 4 };
+enum {
+    EBB__NODE_LEAF = 1,
+    EBB__NODE_RELEASED = 2,
+    EBB__NODE_PACKED = 4,
+    EBB__NODE_ALIKE = 8 /* all outputs have one ndim */
+};
 
 /* One hook, or one retained gradient. */
 struct ebb__hook {

@@ -73,8 +73,9 @@ static ebb_tensor *pool(bench_job *job) {
         return ebb_max_pool2d(x, EBB_DIMS(3), .stride = EBB_DIMS(2), .padding = EBB_DIMS(1));
     if (bench_arg_is(job, 0, "average")) return ebb_avg_pool2d(x, EBB_DIMS(2));
     if (bench_arg_is(job, 0, "adaptive")) return ebb_adaptive_avg_pool2d(x, EBB_DIMS(1));
-    if (bench_arg_is(job, 0, "nearest")) return ebb_interpolate(x, .scale_factor = EBB_SET(2));
-    if (bench_arg_is(job, 0, "bilinear")) return ebb_interpolate(x, .scale_factor = EBB_SET(2), .mode = EBB_BILINEAR);
+    if (bench_arg_is(job, 0, "nearest")) return ebb_interpolate(x, .scale_factor = EBB_FLOATS(2));
+    if (bench_arg_is(job, 0, "bilinear"))
+        return ebb_interpolate(x, .scale_factor = EBB_FLOATS(2), .mode = EBB_BILINEAR);
     BENCH_UNKNOWN(job, 0);
     return NULL;
 }

@@ -16,9 +16,11 @@ my %c_type = (
     'Tensor' => 'ebb_tensor *', 'Number' => 'ebb_tensor *', 'Tensor?' => 'ebb_tensor *', 'Number?' => 'ebb_tensor *', 'Tensors' => 'ebb_list ',
     'Tensors?' => 'ebb_list ',
     bool => 'bool ', int => 'int64_t ', float => 'double ', dim => 'int64_t ', newdim => 'int64_t ', enum => 'int ',
-    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
+    'float?' => 'ebb_setting ', 'bool?' => 'ebb_setting ', 'int?' => 'ebb_setting ', number => 'ebb_setting ',
+    ints => 'ebb_ints ', floats => 'ebb_floats ', string => 'const char *', dims => 'ebb_dims ', shape => 'ebb_dims ', dtype => 'ebb_dtype ',
 );
 my %call_site = (Tensor => 'EBB_AT', Number => 'EBB_NUM', Tensors => 'EBB_AT_LIST', 'Tensors?' => 'EBB_AT_LIST'); # in the macros of call sites
+$call_site{number} = 'EBB_SET';
 
 sub split_top { # at commas that are in no string, parenthesis, bracket or brace
     my ($text) = @_;
@@ -43,10 +45,17 @@ sub strings { # the string literals of an initializer, neighbours joined, design
     return map { $_ // '' } @found;
 }
 
+sub fallback { # a number's text as an ebb_setting
+    my ($text) = @_;
+    return '{0, 0, EBB_DTYPE_NONE, false}' unless defined $text;
+    return "{$text, $text, EBB_BOOL, true}" if $text =~ /^(true|false)$/;
+    return $text =~ /^-?\d+$/ ? "{$text, $text, EBB_I64, true}" : "{$text, 0, EBB_F64, true}";
+}
+
 sub parse_argument {
     my ($text) = @_;
-    my ($kind, $values, $name, $by_name, $default) =
-        $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:\[=(-?[\d.]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
+    my ($kind, $values, $name, $also, $by_name, $default) =
+        $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:\|(\w+))?(?:\[=([^\]]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
     die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
@@ -55,15 +64,16 @@ sub parse_argument {
     my $option = $kind =~ /\?$/ && $kind ne 'Tensors?' || defined $default; # a list may be empty
     my $note = $values ? $values =~ s/\|/, /gr : defined $default ? "default $default" : 'may be NULL';
     $note = 'EBB_NUM(x), or NULL' if $kind eq 'Number?';
-    my $setting = $kind eq 'float?' || $kind eq 'bool?';
+    my $setting = $kind =~ /^(float|bool|int)\?$/;
     $note = 'EBB_SET(x); default ' . ($default //= 'none') if $setting;
-    my $fallback = $by_name // ($setting && $default ne 'none' ? $default : undef);
+    my $fallback = $setting && $default ne 'none' ? $default : undef;
+    my $attr_kind = $kind eq 'int?' ? 'COUNT' : $setting || $kind eq 'number' ? 'SETTING' : uc $kind;
     return {
         kind => $kind, name => $name, option => $option, values => ($values // '') =~ s/\|/,/gr,
         member => "$c_type{$kind}$name", value => $option ? "options.$name" : $name,
         noted => $call_site{$kind} ? "$call_site{$kind}($name)" : $name,
-        note => $note, attr_kind => $setting ? 'SETTING' : uc $kind,
-        fallback => defined $fallback ? "{$fallback, true}" : '{0, false}', otherwise => $by_name // $default,
+        note => $note, attr_kind => $attr_kind, also => $also,
+        fallback => fallback($fallback), otherwise => $by_name // $default,
     };
 }
 

@@ -35,10 +35,10 @@ sub dtypes {
     my ($how, $which) = map { ($op->{$_} // '') =~ /^EBB_(?:PROMOTE_)?(\w+)/ ? $1 : '' } qw(promote dtypes);
     my %promotion = (
         COMMON => @{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype.' : '',
-        FLOAT => 'Integers and bool become the default dtype.', FIRST => 'The result has the dtype of the first input.',
+        NUMERIC => 'Bool becomes int64.', FLOAT => 'Integers and bool become the default dtype.', FIRST => 'The result has the dtype of the first input.',
         COMPARE => (@{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype; the' : 'The') . ' result is bool.',
     );
-    my %accepted = (FLOATING => $how eq 'FLOAT' ? '' : 'Floating point only.', NUMERIC => 'Not for bool.');
+    my %accepted = (FLOATING => $how eq 'FLOAT' ? '' : 'Floating point only.', NUMERIC => $how eq 'NUMERIC' ? '' : 'Not for bool.');
     return grep { length } $promotion{$how} // '', $accepted{$which} // '';
 }
 
@@ -77,12 +77,13 @@ sub list { my ($field, $op) = @_; return join ', ', map { $_->{$field} } @{$op->
 
 sub cxx_macro { # numbers among the arguments need an overload in front of the options' default
     my ($op, $name) = @_;
-    my @numbers = grep { $_->{kind} eq 'Number' } @{$op->{positional}};
+    my @numbers = grep { $_->{kind} eq 'Number' || $_->{kind} eq 'number' } @{$op->{positional}};
     return "#define $name(...) ((void)EBB_HERE, $name(__VA_ARGS__))\n" unless @numbers;
     my ($parameters, $arguments) = (parameters($op, ' = {}'), list('value', $op));
-    for my $n (map { $_->{name} } @numbers) {
-        $parameters =~ s/ebb_tensor \*\Q$n\E\b/T_$n $n/;
-        $arguments =~ s/\b$n\b/ebb__num($n)/;
+    for my $number (@numbers) {
+        my ($n, $convert) = ($number->{name}, $number->{kind} eq 'Number' ? 'ebb__num' : 'ebb__set');
+        $parameters =~ s/(ebb_tensor \*|ebb_setting )\Q$n\E\b/T_$n $n/;
+        $arguments =~ s/\b$n\b/$convert($n)/;
     }
     my $classes = join ', ', map { "class T_$_->{name}" } @numbers;
     return "extern \"C++\" {\ntemplate <$classes> inline " . result_type($op) . "ebb__cxx_$name($parameters) {\n"
@@ -146,6 +147,10 @@ sub signature {
     my @inputs = map { "{\"$_->{name}\", EBB_INPUT_$input_kind{$_->{kind}}}" } @{$op->{inputs}};
     my @fields = ('.name = ' . quoted($name), '.signature = ' . quoted($op->{signature}));
     push @fields, '.in = EBB_INPUTS(' . join(', ', @inputs) . ')' if @inputs;
+    my @also = map { defined $_->{also} ? quoted($_->{also}) : 'NULL' } @{$op->{inputs}};
+    push @fields, '.also = (const char *const[]){' . join(', ', @also) . '}' if grep { $_ ne 'NULL' } @also;
+    my @otherwise = map { defined $_->{otherwise} && $_->{kind} !~ /\?$/ ? quoted($_->{otherwise}) : 'NULL' } @{$op->{inputs}};
+    push @fields, '.otherwise = (const char *const[]){' . join(', ', @otherwise) . '}' if grep { $_ ne 'NULL' } @otherwise;
     push @fields, '.out = {' . join(', ', map { quoted($_) } @{$op->{outputs}}) . '}' if length $op->{outputs}[0];
     push @fields, '.n_in = ' . @inputs, '.n_out = ' . ($op->{gives_list} ? 'EBB_OUT_LIST' : @{$op->{outputs}});
     if ($n_attrs) {
@@ -169,7 +174,8 @@ sub attribute_table {
         my ($required, $values) = ($_->{option} ? 'false' : 'true', length $_->{values} ? quoted($_->{values}) : 'NULL');
         my $offset = "offsetof(struct ebb__attrs_$op->{name}, $_->{name})";
         my $otherwise = defined $_->{otherwise} ? quoted($_->{otherwise}) : 'NULL';
-        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}, $otherwise},\n"
+        my $also = defined $_->{also} ? quoted($_->{also}) : 'NULL';
+        "    {\"$_->{name}\", EBB_ATTR_$_->{attr_kind}, $offset, $required, $values, $_->{fallback}, $otherwise, $also},\n"
     } @{$op->{attrs}};
     return join '', "\nconst struct ebb_attr ebb__attr_table_$op->{name}\[] = {\n", @rows, "};\n";
 }

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOLDEN_MAX 64 /* arguments, leaves, outputs of a sample */
+#define GOLDEN_MAX 64      /* arguments, leaves, outputs of a sample */
+#define GOLDEN_NUMBERS 256 /* in all its lists */
 
 /* A tensor as the file has it. No data for one that is absent. */
 struct golden_tensor {
@@ -31,6 +32,8 @@ struct golden_sample {
     ebb_arg arg[GOLDEN_MAX];
     char names[4096]; /* of the arguments, and their strings */
     int n_args, n_leaves, n_entries;
+    int64_t numbers[GOLDEN_NUMBERS];
+    int n_numbers;
     ebb_tensor *leaf[GOLDEN_MAX], *entry[GOLDEN_MAX];
     double rtol, atol;
     bool differentiable[GOLDEN_MAX]; /* an output; v has their upstream gradients, in order */
@@ -210,7 +213,7 @@ static inline ebb_list golden_entries(struct golden_file *f, struct golden_sampl
 static inline void golden_argument(struct golden_file *f, struct golden_sample *s, size_t *used) {
     char kind = f->line[0];
     const char *name = golden_keep(f, s, used, golden_word(f)), *text = f->rest;
-    ebb_dims ints;
+    int64_t *list = s->numbers + s->n_numbers;
     ebb_arg arg = ebb__arg_none(name, NULL);
     switch (kind) {
     case 't':
@@ -225,8 +228,12 @@ static inline void golden_argument(struct golden_file *f, struct golden_sample *
         arg.kind = EBB_VALUE_DTYPE;
         break;
     case 'l':
-        if (!golden_numbers(&text, '\0', &ints)) f->damaged = true;
-        arg = ebb__arg_ints(name, ints);
+        for (char *stop; *text && s->n_numbers < GOLDEN_NUMBERS; text = stop + (*stop == ',')) {
+            s->numbers[s->n_numbers++] = strtoll(text, &stop, 10);
+            if (stop == text) break;
+        }
+        if (*text) f->damaged = true;
+        arg = ebb__arg_ints(name, (ebb_ints){s->numbers + s->n_numbers - list, list});
         break;
     case 'z': break;
     default: f->damaged = true;

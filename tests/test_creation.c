@@ -69,7 +69,8 @@ EBB_TEST(arange_counts) {
     CHECK_VALUES(ebb_arange(0.5, 4.5, 1, .dtype = EBB_I64), 0, 0, 1, 2, 3);
     CHECK_VALUES(ebb_arange(0, 7, 2, .dtype = EBB_U8), 0, 0, 2, 4, 6);
     CHECK_SHAPE(ebb_arange(2, 2, 1), 0);
-    CHECK(ebb_item_i64(ebb_select(ebb_arange(0x1p53, 0x1p53 + 8, 1), 0, 1)) == (INT64_C(1) << 53) + 1);
+    CHECK(ebb_item_i64(ebb_select(ebb_arange((INT64_C(1) << 53) + 1, (INT64_C(1) << 53) + 9, 2), 0, 1)) ==
+          (INT64_C(1) << 53) + 3);
     CHECK(!ebb_arange(0, 5, 0));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "step must not be 0");
     CHECK(!ebb_arange(0, 5, 0.5, .dtype = EBB_I64));

@@ -175,7 +175,39 @@ EBB_TEST(embedding_gradient) {
     CHECK_VALUES(g, 0, 7, 8, 3, 4, 0, 0, 0, 0);
 }
 
+EBB_TEST(embedding_with_max_norm) {
+    ebb_tensor *w = ebb_requires_grad_(ebb_from_data((const double[]){3, 4, 0.3, 0.4, 6, 8}, EBB_F64, EBB_DIMS(3, 2)),
+                                       true),
+               *g;
+    uint32_t version = ebb_tensor_version(w);
+    ebb_tensor *y = ebb_embedding_max_norm(LIST(0, 1, 0), w, 1);
+    CHECK_VALUES(y, 1e-7, 0.6, 0.8, 0.3, 0.4, 0.6, 0.8);
+    CHECK_VALUES(w, 1e-7, 0.6, 0.8, 0.3, 0.4, 6, 8); /* the weight itself, where it was looked up */
+    CHECK(ebb_tensor_version(w) > version);
+    CHECK(!ebb_grad(EBB_LIST(weighed(y)), EBB_LIST(w), &g));
+    CHECK_VALUES(g, 0, 6, 8, 3, 4, 0, 0);
+}
+
 /* ---- order ---- */
+
+EBB_TEST(unique_elements) {
+    ebb_tensor *x = REALS(3, 1, 3, -2, 1, 3), *at, *n, *g;
+    ebb_requires_grad_(x, true);
+    ebb_tensor *y =
+        ebb_unique(x, .return_inverse = true, .return_counts = true, .ret_inverse_indices = &at, .ret_counts = &n);
+    CHECK_VALUES(y, 0, -2, 1, 3);
+    CHECK_VALUES(at, 0, 2, 1, 2, 0, 1, 2);
+    CHECK_VALUES(n, 0, 1, 2, 3);
+    CHECK(!ebb_grad(EBB_LIST(weighed(y)), EBB_LIST(x), &g));
+    CHECK_VALUES(g, 0, 3, 2, 0, 1, 0, 0); /* to the first of each */
+    CHECK_VALUES(ebb_unique_consecutive(LIST(1, 1, 2, 2, 1), .return_counts = true, .ret_counts = &n), 0, 1, 2, 1);
+    CHECK_VALUES(n, 0, 2, 2, 1);
+    CHECK_SHAPE(ebb_unique(REALS(NAN, NAN, 1)), 3); /* NaN equals nothing */
+    ebb_tensor *rows = ebb_reshape(LIST(1, 2, 0, 9, 1, 2, 1, 0), EBB_DIMS(4, 2));
+    y = ebb_unique(rows, .dim = EBB_DIMS(0), .return_inverse = true, .ret_inverse_indices = &at);
+    CHECK_VALUES(y, 0, 0, 9, 1, 0, 1, 2);
+    CHECK_VALUES(at, 0, 2, 0, 2, 1);
+}
 
 EBB_TEST(order_of_special_values) {
     ebb_tensor *x = REALS(3, NAN, -0.0, 0, 1, -INFINITY, -NAN, INFINITY), *i;

@@ -49,8 +49,8 @@ EBB_TEST(draws_follow_their_tensors) {
     check_moments(ebb_select(x, 0, 1), 0.9, 0.09);
     CHECK(ebb_item(ebb_sum(ebb_bernoulli(ebb_ones(EBB_DIMS(N))))) == N);
     CHECK(ebb_item(ebb_sum(ebb_bernoulli(ebb_zeros(EBB_DIMS(N))))) == 0);
-    check_moments(ebb_normal(ebb_full(EBB_DIMS(N), 3), 2), 3, 4);
-    check_moments(ebb_normal(1, ebb_full(EBB_DIMS(N), 2)), 1, 4);
+    check_moments(ebb_normal(ebb_full(EBB_DIMS(N), 3.0), 2), 3, 4);
+    check_moments(ebb_normal(1, ebb_full(EBB_DIMS(N), 2.0)), 1, 4);
     check_moments(ebb_normal(1, 3, .size = EBB_DIMS(N), .dtype = EBB_F64), 1, 9);
     static const double rates[] = {0.3, 4, 9.9, 10, 25, 1000};
     for (int i = 0; i < 6; i++)
@@ -88,7 +88,7 @@ EBB_TEST(multinomial_draws_by_weight) {
     CHECK_ERROR(EBB_ERR_ARGUMENT, "only 4 of the weights are not 0");
     CHECK(!ebb_multinomial(ebb_zeros(EBB_DIMS(3)), 1));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "sum to 0");
-    CHECK(!ebb_multinomial(ebb_full(EBB_DIMS(3), -1), 1));
+    CHECK(!ebb_multinomial(ebb_full(EBB_DIMS(3), -1.0), 1));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "not negative, found -1");
     CHECK(!ebb_multinomial(ebb_full(EBB_DIMS(3), NAN), 1, .replacement = true));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "finite");
@@ -147,7 +147,7 @@ EBB_TEST(the_gradient_of_a_draw_is_zero) {
     CHECK(!ebb_tensor_requires_grad(ebb_multinomial(p, 2)));
     CHECK(ebb_backward(ebb_sum(ebb_add(ebb_mul(y, p), z))) == EBB_OK);
     CHECK_VALUES(ebb_sub(ebb_tensor_grad(p), y), 0, 0, 0, 0);
-    ebb_tensor *x = ebb_full(EBB_DIMS(3), 2, .requires_grad = true), *filled = ebb_mul(x, x);
+    ebb_tensor *x = ebb_full(EBB_DIMS(3), 2.0, .requires_grad = true), *filled = ebb_mul(x, x);
     CHECK(ebb_normal_(filled)); /* what it was no longer counts */
     check_node(filled, "NormalBackward0");
     CHECK(ebb_backward(ebb_sum(ebb_mul(filled, x))) == EBB_OK);

@@ -47,7 +47,7 @@ static bool check_point(const struct point *p) {
     for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
         char *value = strchr(word, '=');
         *value++ = 0;
-        CHECK(!ebb__attr_set(op, attrs, word, value));
+        CHECK(!ebb__attr_set(op, attrs, word, value, NULL));
     }
     CHECK(!ebb_call_op(op, &x, 1, attrs, out));
     bool ok = check("y", p, out[0], p->y, false);

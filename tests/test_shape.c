@@ -315,7 +315,7 @@ EBB_TEST(many_tensors_are_joined) {
     CHECK_SHAPE(y, N);
     CHECK(ebb_backward(ebb_sum(ebb_mul(y, y))) == EBB_OK);
     for (int i = 0; i < N; i += 3) CHECK_CLOSE(ebb_item(ebb_tensor_grad(t[i])), 2.0 * i, 0);
-    for (int i = 0; i < N; i++) t[i] = ebb_full(EBB_DIMS(2, i % 4), i, .requires_grad = i % 3 == 0);
+    for (int i = 0; i < N; i++) t[i] = ebb_full(EBB_DIMS(2, i % 4), (double)i, .requires_grad = i % 3 == 0);
     y = ebb_cat(list, 1);
     CHECK_SHAPE(y, 2, 150);
     CHECK(ebb_backward(ebb_sum(ebb_mul(y, y))) == EBB_OK);
@@ -376,6 +376,25 @@ EBB_TEST(windows_are_views) {
     ebb_tensor *x = ebb_arange(0, 5, 1, .dtype = EBB_F32), *w = ebb_unfold(x, 0, 3, 2);
     CHECK_VALUES(w, 0, 0, 1, 2, 2, 3, 4);
     CHECK(ebb_tensor_shares_storage(w, x) && ebb_tensor_is_view(w));
+}
+
+EBB_TEST(views_of_another_dtype) {
+    ebb_tensor *x = ebb_from_data((const float[]){1, 2, 3, 4}, EBB_F32, EBB_DIMS(2, 2)),
+               *bits = ebb_view_dtype(x, EBB_I32);
+    CHECK(ebb_tensor_shares_storage(x, bits) && ebb_tensor_dtype(bits) == EBB_I32);
+    CHECK(ebb_item_i64(ebb_select(ebb_select(bits, 0, 0), 0, 0)) == 0x3f800000);
+    ebb_zero_(bits);
+    CHECK_VALUES(x, 0, 0, 0, 0, 0);
+    CHECK(ebb_tensor_version(x) == 1);
+    CHECK_SHAPE(ebb_view_dtype(x, EBB_U8), 2, 8);
+    CHECK_SHAPE(ebb_view_dtype(x, EBB_F64), 2, 1);
+    CHECK_SHAPE(ebb_view_dtype(ebb_t(x), EBB_I32), 2, 2); /* of one size, whatever the strides */
+    CHECK(!ebb_view_dtype(ebb_t(x), EBB_U8));
+    CHECK_ERROR(EBB_ERR_SHAPE, "must lie side by side in the last dimension to be read as uint8");
+    CHECK(!ebb_view_dtype(ebb_slice(x, 1, 1, 2), EBB_F64));
+    CHECK_ERROR(EBB_ERR_SHAPE, "side by side");
+    ebb_requires_grad_(x, true);
+    CHECK(!ebb_tensor_requires_grad(ebb_view_dtype(x, EBB_I32)));
 }
 
 EBB_TEST_MAIN

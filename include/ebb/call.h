@@ -20,7 +20,9 @@ enum ebb_value_kind {
     EBB_VALUE_BOOL,     /* value.i */
     EBB_VALUE_INT,      /* value.i */
     EBB_VALUE_FLOAT,    /* value.f */
+    EBB_VALUE_DIMS,     /* value.dims */
     EBB_VALUE_INTS,     /* value.ints */
+    EBB_VALUE_FLOATS,   /* value.floats */
     EBB_VALUE_STRING,   /* value.text: one word of an enum, a dtype's name, or where a string is asked for */
     EBB_VALUE_DTYPE,    /* value.i, an ebb_dtype */
     EBB_VALUE_TENSOR,   /* value.tensor */
@@ -36,7 +38,9 @@ typedef struct ebb_arg {
         int64_t i;
         double f;
         const char *text;
-        ebb_dims ints;
+        ebb_dims dims;
+        ebb_ints ints;
+        ebb_floats floats;
         ebb_tensor *tensor;
         ebb_list tensors;
     } value;
@@ -48,8 +52,8 @@ typedef struct ebb_args {
 } ebb_args;
 
 /* EBB_ARG("dim", 1): an argument of the kind that the value has in C: bool, integers, floating point, strings,
- * EBB_DIMS(…), tensors, EBB_LIST(…), NULL for none. EBB_ARG_TEXT("dim", "(0,1)") is of whatever kind the text has.
- * EBB_ARGS(…) is the list of them. */
+ * EBB_DIMS(…), EBB_INTS(…), EBB_FLOATS(…), tensors, EBB_LIST(…), NULL for none. EBB_ARG_TEXT("dim", "(0,1)") is of
+ * whatever kind the text has. EBB_ARGS(…) is the list of them. */
 #define EBB__ARG(name_, kind_, ...) \
     ebb_arg arg; \
     arg.name = name_; \
@@ -66,8 +70,14 @@ static inline ebb_arg ebb__arg_none(const char *name, const void *null) {
 static inline ebb_arg ebb__arg_bool(const char *name, bool v) { EBB__ARG(name, EBB_VALUE_BOOL, arg.value.i = v); }
 static inline ebb_arg ebb__arg_int(const char *name, int64_t v) { EBB__ARG(name, EBB_VALUE_INT, arg.value.i = v); }
 static inline ebb_arg ebb__arg_float(const char *name, double v) { EBB__ARG(name, EBB_VALUE_FLOAT, arg.value.f = v); }
-static inline ebb_arg ebb__arg_ints(const char *name, ebb_dims v) {
+static inline ebb_arg ebb__arg_dims(const char *name, ebb_dims v) {
+    EBB__ARG(name, EBB_VALUE_DIMS, arg.value.dims = v);
+}
+static inline ebb_arg ebb__arg_ints(const char *name, ebb_ints v) {
     EBB__ARG(name, EBB_VALUE_INTS, arg.value.ints = v);
+}
+static inline ebb_arg ebb__arg_floats(const char *name, ebb_floats v) {
+    EBB__ARG(name, EBB_VALUE_FLOATS, arg.value.floats = v);
 }
 static inline ebb_arg ebb__arg_string(const char *name, const char *v) {
     EBB__ARG(name, EBB_VALUE_STRING, arg.value.text = v);
@@ -91,7 +101,9 @@ inline ebb_arg ebb__arg(const char *name, unsigned long v) { return ebb__arg_int
 inline ebb_arg ebb__arg(const char *name, long long v) { return ebb__arg_int(name, v); }
 inline ebb_arg ebb__arg(const char *name, unsigned long long v) { return ebb__arg_int(name, (int64_t)v); }
 inline ebb_arg ebb__arg(const char *name, double v) { return ebb__arg_float(name, v); }
-inline ebb_arg ebb__arg(const char *name, ebb_dims v) { return ebb__arg_ints(name, v); }
+inline ebb_arg ebb__arg(const char *name, ebb_dims v) { return ebb__arg_dims(name, v); }
+inline ebb_arg ebb__arg(const char *name, ebb_ints v) { return ebb__arg_ints(name, v); }
+inline ebb_arg ebb__arg(const char *name, ebb_floats v) { return ebb__arg_floats(name, v); }
 inline ebb_arg ebb__arg(const char *name, const char *v) { return ebb__arg_string(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_tensor *v) { return ebb__arg_tensor(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_list v) { return ebb__arg_tensors(name, v); }
@@ -105,7 +117,8 @@ static inline ebb_arg ebb__arg_long_double(const char *name, long double v) { re
 #define EBB_ARG(name, value) \
     _Generic((value), bool: ebb__arg_bool, float: ebb__arg_float, double: ebb__arg_float, \
              long double: ebb__arg_long_double, char *: ebb__arg_string, const char *: ebb__arg_string, \
-             ebb_dims: ebb__arg_ints, ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, \
+             ebb_dims: ebb__arg_dims, ebb_ints: ebb__arg_ints, ebb_floats: ebb__arg_floats, \
+             ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, \
              void *: ebb__arg_none, default: ebb__arg_int)(name, value)
 /* clang-format on */
 #define EBB_ARGS(...) \
@@ -126,7 +139,7 @@ typedef struct ebb_call_options {
  * `inputs` are its tensors in order, without those given by name: NULL for an optional one that is absent, EBB_NUM(2.0)
  * for a number; the tensors of a list input one after another. `args` are attributes and inputs by name, in any order;
  * what is not given has PyTorch's default. "input" and "self" mean the same, as do "axis" and "dim", "keepdims" and
- * "keepdim".
+ * "keepdim", and what signatures separate by a bar: split_size|split_size_or_sections.
  *
  * Values are converted as PyTorch does: an integer or a bool for a float, one integer for a list of integers; nothing
  * else, but for what C cannot tell apart: 0 and 1 for a bool, an enumerator (EBB_F64, EBB_REDUCTION_SUM) for a dtype or

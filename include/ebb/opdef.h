@@ -41,12 +41,57 @@ static inline ebb_list ebb__at_list(ebb_list list, const char *file, int line) {
 #define EBB_AT_LIST(list) ebb__at_list((list), __FILE__, __LINE__)
 #endif
 
-/* A number as an option where 0 is a value like any other: all zero is "not given". EBB_SET(0.5) */
+/* A number as an argument, of the kind it has in C; whole ones are exact. As an option, where 0 is a value like any
+ * other: all zero is "not given". EBB_SET(0.5), EBB_SET(3) */
 typedef struct ebb_setting {
     double value;
+    int64_t whole;   /* the value, unless it is floating: then 0 */
+    ebb_dtype dtype; /* EBB_BOOL, EBB_I64 or EBB_F64 */
     bool given;
 } ebb_setting;
-#define EBB_SET(x) EBB_LITERAL(ebb_setting, (double)(x), true)
+#ifdef __cplusplus
+} /* extern "C" */
+inline ebb_setting ebb__set(bool x) { return ebb_setting{(double)x, x, EBB_BOOL, true}; }
+inline ebb_setting ebb__set(float x) { return ebb_setting{(double)x, 0, EBB_F64, true}; }
+inline ebb_setting ebb__set(double x) { return ebb_setting{x, 0, EBB_F64, true}; }
+inline ebb_setting ebb__set(long double x) { return ebb_setting{(double)x, 0, EBB_F64, true}; }
+template <class T> inline ebb_setting ebb__set(T x) { return ebb_setting{(double)x, (int64_t)x, EBB_I64, true}; }
+inline ebb_setting ebb__set(ebb_setting x) { return x; }
+#define EBB_SET(x) ebb__set(x)
+extern "C" {
+#else
+/* clang-format off */
+#define EBB_SET(x) \
+    EBB_LITERAL(ebb_setting, (double)(x), \
+                _Generic((x), float: 0, double: 0, long double: 0, default: (int64_t)(x)), \
+                _Generic((x), bool: EBB_BOOL, float: EBB_F64, double: EBB_F64, long double: EBB_F64, \
+                         default: EBB_I64), \
+                true)
+/* clang-format on */
+#endif
+
+/* Lists of any length as arguments; what they point to is read during the call. EBB_INTS(2, 3), EBB_FLOATS(0.5, 2) */
+typedef struct ebb_ints {
+    int64_t n;
+    const int64_t *d;
+} ebb_ints;
+typedef struct ebb_floats {
+    int64_t n;
+    const double *d;
+} ebb_floats;
+#ifdef __cplusplus
+} /* extern "C" */
+inline ebb_ints ebb__ints(std::initializer_list<int64_t> d) { return ebb_ints{(int64_t)d.size(), d.begin()}; }
+inline ebb_floats ebb__floats(std::initializer_list<double> d) { return ebb_floats{(int64_t)d.size(), d.begin()}; }
+#define EBB_INTS(...) ebb__ints({__VA_ARGS__})
+#define EBB_FLOATS(...) ebb__floats({__VA_ARGS__})
+extern "C" {
+#else
+#define EBB__COUNTED(list, type, ...) \
+    EBB_LITERAL(list, (int64_t)(sizeof((const type[]){__VA_ARGS__}) / sizeof(type)), (const type[]){__VA_ARGS__})
+#define EBB_INTS(...) EBB__COUNTED(ebb_ints, int64_t, __VA_ARGS__)
+#define EBB_FLOATS(...) EBB__COUNTED(ebb_floats, double, __VA_ARGS__)
+#endif
 
 /* What scatter_reduce makes of the elements that meet in one. */
 enum ebb_scatter_reduction {
@@ -102,8 +147,11 @@ enum ebb_attr_kind {
     EBB_ATTR_SHAPE,   /* ebb_dims; sizes or plain integers */
     EBB_ATTR_DTYPE,   /* ebb_dtype */
     EBB_ATTR_ENUM,    /* int; `values` names them, "mean,sum,none" */
-    EBB_ATTR_SETTING, /* ebb_setting; where it is not given rules see the value of `fallback` */
-    EBB_ATTR_STRING   /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
+    EBB_ATTR_SETTING, /* ebb_setting, any number; where it is not given rules see `fallback` */
+    EBB_ATTR_COUNT,   /* the same, whole numbers only */
+    EBB_ATTR_STRING,  /* const char *, NULL for the default; borrowed for the call: for compositions without a vjp */
+    EBB_ATTR_INTS,    /* ebb_ints; a node keeps a copy */
+    EBB_ATTR_FLOATS   /* ebb_floats; likewise */
 };
 
 struct ebb_attr {
@@ -112,8 +160,13 @@ struct ebb_attr {
     uint16_t offset; /* in the operator's attribute struct */
     bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;
-    ebb_setting fallback;  /* of a setting that is not given; of a required one that a call by name leaves out */
-    const char *otherwise; /* what it is when it is not given, as a person reads it: "all", "0.01"; NULL: nothing */
+    ebb_setting fallback; /* of a setting that is not given */
+    /* What it is when it is not given, as a person reads it: "all", "0.01". Of a required one: what calls by name take,
+     * which may leave it out then. NULL: nothing. */
+    const char *otherwise;
+    /* Optional: another name for it in calls by name. Several arguments may have it: a value goes to the first that
+     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers. */
+    const char *also;
 };
 
 /* How the inputs' dtypes become the one that is computed in (PyTorch's promotion rules). Inputs are cast before
@@ -122,6 +175,7 @@ enum ebb_promotion {
     EBB_PROMOTE_NONE = 0, /* inputs as they are; the output has input 0's dtype unless infer() says otherwise */
     EBB_PROMOTE_COMMON,   /* torch.result_type of all inputs */
     EBB_PROMOTE_FLOAT,    /* the same, with integers and bool becoming the default dtype */
+    EBB_PROMOTE_NUMERIC,  /* the same as COMMON, with bool becoming int64 */
     EBB_PROMOTE_COMPARE,  /* COMMON for the inputs, bool out */
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
@@ -236,6 +290,8 @@ struct ebb_op {
     const char *(*node_variant)(const void *attrs, ebb_tensor *const *in);
     const struct ebb_op_input *in; /* [n_in] EBB_INPUTS({"self", EBB_INPUT_TENSOR}) */
     int n_in;
+    const char *const *also;         /* optional, [n_in]: another name for an input, as ebb_attr has */
+    const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     const struct ebb_attr *attrs;
@@ -258,8 +314,8 @@ struct ebb_op {
     ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
-    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list, without a rule; no tensors are a failure
-                                                        when an error is set */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs, without a rule; no
+                                                        tensors are a failure when an error is set */
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
@@ -348,7 +404,7 @@ struct ebb_sample {
     ebb_tensor **in;              /* [n_in] references of the sample; NULL where an optional input is absent */
     void *attrs;                  /* the attribute struct, NULL when the operator has none */
     uint32_t matrices, symmetric; /* EBB_IN(i): input i was made as a matrix, as a symmetric one */
-    char *text;                   /* a copy, which attributes that are text point into */
+    char *text;                   /* a copy, which attributes that are text or lists point into */
     size_t text_bytes;
 };
 

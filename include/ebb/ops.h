@@ -237,13 +237,13 @@ EBB_API ebb_tensor *ebb_logsigmoid_(ebb_tensor *self);
 #define ebb_logsigmoid_(self) ebb_logsigmoid_(EBB_AT(self))
 
 /* self above threshold, else value.
- *     threshold(Tensor self, float threshold, float value) -> Tensor
+ *     threshold(Tensor self, number threshold, number value) -> Tensor
  * Gradient (ThresholdBackward0) of self: where(self > threshold, g, 0).
  * Not for bool. In place: ebb_threshold_. torch.nn.functional.threshold */
-EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, double threshold, double value);
-EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, double threshold, double value);
-#define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), threshold, value)
-#define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), threshold, value)
+EBB_API ebb_tensor *ebb_threshold(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
+EBB_API ebb_tensor *ebb_threshold_(ebb_tensor *self, ebb_setting threshold, ebb_setting value);
+#define ebb_threshold(self, threshold, value) ebb_threshold(EBB_AT(self), EBB_SET(threshold), EBB_SET(value))
+#define ebb_threshold_(self, threshold, value) ebb_threshold_(EBB_AT(self), EBB_SET(threshold), EBB_SET(value))
 
 typedef struct ebb_hardshrink_options {
     ebb_setting lambd; /* EBB_SET(x); default 0.5 */
@@ -678,7 +678,7 @@ EBB_API ebb_tensor *ebb_add_(ebb_tensor *self, ebb_tensor *other);
 /* self - other.
  *     sub(Number self, Number other) -> Tensor
  * Gradient (SubBackward0) of self: g; of other: -g.
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_. torch.sub */
+ * Inputs are promoted to a common dtype. In place: ebb_sub_. torch.sub */
 EBB_API ebb_tensor *ebb_sub(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_sub_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_sub(self, other) ebb_sub(EBB_NUM(self), EBB_NUM(other))
@@ -706,7 +706,7 @@ EBB_API ebb_tensor *ebb_div_(ebb_tensor *self, ebb_tensor *other);
  *     pow(Number self, Number exponent) -> Tensor
  * Gradient (PowBackward0) of self: where(exponent == 0, 0, g * exponent * self**(exponent - 1)); of exponent:
  * where(self == 0 and exponent >= 0, 0, g * y * log(self)).
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_pow_. torch.pow */
+ * Inputs are promoted to a common dtype. In place: ebb_pow_. torch.pow */
 EBB_API ebb_tensor *ebb_pow(ebb_tensor *self, ebb_tensor *exponent);
 EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
 #define ebb_pow(self, exponent) ebb_pow(EBB_NUM(self), EBB_NUM(exponent))
@@ -716,21 +716,17 @@ EBB_API ebb_tensor *ebb_pow_(ebb_tensor *self, ebb_tensor *exponent);
  *     maximum(Number self, Number other) -> Tensor
  * Gradient (MaximumBackward0) of self: where(self > other, g, where(self == other, g / 2, 0)); of other: where(other
  * > self, g, where(self == other, g / 2, 0)).
- * Inputs are promoted to a common dtype. In place: ebb_maximum_. torch.maximum */
+ * Inputs are promoted to a common dtype. torch.maximum */
 EBB_API ebb_tensor *ebb_maximum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_maximum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_maximum(self, other) ebb_maximum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_maximum_(self, other) ebb_maximum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN where either is NaN.
  *     minimum(Number self, Number other) -> Tensor
  * Gradient (MinimumBackward0) of self: where(self < other, g, where(self == other, g / 2, 0)); of other: where(other
  * < self, g, where(self == other, g / 2, 0)).
- * Inputs are promoted to a common dtype. In place: ebb_minimum_. torch.minimum */
+ * Inputs are promoted to a common dtype. torch.minimum */
 EBB_API ebb_tensor *ebb_minimum(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_minimum_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_minimum(self, other) ebb_minimum(EBB_NUM(self), EBB_NUM(other))
-#define ebb_minimum_(self, other) ebb_minimum_(EBB_NUM(self), EBB_NUM(other))
 
 /* The angle of the point (other, self), from -pi to pi.
  *     atan2(Number self, Number other) -> Tensor
@@ -762,44 +758,42 @@ EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);
 /* The greater of self and other; NaN only where both are.
  *     fmax(Number self, Number other) -> Tensor
  * Gradient (FmaxBackward0) of self: where(self >= other, g, 0); of other: where(other > self, g, 0).
- * Inputs are promoted to a common dtype. In place: ebb_fmax_. torch.fmax */
+ * Inputs are promoted to a common dtype. torch.fmax */
 EBB_API ebb_tensor *ebb_fmax(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_fmax_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmax(self, other) ebb_fmax(EBB_NUM(self), EBB_NUM(other))
-#define ebb_fmax_(self, other) ebb_fmax_(EBB_NUM(self), EBB_NUM(other))
 
 /* The smaller of self and other; NaN only where both are.
  *     fmin(Number self, Number other) -> Tensor
  * Gradient (FminBackward0) of self: where(self <= other, g, 0); of other: where(other < self, g, 0).
- * Inputs are promoted to a common dtype. In place: ebb_fmin_. torch.fmin */
+ * Inputs are promoted to a common dtype. torch.fmin */
 EBB_API ebb_tensor *ebb_fmin(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_fmin_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_fmin(self, other) ebb_fmin(EBB_NUM(self), EBB_NUM(other))
-#define ebb_fmin_(self, other) ebb_fmin_(EBB_NUM(self), EBB_NUM(other))
 
 /* self + alpha * other: PyTorch's add with alpha, of integers a whole number.
- *     add_scaled(Number self, Number other, float alpha) -> Tensor
+ *     add_scaled(Number self, Number other, number alpha) -> Tensor
  * Gradient (AddBackward0) of self: g; of other: g * alpha.
  * Inputs are promoted to a common dtype. In place: ebb_add_scaled_. torch.add(alpha=) */
-EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
-EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
-#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+EBB_API ebb_tensor *ebb_add_scaled(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+EBB_API ebb_tensor *ebb_add_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+#define ebb_add_scaled(self, other, alpha) ebb_add_scaled(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
+#define ebb_add_scaled_(self, other, alpha) ebb_add_scaled_(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
 
 /* self - alpha * other: PyTorch's sub with alpha, of integers a whole number.
- *     sub_scaled(Number self, Number other, float alpha) -> Tensor
+ *     sub_scaled(Number self, Number other, number alpha) -> Tensor
  * Gradient (SubBackward0) of self: g; of other: -g * alpha.
- * Inputs are promoted to a common dtype. Not for bool. In place: ebb_sub_scaled_. torch.sub(alpha=) */
-EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, double alpha);
-EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, double alpha);
-#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), alpha)
-#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), alpha)
+ * Inputs are promoted to a common dtype. In place: ebb_sub_scaled_. torch.sub(alpha=) */
+EBB_API ebb_tensor *ebb_sub_scaled(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha);
+#define ebb_sub_scaled(self, other, alpha) ebb_sub_scaled(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
+#define ebb_sub_scaled_(self, other, alpha) ebb_sub_scaled_(EBB_NUM(self), EBB_NUM(other), EBB_SET(alpha))
 
 /* pow in double precision, whatever the dtypes. Recorded as its parts.
  *     float_power(Number self, Number exponent) -> Tensor
- * torch.float_power */
+ * In place: ebb_float_power_. torch.float_power */
 EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
+EBB_API ebb_tensor *ebb_float_power_(ebb_tensor *self, ebb_tensor *exponent);
 #define ebb_float_power(self, exponent) ebb_float_power(EBB_NUM(self), EBB_NUM(exponent))
+#define ebb_float_power_(self, exponent) ebb_float_power_(EBB_NUM(self), EBB_NUM(exponent))
 
 /* ---- broadcast.c -------------------------------------------------------------------------------------------------
  * Tensors brought to one shape together. */
@@ -853,73 +847,93 @@ EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 
 /* self == other.
  *     eq(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.eq */
+ * Gradient (EqBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_eq_. torch.eq */
 EBB_API ebb_tensor *ebb_eq(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_eq_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_eq(self, other) ebb_eq(EBB_NUM(self), EBB_NUM(other))
+#define ebb_eq_(self, other) ebb_eq_(EBB_NUM(self), EBB_NUM(other))
 
 /* self != other; true where either is NaN.
  *     ne(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.ne */
+ * Gradient (NeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_ne_. torch.ne */
 EBB_API ebb_tensor *ebb_ne(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_ne_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_ne(self, other) ebb_ne(EBB_NUM(self), EBB_NUM(other))
+#define ebb_ne_(self, other) ebb_ne_(EBB_NUM(self), EBB_NUM(other))
 
 /* self < other.
  *     lt(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.lt */
+ * Gradient (LtBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_lt_. torch.lt */
 EBB_API ebb_tensor *ebb_lt(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_lt_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_lt(self, other) ebb_lt(EBB_NUM(self), EBB_NUM(other))
+#define ebb_lt_(self, other) ebb_lt_(EBB_NUM(self), EBB_NUM(other))
 
 /* self <= other.
  *     le(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.le */
+ * Gradient (LeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_le_. torch.le */
 EBB_API ebb_tensor *ebb_le(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_le_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_le(self, other) ebb_le(EBB_NUM(self), EBB_NUM(other))
+#define ebb_le_(self, other) ebb_le_(EBB_NUM(self), EBB_NUM(other))
 
 /* self > other.
  *     gt(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.gt */
+ * Gradient (GtBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_gt_. torch.gt */
 EBB_API ebb_tensor *ebb_gt(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_gt_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_gt(self, other) ebb_gt(EBB_NUM(self), EBB_NUM(other))
+#define ebb_gt_(self, other) ebb_gt_(EBB_NUM(self), EBB_NUM(other))
 
 /* self >= other.
  *     ge(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.ge */
+ * Gradient (GeBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_ge_. torch.ge */
 EBB_API ebb_tensor *ebb_ge(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_ge_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_ge(self, other) ebb_ge(EBB_NUM(self), EBB_NUM(other))
+#define ebb_ge_(self, other) ebb_ge_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether both are true; what is not 0 is true.
  *     logical_and(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_and */
+ * Gradient (LogicalAndBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_and_. torch.logical_and */
 EBB_API ebb_tensor *ebb_logical_and(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_and_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_and(self, other) ebb_logical_and(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_and_(self, other) ebb_logical_and_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether either is true; what is not 0 is true.
  *     logical_or(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_or */
+ * Gradient (LogicalOrBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_or_. torch.logical_or */
 EBB_API ebb_tensor *ebb_logical_or(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_or_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_or(self, other) ebb_logical_or(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_or_(self, other) ebb_logical_or_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether self is 0, or false.
  *     logical_not(Tensor self) -> Tensor
- * No gradient.
- * The result is bool. torch.logical_not */
+ * Gradient (LogicalNotBackward0) of self: 0.
+ * The result is bool. In place: ebb_logical_not_. torch.logical_not */
 EBB_API ebb_tensor *ebb_logical_not(ebb_tensor *self);
+EBB_API ebb_tensor *ebb_logical_not_(ebb_tensor *self);
 #define ebb_logical_not(self) ebb_logical_not(EBB_AT(self))
+#define ebb_logical_not_(self) ebb_logical_not_(EBB_AT(self))
 
 /* Whether one is true and the other is not; what is not 0 is true.
  *     logical_xor(Number self, Number other) -> Tensor
- * No gradient.
- * Inputs are promoted to a common dtype; the result is bool. torch.logical_xor */
+ * Gradient (LogicalXorBackward0) of self: 0; of other: 0.
+ * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_xor_. torch.logical_xor */
 EBB_API ebb_tensor *ebb_logical_xor(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_xor_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_xor(self, other) ebb_logical_xor(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_xor_(self, other) ebb_logical_xor_(EBB_NUM(self), EBB_NUM(other))
 
 /* The bits that are set in both; of bools, and.
  *     bitwise_and(Number self, Number other) -> Tensor
@@ -957,6 +971,26 @@ EBB_API ebb_tensor *ebb_bitwise_not_(ebb_tensor *self);
 #define ebb_bitwise_not(self) ebb_bitwise_not(EBB_AT(self))
 #define ebb_bitwise_not_(self) ebb_bitwise_not_(EBB_AT(self))
 
+/* self times 2 to the power of other, without the bits that do not fit; 0 where other is negative, or not less than
+ * the number of bits.
+ *     bitwise_left_shift(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_left_shift_. torch.bitwise_left_shift */
+EBB_API ebb_tensor *ebb_bitwise_left_shift(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_left_shift_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_left_shift(self, other) ebb_bitwise_left_shift(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_left_shift_(self, other) ebb_bitwise_left_shift_(EBB_NUM(self), EBB_NUM(other))
+
+/* self divided by 2 to the power of other, rounded down; where other is negative, or not less than the number of
+ * bits, 0, or -1 of negative numbers.
+ *     bitwise_right_shift(Number self, Number other) -> Tensor
+ * No gradient.
+ * Inputs are promoted to a common dtype. In place: ebb_bitwise_right_shift_. torch.bitwise_right_shift */
+EBB_API ebb_tensor *ebb_bitwise_right_shift(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_bitwise_right_shift_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_bitwise_right_shift(self, other) ebb_bitwise_right_shift(EBB_NUM(self), EBB_NUM(other))
+#define ebb_bitwise_right_shift_(self, other) ebb_bitwise_right_shift_(EBB_NUM(self), EBB_NUM(other))
+
 /* ---- conv_layers.c -----------------------------------------------------------------------------------------------
  * conv1d to conv3d and conv_transpose1d to conv_transpose3d. */
 
@@ -974,7 +1008,7 @@ typedef struct ebb_conv1d_options {
  * Lists have one number for each of L, or one for all. PyTorch's padding="valid" and "same" are .auto_padding =
  * EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv1d */
 EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -998,7 +1032,7 @@ typedef struct ebb_conv2d_options {
  * bias (out). Lists have one number for each of H, W, or one for all. PyTorch's padding="valid" and "same" are
  * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv2d */
 EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1022,7 +1056,7 @@ typedef struct ebb_conv3d_options {
  * plus bias (out). Lists have one number for each of D, H, W, or one for all. PyTorch's padding="valid" and "same"
  * are .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
- *     groups=1, enum(listed|valid|same) auto_padding=listed) -> Tensor
+ *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * torch.nn.functional.conv3d */
 EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1192,7 +1226,7 @@ EBB_API ebb_tensor *ebb_to(ebb_tensor *self, ebb_dtype dtype);
 #define ebb_to(self, dtype) ebb_to(EBB_AT(self), dtype)
 
 /* The elements of src, broadcast to the shape of self and converted to its dtype.
- *     copy(Tensor self, Tensor src) -> Tensor
+ *     copy(Tensor self, Tensor src|other) -> Tensor
  * Gradient (CopyBackwards) of self: 0; of src: g.
  * The result has the dtype of the first input. In place: ebb_copy_. torch.Tensor.copy_ */
 EBB_API ebb_tensor *ebb_copy(ebb_tensor *self, ebb_tensor *src);
@@ -1393,17 +1427,22 @@ typedef struct ebb_full_options {
     int ebb__at;
 } ebb_full_options;
 
-/* A tensor of one value everywhere; in integers its fraction is cut off. The dtype is the default one where none is
- * given.
- *     full(shape size, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
+/* A tensor of one value everywhere; in integers its fraction is cut off. Where no dtype is given, that of a whole
+ * number is int64, of a bool bool, of another the default one: 2.0 in place of 2 makes floating point.
+ *     full(shape size, number fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.full */
-EBB_API ebb_tensor *ebb_full(ebb_dims size, double fill_value, ebb_full_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_full(ebb_dims size, ebb_setting fill_value, ebb_full_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_full(...) ((void)EBB_HERE, ebb_full(__VA_ARGS__))
+extern "C++" {
+template <class T_fill_value> inline ebb_tensor *ebb__cxx_ebb_full(ebb_dims size, T_fill_value fill_value, ebb_full_options options = {}) {
+    return ebb_full(size, ebb__set(fill_value), options);
+}
+}
+#define ebb_full(...) ((void)EBB_HERE, ebb__cxx_ebb_full(__VA_ARGS__))
 #else
 #define ebb_full(...) ebb__full_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__full_(size, fill_value, ...) ebb_full(size, fill_value, (ebb_full_options){__VA_ARGS__})
+#define ebb__full_(size, fill_value, ...) ebb_full(size, EBB_SET(fill_value), (ebb_full_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_full_like_options {
@@ -1414,15 +1453,20 @@ typedef struct ebb_full_like_options {
 
 /* A tensor of one value everywhere; in integers its fraction is cut off. Shape, and dtype where none is given, are
  * those of input.
- *     full_like(Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     full_like(Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.full_like */
-EBB_API ebb_tensor *ebb_full_like(ebb_tensor *input, double fill_value, ebb_full_like_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_full_like(ebb_tensor *input, ebb_setting fill_value, ebb_full_like_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_full_like(...) ((void)EBB_HERE, ebb_full_like(__VA_ARGS__))
+extern "C++" {
+template <class T_fill_value> inline ebb_tensor *ebb__cxx_ebb_full_like(ebb_tensor *input, T_fill_value fill_value, ebb_full_like_options options = {}) {
+    return ebb_full_like(input, ebb__set(fill_value), options);
+}
+}
+#define ebb_full_like(...) ((void)EBB_HERE, ebb__cxx_ebb_full_like(__VA_ARGS__))
 #else
 #define ebb_full_like(...) ebb__full_like_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__full_like_(input, fill_value, ...) ebb_full_like(EBB_AT(input), fill_value, (ebb_full_like_options){__VA_ARGS__})
+#define ebb__full_like_(input, fill_value, ...) ebb_full_like(EBB_AT(input), EBB_SET(fill_value), (ebb_full_like_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_scalar_options {
@@ -1432,16 +1476,21 @@ typedef struct ebb_scalar_options {
 } ebb_scalar_options;
 
 /* A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is
- * given.
- *     scalar(float value, dtype dtype=none, bool requires_grad=false) -> Tensor
+ * given, also of whole numbers.
+ *     scalar(number value, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.tensor */
-EBB_API ebb_tensor *ebb_scalar(double value, ebb_scalar_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_scalar(ebb_setting value, ebb_scalar_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_scalar(...) ((void)EBB_HERE, ebb_scalar(__VA_ARGS__))
+extern "C++" {
+template <class T_value> inline ebb_tensor *ebb__cxx_ebb_scalar(T_value value, ebb_scalar_options options = {}) {
+    return ebb_scalar(ebb__set(value), options);
+}
+}
+#define ebb_scalar(...) ((void)EBB_HERE, ebb__cxx_ebb_scalar(__VA_ARGS__))
 #else
 #define ebb_scalar(...) ebb__scalar_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__scalar_(value, ...) ebb_scalar(value, (ebb_scalar_options){__VA_ARGS__})
+#define ebb__scalar_(value, ...) ebb_scalar(EBB_SET(value), (ebb_scalar_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_eye_options {
@@ -1452,7 +1501,7 @@ typedef struct ebb_eye_options {
 } ebb_eye_options;
 
 /* A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere.
- *     eye(int n, float? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
+ *     eye(int n, int? m=none, dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.eye */
 EBB_API ebb_tensor *ebb_eye(int64_t n, ebb_eye_options options EBB_DEFAULT);
@@ -1470,17 +1519,22 @@ typedef struct ebb_arange_options {
 } ebb_arange_options;
 
 /* start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 where
- * start, end and step are whole numbers, as with Python's integers, and the default dtype where they are not: give
- * the dtype where the arguments are computed.
- *     arange(float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
+ * start, end and step are whole numbers, and the default dtype where one is floating: ebb_arange(0, 3, 1) is 0, 1,
+ * 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2.
+ *     arange(number start[=0], number end, number step[=1], dtype dtype=none, bool requires_grad=false) -> Tensor
  * No gradient.
  * torch.arange */
-EBB_API ebb_tensor *ebb_arange(double start, double end, double step, ebb_arange_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_arange(ebb_setting start, ebb_setting end, ebb_setting step, ebb_arange_options options EBB_DEFAULT);
 #ifdef __cplusplus
-#define ebb_arange(...) ((void)EBB_HERE, ebb_arange(__VA_ARGS__))
+extern "C++" {
+template <class T_start, class T_end, class T_step> inline ebb_tensor *ebb__cxx_ebb_arange(T_start start, T_end end, T_step step, ebb_arange_options options = {}) {
+    return ebb_arange(ebb__set(start), ebb__set(end), ebb__set(step), options);
+}
+}
+#define ebb_arange(...) ((void)EBB_HERE, ebb__cxx_ebb_arange(__VA_ARGS__))
 #else
 #define ebb_arange(...) ebb__arange_(__VA_ARGS__, .ebb__at = EBB_HERE)
-#define ebb__arange_(start, end, step, ...) ebb_arange(start, end, step, (ebb_arange_options){__VA_ARGS__})
+#define ebb__arange_(start, end, step, ...) ebb_arange(EBB_SET(start), EBB_SET(end), EBB_SET(step), (ebb_arange_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_linspace_options {
@@ -1591,6 +1645,25 @@ EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb
 #else
 #define ebb_ctc_loss(...) ebb__ctc_loss_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__ctc_loss_(log_probs, targets, ...) ebb_ctc_loss(EBB_AT(log_probs), EBB_AT(targets), (ebb_ctc_loss_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_ctc_loss_lengths_options {
+    int64_t blank; /* default 0 */
+    int reduction; /* mean, sum, none */
+    bool zero_infinity; /* default false */
+    int ebb__at;
+} ebb_ctc_loss_lengths_options;
+
+/* ctc_loss with lengths that are lists of numbers. Recorded as its parts.
+ *     ctc_loss_lengths(Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0,
+ *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
+ * torch.nn.functional.ctc_loss */
+EBB_API ebb_tensor *ebb_ctc_loss_lengths(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_ctc_loss_lengths(...) ((void)EBB_HERE, ebb_ctc_loss_lengths(__VA_ARGS__))
+#else
+#define ebb_ctc_loss_lengths(...) ebb__ctc_loss_lengths_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__ctc_loss_lengths_(log_probs, targets, input_lengths, target_lengths, ...) ebb_ctc_loss_lengths(EBB_AT(log_probs), EBB_AT(targets), input_lengths, target_lengths, (ebb_ctc_loss_lengths_options){__VA_ARGS__})
 #endif
 
 /* ---- distance.c --------------------------------------------------------------------------------------------------
@@ -1853,7 +1926,7 @@ typedef struct ebb_normal_options {
 
 /* Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place
  * of the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)
- *     normal(Number mean, Number std, shape size=(), dtype dtype=none) -> Tensor
+ *     normal(Number mean, Number std[=1], shape size=(), dtype dtype=none) -> Tensor
  * Gradient (NormalBackward3) of mean: 0; of std: 0.
  * torch.normal */
 EBB_API ebb_tensor *ebb_normal(ebb_tensor *mean, ebb_tensor *std, ebb_normal_options options EBB_DEFAULT);
@@ -2032,7 +2105,7 @@ typedef struct ebb_eigh_options {
  * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
  * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
  * the smallest gap.
- *     eigh(Tensor self, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ *     eigh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
  * Gradient (LinalgEighBackward0) of self: V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if
  * g_eigenvectors == None else V.mT @ g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[...,
  * None, :] - w[..., None] + d); V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @
@@ -2053,7 +2126,7 @@ typedef struct ebb_eigvalsh_options {
 
 /* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
  * second derivative needs distinct eigenvalues.
- *     eigvalsh(Tensor self, enum(L|U) UPLO=L) -> Tensor
+ *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
  * Gradient (LinalgEighBackward0) of self: V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT.
  * Floating point only. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
@@ -2071,13 +2144,13 @@ EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options 
  * matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal;
  * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
  * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
- *     einsum(string equation, Tensors tensors) -> Tensor
+ *     einsum(string equation, Tensors tensors|operands) -> Tensor
  * torch.einsum */
 EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list tensors);
 #define ebb_einsum(equation, tensors) ebb_einsum(equation, EBB_AT_LIST(tensors))
 
 /* ---- embedding.c -------------------------------------------------------------------------------------------------
- * Rows of a table by number. */
+ * Rows of a table by number; with max_norm the rows are first made shorter. */
 
 typedef struct ebb_embedding_options {
     ebb_setting padding_idx; /* EBB_SET(x); default none */
@@ -2088,7 +2161,7 @@ typedef struct ebb_embedding_options {
 /* The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. The
  * row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is divided by
  * how often they are named.
- *     embedding(Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
+ *     embedding(Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false) -> Tensor
  * Gradient (EmbeddingBackward0) of weight: i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g,
  * (i.numel(), weight.size(1)))); z = z if padding_idx == None else index_fill(z, 0, tensor([int(padding_idx)]), 0);
  * z / clamp(bincount(i, minlength=weight.size(0)), min=1)[:, None] if scale_grad_by_freq else z.
@@ -2099,6 +2172,27 @@ EBB_API ebb_tensor *ebb_embedding(ebb_tensor *input, ebb_tensor *weight, ebb_emb
 #else
 #define ebb_embedding(...) ebb__embedding_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__embedding_(input, weight, ...) ebb_embedding(EBB_AT(input), EBB_AT(weight), (ebb_embedding_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_embedding_max_norm_options {
+    ebb_setting norm_type; /* EBB_SET(x); default 2 */
+    ebb_setting padding_idx; /* EBB_SET(x); default none */
+    bool scale_grad_by_freq; /* default false */
+    int ebb__at;
+} ebb_embedding_max_norm_options;
+
+/* embedding, before which the rows that input names are scaled, in weight itself, to a norm (of order norm_type) of
+ * at most max_norm. That is not differentiated.
+ *     embedding_max_norm(Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none,
+ *     bool scale_grad_by_freq=false) -> Tensor
+ * Gradient of weight: 'that of embedding'.
+ * torch.nn.functional.embedding(max_norm=) */
+EBB_API ebb_tensor *ebb_embedding_max_norm(ebb_tensor *input, ebb_tensor *weight, double max_norm, ebb_embedding_max_norm_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_embedding_max_norm(...) ((void)EBB_HERE, ebb_embedding_max_norm(__VA_ARGS__))
+#else
+#define ebb_embedding_max_norm(...) ebb__embedding_max_norm_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__embedding_max_norm_(input, weight, max_norm, ...) ebb_embedding_max_norm(EBB_AT(input), EBB_AT(weight), max_norm, (ebb_embedding_max_norm_options){__VA_ARGS__})
 #endif
 
 /* ---- extremes.c --------------------------------------------------------------------------------------------------
@@ -2316,13 +2410,22 @@ EBB_API ebb_tensor *ebb_take_along_dim(ebb_tensor *self, ebb_tensor *indices, eb
 /* self with the elements of src, or one number, put at the places that index (integers) names along dim:
  * result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last
  * one stays where several meet, and the gradient of src is right only where none do.
- *     scatter(Tensor self, Tensor index, Number src, dim dim) -> Tensor
+ *     scatter(Tensor self, Tensor index, Number src|value, dim dim) -> Tensor
  * Gradient (ScatterBackward0) of self: scatter(g, dim, index, 0); of src: gather(g, dim, index).
  * The result has the dtype of the first input. In place: ebb_scatter_. torch.scatter */
 EBB_API ebb_tensor *ebb_scatter(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim);
 #define ebb_scatter(self, index, src, dim) ebb_scatter(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
 #define ebb_scatter_(self, index, src, dim) ebb_scatter_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim)
+
+/* scatter with PyTorch's argument reduce: the elements of src, or one number, added to those at their places, or
+ * multiplied with them. Recorded as scatter_add or scatter_reduce.
+ *     scatter_mode(Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce) -> Tensor
+ * In place: ebb_scatter_mode_. torch.scatter(reduce=) */
+EBB_API ebb_tensor *ebb_scatter_mode(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
+EBB_API ebb_tensor *ebb_scatter_mode_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
+#define ebb_scatter_mode(self, index, src, dim, reduce) ebb_scatter_mode(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim, reduce)
+#define ebb_scatter_mode_(self, index, src, dim, reduce) ebb_scatter_mode_(EBB_AT(self), EBB_AT(index), EBB_NUM(src), dim, reduce)
 
 /* self with the elements of src added at the places that index (integers) names along dim: result[index[i][j]][j] +=
  * src[i][j] for dim 0, result[i][index[i][j]] += src[i][j] for dim 1, and so on, in row-major order of index.
@@ -2458,21 +2561,49 @@ EBB_API ebb_tensor *ebb_index_fill_(ebb_tensor *self, ebb_tensor *index, ebb_ten
 #define ebb_index_fill(self, index, value, dim) ebb_index_fill(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 #define ebb_index_fill_(self, index, value, dim) ebb_index_fill_(EBB_AT(self), EBB_AT(index), EBB_NUM(value), dim)
 
+typedef struct ebb_index_reduce_options {
+    ebb_setting include_self; /* EBB_SET(x); default true */
+    int ebb__at;
+} ebb_index_reduce_options;
+
+/* The product, mean, largest or smallest of the slices of source that index (integers) sends to one place along dim,
+ * together with what self has there, or with include_self false without it: scatter_reduce of slices.
+ *     index_reduce(Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool?
+ *     include_self=true) -> Tensor
+ * In place: ebb_index_reduce_. torch.index_reduce */
+EBB_API ebb_tensor *ebb_index_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_index_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_index_reduce(...) ((void)EBB_HERE, ebb_index_reduce(__VA_ARGS__))
+#else
+#define ebb_index_reduce(...) ebb__index_reduce_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_reduce_(self, index, source, dim, reduce, ...) ebb_index_reduce(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, reduce, (ebb_index_reduce_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_index_reduce_(...) ((void)EBB_HERE, ebb_index_reduce_(__VA_ARGS__))
+#else
+#define ebb_index_reduce_(...) ebb__index_reduce__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__index_reduce__(self, index, source, dim, reduce, ...) ebb_index_reduce_(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim, reduce, (ebb_index_reduce_options){__VA_ARGS__})
+#endif
+
 /* ---- interpolate.c -----------------------------------------------------------------------------------------------
  * interpolate and the one operator behind its modes, upsample. */
 
 typedef struct ebb_upsample_options {
     int mode; /* nearest, nearest-exact, linear, cubic */
     bool align_corners; /* default false */
-    ebb_setting scale; /* EBB_SET(x); default none */
+    bool antialias; /* default false */
+    ebb_floats scales; /* default none */
     int ebb__at;
 } ebb_upsample_options;
 
 /* input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes;
- * scale, where given, decides the positions in place of the ratio of the sizes.
+ * scales, where given, one or one for each dimension, decide the positions in place of the ratios of the sizes. With
+ * antialias an output is the mean of all that it covers.
  *     upsample(Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool
- *     align_corners=false, float? scale=none) -> Tensor
- * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g, input.shape, mode, align_corners, scale).
+ *     align_corners=false, bool antialias=false, floats scales=none) -> Tensor
+ * Gradient (UpsampleNearest2DBackward0) of input: upsample_backward(g, input.shape, mode, align_corners, antialias,
+ * scales).
  * torch.ops.aten.upsample_nearest2d */
 EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2485,15 +2616,16 @@ EBB_API ebb_tensor *ebb_upsample(ebb_tensor *input, ebb_dims size, ebb_upsample_
 typedef struct ebb_upsample_backward_options {
     int mode; /* nearest, nearest-exact, linear, cubic */
     bool align_corners; /* default false */
-    ebb_setting scale; /* EBB_SET(x); default none */
+    bool antialias; /* default false */
+    ebb_floats scales; /* default none */
     int ebb__at;
 } ebb_upsample_backward_options;
 
 /* The gradient of upsample for an input of shape input_size.
  *     upsample_backward(Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest,
- *     bool align_corners=false, float? scale=none) -> Tensor
+ *     bool align_corners=false, bool antialias=false, floats scales=none) -> Tensor
  * Gradient (UpsampleNearest2DBackwardBackward0) of grad_output: upsample(g, grad_output.shape[2:], mode,
- * align_corners, scale).
+ * align_corners, antialias, scales).
  * Floating point only. torch.ops.aten.upsample_nearest2d_backward */
 EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2505,20 +2637,23 @@ EBB_API ebb_tensor *ebb_upsample_backward(ebb_tensor *grad_output, ebb_dims inpu
 
 typedef struct ebb_interpolate_options {
     ebb_dims size; /* default none */
-    ebb_setting scale_factor; /* EBB_SET(x); default none */
+    ebb_floats scale_factor; /* default none */
     int mode; /* nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area */
     bool align_corners; /* default false */
     bool recompute_scale_factor; /* default false */
+    bool antialias; /* default false */
     int ebb__at;
 } ebb_interpolate_options;
 
-/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear,
- * bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are
- * taken as squares, or with align_corners as points, the first and the last of which stay where they are. A
- * scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.
- *     interpolate(Tensor input, shape size=none, float? scale_factor=none,
+/* input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each
+ * dimension (rounded down). linear, bilinear and trilinear are one mode, for each number of dimensions its own word;
+ * bicubic is for two. Elements are taken as squares, or with align_corners as points, the first and the last of
+ * which stay where they are. A scale_factor decides the positions itself, unless recompute_scale_factor asks for the
+ * ratio of the sizes. With antialias, bilinear and bicubic take the mean of all that an output covers. Bytes are
+ * multiplied with weights of 15 bits, and rounded after each dimension.
+ *     interpolate(Tensor input, shape size=none, floats scale_factor=none,
  *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
- *     bool recompute_scale_factor=false) -> Tensor
+ *     bool recompute_scale_factor=false, bool antialias=false) -> Tensor
  * torch.nn.functional.interpolate */
 EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2868,9 +3003,9 @@ EBB_API ebb_tensor *ebb_argwhere(ebb_tensor *self);
 
 /* The places of the elements that are not zero, in row-major order: for each dimension a list of its indices
  * (int64), as index takes them.
- *     nonzero_tuple(Tensor self) -> Tensors
+ *     nonzero_tuple(Tensor self|condition) -> Tensors
  * No gradient.
- * torch.nonzero(as_tuple=True) */
+ * torch.nonzero(as_tuple=True), torch.where(condition) */
 EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
 #define ebb_nonzero_tuple(self) ebb_nonzero_tuple(EBB_AT(self))
 
@@ -2914,7 +3049,7 @@ typedef struct ebb_matrix_norm_options {
 /* Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares;
  * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
  * absolute values down a column; inf and -inf, along a row.
- *     matrix_norm(Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ *     matrix_norm(Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *self, ebb_matrix_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2932,7 +3067,7 @@ typedef struct ebb_matrix_norm_ord_options {
 } ebb_matrix_norm_ord_options;
 
 /* The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.
- *     matrix_norm_ord(Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ *     matrix_norm_ord(Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm_ord(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3157,7 +3292,7 @@ typedef struct ebb_var_options {
 
 /* The variance: sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all.
  * Of nothing, NaN.
- *     var(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ *     var(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
  * Gradient (VarBackward0) of self: restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) /
  * (self.numel() / y.numel() - correction).
  * Floating point only. torch.var */
@@ -3178,7 +3313,7 @@ typedef struct ebb_std_options {
 
 /* The standard deviation, the root of the variance sum((self - mean)^2) / max(0, count - correction), over the
  * dimensions listed in dim, or over all.
- *     std(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor
+ *     std(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor
  * Gradient (StdBackward0) of self: restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim,
  * True)) / (self.numel() / y.numel() - correction).
  * Floating point only. torch.std */
@@ -3200,7 +3335,8 @@ typedef struct ebb_var_mean_options {
 
 /* The variance, sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all,
  * and the mean, in one reading.
- *     var_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor var, Tensor mean
+ *     var_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor var, Tensor
+ *     mean
  * Gradient (VarMeanBackward0) of self: n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self,
  * dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n.
  * Floating point only. torch.var_mean */
@@ -3222,7 +3358,8 @@ typedef struct ebb_std_mean_options {
 
 /* The standard deviation, the root of sum((self - mean)^2) / max(0, count - correction), over the dimensions listed
  * in dim, or over all, and the mean, in one reading.
- *     std_mean(Tensor self, dims dim=all, float? correction=1, bool keepdim=false) -> Tensor std, Tensor mean
+ *     std_mean(Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false) -> Tensor std, Tensor
+ *     mean
  * Gradient (StdMeanBackward0) of self: n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n -
  * correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n.
  * Floating point only. torch.std_mean */
@@ -3248,7 +3385,7 @@ typedef struct ebb_vector_norm_options {
 /* sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the
  * smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts
  * first.
- *     vector_norm(Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ *     vector_norm(Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
  * Gradient (LinalgVectorNormBackward0) of self: n = restore(y, self, dim, keepdim); m = abs(self) == n; restore(g,
  * self, dim, keepdim) * (zeros_like(self) if ord == 0 else where(n == 0, 0, self / n) if ord == 2 else sign(self) *
  * m / sum(m, dim, True) if abs(ord) == inf else where(n == 0, 0, sign(self) * abs(self)**(ord - 1) * n**(1 - ord))).
@@ -3263,14 +3400,17 @@ EBB_API ebb_tensor *ebb_vector_norm(ebb_tensor *self, ebb_vector_norm_options op
 
 typedef struct ebb_norm_options {
     ebb_setting p; /* EBB_SET(x); default 2 */
+    int p_name; /* none, fro, nuc */
     ebb_dims dim; /* default all */
     bool keepdim; /* default false */
     ebb_dtype dtype; /* default none */
     int ebb__at;
 } ebb_norm_options;
 
-/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.
- *     norm(Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+/* vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be
+ * the word "fro", which is order 2, or "nuc", the matrix norm over two dimensions.
+ *     norm(Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype
+ *     dtype=none) -> Tensor
  * torch.norm */
 EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3401,11 +3541,11 @@ typedef struct ebb_pad_options {
  * before that, and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at
  * its edge (EBB_PAD_REFLECT), its edge (EBB_PAD_REPLICATE), or its other end (EBB_PAD_CIRCULAR): those for the last
  * 1 to 3 dimensions of one or two more.
- *     pad(Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
+ *     pad(Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0) -> Tensor
  * Gradient (ConstantPadNdBackward0) of self: pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape,
  * pad, mode).
  * torch.nn.functional.pad */
-EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_dims pad, ebb_pad_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_pad(ebb_tensor *self, ebb_ints pad, ebb_pad_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_pad(...) ((void)EBB_HERE, ebb_pad(__VA_ARGS__))
 #else
@@ -3420,11 +3560,11 @@ typedef struct ebb_pad_backward_options {
 
 /* The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each
  * element came from.
- *     pad_backward(Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular)
+ *     pad_backward(Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular)
  *     mode=constant) -> Tensor
  * Gradient (ReflectionPad1DBackwardBackward0) of grad: pad(g, pad, mode).
  * torch.ops.aten.reflection_pad1d_backward */
-EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_pad_backward(ebb_tensor *grad, ebb_dims input_sizes, ebb_ints pad, ebb_pad_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_pad_backward(...) ((void)EBB_HERE, ebb_pad_backward(__VA_ARGS__))
 #else
@@ -3598,13 +3738,20 @@ typedef struct ebb_addmm_options {
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmmBackward0) of input: beta * g; of mat1: alpha * g @ mat2.T; of mat2: alpha * mat1.T @ g.
- * Not for bool. torch.addmm */
+ * Not for bool. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addmm(...) ((void)EBB_HERE, ebb_addmm(__VA_ARGS__))
 #else
 #define ebb_addmm(...) ebb__addmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addmm_(input, mat1, mat2, ...) ebb_addmm(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addmm_(...) ((void)EBB_HERE, ebb_addmm_(__VA_ARGS__))
+#else
+#define ebb_addmm_(...) ebb__addmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmm__(input, mat1, mat2, ...) ebb_addmm_(EBB_AT(input), EBB_AT(mat1), EBB_AT(mat2), (ebb_addmm_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_addmv_options {
@@ -3616,13 +3763,20 @@ typedef struct ebb_addmv_options {
 /* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
  *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmvBackward0) of self: beta * g; of mat: alpha * outer(g, vec); of vec: alpha * mat.T @ g.
- * Not for bool. torch.addmv */
+ * Not for bool. In place: ebb_addmv_. torch.addmv */
 EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addmv_(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addmv(...) ((void)EBB_HERE, ebb_addmv(__VA_ARGS__))
 #else
 #define ebb_addmv(...) ebb__addmv_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addmv_(self, mat, vec, ...) ebb_addmv(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addmv_(...) ((void)EBB_HERE, ebb_addmv_(__VA_ARGS__))
+#else
+#define ebb_addmv_(...) ebb__addmv__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addmv__(self, mat, vec, ...) ebb_addmv_(EBB_AT(self), EBB_AT(mat), EBB_AT(vec), (ebb_addmv_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_baddbmm_options {
@@ -3634,13 +3788,20 @@ typedef struct ebb_baddbmm_options {
 /* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (BaddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * Not for bool. torch.baddbmm */
+ * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_baddbmm(...) ((void)EBB_HERE, ebb_baddbmm(__VA_ARGS__))
 #else
 #define ebb_baddbmm(...) ebb__baddbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__baddbmm_(self, batch1, batch2, ...) ebb_baddbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_baddbmm_(...) ((void)EBB_HERE, ebb_baddbmm_(__VA_ARGS__))
+#else
+#define ebb_baddbmm_(...) ebb__baddbmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__baddbmm__(self, batch1, batch2, ...) ebb_baddbmm_(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_baddbmm_options){__VA_ARGS__})
 #endif
 
 typedef struct ebb_addbmm_options {
@@ -3652,13 +3813,20 @@ typedef struct ebb_addbmm_options {
 /* beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self
  * broadcasts to (m, n).
  *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
- * torch.addbmm */
+ * In place: ebb_addbmm_. torch.addbmm */
 EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addbmm(...) ((void)EBB_HERE, ebb_addbmm(__VA_ARGS__))
 #else
 #define ebb_addbmm(...) ebb__addbmm_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addbmm_(self, batch1, batch2, ...) ebb_addbmm(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addbmm_(...) ((void)EBB_HERE, ebb_addbmm_(__VA_ARGS__))
+#else
+#define ebb_addbmm_(...) ebb__addbmm__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addbmm__(self, batch1, batch2, ...) ebb_addbmm_(EBB_AT(self), EBB_AT(batch1), EBB_AT(batch2), (ebb_addbmm_options){__VA_ARGS__})
 #endif
 
 /* ---- qr.c --------------------------------------------------------------------------------------------------------
@@ -4118,7 +4286,7 @@ EBB_API ebb_tensor *ebb_roll(ebb_tensor *self, ebb_dims shifts, ebb_roll_options
 #endif
 
 /* A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].
- *     rot90(Tensor self, int k[=1], dims dims) -> Tensor
+ *     rot90(Tensor self, int k[=1], dims dims[=(0,1)]) -> Tensor
  * Gradient (Rot90Backward0) of self: rot90(g, -k, dims).
  * torch.rot90 */
 EBB_API ebb_tensor *ebb_rot90(ebb_tensor *self, int64_t k, ebb_dims dims);
@@ -4143,11 +4311,13 @@ EBB_API ebb_tensor *ebb_tile(ebb_tensor *self, ebb_dims dims);
 
 typedef struct ebb_repeat_interleave_options {
     ebb_dims dim; /* default all */
+    ebb_setting output_size; /* EBB_SET(x); default none */
     int ebb__at;
 } ebb_repeat_interleave_options;
 
 /* Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor.
- *     repeat_interleave(Tensor self, int repeats, dims dim=all) -> Tensor
+ * output_size, where given, is the size that results.
+ *     repeat_interleave(Tensor self, int repeats, dims dim=all, int? output_size=none) -> Tensor
  * Gradient of self: d = dim[0] % max(self.ndim, 1) if dim else 0; sum(reshape(g, (self.numel(), repeats)),
  * 1).reshape(self.shape) if not dim or self.ndim == 0 else sum(unflatten(g, d, (self.size(d), repeats)), d + 1).
  * torch.repeat_interleave */
@@ -4161,12 +4331,13 @@ EBB_API ebb_tensor *ebb_repeat_interleave(ebb_tensor *self, int64_t repeats, ebb
 
 typedef struct ebb_repeat_interleave_tensor_options {
     ebb_dims dim; /* default all */
+    ebb_setting output_size; /* EBB_SET(x); default none */
     int ebb__at;
 } ebb_repeat_interleave_tensor_options;
 
 /* Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of
- * one number is for all.
- *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all) -> Tensor
+ * one number is for all. output_size, where given, is the size that results.
+ *     repeat_interleave_tensor(Tensor self, Tensor repeats, dims dim=all, int? output_size=none) -> Tensor
  * Gradient of self: n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); i =
  * repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and
  * self.ndim > 0 else index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape).
@@ -4177,6 +4348,23 @@ EBB_API ebb_tensor *ebb_repeat_interleave_tensor(ebb_tensor *self, ebb_tensor *r
 #else
 #define ebb_repeat_interleave_tensor(...) ebb__repeat_interleave_tensor_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__repeat_interleave_tensor_(self, repeats, ...) ebb_repeat_interleave_tensor(EBB_AT(self), EBB_AT(repeats), (ebb_repeat_interleave_tensor_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_repeat_interleave_places_options {
+    ebb_setting output_size; /* EBB_SET(x); default none */
+    int ebb__at;
+} ebb_repeat_interleave_places_options;
+
+/* The number i repeats[i] times, for each i: int64. output_size, where given, is the size that results.
+ *     repeat_interleave_places(Tensor repeats, int? output_size=none) -> Tensor
+ * No gradient.
+ * torch.repeat_interleave */
+EBB_API ebb_tensor *ebb_repeat_interleave_places(ebb_tensor *repeats, ebb_repeat_interleave_places_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_repeat_interleave_places(...) ((void)EBB_HERE, ebb_repeat_interleave_places(__VA_ARGS__))
+#else
+#define ebb_repeat_interleave_places(...) ebb__repeat_interleave_places_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__repeat_interleave_places_(repeats, ...) ebb_repeat_interleave_places(EBB_AT(repeats), (ebb_repeat_interleave_places_options){__VA_ARGS__})
 #endif
 
 /* ---- rounding.c --------------------------------------------------------------------------------------------------
@@ -4534,7 +4722,7 @@ typedef struct ebb_one_hot_options {
 
 /* For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where
  * num_classes is left out.
- *     one_hot(Tensor self, int num_classes=-1) -> Tensor
+ *     one_hot(Tensor self|tensor, int num_classes=-1) -> Tensor
  * No gradient.
  * torch.nn.functional.one_hot */
 EBB_API ebb_tensor *ebb_one_hot(ebb_tensor *self, ebb_one_hot_options options EBB_DEFAULT);
@@ -4588,7 +4776,7 @@ typedef struct ebb_slice_options {
 
 /* A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count
  * from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.
- *     slice(Tensor self, dim dim, int start, int end, int step=1) -> Tensor
+ *     slice(Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1) -> Tensor
  * Gradient (SliceBackward0) of self: slice_backward(g, self.shape, dim, start, end, step).
  * Shares the storage of its input. torch.Tensor.__getitem__ */
 EBB_API ebb_tensor *ebb_slice(ebb_tensor *self, int64_t dim, int64_t start, int64_t end, ebb_slice_options options EBB_DEFAULT);
@@ -4786,7 +4974,7 @@ typedef struct ebb_solve_triangular_options {
 /* X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read,
  * without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives
  * infinities or NaN.
- *     solve_triangular(Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
+ *     solve_triangular(Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false) -> Tensor
  * Gradient (LinalgSolveTriangularBackward0) of self: b = solve_triangular(self.mT, g, not upper, left,
  * unitriangular); a = -b @ y.mT if left else -y.mT @ b; u = 1 if unitriangular else 0; triu(a, u) if upper else
  * tril(a, -u); of B: solve_triangular(self.mT, g, not upper, left, unitriangular).
@@ -4806,7 +4994,7 @@ typedef struct ebb_cholesky_options {
 
 /* L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is
  * read. What is not positive definite is an error. The gradient is symmetric.
- *     cholesky(Tensor self, bool upper=false) -> Tensor
+ *     cholesky(Tensor self|A, bool upper=false) -> Tensor
  * Gradient (LinalgCholeskyExBackward0) of self: L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m =
  * tril(m) + tril(m, -1); m = (m + m.mT) / 4; solve_triangular(L, solve_triangular(L.mT, m, True), False, False).
  * Floating point only. torch.linalg.cholesky */
@@ -5034,7 +5222,7 @@ typedef struct ebb_split_options {
 } ebb_split_options;
 
 /* Views of split_size indices each along dim, one after another; the last is smaller when they do not divide evenly.
- *     split(Tensor self, int split_size, dim dim=0) -> Tensors
+ *     split(Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0) -> Tensors
  * Gradient (SplitBackward0) of self: cat(g, dim).
  * Shares the storage of its input. torch.split */
 EBB_API ebb_list ebb_split(ebb_tensor *self, int64_t split_size, ebb_split_options options EBB_DEFAULT);
@@ -5051,10 +5239,10 @@ typedef struct ebb_split_with_sizes_options {
 } ebb_split_with_sizes_options;
 
 /* Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.
- *     split_with_sizes(Tensor self, shape split_sizes, dim dim=0) -> Tensors
+ *     split_with_sizes(Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0) -> Tensors
  * Gradient (SplitWithSizesBackward0) of self: cat(g, dim).
  * Shares the storage of its input. torch.split_with_sizes */
-EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
+EBB_API ebb_list ebb_split_with_sizes(ebb_tensor *self, ebb_ints split_sizes, ebb_split_with_sizes_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_split_with_sizes(...) ((void)EBB_HERE, ebb_split_with_sizes(__VA_ARGS__))
 #else
@@ -5086,7 +5274,7 @@ typedef struct ebb_tensor_split_options {
 } ebb_tensor_split_options;
 
 /* Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.
- *     tensor_split(Tensor self, int sections, dim dim=0) -> Tensors
+ *     tensor_split(Tensor self, int sections|tensor_indices_or_sections, dim dim=0) -> Tensors
  * Gradient of self: cat(g, dim).
  * torch.tensor_split */
 EBB_API ebb_list ebb_tensor_split(ebb_tensor *self, int64_t sections, ebb_tensor_split_options options EBB_DEFAULT);
@@ -5103,10 +5291,10 @@ typedef struct ebb_tensor_split_indices_options {
 } ebb_tensor_split_indices_options;
 
 /* Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.
- *     tensor_split_indices(Tensor self, shape indices, dim dim=0) -> Tensors
+ *     tensor_split_indices(Tensor self, ints indices|tensor_indices_or_sections, dim dim=0) -> Tensors
  * Gradient of self: 'g of each part, added'.
  * torch.tensor_split */
-EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
+EBB_API ebb_list ebb_tensor_split_indices(ebb_tensor *self, ebb_ints indices, ebb_tensor_split_indices_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_tensor_split_indices(...) ((void)EBB_HERE, ebb_tensor_split_indices(__VA_ARGS__))
 #else
@@ -5218,13 +5406,20 @@ EBB_API ebb_tensor *ebb_pinv(ebb_tensor *self, ebb_pinv_options options EBB_DEFA
 
 typedef struct ebb_lstsq_options {
     ebb_setting rcond; /* EBB_SET(x); default none */
+    int driver; /* gelsy, gelsd, gelss, gels */
+    ebb_tensor **ret_residuals; /* may be NULL */
+    ebb_tensor **ret_rank; /* may be NULL */
+    ebb_tensor **ret_singular_values; /* may be NULL */
     int ebb__at;
 } ebb_lstsq_options;
 
-/* The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B. B is a batch of
- * vectors when it has one dimension less than A. The solution only: residuals, rank and singular values are other
- * operators' results.
- *     lstsq(Tensor self, Tensor b, float? rcond=none) -> Tensor
+/* The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B, by singular values in
+ * any case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method,
+ * decides what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of
+ * singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A
+ * has more rows than columns and full rank. singular_values: of gelsd and gelss.
+ *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
+ *     solution, Tensor residuals, Tensor rank, Tensor singular_values
  * torch.linalg.lstsq */
 EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5289,13 +5484,20 @@ typedef struct ebb_addr_options {
 /* beta self + alpha outer(vec1, vec2); self broadcasts to (n, m). With a beta of 0 self is not read.
  *     addr(Tensor self, Tensor vec1, Tensor vec2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddrBackward0) of self: beta * g; of vec1: alpha * g @ vec2; of vec2: alpha * g.T @ vec1.
- * Floating point only. torch.addr */
+ * Floating point only. In place: ebb_addr_. torch.addr */
 EBB_API ebb_tensor *ebb_addr(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
+EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_addr(...) ((void)EBB_HERE, ebb_addr(__VA_ARGS__))
 #else
 #define ebb_addr(...) ebb__addr_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__addr_(self, vec1, vec2, ...) ebb_addr(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
+#endif
+#ifdef __cplusplus
+#define ebb_addr_(...) ((void)EBB_HERE, ebb_addr_(__VA_ARGS__))
+#else
+#define ebb_addr_(...) ebb__addr__(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__addr__(self, vec1, vec2, ...) ebb_addr_(EBB_AT(self), EBB_AT(vec1), EBB_AT(vec2), (ebb_addr_options){__VA_ARGS__})
 #endif
 
 /* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
@@ -5625,7 +5827,7 @@ EBB_API ebb_tensor *ebb_relu_(ebb_tensor *self);
 /* self * self.
  *     square(Tensor self) -> Tensor
  * Gradient (PowBackward0) of self: g * 2 * self.
- * Not for bool. In place: ebb_square_. torch.square */
+ * Bool becomes int64. In place: ebb_square_. torch.square */
 EBB_API ebb_tensor *ebb_square(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_square_(ebb_tensor *self);
 #define ebb_square(self) ebb_square(EBB_AT(self))
@@ -5847,6 +6049,58 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
 #define ebb_sinc(self) ebb_sinc(EBB_AT(self))
 #define ebb_sinc_(self) ebb_sinc_(EBB_AT(self))
 
+/* ---- unique.c ----------------------------------------------------------------------------------------------------
+ * Different elements, or slices. */
+
+typedef struct ebb_unique_options {
+    ebb_setting sorted; /* EBB_SET(x); default true */
+    bool return_inverse; /* default false */
+    bool return_counts; /* default false */
+    ebb_dims dim; /* default none */
+    ebb_tensor **ret_inverse_indices; /* may be NULL */
+    ebb_tensor **ret_counts; /* may be NULL */
+    int ebb__at;
+} ebb_unique_options;
+
+/* The different elements of self, in rising order, or its different slices along dim, in the order of their first
+ * elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how
+ * often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case.
+ * Of equal elements the first one receives the gradient.
+ *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
+ *     Tensor output, Tensor inverse_indices, Tensor counts
+ * Gradient of self: 'g at the first of each'.
+ * torch.unique */
+EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unique(...) ((void)EBB_HERE, ebb_unique(__VA_ARGS__))
+#else
+#define ebb_unique(...) ebb__unique_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unique_(self, ...) ebb_unique(EBB_AT(self), (ebb_unique_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_unique_consecutive_options {
+    bool return_inverse; /* default false */
+    bool return_counts; /* default false */
+    ebb_dims dim; /* default none */
+    ebb_tensor **ret_inverse_indices; /* may be NULL */
+    ebb_tensor **ret_counts; /* may be NULL */
+    int ebb__at;
+} ebb_unique_consecutive_options;
+
+/* The elements of self, in row-major order, or its slices along dim, without those that equal the one before them;
+ * and with return_inverse and return_counts as unique has them, how long each run is.
+ *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
+ *     output, Tensor inverse_indices, Tensor counts
+ * Gradient of self: 'g at the first of each'.
+ * torch.unique_consecutive */
+EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_unique_consecutive(...) ((void)EBB_HERE, ebb_unique_consecutive(__VA_ARGS__))
+#else
+#define ebb_unique_consecutive(...) ebb__unique_consecutive_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__unique_consecutive_(self, ...) ebb_unique_consecutive(EBB_AT(self), (ebb_unique_consecutive_options){__VA_ARGS__})
+#endif
+
 /* ---- view.c ------------------------------------------------------------------------------------------------------
  * Tensors of another shape over the same elements. */
 
@@ -5857,6 +6111,14 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
  * Shares the storage of its input. torch.Tensor.view */
 EBB_API ebb_tensor *ebb_view(ebb_tensor *self, ebb_dims size);
 #define ebb_view(self, size) ebb_view(EBB_AT(self), size)
+
+/* The same bytes as elements of another dtype, without a copy. Where their sizes differ the last dimension becomes
+ * longer or shorter; it must be contiguous then. The result has no history.
+ *     view_dtype(Tensor self, dtype dtype) -> Tensor
+ * No gradient.
+ * torch.Tensor.view(dtype) */
+EBB_API ebb_tensor *ebb_view_dtype(ebb_tensor *self, ebb_dtype dtype);
+#define ebb_view_dtype(self, dtype) ebb_view_dtype(EBB_AT(self), dtype)
 
 /* The same as view: what reshape makes where the tensor is not contiguous and yet needs no copy. Use reshape.
  *     reshape_alias(Tensor self, shape size) -> Tensor

@@ -10,9 +10,10 @@ struct parse {
     size_t capacity; /* of s.in */
     ebb_dtype dtype;
     uint64_t seed;
-    uint32_t set; /* attributes that were given */
-    int input;    /* which declared input is next */
-    bool in_list; /* that is a list, of which one entry is next */
+    uint32_t set;  /* attributes that were given */
+    int input;     /* which declared input is next */
+    bool in_list;  /* that is a list, of which one entry is next */
+    int64_t *room; /* for attributes that are lists */
 };
 
 static ebb_status bad(const struct parse *p, const char *word, const char *why) {
@@ -240,7 +241,7 @@ static ebb_status read_attribute(struct parse *p, char *word, char *kept) {
     char *equals = strchr(word, '=');
     kept[strlen(word)] = 0;
     *equals = 0;
-    ebb_status status = ebb__attr_set(op, p->s.attrs, word, kept + (equals - word) + 1);
+    ebb_status status = ebb__attr_set(op, p->s.attrs, word, kept + (equals - word) + 1, &p->room);
     for (int i = 0; i < op->n_attrs && !status; i++)
         if (strcmp(op->attrs[i].name, word) == 0) p->set |= 1u << i;
     return status;
@@ -272,9 +273,11 @@ static ebb_status parse(struct parse *p, const char *text) {
     p->s.must_fail = *rest == '!';
     if (p->s.must_fail) rest++;
     if (p->s.op->attrs_size && !(p->s.attrs = ebb__alloc_zeroed(p->s.op->attrs_size))) return ebb_error_status();
-    if (!(p->s.text = ebb__alloc(strlen(text) + 1))) return ebb_error_status();
-    memcpy(p->s.text, text, strlen(text) + 1);
-    p->s.text_bytes = strlen(text) + 1;
+    size_t length = strlen(text) + 1, at = (length + 7) / 8 * 8; /* lists of numbers lie behind the text */
+    p->s.text_bytes = at + 8 * (size_t)EBB__LIST_ROOM(length);
+    if (!(p->s.text = ebb__alloc(p->s.text_bytes))) return ebb_error_status();
+    memcpy(p->s.text, text, length);
+    p->room = (int64_t *)(void *)(p->s.text + at);
     while (!status && (n = next_word(&rest, word)) > 0) {
         if (word[0] == '[') status = read_list(p, word);
         else if (strchr(word, '=')) status = read_attribute(p, word, p->s.text + (rest - n - text));

@@ -54,6 +54,8 @@ static ebb_arg attribute(struct names *names, const struct ebb_attr *a, const vo
     bool b;
     int e;
     ebb_dims dims;
+    ebb_ints ints;
+    ebb_floats floats;
     ebb_setting setting;
     ebb_arg arg = ebb__arg_none(a->name, NULL);
     switch (a->kind) {
@@ -63,11 +65,17 @@ static ebb_arg attribute(struct names *names, const struct ebb_attr *a, const vo
     case EBB_ATTR_NEWDIM: memcpy(&i, at, sizeof i); return ebb__arg_int(a->name, i);
     case EBB_ATTR_FLOAT: memcpy(&f, at, sizeof f); return ebb__arg_float(a->name, f);
     case EBB_ATTR_DIMS:
-    case EBB_ATTR_SHAPE: memcpy(&dims, at, sizeof dims); return ebb__arg_ints(a->name, dims);
+    case EBB_ATTR_SHAPE: memcpy(&dims, at, sizeof dims); return ebb__arg_dims(a->name, dims);
+    case EBB_ATTR_INTS: memcpy(&ints, at, sizeof ints); return ebb__arg_ints(a->name, ints);
+    case EBB_ATTR_FLOATS: memcpy(&floats, at, sizeof floats); return ebb__arg_floats(a->name, floats);
     case EBB_ATTR_SETTING:
+    case EBB_ATTR_COUNT:
         memcpy(&setting, at, sizeof setting);
-        if (!setting.given && !a->fallback.given) return arg;
-        return ebb__arg_float(a->name, setting.given ? setting.value : a->fallback.value);
+        if (!setting.given) setting = a->fallback;
+        if (!setting.given) return arg;
+        if (setting.dtype == EBB_F64) return ebb__arg_float(a->name, setting.value);
+        return setting.dtype == EBB_BOOL ? ebb__arg_bool(a->name, setting.whole != 0)
+                                         : ebb__arg_int(a->name, setting.whole);
     case EBB_ATTR_DTYPE:
         memcpy(&e, at, sizeof e);
         if (e) arg = ebb__arg_int(a->name, e);

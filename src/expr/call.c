@@ -42,12 +42,26 @@ static bool same_name(const char *a, const char *b) {
     return false;
 }
 
+/* A second name, which several parameters may share: a value goes to the first that takes it. */
+static const char *second_name(const struct ebb_op *op, int i) {
+    if (i < op->n_in) return op->also ? op->also[i] : NULL;
+    return op->attrs[i - op->n_in].also;
+}
+
+/* The first parameter of a name, from number `from` on; -1 for none. */
+static int next_named(const struct ebb_op *op, int from, const char *name) {
+    for (int i = from; i < op->n_in + op->n_attrs; i++) {
+        const char *second = second_name(op, i);
+        if (param_name(op, i) && same_name(param_name(op, i), name)) return i;
+        if (second && strcmp(second, name) == 0) return i;
+    }
+    return -1;
+}
+
 static int find_param(const struct ebb_op *op, const char *name, size_t n) {
     char word[64];
     (void)snprintf(word, sizeof word, "%.*s", (int)(n < 63 ? n : 63), name);
-    for (int i = 0; i < op->n_in + op->n_attrs; i++)
-        if (param_name(op, i) && same_name(param_name(op, i), word)) return i;
-    return -1;
+    return next_named(op, 0, word);
 }
 
 static void take_param(struct params *p, int i) {
@@ -69,7 +83,7 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         const char *name = at + strcspn(at, " ");
         name += strspn(name, " ");
         if (name >= end) break;
-        take_param(p, find_param(op, name, strcspn(name, "=[, ")));
+        take_param(p, find_param(op, name, strcspn(name, "=|[, ")));
         at = name + strcspn(name, ",");
         at += strspn(at, ", ");
     }
@@ -115,8 +129,29 @@ static bool to_input(struct binding *b, int i, const struct ebb__value *v, ebb_a
     return t || !b->report;
 }
 
-static bool to_attr(const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
-    ebb_dims ints;
+/* Lists of any length, in the run's memory; one number is a list of one, and a tensor of one dimension a list. */
+static bool number_list(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
+    bool whole = a->kind == EBB_ATTR_INTS, list = v->kind == EBB__V_LIST;
+    const struct ebb__value *e = list ? v->as.list : v;
+    ebb_tensor *t = v->kind == EBB__V_TENSOR ? v->as.t : NULL;
+    int64_t n = list ? v->n : t ? ebb_tensor_numel(t) : 1, *room = ebb__arena_get(&b->run->arena, (size_t)n * 8);
+    if (t) {
+        bool fits = room && ebb_tensor_ndim(t) == 1 && !(whole && n && ebb_dtype_is_floating(ebb_tensor_dtype(t)));
+        if (!fits || (ebb_tensor_read)(t, whole ? EBB_I64 : EBB_F64, room)) return false;
+    }
+    for (int64_t i = 0; i < n && !t; i++, e++) {
+        bool fits = whole ? e->kind == EBB__V_INT : ebb__value_is_number(e);
+        if (!fits || !room) return false;
+        if (whole) room[i] = e->as.i;
+        else memcpy(&room[i], &(double){ebb__value_float(e)}, sizeof *room);
+    }
+    *arg = whole ? ebb__arg_ints(a->name, (ebb_ints){n, room})
+                 : ebb__arg_floats(a->name, (ebb_floats){n, (const double *)(const void *)room});
+    return true;
+}
+
+static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
+    ebb_dims dims;
     bool number = ebb__value_is_number(v);
     *arg = ebb__arg_none(a->name, NULL);
     if (v->kind == EBB__V_NONE && a->kind == EBB_ATTR_ENUM) {
@@ -131,14 +166,17 @@ static bool to_attr(const struct ebb_attr *a, const struct ebb__value *v, ebb_ar
     case EBB_ATTR_NEWDIM: *arg = ebb__arg_int(a->name, v->as.i); return v->kind == EBB__V_INT;
     case EBB_ATTR_FLOAT:
     case EBB_ATTR_SETTING:
-        if (number)
-            *arg = v->kind == EBB__V_BOOL ? ebb__arg_bool(a->name, v->as.i != 0)
-                                          : ebb__arg_float(a->name, ebb__value_float(v));
+        if (v->kind == EBB__V_BOOL) *arg = ebb__arg_bool(a->name, v->as.i != 0);
+        else if (v->kind == EBB__V_INT) *arg = ebb__arg_int(a->name, v->as.i);
+        else if (number) *arg = ebb__arg_float(a->name, ebb__value_float(v));
         return number;
+    case EBB_ATTR_COUNT: *arg = ebb__arg_int(a->name, v->as.i); return v->kind == EBB__V_INT;
+    case EBB_ATTR_INTS:
+    case EBB_ATTR_FLOATS: return number_list(b, a, v, arg);
     case EBB_ATTR_DIMS:
     case EBB_ATTR_SHAPE:
-        if (!ebb__value_as_ints(v, &ints)) return false;
-        *arg = ebb__arg_ints(a->name, ints);
+        if (!ebb__value_as_ints(v, &dims)) return false;
+        *arg = ebb__arg_dims(a->name, dims);
         return true;
     case EBB_ATTR_DTYPE:
         *arg = ebb__arg_int(a->name, v->as.i);
@@ -158,9 +196,20 @@ static const char *expected(const struct ebb_op *op, int i, char *text, size_t s
     static const char *const inputs[] = {
         "a tensor",          "a tensor or a number",       "a tensor or None",
         "a list of tensors", "a list of tensors and None", "a tensor, a number or None"};
-    static const char *const attrs[] = {
-        "True or False",      "an integer", "a number", "an integer", "an integer", "a list of integers",
-        "a list of integers", "a dtype",    NULL,       "a number",   "a string"};
+    static const char *const attrs[] = {[EBB_ATTR_BOOL] = "True or False",
+                                        [EBB_ATTR_INT] = "an integer",
+                                        [EBB_ATTR_FLOAT] = "a number",
+                                        [EBB_ATTR_DIM] = "an integer",
+                                        [EBB_ATTR_NEWDIM] = "an integer",
+                                        [EBB_ATTR_DIMS] = "a list of integers",
+                                        [EBB_ATTR_SHAPE] = "a list of integers",
+                                        [EBB_ATTR_DTYPE] = "a dtype",
+                                        [EBB_ATTR_ENUM] = NULL,
+                                        [EBB_ATTR_SETTING] = "a number",
+                                        [EBB_ATTR_COUNT] = "an integer",
+                                        [EBB_ATTR_STRING] = "a string",
+                                        [EBB_ATTR_INTS] = "a list of integers",
+                                        [EBB_ATTR_FLOATS] = "a list of numbers"};
     if (i < op->n_in) return inputs[op->in[i].kind];
     const struct ebb_attr *a = &op->attrs[i - op->n_in];
     if (attrs[a->kind]) return attrs[a->kind];
@@ -168,16 +217,23 @@ static const char *expected(const struct ebb_op *op, int i, char *text, size_t s
     return text;
 }
 
+/* To parameter i, or to another one of the name that takes it. */
 static bool bind_one(struct binding *b, int i, const struct ebb__argument *arg) {
     const struct ebb_op *op = b->p.op;
-    const char *name = param_name(op, i);
+    const char *name = arg->name ? arg->name : param_name(op, i);
     char text[160];
-    for (int64_t k = 0; k < b->n; k++)
-        if (strcmp(b->args[k].name, name) == 0) return WRONG(b, arg->place, "%s: %s is given twice", b->called, name);
-    ebb_arg *to = &b->args[b->n];
-    bool fits = i < op->n_in ? to_input(b, i, &arg->value, to) : to_attr(&op->attrs[i - op->n_in], &arg->value, to);
+    bool fits = false;
+    for (int at = i; at >= 0 && !fits; at = next_named(op, at + 1, name)) {
+        for (int64_t k = 0; k < b->n; k++)
+            if (strcmp(b->args[k].name, param_name(op, at)) == 0)
+                return WRONG(b, arg->place, "%s: %s is given twice", b->called, name);
+        ebb_arg *to = &b->args[b->n];
+        fits =
+            at < op->n_in ? to_input(b, at, &arg->value, to) : to_attr(b, &op->attrs[at - op->n_in], &arg->value, to);
+        if (ebb_error()) return false;
+    }
     b->n += fits;
-    if (fits || ebb_error()) return fits;
+    if (fits) return true;
     return WRONG(b, arg->place, "%s: %s must be %s, not %s", b->called, name, expected(op, i, text, sizeof text),
                  ebb__value_kind_name(&arg->value));
 }
@@ -207,7 +263,7 @@ static int64_t run_length(const struct binding *b, int at, const struct ebb__arg
         return many > 0 ? many : 1;
     }
     enum ebb_attr_kind kind = op->attrs[i - op->n_in].kind;
-    if (kind != EBB_ATTR_DIMS && kind != EBB_ATTR_SHAPE) return 1;
+    if (kind != EBB_ATTR_DIMS && kind != EBB_ATTR_SHAPE && kind != EBB_ATTR_INTS) return 1;
     for (int k = at + 1; k < b->p.n; k++)
         if (takes_int(op, b->p.order[k])) return 1;
     while (many < n && !args[many].name && args[many].value.kind == EBB__V_INT) many++;
@@ -252,8 +308,8 @@ static bool unknown_name(const struct binding *b, const struct ebb__argument *ar
 }
 
 static bool must_be_given(const struct ebb_op *op, int i) {
-    if (i < op->n_in) return !none_allowed(op->in[i].kind);
-    return op->attrs[i - op->n_in].required && !op->attrs[i - op->n_in].fallback.given;
+    if (i < op->n_in) return !none_allowed(op->in[i].kind) && !(op->otherwise && op->otherwise[i]);
+    return op->attrs[i - op->n_in].required && !op->attrs[i - op->n_in].otherwise;
 }
 
 static bool is_bound(const struct binding *b, int i) {
@@ -367,18 +423,6 @@ static const struct ebb_op *resolve(struct binding *b, const struct ebb_op *name
     return named;
 }
 
-/* arange(4.0) is floating point, as in Python, though the operator sees numbers only. */
-static void keep_floats(struct binding *b, const struct ebb__argument *args, int64_t n) {
-    bool floats = false;
-    for (int64_t k = 0; k < n; k++) floats = floats || args[k].value.kind == EBB__V_FLOAT;
-    for (int64_t k = 0; k < b->n; k++)
-        if (strcmp(b->args[k].name, "dtype") == 0) return;
-    if (!floats) return;
-    ebb_arg dtype = ebb__arg_int("dtype", ebb_default_dtype());
-    dtype.kind = EBB_VALUE_DTYPE;
-    b->args[b->n++] = dtype;
-}
-
 struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args,
                                int64_t n) {
     struct ebb__value v = {.kind = EBB__UNSET};
@@ -396,7 +440,6 @@ struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *calle
         if (ebb_error()) return v;
         return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s cannot be called with these arguments", called);
     }
-    if (strcmp(op->name, "arange") == 0) keep_floats(&b, args, n);
     (void)snprintf(name, sizeof name, "%s%s", op->name, inplace ? "_" : "");
     ebb_list out = ebb__call(r, id, name, (ebb_args){b.n, b.args});
     if (!out.n && ebb_error()) return v;

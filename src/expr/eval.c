@@ -304,6 +304,19 @@ void ebb__run_end(struct ebb__run *r) {
     *r = (struct ebb__run){0};
 }
 
+static struct ebb__value value_numbers(struct ebb__run *r, const ebb_arg *list) {
+    bool whole = list->kind == EBB_VALUE_INTS;
+    int64_t n = whole ? list->value.ints.n : list->value.floats.n;
+    struct ebb__value *room = ebb__arena_get(&r->arena, (size_t)n * sizeof *room);
+    if (!room) return unset;
+    for (int64_t i = 0; i < n; i++) {
+        room[i] = (struct ebb__value){.kind = whole ? EBB__V_INT : EBB__V_FLOAT};
+        if (whole) room[i].as.i = list->value.ints.d[i];
+        else room[i].as.f = list->value.floats.d[i];
+    }
+    return (struct ebb__value){.kind = EBB__V_LIST, .as.list = room, .n = n};
+}
+
 ebb_status ebb__run_set(struct ebb__run *r, const ebb_arg *variable) {
     int32_t name = ebb__program_find(r->program, variable->name ? variable->name : "");
     struct ebb__value v = unset;
@@ -313,7 +326,9 @@ ebb_status ebb__run_set(struct ebb__run *r, const ebb_arg *variable) {
     case EBB_VALUE_BOOL: v = (struct ebb__value){.kind = EBB__V_BOOL, .as.i = variable->value.i != 0}; break;
     case EBB_VALUE_INT: v = (struct ebb__value){.kind = EBB__V_INT, .as.i = variable->value.i}; break;
     case EBB_VALUE_FLOAT: v = (struct ebb__value){.kind = EBB__V_FLOAT, .as.f = variable->value.f}; break;
-    case EBB_VALUE_INTS: v = ebb__value_dims(r, variable->value.ints); break;
+    case EBB_VALUE_DIMS: v = ebb__value_dims(r, variable->value.dims); break;
+    case EBB_VALUE_INTS:
+    case EBB_VALUE_FLOATS: v = value_numbers(r, variable); break;
     case EBB_VALUE_STRING:
     case EBB_VALUE_TEXT: v = (struct ebb__value){.kind = EBB__V_STRING, .as.s = variable->value.text}; break;
     case EBB_VALUE_DTYPE: v = (struct ebb__value){.kind = EBB__V_DTYPE, .as.i = variable->value.i}; break;

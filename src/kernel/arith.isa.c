@@ -1,4 +1,5 @@
 /* Elementwise arithmetic that compilers vectorize by themselves: one expression a loop. */
+#include "base/number.h"
 #include "kernel/loops.h"
 
 /* Expressions: T is the element type, U its unsigned partner, in which integers wrap. */
@@ -51,11 +52,8 @@
     X(maximum, S, T, (a | b) != 0) \
     X(minimum, S, T, a != 0 && b != 0)
 
-/* Integer alphas come as doubles; what no int64 holds is refused by callers. */
-static int64_t integer_alpha(const void *param) {
-    const double alpha = *(const double *)param;
-    return alpha >= -9223372036854775808.0 && alpha < 9223372036854775808.0 ? (int64_t)alpha : INT64_MIN;
-}
+#define ALPHA(T) const T alpha = (T)((const ebb_setting *)param)->value
+#define WHOLE_ALPHA(T) const T alpha = (T)ebb__whole(param)
 
 #define DEFINE_UNARY(name, S, T, expr) EBB__UNARY(name##_##S, T, T, expr)
 #define DEFINE_BINARY(name, S, T, expr) EBB__BINARY(name##_##S, T, T, expr)
@@ -72,15 +70,12 @@ INT_BINARY(DEFINE_BINARY, i64, int64_t, uint64_t)
 BOOL_BINARY(DEFINE_BINARY, b8, uint8_t)
 
 EBB__UNARY(sign_b8, uint8_t, uint8_t, a)
-EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, const bool alpha = *(const double *)param != 0,
-                  a != 0 || (alpha && b != 0))
-EBB__BINARY_PARAM(add_scaled_f32, float, float, const float alpha = (float)*(const double *)param, a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_f64, double, double, const double alpha = *(const double *)param, a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, const unsigned alpha = (unsigned)integer_alpha(param), a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_i32, int32_t, int32_t, const uint32_t alpha = (uint32_t)integer_alpha(param),
-                  (uint32_t)a + alpha * (uint32_t)b)
-EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, const uint64_t alpha = (uint64_t)integer_alpha(param),
-                  (uint64_t)a + alpha * (uint64_t)b)
+EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, ALPHA(bool), a != 0 || (alpha && b != 0))
+EBB__BINARY_PARAM(add_scaled_f32, float, float, ALPHA(float), a + alpha * b)
+EBB__BINARY_PARAM(add_scaled_f64, double, double, ALPHA(double), a + alpha * b)
+EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, WHOLE_ALPHA(unsigned), a + alpha * b)
+EBB__BINARY_PARAM(add_scaled_i32, int32_t, int32_t, WHOLE_ALPHA(uint32_t), (uint32_t)a + alpha * (uint32_t)b)
+EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, WHOLE_ALPHA(uint64_t), (uint64_t)a + alpha * (uint64_t)b)
 
 #define FLOATS(name) [EBB_F32] = name##_f32, [EBB_F64] = name##_f64
 #define NUMBERS(name) [EBB_U8] = name##_u8, [EBB_I32] = name##_i32, [EBB_I64] = name##_i64, FLOATS(name)

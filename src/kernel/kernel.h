@@ -53,7 +53,7 @@ extern ebb__loop_table ebb__loops_div;
 /* Of numbers; within 1 ulp. Exponents 2, 3 and 1/2 are a * a, a * a * a and sqrt(a), as PyTorch has it for exponents
  * that are numbers. Integers with an exponent < 0 give 0, except that 1 and -1 give 1 and +-1. */
 extern ebb__loop_table ebb__loops_pow;
-/* p[1] + alpha * p[2], of every dtype; param: const double alpha, made an integer for integers. */
+/* p[1] + alpha * p[2], of every dtype; param: an ebb_setting, alpha. */
 extern ebb__loop_table ebb__loops_add_scaled;
 /* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
 extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
@@ -77,7 +77,7 @@ extern ebb__loop_table ebb__loops_exp2, ebb__loops_expm1, ebb__loops_log1p, ebb_
  * posinf, neginf. */
 extern ebb__loop_table ebb__loops_ceil, ebb__loops_round, ebb__loops_trunc, ebb__loops_nan_to_num;
 /* Activations, floating only, hardtanh and threshold of numbers. Settings: leaky_relu negative_slope; elu, celu alpha;
- * softplus beta, threshold; hardtanh min, max; hardshrink, softshrink lambd. threshold: double threshold, value. */
+ * softplus beta, threshold; hardtanh min, max; hardshrink, softshrink lambd. threshold: settings threshold, value. */
 extern ebb__loop_table ebb__loops_leaky_relu, ebb__loops_elu, ebb__loops_celu, ebb__loops_mish, ebb__loops_softplus,
     ebb__loops_hardtanh, ebb__loops_hardswish, ebb__loops_hardsigmoid, ebb__loops_threshold, ebb__loops_hardshrink,
     ebb__loops_softshrink;
@@ -89,6 +89,8 @@ extern ebb__loop_table ebb__loops_atan2, ebb__loops_hypot, ebb__loops_copysign, 
 extern ebb__loop_table ebb__loops_fmod, ebb__loops_remainder, ebb__loops_div_trunc, ebb__loops_floor_divide;
 /* Binary, of every dtype: NaN only where both are. */
 extern ebb__loop_table ebb__loops_fmax, ebb__loops_fmin;
+/* Of integers: by as many bits as there are, or more, or less than none, everything is shifted out. */
+extern ebb__loop_table ebb__loops_bitwise_left_shift, ebb__loops_bitwise_right_shift;
 /* Of integers and bool. */
 extern ebb__loop_table ebb__loops_bitwise_and, ebb__loops_bitwise_or, ebb__loops_bitwise_xor, ebb__loops_bitwise_not;
 /* Ternary: a + c (b - a), floating only; a + value b c, of numbers, and a + value b / c, floating only; setting

@@ -1,5 +1,6 @@
 /* Elementwise functions that are seldom what a program waits for: one plain loop each, compiled once, on libm's
  * functions. Whatever needs vectors of the CPU's own is in the *.isa.c files. */
+#include "base/number.h"
 #include "kernel/kernel.h"
 #include "kernel/special.h"
 
@@ -25,7 +26,7 @@
 #define PI 3.14159265358979323846
 #define SETTING(j) (((const ebb_setting *)param)[j].value)
 #define IS_GIVEN(j) (((const ebb_setting *)param)[j].given)
-#define NUMBER(j) (((const double *)param)[j])
+#define WHOLE(j) ebb__whole((const ebb_setting *)param + (j))
 #define INTEGER(j) (((const int64_t *)param)[j])
 
 /* Of x rounded to `decimals` places, halves to even; as PyTorch has it, by scaling. */
@@ -122,10 +123,13 @@ static inline double softplus(double x, double beta, double threshold) {
     X(div_trunc, S, T, TWO, trunc(a / b)) \
     X(floor_divide, S, T, TWO, floor_div(a, b)) \
     X(addcmul, S, T, THREE, a + (T)SETTING(0) * b * c)
-/* Bounds of integers lose their fraction; callers refuse those that no T holds. */
-#define NUMBER_1(X, S, T) \
+#define FLOAT_BOUNDS(X, S, T) \
     X(hardtanh, S, T, ONE, a<(T)SETTING(0) ? (T)SETTING(0) : a>(T) SETTING(1) ? (T)SETTING(1) : a) \
-    X(threshold, S, T, ONE, a <= (T)NUMBER(0) ? (T)NUMBER(1) : a)
+    X(threshold, S, T, ONE, a <= (T)SETTING(0) ? (T)SETTING(1) : a)
+/* Bounds of integers lose their fraction. */
+#define INT_BOUNDS(X, S, T) \
+    X(hardtanh, S, T, ONE, a<(T)WHOLE(0) ? (T)WHOLE(0) : a>(T) WHOLE(1) ? (T)WHOLE(1) : a) \
+    X(threshold, S, T, ONE, a <= (T)WHOLE(0) ? (T)WHOLE(1) : a)
 #define FLOAT_OR_COPY(X, S, T) \
     X(ceil, S, T, ONE, ceil(a)) \
     X(round, S, T, ONE, rounded(a, INTEGER(0))) \
@@ -149,16 +153,23 @@ static inline int64_t int_floor_mod(int64_t a, int64_t b) {
 static inline int64_t int_floor_div(int64_t a, int64_t b) {
     return int_div(a, b) - (int_mod(a, b) != 0 && (a < 0) != (b < 0));
 }
-/* Whole numbers only: what no int64 holds is refused by callers. */
-static inline uint64_t whole(double x) { return x >= -0x1p63 && x < 0x1p63 ? (uint64_t)(int64_t)x : 0; }
+/* Shifts by less than nothing, and by all bits or more, leave nothing, or the sign alone. */
+static inline uint64_t shifted_left(uint64_t a, int64_t by, int64_t bits) { return by < 0 || by >= bits ? 0 : a << by; }
+static inline int64_t shifted_right(int64_t a, int64_t by, int64_t bits) {
+    by = by < 0 || by >= bits ? bits - 1 + (a >= 0) : by;
+    by = by > 63 ? 63 : by;
+    return a < 0 ? ~(~a >> by) : a >> by;
+}
 
 #define INT(X, S, T) \
+    X(bitwise_left_shift, S, T, TWO, shifted_left((uint64_t)a, b, 8 * (int64_t)sizeof(T))) \
+    X(bitwise_right_shift, S, T, TWO, shifted_right(a, b, 8 * (int64_t)sizeof(T))) \
     X(fmod, S, T, TWO, int_mod(a, b)) \
     X(remainder, S, T, TWO, int_floor_mod(a, b)) \
     X(div_trunc, S, T, TWO, int_div(a, b)) \
     X(floor_divide, S, T, TWO, int_floor_div(a, b)) \
-    X(addcmul, S, T, THREE, (uint64_t)a + whole(SETTING(0)) * (uint64_t)b * (uint64_t)c)
-#define WHOLE(X, S, T) /* bool, too */ \
+    X(addcmul, S, T, THREE, (uint64_t)a + (uint64_t)WHOLE(0) * (uint64_t)b * (uint64_t)c)
+#define INT_OR_BOOL(X, S, T) \
     X(fmax, S, T, TWO, a > b ? a : b) \
     X(fmin, S, T, TWO, a < b ? a : b) \
     X(bitwise_and, S, T, TWO, a &b) \
@@ -173,14 +184,14 @@ FLOATING(FLOAT_1)
 FLOATING(FLOAT_2)
 FLOATING(FLOAT_3)
 FLOATING(FLOAT_OR_INT)
-FLOATING(NUMBER_1)
+FLOATING(FLOAT_BOUNDS)
 FLOATING(FLOAT_OR_COPY)
 FLOATING(FLOAT_OR_WHOLE)
 #define INTEGERS(LIST) DEFINE_ALL(LIST, u8, uint8_t) DEFINE_ALL(LIST, i32, int32_t) DEFINE_ALL(LIST, i64, int64_t)
 INTEGERS(INT)
-INTEGERS(NUMBER_1)
-INTEGERS(WHOLE)
-DEFINE_ALL(WHOLE, b8, uint8_t)
+INTEGERS(INT_BOUNDS)
+INTEGERS(INT_OR_BOOL)
+DEFINE_ALL(INT_OR_BOOL, b8, uint8_t)
 #define NOT(S, T, expr) LOOP(bitwise_not_##S, T, ONE(T), expr)
 NOT(b8, uint8_t, !a)
 NOT(u8, uint8_t, ~a)
@@ -200,9 +211,11 @@ FLOAT_1(OF_FLOATS, , )
 FLOAT_2(OF_FLOATS, , )
 FLOAT_3(OF_FLOATS, , )
 FLOAT_OR_INT(OF_NUMBERS, , )
-NUMBER_1(OF_NUMBERS, , )
+FLOAT_BOUNDS(OF_NUMBERS, , )
 FLOAT_OR_COPY(OF_FLOATS_AND_COPIES, , )
 FLOAT_OR_WHOLE(OF_ALL, , )
+TABLE(bitwise_left_shift, INTS(bitwise_left_shift))
+TABLE(bitwise_right_shift, INTS(bitwise_right_shift))
 TABLE(bitwise_and, WHOLES(bitwise_and))
 TABLE(bitwise_or, WHOLES(bitwise_or))
 TABLE(bitwise_xor, WHOLES(bitwise_xor))

@@ -40,7 +40,7 @@ static void copy(void *context, int64_t first, int64_t last) {
 /* ---- weighted sums ---- */
 
 #define RESAMPLE(T, type) \
-    /* y[i] = sum_t w[t] x[t][i] for rows of n elements */ \
+    /* y[i] = sum_t w[t] x[t][i] for rows of n elements, of 2 or 4 taps */ \
     static void mix_##T(int taps, int64_t n, const type *const *x, const double *w, type *restrict y) { \
         const type *restrict a = x[0], *restrict b = x[taps - 1]; \
         const type wa = (type)w[0], wb = (type)w[taps - 1]; \
@@ -52,6 +52,14 @@ static void copy(void *context, int64_t first, int64_t last) {
             for (int64_t i = 0; i < n; i++) y[i] = wa * a[i] + wc * c[i] + wd * d[i] + wb * b[i]; \
         } \
     } \
+    /* the same of any number of taps */ \
+    static void sum_##T(int taps, int64_t n, const type *x, const int64_t *index, const double *w, type *restrict y) { \
+        memset(y, 0, (size_t)n * sizeof *y); \
+        for (int t = 0; t < taps; t++) { \
+            const type *restrict row = x + index[t] * n, weight = (type)w[t]; \
+            for (int64_t i = 0; i < n && weight != 0; i++) y[i] += weight * row[i]; \
+        } \
+    } \
     static void forward_##T(void *context, int64_t first, int64_t last) { \
         const struct job *j = context; \
         const ebb__resample *r = j->r; \
@@ -61,15 +69,18 @@ static void copy(void *context, int64_t first, int64_t last) {
             type *y = (type *)(void *)j->to + o * r->out * r->inner; \
             for (int64_t i = 0; i < r->out; i++, y += r->inner) { \
                 const double *w = r->weight + i * taps; \
-                const type *row[EBB__RESAMPLE_TAPS] = {x, x, x, x}; \
-                for (int t = 0; t < taps; t++) row[t] = x + r->index[i * taps + t] * r->inner; \
-                if (r->inner > 1) { \
+                const int64_t *index = r->index + i * taps; \
+                const type *row[4] = {x, x, x, x}; \
+                if (r->inner > 1 && taps != 2 && taps != 4) { \
+                    sum_##T(taps, r->inner, x, index, w, y); \
+                } else if (r->inner > 1) { \
+                    for (int t = 0; t < taps; t++) row[t] = x + index[t] * r->inner; \
                     mix_##T(taps, r->inner, row, w, y); \
-                    continue; \
+                } else { \
+                    type sum = (type)w[0] * x[index[0]]; \
+                    for (int t = 1; t < taps; t++) sum += (type)w[t] * x[index[t]]; \
+                    *y = sum; \
                 } \
-                type sum = (type)w[0] * *row[0]; \
-                for (int t = 1; t < taps; t++) sum += (type)w[t] * *row[t]; \
-                *y = sum; \
             } \
         } \
     } \
@@ -93,13 +104,31 @@ static void copy(void *context, int64_t first, int64_t last) {
 RESAMPLE(f32, float)
 RESAMPLE(f64, double)
 
+/* Bytes, with whole weights: rounded, and kept in range. */
+static void forward_u8(void *context, int64_t first, int64_t last) {
+    const struct job *j = context;
+    const ebb__resample *r = j->r;
+    for (int64_t o = first; o < last; o++) {
+        const uint8_t *x = (const uint8_t *)j->from + o * r->in * r->inner;
+        uint8_t *y = (uint8_t *)j->to + o * r->out * r->inner;
+        for (int64_t i = 0; i < r->out; i++)
+            for (int64_t e = 0; e < r->inner; e++) {
+                int64_t sum = (int64_t)1 << r->precision >> 1;
+                for (int64_t k = i * r->taps; k < (i + 1) * r->taps; k++)
+                    sum += (int64_t)r->weight[k] * x[r->index[k] * r->inner + e];
+                sum = sum < 0 ? 0 : sum >> r->precision;
+                *y++ = (uint8_t)(sum > 255 ? 255 : sum);
+            }
+    }
+}
+
 static void run(const ebb__resample *r, const void *from, void *to, void (*body)(void *, int64_t, int64_t)) {
     struct job j = {r, from, to};
     ebb__parallel_for(r->outer, PIECE_WORK / ((r->in + r->out * r->taps) * r->inner + 1) + 1, body, &j);
 }
 
 void ebb__resample_forward(const ebb__resample *r, const void *x, void *y) {
-    run(r, x, y, !r->weight ? copy : r->dtype == EBB_F32 ? forward_f32 : forward_f64);
+    run(r, x, y, !r->weight ? copy : r->dtype == EBB_U8 ? forward_u8 : r->dtype == EBB_F32 ? forward_f32 : forward_f64);
 }
 
 void ebb__resample_backward(const ebb__resample *r, const void *y, void *x) {

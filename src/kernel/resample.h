@@ -4,14 +4,12 @@
 
 #include <ebb/tensor.h>
 
-#define EBB__RESAMPLE_TAPS 4
-
 /* (outer, in, inner) and (outer, out, inner), contiguous. Output i reads its `taps` inputs at index[i * taps + t],
  * times weight[i * taps + t]; weight is NULL for a single tap of weight 1, a copy, of any dtype. Otherwise f32 and
- * f64. */
+ * f64; or u8, forward only, with whole weights, whose sums are divided by 2^precision, rounded and kept in range. */
 typedef struct ebb__resample {
     ebb_dtype dtype;
-    int taps; /* 1, 2 or 4 */
+    int taps, precision;
     int64_t outer, in, out, inner;
     const int64_t *index;
     const double *weight;

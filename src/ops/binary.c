@@ -1,5 +1,6 @@
 /* Elementwise arithmetic of two tensors, or of a tensor and a number. */
 #define EBB_FAMILY "Arithmetic"
+#include "base/number.h"
 #include "ops/ops.h"
 #include <math.h>
 
@@ -12,24 +13,26 @@ static void scaled_vjp(struct ebb_vjp_call *v, double scale) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], scale));
 }
 static void add_scaled_vjp(struct ebb_vjp_call *v) {
-    scaled_vjp(v, ((const struct ebb__attrs_add_scaled *)v->attrs)->alpha);
+    scaled_vjp(v, ((const struct ebb__attrs_add_scaled *)v->attrs)->alpha.value);
 }
 static void sub_scaled_vjp(struct ebb_vjp_call *v) {
-    scaled_vjp(v, -((const struct ebb__attrs_sub_scaled *)v->attrs)->alpha);
+    scaled_vjp(v, -((const struct ebb__attrs_sub_scaled *)v->attrs)->alpha.value);
 }
 
 /* Integers take whole multiples only. */
 static ebb_status check_alpha(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
-    const double alpha = *(const double *)attrs;
+    const ebb_setting *alpha = attrs;
     (void)in, (void)n_in;
-    if (ebb_dtype_is_floating(dtype) || (trunc(alpha) == alpha && fabs(alpha) < 0x1p63)) return EBB_OK;
-    return ebb_fail(EBB_ERR_ARGUMENT, "alpha is %g; of %s it must be a whole number", alpha, ebb_dtype_name(dtype));
+    if (ebb_dtype_is_floating(dtype) || alpha->dtype != EBB_F64) return EBB_OK;
+    if (trunc(alpha->value) == alpha->value && fabs(alpha->value) < 0x1p63) return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "alpha is %g; of %s it must be a whole number", alpha->value,
+                    ebb_dtype_name(dtype));
 }
 
 /* Subtraction by the loops of addition. */
 #define SUB_SCALED(dtype) \
     static void sub_scaled_##dtype(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
-        const double alpha = -*(const double *)attrs; \
+        const ebb_setting alpha = ebb__negated(*(const ebb_setting *)attrs); \
         ebb__loops_add_scaled[dtype](n, p, stride, &alpha); \
     }
 SUB_SCALED(EBB_U8)
@@ -198,7 +201,7 @@ BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackwa
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \
     const struct ebb_op ebb_op_##op = { \
-        EBB_SIGNATURE(op, "Number self, Number other, float alpha -> Tensor"), \
+        EBB_SIGNATURE(op, "Number self, Number other, number alpha -> Tensor"), \
         .torch = "torch." of "(alpha=)", \
         .overload = of, \
         .promote = EBB_PROMOTE_COMMON, \
@@ -227,6 +230,7 @@ const struct ebb_op ebb_op_float_power = {
     .doc = "pow in double precision, whatever the dtypes. Recorded as its parts.",
     .torch = "torch.float_power",
     .compose = float_power_compose,
+    .inplace = true,
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"),
     .domain = {0.2, 3},

@@ -6,32 +6,63 @@ static ebb_tensor *logical_xor_compose(struct ebb_forward *f) {
     return ebb_ne(ebb_ne(f->in[0], 0), ebb_ne(f->in[1], 0));
 }
 
+/* The result is bool, which has no history; in place it becomes floating, and constant. */
+static void constant_vjp(struct ebb_vjp_call *v) {
+    for (int i = 0; i < v->n_in; i++)
+        if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
+}
+
 #define COMPARE(op, signature_text, ...) \
-    const struct ebb_op ebb_op_##op = { \
-        EBB_SIGNATURE(op, signature_text), .torch = "torch." #op, .promote = EBB_PROMOTE_COMPARE, \
-        .loops = ebb__loops_##op,          .no_derivative = true, __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), \
+                                       .torch = "torch." #op, \
+                                       .promote = EBB_PROMOTE_COMPARE, \
+                                       .loops = ebb__loops_##op, \
+                                       .vjp = constant_vjp, \
+                                       .no_derivative = true, \
+                                       .inplace = true, \
+                                       __VA_ARGS__};
 #define PAIR "Number self, Number other -> Tensor"
 #define PAIRS \
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() (3)", "(2,3) 1", "1.5 (2,3)", "(0,3) (3)", "i5(4) i5(4)", \
                            "b(2,2) b(2)", "i5(4) (4)", "! (3) (4)")
 
-COMPARE(eq, PAIR, PAIRS, .doc = "self == other.")
-COMPARE(ne, PAIR, PAIRS, .doc = "self != other; true where either is NaN.")
-COMPARE(lt, PAIR, PAIRS, .doc = "self < other.")
-COMPARE(le, PAIR, PAIRS, .doc = "self <= other.")
-COMPARE(gt, PAIR, PAIRS, .doc = "self > other.")
-COMPARE(ge, PAIR, PAIRS, .doc = "self >= other.")
-COMPARE(logical_and, PAIR, PAIRS, .doc = "Whether both are true; what is not 0 is true.")
-COMPARE(logical_or, PAIR, PAIRS, .doc = "Whether either is true; what is not 0 is true.")
-COMPARE(logical_not, "Tensor self -> Tensor", .doc = "Whether self is 0, or false.",
-        .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
+/* PyTorch's overloads for numbers have a node of their own. */
+#define NODE(op, name) \
+    static const char *op##_node(const void *attrs, ebb_tensor *const *in) { \
+        (void)attrs; \
+        return ebb_tensor_is_number(in[1]) ? name "Backward0" : name "Backward1"; \
+    }
+NODE(eq, "Eq")
+NODE(ne, "Ne")
+NODE(lt, "Lt")
+NODE(le, "Le")
+NODE(gt, "Gt")
+NODE(ge, "Ge")
+
+COMPARE(eq, PAIR, PAIRS, .node = "EqBackward0", .node_variant = eq_node, .formula = {"0", "0"}, .doc = "self == other.")
+COMPARE(ne, PAIR, PAIRS, .node = "NeBackward0", .node_variant = ne_node, .formula = {"0", "0"},
+        .doc = "self != other; true where either is NaN.")
+COMPARE(lt, PAIR, PAIRS, .node = "LtBackward0", .node_variant = lt_node, .formula = {"0", "0"}, .doc = "self < other.")
+COMPARE(le, PAIR, PAIRS, .node = "LeBackward0", .node_variant = le_node, .formula = {"0", "0"}, .doc = "self <= other.")
+COMPARE(gt, PAIR, PAIRS, .node = "GtBackward0", .node_variant = gt_node, .formula = {"0", "0"}, .doc = "self > other.")
+COMPARE(ge, PAIR, PAIRS, .node = "GeBackward0", .node_variant = ge_node, .formula = {"0", "0"}, .doc = "self >= other.")
+COMPARE(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = {"0", "0"},
+        .doc = "Whether both are true; what is not 0 is true.")
+COMPARE(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = {"0", "0"},
+        .doc = "Whether either is true; what is not 0 is true.")
+COMPARE(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = {"0"},
+        .doc = "Whether self is 0, or false.", .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
 
 const struct ebb_op ebb_op_logical_xor = {
     EBB_SIGNATURE(logical_xor, PAIR),
     .torch = "torch.logical_xor",
     .promote = EBB_PROMOTE_COMPARE,
     .compose = logical_xor_compose,
+    .vjp = constant_vjp,
     .no_derivative = true,
+    .inplace = true,
+    .node = "LogicalXorBackward0",
+    .formula = {"0", "0"},
     PAIRS,
     .doc = "Whether one is true and the other is not; what is not 0 is true.",
 };
@@ -55,3 +86,25 @@ BITWISE(bitwise_or, PAIR, BIT_PAIRS, .doc = "The bits that are set in either; of
 BITWISE(bitwise_xor, PAIR, BIT_PAIRS, .doc = "The bits that are set in one and not in the other.")
 BITWISE(bitwise_not, "Tensor self -> Tensor", .doc = "The bits that are not set; of bools, not.",
         .samples = EBB_SAMPLES("i5(3,4)", "i5()", "i5(0,3)", "b(3)", "! float32(3)"))
+
+/* Numbers are shifted as PyTorch does: by as many bits as there are, or more, or less than none, everything goes. */
+#define SHIFT(op, ...) \
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, PAIR), \
+                                       .torch = "torch." #op, \
+                                       .promote = EBB_PROMOTE_COMMON, \
+                                       .dtypes = EBB_INTEGRAL, \
+                                       .loops = ebb__loops_##op, \
+                                       .no_derivative = true, \
+                                       .inplace = true, \
+                                       .samples = \
+                                           EBB_SAMPLES("i5(3,4) i5(3,4)", "i5(3,4) i5(4)", "i5() i5(3)", "i5(2,3) 1", \
+                                                       "3 i5(2,3)", "i5(0,3) i5(3)", "uint8(3) 9", "int32(3) -1", \
+                                                       "! i5(3) i5(4)", "! float32(3) i5(3)", "! b(2) b(2)"), \
+                                       __VA_ARGS__};
+
+SHIFT(bitwise_left_shift,
+      .doc = "self times 2 to the power of other, without the bits that do not fit; 0 where other is "
+             "negative, or not less than the number of bits.")
+SHIFT(bitwise_right_shift,
+      .doc = "self divided by 2 to the power of other, rounded down; where other is negative, or not "
+             "less than the number of bits, 0, or -1 of negative numbers.")

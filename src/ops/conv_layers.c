@@ -66,7 +66,7 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, \
                       "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, " \
-                      "int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor"), \
+                      "int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor"), \
         .doc = \
             "The convolution of input (N, C, " image_ "), or (C, " image_ ") without a batch, with weight (out, C / " \
             "groups, " image_ "), plus bias (out). Lists have one number for each of " image_ \

@@ -145,7 +145,7 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), .promote = EBB_PROMOTE_FIRST, \
                                        .vjp = overwrite_vjp, .inplace = true, __VA_ARGS__};
 
-OVERWRITE(copy, "Tensor self, Tensor src -> Tensor", .torch = "torch.Tensor.copy_", .node = "CopyBackwards",
+OVERWRITE(copy, "Tensor self, Tensor src|other -> Tensor", .torch = "torch.Tensor.copy_", .node = "CopyBackwards",
           .loops = copy_loops, .formula = {"0", "g"},
           .doc = "The elements of src, broadcast to the shape of self and converted to its dtype.",
           .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) ()", "(0,3) (3)", "i5(4) (4)", "(4) i5(4)",

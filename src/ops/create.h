@@ -9,11 +9,11 @@
 ebb_status ebb__new_meta(struct ebb_infer *f, const ebb_dims *shape, ebb_dtype dtype, ebb_dtype otherwise,
                          uint32_t accepted);
 
-/* Whether a value can be stored in a dtype: whole ones within an integer's range, any in floating point and bool. */
-ebb_status ebb__check_value(ebb_dtype dtype, double value);
+/* Whether a number can be stored in a dtype: whole ones within an integer's range, any in floating point and bool. */
+ebb_status ebb__check_number(ebb_dtype dtype, const ebb_setting *number);
 
-/* Every element of a contiguous tensor becomes value. */
-ebb_status ebb__fill(ebb_tensor *t, double value);
+/* Every element of a contiguous tensor becomes the number. */
+ebb_status ebb__fill(ebb_tensor *t, ebb_setting number);
 
 /* random.c: n random numbers of a floating-point dtype from the thread's generator, which moves on: uniform, normal or
  * exponential. */

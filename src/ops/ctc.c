@@ -176,7 +176,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 static ebb_tensor *composed_loss(ebb_tensor *x, const struct ebb__ctc *ctc, int64_t n) {
     const int64_t labels = ctc->target_lengths[n], states = 2 * labels + 1, frames = ctc->input_lengths[n];
     const int64_t *target = ctc->targets + ctc->offsets[n];
-    ebb_tensor *classes = ebb_full(EBB_DIMS(states), (double)ctc->blank, .dtype = EBB_I64);
+    ebb_tensor *classes = ebb_full(EBB_DIMS(states), ctc->blank, .dtype = EBB_I64);
     ebb_tensor *skip = ebb_full(EBB_DIMS(states), -(double)INFINITY, .dtype = ctc->dtype);
     ebb_tensor *start = ebb_full(EBB_DIMS(states), -(double)INFINITY, .dtype = ctc->dtype);
     ebb_tensor *nothing = ebb_full(EBB_DIMS(2), -(double)INFINITY, .dtype = ctc->dtype);
@@ -311,5 +311,33 @@ const struct ebb_op ebb_op_ctc_loss = {
         EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
                     "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
                     "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true", "! (4,2,3) i4(2,2)", "! (4,2,3) i3(2,2) blank=3"),
+    .domain = {-2.5, -0.1},
+};
+
+static ebb_tensor *list_tensor(const ebb_ints *list) {
+    const int64_t none = 0;
+    return ebb_from_data(list->n ? list->d : &none, EBB_I64, EBB_DIMS(list->n));
+}
+
+static ebb_tensor *lengths_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_ctc_loss_lengths *a = f->attrs;
+    return ebb_ctc_loss(f->in[LOG_PROBS], f->in[TARGETS], .input_lengths = list_tensor(&a->input_lengths),
+                        .target_lengths = list_tensor(&a->target_lengths), .blank = a->blank, .reduction = a->reduction,
+                        .zero_infinity = a->zero_infinity);
+}
+
+const struct ebb_op ebb_op_ctc_loss_lengths = {
+    EBB_SIGNATURE(
+        ctc_loss_lengths,
+        "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, " EBB__REDUCTION
+        ", bool zero_infinity=false -> Tensor"),
+    .doc = "ctc_loss with lengths that are lists of numbers. Recorded as its parts.",
+    .torch = "torch.nn.functional.ctc_loss",
+    .overload = "ctc_loss",
+    .compose = lengths_compose,
+    .samples = EBB_SAMPLES("(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",
+                           "(4,2,3) i2(3) input_lengths=(4,4) target_lengths=(2,1) blank=2 reduction=sum",
+                           "(3,2,3) i3(2,1) input_lengths=(3,2) target_lengths=(1,1) reduction=none zero_infinity=true",
+                           "! (4,2,3) i3(2,2) input_lengths=(4) target_lengths=(2,2)"),
     .domain = {-2.5, -0.1},
 };

@@ -242,7 +242,7 @@ static const char *node_normal(const void *attrs, ebb_tensor *const *in) {
 }
 
 const struct ebb_op ebb_op_normal = {
-    EBB_SIGNATURE(normal, "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor"),
+    EBB_SIGNATURE(normal, "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor"),
     .doc =
         "Independent numbers of the normal distribution, each with the mean and standard deviation that stand at its place of "
         "the tensors, which are broadcast; of two numbers a tensor of this size. (normal_ fills a tensor.)",

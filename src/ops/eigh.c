@@ -58,7 +58,7 @@ static void eigh_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_eigh = {
-    EBB_SIGNATURE(eigh, "Tensor self, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors"),
+    EBB_SIGNATURE(eigh, "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors"),
     .doc =
         "Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is "
         "read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that "
@@ -93,7 +93,7 @@ static void eigvalsh_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_eigvalsh = {
-    EBB_SIGNATURE(eigvalsh, "Tensor self, enum(L|U) UPLO=L -> Tensor"),
+    EBB_SIGNATURE(eigvalsh, "Tensor self|A, enum(L|U) UPLO=L -> Tensor"),
     .doc =
         "Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the "
         "second derivative needs distinct eigenvalues.",

@@ -293,7 +293,7 @@ static ebb_tensor *einsum(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_einsum = {
-    EBB_SIGNATURE(einsum, "string equation, Tensors tensors -> Tensor"),
+    EBB_SIGNATURE(einsum, "string equation, Tensors tensors|operands -> Tensor"),
     .doc =
         "Sums of products of the operands' elements, by an equation that names their dimensions, as \"ij,jk->ik\" for the "
         "matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal; "

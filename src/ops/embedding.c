@@ -1,4 +1,4 @@
-/* Rows of a table by number. */
+/* Rows of a table by number; with max_norm the rows are first made shorter. */
 #define EBB_FAMILY "Indexing"
 #include "ops/indexing.h"
 
@@ -9,9 +9,10 @@ static ebb_status infer(struct ebb_infer *f) {
         return ebb_fail(EBB_ERR_SHAPE, "weight must have 2 dimensions, got %d", (int)weight->shape.n);
     if (index->shape.n == EBB_MAX_NDIM)
         return ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
-    double rows = (double)weight->shape.d[0], padding = a->padding_idx.value;
+    int64_t rows = weight->shape.d[0], padding = a->padding_idx.whole;
     if (a->padding_idx.given && (padding < -rows || padding >= rows))
-        return ebb_fail(EBB_ERR_INDEX, "padding_idx %g is out of range for %g rows", padding, rows);
+        return ebb_fail(EBB_ERR_INDEX, "padding_idx %lld is out of range for %lld rows", (long long)padding,
+                        (long long)rows);
     f->out->shape = index->shape;
     f->out->shape.d[f->out->shape.n++] = weight->shape.d[1];
     f->out->dtype = weight->dtype;
@@ -51,14 +52,13 @@ static void vjp(struct ebb_vjp_call *v) {
         g = ebb_div(g, ebb_unsqueeze(ebb_index_select(count, index, 0), 1));
     }
     ebb_tensor *w = ebb_index_add_(ebb_zeros(shape, .dtype = dtype), index, g, 0);
-    if (a->padding_idx.given)
-        w = ebb_index_fill_(w, ebb_full(EBB_DIMS(1), a->padding_idx.value, .dtype = EBB_I64), 0, 0);
+    if (a->padding_idx.given) w = ebb_index_fill_(w, ebb_full(EBB_DIMS(1), a->padding_idx.whole), 0, 0);
     ebb_vjp_give(v, 1, w);
 }
 
 const struct ebb_op ebb_op_embedding = {
     EBB_SIGNATURE(embedding,
-                  "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor"),
+                  "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor"),
     .doc =
         "The rows of weight (rows, width) that input (integers of any shape) names: result[i][j] = weight[input[i]][j]. "
         "The row padding_idx, negative from the end, receives no gradient; with scale_grad_by_freq the others' is "
@@ -78,4 +78,39 @@ const struct ebb_op ebb_op_embedding = {
         EBB_SAMPLES("i5(2,3) (5,4)", "i3(4) (5,3) padding_idx=4", "i3(9) (5,3) padding_idx=-2",
                     "i1(1) (5,3) scale_grad_by_freq=true", "i3() (3,2)", "i3(0) (3,2)", "i3(2) (3,0)", "int32(1) (5,3)",
                     "! i5(2) (5)", "! i9(99) (5,2)", "! (2) (5,2)", "! i5(2) (5,2) padding_idx=5"),
+};
+
+/* Rows that are longer than max_norm are scaled to it, where they lie; PyTorch adds 1e-7 to what it divides by. */
+static void shorten_rows(ebb_tensor *weight, ebb_tensor *input, double max_norm, double norm_type) {
+    ebb_tensor *index = ebb_reshape(input, EBB_DIMS(-1)), *rows = ebb_index_select(weight, index, 0);
+    ebb_tensor *norm = ebb_vector_norm(rows, .ord = EBB_SET(norm_type), .dim = EBB_DIMS(1), .keepdim = true);
+    ebb_tensor *scale = ebb_where(ebb_gt(norm, max_norm), ebb_div(max_norm, ebb_add(norm, 1e-7)), 1);
+    ebb_index_copy_(weight, index, ebb_mul(rows, scale), 0);
+}
+
+static ebb_tensor *max_norm_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_embedding_max_norm *a = f->attrs;
+    if (ebb_tensor_ndim(f->in[1]) != 2) {
+        ebb_fail(EBB_ERR_SHAPE, "weight must have 2 dimensions, got %d", ebb_tensor_ndim(f->in[1]));
+        return NULL;
+    }
+    EBB_NO_GRAD shorten_rows(f->in[1], f->in[0], a->max_norm, a->norm_type.value);
+    return ebb_embedding(f->in[0], f->in[1], .padding_idx = a->padding_idx,
+                         .scale_grad_by_freq = a->scale_grad_by_freq);
+}
+
+const struct ebb_op ebb_op_embedding_max_norm = {
+    EBB_SIGNATURE(embedding_max_norm, "Tensor input, Tensor weight, float max_norm, float? norm_type=2, "
+                                      "int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor"),
+    .doc =
+        "embedding, before which the rows that input names are scaled, in weight itself, to a norm (of order norm_type) of at "
+        "most max_norm. That is not differentiated.",
+    .torch = "torch.nn.functional.embedding(max_norm=)",
+    .overload = "embedding",
+    .order = "input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq",
+    .compose = max_norm_compose,
+    .formula = {"", "'that of embedding'"},
+    .samples = EBB_SAMPLES("i5(2,3) (5,4) max_norm=100", "i3(4) (5,3) max_norm=100 norm_type=1 padding_idx=4",
+                           "i3(0) (3,2) max_norm=1", "i3() (3,2) max_norm=100", "! i5(2) (5) max_norm=1",
+                           "! i9(99) (5,2) max_norm=1"),
 };

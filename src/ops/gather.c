@@ -104,6 +104,8 @@ const struct ebb_op ebb_op_take_along_dim = {
 
 /* ---- scatter, scatter_add ---- */
 
+enum { ADD, MULTIPLY }; /* scatter_mode's words */
+
 /* A 0-d src stands for as many elements as there are indices. */
 static ebb_status scatter_meta(struct ebb_infer *f, int64_t dim, bool numbers) {
     const ebb_meta *src = &f->in[2];
@@ -154,13 +156,13 @@ static const char *scatter_node(const void *attrs, ebb_tensor *const *in) {
 }
 
 const struct ebb_op ebb_op_scatter = {
-    EBB_SIGNATURE(scatter, "Tensor self, Tensor index, Number src, dim dim -> Tensor"),
-    .order = "self, dim, index, src",
+    EBB_SIGNATURE(scatter, "Tensor self, Tensor index, Number src|value, dim dim -> Tensor"),
     .doc =
         "self with the elements of src, or one number, put at the places that index (integers) names along dim: "
         "result[index[i][j]][j] = src[i][j] for dim 0, result[i][index[i][j]] = src[i][j] for dim 1, and so on; the last "
         "one stays where several meet, and the gradient of src is right only where none do.",
     .torch = "torch.scatter",
+    .order = "self, dim, index, src",
     .node = "ScatterBackward0",
     .node_variant = scatter_node,
     .promote = EBB_PROMOTE_FIRST,
@@ -176,6 +178,32 @@ const struct ebb_op ebb_op_scatter = {
     .samples = EBB_SAMPLES("(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
                            "(3,4) i4(3,1) () dim=1", "() i1() () dim=0", "(5) i5(0) (0) dim=0",
                            "! (3,4) i4(3,6) (3,5) dim=1", "! (3,4) (3,4) 1 dim=1", "! (3,4) i9(300,4) 1 dim=0"),
+};
+
+static ebb_tensor *scatter_mode_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_scatter_mode *a = f->attrs;
+    ebb_tensor *x = f->in[0], *src = ebb_to(f->in[2], ebb_tensor_dtype(x));
+    if (ebb_tensor_ndim(src) == 0) src = ebb_expand(src, ebb_tensor_shape(f->in[1]));
+    return a->reduce == ADD ? ebb_scatter_add(x, f->in[1], src, a->dim)
+                            : ebb_scatter_reduce(x, f->in[1], src, a->dim, EBB_SCATTER_PROD);
+}
+
+const struct ebb_op ebb_op_scatter_mode = {
+    EBB_SIGNATURE(scatter_mode,
+                  "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor"),
+    .doc =
+        "scatter with PyTorch's argument reduce: the elements of src, or one number, added to those at their places, or "
+        "multiplied with them. Recorded as scatter_add or scatter_reduce.",
+    .torch = "torch.scatter(reduce=)",
+    .overload = "scatter",
+    .order = "self, dim, index, src, reduce",
+    .compose = scatter_mode_compose,
+    .inplace = true,
+    .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
+                           "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
+                           "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
+                           "i5(4) i4(3) 2 dim=0 reduce=multiply", "! (3,4) i4(3,6) (3,5) dim=1 reduce=add",
+                           "! (3,4) (3,4) 1 dim=1 reduce=add"),
 };
 
 static ebb_status scatter_add_infer(struct ebb_infer *f) {

@@ -50,8 +50,10 @@ extern const struct ebb_op ebb_op_binary_cross_entropy;
 extern const struct ebb_op ebb_op_binary_cross_entropy_with_logits;
 extern const struct ebb_op ebb_op_bincount;
 extern const struct ebb_op ebb_op_bitwise_and;
+extern const struct ebb_op ebb_op_bitwise_left_shift;
 extern const struct ebb_op ebb_op_bitwise_not;
 extern const struct ebb_op ebb_op_bitwise_or;
+extern const struct ebb_op ebb_op_bitwise_right_shift;
 extern const struct ebb_op ebb_op_bitwise_xor;
 extern const struct ebb_op ebb_op_bmm;
 extern const struct ebb_op ebb_op_broadcast_tensors;
@@ -90,6 +92,7 @@ extern const struct ebb_op ebb_op_cross;
 extern const struct ebb_op ebb_op_cross_entropy;
 extern const struct ebb_op ebb_op_ctc_loss;
 extern const struct ebb_op ebb_op_ctc_loss_backward;
+extern const struct ebb_op ebb_op_ctc_loss_lengths;
 extern const struct ebb_op ebb_op_cummax;
 extern const struct ebb_op ebb_op_cummin;
 extern const struct ebb_op ebb_op_cumprod;
@@ -112,6 +115,7 @@ extern const struct ebb_op ebb_op_eigvalsh;
 extern const struct ebb_op ebb_op_einsum;
 extern const struct ebb_op ebb_op_elu;
 extern const struct ebb_op ebb_op_embedding;
+extern const struct ebb_op ebb_op_embedding_max_norm;
 extern const struct ebb_op ebb_op_empty;
 extern const struct ebb_op ebb_op_empty_like;
 extern const struct ebb_op ebb_op_eq;
@@ -164,6 +168,7 @@ extern const struct ebb_op ebb_op_index_add;
 extern const struct ebb_op ebb_op_index_copy;
 extern const struct ebb_op ebb_op_index_fill;
 extern const struct ebb_op ebb_op_index_put;
+extern const struct ebb_op ebb_op_index_reduce;
 extern const struct ebb_op ebb_op_index_select;
 extern const struct ebb_op ebb_op_inner;
 extern const struct ebb_op ebb_op_instance_norm;
@@ -295,6 +300,7 @@ extern const struct ebb_op ebb_op_relu6;
 extern const struct ebb_op ebb_op_remainder;
 extern const struct ebb_op ebb_op_repeat;
 extern const struct ebb_op ebb_op_repeat_interleave;
+extern const struct ebb_op ebb_op_repeat_interleave_places;
 extern const struct ebb_op ebb_op_repeat_interleave_tensor;
 extern const struct ebb_op ebb_op_reshape;
 extern const struct ebb_op ebb_op_reshape_alias;
@@ -308,6 +314,7 @@ extern const struct ebb_op ebb_op_scalar;
 extern const struct ebb_op ebb_op_scaled_dot_product_attention;
 extern const struct ebb_op ebb_op_scatter;
 extern const struct ebb_op ebb_op_scatter_add;
+extern const struct ebb_op ebb_op_scatter_mode;
 extern const struct ebb_op ebb_op_scatter_reduce;
 extern const struct ebb_op ebb_op_searchsorted;
 extern const struct ebb_op ebb_op_select;
@@ -377,6 +384,8 @@ extern const struct ebb_op ebb_op_unflatten;
 extern const struct ebb_op ebb_op_unfold;
 extern const struct ebb_op ebb_op_unfold_backward;
 extern const struct ebb_op ebb_op_uniform;
+extern const struct ebb_op ebb_op_unique;
+extern const struct ebb_op ebb_op_unique_consecutive;
 extern const struct ebb_op ebb_op_unsafe_view;
 extern const struct ebb_op ebb_op_unsqueeze;
 extern const struct ebb_op ebb_op_upsample;
@@ -386,6 +395,7 @@ extern const struct ebb_op ebb_op_var_mean;
 extern const struct ebb_op ebb_op_vector_norm;
 extern const struct ebb_op ebb_op_view;
 extern const struct ebb_op ebb_op_view_as;
+extern const struct ebb_op ebb_op_view_dtype;
 extern const struct ebb_op ebb_op_vstack;
 extern const struct ebb_op ebb_op_where;
 extern const struct ebb_op ebb_op_xlogy;
@@ -444,8 +454,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_binary_cross_entropy_with_logits,
     &ebb_op_bincount,
     &ebb_op_bitwise_and,
+    &ebb_op_bitwise_left_shift,
     &ebb_op_bitwise_not,
     &ebb_op_bitwise_or,
+    &ebb_op_bitwise_right_shift,
     &ebb_op_bitwise_xor,
     &ebb_op_bmm,
     &ebb_op_broadcast_tensors,
@@ -484,6 +496,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_cross_entropy,
     &ebb_op_ctc_loss,
     &ebb_op_ctc_loss_backward,
+    &ebb_op_ctc_loss_lengths,
     &ebb_op_cummax,
     &ebb_op_cummin,
     &ebb_op_cumprod,
@@ -506,6 +519,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_einsum,
     &ebb_op_elu,
     &ebb_op_embedding,
+    &ebb_op_embedding_max_norm,
     &ebb_op_empty,
     &ebb_op_empty_like,
     &ebb_op_eq,
@@ -558,6 +572,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_index_copy,
     &ebb_op_index_fill,
     &ebb_op_index_put,
+    &ebb_op_index_reduce,
     &ebb_op_index_select,
     &ebb_op_inner,
     &ebb_op_instance_norm,
@@ -689,6 +704,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_remainder,
     &ebb_op_repeat,
     &ebb_op_repeat_interleave,
+    &ebb_op_repeat_interleave_places,
     &ebb_op_repeat_interleave_tensor,
     &ebb_op_reshape,
     &ebb_op_reshape_alias,
@@ -702,6 +718,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_scaled_dot_product_attention,
     &ebb_op_scatter,
     &ebb_op_scatter_add,
+    &ebb_op_scatter_mode,
     &ebb_op_scatter_reduce,
     &ebb_op_searchsorted,
     &ebb_op_select,
@@ -771,6 +788,8 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_unfold,
     &ebb_op_unfold_backward,
     &ebb_op_uniform,
+    &ebb_op_unique,
+    &ebb_op_unique_consecutive,
     &ebb_op_unsafe_view,
     &ebb_op_unsqueeze,
     &ebb_op_upsample,
@@ -780,6 +799,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_vector_norm,
     &ebb_op_view,
     &ebb_op_view_as,
+    &ebb_op_view_dtype,
     &ebb_op_vstack,
     &ebb_op_where,
     &ebb_op_xlogy,
@@ -788,1329 +808,1383 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 390;
+const int ebb__op_table_size = 400;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, false}, NULL},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d_backward, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, false}, NULL},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d_backward, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, false}, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
-    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, false}, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_add_scaled, alpha), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addbmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, true}, "1"},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, true}, "1"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addbmm, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addcdiv[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, true}, "1"},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcdiv, value), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addcmul[] = {
-    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, true}, "1"},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addcmul, value), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, true}, "1"},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, true}, "1"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmm, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addmv[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, true}, "1"},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, true}, "1"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addmv, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_addr[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, true}, "1"},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, true}, "1"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_addr, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_all[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_all, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_all, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_alpha_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, true}, "false"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_alpha_dropout, training), false, NULL, {false, false, EBB_BOOL, true}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_amax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amax, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amax, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_amin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_amin, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_amin, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_any[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_any, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_any, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_arange[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, true}, "0"},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_arange, step), true, NULL, {1, true}, "1"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, false}, "false"},
+    {"start", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"end", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"step", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_arange, step), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_arange, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_arange, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_argmax[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmax, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmax, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_argmin[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argmin, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argmin, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_argsort[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, false}, "last"},
-    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, false}, "false"},
-    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_argsort, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, descending), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_argsort, stable), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_as_strided[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, false}, NULL},
-    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, false}, "none"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_as_strided, stride), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"storage_offset", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_as_strided, storage_offset), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool1d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, false}, "0"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, true}, "1"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool1d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool1d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, false}, "0"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, true}, "1"},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, false}, "0"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, false}, NULL},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, false}, "0"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, false}, "false"},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, true}, "1"},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, false}, "0"},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, false}, "0"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, true}, "1"},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, false}, "0"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, false}, NULL},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, false}, "0"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, false}, "false"},
-    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, true}, "1"},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, false}, "0"},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, true}, "1"},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, true}, "1"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_baddbmm, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_batch_norm[] = {
-    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, false}, "false"},
-    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, true}, "0.1"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+    {"training", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_batch_norm, training), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, momentum), false, NULL, {0.1, 0, EBB_F64, true}, "0.1", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_batch_norm, eps), false, NULL, {1e-5, 0, EBB_F64, true}, "1e-5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_binary_cross_entropy_with_logits[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_binary_cross_entropy_with_logits, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_bincount[] = {
-    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, false}, "0"},
+    {"minlength", EBB_ATTR_INT, offsetof(struct ebb__attrs_bincount, minlength), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_broadcast_to[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_broadcast_to, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_bucketize[] = {
-    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, false}, "false"},
-    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, false}, "false"},
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, out_int32), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_bucketize, right), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cat[] = {
-    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, true}, "0"},
+    {"dim", EBB_ATTR_INT, offsetof(struct ebb__attrs_cat, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cauchy[] = {
-    {"median", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cauchy, median), false, NULL, {0, false}, "0"},
-    {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, true}, "1"},
+    {"median", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cauchy, median), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"sigma", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cauchy, sigma), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cdist[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, true}, "2"},
-    {"compute_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cdist, compute_mode), false, "use_mm_for_euclid_dist_if_necessary,use_mm_for_euclid_dist,donot_use_mm_for_euclid_dist", {0, false}, "use_mm_for_euclid_dist_if_necessary"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cdist, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"compute_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cdist, compute_mode), false, "use_mm_for_euclid_dist_if_necessary,use_mm_for_euclid_dist,donot_use_mm_for_euclid_dist", {0, 0, EBB_DTYPE_NONE, false}, "use_mm_for_euclid_dist_if_necessary", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_celu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_celu, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cholesky[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, false}, "false"},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky, upper), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cholesky_solve[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, false}, "false"},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_cholesky_solve, upper), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_chunk[] = {
-    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, false}, "0"},
+    {"chunks", EBB_ATTR_INT, offsetof(struct ebb__attrs_chunk, chunks), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_chunk, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_conv1d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, false}, "1"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, false}, "1"},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv1d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv1d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv1d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
 };
 
 const struct ebb_attr ebb__attr_table_conv2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, false}, "1"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, false}, "1"},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv2d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv2d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
 };
 
 const struct ebb_attr ebb__attr_table_conv3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, false}, "1"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, false}, "1"},
-    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, false}, "listed"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv3d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"auto_padding", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_conv3d, auto_padding), false, "listed,valid,same", {0, 0, EBB_DTYPE_NONE, false}, "listed", "padding"},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose1d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, false}, "0"},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, false}, "0"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, false}, "1"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, false}, "1"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose1d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose1d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose2d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, false}, "0"},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, false}, "0"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, false}, "1"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, false}, "1"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose2d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_conv_transpose3d[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, false}, "0"},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, false}, "0"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, false}, "1"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, false}, "1"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_conv_transpose3d, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_conv_transpose3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_convolution[] = {
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, false}, "1"},
-    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, false}, "false"},
-    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, false}, "0"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, false}, "1"},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"transposed", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_convolution, transposed), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"output_padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution, output_padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_convolution_weight[] = {
-    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, false}, "1"},
-    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, false}, "1"},
+    {"weight_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, weight_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_convolution_weight, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_convolution_weight, groups), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cosine_embedding_loss[] = {
-    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, false}, "0"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cosine_embedding_loss, margin), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cosine_embedding_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cosine_similarity[] = {
-    {"dim", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cosine_similarity, dim), false, NULL, {0, false}, "1"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cosine_similarity, eps), false, NULL, {1e-8, true}, "1e-8"},
+    {"dim", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cosine_similarity, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_cosine_similarity, eps), false, NULL, {1e-8, 0, EBB_F64, true}, "1e-8", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_count_nonzero[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, false}, "all"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_count_nonzero, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cross[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_cross, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cross_entropy[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, false}, "none"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, false}, "mean"},
-    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, false}, "0"},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_cross_entropy, ignore_index), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_cross_entropy, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"label_smoothing", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_cross_entropy, label_smoothing), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_ctc_loss[] = {
-    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, false}, "0"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
-    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_ctc_loss_backward[] = {
-    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, false}, "0"},
-    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, false}, "false"},
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_backward, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_backward, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_ctc_loss_lengths[] = {
+    {"input_lengths", EBB_ATTR_INTS, offsetof(struct ebb__attrs_ctc_loss_lengths, input_lengths), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"target_lengths", EBB_ATTR_INTS, offsetof(struct ebb__attrs_ctc_loss_lengths, target_lengths), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_ctc_loss_lengths, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_ctc_loss_lengths, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ctc_loss_lengths, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cummax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cummin[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cummin, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cumprod[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumprod, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumprod, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_cumsum[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_cumsum, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_cumsum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diag[] = {
-    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, false}, "0"},
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag, diagonal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diag_embed[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, true}, "0"},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {-2, true}, "-2"},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {-1, true}, "-1"},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diag_embed, offset), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-2", NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diag_embed, dim2), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, true}, "0"},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, true}, "0"},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {1, true}, "1"},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal, offset), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal, dim2), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, false}, NULL},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, false}, NULL},
-    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, false}, NULL},
-    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, false}, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_diagonal_backward, input_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_backward, offset), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim1", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim2", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_diagonal_backward, dim2), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_diagonal_copy[] = {
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, false}, NULL},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, false}, NULL},
-    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, false}, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_diagonal_copy, offset), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim2", EBB_ATTR_DIM, offsetof(struct ebb__attrs_diagonal_copy, dim2), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_div_mode[] = {
-    {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, false}, NULL},
+    {"rounding_mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_div_mode, rounding_mode), true, "none,trunc,floor", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true}, "true"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_dropout, training), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eigh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, false}, "L"},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eigvalsh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, false}, "L"},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_einsum[] = {
-    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, false}, NULL},
+    {"equation", EBB_ATTR_STRING, offsetof(struct ebb__attrs_einsum, equation), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_elu[] = {
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, true}, "1"},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_elu, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_embedding[] = {
-    {"padding_idx", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, false}, "none"},
-    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, false}, "false"},
+    {"padding_idx", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_embedding, padding_idx), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding, scale_grad_by_freq), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_embedding_max_norm[] = {
+    {"max_norm", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_embedding_max_norm, max_norm), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"norm_type", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_embedding_max_norm, norm_type), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"padding_idx", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_embedding_max_norm, padding_idx), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"scale_grad_by_freq", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_embedding_max_norm, scale_grad_by_freq), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_empty[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_empty, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_empty_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_empty_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_empty_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_expand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_expand, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_exponential[] = {
-    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, true}, "1"},
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_exponential, lambd), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eye[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, false}, NULL},
-    {"m", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, false}, "none"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, false}, "false"},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_eye, n), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"m", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_eye, m), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_eye, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_eye, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_feature_alpha_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, true}, "false"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_alpha_dropout, training), false, NULL, {false, false, EBB_BOOL, true}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_feature_dropout[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, true}, "0.5"},
-    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true}, "true"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, p), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
+    {"training", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_feature_dropout, training), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_flash_attention[] = {
-    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention, is_causal), false, NULL, {0, false}, "false"},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention, scale), false, NULL, {0, false}, "none"},
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_flash_attention_backward[] = {
-    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention_backward, is_causal), false, NULL, {0, false}, "false"},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention_backward, scale), false, NULL, {0, false}, "none"},
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_flash_attention_backward, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_flash_attention_backward, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_flatten[] = {
-    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, true}, "0"},
-    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {-1, true}, "-1"},
+    {"start_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, start_dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"end_dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_flatten, end_dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_flip[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_flip, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_fold[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, false}, NULL},
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, false}, NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, false}, "0"},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, false}, "1"},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_fold, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_full[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, false}, NULL},
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_full, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"fill_value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_full, fill_value), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_full_like[] = {
-    {"fill_value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"fill_value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_full_like, fill_value), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_full_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_full_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_gather[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_gather, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
-    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, false}, "false"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_gaussian_nll_loss, full), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_gaussian_nll_loss, eps), false, NULL, {1e-6, 0, EBB_F64, true}, "1e-6", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gaussian_nll_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
-    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, false}, "none"},
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_geometric[] = {
-    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_geometric, p), true, NULL, {0, false}, NULL},
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_geometric, p), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_glu[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, false}, "last"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_glu, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_group_norm[] = {
-    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, false}, NULL},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+    {"num_groups", EBB_ATTR_INT, offsetof(struct ebb__attrs_group_norm, num_groups), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_group_norm, eps), false, NULL, {1e-5, 0, EBB_F64, true}, "1e-5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_hardshrink[] = {
-    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, true}, "0.5"},
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardshrink, lambd), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_hardtanh[] = {
-    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, true}, "-1"},
-    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, true}, "1"},
+    {"min_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, min_val), false, NULL, {-1, -1, EBB_I64, true}, "-1", NULL},
+    {"max_val", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hardtanh, max_val), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_hinge_embedding_loss[] = {
-    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, true}, "1"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_hinge_embedding_loss, margin), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_hinge_embedding_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_huber_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
-    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_huber_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"delta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_huber_loss, delta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_im2col[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, false}, NULL},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, false}, "1"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, false}, "0"},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, false}, "1"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_im2col, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, false}, NULL},
-    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, true}, "1"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_add, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_add, alpha), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_copy[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_copy, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_fill[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_fill, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_put[] = {
-    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, false}, "false"},
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_index_put, accumulate), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_index_reduce[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_reduce, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_index_reduce, reduce), true, "prod,mean,amax,amin", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_index_reduce, include_self), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_index_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_index_select, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_instance_norm[] = {
-    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true}, "true"},
-    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, true}, "0.1"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+    {"use_input_stats", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, use_input_stats), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"momentum", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, momentum), false, NULL, {0.1, 0, EBB_F64, true}, "0.1", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_instance_norm, eps), false, NULL, {1e-5, 0, EBB_F64, true}, "1e-5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_interpolate[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, false}, "none"},
-    {"scale_factor", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, false}, "none"},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, false}, "nearest"},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, false}, "false"},
-    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_interpolate, size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"scale_factor", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_interpolate, scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_interpolate, mode), false, "nearest,nearest-exact,linear,bilinear,trilinear,bicubic,area", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_isin[] = {
-    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, false}, "false"},
-    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, false}, "false"},
+    {"assume_unique", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, assume_unique), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"invert", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_isin, invert), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_kl_div[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, false}, "mean"},
-    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, false}, "false"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_kl_div, reduction), false, "mean,sum,none,batchmean", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"log_target", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kl_div, log_target), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_kthvalue[] = {
-    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, false}, "last"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, false}, "false"},
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_kthvalue, k), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_kthvalue, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_kthvalue, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_l1_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_layer_norm[] = {
-    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, false}, NULL},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, true}, "1e-5"},
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_layer_norm, normalized_shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_layer_norm, eps), false, NULL, {1e-5, 0, EBB_F64, true}, "1e-5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_leaky_relu[] = {
-    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, true}, "0.01"},
+    {"negative_slope", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_leaky_relu, negative_slope), false, NULL, {0.01, 0, EBB_F64, true}, "0.01", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_linalg_cross[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_linalg_cross, dim), false, NULL, {0, false}, "-1"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_linalg_cross, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_linear_recurrence[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, false}, NULL},
-    {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_linear_recurrence, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linear_recurrence, reverse), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_linspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, false}, NULL},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, false}, NULL},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, false}, "false"},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_linspace, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_linspace, steps), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_linspace, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_linspace, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_log_normal[] = {
-    {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, true}, "1"},
-    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, true}, "2"},
+    {"mean", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, mean), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_log_normal, std), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_log_softmax, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_log_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_log_softmax_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logcumsumexp[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_logcumsumexp, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logit[] = {
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, false}, "none"},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logit, eps), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logspace[] = {
-    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, start), true, NULL, {0, false}, NULL},
-    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, end), true, NULL, {0, false}, NULL},
-    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_logspace, steps), true, NULL, {0, false}, NULL},
-    {"base", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logspace, base), false, NULL, {10, true}, "10"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_logspace, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logspace, requires_grad), false, NULL, {0, false}, "false"},
+    {"start", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"end", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_logspace, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"steps", EBB_ATTR_INT, offsetof(struct ebb__attrs_logspace, steps), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"base", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_logspace, base), false, NULL, {10, 10, EBB_I64, true}, "10", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_logspace, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logspace, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_logsumexp[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, false}, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_logsumexp, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_logsumexp, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_lstsq[] = {
-    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, false}, "none"},
+    {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"driver", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_lstsq, driver), false, "gelsy,gelsd,gelss,gels", {0, 0, EBB_DTYPE_NONE, false}, "gelsy", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
-    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, false}, "0"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"margin", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_margin_ranking_loss, margin), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_margin_ranking_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_norm[] = {
-    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, false}, "fro"},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, false}, "(-2,-1)"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, false}, "none"},
+    {"ord", EBB_ATTR_STRING, offsetof(struct ebb__attrs_matrix_norm, ord), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "fro", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "(-2,-1)", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_norm_ord[] = {
-    {"ord", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_matrix_norm_ord, ord), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm_ord, dim), false, NULL, {0, false}, "(-2,-1)"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm_ord, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm_ord, dtype), false, NULL, {0, false}, "none"},
+    {"ord", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_matrix_norm_ord, ord), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_matrix_norm_ord, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "(-2,-1)", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_matrix_norm_ord, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_matrix_norm_ord, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_matrix_power[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, false}, NULL},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_matrix_power, n), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, false}, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_max_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool1d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, false}, "1"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool2d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, false}, "1"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool3d[] = {
-    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, false}, NULL},
-    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, false}, "none"},
-    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, false}, "0"},
-    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, false}, "1"},
-    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, false}, "false"},
+    {"kernel_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, kernel_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"stride", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, stride), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, false}, NULL},
-    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, false}, NULL},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_max_pool_backward, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_mean, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_median_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, false}, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_median_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_median_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_meshgrid[] = {
-    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, false}, "ij"},
+    {"indexing", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_meshgrid, indexing), false, "ij,xy", {0, 0, EBB_DTYPE_NONE, false}, "ij", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_min_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, false}, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_min_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_min_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_movedim[] = {
-    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, false}, NULL},
-    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, false}, NULL},
+    {"source", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, source), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"destination", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_movedim, destination), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_mse_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_mse_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_multi_margin_loss[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, true}, "1"},
-    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, true}, "1"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, p), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_multi_margin_loss, margin), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multi_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_multilabel_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_multilabel_soft_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_multinomial[] = {
-    {"num_samples", EBB_ATTR_INT, offsetof(struct ebb__attrs_multinomial, num_samples), true, NULL, {0, false}, NULL},
-    {"replacement", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_multinomial, replacement), false, NULL, {0, false}, "false"},
+    {"num_samples", EBB_ATTR_INT, offsetof(struct ebb__attrs_multinomial, num_samples), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"replacement", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_multinomial, replacement), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nan_to_num[] = {
-    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, true}, "0"},
-    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, false}, "none"},
-    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, false}, "none"},
+    {"nan", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, nan), false, NULL, {0, 0, EBB_I64, true}, "0", NULL},
+    {"posinf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, posinf), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"neginf", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_nan_to_num, neginf), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nanmean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nanmean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nanmean, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nanmedian_dim[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, false}, NULL},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_nanmedian_dim, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nanmedian_dim, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nansum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_nansum, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_nansum, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_nansum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_narrow[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, false}, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, false}, NULL},
-    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_narrow, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"length", EBB_ATTR_INT, offsetof(struct ebb__attrs_narrow, length), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_native_ctc_loss[] = {
-    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, false}, "0"},
-    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, false}, "false"},
+    {"blank", EBB_ATTR_INT, offsetof(struct ebb__attrs_native_ctc_loss, blank), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"zero_infinity", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_native_ctc_loss, zero_infinity), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_native_dropout[] = {
-    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, false}, NULL},
+    {"p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout, p), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_native_dropout_backward[] = {
-    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, false}, NULL},
+    {"scale", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_native_dropout_backward, scale), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss[] = {
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, false}, "none"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss, ignore_index), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_nll_loss_backward[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, false}, NULL},
-    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, false}, "none"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"ignore_index", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_nll_loss_backward, ignore_index), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_nll_loss_backward, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_norm[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, true}, "2"},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, false}, "none"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_norm, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"p_name", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_norm, p_name), false, "none,fro,nuc", {0, 0, EBB_DTYPE_NONE, false}, "none", "p"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_norm, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_norm, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_norm, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_normal[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, false}, "()"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, false}, "none"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normal, size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "()", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_normal, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_normal_functional[] = {
-    {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, false}, "0"},
-    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, true}, "1"},
+    {"mean", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_normal_functional, mean), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"std", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normal_functional, std), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_normalization_backward[] = {
-    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, false}, NULL},
-    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, false}, NULL},
+    {"view", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_normalization_backward, view), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"wanted", EBB_ATTR_INT, offsetof(struct ebb__attrs_normalization_backward, wanted), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_normalize[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, p), false, NULL, {2, true}, "2"},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_normalize, dim), false, NULL, {0, false}, "1"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, eps), false, NULL, {1e-12, true}, "1e-12"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_normalize, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_normalize, eps), false, NULL, {1e-12, 0, EBB_F64, true}, "1e-12", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_one_hot[] = {
-    {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, false}, "-1"},
+    {"num_classes", EBB_ATTR_INT, offsetof(struct ebb__attrs_one_hot, num_classes), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "-1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_ones[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_ones, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_ones_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_ones_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_ones_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pad[] = {
-    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, false}, NULL},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, false}, "0"},
+    {"pad", EBB_ATTR_INTS, offsetof(struct ebb__attrs_pad, pad), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad, mode), false, "constant,reflect,replicate,circular", {0, 0, EBB_DTYPE_NONE, false}, "constant", NULL},
+    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_pad, value), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pad_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, false}, NULL},
-    {"pad", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, false}, NULL},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, false}, "constant"},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_pad_backward, input_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"pad", EBB_ATTR_INTS, offsetof(struct ebb__attrs_pad_backward, pad), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_pad_backward, mode), false, "constant,reflect,replicate,circular", {0, 0, EBB_DTYPE_NONE, false}, "constant", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pairwise_distance[] = {
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, p), false, NULL, {2, true}, "2"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, eps), false, NULL, {1e-6, true}, "1e-6"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pairwise_distance, keepdim), false, NULL, {0, false}, "false"},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pairwise_distance, eps), false, NULL, {1e-6, 0, EBB_F64, true}, "1e-6", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pairwise_distance, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_permute[] = {
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_permute, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pinv[] = {
-    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, false}, "none"},
-    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, false}, "none"},
-    {"hermitian", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pinv, hermitian), false, NULL, {0, false}, "false"},
+    {"atol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, atol), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"rtol", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_pinv, rtol), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"hermitian", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_pinv, hermitian), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_shuffle[] = {
-    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, false}, NULL},
+    {"upscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_shuffle, upscale_factor), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_pixel_unshuffle[] = {
-    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, false}, NULL},
+    {"downscale_factor", EBB_ATTR_INT, offsetof(struct ebb__attrs_pixel_unshuffle, downscale_factor), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_poisson_nll_loss[] = {
-    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true}, "true"},
-    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, false}, "false"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, true}, "1e-8"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"log_input", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, log_input), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"full", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_poisson_nll_loss, full), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_poisson_nll_loss, eps), false, NULL, {1e-8, 0, EBB_F64, true}, "1e-8", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_poisson_nll_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_polygamma[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, false}, NULL},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_polygamma, n), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_prod[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_prod, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_prod, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_prod, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_put[] = {
-    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, false}, "false"},
+    {"accumulate", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_put, accumulate), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_qr[] = {
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, false}, "reduced"},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_qr, mode), false, "reduced,complete,r", {0, 0, EBB_DTYPE_NONE, false}, "reduced", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rand[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rand, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rand_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_rand_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_rand_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randint[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, true}, "0"},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, false}, NULL},
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, false}, "int64"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, false}, "false"},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, low), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint, high), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randint, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "int64", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randint_like[] = {
-    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, low), true, NULL, {0, true}, "0"},
-    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"low", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, low), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"high", EBB_ATTR_INT, offsetof(struct ebb__attrs_randint_like, high), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randint_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randint_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randn[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_randn, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randn_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randn_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randn_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_random[] = {
-    {"from", EBB_ATTR_INT, offsetof(struct ebb__attrs_random, from), false, NULL, {0, false}, "0"},
-    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_random, to), false, NULL, {0, false}, "none"},
+    {"from", EBB_ATTR_INT, offsetof(struct ebb__attrs_random, from), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_random, to), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_randperm[] = {
-    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, false}, "int64"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, false}, "false"},
+    {"n", EBB_ATTR_INT, offsetof(struct ebb__attrs_randperm, n), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_randperm, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "int64", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_randperm, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_repeat[] = {
-    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, false}, NULL},
+    {"repeats", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_repeat, repeats), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_repeat_interleave[] = {
-    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, false}, "all"},
+    {"repeats", EBB_ATTR_INT, offsetof(struct ebb__attrs_repeat_interleave, repeats), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_repeat_interleave_places[] = {
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave_places, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, false}, "all"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_repeat_interleave_tensor, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"output_size", EBB_ATTR_COUNT, offsetof(struct ebb__attrs_repeat_interleave_tensor, output_size), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape[] = {
-    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, false}, NULL},
+    {"shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape, shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_reshape_alias[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_reshape_alias, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rms_norm[] = {
-    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, false}, NULL},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, false}, "none"},
+    {"normalized_shape", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_rms_norm, normalized_shape), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_rms_norm, eps), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_roll[] = {
-    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, false}, NULL},
-    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, false}, "()"},
+    {"shifts", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, shifts), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_roll, dims), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "()", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_rot90[] = {
-    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {1, true}, "1"},
-    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, false}, NULL},
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_rot90, k), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
+    {"dims", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_rot90, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "(0,1)", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_round[] = {
-    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, false}, "0"},
+    {"decimals", EBB_ATTR_INT, offsetof(struct ebb__attrs_round, decimals), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scalar[] = {
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, false}, "false"},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scalar, value), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_scalar, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scalar, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scaled_dot_product_attention[] = {
-    {"dropout_p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scaled_dot_product_attention, dropout_p), false, NULL, {0, false}, "0"},
-    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, is_causal), false, NULL, {0, false}, "false"},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scaled_dot_product_attention, scale), false, NULL, {0, false}, "none"},
-    {"enable_gqa", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, enable_gqa), false, NULL, {0, false}, "false"},
+    {"dropout_p", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_scaled_dot_product_attention, dropout_p), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"is_causal", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, is_causal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scaled_dot_product_attention, scale), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"enable_gqa", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_scaled_dot_product_attention, enable_gqa), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scatter[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_add[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_add, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_scatter_mode[] = {
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_mode, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_mode, reduce), true, "add,multiply", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_scatter_reduce[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, false}, NULL},
-    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, false}, NULL},
-    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true}, "true"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_scatter_reduce, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"reduce", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_scatter_reduce, reduce), true, "sum,prod,mean,amax,amin", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"include_self", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_scatter_reduce, include_self), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_searchsorted[] = {
-    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, false}, "false"},
-    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, false}, "false"},
-    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, false}, "none"},
+    {"out_int32", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, out_int32), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"right", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_searchsorted, right), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"side", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_searchsorted, side), false, "none,left,right", {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, false}, NULL},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_select, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select, index), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_select_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, false}, NULL},
-    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, false}, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_select_backward, input_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_select_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"index", EBB_ATTR_INT, offsetof(struct ebb__attrs_select_backward, index), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_slice[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, false}, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, false}, NULL},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, false}, "1"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "9223372036854775807", NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice, step), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_slice_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, false}, NULL},
-    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, false}, NULL},
-    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, false}, "1"},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_slice_backward, input_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_slice_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"start", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, start), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"end", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, end), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_slice_backward, step), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_smooth_l1_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, true}, "1"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_smooth_l1_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_smooth_l1_loss, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_soft_margin_loss[] = {
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_soft_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softmax[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmax, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softmax_backward[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmax_backward, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softmin[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_softmin, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_softmin, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softplus[] = {
-    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, true}, "1"},
-    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, true}, "20"},
+    {"beta", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, beta), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softplus, threshold), false, NULL, {20, 20, EBB_I64, true}, "20", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_softshrink[] = {
-    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, true}, "0.5"},
+    {"lambd", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_softshrink, lambd), false, NULL, {0.5, 0, EBB_F64, true}, "0.5", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_solve[] = {
-    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true}, "true"},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve, left), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_solve_triangular[] = {
-    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, false}, NULL},
-    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true}, "true"},
-    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, false}, "false"},
+    {"upper", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, upper), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_solve_triangular, left), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"unitriangular", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_solve_triangular, unitriangular), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_sort[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, false}, "last"},
-    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, false}, "false"},
-    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sort, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
+    {"descending", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, descending), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"stable", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sort, stable), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_split[] = {
-    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, false}, "0"},
+    {"split_size", EBB_ATTR_INT, offsetof(struct ebb__attrs_split, split_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "split_size_or_sections"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_split_with_sizes[] = {
-    {"split_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, false}, "0"},
+    {"split_sizes", EBB_ATTR_INTS, offsetof(struct ebb__attrs_split_with_sizes, split_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "split_size_or_sections"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_split_with_sizes, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_squeeze[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, false}, "all"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_squeeze, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_stack[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, true}, "0"},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_stack, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_std[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, false}, "all"},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, true}, "1"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_std_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, false}, "all"},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, true}, "1"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_std_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_std_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_std_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_sub_scaled[] = {
-    {"alpha", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, false}, NULL},
+    {"alpha", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_sub_scaled, alpha), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_sum[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, false}, "none"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_sum, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_sum, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_sum, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_svd[] = {
-    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true}, "true"},
+    {"full_matrices", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_svd, full_matrices), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_take_along_dim[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, false}, "all"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_take_along_dim, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensor_split[] = {
-    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, false}, "0"},
+    {"sections", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensor_split, sections), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "tensor_indices_or_sections"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
-    {"indices", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, false}, "0"},
+    {"indices", EBB_ATTR_INTS, offsetof(struct ebb__attrs_tensor_split_indices, indices), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "tensor_indices_or_sections"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_tensor_split_indices, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensordot[] = {
-    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
-    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, false}, NULL},
-    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, false}, NULL},
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
-    {"threshold", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, false}, NULL},
-    {"value", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, false}, NULL},
+    {"threshold", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_threshold, threshold), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"value", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_threshold, value), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tile[] = {
-    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, false}, NULL},
+    {"dims", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tile, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_to_copy[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, false}, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_to_copy, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_topk[] = {
-    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, false}, NULL},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, false}, "last"},
-    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true}, "true"},
-    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true}, "true"},
+    {"k", EBB_ATTR_INT, offsetof(struct ebb__attrs_topk, k), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_topk, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "last", NULL},
+    {"largest", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, largest), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_topk, sorted), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_transpose[] = {
-    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, false}, NULL},
-    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, false}, NULL},
+    {"dim0", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim0), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dim1", EBB_ATTR_DIM, offsetof(struct ebb__attrs_transpose, dim1), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tril[] = {
-    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, false}, "0"},
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril, diagonal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tril_indices[] = {
-    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, false}, NULL},
-    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, false}, NULL},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, false}, "0"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, false}, "int64"},
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, row), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, col), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_tril_indices, offset), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_tril_indices, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "int64", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_triplet_margin_loss[] = {
-    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, margin), false, NULL, {1, true}, "1"},
-    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, p), false, NULL, {2, true}, "2"},
-    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, eps), false, NULL, {1e-6, true}, "1e-6"},
-    {"swap", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_triplet_margin_loss, swap), false, NULL, {0, false}, "false"},
-    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_triplet_margin_loss, reduction), false, "mean,sum,none", {0, false}, "mean"},
+    {"margin", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, margin), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+    {"p", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, p), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"eps", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_triplet_margin_loss, eps), false, NULL, {1e-6, 0, EBB_F64, true}, "1e-6", NULL},
+    {"swap", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_triplet_margin_loss, swap), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"reduction", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_triplet_margin_loss, reduction), false, "mean,sum,none", {0, 0, EBB_DTYPE_NONE, false}, "mean", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_triu[] = {
-    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, false}, "0"},
+    {"diagonal", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu, diagonal), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_triu_indices[] = {
-    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, false}, NULL},
-    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, false}, NULL},
-    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, false}, "0"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, false}, "int64"},
+    {"row", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, row), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"col", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, col), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"offset", EBB_ATTR_INT, offsetof(struct ebb__attrs_triu_indices, offset), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_triu_indices, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "int64", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unbind[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, false}, "0"},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unbind, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unflatten[] = {
-    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, false}, NULL},
-    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unflatten, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unflatten, sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unfold[] = {
-    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, false}, NULL},
-    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, false}, NULL},
+    {"dimension", EBB_ATTR_DIM, offsetof(struct ebb__attrs_unfold, dimension), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold, step), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unfold_backward[] = {
-    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, false}, NULL},
-    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, false}, NULL},
-    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, false}, NULL},
-    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, false}, NULL},
+    {"input_sizes", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unfold_backward, input_sizes), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dimension", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, dimension), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"size", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"step", EBB_ATTR_INT, offsetof(struct ebb__attrs_unfold_backward, step), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_uniform[] = {
-    {"from", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_uniform, from), false, NULL, {0, false}, "0"},
-    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, true}, "1"},
+    {"from", EBB_ATTR_FLOAT, offsetof(struct ebb__attrs_uniform, from), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"to", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_uniform, to), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unique[] = {
+    {"sorted", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_unique, sorted), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"return_inverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique, return_inverse), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_counts", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique, return_counts), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_unique, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_unique_consecutive[] = {
+    {"return_inverse", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique_consecutive, return_inverse), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_counts", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_unique_consecutive, return_counts), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_unique_consecutive, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsafe_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_unsafe_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_unsqueeze[] = {
-    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, false}, NULL},
+    {"dim", EBB_ATTR_NEWDIM, offsetof(struct ebb__attrs_unsqueeze, dim), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_upsample[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, false}, NULL},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, false}, "false"},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample, scale), false, NULL, {0, false}, "none"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample, mode), false, "nearest,nearest-exact,linear,cubic", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_upsample_backward[] = {
-    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, false}, NULL},
-    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, false}, "nearest"},
-    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, false}, "false"},
-    {"scale", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_upsample_backward, scale), false, NULL, {0, false}, "none"},
+    {"input_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_upsample_backward, input_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"mode", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_upsample_backward, mode), false, "nearest,nearest-exact,linear,cubic", {0, 0, EBB_DTYPE_NONE, false}, "nearest", NULL},
+    {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_upsample_backward, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"scales", EBB_ATTR_FLOATS, offsetof(struct ebb__attrs_upsample_backward, scales), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_var[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, false}, "all"},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, true}, "1"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_var_mean[] = {
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, false}, "all"},
-    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, true}, "1"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, false}, "false"},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_var_mean, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"correction", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_var_mean, correction), false, NULL, {1, 1, EBB_I64, true}, "1", "unbiased"},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_var_mean, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_vector_norm[] = {
-    {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, true}, "2"},
-    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, false}, "all"},
-    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, false}, "false"},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, false}, "none"},
+    {"ord", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_vector_norm, ord), false, NULL, {2, 2, EBB_I64, true}, "2", NULL},
+    {"dim", EBB_ATTR_DIMS, offsetof(struct ebb__attrs_vector_norm, dim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "all", NULL},
+    {"keepdim", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_vector_norm, keepdim), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_vector_norm, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_view[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, false}, NULL},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_view, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_view_dtype[] = {
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_view_dtype, dtype), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros[] = {
-    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, false}, NULL},
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, false}, "false"},
+    {"size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_zeros, size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_zeros_like[] = {
-    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, false}, "none"},
-    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, false}, "false"},
+    {"dtype", EBB_ATTR_DTYPE, offsetof(struct ebb__attrs_zeros_like, dtype), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+    {"requires_grad", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_zeros_like, requires_grad), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 ebb_tensor *(ebb_abs)(ebb_tensor *self) {
@@ -2210,13 +2284,13 @@ ebb_tensor *(ebb_add_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_add, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_add_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+ebb_tensor *(ebb_add_scaled)(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha) {
     const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_add_scaled, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+ebb_tensor *(ebb_add_scaled_)(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha) {
     const struct ebb__attrs_add_scaled attrs = {.alpha = alpha};
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_add_scaled, in, 2, &attrs);
@@ -2226,6 +2300,12 @@ ebb_tensor *(ebb_addbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch
     const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, batch1, batch2};
     return ebb_call_op1(&ebb_op_addbmm, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addbmm_)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options) {
+    const struct ebb__attrs_addbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op_inplace(&ebb_op_addbmm, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_addcdiv)(ebb_tensor *self, ebb_tensor *tensor1, ebb_tensor *tensor2, ebb_addcdiv_options options) {
@@ -2258,16 +2338,34 @@ ebb_tensor *(ebb_addmm)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, e
     return ebb_call_op1(&ebb_op_addmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addmm_)(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options) {
+    const struct ebb__attrs_addmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {input, mat1, mat2};
+    return ebb_call_op_inplace(&ebb_op_addmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addmv)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
     const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, mat, vec};
     return ebb_call_op1(&ebb_op_addmv, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_addmv_)(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options) {
+    const struct ebb__attrs_addmv attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, mat, vec};
+    return ebb_call_op_inplace(&ebb_op_addmv, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_addr)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
     const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
     ebb_tensor *const in[] = {self, vec1, vec2};
     return ebb_call_op1(&ebb_op_addr, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_addr_)(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *vec2, ebb_addr_options options) {
+    const struct ebb__attrs_addr attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, vec1, vec2};
+    return ebb_call_op_inplace(&ebb_op_addr, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_all)(ebb_tensor *self, ebb_all_options options) {
@@ -2300,7 +2398,7 @@ ebb_tensor *(ebb_any)(ebb_tensor *self, ebb_any_options options) {
     return ebb_call_op1(&ebb_op_any, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_arange)(double start, double end, double step, ebb_arange_options options) {
+ebb_tensor *(ebb_arange)(ebb_setting start, ebb_setting end, ebb_setting step, ebb_arange_options options) {
     const struct ebb__attrs_arange attrs = {.start = start, .end = end, .step = step, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_arange, NULL, 0, &attrs);
 }
@@ -2420,6 +2518,12 @@ ebb_tensor *(ebb_baddbmm)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batc
     return ebb_call_op1(&ebb_op_baddbmm, in, 3, &attrs);
 }
 
+ebb_tensor *(ebb_baddbmm_)(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options) {
+    const struct ebb__attrs_baddbmm attrs = {.beta = options.beta, .alpha = options.alpha};
+    ebb_tensor *const in[] = {self, batch1, batch2};
+    return ebb_call_op_inplace(&ebb_op_baddbmm, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_batch_norm)(ebb_tensor *input, ebb_batch_norm_options options) {
     const struct ebb__attrs_batch_norm attrs = {.training = options.training, .momentum = options.momentum, .eps = options.eps};
     ebb_tensor *const in[] = {input, options.running_mean, options.running_var, options.weight, options.bias};
@@ -2473,6 +2577,16 @@ ebb_tensor *(ebb_bitwise_and_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_bitwise_and, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_bitwise_left_shift)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_left_shift, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_left_shift_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_left_shift, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_bitwise_not)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_bitwise_not, in, 1, NULL);
@@ -2491,6 +2605,16 @@ ebb_tensor *(ebb_bitwise_or)(ebb_tensor *self, ebb_tensor *other) {
 ebb_tensor *(ebb_bitwise_or_)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_bitwise_or, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_right_shift)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op1(&ebb_op_bitwise_right_shift, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_bitwise_right_shift_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_bitwise_right_shift, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_bitwise_xor)(ebb_tensor *self, ebb_tensor *other) {
@@ -2761,6 +2885,12 @@ ebb_tensor *(ebb_ctc_loss_backward)(ebb_tensor *grad_output, ebb_tensor *log_pro
     return ebb_call_op1(&ebb_op_ctc_loss_backward, in, 5, &attrs);
 }
 
+ebb_tensor *(ebb_ctc_loss_lengths)(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options) {
+    const struct ebb__attrs_ctc_loss_lengths attrs = {.input_lengths = input_lengths, .target_lengths = target_lengths, .blank = options.blank, .reduction = options.reduction, .zero_infinity = options.zero_infinity};
+    ebb_tensor *const in[] = {log_probs, targets};
+    return ebb_call_op1(&ebb_op_ctc_loss_lengths, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_cummax)(ebb_tensor *self, int64_t dim, ebb_cummax_options options) {
     const struct ebb__attrs_cummax attrs = {.dim = dim};
     ebb_tensor *const in[] = {self};
@@ -2933,6 +3063,12 @@ ebb_tensor *(ebb_embedding)(ebb_tensor *input, ebb_tensor *weight, ebb_embedding
     return ebb_call_op1(&ebb_op_embedding, in, 2, &attrs);
 }
 
+ebb_tensor *(ebb_embedding_max_norm)(ebb_tensor *input, ebb_tensor *weight, double max_norm, ebb_embedding_max_norm_options options) {
+    const struct ebb__attrs_embedding_max_norm attrs = {.max_norm = max_norm, .norm_type = options.norm_type, .padding_idx = options.padding_idx, .scale_grad_by_freq = options.scale_grad_by_freq};
+    ebb_tensor *const in[] = {input, weight};
+    return ebb_call_op1(&ebb_op_embedding_max_norm, in, 2, &attrs);
+}
+
 ebb_tensor *(ebb_empty)(ebb_dims size, ebb_empty_options options) {
     const struct ebb__attrs_empty attrs = {.size = size, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_empty, NULL, 0, &attrs);
@@ -2947,6 +3083,11 @@ ebb_tensor *(ebb_empty_like)(ebb_tensor *input, ebb_empty_like_options options) 
 ebb_tensor *(ebb_eq)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_eq, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_eq_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_eq, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_erf)(ebb_tensor *self) {
@@ -3095,6 +3236,11 @@ ebb_tensor *(ebb_float_power)(ebb_tensor *self, ebb_tensor *exponent) {
     return ebb_call_op1(&ebb_op_float_power, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_float_power_)(ebb_tensor *self, ebb_tensor *exponent) {
+    ebb_tensor *const in[] = {self, exponent};
+    return ebb_call_op_inplace(&ebb_op_float_power, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_floor)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_floor, in, 1, NULL);
@@ -3120,19 +3266,9 @@ ebb_tensor *(ebb_fmax)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_fmax, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_fmax_)(ebb_tensor *self, ebb_tensor *other) {
-    ebb_tensor *const in[] = {self, other};
-    return ebb_call_op_inplace(&ebb_op_fmax, in, 2, NULL);
-}
-
 ebb_tensor *(ebb_fmin)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_fmin, in, 2, NULL);
-}
-
-ebb_tensor *(ebb_fmin_)(ebb_tensor *self, ebb_tensor *other) {
-    ebb_tensor *const in[] = {self, other};
-    return ebb_call_op_inplace(&ebb_op_fmin, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_fmod)(ebb_tensor *self, ebb_tensor *other) {
@@ -3161,12 +3297,12 @@ ebb_tensor *(ebb_frac_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_frac, in, 1, NULL);
 }
 
-ebb_tensor *(ebb_full)(ebb_dims size, double fill_value, ebb_full_options options) {
+ebb_tensor *(ebb_full)(ebb_dims size, ebb_setting fill_value, ebb_full_options options) {
     const struct ebb__attrs_full attrs = {.size = size, .fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_full, NULL, 0, &attrs);
 }
 
-ebb_tensor *(ebb_full_like)(ebb_tensor *input, double fill_value, ebb_full_like_options options) {
+ebb_tensor *(ebb_full_like)(ebb_tensor *input, ebb_setting fill_value, ebb_full_like_options options) {
     const struct ebb__attrs_full_like attrs = {.fill_value = fill_value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_full_like, in, 1, &attrs);
@@ -3187,6 +3323,11 @@ ebb_tensor *(ebb_gaussian_nll_loss)(ebb_tensor *self, ebb_tensor *target, ebb_te
 ebb_tensor *(ebb_ge)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_ge, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_ge_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_ge, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_gelu)(ebb_tensor *self, ebb_gelu_options options) {
@@ -3232,6 +3373,11 @@ ebb_tensor *(ebb_group_norm)(ebb_tensor *input, int64_t num_groups, ebb_group_no
 ebb_tensor *(ebb_gt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_gt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_gt_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_gt, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_hardshrink)(ebb_tensor *self, ebb_hardshrink_options options) {
@@ -3375,6 +3521,18 @@ ebb_tensor *(ebb_index_put_)(ebb_tensor *self, ebb_list indices, ebb_tensor *val
     return y;
 }
 
+ebb_tensor *(ebb_index_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options) {
+    const struct ebb__attrs_index_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op1(&ebb_op_index_reduce, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_index_reduce_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options) {
+    const struct ebb__attrs_index_reduce attrs = {.dim = dim, .reduce = reduce, .include_self = options.include_self};
+    ebb_tensor *const in[] = {self, index, source};
+    return ebb_call_op_inplace(&ebb_op_index_reduce, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_index_select)(ebb_tensor *self, ebb_tensor *index, int64_t dim) {
     const struct ebb__attrs_index_select attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index};
@@ -3393,7 +3551,7 @@ ebb_tensor *(ebb_instance_norm)(ebb_tensor *input, ebb_instance_norm_options opt
 }
 
 ebb_tensor *(ebb_interpolate)(ebb_tensor *input, ebb_interpolate_options options) {
-    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor};
+    const struct ebb__attrs_interpolate attrs = {.size = options.size, .scale_factor = options.scale_factor, .mode = options.mode, .align_corners = options.align_corners, .recompute_scale_factor = options.recompute_scale_factor, .antialias = options.antialias};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_interpolate, in, 1, &attrs);
 }
@@ -3471,6 +3629,11 @@ ebb_tensor *(ebb_layer_norm)(ebb_tensor *input, ebb_dims normalized_shape, ebb_l
 ebb_tensor *(ebb_le)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_le, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_le_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_le, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_leaky_relu)(ebb_tensor *self, ebb_leaky_relu_options options) {
@@ -3617,9 +3780,19 @@ ebb_tensor *(ebb_logical_and)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_logical_and, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logical_and_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_and, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_logical_not)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_logical_not, in, 1, NULL);
+}
+
+ebb_tensor *(ebb_logical_not_)(ebb_tensor *self) {
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op_inplace(&ebb_op_logical_not, in, 1, NULL);
 }
 
 ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
@@ -3627,9 +3800,19 @@ ebb_tensor *(ebb_logical_or)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_logical_or, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_logical_or_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_or, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_logical_xor)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_logical_xor, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_logical_xor_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_logical_xor, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_logit)(ebb_tensor *self, ebb_logit_options options) {
@@ -3666,14 +3849,24 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
 }
 
 ebb_tensor *(ebb_lstsq)(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options) {
-    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond};
+    const struct ebb__attrs_lstsq attrs = {.rcond = options.rcond, .driver = options.driver};
     ebb_tensor *const in[] = {self, b};
-    return ebb_call_op1(&ebb_op_lstsq, in, 2, &attrs);
+    ebb_tensor *out[4];
+    if (ebb_call_op(&ebb_op_lstsq, in, 2, &attrs, out)) return NULL;
+    if (options.ret_residuals) *options.ret_residuals = out[1];
+    if (options.ret_rank) *options.ret_rank = out[2];
+    if (options.ret_singular_values) *options.ret_singular_values = out[3];
+    return out[0];
 }
 
 ebb_tensor *(ebb_lt)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_lt, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_lt_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_lt, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
@@ -3782,11 +3975,6 @@ ebb_tensor *(ebb_maximum)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_maximum, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_maximum_)(ebb_tensor *self, ebb_tensor *other) {
-    ebb_tensor *const in[] = {self, other};
-    return ebb_call_op_inplace(&ebb_op_maximum, in, 2, NULL);
-}
-
 ebb_tensor *(ebb_mean)(ebb_tensor *self, ebb_mean_options options) {
     const struct ebb__attrs_mean attrs = {.dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
@@ -3829,11 +4017,6 @@ ebb_tensor *(ebb_min_dim)(ebb_tensor *self, int64_t dim, ebb_min_dim_options opt
 ebb_tensor *(ebb_minimum)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_minimum, in, 2, NULL);
-}
-
-ebb_tensor *(ebb_minimum_)(ebb_tensor *self, ebb_tensor *other) {
-    ebb_tensor *const in[] = {self, other};
-    return ebb_call_op_inplace(&ebb_op_minimum, in, 2, NULL);
 }
 
 ebb_tensor *(ebb_mish)(ebb_tensor *self) {
@@ -3981,6 +4164,11 @@ ebb_tensor *(ebb_ne)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op1(&ebb_op_ne, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_ne_)(ebb_tensor *self, ebb_tensor *other) {
+    ebb_tensor *const in[] = {self, other};
+    return ebb_call_op_inplace(&ebb_op_ne, in, 2, NULL);
+}
+
 ebb_tensor *(ebb_neg)(ebb_tensor *self) {
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_neg, in, 1, NULL);
@@ -4017,7 +4205,7 @@ ebb_list (ebb_nonzero_tuple)(ebb_tensor *self) {
 }
 
 ebb_tensor *(ebb_norm)(ebb_tensor *self, ebb_norm_options options) {
-    const struct ebb__attrs_norm attrs = {.p = options.p, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
+    const struct ebb__attrs_norm attrs = {.p = options.p, .p_name = options.p_name, .dim = options.dim, .keepdim = options.keepdim, .dtype = options.dtype};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_norm, in, 1, &attrs);
 }
@@ -4078,13 +4266,13 @@ ebb_tensor *(ebb_outer)(ebb_tensor *self, ebb_tensor *vec2) {
     return ebb_call_op1(&ebb_op_outer, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_dims pad, ebb_pad_options options) {
+ebb_tensor *(ebb_pad)(ebb_tensor *self, ebb_ints pad, ebb_pad_options options) {
     const struct ebb__attrs_pad attrs = {.pad = pad, .mode = options.mode, .value = options.value};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_pad, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_dims pad, ebb_pad_backward_options options) {
+ebb_tensor *(ebb_pad_backward)(ebb_tensor *grad, ebb_dims input_sizes, ebb_ints pad, ebb_pad_backward_options options) {
     const struct ebb__attrs_pad_backward attrs = {.input_sizes = input_sizes, .pad = pad, .mode = options.mode};
     ebb_tensor *const in[] = {grad};
     return ebb_call_op1(&ebb_op_pad_backward, in, 1, &attrs);
@@ -4287,13 +4475,19 @@ ebb_tensor *(ebb_repeat)(ebb_tensor *self, ebb_dims repeats) {
 }
 
 ebb_tensor *(ebb_repeat_interleave)(ebb_tensor *self, int64_t repeats, ebb_repeat_interleave_options options) {
-    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim};
+    const struct ebb__attrs_repeat_interleave attrs = {.repeats = repeats, .dim = options.dim, .output_size = options.output_size};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_repeat_interleave, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_repeat_interleave_places)(ebb_tensor *repeats, ebb_repeat_interleave_places_options options) {
+    const struct ebb__attrs_repeat_interleave_places attrs = {.output_size = options.output_size};
+    ebb_tensor *const in[] = {repeats};
+    return ebb_call_op1(&ebb_op_repeat_interleave_places, in, 1, &attrs);
+}
+
 ebb_tensor *(ebb_repeat_interleave_tensor)(ebb_tensor *self, ebb_tensor *repeats, ebb_repeat_interleave_tensor_options options) {
-    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim};
+    const struct ebb__attrs_repeat_interleave_tensor attrs = {.dim = options.dim, .output_size = options.output_size};
     ebb_tensor *const in[] = {self, repeats};
     return ebb_call_op1(&ebb_op_repeat_interleave_tensor, in, 2, &attrs);
 }
@@ -4358,7 +4552,7 @@ ebb_tensor *(ebb_rsqrt_)(ebb_tensor *self) {
     return ebb_call_op_inplace(&ebb_op_rsqrt, in, 1, NULL);
 }
 
-ebb_tensor *(ebb_scalar)(double value, ebb_scalar_options options) {
+ebb_tensor *(ebb_scalar)(ebb_setting value, ebb_scalar_options options) {
     const struct ebb__attrs_scalar attrs = {.value = value, .dtype = options.dtype, .requires_grad = options.requires_grad};
     return ebb_call_op1(&ebb_op_scalar, NULL, 0, &attrs);
 }
@@ -4391,6 +4585,18 @@ ebb_tensor *(ebb_scatter_add_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *
     const struct ebb__attrs_scatter_add attrs = {.dim = dim};
     ebb_tensor *const in[] = {self, index, src};
     return ebb_call_op_inplace(&ebb_op_scatter_add, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_mode)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce) {
+    const struct ebb__attrs_scatter_mode attrs = {.dim = dim, .reduce = reduce};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op1(&ebb_op_scatter_mode, in, 3, &attrs);
+}
+
+ebb_tensor *(ebb_scatter_mode_)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce) {
+    const struct ebb__attrs_scatter_mode attrs = {.dim = dim, .reduce = reduce};
+    ebb_tensor *const in[] = {self, index, src};
+    return ebb_call_op_inplace(&ebb_op_scatter_mode, in, 3, &attrs);
 }
 
 ebb_tensor *(ebb_scatter_reduce)(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce, ebb_scatter_reduce_options options) {
@@ -4604,7 +4810,7 @@ ebb_list (ebb_split)(ebb_tensor *self, int64_t split_size, ebb_split_options opt
     return ebb_call_op_list(&ebb_op_split, in, 1, &attrs);
 }
 
-ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_dims split_sizes, ebb_split_with_sizes_options options) {
+ebb_list (ebb_split_with_sizes)(ebb_tensor *self, ebb_ints split_sizes, ebb_split_with_sizes_options options) {
     const struct ebb__attrs_split_with_sizes attrs = {.split_sizes = split_sizes, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_split_with_sizes, in, 1, &attrs);
@@ -4666,13 +4872,13 @@ ebb_tensor *(ebb_sub_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_sub, in, 2, NULL);
 }
 
-ebb_tensor *(ebb_sub_scaled)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+ebb_tensor *(ebb_sub_scaled)(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha) {
     const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_sub_scaled, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_sub_scaled_)(ebb_tensor *self, ebb_tensor *other, double alpha) {
+ebb_tensor *(ebb_sub_scaled_)(ebb_tensor *self, ebb_tensor *other, ebb_setting alpha) {
     const struct ebb__attrs_sub_scaled attrs = {.alpha = alpha};
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op_inplace(&ebb_op_sub_scaled, in, 2, &attrs);
@@ -4751,7 +4957,7 @@ ebb_list (ebb_tensor_split)(ebb_tensor *self, int64_t sections, ebb_tensor_split
     return ebb_call_op_list(&ebb_op_tensor_split, in, 1, &attrs);
 }
 
-ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_dims indices, ebb_tensor_split_indices_options options) {
+ebb_list (ebb_tensor_split_indices)(ebb_tensor *self, ebb_ints indices, ebb_tensor_split_indices_options options) {
     const struct ebb__attrs_tensor_split_indices attrs = {.indices = indices, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_list(&ebb_op_tensor_split_indices, in, 1, &attrs);
@@ -4769,13 +4975,13 @@ ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims d
     return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_threshold)(ebb_tensor *self, double threshold, double value) {
+ebb_tensor *(ebb_threshold)(ebb_tensor *self, ebb_setting threshold, ebb_setting value) {
     const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_threshold, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_threshold_)(ebb_tensor *self, double threshold, double value) {
+ebb_tensor *(ebb_threshold_)(ebb_tensor *self, ebb_setting threshold, ebb_setting value) {
     const struct ebb__attrs_threshold attrs = {.threshold = threshold, .value = value};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_threshold, in, 1, &attrs);
@@ -4910,6 +5116,26 @@ ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
     return ebb_call_op_inplace(&ebb_op_uniform, in, 1, &attrs);
 }
 
+ebb_tensor *(ebb_unique)(ebb_tensor *self, ebb_unique_options options) {
+    const struct ebb__attrs_unique attrs = {.sorted = options.sorted, .return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_unique, in, 1, &attrs, out)) return NULL;
+    if (options.ret_inverse_indices) *options.ret_inverse_indices = out[1];
+    if (options.ret_counts) *options.ret_counts = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_unique_consecutive)(ebb_tensor *self, ebb_unique_consecutive_options options) {
+    const struct ebb__attrs_unique_consecutive attrs = {.return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    ebb_tensor *const in[] = {self};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_unique_consecutive, in, 1, &attrs, out)) return NULL;
+    if (options.ret_inverse_indices) *options.ret_inverse_indices = out[1];
+    if (options.ret_counts) *options.ret_counts = out[2];
+    return out[0];
+}
+
 ebb_tensor *(ebb_unsafe_view)(ebb_tensor *self, ebb_dims size) {
     const struct ebb__attrs_unsafe_view attrs = {.size = size};
     ebb_tensor *const in[] = {self};
@@ -4923,13 +5149,13 @@ ebb_tensor *(ebb_unsqueeze)(ebb_tensor *self, int64_t dim) {
 }
 
 ebb_tensor *(ebb_upsample)(ebb_tensor *input, ebb_dims size, ebb_upsample_options options) {
-    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    const struct ebb__attrs_upsample attrs = {.size = size, .mode = options.mode, .align_corners = options.align_corners, .antialias = options.antialias, .scales = options.scales};
     ebb_tensor *const in[] = {input};
     return ebb_call_op1(&ebb_op_upsample, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_upsample_backward)(ebb_tensor *grad_output, ebb_dims input_size, ebb_upsample_backward_options options) {
-    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .scale = options.scale};
+    const struct ebb__attrs_upsample_backward attrs = {.input_size = input_size, .mode = options.mode, .align_corners = options.align_corners, .antialias = options.antialias, .scales = options.scales};
     ebb_tensor *const in[] = {grad_output};
     return ebb_call_op1(&ebb_op_upsample_backward, in, 1, &attrs);
 }
@@ -4964,6 +5190,12 @@ ebb_tensor *(ebb_view)(ebb_tensor *self, ebb_dims size) {
 ebb_tensor *(ebb_view_as)(ebb_tensor *self, ebb_tensor *other) {
     ebb_tensor *const in[] = {self, other};
     return ebb_call_op1(&ebb_op_view_as, in, 2, NULL);
+}
+
+ebb_tensor *(ebb_view_dtype)(ebb_tensor *self, ebb_dtype dtype) {
+    const struct ebb__attrs_view_dtype attrs = {.dtype = dtype};
+    ebb_tensor *const in[] = {self};
+    return ebb_call_op1(&ebb_op_view_dtype, in, 1, &attrs);
 }
 
 ebb_tensor *(ebb_vstack)(ebb_list tensors) {

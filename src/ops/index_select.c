@@ -84,7 +84,7 @@ static ebb_status add_forward(struct ebb_forward *f) {
         _Alignas(8) char alpha[8];
         int64_t size = (int64_t)ebb__dtype_sizes[source->dtype];
         if (!(scaled = source = ebb__cast(source, (ebb_dtype)source->dtype))) return ebb_error_status();
-        ebb__store(alpha, (ebb_dtype)source->dtype, a->alpha.value);
+        ebb__store_number(alpha, (ebb_dtype)source->dtype, &a->alpha);
         ebb__loops_mul[source->dtype](source->numel, (char *const[]){source->data, source->data, alpha},
                                       (const int64_t[]){size, size, 0}, NULL);
     }
@@ -220,4 +220,42 @@ const struct ebb_op ebb_op_index_fill = {
     .samples =
         EBB_SAMPLES("(4,3) i4(2) 1.5 dim=0", "(2,5,3) i5(2) () dim=-2", "(3,4) i4(0) 1 dim=1", "() i1(1) 2 dim=0",
                     "(3,4) i3() () dim=0", "! (4,3) i4(6) (5) dim=0", "! (3,4) (2) 1 dim=0", "! (0,4) i1(2) 1 dim=0"),
+};
+
+/* ---- index_reduce ---- */
+
+static ebb_tensor *reduce_compose(struct ebb_forward *f) {
+    static const enum ebb_scatter_reduction reductions[] = {EBB_SCATTER_PROD, EBB_SCATTER_MEAN, EBB_SCATTER_AMAX,
+                                                            EBB_SCATTER_AMIN};
+    const struct ebb__attrs_index_reduce *a = f->attrs;
+    ebb_tensor *x = f->in[0], *index = f->in[1], *source = f->in[2];
+    ebb_dims shape = ebb_tensor_shape(x), list = {shape.n, {0}};
+    int64_t count = ebb_tensor_numel(index);
+    for (int d = 0; d < shape.n; d++) list.d[d] = d == a->dim ? count : 1;
+    if (shape.n) shape.d[a->dim] = count;
+    ebb_dims given = ebb_tensor_shape(source);
+    if (ebb_tensor_ndim(index) > 1 || (!shape.n && count != 1) || !ebb__dims_equal(&given, &shape)) {
+        ebb_fail(EBB_ERR_SHAPE, "index must be a list, and source have self's shape, with %lld along dimension %lld",
+                 (long long)count, (long long)a->dim);
+        return NULL;
+    }
+    return ebb_scatter_reduce(x, ebb_expand(ebb_reshape(index, list), shape), source, a->dim, reductions[a->reduce],
+                              .include_self = a->include_self);
+}
+
+const struct ebb_op ebb_op_index_reduce = {
+    EBB_SIGNATURE(index_reduce, "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, "
+                                "bool? include_self=true -> Tensor"),
+    .doc =
+        "The product, mean, largest or smallest of the slices of source that index (integers) sends to one place along dim, "
+        "together with what self has there, or with include_self false without it: scatter_reduce of slices.",
+    .torch = "torch.index_reduce",
+    .order = "self, dim, index, source, reduce, include_self",
+    .compose = reduce_compose,
+    .inplace = true,
+    .samples =
+        EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
+                    "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",
+                    "(4,3) i4(6) (6,3) dim=0 reduce=mean include_self=false", "! (4,3) i4(6) (5,3) dim=0 reduce=prod",
+                    "! (3,4) (2) (2,4) dim=0 reduce=amax", "! (3) i3(1,2) (2) dim=0 reduce=amin"),
 };

@@ -9,23 +9,24 @@ enum { NEAREST, NEAREST_EXACT, LINEAR, CUBIC }; /* upsample's modes */
 
 struct upsampling {
     int mode, n; /* n spatial dimensions */
-    bool align_corners;
-    ebb_setting scale;
+    bool align_corners, antialias;
+    ebb_floats scales;
 };
 
 /* ---- where an output reads: computed in the precision of the elements, as PyTorch does ---- */
 
 struct tables {
-    int taps;
+    int taps, precision; /* precision: weights are whole multiples of 2^-precision, as bytes are multiplied with */
     int64_t *index;
     double *weight; /* NULL for a copy */
 };
 
-static double rounded(double x, ebb_dtype dtype) { return dtype == EBB_F64 ? x : (double)(float)x; }
+static double rounded(double x, ebb_dtype dtype) { return dtype == EBB_F32 ? (double)(float)x : x; }
 
-static double step(const struct upsampling *u, int64_t in, int64_t out, ebb_dtype dtype) {
+static double step(const struct upsampling *u, int axis, int64_t in, int64_t out, ebb_dtype dtype) {
     if (u->align_corners) return out > 1 ? rounded((double)(in - 1) / (double)(out - 1), dtype) : 0;
-    return rounded(u->scale.given ? 1 / u->scale.value : (double)in / (double)out, dtype);
+    const double *scales = u->scales.d;
+    return rounded(u->scales.n ? 1 / scales[u->scales.n > 1 ? axis : 0] : (double)in / (double)out, dtype);
 }
 
 static int64_t clamped(int64_t i, int64_t size) { return i < 0 ? 0 : i >= size ? size - 1 : i; }
@@ -36,41 +37,93 @@ static double position(const struct upsampling *u, double step, int64_t i, ebb_d
     return rounded(rounded(step * ((double)i + 0.5), dtype) - 0.5, dtype);
 }
 
-/* Keys 1981, with the constant -0.75, at distances 1 + t, t, 1 - t and 2 - t. */
-static void cubic(double t, double *ret_weights) {
-    const double a = -0.75, far = 1 + t, near = 1 - t;
-    ret_weights[0] = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a;
-    ret_weights[1] = ((a + 2) * t - (a + 3)) * t * t + 1;
-    ret_weights[2] = ((a + 2) * near - (a + 3)) * near * near + 1;
-    ret_weights[3] = ((a * (1 + near) - 5 * a) * (1 + near) + 8 * a) * (1 + near) - 4 * a;
+/* Keys 1981, with a constant, at a distance from an element. */
+static double cubic(double a, double x) {
+    x = fabs(x);
+    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+    return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-static void fill_tables(struct tables *t, const struct upsampling *u, int64_t in, int64_t out, ebb_dtype dtype) {
-    const double by = step(u, in, out, dtype);
+static void fill_copies(struct tables *t, const struct upsampling *u, int64_t in, int64_t out, double by,
+                        ebb_dtype dtype) {
     for (int64_t i = 0; i < out; i++) {
-        int64_t *index = t->index + i * t->taps;
         double at = position(u, by, i, dtype);
+        const int64_t half = i / 2;
         /* where a scale and the sizes differ, PyTorch goes by these sizes, in two dimensions */
         if (u->mode == NEAREST && u->n == 2 && out == in) at = (double)i;
-        const int64_t half = i / 2;
         if (u->mode == NEAREST && u->n == 2 && out == 2 * in) at = (double)half;
-        if (!t->weight) { /* PyTorch takes the floor in single precision */
-            index[0] = clamped((int64_t)floorf((float)(u->mode == NEAREST ? at : at + 0.5)), in);
-            continue;
-        }
+        /* PyTorch takes the floor in single precision */
+        t->index[i] = clamped((int64_t)floorf((float)(u->mode == NEAREST ? at : at + 0.5)), in);
+    }
+}
+
+/* Between 2 or 4 neighbours. */
+static void fill_points(struct tables *t, const struct upsampling *u, int64_t in, int64_t out, double by,
+                        ebb_dtype dtype) {
+    for (int64_t i = 0; i < out; i++) {
+        double at = position(u, by, i, dtype), *weight = t->weight + i * t->taps;
         if (u->mode == LINEAR && at < 0) at = 0;
         if (in == out && u->mode == LINEAR) at = (double)i;
         const int64_t first = (int64_t)fmin(floor(at), (double)(in - 1));
         const double rest = fmin(fmax(rounded(at - (double)first, dtype), 0), 1);
-        double *weight = t->weight + i * t->taps;
-        for (int k = 0; k < t->taps; k++) index[k] = clamped(first + k - (u->mode == CUBIC), in);
-        if (u->mode == CUBIC) {
-            cubic(rest, weight);
-        } else {
+        for (int k = 0; k < t->taps; k++) t->index[i * t->taps + k] = clamped(first + k - (u->mode == CUBIC), in);
+        for (int k = 0; k < t->taps && u->mode == CUBIC; k++) weight[k] = cubic(-0.75, rest - k + 1);
+        if (u->mode == LINEAR) {
             weight[0] = 1 - rest;
             weight[1] = rest;
         }
     }
+}
+
+/* How far an output reads with antialias: as far as the elements that become one. */
+static double support(const struct upsampling *u, double by) { return (u->mode == CUBIC ? 2 : 1) * fmax(by, 1); }
+
+/* With antialias: the mean of all that an output covers, by a filter over its support. */
+static void fill_filters(struct tables *t, const struct upsampling *u, int64_t in, int64_t out, double by,
+                         ebb_dtype dtype) {
+    const double reach = support(u, by), shrink = 1 / fmax(by, 1);
+    for (int64_t i = 0; i < out; i++) {
+        const double center = rounded(by * ((double)i + 0.5), dtype);
+        double *weight = t->weight + i * t->taps, total = 0;
+        int64_t from = (int64_t)(center - reach + 0.5), to = (int64_t)(center + reach + 0.5);
+        if (from < 0) from = 0;
+        int64_t n = (to < in ? to : in) - from;
+        for (int64_t k = 0; k < t->taps; k++) {
+            const double x = ((double)(k + from) - center + 0.5) * shrink;
+            t->index[i * t->taps + k] = clamped(from + k, in);
+            weight[k] = k >= n ? 0 : u->mode == CUBIC ? cubic(-0.5, x) : fmax(1 - fabs(x), 0);
+            total += weight[k];
+        }
+        for (int k = 0; k < t->taps && total != 0; k++) weight[k] = rounded(weight[k] / total, dtype);
+    }
+}
+
+/* Weights for bytes are rounded to 15 bits, as many of them behind the point as there is room for; those of one
+ * element, at the border, together. */
+static void make_whole(struct tables *t, int64_t out) {
+    double largest = 0;
+    for (int64_t e = 0; e < out * t->taps; e++)
+        for (int64_t k = e - e % t->taps; k < e; k++) {
+            if (t->index[k] != t->index[e]) continue;
+            t->weight[k] += t->weight[e];
+            t->weight[e] = 0;
+            break;
+        }
+    for (int64_t e = 0; e < out * t->taps; e++) largest = fmax(largest, t->weight[e]);
+    while (t->precision < 22 && (int)(0.5 + largest * (double)(1 << (t->precision + 1))) < 1 << 15) t->precision++;
+    for (int64_t e = 0; e < out * t->taps; e++)
+        t->weight[e] = trunc(t->weight[e] * (double)(1 << t->precision) + (t->weight[e] < 0 ? -0.5 : 0.5));
+}
+
+static int taps_of(const struct upsampling *u, int64_t in, double by) {
+    if (u->antialias) return (int)fmin(2 * ceil(support(u, by)) + 1, fmin((double)in, 0x1p28));
+    return u->mode == CUBIC ? 4 : u->mode == LINEAR ? 2 : 1;
+}
+
+static void fill_tables(struct tables *t, const struct upsampling *u, int64_t in, int64_t out, double by,
+                        ebb_dtype dtype) {
+    (!t->weight ? fill_copies : u->antialias ? fill_filters : fill_points)(t, u, in, out, by, dtype);
+    if (t->weight && dtype == EBB_U8) make_whole(t, out);
 }
 
 /* Whether the tables only copy. */
@@ -79,7 +132,8 @@ static bool is_identity(const struct tables *t, int64_t in, int64_t out) {
     for (int64_t i = 0; i < out && same; i++)
         for (int k = 0; k < t->taps && same; k++) {
             const int64_t e = i * t->taps + k;
-            same = t->weight ? t->weight[e] == (t->index[e] == i) : t->index[e] == i;
+            same =
+                t->weight ? t->weight[e] == (double)(t->index[e] == i) * (double)(1 << t->precision) : t->index[e] == i;
         }
     return same;
 }
@@ -105,6 +159,7 @@ static ebb_status resample(struct pass *p, int dim, int64_t to, bool back, const
     const int64_t from = p->shape.d[dim];
     const ebb__resample r = {.dtype = p->dtype,
                              .taps = t->taps,
+                             .precision = t->precision,
                              .outer = product(&p->shape, 0, dim),
                              .in = back ? to : from,
                              .out = back ? from : to,
@@ -124,13 +179,14 @@ static ebb_status resample(struct pass *p, int dim, int64_t to, bool back, const
 
 static ebb_status pass(struct pass *p, int dim, int64_t to, bool back) {
     const int64_t in = back ? to : p->shape.d[dim], out = back ? p->shape.d[dim] : to;
-    struct tables t = {.taps = p->u->mode == CUBIC ? 4 : p->u->mode == LINEAR ? 2 : 1};
+    const double by = step(p->u, dim - 2, in, out, p->dtype);
+    struct tables t = {.taps = taps_of(p->u, in, by)};
     const size_t bytes = (size_t)(out * t.taps) * (sizeof *t.index + sizeof *t.weight);
     void *block = ebb__alloc(bytes);
     if (!block) return EBB_ERR_MEMORY;
     t.index = block;
     t.weight = t.taps > 1 ? (double *)(void *)(t.index + out * t.taps) : NULL;
-    fill_tables(&t, p->u, in, out, p->dtype);
+    fill_tables(&t, p->u, in, out, by, p->dtype);
     ebb_status status = is_identity(&t, in, out) ? EBB_OK : resample(p, dim, to, back, &t);
     ebb__free(block, bytes);
     return status;
@@ -161,16 +217,22 @@ static ebb_status check_input(const ebb_dims *x) {
 }
 
 /* What is allowed for every mode, and the shape that results. */
-static ebb_status result_shape(const ebb_dims *x, const ebb_dims *size, int mode, bool align_corners, ebb_setting scale,
+static ebb_status result_shape(const ebb_dims *x, const ebb_dims *size, const struct upsampling *u,
                                ebb_dims *ret_shape) {
+    const int mode = u->mode;
     int64_t sizes[3];
     ebb_status status = check_input(x);
     if (!status && mode == CUBIC && x->n != 4)
         status = ebb_fail(EBB_ERR_SHAPE, "mode cubic needs an input of 4 dimensions, got %d", (int)x->n);
-    if (!status && align_corners && mode != LINEAR && mode != CUBIC)
+    if (!status && u->align_corners && mode != LINEAR && mode != CUBIC)
         status = ebb_fail(EBB_ERR_ARGUMENT, "align_corners needs a mode that interpolates");
-    if (!status && scale.given && !(scale.value > 0))
-        status = ebb_fail(EBB_ERR_ARGUMENT, "the scale must be greater than zero, got %g", scale.value);
+    if (!status && u->antialias && (x->n != 4 || (mode != LINEAR && mode != CUBIC)))
+        status = ebb_fail(EBB_ERR_ARGUMENT, "antialias is for the modes bilinear and bicubic");
+    if (!status && u->scales.n > 1 && u->scales.n != x->n - 2)
+        status = ebb_fail(EBB_ERR_ARGUMENT, "%lld scales for %d dimensions", (long long)u->scales.n, (int)x->n - 2);
+    for (int64_t i = 0; i < u->scales.n && !status; i++)
+        if (!(u->scales.d[i] > 0))
+            status = ebb_fail(EBB_ERR_ARGUMENT, "scales must be greater than zero, got %g", u->scales.d[i]);
     if (!status) status = ebb__spatial("size", size, x->n - 2, 0, 1, sizes);
     *ret_shape = *x;
     for (int i = 2; i < x->n && !status; i++) {
@@ -181,25 +243,30 @@ static ebb_status result_shape(const ebb_dims *x, const ebb_dims *size, int mode
     return status;
 }
 
+/* From the attributes a, for inputs of ndim dimensions. */
+#define UPSAMPLING(ndim) ((struct upsampling){a->mode, (ndim)-2, a->align_corners, a->antialias, a->scales})
+#define OPTIONS .mode = a->mode, .align_corners = a->align_corners, .antialias = a->antialias, .scales = a->scales
+#define OPTIONS_TEXT \
+    "enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, " \
+    "floats scales=none -> Tensor"
+
 static ebb_status upsample_infer(struct ebb_infer *f) {
     const struct ebb__attrs_upsample *a = f->attrs;
     if (f->dtype != EBB_U8 && !ebb_dtype_is_floating(f->dtype))
         return ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(f->dtype));
-    if (f->dtype == EBB_U8 && a->mode != NEAREST && a->mode != NEAREST_EXACT)
-        return ebb_fail(EBB_ERR_DTYPE, "this mode is not defined for uint8");
-    return result_shape(&f->in[0].shape, &a->size, a->mode, a->align_corners, a->scale, &f->out->shape);
+    if (f->dtype == EBB_U8 && f->in[0].shape.n != 4 && a->mode == LINEAR)
+        return ebb_fail(EBB_ERR_DTYPE, "of uint8 this mode is defined in two dimensions");
+    return result_shape(&f->in[0].shape, &a->size, &UPSAMPLING(f->in[0].shape.n), &f->out->shape);
 }
 
 static ebb_status upsample_forward(struct ebb_forward *f) {
     const struct ebb__attrs_upsample *a = f->attrs;
-    return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, false);
+    return run(f, &UPSAMPLING(f->in[0]->ndim), false);
 }
 
 static void upsample_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample *a = v->attrs;
-    ebb_vjp_give(v, 0,
-                 ebb_upsample_backward(v->grad[0], ebb_vjp_shape(v, 0), .mode = a->mode,
-                                       .align_corners = a->align_corners, .scale = a->scale));
+    ebb_vjp_give(v, 0, ebb_upsample_backward(v->grad[0], ebb_vjp_shape(v, 0), OPTIONS));
 }
 
 static const char *upsample_node(const void *attrs, ebb_tensor *const *in) {
@@ -209,15 +276,17 @@ static const char *upsample_node(const void *attrs, ebb_tensor *const *in) {
         {"UpsampleLinear1DBackward0", "UpsampleBilinear2DBackward0", "UpsampleTrilinear3DBackward0"},
         {"UpsampleBicubic2DBackward0", "UpsampleBicubic2DBackward0", "UpsampleBicubic2DBackward0"},
     };
-    return names[((const struct ebb__attrs_upsample *)attrs)->mode][in[0]->ndim - 3];
+    const struct ebb__attrs_upsample *a = attrs;
+    if (a->antialias) return a->mode == CUBIC ? "UpsampleBicubic2DAaBackward0" : "UpsampleBilinear2DAaBackward0";
+    return names[a->mode][in[0]->ndim - 3];
 }
 
 const struct ebb_op ebb_op_upsample = {
-    EBB_SIGNATURE(upsample, "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, "
-                            "bool align_corners=false, float? scale=none -> Tensor"),
+    EBB_SIGNATURE(upsample, "Tensor input, shape size, " OPTIONS_TEXT),
     .doc =
         "input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes; "
-        "scale, where given, decides the positions in place of the ratio of the sizes.",
+        "scales, where given, one or one for each dimension, decide the positions in place of the ratios of the sizes. "
+        "With antialias an output is the mean of all that it covers.",
     .torch = "torch.ops.aten.upsample_nearest2d",
     .node = "UpsampleNearest2DBackward0",
     .node_variant = upsample_node,
@@ -225,14 +294,17 @@ const struct ebb_op ebb_op_upsample = {
     .infer = upsample_infer,
     .forward = upsample_forward,
     .vjp = upsample_vjp,
-    .formula = {"upsample_backward(g, input.shape, mode, align_corners, scale)"},
-    .samples =
-        EBB_SAMPLES("(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
-                    "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
-                    "(1,2,4,3) size=(7,5) mode=cubic", "(1,2,4,3) size=6 mode=linear scale=1.6",
-                    "(0,2,4) size=6 mode=linear", "uint8(1,1,3) size=5", "! (1,2,3) size=0", "! (2,3) size=2",
-                    "! (1,0,3) size=2", "! (1,2,3) size=2 align_corners=true", "! (1,2,3) size=2 mode=cubic",
-                    "! i5(1,2,3) size=2", "! (1,2,3) size=2 scale=-1"),
+    .formula = {"upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"},
+    .samples = EBB_SAMPLES(
+        "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
+        "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
+        "(1,2,4,3) size=(7,5) mode=cubic", "(1,2,4,3) size=6 mode=linear scales=1.6",
+        "(1,2,4,6) size=(3,4) mode=linear scales=(0.8,0.7)", "(1,2,7,5) size=(3,6) mode=linear antialias=true",
+        "(1,2,5,9) size=(4,3) mode=cubic antialias=true", "(0,2,4) size=6 mode=linear", "uint8(1,1,3) size=5",
+        "! (1,2,3) size=0", "! (2,3) size=2", "! (1,0,3) size=2", "! (1,2,3) size=2 align_corners=true",
+        "! (1,2,3) size=2 mode=cubic", "! i5(1,2,3) size=2", "uint8(1,2,5,4) size=(3,7) mode=linear",
+        "uint8(1,2,5,4) size=(3,7) mode=cubic align_corners=true", "! (1,2,3) size=2 scales=-1",
+        "! (1,2,3) size=2 scales=(1,1)", "! (1,2,3,4) size=2 antialias=true"),
 };
 
 static ebb_status backward_infer(struct ebb_infer *f) {
@@ -243,7 +315,7 @@ static ebb_status backward_infer(struct ebb_infer *f) {
     for (int i = 0; i < size.n; i++) size.d[i] = g->d[i + 2];
     if (!ebb__numel(x->n, x->d, 8, &numel) || x->n != g->n)
         return ebb_fail(EBB_ERR_SHAPE, "grad_output is not that of an input of this size");
-    ebb_status status = result_shape(x, &size, a->mode, a->align_corners, a->scale, &shape);
+    ebb_status status = result_shape(x, &size, &UPSAMPLING(x->n), &shape);
     if (!status && !ebb__dims_equal(g, &shape))
         status = ebb_fail(EBB_ERR_SHAPE, "grad_output is not that of an input of this size");
     f->out->shape = *x;
@@ -252,21 +324,18 @@ static ebb_status backward_infer(struct ebb_infer *f) {
 
 static ebb_status backward_forward(struct ebb_forward *f) {
     const struct ebb__attrs_upsample_backward *a = f->attrs;
-    return run(f, &(struct upsampling){a->mode, f->in[0]->ndim - 2, a->align_corners, a->scale}, true);
+    return run(f, &UPSAMPLING(f->in[0]->ndim), true);
 }
 
 static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample_backward *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0), size = {shape.n - 2, {0}};
     for (int i = 0; i < size.n; i++) size.d[i] = shape.d[i + 2];
-    ebb_vjp_give(v, 0,
-                 ebb_upsample(v->grad[0], size, .mode = a->mode, .align_corners = a->align_corners, .scale = a->scale));
+    ebb_vjp_give(v, 0, ebb_upsample(v->grad[0], size, OPTIONS));
 }
 
 const struct ebb_op ebb_op_upsample_backward = {
-    EBB_SIGNATURE(upsample_backward,
-                  "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, "
-                  "bool align_corners=false, float? scale=none -> Tensor"),
+    EBB_SIGNATURE(upsample_backward, "Tensor grad_output, shape input_size, " OPTIONS_TEXT),
     .doc = "The gradient of upsample for an input of shape input_size.",
     .torch = "torch.ops.aten.upsample_nearest2d_backward",
     .node = "UpsampleNearest2DBackwardBackward0",
@@ -275,19 +344,25 @@ const struct ebb_op ebb_op_upsample_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
-    .formula = {"upsample(g, grad_output.shape[2:], mode, align_corners, scale)"},
+    .formula = {"upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"},
     .samples = EBB_SAMPLES(
         "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
-        "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "! (1,2,6) input_size=(1,2,3,4)", "! (1,3,6) input_size=(1,2,3)"),
+        "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true",
+        "! (1,2,6) input_size=(1,2,3,4)", "! (1,3,6) input_size=(1,2,3)"),
 };
 
 /* ---- interpolate ---- */
 
-/* The sizes that a scale gives, as PyTorch rounds them. */
-static bool scaled_size(const ebb_dims *x, double scale, ebb_dims *ret_size) {
+/* The sizes that scales give, as PyTorch rounds them. */
+static bool scaled_size(const ebb_dims *x, const ebb_floats *scales, ebb_dims *ret_size) {
     *ret_size = (ebb_dims){x->n - 2, {0}};
+    if (scales->n > 1 && scales->n != x->n - 2) {
+        ebb_fail(EBB_ERR_ARGUMENT, "scale_factor lists %lld numbers for %d dimensions", (long long)scales->n,
+                 (int)x->n - 2);
+        return false;
+    }
     for (int i = 0; i < ret_size->n; i++) {
-        const double size = floor((double)x->d[i + 2] * scale);
+        const double scale = scales->d[scales->n > 1 ? i : 0], size = floor((double)x->d[i + 2] * scale);
         if (!(size >= 0 && size < 9e15)) {
             ebb_fail(EBB_ERR_SHAPE, "scale_factor %g makes a size of %g", scale, size);
             return false;
@@ -312,11 +387,12 @@ static ebb_tensor *interpolate(struct ebb_forward *f) {
                  [EBB_AREA] = {NEAREST_EXACT, 0}};
     const struct ebb__attrs_interpolate *a = f->attrs;
     ebb_dims shape = ebb_tensor_shape(f->in[0]), size = a->size;
-    ebb_setting scale = a->scale_factor;
+    ebb_floats scales = a->scale_factor;
     const bool by_size = size.n > 0,
                blurs = a->mode == EBB_NEAREST || a->mode == EBB_NEAREST_EXACT || a->mode == EBB_AREA;
-    if (by_size == scale.given) ebb_fail(EBB_ERR_ARGUMENT, "expected either size or scale_factor");
+    if (by_size == (scales.n > 0)) ebb_fail(EBB_ERR_ARGUMENT, "expected either size or scale_factor");
     else if (blurs && a->align_corners) ebb_fail(EBB_ERR_ARGUMENT, "align_corners needs a mode that interpolates");
+    else if (blurs && a->antialias) ebb_fail(EBB_ERR_ARGUMENT, "antialias is for the modes bilinear and bicubic");
     else if (by_size && a->recompute_scale_factor)
         ebb_fail(EBB_ERR_ARGUMENT, "recompute_scale_factor needs a scale_factor");
     else if (!check_input(&shape)) {
@@ -325,11 +401,11 @@ static ebb_tensor *interpolate(struct ebb_forward *f) {
                      (int)shape.n);
             return NULL;
         }
-        if (!by_size && !scaled_size(&shape, scale.value, &size)) return NULL;
+        if (!by_size && !scaled_size(&shape, &scales, &size)) return NULL;
         if (a->mode == EBB_AREA) return area(f->in[0], size);
-        if (a->recompute_scale_factor) scale = (ebb_setting){0, false};
+        if (a->recompute_scale_factor) scales.n = 0;
         return ebb_upsample(f->in[0], size, .mode = modes[a->mode].mode, .align_corners = a->align_corners,
-                            .scale = scale);
+                            .antialias = a->antialias, .scales = scales);
     }
     return NULL;
 }
@@ -337,14 +413,17 @@ static ebb_tensor *interpolate(struct ebb_forward *f) {
 const struct ebb_op ebb_op_interpolate = {
     EBB_SIGNATURE(
         interpolate,
-        "Tensor input, shape size=none, float? scale_factor=none, "
+        "Tensor input, shape size=none, floats scale_factor=none, "
         "enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, "
-        "bool recompute_scale_factor=false -> Tensor"),
+        "bool recompute_scale_factor=false, bool antialias=false -> Tensor"),
     .doc =
-        "input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor (rounded down). linear, "
+        "input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each dimension "
+        "(rounded down). linear, "
         "bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are "
         "taken as squares, or with align_corners as points, the first and the last of which stay where they are. A "
-        "scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes.",
+        "scale_factor decides the positions itself, unless recompute_scale_factor asks for the ratio of the sizes. With "
+        "antialias, bilinear and bicubic take the mean of all that an output covers. Bytes are multiplied with weights of 15 "
+        "bits, and rounded after each dimension.",
     .torch = "torch.nn.functional.interpolate",
     .compose = interpolate,
     .samples = EBB_SAMPLES(
@@ -353,5 +432,7 @@ const struct ebb_op ebb_op_interpolate = {
         "(1,2,3,4) scale_factor=1.7 mode=bicubic recompute_scale_factor=true", "(1,2,2,3,2) size=3 mode=trilinear",
         "(1,2,4,5) size=3 mode=area", "(1,2,5) size=3 mode=area", "(1,2,3,3) size=7 mode=nearest-exact", "! (1,2,3,4)",
         "! (1,2,3,4) size=2 scale_factor=2", "! (1,2,3,4) size=2 mode=linear", "! (1,2,3) size=2 align_corners=true",
-        "! (2,3) size=2", "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"),
+        "! (2,3) size=2", "(1,2,3,4) scale_factor=(2,1.5) mode=bilinear",
+        "(1,2,6,8) scale_factor=0.5 mode=bilinear antialias=true", "! (1,2,3) scale_factor=(2,2)",
+        "! (1,2,3) scale_factor=0.2", "! (1,2,3,4) size=(2,2,2)"),
 };

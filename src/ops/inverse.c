@@ -85,7 +85,7 @@ static ebb_tensor *products_of_others(ebb_tensor *s) {
     int64_t n = ebb__columns(s);
     ebb_tensor *p = ebb_ones_like(s);
     for (int64_t i = 0; i < n; i++) {
-        ebb_tensor *mine = ebb_eq(ebb_arange(0, (double)n, 1, .dtype = EBB_I64), ebb_number_i64(i));
+        ebb_tensor *mine = ebb_eq(ebb_arange(0, n, 1, .dtype = EBB_I64), ebb_number_i64(i));
         p = ebb_mul(p, ebb_where(mine, 1.0, ebb_slice(s, -1, i, i + 1)));
     }
     return p;

@@ -127,8 +127,8 @@ ebb_dims ebb__dims_ending(ebb_dims shape, int drop, ebb_dims end) {
 
 /* Of a matrix's shape, column - row. */
 static ebb_tensor *offsets(const ebb_tensor *x) {
-    ebb_tensor *rows = ebb_arange(0, (double)ebb__rows(x), 1, .dtype = EBB_I64);
-    ebb_tensor *columns = ebb_arange(0, (double)ebb__columns(x), 1, .dtype = EBB_I64);
+    ebb_tensor *rows = ebb_arange(0, ebb__rows(x), 1, .dtype = EBB_I64);
+    ebb_tensor *columns = ebb_arange(0, ebb__columns(x), 1, .dtype = EBB_I64);
     return ebb_sub(columns, ebb_unsqueeze(rows, 1));
 }
 

@@ -133,7 +133,7 @@ static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
     bool single = x->ndim == 1 && target->ndim == 1;
     ebb_tensor *index = single ? target : ebb_unsqueeze(target, -1);
     ebb_tensor *mine = ebb_gather(x, index, x->ndim - 1);
-    ebb_tensor *other = ebb_ne(ebb_arange(0, (double)classes, 1, .dtype = EBB_I64), index);
+    ebb_tensor *other = ebb_ne(ebb_arange(0, classes, 1, .dtype = EBB_I64), index);
     ebb_tensor *terms = ebb_relu(ebb_add(ebb_sub(x, mine), a->margin.value));
     if (p == 2) terms = ebb_square(terms);
     if (weight) {

@@ -204,10 +204,11 @@ static ebb_list tuple_compose(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_nonzero_tuple = {
-    EBB_SIGNATURE(nonzero_tuple, "Tensor self -> Tensors"),
+    EBB_SIGNATURE(nonzero_tuple, "Tensor self|condition -> Tensors"),
     .doc = "The places of the elements that are not zero, in row-major order: for each dimension a list of its indices "
            "(int64), as index takes them.",
-    .torch = "torch.nonzero(as_tuple=True)",
+    .torch = "torch.nonzero(as_tuple=True), torch.where(condition)",
+    .overload = "where",
     .compose_list = tuple_compose,
     .no_derivative = true,
     .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"),

@@ -84,7 +84,7 @@ static ebb_tensor *by_word(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_matrix_norm = {
     EBB_SIGNATURE(matrix_norm,
-                  "Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
+                  "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
     .doc =
         "Norms of matrices in two dimensions, the last ones if none are given. ord: fro, the root of the sum of squares; "
         "nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum "
@@ -98,7 +98,7 @@ const struct ebb_op ebb_op_matrix_norm = {
 
 const struct ebb_op ebb_op_matrix_norm_ord = {
     EBB_SIGNATURE(matrix_norm_ord,
-                  "Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
+                  "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor"),
     .doc = "The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.",
     .torch = "torch.linalg.matrix_norm",
     .overload = "matrix_norm",

@@ -80,7 +80,7 @@ static void vector_norm_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_vector_norm = {
     EBB_SIGNATURE(vector_norm,
-                  "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
+                  "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
     .doc =
         "sum(|self|^ord)^(1 / ord) over the dimensions listed in dim, or over all. Of order inf the largest, of -inf the "
         "smallest absolute value, of order 0 the number of elements that are not 0. dtype, which may not narrow, casts "
@@ -100,17 +100,27 @@ const struct ebb_op ebb_op_vector_norm = {
                            "(0,3) dim=(1)", "(0,3) ord=-1 dim=(1)", "(0)", "! i5(3)", "! (0) ord=inf", "! (3) dim=(1)"),
 };
 
+enum { NUCLEAR = 2 }; /* of p_name: "fro" is order 2, as it is without a word */
+
 static ebb_tensor *norm_compose(struct ebb_forward *f) {
     const struct ebb__attrs_norm *a = f->attrs;
+    if (a->p_name == NUCLEAR) {
+        ebb_dims dim = a->dim.n || ebb_tensor_ndim(f->in[0]) != 2 ? a->dim : EBB_DIMS(0, 1);
+        return ebb_matrix_norm(f->in[0], .ord = "nuc", .dim = dim, .keepdim = a->keepdim, .dtype = a->dtype);
+    }
     return ebb_vector_norm(f->in[0], .ord = EBB_SET(a->p.value), .dim = a->dim, .keepdim = a->keepdim,
                            .dtype = a->dtype);
 }
 
 const struct ebb_op ebb_op_norm = {
-    EBB_SIGNATURE(norm, "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor"),
-    .doc = "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all.",
+    EBB_SIGNATURE(norm, "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, "
+                        "dtype dtype=none -> Tensor"),
+    .doc =
+        "vector_norm by its older name and argument: of order p, over the dimensions listed in dim, or over all. p may be "
+        "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
     .torch = "torch.norm",
     .compose = norm_compose,
-    .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "()", "(0,3) dim=(1)",
-                           "! i5(3)"),
+    .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
+                           "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()",
+                           "(0,3) dim=(1)", "! i5(3)", "! (3) p_name=nuc"),
 };

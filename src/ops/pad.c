@@ -44,7 +44,7 @@ static void runs_of(int mode, int64_t size, int64_t before, int64_t after, struc
 }
 
 /* The paddings of dimension d, first the one before it: they are given from the last dimension on. */
-static int64_t padding(const ebb_dims *pad, int ndim, int64_t d, int side) {
+static int64_t padding(const ebb_ints *pad, int ndim, int64_t d, int side) {
     int64_t at = 2 * (ndim - 1 - d) + side;
     return at < pad->n ? pad->d[at] : 0;
 }
@@ -83,7 +83,7 @@ static void visit(const struct blocks *b, const int *choice) {
     ebb__copy(sizes.n, sizes.d, dtype, to, large, dtype, border && b->value ? b->value : from, small);
 }
 
-static void each_block(struct blocks *b, int mode, const ebb_dims *pad) {
+static void each_block(struct blocks *b, int mode, const ebb_ints *pad) {
     int n = b->small->ndim, choice[EBB_MAX_NDIM] = {0}, d = 0;
     for (int i = 0; i < n; i++)
         runs_of(mode, b->small->dims[i], padding(pad, n, i, 0), padding(pad, n, i, 1), b->runs[i]);
@@ -118,12 +118,15 @@ static ebb_status check_empty(const ebb_dims *in, int padded) {
     return EBB_OK;
 }
 
-static ebb_status padded_shape(const ebb_dims *in, const ebb_dims *pad, int mode, ebb_dims *ret_shape) {
-    int n = in->n, padded = pad->n / 2;
+static ebb_status padded_shape(const ebb_dims *in, const ebb_ints *pad, int mode, ebb_dims *ret_shape) {
+    int n = in->n;
     int64_t numel;
     if (mode < EBB_PAD_CONSTANT || mode > EBB_PAD_CIRCULAR) return ebb_fail(EBB_ERR_ARGUMENT, "%d is not a mode", mode);
     if (pad->n % 2) return ebb_fail(EBB_ERR_ARGUMENT, "pad has %d entries; expected an even number", (int)pad->n);
-    if (padded > n) return ebb_fail(EBB_ERR_ARGUMENT, "pad is for %d dimensions, but the tensor has %d", padded, n);
+    if (pad->n / 2 > n)
+        return ebb_fail(EBB_ERR_ARGUMENT, "pad is for %lld dimensions, but the tensor has %d", (long long)pad->n / 2,
+                        n);
+    int padded = (int)pad->n / 2;
     if (mode != EBB_PAD_CONSTANT && (padded < 1 || padded > 3 || (n != padded + 1 && n != padded + 2)))
         return ebb_fail(EBB_ERR_ARGUMENT,
                         "in this mode the last 1, 2 or 3 dimensions of one or two more are padded, not %d of %d",
@@ -159,11 +162,11 @@ static ebb_status forward_pad(struct ebb_forward *f) {
 
 static void vjp_pad(struct ebb_vjp_call *v) {
     const struct ebb__attrs_pad *a = v->attrs;
-    ebb_dims back = a->pad;
-    for (int i = 0; i < back.n; i++) back.d[i] = -back.d[i];
+    int64_t back[2 * EBB_MAX_NDIM];
+    for (int i = 0; i < a->pad.n; i++) back[i] = -a->pad.d[i];
     ebb_vjp_give(v, 0,
                  a->mode == EBB_PAD_CONSTANT
-                     ? ebb_pad(v->grad[0], back)
+                     ? ebb_pad(v->grad[0], ((ebb_ints){a->pad.n, back}))
                      : ebb_pad_backward(v->grad[0], ebb_vjp_shape(v, 0), a->pad, .mode = a->mode));
 }
 
@@ -190,8 +193,7 @@ static const char *node_pad(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_pad = {
     EBB_SIGNATURE(
-        pad,
-        "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
+        pad, "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
     .doc =
         "self with pad[0] elements before and pad[1] after it along its last dimension, pad[2] and pad[3] along the one before that, "
         "and so on; negative numbers cut off. The border is `value` (EBB_PAD_CONSTANT), or self mirrored at its edge "
@@ -206,15 +208,15 @@ const struct ebb_op ebb_op_pad = {
     .vjp = vjp_pad,
     .jvp = jvp_pad,
     .formula = {"pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape, pad, mode)"},
-    .samples = EBB_SAMPLES("(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()",
-                           "() pad=()", "(0,3) pad=(1,1,0,2)", "(2,5) pad=(2,3) mode=reflect",
-                           "(2,3,4) pad=(-1,2,1,0) mode=reflect", "(1,2,3,2) pad=(1,1,2,0,1,0) mode=reflect",
-                           "(2,3) pad=(2,4) mode=replicate", "(2,3,2) pad=(1,0,-1,3) mode=replicate",
-                           "(2,5) pad=(3,2) mode=circular", "(2,3,4) pad=(2,-1,0,1) mode=circular",
-                           "(0,2,3) pad=(1,1) mode=reflect", "(2,3) pad=(-4,2) mode=reflect", "! (3,4) pad=(1,2,3)",
-                           "! (3) pad=(1,1,1,1)", "! (3,4) pad=(-3,-2)", "! (2,3) pad=(3,0) mode=reflect",
-                           "! (2,3) pad=(4,0) mode=circular", "! (2,0) pad=(1,0) mode=replicate",
-                           "! (3) pad=(1,1) mode=reflect", "! (2,3) pad=(1,1) mode=reflect value=2"),
+    .samples = EBB_SAMPLES(
+        "(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()", "() pad=()",
+        "(0,3) pad=(1,1,0,2)", "(2,5) pad=(2,3) mode=reflect", "(2,3,4) pad=(-1,2,1,0) mode=reflect",
+        "(1,2,3,2) pad=(1,1,2,0,1,0) mode=reflect", "(2,3) pad=(2,4) mode=replicate",
+        "(2,3,2) pad=(1,0,-1,3) mode=replicate", "(2,5) pad=(3,2) mode=circular",
+        "(2,3,4) pad=(2,-1,0,1) mode=circular", "(0,2,3) pad=(1,1) mode=reflect", "(2,3) pad=(-4,2) mode=reflect",
+        "(1,2,1,2,1) pad=(1,0,0,1,1,0,0,0,0,1)", "! (3,4) pad=(1,2,3)", "! (3) pad=(1,1,1,1)", "! (3,4) pad=(-3,-2)",
+        "! (2,3) pad=(3,0) mode=reflect", "! (2,3) pad=(4,0) mode=circular", "! (2,0) pad=(1,0) mode=replicate",
+        "! (3) pad=(1,1) mode=reflect", "! (2,3) pad=(1,1) mode=reflect value=2"),
 };
 
 /* ---- pad_backward ---- */
@@ -259,7 +261,7 @@ static const char *node_pad_backward(const void *attrs, ebb_tensor *const *in) {
 const struct ebb_op ebb_op_pad_backward = {
     EBB_SIGNATURE(
         pad_backward,
-        "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor"),
+        "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor"),
     .doc =
         "The gradient of pad in the modes that take the border from the tensor: of shape input_sizes, grad added where each element came from.",
     .torch = "torch.ops.aten.reflection_pad1d_backward",

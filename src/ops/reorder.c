@@ -176,7 +176,7 @@ static void vjp_rot90(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_rot90 = {
-    EBB_SIGNATURE(rot90, "Tensor self, int k[=1], dims dims -> Tensor"),
+    EBB_SIGNATURE(rot90, "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor"),
     .doc = "A copy turned k times by 90 degrees in the plane of two dimensions, from dims[0] towards dims[1].",
     .torch = "torch.rot90",
     .node = "Rot90Backward0",

@@ -137,6 +137,13 @@ static ebb_tensor *along(ebb_tensor *self, const ebb_dims *dim, int64_t *ret_dim
     return dim->n && ebb_tensor_ndim(self) ? self : ebb_flatten(self, 0, -1);
 }
 
+/* What the caller says that the size will be must be so. */
+static ebb_status check_output_size(const ebb_setting *output_size, int64_t size) {
+    if (!output_size->given || output_size->whole == size) return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "output_size is %lld, and the repetitions make %lld",
+                    (long long)output_size->whole, (long long)size);
+}
+
 static ebb_tensor *compose_repeat_interleave(struct ebb_forward *f) {
     const struct ebb__attrs_repeat_interleave *a = f->attrs;
     int64_t dim;
@@ -151,14 +158,16 @@ static ebb_tensor *compose_repeat_interleave(struct ebb_forward *f) {
         return NULL;
     }
     merged.d[dim] = times(shape.d[dim], a->repeats);
+    if (check_output_size(&a->output_size, merged.d[dim])) return NULL;
     for (int i = shape.n++; i > dim; i--) shape.d[i] = shape.d[i - 1];
     shape.d[dim + 1] = a->repeats;
     return ebb_reshape(ebb_clone(ebb_expand(ebb_unsqueeze(self, dim + 1), shape)), merged);
 }
 
 const struct ebb_op ebb_op_repeat_interleave = {
-    EBB_SIGNATURE(repeat_interleave, "Tensor self, int repeats, dims dim=all -> Tensor"),
-    .doc = "Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor.",
+    EBB_SIGNATURE(repeat_interleave, "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor"),
+    .doc = "Each element along dim `repeats` times, one beside the other; without dim those of the flattened tensor. "
+           "output_size, where given, is the size that results.",
     .torch = "torch.repeat_interleave",
     .compose = compose_repeat_interleave,
     .formula = {"d = dim[0] % max(self.ndim, 1) if dim else 0; "
@@ -166,7 +175,8 @@ const struct ebb_op ebb_op_repeat_interleave = {
                 "sum(unflatten(g, d, (self.size(d), repeats)), d + 1)"},
     .samples = EBB_SAMPLES("(2,3) repeats=2", "(2,3) repeats=3 dim=0", "(2,3) repeats=2 dim=-1", "() repeats=2",
                            "() repeats=2 dim=0", "(2,3) repeats=0 dim=1", "(0,3) repeats=2 dim=1", "! (2,3) repeats=-1",
-                           "! (2,3) repeats=2 dim=2", "! (2,3) repeats=2 dim=(0,1)"),
+                           "(2,3) repeats=2 dim=1 output_size=6", "! (2,3) repeats=2 dim=2",
+                           "! (2,3) repeats=2 dim=(0,1)", "! (2,3) repeats=2 dim=1 output_size=5"),
 };
 
 /* The place of each repetition: 0 repeats[0] times, 1 repeats[1] times, ... */
@@ -203,14 +213,16 @@ static ebb_tensor *compose_repeat_interleave_tensor(struct ebb_forward *f) {
     ebb_tensor *self = along(f->in[0], &a->dim, &dim);
     if (!self) return NULL;
     ebb_tensor *index = places(f->in[1], self->dims[dim]);
-    return index ? ebb_index_select(self, index, dim) : NULL;
+    if (!index || check_output_size(&a->output_size, index->numel)) return NULL;
+    return ebb_index_select(self, index, dim);
 }
 
 const struct ebb_op ebb_op_repeat_interleave_tensor = {
-    EBB_SIGNATURE(repeat_interleave_tensor, "Tensor self, Tensor repeats, dims dim=all -> Tensor"),
+    EBB_SIGNATURE(repeat_interleave_tensor,
+                  "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor"),
     .doc =
         "Element i along dim repeats[i] times, one beside the other; without dim those of the flattened tensor. A tensor of "
-        "one number is for all.",
+        "one number is for all. output_size, where given, is the size that results.",
     .torch = "torch.repeat_interleave",
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_tensor,
@@ -219,5 +231,22 @@ const struct ebb_op ebb_op_repeat_interleave_tensor = {
          "i = repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and self.ndim > 0 else "
          "index_add(zeros_like(flatten(self)), 0, i, g).reshape(self.shape)"},
     .samples = EBB_SAMPLES("(2,3) i3(6)", "(2,3) i3(2) dim=0", "(2,3) i4(3) dim=-1", "(2,3) i4(1) dim=1", "() i5()",
-                           "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0"),
+                           "(0,3) i3(0) dim=0", "! (2,3) i3(3)", "! (2,3) i3(1,2) dim=0", "! (2,3) (2) dim=0",
+                           "! (2,3) i1(6) output_size=6"),
+};
+
+static ebb_tensor *compose_repeat_interleave_places(struct ebb_forward *f) {
+    const struct ebb__attrs_repeat_interleave_places *a = f->attrs;
+    ebb_tensor *index = places(f->in[0], f->in[0]->numel);
+    return index && !check_output_size(&a->output_size, index->numel) ? index : NULL;
+}
+
+const struct ebb_op ebb_op_repeat_interleave_places = {
+    EBB_SIGNATURE(repeat_interleave_places, "Tensor repeats, int? output_size=none -> Tensor"),
+    .doc = "The number i repeats[i] times, for each i: int64. output_size, where given, is the size that results.",
+    .torch = "torch.repeat_interleave",
+    .overload = "repeat_interleave",
+    .compose = compose_repeat_interleave_places,
+    .no_derivative = true,
+    .samples = EBB_SAMPLES("i3(4)", "i3(0)", "i5()", "! (3)", "! i3(2,2)", "! i1(2) output_size=3"),
 };

@@ -185,7 +185,7 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_one_hot = {
-    EBB_SIGNATURE(one_hot, "Tensor self, int num_classes=-1 -> Tensor"),
+    EBB_SIGNATURE(one_hot, "Tensor self|tensor, int num_classes=-1 -> Tensor"),
     .doc = "For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where "
            "num_classes is left out.",
     .torch = "torch.nn.functional.one_hot",

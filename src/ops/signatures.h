@@ -142,13 +142,13 @@ extern const struct ebb_attr ebb__attr_table_hardtanh[2];
     .n_out = 1
 
 struct ebb__attrs_threshold {
-    double threshold;
-    double value;
+    ebb_setting threshold;
+    ebb_setting value;
 };
 extern const struct ebb_attr ebb__attr_table_threshold[2];
 #define EBB__SIG_threshold \
     .name = "threshold", \
-    .signature = "Tensor self, float threshold, float value -> Tensor", \
+    .signature = "Tensor self, number threshold, number value -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -556,12 +556,12 @@ extern const struct ebb_attr ebb__attr_table_instance_norm[3];
     .n_out = 1
 
 struct ebb__attrs_add_scaled {
-    double alpha;
+    ebb_setting alpha;
 };
 extern const struct ebb_attr ebb__attr_table_add_scaled[1];
 #define EBB__SIG_add_scaled \
     .name = "add_scaled", \
-    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .signature = "Number self, Number other, number alpha -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
@@ -569,12 +569,12 @@ extern const struct ebb_attr ebb__attr_table_add_scaled[1];
     .attrs_size = sizeof(struct ebb__attrs_add_scaled)
 
 struct ebb__attrs_sub_scaled {
-    double alpha;
+    ebb_setting alpha;
 };
 extern const struct ebb_attr ebb__attr_table_sub_scaled[1];
 #define EBB__SIG_sub_scaled \
     .name = "sub_scaled", \
-    .signature = "Number self, Number other, float alpha -> Tensor", \
+    .signature = "Number self, Number other, number alpha -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
     .n_out = 1, \
@@ -732,6 +732,20 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .n_in = 1, \
     .n_out = 1
 
+#define EBB__SIG_bitwise_left_shift \
+    .name = "bitwise_left_shift", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_bitwise_right_shift \
+    .name = "bitwise_right_shift", \
+    .signature = "Number self, Number other -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
+    .n_in = 2, \
+    .n_out = 1
+
 struct ebb__attrs_conv1d {
     ebb_dims stride;
     ebb_dims padding;
@@ -742,7 +756,7 @@ struct ebb__attrs_conv1d {
 extern const struct ebb_attr ebb__attr_table_conv1d[5];
 #define EBB__SIG_conv1d \
     .name = "conv1d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
@@ -759,7 +773,7 @@ struct ebb__attrs_conv2d {
 extern const struct ebb_attr ebb__attr_table_conv2d[5];
 #define EBB__SIG_conv2d \
     .name = "conv2d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
@@ -776,7 +790,7 @@ struct ebb__attrs_conv3d {
 extern const struct ebb_attr ebb__attr_table_conv3d[5];
 #define EBB__SIG_conv3d \
     .name = "conv3d", \
-    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding=listed -> Tensor", \
+    .signature = "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}, {"bias", EBB_INPUT_OPTIONAL}), \
     .n_in = 3, \
     .n_out = 1, \
@@ -911,8 +925,9 @@ extern const struct ebb_attr ebb__attr_table_to[1];
 
 #define EBB__SIG_copy \
     .name = "copy", \
-    .signature = "Tensor self, Tensor src -> Tensor", \
+    .signature = "Tensor self, Tensor src|other -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){NULL, "other"}, \
     .n_in = 2, \
     .n_out = 1
 
@@ -1057,28 +1072,28 @@ extern const struct ebb_attr ebb__attr_table_empty_like[2];
 
 struct ebb__attrs_full {
     ebb_dims size;
-    double fill_value;
+    ebb_setting fill_value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_full[4];
 #define EBB__SIG_full \
     .name = "full", \
-    .signature = "shape size, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "shape size, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_full, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_full)
 
 struct ebb__attrs_full_like {
-    double fill_value;
+    ebb_setting fill_value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_full_like[3];
 #define EBB__SIG_full_like \
     .name = "full_like", \
-    .signature = "Tensor input, float fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "Tensor input, number fill_value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -1086,14 +1101,14 @@ extern const struct ebb_attr ebb__attr_table_full_like[3];
     .attrs_size = sizeof(struct ebb__attrs_full_like)
 
 struct ebb__attrs_scalar {
-    double value;
+    ebb_setting value;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_scalar[3];
 #define EBB__SIG_scalar \
     .name = "scalar", \
-    .signature = "float value, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "number value, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scalar, .n_attrs = 3, \
@@ -1108,23 +1123,23 @@ struct ebb__attrs_eye {
 extern const struct ebb_attr ebb__attr_table_eye[4];
 #define EBB__SIG_eye \
     .name = "eye", \
-    .signature = "int n, float? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "int n, int? m=none, dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eye, .n_attrs = 4, \
     .attrs_size = sizeof(struct ebb__attrs_eye)
 
 struct ebb__attrs_arange {
-    double start;
-    double end;
-    double step;
+    ebb_setting start;
+    ebb_setting end;
+    ebb_setting step;
     ebb_dtype dtype;
     bool requires_grad;
 };
 extern const struct ebb_attr ebb__attr_table_arange[5];
 #define EBB__SIG_arange \
     .name = "arange", \
-    .signature = "float start[=0], float end, float step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
+    .signature = "number start[=0], number end, number step[=1], dtype dtype=none, bool requires_grad=false -> Tensor", \
     .n_in = 0, \
     .n_out = 1, \
     .attrs = ebb__attr_table_arange, .n_attrs = 5, \
@@ -1205,6 +1220,23 @@ extern const struct ebb_attr ebb__attr_table_ctc_loss[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_ctc_loss, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_ctc_loss)
+
+struct ebb__attrs_ctc_loss_lengths {
+    ebb_ints input_lengths;
+    ebb_ints target_lengths;
+    int64_t blank;
+    int reduction;
+    bool zero_infinity;
+};
+extern const struct ebb_attr ebb__attr_table_ctc_loss_lengths[5];
+#define EBB__SIG_ctc_loss_lengths \
+    .name = "ctc_loss_lengths", \
+    .signature = "Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0, enum(mean|sum|none) reduction=mean, bool zero_infinity=false -> Tensor", \
+    .in = EBB_INPUTS({"log_probs", EBB_INPUT_TENSOR}, {"targets", EBB_INPUT_TENSOR}), \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_ctc_loss_lengths, .n_attrs = 5, \
+    .attrs_size = sizeof(struct ebb__attrs_ctc_loss_lengths)
 
 struct ebb__attrs_normalize {
     ebb_setting p;
@@ -1367,8 +1399,9 @@ struct ebb__attrs_normal {
 extern const struct ebb_attr ebb__attr_table_normal[2];
 #define EBB__SIG_normal \
     .name = "normal", \
-    .signature = "Number mean, Number std, shape size=(), dtype dtype=none -> Tensor", \
+    .signature = "Number mean, Number std[=1], shape size=(), dtype dtype=none -> Tensor", \
     .in = EBB_INPUTS({"mean", EBB_INPUT_NUMBER}, {"std", EBB_INPUT_NUMBER}), \
+    .otherwise = (const char *const[]){NULL, "1"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_normal, .n_attrs = 2, \
@@ -1504,8 +1537,9 @@ struct ebb__attrs_eigh {
 extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
-    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .out = {"eigenvalues", "eigenvectors"}, \
     .n_in = 1, \
     .n_out = 2, \
@@ -1518,8 +1552,9 @@ struct ebb__attrs_eigvalsh {
 extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
-    .signature = "Tensor self, enum(L|U) UPLO=L -> Tensor", \
+    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_eigvalsh, .n_attrs = 1, \
@@ -1531,8 +1566,9 @@ struct ebb__attrs_einsum {
 extern const struct ebb_attr ebb__attr_table_einsum[1];
 #define EBB__SIG_einsum \
     .name = "einsum", \
-    .signature = "string equation, Tensors tensors -> Tensor", \
+    .signature = "string equation, Tensors tensors|operands -> Tensor", \
     .in = EBB_INPUTS({"tensors", EBB_INPUT_LIST}), \
+    .also = (const char *const[]){"operands"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_einsum, .n_attrs = 1, \
@@ -1545,12 +1581,28 @@ struct ebb__attrs_embedding {
 extern const struct ebb_attr ebb__attr_table_embedding[2];
 #define EBB__SIG_embedding \
     .name = "embedding", \
-    .signature = "Tensor input, Tensor weight, float? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .signature = "Tensor input, Tensor weight, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_embedding, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_embedding)
+
+struct ebb__attrs_embedding_max_norm {
+    double max_norm;
+    ebb_setting norm_type;
+    ebb_setting padding_idx;
+    bool scale_grad_by_freq;
+};
+extern const struct ebb_attr ebb__attr_table_embedding_max_norm[4];
+#define EBB__SIG_embedding_max_norm \
+    .name = "embedding_max_norm", \
+    .signature = "Tensor input, Tensor weight, float max_norm, float? norm_type=2, int? padding_idx=none, bool scale_grad_by_freq=false -> Tensor", \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_TENSOR}), \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_embedding_max_norm, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_embedding_max_norm)
 
 #define EBB__SIG_max \
     .name = "max", \
@@ -1717,12 +1769,28 @@ struct ebb__attrs_scatter {
 extern const struct ebb_attr ebb__attr_table_scatter[1];
 #define EBB__SIG_scatter \
     .name = "scatter", \
-    .signature = "Tensor self, Tensor index, Number src, dim dim -> Tensor", \
+    .signature = "Tensor self, Tensor index, Number src|value, dim dim -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){NULL, NULL, "value"}, \
     .n_in = 3, \
     .n_out = 1, \
     .attrs = ebb__attr_table_scatter, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_scatter)
+
+struct ebb__attrs_scatter_mode {
+    int64_t dim;
+    int reduce;
+};
+extern const struct ebb_attr ebb__attr_table_scatter_mode[2];
+#define EBB__SIG_scatter_mode \
+    .name = "scatter_mode", \
+    .signature = "Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"src", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){NULL, NULL, "value"}, \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_scatter_mode, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_scatter_mode)
 
 struct ebb__attrs_scatter_add {
     int64_t dim;
@@ -1825,53 +1893,71 @@ extern const struct ebb_attr ebb__attr_table_index_fill[1];
     .attrs = ebb__attr_table_index_fill, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_index_fill)
 
+struct ebb__attrs_index_reduce {
+    int64_t dim;
+    int reduce;
+    ebb_setting include_self;
+};
+extern const struct ebb_attr ebb__attr_table_index_reduce[3];
+#define EBB__SIG_index_reduce \
+    .name = "index_reduce", \
+    .signature = "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool? include_self=true -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"index", EBB_INPUT_TENSOR}, {"source", EBB_INPUT_TENSOR}), \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_index_reduce, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_index_reduce)
+
 struct ebb__attrs_upsample {
     ebb_dims size;
     int mode;
     bool align_corners;
-    ebb_setting scale;
+    bool antialias;
+    ebb_floats scales;
 };
-extern const struct ebb_attr ebb__attr_table_upsample[4];
+extern const struct ebb_attr ebb__attr_table_upsample[5];
 #define EBB__SIG_upsample \
     .name = "upsample", \
-    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .signature = "Tensor input, shape size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_upsample, .n_attrs = 4, \
+    .attrs = ebb__attr_table_upsample, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_upsample)
 
 struct ebb__attrs_upsample_backward {
     ebb_dims input_size;
     int mode;
     bool align_corners;
-    ebb_setting scale;
+    bool antialias;
+    ebb_floats scales;
 };
-extern const struct ebb_attr ebb__attr_table_upsample_backward[4];
+extern const struct ebb_attr ebb__attr_table_upsample_backward[5];
 #define EBB__SIG_upsample_backward \
     .name = "upsample_backward", \
-    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, float? scale=none -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, enum(nearest|nearest-exact|linear|cubic) mode=nearest, bool align_corners=false, bool antialias=false, floats scales=none -> Tensor", \
     .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 4, \
+    .attrs = ebb__attr_table_upsample_backward, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_upsample_backward)
 
 struct ebb__attrs_interpolate {
     ebb_dims size;
-    ebb_setting scale_factor;
+    ebb_floats scale_factor;
     int mode;
     bool align_corners;
     bool recompute_scale_factor;
+    bool antialias;
 };
-extern const struct ebb_attr ebb__attr_table_interpolate[5];
+extern const struct ebb_attr ebb__attr_table_interpolate[6];
 #define EBB__SIG_interpolate \
     .name = "interpolate", \
-    .signature = "Tensor input, shape size=none, float? scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false -> Tensor", \
+    .signature = "Tensor input, shape size=none, floats scale_factor=none, enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, bool recompute_scale_factor=false, bool antialias=false -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_interpolate, .n_attrs = 5, \
+    .attrs = ebb__attr_table_interpolate, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_interpolate)
 
 #define EBB__SIG_det \
@@ -2100,8 +2186,9 @@ extern const struct ebb_attr ebb__attr_table_multilabel_soft_margin_loss[1];
 
 #define EBB__SIG_nonzero_tuple \
     .name = "nonzero_tuple", \
-    .signature = "Tensor self -> Tensors", \
+    .signature = "Tensor self|condition -> Tensors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"condition"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST
 
@@ -2128,8 +2215,9 @@ struct ebb__attrs_matrix_norm {
 extern const struct ebb_attr ebb__attr_table_matrix_norm[4];
 #define EBB__SIG_matrix_norm \
     .name = "matrix_norm", \
-    .signature = "Tensor self, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm, .n_attrs = 4, \
@@ -2144,8 +2232,9 @@ struct ebb__attrs_matrix_norm_ord {
 extern const struct ebb_attr ebb__attr_table_matrix_norm_ord[4];
 #define EBB__SIG_matrix_norm_ord \
     .name = "matrix_norm_ord", \
-    .signature = "Tensor self, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_matrix_norm_ord, .n_attrs = 4, \
@@ -2313,7 +2402,7 @@ struct ebb__attrs_var {
 extern const struct ebb_attr ebb__attr_table_var[3];
 #define EBB__SIG_var \
     .name = "var", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -2328,7 +2417,7 @@ struct ebb__attrs_std {
 extern const struct ebb_attr ebb__attr_table_std[3];
 #define EBB__SIG_std \
     .name = "std", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -2343,7 +2432,7 @@ struct ebb__attrs_var_mean {
 extern const struct ebb_attr ebb__attr_table_var_mean[3];
 #define EBB__SIG_var_mean \
     .name = "var_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor var, Tensor mean", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor var, Tensor mean", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"var", "mean"}, \
     .n_in = 1, \
@@ -2359,7 +2448,7 @@ struct ebb__attrs_std_mean {
 extern const struct ebb_attr ebb__attr_table_std_mean[3];
 #define EBB__SIG_std_mean \
     .name = "std_mean", \
-    .signature = "Tensor self, dims dim=all, float? correction=1, bool keepdim=false -> Tensor std, Tensor mean", \
+    .signature = "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> Tensor std, Tensor mean", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"std", "mean"}, \
     .n_in = 1, \
@@ -2376,8 +2465,9 @@ struct ebb__attrs_vector_norm {
 extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 #define EBB__SIG_vector_norm \
     .name = "vector_norm", \
-    .signature = "Tensor self, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self|x, float? ord=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"x"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_vector_norm, .n_attrs = 4, \
@@ -2385,18 +2475,19 @@ extern const struct ebb_attr ebb__attr_table_vector_norm[4];
 
 struct ebb__attrs_norm {
     ebb_setting p;
+    int p_name;
     ebb_dims dim;
     bool keepdim;
     ebb_dtype dtype;
 };
-extern const struct ebb_attr ebb__attr_table_norm[4];
+extern const struct ebb_attr ebb__attr_table_norm[5];
 #define EBB__SIG_norm \
     .name = "norm", \
-    .signature = "Tensor self, float? p=2, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
+    .signature = "Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype dtype=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_norm, .n_attrs = 4, \
+    .attrs = ebb__attr_table_norm, .n_attrs = 5, \
     .attrs_size = sizeof(struct ebb__attrs_norm)
 
 struct ebb__attrs_normalization_backward {
@@ -2460,14 +2551,14 @@ extern const struct ebb_attr ebb__attr_table_group_norm[2];
     .attrs_size = sizeof(struct ebb__attrs_group_norm)
 
 struct ebb__attrs_pad {
-    ebb_dims pad;
+    ebb_ints pad;
     int mode;
     double value;
 };
 extern const struct ebb_attr ebb__attr_table_pad[3];
 #define EBB__SIG_pad \
     .name = "pad", \
-    .signature = "Tensor self, shape pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
+    .signature = "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -2476,13 +2567,13 @@ extern const struct ebb_attr ebb__attr_table_pad[3];
 
 struct ebb__attrs_pad_backward {
     ebb_dims input_sizes;
-    ebb_dims pad;
+    ebb_ints pad;
     int mode;
 };
 extern const struct ebb_attr ebb__attr_table_pad_backward[3];
 #define EBB__SIG_pad_backward \
     .name = "pad_backward", \
-    .signature = "Tensor grad, shape input_sizes, shape pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
+    .signature = "Tensor grad, shape input_sizes, ints pad, enum(constant|reflect|replicate|circular) mode=constant -> Tensor", \
     .in = EBB_INPUTS({"grad", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -3005,7 +3096,7 @@ struct ebb__attrs_rot90 {
 extern const struct ebb_attr ebb__attr_table_rot90[2];
 #define EBB__SIG_rot90 \
     .name = "rot90", \
-    .signature = "Tensor self, int k[=1], dims dims -> Tensor", \
+    .signature = "Tensor self, int k[=1], dims dims[=(0,1)] -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -3041,29 +3132,44 @@ extern const struct ebb_attr ebb__attr_table_tile[1];
 struct ebb__attrs_repeat_interleave {
     int64_t repeats;
     ebb_dims dim;
+    ebb_setting output_size;
 };
-extern const struct ebb_attr ebb__attr_table_repeat_interleave[2];
+extern const struct ebb_attr ebb__attr_table_repeat_interleave[3];
 #define EBB__SIG_repeat_interleave \
     .name = "repeat_interleave", \
-    .signature = "Tensor self, int repeats, dims dim=all -> Tensor", \
+    .signature = "Tensor self, int repeats, dims dim=all, int? output_size=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 2, \
+    .attrs = ebb__attr_table_repeat_interleave, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_repeat_interleave)
 
 struct ebb__attrs_repeat_interleave_tensor {
     ebb_dims dim;
+    ebb_setting output_size;
 };
-extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[1];
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_tensor[2];
 #define EBB__SIG_repeat_interleave_tensor \
     .name = "repeat_interleave_tensor", \
-    .signature = "Tensor self, Tensor repeats, dims dim=all -> Tensor", \
+    .signature = "Tensor self, Tensor repeats, dims dim=all, int? output_size=none -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"repeats", EBB_INPUT_TENSOR}), \
     .n_in = 2, \
     .n_out = 1, \
-    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_tensor, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_tensor)
+
+struct ebb__attrs_repeat_interleave_places {
+    ebb_setting output_size;
+};
+extern const struct ebb_attr ebb__attr_table_repeat_interleave_places[1];
+#define EBB__SIG_repeat_interleave_places \
+    .name = "repeat_interleave_places", \
+    .signature = "Tensor repeats, int? output_size=none -> Tensor", \
+    .in = EBB_INPUTS({"repeats", EBB_INPUT_TENSOR}), \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_repeat_interleave_places, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_repeat_interleave_places)
 
 #define EBB__SIG_ceil \
     .name = "ceil", \
@@ -3301,8 +3407,9 @@ struct ebb__attrs_one_hot {
 extern const struct ebb_attr ebb__attr_table_one_hot[1];
 #define EBB__SIG_one_hot \
     .name = "one_hot", \
-    .signature = "Tensor self, int num_classes=-1 -> Tensor", \
+    .signature = "Tensor self|tensor, int num_classes=-1 -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_one_hot, .n_attrs = 1, \
@@ -3372,7 +3479,7 @@ struct ebb__attrs_slice {
 extern const struct ebb_attr ebb__attr_table_slice[4];
 #define EBB__SIG_slice \
     .name = "slice", \
-    .signature = "Tensor self, dim dim, int start, int end, int step=1 -> Tensor", \
+    .signature = "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -3605,8 +3712,9 @@ struct ebb__attrs_solve_triangular {
 extern const struct ebb_attr ebb__attr_table_solve_triangular[3];
 #define EBB__SIG_solve_triangular \
     .name = "solve_triangular", \
-    .signature = "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
+    .signature = "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A", NULL}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_solve_triangular, .n_attrs = 3, \
@@ -3618,8 +3726,9 @@ struct ebb__attrs_cholesky {
 extern const struct ebb_attr ebb__attr_table_cholesky[1];
 #define EBB__SIG_cholesky \
     .name = "cholesky", \
-    .signature = "Tensor self, bool upper=false -> Tensor", \
+    .signature = "Tensor self|A, bool upper=false -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A"}, \
     .n_in = 1, \
     .n_out = 1, \
     .attrs = ebb__attr_table_cholesky, .n_attrs = 1, \
@@ -3791,22 +3900,24 @@ struct ebb__attrs_split {
 extern const struct ebb_attr ebb__attr_table_split[2];
 #define EBB__SIG_split \
     .name = "split", \
-    .signature = "Tensor self, int split_size, dim dim=0 -> Tensors", \
+    .signature = "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_split)
 
 struct ebb__attrs_split_with_sizes {
-    ebb_dims split_sizes;
+    ebb_ints split_sizes;
     int64_t dim;
 };
 extern const struct ebb_attr ebb__attr_table_split_with_sizes[2];
 #define EBB__SIG_split_with_sizes \
     .name = "split_with_sizes", \
-    .signature = "Tensor self, shape split_sizes, dim dim=0 -> Tensors", \
+    .signature = "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"tensor"}, \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
     .attrs = ebb__attr_table_split_with_sizes, .n_attrs = 2, \
@@ -3833,7 +3944,7 @@ struct ebb__attrs_tensor_split {
 extern const struct ebb_attr ebb__attr_table_tensor_split[2];
 #define EBB__SIG_tensor_split \
     .name = "tensor_split", \
-    .signature = "Tensor self, int sections, dim dim=0 -> Tensors", \
+    .signature = "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
@@ -3841,13 +3952,13 @@ extern const struct ebb_attr ebb__attr_table_tensor_split[2];
     .attrs_size = sizeof(struct ebb__attrs_tensor_split)
 
 struct ebb__attrs_tensor_split_indices {
-    ebb_dims indices;
+    ebb_ints indices;
     int64_t dim;
 };
 extern const struct ebb_attr ebb__attr_table_tensor_split_indices[2];
 #define EBB__SIG_tensor_split_indices \
     .name = "tensor_split_indices", \
-    .signature = "Tensor self, shape indices, dim dim=0 -> Tensors", \
+    .signature = "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = EBB_OUT_LIST, \
@@ -3933,15 +4044,18 @@ extern const struct ebb_attr ebb__attr_table_pinv[3];
 
 struct ebb__attrs_lstsq {
     ebb_setting rcond;
+    int driver;
 };
-extern const struct ebb_attr ebb__attr_table_lstsq[1];
+extern const struct ebb_attr ebb__attr_table_lstsq[2];
 #define EBB__SIG_lstsq \
     .name = "lstsq", \
-    .signature = "Tensor self, Tensor b, float? rcond=none -> Tensor", \
+    .signature = "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy -> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"A", "B"}, \
+    .out = {"solution", "residuals", "rank", "singular_values"}, \
     .n_in = 2, \
-    .n_out = 1, \
-    .attrs = ebb__attr_table_lstsq, .n_attrs = 1, \
+    .n_out = 4, \
+    .attrs = ebb__attr_table_lstsq, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_lstsq)
 
 #define EBB__SIG_take \
@@ -4399,6 +4513,39 @@ extern const struct ebb_attr ebb__attr_table_triu_indices[4];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_unique {
+    ebb_setting sorted;
+    bool return_inverse;
+    bool return_counts;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_unique[4];
+#define EBB__SIG_unique \
+    .name = "unique", \
+    .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .out = {"output", "inverse_indices", "counts"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_unique, .n_attrs = 4, \
+    .attrs_size = sizeof(struct ebb__attrs_unique)
+
+struct ebb__attrs_unique_consecutive {
+    bool return_inverse;
+    bool return_counts;
+    ebb_dims dim;
+};
+extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
+#define EBB__SIG_unique_consecutive \
+    .name = "unique_consecutive", \
+    .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .out = {"output", "inverse_indices", "counts"}, \
+    .n_in = 1, \
+    .n_out = 3, \
+    .attrs = ebb__attr_table_unique_consecutive, .n_attrs = 3, \
+    .attrs_size = sizeof(struct ebb__attrs_unique_consecutive)
+
 struct ebb__attrs_view {
     ebb_dims size;
 };
@@ -4411,6 +4558,19 @@ extern const struct ebb_attr ebb__attr_table_view[1];
     .n_out = 1, \
     .attrs = ebb__attr_table_view, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_view)
+
+struct ebb__attrs_view_dtype {
+    ebb_dtype dtype;
+};
+extern const struct ebb_attr ebb__attr_table_view_dtype[1];
+#define EBB__SIG_view_dtype \
+    .name = "view_dtype", \
+    .signature = "Tensor self, dtype dtype -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_view_dtype, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_view_dtype)
 
 struct ebb__attrs_reshape_alias {
     ebb_dims size;

@@ -204,7 +204,8 @@ const struct ebb_op ebb_op_select_backward = {
 };
 
 const struct ebb_op ebb_op_slice = {
-    EBB_SIGNATURE(slice, "Tensor self, dim dim, int start, int end, int step=1 -> Tensor"),
+    EBB_SIGNATURE(slice,
+                  "Tensor self, dim dim[=0], int start[=0], int end[=9223372036854775807], int step=1 -> Tensor"),
     .doc =
         "A view of the elements start, start + step, ... before end of dim: x[start:end:step]. Negative positions count "
         "from the end, and positions beyond the edges mean the edges, as in Python; EBB_END is the end.",

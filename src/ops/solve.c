@@ -191,7 +191,7 @@ static void triangular_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_solve_triangular = {
     EBB_SIGNATURE(solve_triangular,
-                  "Tensor self, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
+                  "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
     .doc =
         "X of AX = B, or of XA = B with left=false, for triangular A = self (*, n, n), of which only that triangle is read, "
         "without its diagonal, taken to be ones, when unitriangular. Batches broadcast. A zero on the diagonal gives "
@@ -263,7 +263,7 @@ static void cholesky_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_cholesky = {
-    EBB_SIGNATURE(cholesky, "Tensor self, bool upper=false -> Tensor"),
+    EBB_SIGNATURE(cholesky, "Tensor self|A, bool upper=false -> Tensor"),
     .doc =
         "L of self = L L^T, or U of self = U^T U, for symmetric positive definite matrices, of which only that triangle is "
         "read. What is not positive definite is an error. The gradient is symmetric.",

@@ -32,7 +32,7 @@ static void split_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_split = {
-    EBB_SIGNATURE(split, "Tensor self, int split_size, dim dim=0 -> Tensors"),
+    EBB_SIGNATURE(split, "Tensor self|tensor, int split_size|split_size_or_sections, dim dim=0 -> Tensors"),
     .doc = "Views of split_size indices each along dim, one after another; the last is smaller when they do not divide "
            "evenly.",
     .torch = "torch.split",
@@ -52,15 +52,13 @@ static int64_t split_with_sizes_count(struct ebb_infer *f) {
     const ebb_dims *x = &f->in[0].shape;
     char text[EBB__SHAPE_TEXT];
     if (x->n == 0) return (void)ebb_fail(EBB_ERR_SHAPE, "expected at least one dimension, got a 0-d tensor"), -1;
-    int64_t left = x->d[a->dim];
-    bool fits = true;
-    for (int i = 0; i < a->split_sizes.n && fits; i++) {
-        fits = a->split_sizes.d[i] >= 0 && a->split_sizes.d[i] <= left;
+    int64_t left = x->d[a->dim], i = 0;
+    for (; i < a->split_sizes.n && a->split_sizes.d[i] >= 0 && a->split_sizes.d[i] <= left; i++)
         left -= a->split_sizes.d[i];
-    }
-    if (fits && left == 0) return a->split_sizes.n;
+    if (i == a->split_sizes.n && left == 0) return i;
+    const int shown = (int)(a->split_sizes.n < 32 ? a->split_sizes.n : 32);
     ebb_fail(EBB_ERR_ARGUMENT, "split_sizes must not be negative and add up to the size %lld of dimension %lld: %s",
-             (long long)x->d[a->dim], (long long)a->dim, ebb__shape_text(text, a->split_sizes.n, a->split_sizes.d));
+             (long long)x->d[a->dim], (long long)a->dim, ebb__shape_text(text, shown, a->split_sizes.d));
     return -1;
 }
 
@@ -85,7 +83,8 @@ static void split_with_sizes_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_split_with_sizes = {
-    EBB_SIGNATURE(split_with_sizes, "Tensor self, shape split_sizes, dim dim=0 -> Tensors"),
+    EBB_SIGNATURE(split_with_sizes,
+                  "Tensor self|tensor, ints split_sizes|split_size_or_sections, dim dim=0 -> Tensors"),
     .doc =
         "Views of split_sizes[0], split_sizes[1], ... indices along dim, one after another; together they are all of it.",
     .torch = "torch.split_with_sizes",
@@ -96,9 +95,10 @@ const struct ebb_op ebb_op_split_with_sizes = {
     .infer = split_with_sizes_infer,
     .vjp = split_with_sizes_vjp,
     .formula = {"cat(g, dim)"},
-    .samples = EBB_SAMPLES("(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
-                           "(0,3) split_sizes=(0,0)", "! () split_sizes=(1)", "! (3) split_sizes=(2,2)",
-                           "! (3) split_sizes=(4,-1)", "! (3) split_sizes=()"),
+    .samples =
+        EBB_SAMPLES("(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
+                    "(0,3) split_sizes=(0,0)", "! () split_sizes=(1)", "! (3) split_sizes=(2,2)",
+                    "(10) split_sizes=(1,1,1,1,1,1,1,1,1,1)", "! (3) split_sizes=(4,-1)", "! (3) split_sizes=()"),
 };
 
 /* Slices of dim from each place to the next, the first from 0 and the last to the end. */
@@ -170,7 +170,7 @@ static ebb_list compose_tensor_split(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_tensor_split = {
-    EBB_SIGNATURE(tensor_split, "Tensor self, int sections, dim dim=0 -> Tensors"),
+    EBB_SIGNATURE(tensor_split, "Tensor self, int sections|tensor_indices_or_sections, dim dim=0 -> Tensors"),
     .doc = "Views of `sections` parts of dim; where they cannot have one size the first ones have one element more.",
     .torch = "torch.tensor_split",
     .compose_list = compose_tensor_split,
@@ -179,7 +179,7 @@ const struct ebb_op ebb_op_tensor_split = {
                            "! () sections=1", "! (3) sections=0"),
 };
 
-static int64_t given_place(int64_t k, const void *context) { return ((const ebb_dims *)context)->d[k - 1]; }
+static int64_t given_place(int64_t k, const void *context) { return ((const ebb_ints *)context)->d[k - 1]; }
 
 static ebb_list compose_tensor_split_indices(struct ebb_forward *f) {
     const struct ebb__attrs_tensor_split_indices *a = f->attrs;
@@ -188,15 +188,16 @@ static ebb_list compose_tensor_split_indices(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_tensor_split_indices = {
-    EBB_SIGNATURE(tensor_split_indices, "Tensor self, shape indices, dim dim=0 -> Tensors"),
+    EBB_SIGNATURE(tensor_split_indices, "Tensor self, ints indices|tensor_indices_or_sections, dim dim=0 -> Tensors"),
     .doc =
         "Views of dim before indices[0], from there to before indices[1], and so on up to its end; as Python's slices.",
     .torch = "torch.tensor_split",
     .overload = "tensor_split",
     .compose_list = compose_tensor_split_indices,
     .formula = {"'g of each part, added'"},
-    .samples = EBB_SAMPLES("(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1",
-                           "(0,3) indices=(1)", "(5) indices=(9)", "! () indices=(1)"),
+    .samples =
+        EBB_SAMPLES("(5) indices=(1,3)", "(3,4) indices=(2,1,-1) dim=1", "(2,3) indices=() dim=-1", "(0,3) indices=(1)",
+                    "(5) indices=(9)", "(4) indices=(0,1,1,2,2,3,3,3,4)", "! () indices=(1)"),
 };
 
 static int64_t unbind_count(struct ebb_infer *f) {

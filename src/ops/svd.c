@@ -144,7 +144,13 @@ const struct ebb_op ebb_op_svdvals = {
                            "! (3)", "! i5(3,3)"),
 };
 
-/* ---- pinv, lstsq ---- */
+/* ---- pinv ---- */
+
+/* What rounding leaves of singular values that are 0, relative to the largest. */
+static double rounding(const ebb_tensor *x) {
+    int64_t m = ebb__rows(x), n = ebb__columns(x);
+    return (x->dtype == EBB_F64 ? DBL_EPSILON : (double)FLT_EPSILON) * (double)(m > n ? m : n);
+}
 
 static ebb_tensor *pinv(struct ebb_forward *f) {
     const struct ebb__attrs_pinv *a = f->attrs;
@@ -153,11 +159,11 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
         ebb_fail(x->ndim < 2 ? EBB_ERR_SHAPE : EBB_ERR_DTYPE, "expected floating-point matrices");
         return NULL;
     }
-    int64_t m = ebb__rows(x), n = ebb__columns(x);
-    double eps = x->dtype == EBB_F64 ? DBL_EPSILON : (double)FLT_EPSILON, atol = a->atol.given ? a->atol.value : 0;
-    double rtol = a->rtol.given ? a->rtol.value : atol > 0 ? 0 : eps * (double)(m > n ? m : n);
+    double atol = a->atol.given ? a->atol.value : 0;
+    double rtol = a->rtol.given ? a->rtol.value : atol > 0 ? 0 : rounding(x);
     if (x->numel == 0)
-        return ebb_zeros(ebb__dims_ending(ebb_tensor_shape(x), 2, EBB_DIMS(n, m)), .dtype = (ebb_dtype)x->dtype);
+        return ebb_zeros(ebb__dims_ending(ebb_tensor_shape(x), 2, EBB_DIMS(ebb__columns(x), ebb__rows(x))),
+                         .dtype = (ebb_dtype)x->dtype);
     ebb_tensor *u = a->hermitian ? NULL : ebb_svd(x, .full_matrices = EBB_SET(false), .ret_S = &s, .ret_Vh = &vh);
     if (a->hermitian && (s = ebb_eigh(x, .ret_eigenvectors = &u))) vh = ebb__turned(u);
     if (!u || !s) return NULL;
@@ -207,30 +213,62 @@ const struct ebb_op ebb_op_pinv = {
                     "sym(3,3) hermitian=true", "spd(2,3,3) hermitian=true", "(0,3)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };
 
-static ebb_tensor *lstsq(struct ebb_forward *f) {
-    const struct ebb__attrs_lstsq *a = f->attrs;
-    ebb_tensor *x = f->in[0], *b = f->in[1];
+/* ---- lstsq ---- */
+
+enum { GELSY, GELSD, GELSS, GELS }; /* LAPACK's names of methods, which decide what is told beside the solution */
+
+static bool check_lstsq(const ebb_tensor *x, const ebb_tensor *b, bool *ret_vector) {
     ebb_dims of_x = ebb_tensor_shape(x), of_b = ebb_tensor_shape(b);
     bool fits = x->ndim >= 2 && b->ndim >= x->ndim - 1 && b->ndim <= x->ndim;
-    bool vector = fits && ebb__is_vector(&of_x, &of_b);
-    if (!fits || ebb__rows(x) != b->dims[b->ndim - (vector ? 1 : 2)]) {
-        char tx[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
-        ebb_fail(EBB_ERR_SHAPE, "expected A (*, m, n) and B (*, m, k), or (*, m), got %s and %s",
-                 ebb__shape_text(tx, of_x.n, of_x.d), ebb__shape_text(tb, of_b.n, of_b.d));
-        return NULL;
+    *ret_vector = fits && ebb__is_vector(&of_x, &of_b);
+    if (fits && ebb__rows(x) == b->dims[b->ndim - (*ret_vector ? 1 : 2)]) return true;
+    char tx[EBB__SHAPE_TEXT], tb[EBB__SHAPE_TEXT];
+    ebb_fail(EBB_ERR_SHAPE, "expected A (*, m, n) and B (*, m, k), or (*, m), got %s and %s",
+             ebb__shape_text(tx, of_x.n, of_x.d), ebb__shape_text(tb, of_b.n, of_b.d));
+    return false;
+}
+
+/* How many singular values of each matrix are more than rcond times the largest. */
+static ebb_tensor *rank_of(ebb_tensor *x, ebb_tensor *s, const ebb_setting *rcond) {
+    double r = rcond->given ? rcond->value : rounding(x);
+    ebb_dims shape = ebb_tensor_shape(s);
+    if (shape.d[shape.n - 1] == 0) return ebb_sum(ebb_to(s, EBB_I64), .dim = EBB_DIMS(-1));
+    return ebb_sum(ebb_gt(s, ebb_mul(ebb_amax(s, .dim = EBB_DIMS(-1), .keepdim = true), r)), .dim = EBB_DIMS(-1));
+}
+
+static ebb_list lstsq(struct ebb_forward *f) {
+    const struct ebb__attrs_lstsq *a = f->attrs;
+    ebb_tensor *x = f->in[0], *b = f->in[1], **out = ebb_list_room(4), *s = NULL, *rank = NULL;
+    bool vector, full;
+    if (!out || !check_lstsq(x, b, &vector)) return (ebb_list){0, NULL};
+    if (vector) b = ebb_unsqueeze(b, -1);
+    out[0] = ebb_matmul(ebb_pinv(x, .rtol = a->rcond), b);
+    EBB_NO_GRAD {
+        s = ebb_svdvals(x);
+        rank = s ? rank_of(x, s, &a->rcond) : NULL;
     }
-    ebb_tensor *p = ebb_pinv(x, .rtol = a->rcond);
-    if (vector) return ebb_squeeze(ebb_matmul(p, ebb_unsqueeze(b, -1)), .dim = EBB_DIMS(-1));
-    return ebb_matmul(p, b);
+    full = ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
+    bool residuals = a->driver != GELSY && ebb__rows(x) > ebb__columns(x) && full;
+    if (residuals) out[1] = ebb_sum(ebb_square(ebb_sub(ebb_matmul(x, out[0]), b)), .dim = EBB_DIMS(-2));
+    else out[1] = ebb_empty(EBB_DIMS(0), .dtype = ebb_tensor_dtype(x));
+    out[2] = a->driver == GELS ? ebb_empty(EBB_DIMS(0), .dtype = EBB_I64) : rank;
+    out[3] = a->driver == GELSD || a->driver == GELSS ? s : ebb_empty(EBB_DIMS(0), .dtype = ebb_tensor_dtype(x));
+    if (vector) out[0] = ebb_squeeze(out[0], .dim = EBB_DIMS(-1));
+    return (ebb_list){out[0] && out[1] && out[2] && out[3] ? 4 : 0, out};
 }
 
 const struct ebb_op ebb_op_lstsq = {
-    EBB_SIGNATURE(lstsq, "Tensor self, Tensor b, float? rcond=none -> Tensor"),
+    EBB_SIGNATURE(lstsq, "Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy "
+                         "-> Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values"),
     .doc =
-        "The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B. B is a batch of vectors when it has one "
-        "dimension less than A. The solution only: residuals, rank and singular values are other operators' results.",
+        "The X of least norm that makes the norm of AX - B least, for A = self and B = b: pinv(A) B, by singular values in any "
+        "case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method, decides "
+        "what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of "
+        "singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A "
+        "has more rows than columns and full rank. singular_values: of gelsd and gelss.",
     .torch = "torch.linalg.lstsq",
-    .compose = lstsq,
-    .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1)", "wc(2,3,2) (2,3)",
-                           "(0,2) (0,1)", "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),
+    .compose_list = lstsq,
+    .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",
+                           "wc(2,3,2) (2,3)", "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)",
+                           "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),
 };

@@ -63,6 +63,7 @@ const struct ebb_op ebb_op_addr = {
     .node = "AddrBackward0",
     .dtypes = EBB_FLOATING,
     .compose = addr,
+    .inplace = true,
     .vjp = addr_vjp,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta * g", "alpha * g @ vec2", "alpha * g.T @ vec1"},

@@ -77,7 +77,8 @@ UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
       .doc = "The greatest integer that is not above self.", .formula = {"0"})
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = "max(self, 0); NaN stays NaN.",
       .saves = {EBB_OUT(0)}, .formula = {"where(y > 0, g, 0)"})
-UNARY(square, KEEPING, .node = "PowBackward0", .loops = ebb__loops_square, .doc = "self * self.", .saves = {EBB_IN(0)},
+UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "b(2)"),
+      .node = "PowBackward0", .loops = ebb__loops_square, .doc = "self * self.", .saves = {EBB_IN(0)},
       .formula = {"g * 2 * self"})
 UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp, .doc = "The exponential: e to the power of self.",
       .saves = {EBB_OUT(0)}, .formula = {"g * y"})

@@ -73,6 +73,46 @@ const struct ebb_op ebb_op_view = {
                     "(0,3) size=(3,0,2)", "! (3,4) size=(5,-1)", "! (3,4) size=(-1,-1)", "! (0,3) size=(-1,0)"),
 };
 
+/* The bytes of self as elements of another dtype. Wider ones take what lies beside one another in the last
+ * dimension. */
+static ebb_tensor *compose_view_dtype(struct ebb_forward *f) {
+    const struct ebb__attrs_view_dtype *a = f->attrs;
+    ebb_tensor *x = f->in[0];
+    ebb_dims sizes = ebb_tensor_shape(x), strides = ebb_tensor_strides(x);
+    int64_t from = ebb__dtype_sizes[x->dtype], to = (int64_t)ebb_dtype_size(a->dtype), last = x->ndim - 1;
+    if (to == 0) return (void)ebb_fail(EBB_ERR_DTYPE, "%d is not a dtype", (int)a->dtype), NULL;
+    if (from != to) {
+        bool fits =
+            last >= 0 && strides.d[last] == 1 && sizes.d[last] * from % to == 0 && (uintptr_t)x->data % (size_t)to == 0;
+        for (int i = 0; i < last && fits; i++) fits = strides.d[i] * from % to == 0;
+        if (!fits)
+            return (void)ebb_fail(EBB_ERR_SHAPE,
+                                  "elements of %s must lie side by side in the last dimension to be read as %s",
+                                  ebb_dtype_name((ebb_dtype)x->dtype), ebb_dtype_name(a->dtype)),
+                   NULL;
+        for (int i = 0; i < last; i++) strides.d[i] = strides.d[i] * from / to;
+        sizes.d[last] = sizes.d[last] * from / to;
+    }
+    ebb_tensor *y = ebb__tensor_alias(x, sizes.n, sizes.d, strides.d, 0);
+    if (!y) return NULL;
+    y->dtype = a->dtype & 15;
+    return ebb__own(y);
+}
+
+const struct ebb_op ebb_op_view_dtype = {
+    EBB_SIGNATURE(view_dtype, "Tensor self, dtype dtype -> Tensor"),
+    .doc =
+        "The same bytes as elements of another dtype, without a copy. Where their sizes differ the last dimension becomes longer "
+        "or shorter; it must be contiguous then. The result has no history.",
+    .torch = "torch.Tensor.view(dtype)",
+    .overload = "view",
+    .compose = compose_view_dtype,
+    .no_derivative = true,
+    .samples = EBB_SAMPLES("float64(3,4) dtype=int64", "int32(3,4) dtype=float32", "b(4) dtype=uint8",
+                           "float64() dtype=int64", "float64(0,4) dtype=int64", "! float32(3) dtype=float64",
+                           "! float32() dtype=uint8", "! (3) dtype=none"),
+};
+
 static ebb_status infer_reshape_alias(struct ebb_infer *f) {
     const struct ebb__attrs_reshape_alias *a = f->attrs;
     return infer_shape(f, a->size);

@@ -23,6 +23,18 @@ static ebb_status wrap_list(ebb_dims *dims, int ndim, const char *name) {
     return EBB_OK;
 }
 
+/* ebb_ints and ebb_floats look alike. */
+_Static_assert(sizeof(ebb_ints) == sizeof(ebb_floats) && offsetof(ebb_ints, d) == offsetof(ebb_floats, d), "lists");
+static bool is_list(const struct ebb_attr *a) { return a->kind == EBB_ATTR_INTS || a->kind == EBB_ATTR_FLOATS; }
+
+static ebb_status settle(ebb_setting *setting, const struct ebb_attr *a) {
+    if (!setting->given && a->required) return ebb_fail(EBB_ERR_ARGUMENT, "%s is not given", a->name);
+    if (!setting->given) *setting = a->fallback;
+    if (a->kind == EBB_ATTR_COUNT && setting->given && setting->dtype == EBB_F64)
+        return ebb_fail(EBB_ERR_ARGUMENT, "%s must be a whole number, not %g", a->name, setting->value);
+    return EBB_OK;
+}
+
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]) {
     if (attrs) memcpy(ret_attrs, attrs, op->attrs_size);
     else memset(ret_attrs, 0, op->attrs_size);
@@ -34,11 +46,38 @@ ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int 
         if (a->kind == EBB_ATTR_DIM) status = wrap(at, ndim, a->name);
         else if (a->kind == EBB_ATTR_NEWDIM) status = wrap(at, ndim + 1, a->name);
         else if (a->kind == EBB_ATTR_DIMS) status = wrap_list(at, ndim, a->name);
-        else if (a->kind == EBB_ATTR_SETTING && !((ebb_setting *)at)->given) *(ebb_setting *)at = a->fallback;
+        else if (a->kind == EBB_ATTR_SETTING || a->kind == EBB_ATTR_COUNT) status = settle(at, a);
+        else if (is_list(a) && (((ebb_ints *)at)->n < 0 || (((ebb_ints *)at)->n && !((ebb_ints *)at)->d)))
+            status = ebb_fail(EBB_ERR_ARGUMENT, "%s is NULL, or a list of %lld numbers", a->name,
+                              (long long)((ebb_ints *)at)->n);
         else if (a->kind == EBB_ATTR_SHAPE && (((ebb_dims *)at)->n < 0 || ((ebb_dims *)at)->n > EBB_MAX_NDIM))
             status = ebb_fail(EBB_ERR_SHAPE, "%s has %d entries; at most %d are possible", a->name,
                               (int)((ebb_dims *)at)->n, EBB_MAX_NDIM);
         if (status) return status;
     }
     return EBB_OK;
+}
+
+/* ---- lists ---- */
+
+size_t ebb__attrs_bytes(const struct ebb_op *op, const void *attrs) {
+    size_t bytes = op->attrs_size;
+    for (int i = 0; i < op->n_attrs; i++) {
+        if (!is_list(&op->attrs[i])) continue;
+        bytes = (bytes + 7) / 8 * 8 + 8 * (size_t)((const ebb_ints *)((const char *)attrs + op->attrs[i].offset))->n;
+    }
+    return bytes;
+}
+
+void ebb__attrs_copy(const struct ebb_op *op, const void *attrs, void *to) {
+    size_t end = op->attrs_size;
+    memcpy(to, attrs, op->attrs_size);
+    for (int i = 0; i < op->n_attrs; i++) {
+        if (!is_list(&op->attrs[i])) continue;
+        ebb_ints *list = (void *)((char *)to + op->attrs[i].offset);
+        int64_t *d = (void *)((char *)to + (end + 7) / 8 * 8);
+        if (list->n) memcpy(d, list->d, 8 * (size_t)list->n);
+        list->d = d;
+        end = (end + 7) / 8 * 8 + 8 * (size_t)list->n;
+    }
 }

@@ -293,7 +293,8 @@ static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, i
         for (int64_t i = 0; i < list.n; i++) ebb__unref(list.t[i]);
     ebb_scope_close(&scope);
     if (status || (list.n && !kept)) return ebb_error_status();
-    status = outputs_room(out, list.n);
+    if (op->n_out == EBB_OUT_LIST) status = outputs_room(out, list.n);
+    else if (list.n != out->n) status = ebb_fail(EBB_ERR_ARGUMENT, "gave %lld results", (long long)list.n);
     for (int64_t i = 0; i < list.n; i++) {
         if (status) ebb__unref(kept[i]);
         else out->t[i] = kept[i];

@@ -38,13 +38,19 @@ void ebb__row_end(struct ebb__row *row);
  * settings that were not given at their defaults. */
 ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int ndim, char ret_attrs[EBB__ATTRS_MAX]);
 
-/* byname.c: set the attribute `name` in an attribute struct from its text: "true", "-1", "2.5", "(0,1)", "float64", or
- * one of an enum's words. EBB_ERR_NAME for one the operator does not have, EBB_ERR_ARGUMENT for text that does not fit;
- * *attrs is then no longer meaningful. */
-ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name, const char *text);
+/* The bytes of an attribute struct with what its lists point to, and a copy of both, in that order, to `to`. */
+size_t ebb__attrs_bytes(const struct ebb_op *op, const void *attrs);
+void ebb__attrs_copy(const struct ebb_op *op, const void *attrs, void *to);
 
-/* The same for the value of an argument: false, without an error, for one of the wrong kind. */
-bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs);
+/* byname.c: set the attribute `name` in an attribute struct from its text: "true", "-1", "2.5", "(0,1)", "float64", or
+ * one of an enum's words. A list of any length is written to *room, which moves behind it: a text of n bytes needs
+ * EBB__LIST_ROOM(n). EBB_ERR_NAME for one the operator does not have, EBB_ERR_ARGUMENT for text that does not fit. */
+#define EBB__LIST_ROOM(bytes) ((int64_t)(bytes) / 2 + 1)
+ebb_status ebb__attr_set(const struct ebb_op *op, void *attrs, const char *name, const char *text, int64_t **room);
+
+/* The same for the value of an argument: false, without an error and with *attrs as it was, for one of the wrong kind.
+ * A list that is a value is pointed to. */
+bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room);
 
 /* The value of an attribute that is not given, in a struct that was zero: false when it must be given. */
 bool ebb__attr_default(const struct ebb_attr *a, void *attrs);

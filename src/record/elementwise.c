@@ -42,7 +42,7 @@ static ebb_tensor *flat(const struct ebb_op *op, const ebb_tensor *like, ebb_ten
         plan.data[i + 1] = (char *)&number[i];
         plan.stride[0][i + 1] = 0;
         if (in[i]->dtype == dtype) number[i] = *(const int64_t *)(const void *)in[i]->data; /* numbers have 8 bytes */
-        else ebb__store(plan.data[i + 1], dtype, ebb__load(in[i]->data, (ebb_dtype)in[i]->dtype));
+        else ebb__convert(plan.data[i + 1], dtype, in[i]->data, (ebb_dtype)in[i]->dtype);
     }
     ebb__plan_run(&plan, op->loops[dtype], attrs);
     return out;
@@ -62,7 +62,7 @@ static ebb_tensor *as_dtype(ebb_tensor *t, ebb_dtype dtype, int64_t *buffer, cha
     *ret_data = t->data;
     if (t->dtype != dtype) {
         *ret_data = (char *)buffer;
-        ebb__store(*ret_data, dtype, ebb__load(t->data, (ebb_dtype)t->dtype));
+        ebb__convert(*ret_data, dtype, t->data, (ebb_dtype)t->dtype);
     }
     return t;
 }

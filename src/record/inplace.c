@@ -69,6 +69,20 @@ static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_te
     return status;
 }
 
+/* Of a composition that is recorded as its parts: computed like any other call, and copied into self. What the parts
+ * save of self is a copy, since self is overwritten. */
+static ebb_status copy_parts(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    ebb_scope scope = ebb_scope_open();
+    ebb_tensor *from[EBB__ROW], *old = in[0];
+    if (!ebb__thread.no_grad) old = ebb_call_op1(ebb_op_find("clone"), in, 1, NULL);
+    for (int64_t i = 0; i < n; i++) from[i] = in[i] == in[0] ? old : in[i];
+    ebb_tensor *y = old ? ebb_call_op1(op, from, n, attrs) : NULL, *const pair[] = {in[0], y};
+    ebb_status status = y ? ebb__fits_inplace(in[0], (ebb_dtype)y->dtype, y->ndim, ebb__sizes(y)) : ebb_error_status();
+    if (!status && !ebb_call_op_inplace(ebb_op_find("copy"), pair, 2, NULL)) status = ebb_error_status();
+    ebb_scope_close(&scope);
+    return status;
+}
+
 /* Whether a rule will read self as it was before it is written. */
 static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     bool needed;
@@ -86,6 +100,10 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         status = ebb_fail(EBB_ERR_ARGUMENT, "takes at most %d inputs in place, got %lld", EBB__ROW, (long long)n);
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
+    if (!status && op->compose && !op->vjp && !op->no_derivative) {
+        status = copy_parts(op, in, n, attrs);
+        if (!status) return self;
+    }
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, &apart);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {

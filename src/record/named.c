@@ -13,6 +13,7 @@ struct binding {
     uint64_t attrs_set;
     ebb_tensor **in, *small[SMALL]; /* `in` is in the scope when there are more */
     int64_t n;
+    int64_t *room, small_room[SMALL]; /* for lists of numbers, likewise */
     _Alignas(16) char attrs[EBB__ATTRS_MAX];
 };
 
@@ -32,23 +33,35 @@ static bool same_name(const char *a, const char *b) {
     return strcmp(a, b) == 0 || strcmp(canonical(a), canonical(b)) == 0;
 }
 
-static int find_input(const struct ebb_op *op, const char *name) {
-    for (int i = 0; i < op->n_in; i++)
-        if (op->in[i].name && same_name(op->in[i].name, name)) return i;
-    /* what PyTorch calls every first input, where it has a name of its own: torch.linalg's A */
-    return op->n_in && strcmp(canonical(name), "self") == 0 ? 0 : -1;
+static bool is_named(const char *name, const char *also, const char *given) {
+    return (name && same_name(name, given)) || (also && strcmp(also, given) == 0);
 }
 
-static int find_attr(const struct ebb_op *op, const char *name) {
-    for (int i = 0; i < op->n_attrs; i++)
-        if (same_name(op->attrs[i].name, name)) return i;
-    return -1;
+/* The arguments of an operator in one row, inputs first. */
+static int count_slots(const struct ebb_op *op) { return op->n_in + op->n_attrs; }
+
+static const char *second_name(const struct ebb_op *op, int i) { return op->also ? op->also[i] : NULL; }
+
+static bool slot_is_named(const struct ebb_op *op, int slot, const char *name) {
+    int a = slot - op->n_in;
+    return a < 0 ? is_named(op->in[slot].name, second_name(op, slot), name)
+                 : is_named(op->attrs[a].name, op->attrs[a].also, name);
+}
+
+/* The first one of a name, from `slot` on; what every first input is called in PyTorch is also a name for one that has
+ * its own, as torch.linalg's A has. */
+static int find_slot(const struct ebb_op *op, int slot, const char *name) {
+    for (int i = slot; i < count_slots(op); i++)
+        if (slot_is_named(op, i, name)) return i;
+    return slot == 0 && op->n_in && strcmp(canonical(name), "self") == 0 ? 0 : -1;
 }
 
 /* What the operator takes, added to the names without repeating any. */
 static int add_names(const struct ebb_op *op, const char **names, int n, int max) {
-    for (int i = 0; i < op->n_in + op->n_attrs && n < max; i++) {
-        const char *name = i < op->n_in ? op->in[i].name : op->attrs[i - op->n_in].name;
+    for (int i = 0; i < 2 * count_slots(op) && n < max; i++) {
+        int slot = i / 2, a = slot - op->n_in;
+        const char *name = a < 0 ? op->in[slot].name : op->attrs[a].name;
+        if (i % 2) name = a < 0 ? second_name(op, slot) : op->attrs[a].also;
         bool there = !name;
         for (int k = 0; k < n; k++) there = there || strcmp(names[k], name) == 0;
         if (!there) names[n++] = name;
@@ -88,8 +101,20 @@ static bool is_none(const ebb_arg *arg) {
 
 /* "int 3", "str 'a'", "list of ints" */
 static void describe_value(const ebb_arg *arg, char *text, size_t size) {
-    static const char *const names[] = {"None", "bool",  "int",    "float",           "list of ints",
-                                        "str",  "dtype", "Tensor", "list of Tensors", "text"};
+    static const char *const names[] = {
+        [EBB_VALUE_NONE] = "None",
+        [EBB_VALUE_BOOL] = "bool",
+        [EBB_VALUE_INT] = "int",
+        [EBB_VALUE_FLOAT] = "float",
+        [EBB_VALUE_DIMS] = "list of ints",
+        [EBB_VALUE_INTS] = "list of ints",
+        [EBB_VALUE_FLOATS] = "list of floats",
+        [EBB_VALUE_STRING] = "str",
+        [EBB_VALUE_DTYPE] = "dtype",
+        [EBB_VALUE_TENSOR] = "Tensor",
+        [EBB_VALUE_TENSORS] = "list of Tensors",
+        [EBB_VALUE_TEXT] = "text",
+    };
     bool known = (unsigned)arg->kind < sizeof names / sizeof *names;
     const char *name = is_none(arg) ? names[0] : known ? names[arg->kind] : "a value of no known kind";
     bool quoted = !is_none(arg) && (arg->kind == EBB_VALUE_STRING || arg->kind == EBB_VALUE_TEXT);
@@ -102,12 +127,33 @@ static bool wrong_kind(const struct binding *b, const ebb_arg *arg, const char *
     return WRONG(b, EBB_ERR_ARGUMENT, "argument '%s' must be %s, not %s", arg->name, expected, got);
 }
 
-/* A number as a tensor; NULL for what is no number. */
-static bool as_number(const ebb_arg *arg, double *ret_f, int64_t *ret_i, bool *ret_whole) {
-    static const struct ebb_attr whole = {.kind = EBB_ATTR_INT}, real = {.kind = EBB_ATTR_FLOAT};
-    *ret_whole = arg->kind == EBB_VALUE_BOOL || ebb__attr_assign(&whole, arg, ret_i);
-    if (arg->kind == EBB_VALUE_BOOL) *ret_i = arg->value.i != 0;
-    return *ret_whole || ebb__attr_assign(&real, arg, ret_f);
+/* The value as a number; false for what is none. */
+static bool as_number(const ebb_arg *arg, ebb_setting *ret_number) {
+    static const struct ebb_attr number = {.kind = EBB_ATTR_SETTING};
+    *ret_number = EBB_SET(0);
+    return ebb__attr_assign(&number, arg, ret_number, NULL) && ret_number->given;
+}
+
+static ebb_tensor *number_tensor(const ebb_setting *number) {
+    if (number->dtype == EBB_BOOL) return ebb_number_bool(number->whole != 0);
+    return number->dtype == EBB_I64 ? ebb_number_i64(number->whole) : ebb_number_f64(number->value);
+}
+
+/* The number that stands for an input which is left out. */
+static ebb_tensor *otherwise(const char *text) {
+    ebb_setting number;
+    const ebb_arg arg = EBB_ARG_TEXT("", text);
+    return as_number(&arg, &number) ? number_tensor(&number) : NULL;
+}
+
+/* Whether an input takes a value of the argument's kind. */
+static bool input_takes(enum ebb_input_kind kind, const ebb_arg *arg) {
+    bool optional = kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER;
+    ebb_setting number;
+    if (ebb__is_list(kind)) return arg->kind == EBB_VALUE_TENSORS;
+    if (is_none(arg)) return optional || arg->kind == EBB_VALUE_TENSOR; /* NULL may be the error that made it so */
+    if (arg->kind == EBB_VALUE_TENSOR) return true;
+    return (kind == EBB_INPUT_NUMBER || kind == EBB_INPUT_OPTIONAL_NUMBER) && as_number(arg, &number);
 }
 
 /* One declared input that was given by name: its tensors are put behind those that are there. */
@@ -120,51 +166,70 @@ static bool named_input(struct binding *b, int i, ebb_tensor **room) {
                                            [EBB_INPUT_OPTIONAL_NUMBER] = "a Tensor, a number or None"};
     const ebb_arg *arg = b->by_name[i];
     enum ebb_input_kind kind = b->op->in[i].kind;
-    double f = 0;
-    int64_t whole = 0;
-    bool is_whole, optional = kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER;
-    bool number = kind == EBB_INPUT_NUMBER || kind == EBB_INPUT_OPTIONAL_NUMBER;
+    ebb_setting number;
+    bool optional = kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER;
+    if (!input_takes(kind, arg) || (is_none(arg) && !optional && !ebb__is_list(kind) && !ebb_error()))
+        return wrong_kind(b, arg, expected[kind]);
     if (ebb__is_list(kind)) {
-        if (arg->kind != EBB_VALUE_TENSORS) return wrong_kind(b, arg, expected[kind]);
         for (int64_t k = 0; k < arg->value.tensors.n; k++) room[k] = arg->value.tensors.t[k];
-        return true;
+    } else if (is_none(arg) || arg->kind == EBB_VALUE_TENSOR) {
+        room[0] = is_none(arg) ? NULL : arg->value.tensor;
+    } else if (b->report) { /* made when it is certain to be used */
+        room[0] = as_number(arg, &number) ? number_tensor(&number) : NULL;
+        return room[0] != NULL;
     }
-    if (is_none(arg)) {
-        room[0] = NULL;
-        return optional || (arg->kind == EBB_VALUE_TENSOR && ebb_error()) || wrong_kind(b, arg, expected[kind]);
-    }
-    if (arg->kind == EBB_VALUE_TENSOR) {
-        room[0] = arg->value.tensor;
-        return true;
-    }
-    if (!number || !as_number(arg, &f, &whole, &is_whole)) return wrong_kind(b, arg, expected[kind]);
-    if (!b->report) return true; /* made when it is certain to be used */
-    room[0] = arg->kind == EBB_VALUE_BOOL ? ebb_number_bool(whole != 0)
-              : is_whole                  ? ebb_number_i64(whole)
-                                          : ebb_number_f64(f);
-    return room[0] != NULL;
+    return true;
 }
 
 /* ---- binding ---- */
 
-static bool bind_args(struct binding *b, const ebb_args *args) {
-    for (int64_t k = 0; k < args->n; k++) {
-        const ebb_arg *arg = &args->arg[k];
-        if (!arg->name) return WRONG(b, EBB_ERR_ARGUMENT, "argument %lld has no name", (long long)k);
-        int i = find_input(b->op, arg->name), a = find_attr(b->op, arg->name);
-        if (i < 0 && a < 0) return unknown_argument(b, arg->name);
-        if (i >= 0 ? b->by_name[i] != NULL : (b->attrs_set >> a & 1) != 0)
-            return WRONG(b, EBB_ERR_ARGUMENT, "argument '%s' is given twice", arg->name);
-        if (i >= 0) {
-            b->by_name[i] = arg;
-            continue;
+static bool attr_takes(struct binding *b, const struct ebb_attr *attr, const ebb_arg *arg) {
+    return is_none(arg) && attr->kind != EBB_ATTR_ENUM ? ebb__attr_default(attr, b->attrs)
+                                                       : ebb__attr_assign(attr, arg, b->attrs, &b->room);
+}
+
+/* One argument to the first of its name that takes it. */
+static bool bind_arg(struct binding *b, const ebb_arg *arg) {
+    const struct ebb_op *op = b->op;
+    int first = find_slot(op, 0, arg->name);
+    if (first < 0) return unknown_argument(b, arg->name);
+    for (int slot = first; slot >= 0; slot = find_slot(op, slot + 1, arg->name)) {
+        int a = slot - op->n_in;
+        bool taken = a < 0 ? b->by_name[slot] != NULL : (b->attrs_set >> a & 1) != 0;
+        if (taken) return WRONG(b, EBB_ERR_ARGUMENT, "argument '%s' is given twice", arg->name);
+        if (a < 0 ? input_takes(op->in[slot].kind, arg) : attr_takes(b, &op->attrs[a], arg)) {
+            if (a < 0) b->by_name[slot] = arg;
+            else b->attrs_set |= (uint64_t)1 << a;
+            return true;
         }
-        b->attrs_set |= (uint64_t)1 << a;
-        const struct ebb_attr *attr = &b->op->attrs[a];
-        bool fits = is_none(arg) && attr->kind != EBB_ATTR_ENUM ? ebb__attr_default(attr, b->attrs)
-                                                                : ebb__attr_assign(attr, arg, b->attrs);
-        char expected[96];
-        if (!fits) return wrong_kind(b, arg, ebb__attr_expected(attr, expected, sizeof expected));
+    }
+    if (first < op->n_in) {
+        b->by_name[first] = arg;
+        return named_input(b, first, NULL);
+    }
+    char expected[96];
+    return wrong_kind(b, arg, ebb__attr_expected(&op->attrs[first - op->n_in], expected, sizeof expected));
+}
+
+/* Room for the numbers of all lists that are given as text, or as one number. */
+static bool make_room(struct binding *b, const ebb_args *args) {
+    int64_t n = 0;
+    for (int64_t k = 0; k < args->n; k++)
+        n += args->arg[k].kind == EBB_VALUE_TEXT && args->arg[k].value.text
+                 ? EBB__LIST_ROOM(strlen(args->arg[k].value.text))
+                 : 1;
+    b->room = b->small_room;
+    if (n <= SMALL) return true;
+    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I64, 1, &n));
+    b->room = room ? (int64_t *)(void *)room->data : NULL;
+    return room != NULL;
+}
+
+static bool bind_args(struct binding *b, const ebb_args *args) {
+    if (!make_room(b, args)) return false;
+    for (int64_t k = 0; k < args->n; k++) {
+        if (!args->arg[k].name) return WRONG(b, EBB_ERR_ARGUMENT, "argument %lld has no name", (long long)k);
+        if (!bind_arg(b, &args->arg[k])) return false;
     }
     return true;
 }
@@ -196,6 +261,8 @@ static bool bind_inputs(struct binding *b, const ebb_list *inputs) {
             for (int64_t k = 0; k < n; k++) b->in[b->n + k] = inputs->t[at++];
         } else if (kind == EBB_INPUT_OPTIONAL || kind == EBB_INPUT_OPTIONAL_NUMBER) {
             b->in[b->n] = NULL;
+        } else if (op->otherwise && op->otherwise[i]) {
+            if (b->report && !(b->in[b->n] = otherwise(op->otherwise[i]))) return false;
         } else {
             return WRONG(b, EBB_ERR_ARGUMENT, "missing the input '%s'; got %lld", op->in[i].name, (long long)inputs->n);
         }
@@ -251,8 +318,7 @@ static const struct ebb_op *resolve(const struct ebb_op *op, const ebb_list *inp
         if (i >= 0 && (!o->overload || strcmp(o->overload, op->name) != 0)) continue;
         if (fits(o, inputs, args, inplace)) return o;
         bool all = !inplace || o->inplace;
-        for (int64_t k = 0; k < args->n && all; k++)
-            all = args->arg[k].name && (find_input(o, args->arg[k].name) >= 0 || find_attr(o, args->arg[k].name) >= 0);
+        for (int64_t k = 0; k < args->n && all; k++) all = args->arg[k].name && find_slot(o, 0, args->arg[k].name) >= 0;
         if (all && !named) named = o;
     }
     return named ? named : op;

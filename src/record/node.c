@@ -145,12 +145,17 @@ void ebb__node_free_later(ebb_node *n) {
 
 /* ---- recording ---- */
 
-static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, ebb_tensor *const *out, int n_out, uint32_t n_saved) {
+static ebb_node *node_new(const struct ebb_op *op, int64_t n_in, const void *attrs, ebb_tensor *const *out, int n_out,
+                          uint32_t n_saved) {
     size_t metas = (size_t)n_out;
     for (int i = 0; i < n_out; i++) metas += out[i]->ndim;
     size_t attrs_at = sizeof(ebb_node) + (size_t)n_in * sizeof(struct ebb__edge) +
                       (size_t)n_saved * sizeof(struct ebb__saved) + 8 * metas;
-    size_t size = attrs_at + op->attrs_size;
+    size_t size = attrs_at + (EBB_LIKELY(op->n_attrs == 0) ? op->attrs_size : ebb__attrs_bytes(op, attrs));
+    if (EBB_UNLIKELY(size > UINT32_MAX)) {
+        ebb_fail(EBB_ERR_MEMORY, "a node of %zu bytes", size);
+        return NULL;
+    }
     ebb_node *n = ebb__alloc(size);
     if (EBB_UNLIKELY(!n)) return NULL;
     struct ebb__thread *th = &ebb__thread;
@@ -278,9 +283,9 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     if (EBB_UNLIKELY(n_out > UINT16_MAX))
         return ebb_fail(EBB_ERR_ARGUMENT, "%d results; at most %d can be recorded", n_out, UINT16_MAX);
-    ebb_node *n = node_new(op, n_in, out, n_out, set ? count_saved(op, set, n_in) : 0);
+    ebb_node *n = node_new(op, n_in, attrs, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
-    if (op->attrs_size) memcpy((char *)n + n->attrs_at, attrs, op->attrs_size);
+    if (op->attrs_size) ebb__attrs_copy(op, attrs, (char *)n + n->attrs_at);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
     struct ebb__edge *edge = ebb__node_edges(n);

@@ -66,7 +66,7 @@ double(ebb_item)(const ebb_tensor *t) {
 int64_t(ebb_item_i64)(const ebb_tensor *t) {
     const char *p = only_element("item_i64", t);
     if (!p) return 0;
-    return t->dtype == EBB_I64 ? *(const int64_t *)p : ebb__to_i64(ebb__load(p, (ebb_dtype)t->dtype));
+    return ebb__load_i64(p, (ebb_dtype)t->dtype);
 }
 
 double(ebb_at_index)(const ebb_tensor *t, ebb_dims index) {
@@ -100,8 +100,7 @@ ebb_status(ebb_tensor_read)(const ebb_tensor *t, ebb_dtype dtype, void *ret_data
     const char *p = t->data;
     char *out = ret_data;
     for (int64_t i = 0; i < t->numel; i++, out += to) {
-        if (dtype == EBB_I64 && t->dtype == EBB_I64) *(int64_t *)(void *)out = *(const int64_t *)(const void *)p;
-        else ebb__store(out, dtype, ebb__load(p, (ebb_dtype)t->dtype));
+        ebb__convert(out, dtype, p, (ebb_dtype)t->dtype);
         for (int d = t->ndim - 1; d >= 0; d--) { /* the next index, like an odometer */
             p += ebb__strides(t)[d] * from;
             if (++index[d] < t->dims[d]) break;

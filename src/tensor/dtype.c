@@ -67,6 +67,10 @@ static int64_t to_integer(double value, double least, double end) {
 
 int64_t ebb__to_i64(double value) { return to_integer(value, -0x1p63, 0x1p63); }
 
+int64_t ebb__load_i64(const char *p, ebb_dtype dtype) {
+    return dtype == EBB_I64 ? *(const int64_t *)p : ebb__to_i64(ebb__load(p, dtype));
+}
+
 void ebb__store(char *p, ebb_dtype dtype, double value) {
     switch (dtype) {
     case EBB_BOOL: *(uint8_t *)p = value != 0; break;
@@ -79,4 +83,26 @@ void ebb__store(char *p, ebb_dtype dtype, double value) {
     case EBB_F64: *(double *)p = value; break;
     case EBB_DTYPE_NONE: break;
     }
+}
+
+void ebb__store_i64(char *p, ebb_dtype dtype, int64_t value) {
+    switch (dtype) {
+    case EBB_BOOL: *(uint8_t *)p = value != 0; break;
+    case EBB_U8: *(uint8_t *)p = (uint8_t)value; break;
+    case EBB_I32: *(int32_t *)p = (int32_t)value; break;
+    case EBB_I64: *(int64_t *)p = value; break;
+    case EBB_F32: *(float *)p = (float)value; break;
+    case EBB_F64: *(double *)p = (double)value; break;
+    default: ebb__store(p, dtype, (double)value);
+    }
+}
+
+void ebb__convert(char *to, ebb_dtype dtype, const char *from, ebb_dtype given) {
+    if (ebb_dtype_is_floating(given)) ebb__store(to, dtype, ebb__load(from, given));
+    else ebb__store_i64(to, dtype, ebb__load_i64(from, given));
+}
+
+void ebb__store_number(char *p, ebb_dtype dtype, const ebb_setting *number) {
+    if (number->dtype == EBB_F64) ebb__store(p, dtype, number->value);
+    else ebb__store_i64(p, dtype, number->whole);
 }

@@ -75,7 +75,7 @@ static void element_text(const struct printer *p, const char *at, char text[NUMB
     if (p->floating) float_text(p, ebb__load(at, dtype), text);
     else if (dtype == EBB_BOOL) snprintf(text, NUMBER_TEXT, *at ? "True" : "False");
     else if (dtype == EBB_I64) snprintf(text, NUMBER_TEXT, "%lld", (long long)*(const int64_t *)(const void *)at);
-    else snprintf(text, NUMBER_TEXT, "%.0f", ebb__load(at, dtype));
+    else snprintf(text, NUMBER_TEXT, "%lld", (long long)ebb__load_i64(at, dtype));
 }
 
 /* ---- the elements that are shown ---- */

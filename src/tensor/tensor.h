@@ -4,7 +4,7 @@
 #define EBB_TENSOR_TENSOR_H
 
 #include "base/base.h"
-#include <ebb/tensor.h>
+#include <ebb/opdef.h>
 
 /* Memory that tensors share. Small data lies behind the header, and both behind the tensor that was made with them, in
  * one block that lives as long as the storage. */
@@ -175,9 +175,14 @@ bool ebb__wrap_dim(int64_t *dim, int64_t ndim);
 #define EBB__SHAPE_TEXT 128
 char *ebb__shape_text(char text[EBB__SHAPE_TEXT], int ndim, const int64_t *sizes);
 
-/* ---- elements ---- */
+/* ---- elements ---- As doubles; as integers, which of integers is exact, and wraps where a narrower one is stored;
+ * from one dtype to another, exactly where both hold the value; and a number that was given as an argument. */
 double ebb__load(const char *p, ebb_dtype dtype);
 void ebb__store(char *p, ebb_dtype dtype, double value);
 int64_t ebb__to_i64(double value);
+int64_t ebb__load_i64(const char *p, ebb_dtype dtype);
+void ebb__store_i64(char *p, ebb_dtype dtype, int64_t value);
+void ebb__convert(char *to, ebb_dtype dtype, const char *from, ebb_dtype given);
+void ebb__store_number(char *p, ebb_dtype dtype, const ebb_setting *number);
 
 #endif

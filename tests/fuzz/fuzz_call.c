@@ -37,7 +37,7 @@ static ebb_tensor *input(const char *word) {
     }
     if (n > ELEMENTS_MAX) return NULL;
     ebb_dtype dtype = dtypes[letter - letters];
-    ebb_tensor *t = ebb_add(ebb_mul(ebb_to(ebb_arange(0, (double)n, 1), dtype), 1), 0.25);
+    ebb_tensor *t = ebb_add(ebb_mul(ebb_to(ebb_arange(0, n, 1), dtype), 1), 0.25);
     t = ebb_reshape(ebb_to(t, dtype), shape);
     return ebb_dtype_is_floating(dtype) ? ebb_requires_grad_(ebb_clone(ebb_detach(t)), true) : t;
 }

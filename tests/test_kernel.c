@@ -12,7 +12,7 @@ static const char *const isas[] = {"baseline", "avx2", "avx512"};
 /* ---- formulas: in long double for floating dtypes, in wrapping 64 bits for integers ---- */
 
 typedef long double real;
-static const double alpha = 0.75;
+static const ebb_setting alpha = {.value = 0.75, .dtype = EBB_F64, .given = true};
 #define REAL(name, expr) \
     static real real_##name(real a, real b) { \
         (void)a, (void)b; \
@@ -66,7 +66,7 @@ REAL(maximum, a != a ? a : b != b ? b : a > b ? a : b)
 WHOLE(maximum, a > b ? a : b)
 REAL(minimum, a != a ? a : b != b ? b : a < b ? a : b)
 WHOLE(minimum, a < b ? a : b)
-REAL(add_scaled, a + alpha * b)
+REAL(add_scaled, a + alpha.value * b)
 WHOLE(add_scaled, a)
 REAL(threshold_backward, b <= 0 ? 0 : a)
 REAL(sigmoid_backward, a *(1 - b) * b)
@@ -92,7 +92,7 @@ WHOLE(logical_or, a != 0 || b != 0)
 /* clang-format on */
 
 /* What an error is measured by where cancellation makes the result small. */
-static real size_add_scaled(real a, real b) { return fabsl(a) + fabsl(alpha * b); }
+static real size_add_scaled(real a, real b) { return fabsl(a) + fabsl(alpha.value * b); }
 static real size_tanh_backward(real a, real b) { return fabsl(a) * (1 + b * b); }
 static real size_sigmoid_backward(real a, real b) { return fabsl(a) * (1 + fabsl(b)) * (1 + fabsl(b)); }
 
@@ -270,10 +270,11 @@ static bool same_bits(ebb_dtype dtype, const void *a, const void *b) {
     return memcmp(a, b, ebb_dtype_size(dtype)) == 0 || (x != x && y != y);
 }
 
-/* One exponent for all is a root in pow, and that of -inf is NaN; the power itself is inf. */
-static bool root_of_infinity(const struct entry *e, ebb_dtype dtype, const char *a, const char *b) {
-    return e->table == ebb__loops_pow && dtype_kind(dtype) == FLOATS && get(dtype, a) == -INFINITY &&
-           fabsl(get(dtype, b)) == 0.5L;
+/* One exponent for all is a root in pow: that of -inf is NaN and that of -0 is -0; the powers themselves are inf and
+ * 0. */
+static bool root_and_no_power(const struct entry *e, ebb_dtype dtype, const char *a, const char *b) {
+    return e->table == ebb__loops_pow && dtype_kind(dtype) == FLOATS &&
+           (get(dtype, a) == -INFINITY || get(dtype, a) == 0) && fabsl(get(dtype, b)) == 0.5L;
 }
 
 /* Every layout gives bit for bit what a call for one element gives. */
@@ -288,7 +289,7 @@ static void check_layout(const struct entry *e, ebb_dtype dtype, int64_t n, cons
     for (int64_t i = 0; i < n; i++) {
         char *const q[3] = {single, p[1] + i * stride[1], p[2] + i * stride[2]};
         e->table[dtype](1, q, stride, &alpha);
-        if (!same_bits(out_dtype, single, p[0] + i * stride[0]) && !root_of_infinity(e, dtype, q[1], q[2]))
+        if (!same_bits(out_dtype, single, p[0] + i * stride[0]) && !root_and_no_power(e, dtype, q[1], q[2]))
             fail_msg("%s %s, %s: element %d of %d, steps %d %d %d, is %.17Lg, alone %.17Lg", ebb__kernel_isa(), e->name,
                      ebb_dtype_name(dtype), (int)i, (int)n, steps[0], steps[1], steps[2],
                      get(out_dtype, p[0] + i * stride[0]), get(out_dtype, single));
@@ -420,7 +421,7 @@ EBB_TEST(casts_between_all_pairs) {
 }
 
 EBB_TEST(add_scaled_integers) {
-    const double three = 3;
+    const ebb_setting three = {3, 3, EBB_I64, true};
     int64_t out[5], a[5] = {1, 2, 3, 4, INT64_MAX}, b[5] = {10, 20, -30, 0, 1};
     ebb__loops_add_scaled[EBB_I64](5, (char *[]){(char *)out, (char *)a, (char *)b}, (int64_t[]){8, 8, 8}, &three);
     CHECK(out[0] == 31 && out[1] == 62 && out[2] == -87 && out[3] == 4 && out[4] == INT64_MIN + 2);

@@ -152,12 +152,12 @@ ebb_saved_hooks(ebb_saved_to_disk)(const char *directory) {
     if (!directory) directory = getenv("TMPDIR");
     if (!directory || !directory[0]) directory = P_tmpdir;
     struct disk *d = ebb__alloc_zeroed(sizeof *d);
-    if (!d) return (ebb_saved_hooks){NULL};
+    if (!d) return (ebb_saved_hooks){0};
     d->file = open_unnamed(directory);
     if (d->file < 0) {
         ebb__fail_op("saved_to_disk", EBB_ERR_IO, "cannot make a file in \"%s\": %s", directory, strerror(errno));
         ebb__free(d, sizeof *d);
-        return (ebb_saved_hooks){NULL};
+        return (ebb_saved_hooks){0};
     }
     pthread_mutex_init(&d->mutex, NULL);
     return ebb__packer_hooks(&packer, d);
@@ -168,7 +168,7 @@ ebb_saved_hooks(ebb_saved_to_disk)(const char *directory) {
 ebb_saved_hooks(ebb_saved_to_disk)(const char *directory) {
     (void)directory;
     ebb__fail_op("saved_to_disk", EBB_ERR_UNSUPPORTED, "temporary files are not supported on this system");
-    return (ebb_saved_hooks){NULL};
+    return (ebb_saved_hooks){0};
 }
 
 #endif

@@ -142,7 +142,7 @@ ebb_saved_hooks ebb__packer_hooks(const struct ebb__packer *packer, void *contex
     struct pool *pool = ebb__alloc(sizeof *pool);
     if (!pool) {
         if (packer->end) packer->end(context);
-        return (ebb_saved_hooks){NULL};
+        return (ebb_saved_hooks){0};
     }
     pool->packer = packer;
     pool->context = context;

@@ -130,7 +130,7 @@ EBB__VEC_MATH(cos, f64, double, cos)
 UNARY(DEFINE_BOTH)
 
 /* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is
- * inf and not the NaN that the root is ---- */
+ * inf and -0 to it is 0, not NaN and -0 as the roots are ---- */
 #define DEFINE_POW(F, T, SQRT) \
     static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5 || b == (T)-0.5; } \
     static EBB__INLINE T plain_power_##F(T a, T b) { \

@@ -239,8 +239,8 @@ static ebb_tensor *reduce_compose(struct ebb_forward *f) {
                  (long long)count, (long long)a->dim);
         return NULL;
     }
-    return ebb_scatter_reduce(x, ebb_expand(ebb_reshape(index, list), shape), source, a->dim, reductions[a->reduce],
-                              .include_self = a->include_self);
+    return ebb_scatter_reduce(x, ebb_expand(ebb_reshape(index, list), shape), source, a->dim,
+                              (int)reductions[a->reduce], .include_self = a->include_self);
 }
 
 const struct ebb_op ebb_op_index_reduce = {

@@ -41,7 +41,7 @@ ebb_saved_hooks_block(ebb_saved_hooks_open)(ebb_saved_hooks hooks) {
 ebb_saved_hooks_block(ebb_saved_hooks_refuse)(const char *message) {
     const struct ebb__hooks *around = ebb__thread.saved_hooks;
     if (!message) message = "hooks on saved tensors are refused here";
-    if (!around || around->refused) return block_open(&(ebb_saved_hooks){NULL}, message);
+    if (!around || around->refused) return block_open(&(ebb_saved_hooks){0}, message);
     ebb__fail_op("saved_hooks_refuse", EBB_ERR_GRAPH, "%s", message);
     return (ebb_saved_hooks_block){0, false};
 }

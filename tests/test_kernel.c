@@ -4,6 +4,8 @@
 #include "base/half.h"
 #include "kernel/kernel.h"
 
+#include <ebb/opdef.h>
+
 #include <float.h>
 #include <math.h>
 

@@ -82,6 +82,13 @@ static machine this_machine(void) {
     return (machine){plain_fma_f32, plain_fma_f64, plain_stream};
 }
 
+#if defined(_OPENMP)
+#define OMP_TEXT(text) _Pragma(#text)
+#define OMP(...) OMP_TEXT(omp __VA_ARGS__)
+#else
+#define OMP(...)
+#endif
+
 enum { REPEATS = 7 };
 
 static double measure_fma(int threads, double (*fma_loop)(int64_t n)) {
@@ -89,7 +96,7 @@ static double measure_fma(int threads, double (*fma_loop)(int64_t n)) {
     for (int r = 0; r < REPEATS; r++) {
         double flops = 0;
         const double start = bench_now();
-#pragma omp parallel num_threads(threads) reduction(+ : flops) if (threads > 1)
+        OMP(parallel num_threads(threads) reduction(+ : flops) if (threads > 1))
         flops = fma_loop(100000);
         const double rate = flops / (bench_now() - start);
         if (rate > best) best = rate;
@@ -105,7 +112,7 @@ static double measure_stream(int threads, void (*stream)(int64_t, const float *,
     double best = 0;
     for (int r = 0; r < REPEATS; r++) {
         const double start = bench_now();
-#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
+        OMP(parallel for num_threads(threads) schedule(static, 1) if (threads > 1))
         for (int t = 0; t < threads; t++)
             for (int64_t p = 0; p < passes; p++) stream(n, x + t * n, y + t * n);
         const double rate = (double)(passes * 8 * n * threads) / (bench_now() - start);

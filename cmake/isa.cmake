@@ -29,6 +29,12 @@ if(EBB_HAVE_UNWIND_FLAG)
     list(APPEND kernel_flags "$<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>")
 endif()
 
+# GCC places 64-byte vectors in the fake stack frames of this check at multiples of 32.
+check_c_compiler_flag(--param=asan-use-after-return=0 EBB_HAVE_FAKE_STACK_FLAG)
+if(EBB_HAVE_FAKE_STACK_FLAG)
+    list(APPEND kernel_flags "$<$<CONFIG:Asan>:--param=asan-use-after-return=0>")
+endif()
+
 set(EBB_ISA_DEFINITIONS "")
 foreach(isa ${EBB_ISAS})
     string(TOUPPER EBB_HAVE_ISA_${isa}=1 definition)

@@ -183,9 +183,10 @@ static bool named_input(struct binding *b, int i, ebb_tensor **room) {
 
 /* ---- binding ---- */
 
+/* None is a word's default only where that is "none", as rounding_mode's. */
 static bool attr_takes(struct binding *b, const struct ebb_attr *attr, const ebb_arg *arg) {
-    return is_none(arg) && attr->kind != EBB_ATTR_ENUM ? ebb__attr_default(attr, b->attrs)
-                                                       : ebb__attr_assign(attr, arg, b->attrs, &b->room);
+    bool word = attr->kind == EBB_ATTR_ENUM && strncmp(attr->values, "none,", 5) != 0;
+    return is_none(arg) && !word ? ebb__attr_default(attr, b->attrs) : ebb__attr_assign(attr, arg, b->attrs, &b->room);
 }
 
 /* One argument to the first of its name that takes it. */

@@ -33,7 +33,7 @@
 /* Of x rounded to `decimals` places, halves to even; as PyTorch has it, by scaling. */
 static inline double rounded(double x, int64_t decimals) {
     if (decimals == 0) return rint(x);
-    double scale = pow(10.0, (double)(decimals < 0 ? -decimals : decimals));
+    double scale = pow(10.0, fabs((double)decimals));
     return decimals < 0 ? rint(x / scale) * scale : rint(x * scale) / scale;
 }
 

@@ -246,10 +246,11 @@ EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
 
 /* ---- watching what is recorded ---- */
 
-/* Called in the thread that records, right after the call of an operator has become a node: with its inputs as they were
- * given (the entries of a list one after another, NULL for what is absent; what the call has written in place has its new
- * value) and its outputs. They are borrowed: what is kept longer needs a reference (ebb_keep). Nothing is recorded, and
- * nothing watched, inside. */
+/* Called in the thread that records, right after the call of an operator has become a node: with its inputs as they
+ * were given (the entries of a list one after another, NULL for what is absent; what the call has written in place has
+ * its new value) and its outputs. They are borrowed: what is kept longer needs a reference (ebb_keep). Nothing is
+ * recorded, and nothing watched, inside; and a view that is being written (in.t[0] is out.t[0] then) must not be asked
+ * for its history, which is not complete. */
 typedef void (*ebb_watcher)(ebb_node *node, ebb_list in, ebb_list out, void *context);
 
 typedef struct ebb_watch {

@@ -48,7 +48,8 @@ static void assigned(void *context, int32_t root, const char *name, const struct
     if (value->kind != EBB__V_TENSOR) return;
     const ebb_tensor *t = value->as.t;
     const ebb_node *node = ebb_tensor_grad_fn(t);
-    if (node || !ebb_tensor_requires_grad(t)) give_name(n, node ? (const void *)node : t, node ? output_of(n->trace, t) : 0, name);
+    if (node || !ebb_tensor_requires_grad(t))
+        give_name(n, node ? (const void *)node : t, node ? output_of(n->trace, t) : 0, name);
 }
 
 /* What is computed from constants alone is called as it is written, when that is short. */

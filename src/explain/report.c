@@ -8,8 +8,9 @@
 /* ---- memory ---- */
 
 ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t) {
-    if (t && ebb__array_grow(&r->kept, &r->kept_room, r->n_kept + 1, sizeof(ebb_tensor *))) r->kept[r->n_kept++] = t;
-    return t;
+    if (!t) return NULL;
+    if (!ebb__array_grow(&r->kept, &r->kept_room, r->n_kept + 1, sizeof(ebb_tensor *))) return ebb_drop(t);
+    return r->kept[r->n_kept++] = t;
 }
 
 void ebb__report_free(struct ebb__report *r) {
@@ -175,9 +176,8 @@ static bool add_operation(struct building *b, const ebb_node *node) {
         if (!input(b, &made, i, traced && i < traced->n_in ? traced->in[i] : NULL)) return false;
     for (int64_t k = 0; k < made.n_out; k++) {
         const char *role = made.op->n_out == EBB_OUT_LIST || k >= EBB_OP_MAX_OUT ? "" : made.op->out[k];
-        made.out[k] = (struct ebb__report_output){.role = role ? role : "",
-                                                  .dtype = ebb_node_output_dtype(node, k),
-                                                  .shape = ebb_node_output_shape(node, k)};
+        made.out[k] = (struct ebb__report_output){
+            .role = role ? role : "", .dtype = ebb_node_output_dtype(node, k), .shape = ebb_node_output_shape(node, k)};
         if (traced && k < traced->n_out && traced->value[k])
             made.out[k].value = ebb__report_keep(r, ebb_keep(traced->value[k]));
     }
@@ -241,8 +241,7 @@ static bool make_nodes(struct building *b) {
         const ebb_node *node = g->list[i];
         if (!ebb_node_variable(node)) {
             if (!add_operation(b, node)) return false;
-        } else if (!add_variable(b, &r->nodes[r->n_nodes], node) ||
-                   !ebb__pointers_set(&b->ids, node, r->n_nodes++))
+        } else if (!add_variable(b, &r->nodes[r->n_nodes], node) || !ebb__pointers_set(&b->ids, node, r->n_nodes++))
             return false;
     }
     return true;

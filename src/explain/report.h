@@ -1,5 +1,5 @@
-/* The report of a gradient: what was computed, what was saved, and how the gradients come back, node by node. Every format
- * is written from it. docs/explain-json.md describes the same, field by field. */
+/* The report of a gradient: what was computed, what was saved, and how the gradients come back, node by node. Every
+ * format is written from it. docs/explain-json.md describes the same, field by field. */
 #ifndef EBB_EXPLAIN_REPORT_H
 #define EBB_EXPLAIN_REPORT_H
 
@@ -79,7 +79,7 @@ struct ebb__report_give {
 };
 
 struct ebb__report_step {
-    int32_t node; /* an operation: its rule runs; a variable: its gradient is complete and goes to .grad */
+    int32_t node;              /* an operation: its rule runs; a variable: its gradient is complete and goes to .grad */
     struct ebb__shown *symbol; /* [n_out] "dL/dh1" */
     ebb_tensor **upstream;     /* [n_out] NULL where nothing flowed */
     struct ebb__report_give *gives;
@@ -139,7 +139,7 @@ struct ebb__report {
 struct ebb__report_source {
     ebb_tensor *root;
     struct ebb__trace *trace; /* NULL: nothing was watched */
-    ebb_list order;                 /* variables, in the order in which they are shown; others follow */
+    ebb_list order;           /* variables, in the order in which they are shown; others follow */
     const struct ebb__program *program;
     /* The name of output k of a node, and of a tensor that no node computed; NULL: it has none. */
     const char *(*name_of)(void *context, const ebb_node *node, int64_t k, const ebb_tensor *t);
@@ -150,7 +150,7 @@ struct ebb__report_source {
 ebb_status ebb__report_make(struct ebb__report *r, const struct ebb__report_source *source);
 void ebb__report_free(struct ebb__report *r);
 
-/* Let the report own a reference. Returns t. */
+/* Give the report a reference. Returns t; NULL, and an error, when there is no room: the reference is given back. */
 ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t);
 
 /* The dimensions in the text "(2×3)"; in the arena. */

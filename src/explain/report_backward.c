@@ -15,9 +15,9 @@ struct watching {
 
 static struct ebb__shown derivative(struct ebb__report *r, const struct ebb__shown *name) {
     const struct ebb__shown *root = &ebb__report_of(r, r->root, r->root_output)->name;
-    return (struct ebb__shown){
-        {ebb__arena_print(&r->arena, "d%s/d%s", root->in[EBB__UNICODE], name->in[EBB__UNICODE]),
-         ebb__arena_print(&r->arena, "\\frac{\\partial %s}{\\partial %s}", root->in[EBB__LATEX], name->in[EBB__LATEX])}};
+    return (struct ebb__shown){{ebb__arena_print(&r->arena, "d%s/d%s", root->in[EBB__UNICODE], name->in[EBB__UNICODE]),
+                                ebb__arena_print(&r->arena, "\\frac{\\partial %s}{\\partial %s}", root->in[EBB__LATEX],
+                                                 name->in[EBB__LATEX])}};
 }
 
 static struct ebb__report_step *new_step(struct ebb__report *r, int32_t id) {
@@ -107,8 +107,12 @@ static ebb_tensor *tensor_of(const struct ebb__report_output *o, bool *ret_known
 static bool fill(struct ebb__report *r, const struct ebb__report_step *s, struct call *c) {
     const struct ebb__report_node *n = &r->nodes[s->node];
     ebb_tensor **room = ebb__arena_get(&r->arena, (size_t)(2 * n->n_in + 2 * n->n_out) * sizeof *room);
-    *c = (struct call){room, room + n->n_in, room + n->n_in + n->n_out, room + n->n_in + 2 * n->n_out,
-                       ebb__arena_get(&r->arena, (size_t)n->n_in * sizeof(bool)), true};
+    *c = (struct call){room,
+                       room + n->n_in,
+                       room + n->n_in + n->n_out,
+                       room + n->n_in + 2 * n->n_out,
+                       ebb__arena_get(&r->arena, (size_t)n->n_in * sizeof(bool)),
+                       true};
     if (!room || !c->needs) return false;
     uint32_t reads = 0;
     int64_t entry;

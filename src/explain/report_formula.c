@@ -1,4 +1,5 @@
-/* The formula of what a rule gives, with the names of the graph in the places of the signature's, and the shapes in it. */
+/* The formula of what a rule gives, with the names of the graph in the places of the signature's, and the shapes in
+ * it. */
 #include "explain/report.h"
 
 #include <string.h>
@@ -64,8 +65,8 @@ static ebb_tensor *tensor(const struct shapes *s, int32_t id) {
 static void put_shapes(struct shapes *s, int32_t id, int depth) {
     const struct ebb__ast *a = node(s, id);
     bool matrices = a->kind == EBB__AST_BINARY && a->op == EBB__OP_MATMUL;
-    bool elements = a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && tensor(s, kid(s, a, 0)) &&
-                    tensor(s, kid(s, a, 1));
+    bool elements =
+        a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && tensor(s, kid(s, a, 0)) && tensor(s, kid(s, a, 1));
     if ((matrices || elements) && depth < 20) {
         put_shapes(s, kid(s, a, 0), depth + 1);
         ebb__text_put(&s->out, elements ? " ⊙ " : " · ");

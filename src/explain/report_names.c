@@ -76,8 +76,7 @@ static void set_number(struct ebb__report *r, struct ebb__report_output *o) {
 }
 
 /* Output k of an operation of several: "t3.values", "t3[1]". */
-static void set_part(struct ebb__report *r, struct ebb__report_node *n, int64_t k, const char *role,
-                     const char *name) {
+static void set_part(struct ebb__report *r, struct ebb__report_node *n, int64_t k, const char *role, const char *name) {
     struct ebb__arena *a = &r->arena;
     const char *latex = ebb__latex_name(a, name);
     struct ebb__shown *shown = &n->out[k].name;
@@ -89,7 +88,6 @@ static void set_part(struct ebb__report *r, struct ebb__report_node *n, int64_t 
         shown->in[EBB__LATEX] = ebb__arena_print(a, "%s_{[%lld]}", or_empty(latex), (long long)k);
     }
 }
-
 
 /* Names as they are given go to `role` for a while, so that they can be looked for; the roles are in `roles`. */
 static bool take_given(struct ebb__report *r, const struct ebb__report_source *s, const char **roles) {
@@ -203,7 +201,7 @@ enum { PLUS_MINUS = 1, TIMES, MATRICES, QUOTIENT, POWER_OF };
 static const struct {
     const char *op, *sign;
     int kind;
-} infix[] = {{"add", "+", PLUS_MINUS}, {"sub", "-", PLUS_MINUS},  {"mul", NULL, TIMES},   {"div", "/", QUOTIENT},
+} infix[] = {{"add", "+", PLUS_MINUS},   {"sub", "-", PLUS_MINUS}, {"mul", NULL, TIMES},   {"div", "/", QUOTIENT},
              {"matmul", NULL, MATRICES}, {"mm", NULL, MATRICES},   {"mv", NULL, MATRICES}, {"bmm", NULL, MATRICES},
              {"dot", NULL, MATRICES},    {"pow", NULL, POWER_OF}};
 

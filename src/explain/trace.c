@@ -54,8 +54,11 @@ static void recorded(ebb_node *node, ebb_list in, ebb_list out, void *context) {
     if ((c->out = keep_all(t, out))) c->n_out = out.n;
     c->value = ebb__arena_get(&t->arena, (size_t)out.n * sizeof(ebb_tensor *));
     if (!c->in || !c->out || !c->value) return;
+    /* its history is not there yet */
+    bool write = in.n && out.n && in.t[0] == out.t[0] && ebb_tensor_is_view(out.t[0]);
     for (int64_t k = 0; k < out.n; k++)
-        if (out.t[k] && (!(c->value[k] = ebb__copy_kept(out.t[k])) || !listen(t, node, k, out.t[k]))) return;
+        if (out.t[k] && (!(c->value[k] = ebb__copy_kept(out.t[k])) || (!write && !listen(t, node, k, out.t[k]))))
+            return;
     if (!ebb__pointers_set(&t->by_node, node, t->n - 1)) return;
     t->failed = false;
 }

@@ -1,5 +1,6 @@
 /* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here
  * recurses along the graph. */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include <ebb/ops.h>
 
@@ -24,6 +25,7 @@ static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
                                 ebb__shape_text(a, replaced->ndim, ebb__sizes(replaced)),
                                 ebb_dtype_name((ebb_dtype)g->dtype), ebb__shape_text(b, g->ndim, ebb__sizes(g)));
         }
+        if (EBB_UNLIKELY(ebb__thread.anomaly) && ebb__check_replaced(n, replaced)) return ebb_error_status();
         ebb__ref(replaced);
         ebb__unref(g);
         grad[h.nr] = replaced;
@@ -213,8 +215,10 @@ void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
         v->given[i] = gradient;
         return;
     }
+    if (EBB_UNLIKELY(ebb__thread.strong_zeros) && !(gradient = ebb__strong_zeros(v, i, gradient))) return;
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
+    if (EBB_UNLIKELY(ebb__thread.anomaly) && v->given[i]) (void)ebb__check_gradient(v, i, gradient, v->given[i]);
 }
 
 static const struct ebb__edge *edge_of(const struct ebb_vjp_call *v, int64_t i) {

@@ -9,8 +9,7 @@ static ebb_tensor *vector(int n, const double *values, bool requires_grad) {
 }
 #define VECTOR(...) \
     vector((int)(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (const double[]){__VA_ARGS__}, false)
-#define LEAF(...) \
-    vector((int)(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (const double[]){__VA_ARGS__}, true)
+#define LEAF(...) vector((int)(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (const double[]){__VA_ARGS__}, true)
 
 /* The pending error is of this line. */
 static void check_line(int line) {
@@ -69,8 +68,9 @@ EBB_TEST(infinities_that_are_meant_pass) {
         CHECK(ebb_where(mask, -INFINITY, x));
         ebb_tensor *all = ebb_masked_fill(x, ebb_gt(x, 0), -INFINITY);
         ebb_softmax(all, 0);
-        CHECK_ERROR(EBB_ERR_NONFINITE, "softmax: the first NaN of the forward pass: the result is nan at [0], from what "
-                                       "came in, self was -inf at [0] already");
+        CHECK_ERROR(EBB_ERR_NONFINITE,
+                    "softmax: the first NaN of the forward pass: the result is nan at [0], from what "
+                    "came in, self was -inf at [0] already");
     }
 }
 
@@ -78,8 +78,9 @@ EBB_TEST(written_in_place) {
     EBB_DETECT_ANOMALY() {
         ebb_tensor *x = VECTOR(1, 0);
         CHECK(ebb_log_(x) == NULL);
-        CHECK_ERROR(EBB_ERR_NONFINITE,
-                    "log_: the first infinity of the forward pass: the result is -inf at [1], made here, self was finite");
+        CHECK_ERROR(
+            EBB_ERR_NONFINITE,
+            "log_: the first infinity of the forward pass: the result is -inf at [1], made here, self was finite");
         CHECK(ebb_mul_(x, 0.0) == NULL);
         CHECK_ERROR(EBB_ERR_NONFINITE, "self was -inf at [1] already, other is finite (0 there)");
     }
@@ -145,10 +146,11 @@ EBB_TEST(zeros_that_are_not_strong_are_told) {
     ebb_tensor *y = ebb_sum(ebb_where(ebb_gt(x, 0), root, 0));
     EBB_DETECT_ANOMALY() { CHECK(ebb_backward(y, .retain_graph = true) == EBB_ERR_NONFINITE); }
     check_line(line);
-    CHECK_ERROR(EBB_ERR_NONFINITE,
-                "the gradient of self \"x\" float64 [2] is nan at [1], made by the rule of this sqrt, the upstream "
-                "gradient is finite (0 there), its result float64 [2] is finite (0 there); the result does not depend on it, "
-                "since only zeros flow in there: in EBB_STRONG_ZEROS they stay zeros");
+    CHECK_ERROR(
+        EBB_ERR_NONFINITE,
+        "the gradient of self \"x\" float64 [2] is nan at [1], made by the rule of this sqrt, the upstream "
+        "gradient is finite (0 there), its result float64 [2] is finite (0 there); the result does not depend on it, "
+        "since only zeros flow in there: in EBB_STRONG_ZEROS they stay zeros");
     EBB_DETECT_ANOMALY() EBB_STRONG_ZEROS { CHECK(ebb_backward(y) == EBB_OK); }
     CHECK_VALUES(ebb_tensor_grad(x), 0, 0.25, 0);
 }
@@ -187,7 +189,8 @@ EBB_TEST(a_hook_that_makes_nan) {
     ebb_tensor *x = LEAF(1, 2), *y = ebb_exp(x);
     CHECK(ebb_register_hook(y, spoil, NULL, NULL));
     EBB_DETECT_ANOMALY() { (void)ebb_backward(ebb_sum(y)); }
-    CHECK_ERROR(EBB_ERR_NONFINITE, "ExpBackward0: a hook on an output returned a gradient float64 [2] that is nan at [0]");
+    CHECK_ERROR(EBB_ERR_NONFINITE,
+                "ExpBackward0: a hook on an output returned a gradient float64 [2] that is nan at [0]");
 }
 
 /* ---- strong zeros ---- */
@@ -220,8 +223,30 @@ EBB_TEST(along_a_dimension) {
 
 EBB_TEST(of_whole_gradients) {
     ebb_tensor *a = ebb_requires_grad_(ebb_from_data((double[]){1, 2, 3, 4}, EBB_F64, EBB_DIMS(2, 2)), true);
-    ebb_tensor *bad = ebb_full(EBB_DIMS(2, 2), NAN, .dtype = EBB_F64);
-    CHECK_VALUES(gradient(ebb_where(ebb_gt(a, 9), ebb_matmul(a, bad), a), a), 0, 1, 1, 1, 1);
+    ebb_tensor *y = ebb_cdist(a, ebb_mul(a, INFINITY)), *plain = NULL;
+    CHECK(!ebb_grad(EBB_LIST(ebb_sum(ebb_where(ebb_gt(a, 9), y, a))), EBB_LIST(a), &plain, .retain_graph = true));
+    CHECK_CLOSE(ebb_item(ebb_select(ebb_select(plain, 0, 0), 0, 0)), NAN, 0);
+    CHECK_VALUES(gradient(ebb_where(ebb_gt(a, 9), y, a), a), 0, 1, 1, 1, 1);
+}
+
+/* Rows that are no data, left out after a layer: nothing of them is in the gradient of its weights. */
+EBB_TEST(of_products) {
+    ebb_tensor *x = ebb_from_data((double[]){1, 2, NAN, INFINITY}, EBB_F64, EBB_DIMS(2, 2));
+    ebb_tensor *w = ebb_requires_grad_(ebb_from_data((double[]){1, 2, 3, 4, 5, 6}, EBB_F64, EBB_DIMS(2, 3)), true);
+    ebb_tensor *rows = ebb_from_data((uint8_t[]){1, 0}, EBB_BOOL, EBB_DIMS(2, 1));
+    ebb_tensor *cell = ebb_from_data((uint8_t[]){1, 1, 1, 0, 0, 1}, EBB_BOOL, EBB_DIMS(2, 3));
+    CHECK_VALUES(gradient(ebb_where(rows, ebb_matmul(x, w), 0), w), 0, 1, 1, 1, 2, 2, 2);
+    CHECK_VALUES(
+        gradient(ebb_where(rows, ebb_addmm(ebb_zeros(EBB_DIMS(3), .dtype = EBB_F64), x, w, .alpha = EBB_SET(-2)), 0),
+                 w),
+        0, -2, -2, -2, -4, -4, -4);
+    CHECK_VALUES(gradient(ebb_where(cell, ebb_matmul(x, w), 0), w), 0, 1, 1, NAN, 2, 2, INFINITY);
+    ebb_tensor *images =
+        ebb_reshape(ebb_expand(ebb_reshape(x, EBB_DIMS(2, 2, 1)), EBB_DIMS(2, 2, 4)), EBB_DIMS(2, 2, 4));
+    ebb_tensor *k = ebb_requires_grad_(ebb_ones(EBB_DIMS(1, 2, 3), .dtype = EBB_F64), true);
+    CHECK_VALUES(gradient(ebb_where(ebb_unsqueeze(rows, 2), ebb_conv1d(images, k), 0), k), 0, 2, 2, 2, 4, 4, 4);
+    ebb_tensor *g = gradient(ebb_where(rows, ebb_matmul(x, w), ebb_sum(ebb_square(w))), w); /* and its derivative */
+    CHECK_VALUES(gradient(g, w), 0, 6, 6, 6, 6, 6, 6);
 }
 
 EBB_TEST(what_is_bad_stays_bad) {

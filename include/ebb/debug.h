@@ -59,8 +59,7 @@ EBB_API void ebb_strong_zeros_close(ebb_mode *mode);
     for (ebb_mode mode __attribute__((cleanup(close))) = opened; mode.open; close(&mode))
 #define EBB_STRONG_ZEROS EBB__MODE_LINE(ebb_strong_zeros_open(), ebb_strong_zeros_close, __LINE__)
 /* A block; options in parentheses, which may be empty: EBB_DETECT_ANOMALY(.nan_only = true) { ... } */
-#define EBB_DETECT_ANOMALY(...) \
-    EBB__MODE_LINE(ebb_detect_anomaly_open(__VA_ARGS__), ebb_detect_anomaly_close, __LINE__)
+#define EBB_DETECT_ANOMALY(...) EBB__MODE_LINE(ebb_detect_anomaly_open(__VA_ARGS__), ebb_detect_anomaly_close, __LINE__)
 #endif
 #ifndef __cplusplus
 #define ebb_detect_anomaly_open(...) ebb_detect_anomaly_open((ebb_anomaly_options){.ebb__at = 0, __VA_ARGS__})

@@ -35,7 +35,7 @@ static bool sliced_along(const struct ebb_vjp_call *v, int ndim, ebb_dims *ret_d
     return false;
 }
 
-/* Whether g has the shape of `full` with these dimensions gone, or left at size 1. */
+/* The shape of `full` with these dimensions at size 1. */
 static ebb_dims kept_shape(const ebb_tensor *full, const ebb_dims *dims) {
     ebb_dims shape = ebb_tensor_shape(full);
     for (int i = 0; i < dims->n; i++)
@@ -61,8 +61,54 @@ static ebb_tensor *only_zeros(const struct ebb_vjp_call *v, int64_t i, const ebb
     return ebb_ones(EBB_NO_DIMS, .dtype = EBB_BOOL);
 }
 
+/* ---- products: their rule for one input is a sum of the upstream gradient times elements of one other ---- */
+
+static bool is_product(const struct ebb_op *op) {
+    static const char *const names[] = {"dot", "mv", "mm", "bmm", "addmv", "addmm", "baddbmm", "convolution"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (strcmp(op->name, names[k]) == 0) return true;
+    return false;
+}
+
+/* What the rule gives for input i with another upstream gradient and other saved inputs. */
+static ebb_tensor *rule_of(const struct ebb_vjp_call *v, int64_t i, ebb_tensor *g, ebb_tensor *const *in) {
+    ebb_tensor *given[EBB_OP_MAX_IN] = {NULL};
+    struct ebb_vjp_call call = *v;
+    uint8_t anomaly = ebb__thread.anomaly;
+    bool strong = ebb__thread.strong_zeros;
+    call.grad = &g;
+    call.in = in;
+    call.given = given;
+    ebb__thread.anomaly = 0;
+    ebb__thread.strong_zeros = false;
+    v->op->vjp(&call);
+    ebb__thread.anomaly = anomaly;
+    ebb__thread.strong_zeros = strong;
+    return given[i];
+}
+
+/* The sum without its terms that are 0 times what is not finite: the rule on the finite elements alone, where no other
+ * terms have what is not finite, which the rule tells when it counts them. */
+static ebb_tensor *of_product(const struct ebb_vjp_call *v, int64_t i, ebb_tensor *full) {
+    ebb_tensor *finite[EBB_OP_MAX_IN] = {NULL}, *bad[EBB_OP_MAX_IN] = {NULL}, *g = v->grad[0];
+    bool recording = ebb_is_grad_enabled();
+    for (int64_t k = 0; k < v->n_in; k++) {
+        if (!v->in[k]) continue;
+        ebb_tensor *is_finite = ebb_isfinite(v->in[k]);
+        finite[k] = ebb_where(is_finite, v->in[k], 0.0);
+        bad[k] = ebb_to(ebb_logical_not(is_finite), (ebb_dtype)v->in[k]->dtype);
+        if (!finite[k] || !bad[k]) return NULL;
+    }
+    ebb_set_grad_enabled(false);
+    ebb_tensor *counts = rule_of(v, i, ebb_to(ebb_ne(g, 0.0), (ebb_dtype)g->dtype), bad);
+    ebb_tensor *none = ebb_eq(counts, 0.0);
+    ebb_set_grad_enabled(recording);
+    return ebb_where(none, rule_of(v, i, g, finite), full);
+}
+
 ebb_tensor *ebb__strong_zeros(const struct ebb_vjp_call *v, int64_t i, ebb_tensor *full) {
     if (ebb__all_finite(full)) return full;
+    if (is_product(v->op)) return of_product(v, i, full);
     uint64_t failures = ebb__thread.failures;
     bool recording = ebb_set_grad_enabled(false);
     ebb_tensor *zero = only_zeros(v, i, full);

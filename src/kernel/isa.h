@@ -78,6 +78,7 @@ extern ebb__isa_table ebb__isa;
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \
     X(ebb__init_compare_##isa) \
+    X(ebb__init_finite_##isa) \
     X(ebb__init_cast_##isa) \
     X(ebb__init_transcendental_##isa) \
     X(ebb__init_reduce_##isa) \

@@ -1,5 +1,5 @@
-/* Less memory for what backward needs: hooks on saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md
- * is the guide. */
+/* Less memory for what backward needs: functions that backward calls again instead of keeping what they save; hooks on
+ * saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md is the guide. */
 #ifndef EBB_CHECKPOINT_H
 #define EBB_CHECKPOINT_H
 
@@ -7,6 +7,46 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* ---- computing again instead of keeping ---- */
+
+typedef struct ebb_checkpoint_options {
+    void (*release)(void *context); /* called once when no graph needs the function any more, on failure too */
+    bool no_rng;        /* let random operators draw other numbers when the function is called again */
+    bool no_early_stop; /* call the function to its end, also when all that is needed is there */
+    bool no_check;      /* do not compare shapes and dtypes; those of what is used have to be right all the same */
+    int ebb__at;
+} ebb_checkpoint_options;
+
+/* Call a function and keep, of all that it saves for backward, nothing but `inputs`: when a backward pass first needs
+ * one of its saved tensors, the function is called again with them, and what it saves then is what rules read. Memory
+ * is paid for by one more run of the function in each pass. Returns the function's results, owned by the innermost
+ * scope; none (n = 0, every t NULL) on failure.
+ *     ebb_tensor *h = ebb_checkpoint(block, &layer, EBB_LIST(x)).t[0];
+ * The method of T. Chen, B. Xu, C. Zhang and C. Guestrin, "Training deep nets with sublinear memory cost", 2016, with
+ * the semantics of torch.utils.checkpoint.checkpoint(use_reentrant=False):
+ * - The function is called in a scope of its own, so that what it does not return ends with it. It may return inputs,
+ *   tensors without a gradient, and several results; it may use parameters through `context`, which has to live until
+ *   `release` (where that is given) or as long as the graph.
+ * - Called again, it sees inputs without history, and the grad mode, default dtype and random generator of the first
+ *   call; what is open around backward (forward mode, hooks) does not reach it. Inside an open level of forward mode
+ *   nothing is dropped.
+ * - It is called again once a pass, and left as soon as the last tensor that it saved is there: operators return NULL
+ *   from then on, as after an error. One that needs to run to its end asks for no_early_stop.
+ * - Checkpoints nest; a nested one keeps its inputs as the outer one keeps what it saves. Any order of derivatives,
+ *   ebb_grad, retain_graph, several passes at once over a graph that is retained: as without.
+ * Errors: whatever the function fails with; in a pass EBB_ERR_VERSION when an input, or a parameter that it saves, has
+ * been overwritten since, and EBB_ERR_CALLBACK when the function does not save the same tensors again (their number,
+ * shapes and dtypes), naming both lines. */
+EBB_API ebb_outputs ebb_checkpoint(ebb_function function, void *context, ebb_list inputs,
+                                   ebb_checkpoint_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_checkpoint(...) (EBB_HERE, ebb_checkpoint(__VA_ARGS__))
+#else
+#define ebb_checkpoint(...) ebb__checkpoint_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__checkpoint_(function, context, inputs, ...) \
+    ebb_checkpoint(function, context, inputs, (ebb_checkpoint_options){__VA_ARGS__})
 #endif
 
 /* ---- hooks on saved tensors ---- */

@@ -38,6 +38,7 @@ struct ebb__pass {
     bool keep_graph;
     const char *file; /* of the call */
     int line;
+    struct ebb__recomputed *recomputed; /* what checkpoints have computed again for this pass (checkpoint.c) */
 };
 
 /* Gather everything reachable from the roots and count the edges. */
@@ -63,6 +64,9 @@ void ebb__pass_end(struct ebb__pass *p);
 
 /* Run until nothing is ready. */
 ebb_status ebb__pass_run(struct ebb__pass *p);
+
+/* Let go of what was computed again for a pass. */
+void ebb__recomputed_end(struct ebb__pass *p);
 
 /* Add a gradient (a reference that is taken over) to the .grad of a leaf. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad);

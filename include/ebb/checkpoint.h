@@ -13,9 +13,9 @@ extern "C" {
 
 typedef struct ebb_checkpoint_options {
     void (*release)(void *context); /* called once when no graph needs the function any more, on failure too */
-    bool no_rng;        /* let random operators draw other numbers when the function is called again */
-    bool no_early_stop; /* call the function to its end, also when all that is needed is there */
-    bool no_check;      /* do not compare shapes and dtypes; those of what is used have to be right all the same */
+    bool no_rng;                    /* let random operators draw other numbers when the function is called again */
+    bool no_early_stop;             /* call the function to its end, also when all that is needed is there */
+    bool no_check; /* do not compare shapes and dtypes; those of what is used have to be right all the same */
     int ebb__at;
 } ebb_checkpoint_options;
 

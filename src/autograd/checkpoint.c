@@ -351,7 +351,7 @@ ebb_outputs(ebb_checkpoint)(ebb_function function, void *context, ebb_list input
     struct frame *f = frame_new(function, context, inputs, &options);
     if (!f) return out;
     /* The block owns the frame from here on, also when it cannot be opened. */
-    ebb_saved_hooks_block block = (ebb_saved_hooks_open)(
-        (ebb_saved_hooks){.pack = number, .unpack = unpack, .context = f, .release_context = let_go});
+    ebb_saved_hooks_block block = (ebb_saved_hooks_open)((ebb_saved_hooks){
+        .pack = number, .unpack = unpack, .context = f, .release_context = let_go});
     return block.open ? call_first(function, context, inputs, &block) : out;
 }

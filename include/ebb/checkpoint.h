@@ -49,6 +49,85 @@ EBB_API ebb_outputs ebb_checkpoint(ebb_function function, void *context, ebb_lis
     ebb_checkpoint(function, context, inputs, (ebb_checkpoint_options){__VA_ARGS__})
 #endif
 
+/* ---- chains of segments within a budget ---- */
+
+/* A part of a chain: its inputs are the results of the segment before it. Sizes and cost may be given; where `output`
+ * is 0 in any of a chain's segments, the first run measures them all. */
+typedef struct ebb_segment {
+    ebb_function function;
+    void *context;
+    int64_t saved;     /* bytes that it saves for backward, besides its inputs, its results and parameters */
+    int64_t output;    /* bytes of its results */
+    bool saves_output; /* whether its own rules read its results (as those of exp and tanh do) */
+    double cost;       /* of running it forward, in any unit */
+} ebb_segment;
+
+typedef enum ebb_schedule {
+    EBB_SCHEDULE_OPTIMAL, /* the least time within the budget */
+    EBB_SCHEDULE_KEEP,    /* keep everything */
+    EBB_SCHEDULE_SQRT, /* pieces of sqrt(n) segments, each computed once more: memory O(sqrt(n)) (Chen et al. 2016) */
+    EBB_SCHEDULE_EACH  /* keep the inputs of each segment, and compute each once more */
+} ebb_schedule;
+
+typedef struct ebb_sequence_options {
+    ebb_schedule schedule; /* other than the optimal one: without regard to the budget */
+    int ebb__at;
+} ebb_sequence_options;
+
+/* A chain of segments and the schedule for it. Belongs to the caller, who gives it back with ebb_sequence_release();
+ * graphs that still need it keep it. */
+typedef struct ebb_sequence ebb_sequence;
+
+/* A chain whose backward pass shall hold at most `budget` bytes of what forward computed, in the least time. What
+ * counts is what is held for backward: inputs of segments and what segments save, not the inputs of the chain,
+ * parameters, gradients, or what an operator is just computing. The segments are copied, their contexts are not.
+ *     ebb_sequence *chain = ebb_checkpoint_sequence(segments, depth, 64 << 20);
+ *     for (...) EBB_SCOPE {
+ *         ebb_tensor *y = ebb_sequence_run(chain, EBB_LIST(x)).t[0];
+ *         if (ebb_backward(ebb_mse_loss(y, target))) return ebb_perror("step");
+ *     }
+ *     ebb_sequence_release(chain);
+ * The schedule is optimal for chains of equal segments, and for chains of up to 128 segments to the resolution of a
+ * five-hundredth of the budget; longer ones are planned in 128 groups, and what lies between two of the inputs that are
+ * kept once more on its own (O. Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2019; A. Griewank,
+ * A. Walther, "Revolve", 2000). It says what is kept, what is kept as input only, and what of that is kept when it is
+ * computed again; it is carried out by nested checkpoints, so that all that ebb_checkpoint says holds here too, and
+ * gradients are bitwise those of the plain run.
+ * A budget that is too small is no error: the schedule that holds least is taken, and ebb_sequence_planned says by how
+ * much it is over.
+ * Errors: EBB_ERR_ARGUMENT for a missing function, no segments or negative sizes; EBB_ERR_MEMORY. */
+EBB_API ebb_sequence *ebb_checkpoint_sequence(const ebb_segment *segments, int64_t n, int64_t budget,
+                                              ebb_sequence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_checkpoint_sequence(...) (EBB_HERE, ebb_checkpoint_sequence(__VA_ARGS__))
+#else
+#define ebb_checkpoint_sequence(...) ebb__checkpoint_sequence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__checkpoint_sequence_(segments, n, budget, ...) \
+    ebb_checkpoint_sequence(segments, n, budget, (ebb_sequence_options){__VA_ARGS__})
+#endif
+
+/* Run the chain; the results are those of its last segment, none on failure. The first run of a chain whose sizes were
+ * not given runs every segment once more, to measure it, and no other run may be going on then. */
+EBB_API ebb_outputs ebb_sequence_run(ebb_sequence *sequence, ebb_list inputs);
+#define ebb_sequence_run(...) ((void)EBB_HERE, ebb_sequence_run(__VA_ARGS__))
+
+/* What the schedule promises; all zero until sizes are known. Bytes are as the budget counts them. */
+typedef struct ebb_sequence_plan {
+    int64_t peak;  /* the most bytes held */
+    int64_t over;  /* how much of that is over the budget; 0: it is met */
+    int64_t least; /* what no schedule can go below */
+    int64_t whole; /* what is held when nothing is computed again */
+    double cost;   /* work forward, in runs of the chain: 1 when nothing is computed again */
+    int64_t depth; /* how deep checkpoints lie inside each other */
+} ebb_sequence_plan;
+EBB_API ebb_sequence_plan ebb_sequence_planned(const ebb_sequence *sequence);
+
+/* A segment with its sizes and cost, as given or measured: borrowed. NULL for an index out of range. */
+EBB_API const ebb_segment *ebb_sequence_segment(const ebb_sequence *sequence, int64_t i);
+
+/* Give a chain back. Accepts NULL; returns NULL. */
+EBB_API ebb_sequence *ebb_sequence_release(ebb_sequence *sequence);
+
 /* ---- hooks on saved tensors ---- */
 
 /* What the graph holds instead of the tensors that operators save for backward. Of nested hooks only the innermost

@@ -214,7 +214,10 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
 
 ebb_status ebb__pass_run(struct ebb__pass *p) {
     ebb_status status = EBB_OK;
+    struct ebb__pass *around = ebb__thread.pass;
+    ebb__thread.pass = p;
     for (struct ebb__entry *e; !status && (e = ebb__pass_pop(p));) status = run_entry(p, e);
+    ebb__thread.pass = around;
     return status;
 }
 

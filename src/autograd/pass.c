@@ -182,6 +182,7 @@ struct ebb__entry *ebb__pass_pop(struct ebb__pass *p) {
 
 void ebb__pass_end(struct ebb__pass *p) {
     ebb__pass_end_multi(p);
+    if (EBB_UNLIKELY(p->recomputed != NULL)) ebb__recomputed_end(p);
     for (size_t i = 0; i < p->n; i++) {
         struct ebb__entry *e = &p->entries[i];
         void *self = p;

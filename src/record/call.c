@@ -1,5 +1,7 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/anomaly.h"
+#include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -320,6 +322,7 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
 static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                       struct outputs *out) {
     ebb_status status;
+    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL) && ebb__packed_ahead(op, in, n)) return ebb_error_status();
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();

@@ -364,7 +364,19 @@ sub run_document {
     write_document($document, @pieces) if $update;
 }
 
+sub run_headers { # the examples in the comments of the public headers
+    $document = 'include/ebb';
+    my $text = `scripts/api.pl --examples`;
+    return problem('examples', 'scripts/api.pl fails') if $?;
+    utf8::decode($text) unless utf8::is_utf8($text);
+    spew("$scratch/a.c", $text);
+    my ($printed, $status) = command($scratch, "$cc -std=c11 -Wall -Wextra -Wno-unused -Werror -I$scratch/prefix/include -I$root a.c $libraries -o program && ./program 2>&1 > log; r=\$?; tail -1 log; exit \$r");
+    return problem('examples', $printed) if $status;
+    ($count{'examples of headers'}) = $printed =~ /(\d+) examples/;
+}
+
 for (@documents) { $document = $_; run_document() }
+run_headers() unless @only;
 print @problems;
 my $counts = join ', ', map { "$count{$_} $_" } sort keys %count;
 die "examples: ${\scalar @problems} problems; " . ($update ? '' : "./dev docs --update writes outputs anew\n") . "\n" if @problems;

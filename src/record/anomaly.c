@@ -1,4 +1,5 @@
-/* The first NaN or infinity of the forward pass: found at the call that made it, and told with what it was made from. */
+/* The first NaN or infinity of the forward pass: found at the call that made it, and told with what it was made
+ * from. */
 #include "record/anomaly.h"
 #include <math.h>
 #include <stdarg.h>
@@ -23,7 +24,7 @@ void ebb_detect_anomaly_close(ebb_mode *mode) {
     if (!mode || !mode->open) return;
     mode->open = false;
     ebb__thread.anomaly = (uint8_t)(mode->before & 255);
-    ebb__thread.watch = (uint8_t)(mode->before >> 8);
+    ebb__thread.checks = (uint8_t)(mode->before >> 8);
 }
 
 bool ebb_is_anomaly_enabled(void) { return ebb__thread.anomaly != 0; }
@@ -154,7 +155,7 @@ static ebb_status check(const struct looked_at *c, ebb_tensor *result, int64_t k
     struct ebb__bad bad = ebb__bad_of(result);
     if (bad.index < 0) return EBB_OK;
     bool given = any_nonfinite(c);
-    if (!ebb__is_anomaly(bad, ebb__thread.watch, given)) return EBB_OK;
+    if (!ebb__is_anomaly(bad, ebb__thread.checks, given)) return EBB_OK;
     struct ebb__words w = {0};
     const char *output = c->op->n_out > 1 ? c->op->out[k] : NULL;
     ebb__say(&w, "the first %s of the forward pass: the result%s%s", isnan(bad.value) ? "NaN" : "infinity",

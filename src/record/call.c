@@ -342,10 +342,10 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
 /* The same, with a look at the results, though not at those of the operators that it is composed of. */
 static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
-    uint8_t watch = ebb__thread.watch;
-    ebb__thread.watch = 0;
+    uint8_t checks = ebb__thread.checks;
+    ebb__thread.checks = 0;
     ebb_status status = run(op, in, n, attrs, out);
-    ebb__thread.watch = watch;
+    ebb__thread.checks = checks;
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
 }
 
@@ -363,7 +363,7 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_UNLIKELY(ebb__thread.watch) && !status) status = run_watched(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_watched(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);

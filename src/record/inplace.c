@@ -139,17 +139,17 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
 /* The same, with a look at the result, but not at that of the operators that it is composed of. */
 static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                              const void *attrs) {
-    uint8_t watch = ebb__thread.watch;
+    uint8_t checks = ebb__thread.checks;
     bool before = ebb__failing();
     struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
-    ebb__thread.watch = 0;
+    ebb__thread.checks = 0;
     ebb_tensor *self = call_inplace(op, in, n, attrs);
-    ebb__thread.watch = watch;
+    ebb__thread.checks = checks;
     if (!self || !ebb__check_inplace(op, in, n, attrs, was)) return self;
     ebb__call_failed(op, "_", in, n, before);
     return NULL;
 }
 
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
-    return EBB_LIKELY(!ebb__thread.watch) ? call_inplace(op, in, n, attrs) : call_watched(op, in, n, attrs);
+    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_watched(op, in, n, attrs);
 }

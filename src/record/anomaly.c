@@ -9,9 +9,9 @@
 
 static ebb_mode set(unsigned anomaly) {
     struct ebb__thread *th = &ebb__thread;
-    ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->watch << 8, true};
+    ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->checks << 8, true};
     th->anomaly = (uint8_t)anomaly;
-    th->watch = (uint8_t)(anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly);
+    th->checks = (uint8_t)(anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly);
     return before;
 }
 

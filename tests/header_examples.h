@@ -4,6 +4,7 @@
 #define EBB_TESTS_HEADER_EXAMPLES_H
 
 #include <ebb/ebb.h>
+#include <ebb/explain.h>
 #include <ebb/expr.h>
 #include <math.h>
 #include <stdio.h>

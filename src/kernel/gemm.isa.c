@@ -104,8 +104,8 @@ DEFINE_TRANSPOSE(f64, double)
 /* n columns, `ld` apart, of k elements, `step` apart, become panels of `stride` columns; the last is filled with
  * zeros. */
 #define DEFINE_PACK(F, T) \
-    /* One panel, by W x W elements: up to W elements behind each line of the panel are written, and then overwritten by \
-     * the next line or panel; `to` has room behind the last. */ \
+    /* One panel, by W x W elements: up to W elements behind each line of the panel are written, and then overwritten \
+     * by the next line or panel; `to` has room behind the last. */ \
     static EBB__INLINE void turn_##F(int64_t k, int n, const T *x, int64_t step, int64_t ld, T *to, \
                                      const int stride) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \

@@ -227,6 +227,28 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif
 
+/* Inference mode: no_grad that lasts. What is made in it are inference tensors, also after the block: they cannot be
+ * saved for backward, require gradients, or be written in place outside of inference mode (EBB_ERR_GRAPH), unless they are
+ * cloned; views and detached tensors of them are such, too. Views made in it of ordinary tensors are ordinary, and
+ * cannot be written outside either. Inside, nothing turns recording on but a block with `false`. A backward pass
+ * suspends it: gradients are ordinary tensors. torch.inference_mode
+ *     EBB_INFERENCE_MODE { y = ebb_scope_hand(model(x)); } */
+typedef struct ebb_inference_mode {
+    bool grad_before, before, open;
+} ebb_inference_mode;
+EBB_API ebb_inference_mode ebb_inference_mode_open(bool enabled);
+EBB_API void ebb_inference_mode_close(ebb_inference_mode *mode);
+#if defined(__GNUC__)
+#define EBB__INFERENCE_MODE_LINE(line) EBB__INFERENCE_MODE_ON(line)
+#define EBB__INFERENCE_MODE_ON(line) EBB__INFERENCE_MODE_AS(ebb__mode_on_##line)
+#define EBB__INFERENCE_MODE_AS(mode) \
+    for (ebb_inference_mode mode __attribute__((cleanup(ebb_inference_mode_close))) = ebb_inference_mode_open(true); \
+         mode.open; ebb_inference_mode_close(&mode))
+#define EBB_INFERENCE_MODE EBB__INFERENCE_MODE_LINE(__LINE__)
+#endif
+EBB_API bool ebb_is_inference_mode_enabled(void);           /* torch.is_inference_mode_enabled */
+EBB_API bool ebb_tensor_is_inference(const ebb_tensor *t); /* t.is_inference() */
+
 /* ---- hooks ----
  * What a pass does when all gradients of a node's outputs have arrived, in this order, which is PyTorch's:
  *     1. the hooks of tensors: ebb_register_hook, ebb_register_multi_grad_hook

@@ -54,6 +54,21 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     return EBB_OK;
 }
 
+/* A rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the next one
+ * runs on a stack of its own, as in PyTorch. */
+#define PASSES_A_STACK 60
+
+static ebb_status run_pass(void *p) { return ebb__pass_run(p); }
+
+static ebb_status run_somewhere(struct ebb__pass *p) {
+    struct ebb__thread *th = &ebb__thread;
+    int depth = th->passes;
+    th->passes = depth < PASSES_A_STACK ? depth + 1 : 1;
+    ebb_status status = depth < PASSES_A_STACK ? ebb__pass_run(p) : ebb__on_fresh_stack(run_pass, p);
+    th->passes = depth;
+    return status;
+}
+
 /* One pass from outputs; p says what is asked for. */
 static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph) {
     size_t bytes = (size_t)outputs.n * sizeof(ebb_node *);
@@ -61,6 +76,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     if (!roots) return ebb_error_status();
     const char *file = p->file = ebb__thread.file;
     int line = p->line = ebb__thread.line;
+    ebb_inference_mode inference = ebb_inference_mode_open(false); /* gradients are ordinary tensors */
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;
@@ -77,11 +93,12 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     if (!status) status = ebb__pass_discover(p, roots, (size_t)outputs.n);
     if (!status && p->only_captures) status = ebb__pass_prune(p);
     if (!status) status = start(p, op, outputs, grads);
-    if (!status) status = ebb__pass_run(p);
+    if (!status) status = run_somewhere(p);
     ebb__pass_end(p);
     while (held-- > 0) ebb__node_unref(roots[held]);
     ebb_scope_close(&scope);
     ebb_set_grad_enabled(before);
+    ebb_inference_mode_close(&inference);
     ebb__thread.file = file;
     ebb__thread.line = line;
     ebb__free(roots, bytes);

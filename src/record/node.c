@@ -192,6 +192,12 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
+    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) {
+        s->t = NULL;
+        ebb_fail(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward; clone it first, or make it under "
+                                "no_grad instead of in inference mode");
+        return false;
+    }
     if (kind == EBB__SAVED_IN && !overwritten && EBB_LIKELY(!t->base)) {
         ebb__hold(t);
         s->version = ebb__version(t);

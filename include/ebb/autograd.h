@@ -82,15 +82,30 @@ EBB_API ebb_status ebb_backward_list(ebb_list roots, ebb_backward_list_options o
 #define ebb__backward_list_(roots, ...) ebb_backward_list(roots, (ebb_backward_list_options){__VA_ARGS__})
 #endif
 
+/* Where gradients of a tensor are sent: an output of a node. Stands for the tensor where that need not be kept, as long
+ * as the node is: by tensors computed from it, or ebb_node_keep. torch.autograd.graph.GradientEdge */
+typedef struct ebb_edge {
+    ebb_node *node; /* borrowed */
+    int64_t output;
+} ebb_edge;
+typedef struct ebb_edges {
+    int64_t n;
+    const ebb_edge *e;
+} ebb_edges;
+
+/* The edge of t; its node is NULL when t does not require gradients. torch.autograd.graph.get_gradient_edge */
+EBB_API ebb_edge ebb_gradient_edge(const ebb_tensor *t);
+
 typedef struct ebb_grad_options {
     ebb_list grad_outputs; /* one a output, NULL entries for 1; empty when all outputs are scalars */
     bool retain_graph, create_graph;
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
+    ebb_edges edges;        /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
     int ebb__at;
 } ebb_grad_options;
 
-/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n] and owned by the innermost
+/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the innermost
  * scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
@@ -345,6 +360,24 @@ EBB_API ebb_tensor *ebb_node_variable(const ebb_node *node);
 EBB_API int64_t ebb_node_n_outputs(const ebb_node *node);
 EBB_API ebb_dims ebb_node_output_shape(const ebb_node *node, int64_t i);
 EBB_API ebb_dtype ebb_node_output_dtype(const ebb_node *node, int64_t i);
+
+/* Let a node live on, with all that it was computed from; and give that back (NULL is fine). */
+EBB_API ebb_node *ebb_node_keep(ebb_node *node);
+EBB_API void ebb_node_drop(ebb_node *node);
+
+/* The values that a node has saved for its rule, in a fixed order, and what they are: the name of the input or output
+ * ("self", "mask"), "result" for an output without one. grad_fn._saved_self
+ *     ebb_print(ebb_node_saved_named(ebb_tensor_grad_fn(y), "self")); */
+EBB_API int64_t ebb_node_n_saved(const ebb_node *node);
+EBB_API const char *ebb_node_saved_name(const ebb_node *node, int64_t i);
+
+/* A saved value as the rule would see it, owned by the innermost scope: with its history while recording is on. NULL
+ * and EBB_ERR_FREED once a pass has released it, EBB_ERR_VERSION when it was overwritten, EBB_ERR_INDEX or EBB_ERR_NAME
+ * when there is none. */
+EBB_API ebb_tensor *ebb_node_saved(ebb_node *node, int64_t i);
+#define ebb_node_saved(...) ((void)EBB_HERE, ebb_node_saved(__VA_ARGS__))
+EBB_API ebb_tensor *ebb_node_saved_named(ebb_node *node, const char *name);
+#define ebb_node_saved_named(...) ((void)EBB_HERE, ebb_node_saved_named(__VA_ARGS__))
 
 #ifdef __cplusplus
 }

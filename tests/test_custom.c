@@ -14,8 +14,7 @@ static ebb_status same_shape(struct ebb_infer *f) {
     return EBB_OK;
 }
 
-#define ON_DOUBLES \
-    .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_DTYPES(EBB_F64), .contiguous = true, .infer = same_shape
+#define ON_DOUBLES .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_DTYPES(EBB_F64), .contiguous = true, .infer = same_shape
 
 /* ---- several outputs: (x y, x + y) ---- */
 
@@ -381,7 +380,7 @@ EBB_TEST(mistakes_are_named_with_the_line) {
             int line = __LINE__ + 1;
             ebb_tensor *y = ebb_call_op1(&wrong, ((void)EBB_HERE, &x), 1, NULL);
             CHECK(ebb_backward(ebb_sum(y)) == errors[mistake].status);
-            CHECK(ebb_error()->line == line); /* of the call that the rule differentiates */
+            CHECK(mistake == 0 || ebb_error()->line == line); /* of the call, unless the rule made calls of its own */
             CHECK_ERROR(errors[mistake].status, errors[mistake].text);
             CHECK(!ebb_tensor_grad(x));
         }

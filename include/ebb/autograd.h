@@ -105,8 +105,8 @@ typedef struct ebb_grad_options {
     int ebb__at;
 } ebb_grad_options;
 
-/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the innermost
- * scope; .grad fields are not touched.
+/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
+ * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
@@ -243,8 +243,8 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 #endif
 
 /* Inference mode: no_grad that lasts. What is made in it are inference tensors, also after the block: they cannot be
- * saved for backward, require gradients, or be written in place outside of inference mode (EBB_ERR_GRAPH), unless they are
- * cloned; views and detached tensors of them are such, too. Views made in it of ordinary tensors are ordinary, and
+ * saved for backward, require gradients, or be written in place outside of inference mode (EBB_ERR_GRAPH), unless they
+ * are cloned; views and detached tensors of them are such, too. Views made in it of ordinary tensors are ordinary, and
  * cannot be written outside either. Inside, nothing turns recording on but a block with `false`. A backward pass
  * suspends it: gradients are ordinary tensors. torch.inference_mode
  *     EBB_INFERENCE_MODE { y = ebb_scope_hand(model(x)); } */
@@ -261,7 +261,7 @@ EBB_API void ebb_inference_mode_close(ebb_inference_mode *mode);
          mode.open; ebb_inference_mode_close(&mode))
 #define EBB_INFERENCE_MODE EBB__INFERENCE_MODE_LINE(__LINE__)
 #endif
-EBB_API bool ebb_is_inference_mode_enabled(void);           /* torch.is_inference_mode_enabled */
+EBB_API bool ebb_is_inference_mode_enabled(void);          /* torch.is_inference_mode_enabled */
 EBB_API bool ebb_tensor_is_inference(const ebb_tensor *t); /* t.is_inference() */
 
 /* ---- hooks ----

@@ -137,8 +137,8 @@ static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs,
         if (!e->node || e->output < 0 || e->output >= e->node->n_out)
             return ebb__fail_op(op, EBB_ERR_ARGUMENT, "edge %lld has no node, or one without output %lld", (long long)i,
                                 (long long)e->output);
-        p->captures[inputs.n + i] = (struct ebb__capture){
-            .node = e->node, .nr = (uint32_t)e->output, .input = (uint32_t)(inputs.n + i)};
+        p->captures[inputs.n + i] =
+            (struct ebb__capture){.node = e->node, .nr = (uint32_t)e->output, .input = (uint32_t)(inputs.n + i)};
     }
     return EBB_OK;
 }

@@ -58,13 +58,13 @@ ebb_status ebb__fail_null(const char *op, const char *what);
 struct ebb__thread {
     const char *file; /* call site noted last */
     int line;
-    bool no_grad;             /* recording is off */
-    uint8_t default_dtype;    /* 0: float32 */
-    uint8_t inference;        /* in inference mode the flag of new tensors, which is off */
-    struct ebb__error *error; /* NULL: none */
+    bool no_grad;                    /* recording is off */
+    uint8_t default_dtype;           /* 0: float32 */
+    uint8_t inference;               /* in inference mode the flag of new tensors, which is off */
+    struct ebb__error *error;        /* NULL: none */
     struct ebb__error *error_record; /* kept between errors */
-    uint64_t failures;        /* errors reported so far, also those that came after the one kept */
-    ebb_tensor **scope;       /* stack of owned tensors; the lowest bit marks those handed to the parent */
+    uint64_t failures;               /* errors reported so far, also those that came after the one kept */
+    ebb_tensor **scope;              /* stack of owned tensors; the lowest bit marks those handed to the parent */
     size_t scope_n, scope_capacity;
     size_t scope_depth;
     int scope_serial;  /* of the scope opened last */

@@ -279,7 +279,8 @@ ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_
 }
 
 static bool gets_gradients(const struct ebb_op *op, ebb_tensor *const *out, int i) {
-    return ebb__is_floating(out[i]->dtype) && !(EBB_UNLIKELY(op->constant_outs) && i < 8 && op->constant_outs & EBB_OUT(i));
+    return ebb__is_floating(out[i]->dtype) &&
+           !(EBB_UNLIKELY(op->constant_outs) && i < 8 && op->constant_outs & EBB_OUT(i));
 }
 
 ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,

@@ -51,8 +51,9 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
         return NULL;
     }
     if (requires_grad && t->flags & EBB__INFERENCE && !ebb__thread.inference) {
-        ebb__fail_op(op, EBB_ERR_GRAPH, "an inference tensor cannot require gradients outside of inference mode; "
-                                        "clone it first");
+        ebb__fail_op(op, EBB_ERR_GRAPH,
+                     "an inference tensor cannot require gradients outside of inference mode; "
+                     "clone it first");
         return NULL;
     }
     if (ebb__refresh(t)) return NULL;

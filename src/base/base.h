@@ -73,6 +73,7 @@ struct ebb__thread {
     bool freeing;
     struct ebb__level *levels;      /* of forward mode that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
+    struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
     int passes; /* backward passes that run on this stack, one inside the other */
 };

@@ -108,7 +108,7 @@ typedef struct ebb_grad_options {
 /* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
  * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
- *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
+ *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
                             ebb_grad_options options EBB_DEFAULT);
@@ -194,7 +194,7 @@ typedef struct ebb_gradcheck_options {
  *         return ebb_error_status();
  *     }
  *     ...
- *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, y))) return ebb_perror("f");
+ *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, w))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
  * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
  * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
@@ -223,6 +223,8 @@ EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_l
 EBB_API bool ebb_is_grad_enabled(void);
 EBB_API bool ebb_set_grad_enabled(bool enabled);
 
+/* Set the mode until the block is closed, which restores what was: for compilers and languages without the blocks
+ * below. torch.set_grad_enabled as a context manager */
 typedef struct ebb_grad_mode {
     bool before, open;
 } ebb_grad_mode;

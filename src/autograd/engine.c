@@ -1,5 +1,6 @@
 /* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here
  * recurses along the graph. */
+#include "autograd/anomaly.h"
 #include "autograd/hooks.h"
 #include <ebb/ops.h>
 
@@ -222,7 +223,10 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
 
 ebb_status ebb__pass_run(struct ebb__pass *p) {
     ebb_status status = EBB_OK;
+    struct ebb__pass *around = ebb__thread.pass;
+    ebb__thread.pass = p;
     for (struct ebb__entry *e; !status && (e = ebb__pass_pop(p));) status = run_entry(p, e);
+    ebb__thread.pass = around;
     return status;
 }
 
@@ -243,8 +247,10 @@ void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
         v->given[i] = gradient;
         return;
     }
+    if (EBB_UNLIKELY(ebb__thread.strong_zeros) && !(gradient = ebb__strong_zeros(v, i, gradient))) return;
     const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
+    if (EBB_UNLIKELY(ebb__thread.anomaly) && v->given[i]) (void)ebb__check_gradient(v, i, gradient, v->given[i]);
 }
 
 static const struct ebb__edge *edge_of(const struct ebb_vjp_call *v, int64_t i) {

@@ -1,6 +1,8 @@
 /* Hooks on gradients: registering them, and calling them in a pass. The order of the kinds is the engine's. */
 #include "autograd/hooks.h"
 
+#include "autograd/anomaly.h"
+
 /* ---- registering ---- */
 
 static const char multi_op[] = "register_multi_grad_hook";
@@ -155,6 +157,7 @@ static bool fits(const ebb_tensor *t, struct ebb__meta m) {
 static ebb_status replace(const ebb_node *n, ebb_tensor **grad, ebb_tensor *now, struct ebb__meta m) {
     if (now == *grad) return EBB_OK;
     if (now && !fits(now, m)) return fail_changed(n, "an output", now, m);
+    if (now && EBB_UNLIKELY(ebb__thread.anomaly) && ebb__check_replaced(n, now)) return ebb_error_status();
     if (now) ebb__ref(now);
     ebb__unref(*grad);
     *grad = now;

@@ -258,6 +258,29 @@ uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64
     return set;
 }
 
+bool ebb__packed_ahead(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in) {
+    const struct ebb__hooks *h = ebb__thread.saved_hooks;
+    if (EBB_LIKELY(!h->left) || ebb__thread.no_grad || !ebb__is_recorded(op) || !op->vjp) return false;
+    bool needed;
+    uint32_t set = ebb__record_saves(op, in, n_in, &needed);
+    if (!set || set >= EBB_OUT(0)) return false;
+    int64_t packed = 0, last = h->left(h->call.context);
+    for (int sweep = 0; sweep < 2; sweep++) { /* count, then pack */
+        for (uint32_t bits = set; bits; bits &= bits - 1) {
+            int64_t i, end = tensors_of(op, (uint32_t)ebb__lowest_bit(bits), n_in, &i);
+            for (end += i; i < end; i++) {
+                struct ebb__packed p = {NULL, NULL};
+                if (!in[i] || in[i]->flags & EBB__NUMBER) continue;
+                if (sweep == 0) packed++;
+                else if (ebb__pack(in[i], &p)) return true;
+                ebb__packed_release(&p);
+            }
+        }
+        if (packed != last) return false;
+    }
+    return false;
+}
+
 static ebb_status no_rule(const struct ebb_op *op) {
     return ebb_fail(EBB_ERR_GRAPH,
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);

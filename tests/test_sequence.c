@@ -6,8 +6,8 @@
 
 /* ---- all schedules of a short chain ---- */
 
-/* Every sweep over first … last, as pairs of peak and cost; returns how many. A sweep keeps its first segment, or leaves
- * a piece that is computed again from its input by any sweep inside; then comes the rest. */
+/* Every sweep over first … last, as pairs of peak and cost; returns how many. A sweep keeps its first segment, or
+ * leaves a piece that is computed again from its input by any sweep inside; then comes the rest. */
 struct outcome {
     int64_t peak;
     double cost;

@@ -1,7 +1,7 @@
-/* Schedules for chains. The recurrence is that of O. Beaumont, L. Eyraud-Dubois, J. Herrmann, A. Joly and A. Shilova,
- * "Optimal checkpointing for heterogeneous chains: how to train deep neural networks with limited memory", 2019, without
- * the memory of what is just being computed. For a chain of equal segments it is the binomial schedule of A. Griewank
- * and A. Walther, "Algorithm 799: revolve", 2000, extended by segments that are kept whole.
+/* Schedules for chains. The recurrence is that of O. Beaumont, L. Eyraud-Dubois, J. Herrmann, A. Joly, A. Shilova,
+ * "Optimal checkpointing for heterogeneous chains: how to train deep neural networks with limited memory", 2019,
+ * without the memory of what is just being computed. For a chain of equal segments it is the binomial schedule of
+ * A. Griewank and A. Walther, "Algorithm 799: revolve", 2000, extended by segments that are kept whole.
  *
  * The least cost of segments s … t with m bytes, besides their input, is that of the better way to begin:
  *     keep s:          cost(s) + C(s + 1, t, m - full(s))

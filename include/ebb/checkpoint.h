@@ -23,7 +23,7 @@ typedef struct ebb_checkpoint_options {
  * one of its saved tensors, the function is called again with them, and what it saves then is what rules read. Memory
  * is paid for by one more run of the function in each pass. Returns the function's results, owned by the innermost
  * scope; none (n = 0, every t NULL) on failure.
- *     ebb_tensor *h = ebb_checkpoint(block, &layer, EBB_LIST(x)).t[0];
+ *     ebb_tensor *h = ebb_checkpoint(f, NULL, EBB_LIST(x)).t[0];
  * The method of T. Chen, B. Xu, C. Zhang and C. Guestrin, "Training deep nets with sublinear memory cost", 2016, with
  * the semantics of torch.utils.checkpoint.checkpoint(use_reentrant=False):
  * - The function is called in a scope of its own, so that what it does not return ends with it. It may return inputs,
@@ -81,10 +81,11 @@ typedef struct ebb_sequence ebb_sequence;
 /* A chain whose backward pass shall hold at most `budget` bytes of what forward computed, in the least time. What
  * counts is what is held for backward: inputs of segments and what segments save, not the inputs of the chain,
  * parameters, gradients, or what an operator is just computing. The segments are copied, their contexts are not.
- *     ebb_sequence *chain = ebb_checkpoint_sequence(segments, depth, 64 << 20);
- *     for (...) EBB_SCOPE {
- *         ebb_tensor *y = ebb_sequence_run(chain, EBB_LIST(x)).t[0];
- *         if (ebb_backward(ebb_mse_loss(y, target))) return ebb_perror("step");
+ *     const ebb_segment segments[] = {{.function = f}, {.function = f}, {.function = f}};
+ *     ebb_sequence *chain = ebb_checkpoint_sequence(segments, 3, 64 << 20);
+ *     for (int step = 0; step < 2; step++) EBB_SCOPE {
+ *         ebb_tensor *h = ebb_sequence_run(chain, EBB_LIST(x)).t[0];
+ *         if (ebb_backward(ebb_mse_loss(h, t))) return ebb_perror("step");
  *     }
  *     ebb_sequence_release(chain);
  * The schedule is optimal for chains of equal segments, and for chains of up to 128 segments to the resolution of a

@@ -36,7 +36,8 @@ struct ebb__pass {
     bool only_captures; /* run only what leads to a capture */
     bool accumulate;    /* the captures say where gradients are to be accumulated; none is handed out */
     bool keep_graph;
-    const char *file; /* of the call */
+    struct ebb__multi_state *multi; /* what hooks of several tensors have got so far (hooks.c) */
+    const char *file;               /* of the call */
     int line;
     struct ebb__recomputed *recomputed; /* what checkpoints have computed again for this pass (checkpoint.c) */
 };

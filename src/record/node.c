@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/hooks.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
@@ -53,9 +54,7 @@ static void extra_free(ebb_node *n) {
     struct ebb__node_extra *x = n->extra;
     if (!x) return;
     ebb__node_packed_release(n);
-    for (size_t i = 0; i < x->n_hooks; i++)
-        if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
-    ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
+    ebb__hooks_release(n);
     if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
     for (struct ebb__node_name *name; (name = x->names);) {
         x->names = name->next;

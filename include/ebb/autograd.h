@@ -246,6 +246,27 @@ EBB_API ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *co
 EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
 #define ebb_remove_hook(...) ((void)EBB_HERE, ebb_remove_hook(__VA_ARGS__))
 
+/* ---- watching what is recorded ---- */
+
+/* Called in the thread that records, right after the call of an operator has become a node: with its inputs as they
+ * were given (the entries of a list one after another, NULL for what is absent; what the call has written in place has
+ * its new value) and its outputs. They are borrowed: what is kept longer needs a reference (ebb_keep). Nothing is
+ * recorded, and nothing watched, inside; and a view that is being written (in.t[0] is out.t[0] then) must not be asked
+ * for its history, which is not complete. */
+typedef void (*ebb_watcher)(ebb_node *node, ebb_list in, ebb_list out, void *context);
+
+typedef struct ebb_watch {
+    ebb_watcher call;
+    void *context;
+    struct ebb_watch *outer;
+} ebb_watch;
+
+/* Watch what this thread records until the watch is closed; they nest, and all that are open are called, the innermost
+ * first. The struct is the caller's, and must stay where it is until then. How a debugger, a tracer or an explanation
+ * (ebb_explain) sees the parts of compositions and values that the graph does not save. */
+EBB_API void ebb_watch_open(ebb_watch *watch, ebb_watcher call, void *context);
+EBB_API void ebb_watch_close(ebb_watch *watch); /* and those that were opened inside it; nothing when it is not open */
+
 /* ---- walking the graph ---- Nodes are borrowed: they live as long as a tensor computed from them. */
 
 /* The operation that computed t, NULL for a leaf. t.grad_fn */

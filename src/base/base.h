@@ -71,6 +71,7 @@ struct ebb__thread {
     bool freeing;
     struct ebb__level *levels;      /* of forward mode that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
+    struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
 };
 extern EBB_TLS struct ebb__thread ebb__thread;

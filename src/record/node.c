@@ -315,5 +315,6 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);
         ebb__node_unref(before);
     }
+    if (EBB_UNLIKELY(ebb__thread.watch)) ebb__watched(n, in, n_in, out, n_out);
     return EBB_OK;
 }

@@ -176,6 +176,9 @@ static inline ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const 
 ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                              const void *attrs, ebb_tensor *const *out, int n_out);
 
+/* Tell the thread's watches of a new node (watch.c). */
+void ebb__watched(ebb_node *n, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out, int n_out);
+
 /* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs
  * one. */
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed);

@@ -52,6 +52,9 @@ bool ebb__has_history(const ebb_tensor *t);
 /* Close a scope, but let the one round it own these tensors (entries may be NULL). On failure they are released. */
 ebb_status ebb__hand_out(ebb_scope *scope, ebb_tensor **t, int64_t n);
 
+/* vmap.c: ebb_grad with batched grad_outputs. */
+ebb_status ebb__grad_batched(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options);
+
 /* forward.c: the tangent of t at a level, its own or the part of its base's; borrowed, NULL when none. */
 struct ebb__level;
 ebb_tensor *ebb__tangent_of(ebb_tensor *t, struct ebb__level *level);

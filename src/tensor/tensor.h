@@ -40,7 +40,8 @@ enum ebb__tensor_flag {
     EBB__NUMBER = 4,        /* promotes as a Python number does */
     EBB__RETAINS_GRAD = 8,  /* not a leaf, but keeps its gradient */
     EBB__NO_GRAD_VIEW = 16, /* a view made while recording was off, or of such a view: a constant */
-    EBB__HAS_TANGENT = 32   /* a dual number at some level of forward mode */
+    EBB__HAS_TANGENT = 32,  /* carries something at some level (record/tangent.h) */
+    EBB__BATCHED = 64       /* stands for the samples of a batch: its own data is one sample's, and not to be read */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */

@@ -1,7 +1,7 @@
 /* Calls on batches: inside ebb_vmap a tensor that differs between samples looks like one sample and carries all of them
  * (record/tangent.h). A call on such tensors is made once, on all samples, with what the level is inside of open: so it
  * is recorded, given tangents, and batched once more there. How it is made the operator says (.batch), or its structure
- * does; batch_rules.c has the ready-made ways. */
+ * does; ops/batching.c has the ready-made ways. */
 #include "autograd/batch.h"
 #include "autograd/transforms.h"
 #include <ebb/ops.h>
@@ -59,14 +59,23 @@ static struct ebb__level *level_of(const ebb_tensor *t) {
     return l;
 }
 
+static bool is_inside(const struct ebb__level *inner, const struct ebb__level *l) {
+    while (inner && inner != l) inner = inner->outer;
+    return inner != NULL;
+}
+
+/* Level by level from the innermost one of either on. */
 ebb_tensor *ebb__batch_as(ebb_tensor *t, ebb_tensor *like) {
-    struct ebb__level *level = like ? level_of(like) : NULL, *levels = ebb__thread.levels;
+    struct ebb__level *level = like ? level_of(like) : NULL, *own = t ? level_of(t) : NULL, *levels = ebb__thread.levels;
     if (!t || !level) return t;
+    bool further = own && own != level && is_inside(own, level);
+    if (further) level = own;
+    ebb_tensor *have = own == level ? ebb__tangent_get(t, level) : t;
     ebb__thread.levels = level->outer;
-    t = ebb__batch_as(t, ebb__tangent_get(like, level));
-    t = t ? ebb_clone(repeated(t, level->size)) : NULL;
+    ebb_tensor *samples = ebb__batch_as(have, further ? like : ebb__tangent_get(like, level));
+    if (samples && own != level) samples = ebb_clone(repeated(samples, level->size));
     ebb__thread.levels = levels;
-    return ebb__batch_wrap(level, t);
+    return samples == have ? t : ebb__batch_wrap(level, samples);
 }
 
 /* ---- which level ---- */
@@ -115,8 +124,9 @@ static void views(struct ebb_batch_call *b, const ebb_meta *metas) {
 
 static void apply(struct ebb_batch_call *b, const ebb_meta *metas) {
     const struct ebb_op *op = b->op;
-    if (op->batch) op->batch(b);
-    else if (op->view) views(b, metas);
+    bool counts = b->n_in && ebb__batch_ndim(b, 0) > 0; /* dimensions that attributes may name */
+    if (op->view && !(op->batch && counts)) views(b, metas);
+    else if (op->batch) op->batch(b);
     else if (op->loops && !op->infer) ebb_batch_elementwise(b);
     else ebb_batch_loop(b);
 }

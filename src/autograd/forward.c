@@ -205,17 +205,21 @@ static ebb_tensor *carried(const struct ebb_jvp_call *j, ebb_tensor *y, ebb_tens
     return shared ? ebb_clone(t) : t;
 }
 
-ebb_status ebb__share_with_saved(ebb_tensor *y, ebb_tensor *const *in) {
-    ebb_node *n = y->grad_fn;
+ebb_status ebb__share_with_saved(ebb_node *n, ebb_tensor *const *in, ebb_tensor *const *out, int64_t first,
+                                 int64_t n_out) {
     struct ebb__saved *s = n ? ebb__node_saved(n) : NULL;
     for (uint32_t i = 0; n && i < n->n_saved; i++) {
-        uint32_t at = ebb__saved_index(&s[i]);
+        int64_t at = ebb__saved_index(&s[i]);
         ebb_tensor *of = NULL;
-        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at == y->output_nr) of = y;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at >= first && at < first + n_out) of = out[at - first];
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
         if (of && s[i].t && s[i].t != of && ebb__tangents_share(s[i].t, of)) return ebb_error_status();
     }
     return EBB_OK;
+}
+
+static ebb_status share_one(ebb_tensor *y, ebb_tensor *const *in) {
+    return ebb__share_with_saved(y->grad_fn, in, &y, y->output_nr, 1);
 }
 
 static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
@@ -227,7 +231,7 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
         ebb_tensor *t = carried(j, j->out[k], j->given[k]);
-        if (!t || ebb__tangent_set(j->out[k], level, t) || ebb__share_with_saved(j->out[k], j->in))
+        if (!t || ebb__tangent_set(j->out[k], level, t) || share_one(j->out[k], j->in))
             return ebb_error_status();
     }
     return EBB_OK;
@@ -287,14 +291,14 @@ static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb_
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
     if (!t && !self->base)
-        return ebb__tangent_set(self, level, value) ? ebb_error_status() : ebb__share_with_saved(self, NULL);
+        return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
     if (!t) {
         ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(self->base), value);
         if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;
-    return t ? ebb__share_with_saved(self, NULL) : ebb_error_status();
+    return t ? share_one(self, NULL) : ebb_error_status();
 }
 
 ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct ebb__level *outside) {

@@ -92,7 +92,7 @@ static ebb_status draw(ebb_tensor *out, enum distribution what, double a, double
     const struct ebb_op ebb_op_##name = {EBB_SIGNATURE(name, "Tensor self, " more " -> Tensor"), \
                                          .dtypes = dtypes_, \
                                          .inplace = true, \
-                                         .infer = infer_##name, \
+                                         .batch = ebb_batch_random, .infer = infer_##name, \
                                          .forward = forward_##name, \
                                          .no_derivative = true, \
                                          .vjp = ebb__zero_vjp, \
@@ -173,6 +173,7 @@ const struct ebb_op ebb_op_bernoulli = {
     .compose = compose_bernoulli,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
+    .batch = ebb_batch_random,
     .formula = {"0"},
     .samples = EBB_SAMPLES("(2,3)", "()", "(0,3)", "! i5(3)"),
     .domain = {0, 1},
@@ -201,6 +202,7 @@ const struct ebb_op ebb_op_bernoulli_p = {
     .compose = compose_bernoulli_p,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
+    .batch = ebb_batch_random,
     .formula = {"0", "0"},
     .samples = EBB_SAMPLES("(2,3)", "(2,3) 0.25", "() 1", "(0,3) 0.5", "i5(4) 0.5", "(2,3) (3)", "! (3) 1.5",
                            "! (3) -0.5", "! (3) i5(3)", "! (3) (2,3)"),
@@ -252,6 +254,7 @@ const struct ebb_op ebb_op_normal = {
     .compose = compose_normal,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
+    .batch = ebb_batch_random,
     .formula = {"0", "0"},
     .samples =
         EBB_SAMPLES("(2,3) (2,3)", "(3) 1.5", "0 (2,3)", "(2,3) (3)", "() ()", "0 1 size=(2,3)",

@@ -361,7 +361,9 @@ static ebb_status run_batched(struct ebb__level *batch, const struct ebb_op *op,
     if (status) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
     status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
-    for (int64_t k = 0; k < out->n && !status; k++) status = ebb__share_with_saved(out->t[k], in);
+    ebb_node *node = NULL;
+    for (int64_t k = 0; k < out->n && !node; k++) node = out->t[k]->grad_fn;
+    if (!status) status = ebb__share_with_saved(node, in, out->t, 0, out->n);
     return status ? status : ebb__forward(op, in, n, attrs, out->t, out->n, batch);
 }
 

@@ -58,9 +58,10 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
                               const struct ebb__level *outside, ebb_tensor **ret_apart);
 ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct ebb__level *outside);
 
-/* Let what the node of `y` has saved of it carry what it carries, and what it saved of views among its inputs (NULL:
- * none) what those do. */
-ebb_status ebb__share_with_saved(ebb_tensor *y, ebb_tensor *const *in);
+/* Let what a node (NULL: none) has saved of its outputs, of which n from `first` on are given, carry what these carry,
+ * and what it saved of views among its inputs (NULL: none) what those do. */
+ebb_status ebb__share_with_saved(ebb_node *node, ebb_tensor *const *in, ebb_tensor *const *out, int64_t first,
+                                 int64_t n);
 
 /* ---- batches, defined by the autograd layer (batch.c) ---- */
 

@@ -1,6 +1,5 @@
 /* The ready-made rules of operators on batches (ebb/opdef.h), for .batch. Samples are along dimension 0. */
-#include "autograd/batch.h"
-#include <ebb/ops.h>
+#include "ops/batching.h"
 #include <string.h>
 
 /* ---- inputs ---- */
@@ -13,8 +12,7 @@ ebb_tensor *ebb__batch_aligned(ebb_tensor *samples, int ndim) {
     return ebb_view(samples, shape);
 }
 
-/* Input i with a batch, whether it has one or not, and with ndim dimensions at least below it. */
-static ebb_tensor *with_batch(const struct ebb_batch_call *b, int64_t i, int ndim) {
+ebb_tensor *ebb__batch_input(const struct ebb_batch_call *b, int64_t i, int ndim) {
     ebb_tensor *t = b->in[i];
     if (!t) return NULL;
     if (b->batched[i]) return ebb__batch_aligned(t, ndim + 1);
@@ -29,7 +27,19 @@ static bool is_number(const struct ebb_batch_call *b, int64_t i) {
     return kind == EBB_INPUT_NUMBER || kind == EBB_INPUT_OPTIONAL_NUMBER;
 }
 
-/* Room for n tensors, given back by free_row(). */
+/* Whether input i is the same for all samples and given to all as it is. */
+static bool stays(const struct ebb_batch_call *b, int64_t i, uint32_t same) {
+    if (same & EBB_IN(ebb__op_input(b->op, b->n_in, i))) return true;
+    return is_number(b, i) && ebb__batch_ndim(b, i) == 0;
+}
+
+static bool may_stay(const struct ebb_batch_call *b, uint32_t same) {
+    for (int64_t i = 0; i < b->n_in; i++)
+        if (b->batched[i] && stays(b, i, same)) return false;
+    return true;
+}
+
+/* Room for n tensors. */
 #define ROW 16
 struct row {
     ebb_tensor **t, *small[ROW];
@@ -46,17 +56,13 @@ static void row_end(struct row *r) {
     if (r->bytes) ebb__free(r->t, r->bytes);
 }
 
-/* All inputs with a batch: numbers that are the same for all stay as they are. False when a number is batched, or on
- * failure. */
-static bool all_with_batch(const struct ebb_batch_call *b, struct row *r, int least) {
+/* All inputs with a batch, but for numbers and those in the set `same`. */
+static bool all_with_batch(const struct ebb_batch_call *b, struct row *r, int least, uint32_t same) {
     for (int64_t i = 0; i < b->n_in; i++) {
         r->t[i] = b->in[i];
-        if (!b->in[i] || (is_number(b, i) && ebb__batch_ndim(b, i) == 0)) {
-            if (b->in[i] && b->batched[i]) return false;
-            continue;
-        }
+        if (!b->in[i] || stays(b, i, same)) continue;
         int ndim = ebb__batch_ndim(b, i);
-        if (!(r->t[i] = with_batch(b, i, ndim < least ? least : ndim))) return false;
+        if (!(r->t[i] = ebb__batch_input(b, i, ndim < least ? least : ndim))) return false;
     }
     return true;
 }
@@ -77,7 +83,7 @@ static void insert(ebb_dims *d, int64_t first) {
     d->d[0] = first;
 }
 
-/* The dimensions of one sample that an attribute names, as dimensions of all: `ndim` of one. */
+/* Dimensions of one sample, which has ndim, as dimensions of all; an empty list that means all of them becomes that. */
 static void move_dims(const struct ebb_attr *a, ebb_dims *dims, int ndim) {
     bool all = dims->n == 0 && a->otherwise && strcmp(a->otherwise, "all") == 0;
     for (int k = 0; k < dims->n; k++) dims->d[k]++;
@@ -121,42 +127,70 @@ void ebb_batch_elementwise(struct ebb_batch_call *b) {
     row_end(&r);
 }
 
-static bool has_batched_number(const struct ebb_batch_call *b) {
-    for (int64_t i = 0; i < b->n_in; i++)
-        if (b->batched[i] && is_number(b, i) && ebb__batch_ndim(b, i) == 0) return true;
-    return false;
-}
-
-/* All inputs batched, none of fewer than `least` dimensions, and attributes of all. */
-static void on_all(struct ebb_batch_call *b, int least, bool attrs) {
+/* Inputs with a batch, none of fewer than `least` dimensions, but those that are the same for all. */
+static void on_all(struct ebb_batch_call *b, int least, bool attrs, uint32_t same) {
     _Alignas(16) char copy[EBB__ATTRS_MAX];
     struct row r;
-    if (has_batched_number(b)) {
+    if (!may_stay(b, same)) {
         ebb_batch_loop(b);
         return;
     }
     if (!row_make(&r, b->n_in)) return;
-    if (all_with_batch(b, &r, least) && (!attrs || attrs_of_all(b, r.t[0] ? r.t[0]->ndim - 1 : 0, copy)))
+    if (all_with_batch(b, &r, least, same) && (!attrs || attrs_of_all(b, r.t[0]->ndim - 1, copy)))
         ebb__batch_forward(b, r.t, attrs ? copy : b->attrs);
     row_end(&r);
 }
 
-void ebb_batch_dims(struct ebb_batch_call *b) { on_all(b, b->op->view ? 0 : 1, true); }
+/* Reductions over all dimensions are those of lines. */
+static bool is_over_all(const struct ebb_batch_call *b) {
+    const struct ebb_op *op = b->op;
+    bool all = op->infer && !op->view && b->n_in == 1;
+    for (int i = 0; i < op->n_attrs && all; i++) {
+        const struct ebb_attr *a = &op->attrs[i];
+        const char *at = (const char *)b->attrs + a->offset;
+        if (a->kind == EBB_ATTR_DIMS && a->otherwise && strcmp(a->otherwise, "all") == 0)
+            return ((const ebb_dims *)(const void *)at)->n == 0;
+    }
+    return false;
+}
 
-void ebb_batch_leading(struct ebb_batch_call *b) { on_all(b, 0, false); }
+static void over_lines(struct ebb_batch_call *b) {
+    _Alignas(16) char copy[EBB__ATTRS_MAX];
+    ebb_tensor *lines = ebb_reshape(b->in[0], EBB_DIMS(b->size, b->size ? b->in[0]->numel / b->size : 0));
+    memcpy(copy, b->attrs, b->op->attrs_size);
+    for (int i = 0; i < b->op->n_attrs; i++)
+        if (b->op->attrs[i].kind == EBB_ATTR_DIMS) *(ebb_dims *)(void *)(copy + b->op->attrs[i].offset) = EBB_DIMS(1);
+    if (lines) ebb__batch_forward(b, &lines, copy);
+}
 
-/* The batch merged with dimension 0 of a sample. */
-static ebb_tensor *folded(ebb_tensor *t) {
-    ebb_dims shape = ebb_tensor_shape(t);
-    shape.n--;
-    for (int d = 0; d < shape.n; d++) shape.d[d] = t->dims[d + 1];
-    if (shape.n) shape.d[0] *= t->dims[0];
+/* A tensor without dimensions has one to those that count the dimensions of their input. */
+static bool counts_dims(const struct ebb_op *op) {
+    bool counts = !op->view;
+    for (int i = 0; i < op->n_attrs; i++) counts = counts && op->attrs[i].kind != EBB_ATTR_NEWDIM;
+    return counts;
+}
+
+void ebb__batch_dims_but(struct ebb_batch_call *b, uint32_t same) {
+    if (is_over_all(b)) over_lines(b);
+    else if (b->op->compose && ebb__batch_ndim(b, 0) == 0) ebb_batch_loop(b); /* whose shape is not known here */
+    else on_all(b, counts_dims(b->op) ? 1 : 0, true, same);
+}
+
+void ebb_batch_dims(struct ebb_batch_call *b) { ebb__batch_dims_but(b, 0); }
+
+void ebb_batch_leading(struct ebb_batch_call *b) { on_all(b, 0, false, 0); }
+
+ebb_tensor *ebb__batch_folded(ebb_tensor *t) {
+    if (!t || t->ndim < 2) return t;
+    ebb_dims shape = {t->ndim - 1, {t->dims[0] * t->dims[1]}};
+    for (int d = 1; d < shape.n; d++) shape.d[d] = t->dims[d + 1];
     return ebb_reshape(t, shape);
 }
 
-static ebb_tensor *unfolded(ebb_tensor *t, int64_t size) {
+ebb_tensor *ebb__batch_unfolded(ebb_tensor *t, int64_t size) {
+    if (!t || t->ndim == 0 || size == 0) return t;
     ebb_dims shape = ebb_tensor_shape(t);
-    if (shape.n) shape.d[0] /= size;
+    shape.d[0] /= size;
     insert(&shape, size);
     return ebb_reshape(t, shape);
 }
@@ -165,18 +199,46 @@ void ebb_batch_fold(struct ebb_batch_call *b) {
     _Alignas(16) char attrs[EBB__ATTRS_MAX];
     const struct ebb_op *op = b->op;
     struct row r;
+    if (b->size == 0 || !may_stay(b, 0)) {
+        ebb_batch_loop(b);
+        return;
+    }
     if (!row_make(&r, b->n_in)) return;
-    bool ok = b->size > 0 && all_with_batch(b, &r, 1);
-    for (int64_t i = 0; i < b->n_in && ok; i++) ok = !r.t[i] || (r.t[i] = folded(r.t[i]));
+    bool ok = all_with_batch(b, &r, 1, 0);
+    for (int64_t i = 0; i < b->n_in && ok; i++) ok = !r.t[i] || (r.t[i] = ebb__batch_folded(r.t[i]));
     if (op->attrs_size) memcpy(attrs, b->attrs, op->attrs_size);
     for (int i = 0; i < op->n_attrs; i++) {
         ebb_dims *dims = (ebb_dims *)(void *)(attrs + op->attrs[i].offset);
-        if (op->attrs[i].kind == EBB_ATTR_SHAPE && names_size(op->attrs[i].name) && dims->n) dims->d[0] *= b->size;
+        bool whole = op->attrs[i].kind == EBB_ATTR_SHAPE && names_size(op->attrs[i].name);
+        if (whole && dims->n && strcmp(op->attrs[i].name, "size") != 0) dims->d[0] *= b->size;
     }
     ebb_list out = ok ? ebb_call_op_list(op, r.t, b->n_in, attrs) : (ebb_list){0, NULL};
-    for (int64_t k = 0; k < out.n && k < b->n_out; k++) ebb_batch_give(b, k, unfolded(out.t[k], b->size));
-    if (!ok && !ebb__failing()) ebb_batch_loop(b);
+    for (int64_t k = 0; k < out.n && k < b->n_out; k++) ebb_batch_give(b, k, ebb__batch_unfolded(out.t[k], b->size));
     row_end(&r);
+}
+
+void ebb__batch_loss(struct ebb_batch_call *b) {
+    _Alignas(16) char attrs[EBB__ATTRS_MAX];
+    struct ebb_batch_call terms = *b;
+    int *reduction = NULL;
+    memcpy(attrs, b->attrs, b->op->attrs_size);
+    for (int i = 0; i < b->op->n_attrs; i++)
+        if (strcmp(b->op->attrs[i].name, "reduction") == 0)
+            reduction = (int *)(void *)(attrs + b->op->attrs[i].offset);
+    int how = *reduction;
+    *reduction = EBB_REDUCTION_NONE;
+    terms.attrs = attrs;
+    on_all(&terms, ebb__batch_ndim(b, 0), false, 0);
+    ebb_tensor *t = b->given[0];
+    if (!t || how == EBB_REDUCTION_NONE || b->size == 0) return;
+    t = ebb_reshape(t, EBB_DIMS(b->size, t->numel / b->size));
+    ebb_batch_give(b, 0, how == EBB_REDUCTION_MEAN ? ebb_mean(t, .dim = EBB_DIMS(1)) : ebb_sum(t, .dim = EBB_DIMS(1)));
+}
+
+ebb_tensor *ebb__zeros_beside(ebb_dims shape, ebb_dtype dtype, ebb_tensor *a, ebb_tensor *b) {
+    ebb_tensor *zeros = ebb_zeros(shape, .dtype = dtype);
+    if (a && a->flags & EBB__BATCHED) zeros = ebb__batch_as(zeros, a);
+    return b && b->flags & EBB__BATCHED ? ebb__batch_as(zeros, b) : zeros;
 }
 
 /* ---- one call a sample ---- */

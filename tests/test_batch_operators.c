@@ -19,7 +19,9 @@ static bool is_unsteady(const struct ebb_op *op) {
 /* What a batch cannot do, and says so: shapes that depend on values, draws that were not asked for, more than 8
  * dimensions. */
 static bool is_impossible(const struct ebb_op *op) {
-    static const struct { const char *op, *said; } impossible_calls[] = {
+    static const struct {
+        const char *op, *said;
+    } impossible_calls[] = {
         {"index", "depends on values"},
         {"index", "results of different shapes"},
         {"index_put", "results of different shapes"},
@@ -283,8 +285,8 @@ EBB_TEST(a_batch_is_a_loop_over_its_samples) {
 }
 
 EBB_TEST(few_operators_are_called_sample_by_sample) {
-    static const char *const ways[] = {"rule", "derived: elementwise", "derived: view", "derived: parts", "loop", "random",
-                                       "refused", "no tensors"};
+    static const char *const ways[] = {
+        "rule", "derived: elementwise", "derived: view", "derived: parts", "loop", "random", "refused", "no tensors"};
     int count[8] = {0};
     for (int i = 0; i < ebb_op_count(); i++)
         for (int w = 0; w < 8; w++) count[w] += strcmp(way(ebb_op_get(i)), ways[w]) == 0;

@@ -281,8 +281,8 @@ struct ebb_batch_call {
     ebb_tensor **given; /* [n_out] what ebb_batch_give() stores */
 };
 
-/* Give output k (borrowed): the samples' results along dimension 0. Its other dimensions may be laid out in any way that
- * has their elements in order: they are given the shape that one call has. */
+/* Give output k (borrowed): the samples' results along dimension 0. Its other dimensions may be laid out in any way
+ * that has their elements in order: they are given the shape that one call has. */
 EBB_API void ebb_batch_give(struct ebb_batch_call *b, int64_t k, ebb_tensor *samples);
 
 /* Ready-made rules, for .batch. Elementwise: inputs are aligned below the batch, and broadcast as always (elementwise
@@ -365,8 +365,8 @@ struct ebb_op {
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
     /* How it is called on a batch, inside ebb_vmap, written with public operators. NULL: elementwise operators are
-     * aligned, views are views of all samples, compositions without a vjp run their parts; any other is called sample by
-     * sample. */
+     * aligned, views are views of all samples, compositions without a vjp run their parts; any other is called sample
+     * by sample. */
     void (*batch)(struct ebb_batch_call *b);
     /* Zero by nature: comparisons, argmax, … Calls are not recorded, unless there is a vjp: then they are, and it gives
      * zeros, as of random draws in PyTorch. */

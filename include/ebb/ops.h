@@ -377,7 +377,7 @@ typedef struct ebb_flash_attention_options {
  * Gradient (ScaledDotProductFlashAttentionForCpuBackward0) of query: 'd @ key * scale, d = p * (g @ value^T - sum(g
  * * output)), p = exp(scores - logsumexp)'; of key: 'd^T @ query * scale'; of value: 'p^T @ g'; of attn_mask: 'd,
  * whole, and summed'.
- * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu */
+ * Floating point only. torch.ops.aten._scaled_dot_product_flash_attention_for_cpu */
 EBB_API ebb_tensor *ebb_flash_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_flash_attention_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_flash_attention(...) ((void)EBB_HERE, ebb_flash_attention(__VA_ARGS__))
@@ -403,7 +403,8 @@ typedef struct ebb_flash_attention_backward_options {
  * Gradient (ScaledDotProductFlashAttentionForCpuBackwardBackward0) of grad_output: 'that of the same in matrix
  * products'; of query: 'likewise'; of key: 'likewise'; of value: 'likewise'; of output: 'likewise'; of logsumexp:
  * 'likewise'; of grad_logsumexp: 'likewise'; of attn_mask: 'likewise'.
- * Inputs are promoted to a common dtype. torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
+ * Inputs are promoted to a common dtype. Floating point only.
+ * torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward */
 EBB_API ebb_tensor *ebb_flash_attention_backward(ebb_tensor *grad_output, ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_tensor *output, ebb_tensor *logsumexp, ebb_flash_attention_backward_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_flash_attention_backward(...) ((void)EBB_HERE, ebb_flash_attention_backward(__VA_ARGS__))
@@ -1160,7 +1161,7 @@ typedef struct ebb_convolution_options {
  * Gradient (ConvolutionBackward0) of input: convolution_input(g, weight, input.shape, stride, padding, dilation,
  * transposed, groups); of weight: convolution_weight(input if transposed else g, g if transposed else input,
  * weight.shape, stride, padding, dilation, groups); of bias: sum(g, [0] + range(2, g.ndim)).
- * torch.convolution */
+ * Not for bool. torch.convolution */
 EBB_API ebb_tensor *ebb_convolution(ebb_tensor *input, ebb_tensor *weight, ebb_convolution_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_convolution(...) ((void)EBB_HERE, ebb_convolution(__VA_ARGS__))
@@ -1184,7 +1185,7 @@ typedef struct ebb_convolution_weight_options {
  * Gradient (ConvolutionBackwardBackward0) of grad_output: convolution(input, g, None, stride, padding, dilation,
  * False, 0, groups); of input: convolution_input(grad_output, g, input.shape, stride, padding, dilation, False,
  * groups).
- * torch.nn.grad.conv2d_weight */
+ * Floating point only. torch.nn.grad.conv2d_weight */
 EBB_API ebb_tensor *ebb_convolution_weight(ebb_tensor *grad_output, ebb_tensor *input, ebb_dims weight_size, ebb_convolution_weight_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_convolution_weight(...) ((void)EBB_HERE, ebb_convolution_weight(__VA_ARGS__))
@@ -2263,7 +2264,7 @@ typedef struct ebb_argmax_options {
  * counts as the largest.
  *     argmax(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmax */
+ * Not for bool. torch.argmax */
 EBB_API ebb_tensor *ebb_argmax(ebb_tensor *self, ebb_argmax_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmax(...) ((void)EBB_HERE, ebb_argmax(__VA_ARGS__))
@@ -2282,7 +2283,7 @@ typedef struct ebb_argmin_options {
  * counts as the smallest.
  *     argmin(Tensor self, dims dim=all, bool keepdim=false) -> Tensor
  * No gradient.
- * torch.argmin */
+ * Not for bool. torch.argmin */
 EBB_API ebb_tensor *ebb_argmin(ebb_tensor *self, ebb_argmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_argmin(...) ((void)EBB_HERE, ebb_argmin(__VA_ARGS__))
@@ -3235,7 +3236,7 @@ typedef struct ebb_median_dim_options {
  *     median_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
  * Gradient (MedianBackward1) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim),
  * restore(g, self, dim, keepdim)).
- * torch.median(input, dim) */
+ * Not for bool. torch.median(input, dim) */
 EBB_API ebb_tensor *ebb_median_dim(ebb_tensor *self, int64_t dim, ebb_median_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_median_dim(...) ((void)EBB_HERE, ebb_median_dim(__VA_ARGS__))
@@ -3255,7 +3256,7 @@ typedef struct ebb_nanmedian_dim_options {
  *     nanmedian_dim(Tensor self, dim dim, bool keepdim=false) -> Tensor values, Tensor indices
  * Gradient (NanmedianBackward1) of self: scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim),
  * restore(g, self, dim, keepdim)).
- * torch.nanmedian(input, dim) */
+ * Not for bool. torch.nanmedian(input, dim) */
 EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedian_dim_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_nanmedian_dim(...) ((void)EBB_HERE, ebb_nanmedian_dim(__VA_ARGS__))
@@ -3267,7 +3268,7 @@ EBB_API ebb_tensor *ebb_nanmedian_dim(ebb_tensor *self, int64_t dim, ebb_nanmedi
 /* The median of all elements, of two the lower one; elements that tie share the gradient evenly. NaN if any is.
  *     median(Tensor self) -> Tensor
  * Gradient (MedianBackward0) of self: where(self == y, g / sum(self == y), 0).
- * torch.median */
+ * Not for bool. torch.median */
 EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
 #define ebb_median(self) ebb_median(EBB_AT(self))
 
@@ -3275,7 +3276,7 @@ EBB_API ebb_tensor *ebb_median(ebb_tensor *self);
  * unless there is nothing else.
  *     nanmedian(Tensor self) -> Tensor
  * Gradient (NanmedianBackward0) of self: where(self == y, g / sum(self == y), 0).
- * torch.nanmedian */
+ * Not for bool. torch.nanmedian */
 EBB_API ebb_tensor *ebb_nanmedian(ebb_tensor *self);
 #define ebb_nanmedian(self) ebb_nanmedian(EBB_AT(self))
 
@@ -3619,7 +3620,7 @@ typedef struct ebb_binary_cross_entropy_options {
  * weight == None else weight; g * w * (log(1 - self) - log(self)) / n; of weight: n = (self if weight == None else
  * self * weight).numel() if reduction == 'mean' else 1; w = 1 if weight == None else weight; -g * (target *
  * log(self) + (1 - target) * log(1 - self)) / n.
- * Inputs are promoted to a common dtype. torch.nn.functional.binary_cross_entropy */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
 EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy(...) ((void)EBB_HERE, ebb_binary_cross_entropy(__VA_ARGS__))
@@ -3648,7 +3649,7 @@ typedef struct ebb_binary_cross_entropy_with_logits_options {
  * target) * logsigmoid(self)) / n; of pos_weight: p = 1 if pos_weight == None else pos_weight; w = 1 if weight ==
  * None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; -g * w * target * logsigmoid(self) /
  * n.
- * Inputs are promoted to a common dtype. torch.nn.functional.binary_cross_entropy_with_logits */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
 EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy_with_logits(...) ((void)EBB_HERE, ebb_binary_cross_entropy_with_logits(__VA_ARGS__))
@@ -3687,7 +3688,7 @@ typedef struct ebb_soft_margin_loss_options {
  * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
  * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *
  * sigmoid(-target * self) / n.
- * Inputs are promoted to a common dtype. torch.nn.functional.soft_margin_loss */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
 EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_soft_margin_loss(...) ((void)EBB_HERE, ebb_soft_margin_loss(__VA_ARGS__))
@@ -3702,28 +3703,28 @@ EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, e
 /* The sum of the products of two vectors' elements, 0-d.
  *     dot(Tensor self, Tensor tensor) -> Tensor
  * Gradient (DotBackward0) of self: g * tensor; of tensor: g * self.
- * torch.dot */
+ * Not for bool. torch.dot */
 EBB_API ebb_tensor *ebb_dot(ebb_tensor *self, ebb_tensor *tensor);
 #define ebb_dot(self, tensor) ebb_dot(EBB_AT(self), EBB_AT(tensor))
 
 /* The product of a matrix (m, k) and a vector (k).
  *     mv(Tensor self, Tensor vec) -> Tensor
  * Gradient (MvBackward0) of self: outer(g, vec); of vec: self.T @ g.
- * torch.mv */
+ * Not for bool. torch.mv */
 EBB_API ebb_tensor *ebb_mv(ebb_tensor *self, ebb_tensor *vec);
 #define ebb_mv(self, vec) ebb_mv(EBB_AT(self), EBB_AT(vec))
 
 /* The product of a matrix (m, k) and a matrix (k, n).
  *     mm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (MmBackward0) of self: g @ mat2.T; of mat2: self.T @ g.
- * torch.mm */
+ * Not for bool. torch.mm */
 EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_mm(self, mat2) ebb_mm(EBB_AT(self), EBB_AT(mat2))
 
 /* The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.
  *     bmm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (BmmBackward0) of self: g @ mat2.mT; of mat2: self.mT @ g.
- * torch.bmm */
+ * Not for bool. torch.bmm */
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
 
@@ -3737,7 +3738,7 @@ typedef struct ebb_addmm_options {
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmmBackward0) of input: beta * g; of mat1: alpha * g @ mat2.T; of mat2: alpha * mat1.T @ g.
- * In place: ebb_addmm_. torch.addmm */
+ * Not for bool. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3762,7 +3763,7 @@ typedef struct ebb_addmv_options {
 /* beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).
  *     addmv(Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmvBackward0) of self: beta * g; of mat: alpha * outer(g, vec); of vec: alpha * mat.T @ g.
- * In place: ebb_addmv_. torch.addmv */
+ * Not for bool. In place: ebb_addmv_. torch.addmv */
 EBB_API ebb_tensor *ebb_addmv(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmv_(ebb_tensor *self, ebb_tensor *mat, ebb_tensor *vec, ebb_addmv_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3787,7 +3788,7 @@ typedef struct ebb_baddbmm_options {
 /* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (BaddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * In place: ebb_baddbmm_. torch.baddbmm */
+ * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4136,7 +4137,7 @@ typedef struct ebb_mse_loss_options {
  * weight; -g * 2 * (self - target) * w / n; of weight: n = 1 if reduction != 'mean' else (self - target).numel() if
  * weight == None else sum(weight); w = 1 if weight == None else weight; g * ((self - target)**2 - (y if reduction ==
  * 'mean' else 0)) / n.
- * Inputs are promoted to a common dtype. torch.nn.functional.mse_loss */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
 EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
@@ -4174,7 +4175,7 @@ typedef struct ebb_smooth_l1_loss_options {
  * Gradient (SmoothL1LossBackward0) of self: d = self - target; n = d.numel() if reduction == 'mean' else 1; g *
  * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n; of target: d = self - target; n = d.numel() if reduction
  * == 'mean' else 1; -g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n.
- * Inputs are promoted to a common dtype. torch.nn.functional.smooth_l1_loss */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
 EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_smooth_l1_loss(...) ((void)EBB_HERE, ebb_smooth_l1_loss(__VA_ARGS__))
@@ -4199,7 +4200,7 @@ typedef struct ebb_huber_loss_options {
  * reduction == 'mean' else 1; -g * clamp(d, -delta, delta) / n * (1 if weight == None else weight); of weight: d =
  * self - target; n = d.numel() if reduction == 'mean' else 1; g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) -
  * delta / 2)) / n.
- * Inputs are promoted to a common dtype. torch.nn.functional.huber_loss */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
 EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_huber_loss(...) ((void)EBB_HERE, ebb_huber_loss(__VA_ARGS__))
@@ -4220,7 +4221,7 @@ typedef struct ebb_gaussian_nll_loss_options {
  * last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts.
  *     gaussian_nll_loss(Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
- * Inputs are promoted to a common dtype. torch.nn.functional.gaussian_nll_loss */
+ * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.gaussian_nll_loss */
 EBB_API ebb_tensor *ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 extern "C++" {
@@ -4552,7 +4553,7 @@ EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_opti
 /* log(cumsum(exp(self))) along dim, without overflow.
  *     logcumsumexp(Tensor self, dim dim) -> Tensor
  * Gradient (LogcumsumexpBackward0) of self: exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim).
- * torch.logcumsumexp */
+ * Floating point only. torch.logcumsumexp */
 EBB_API ebb_tensor *ebb_logcumsumexp(ebb_tensor *self, int64_t dim);
 #define ebb_logcumsumexp(self, dim) ebb_logcumsumexp(EBB_AT(self), dim)
 
@@ -4603,7 +4604,7 @@ typedef struct ebb_linear_recurrence_options {
  *     linear_recurrence(Tensor self, Number factor, dim dim, bool reverse=false) -> Tensor
  * Gradient (LinearRecurrenceBackward0) of self: 'h = linear_recurrence(g, factor, the other way)'; of factor: 'h *
  * y[k - 1], in reverse h[k - 1] * y'.
- * Inputs are promoted to a common dtype. no counterpart in PyTorch */
+ * Inputs are promoted to a common dtype. Floating point only. no counterpart in PyTorch */
 EBB_API ebb_tensor *ebb_linear_recurrence(ebb_tensor *self, ebb_tensor *factor, int64_t dim, ebb_linear_recurrence_options options EBB_DEFAULT);
 #ifdef __cplusplus
 extern "C++" {
@@ -4955,7 +4956,7 @@ typedef struct ebb_solve_options {
  *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
  * Gradient (LinalgSolveExBackward0) of A: b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim <
  * A.ndim else -b @ y.mT if left else -y.mT @ b; of B: solve(A.mT, g, left).
- * torch.linalg.solve */
+ * Floating point only. torch.linalg.solve */
 EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
@@ -4977,7 +4978,7 @@ typedef struct ebb_solve_triangular_options {
  * Gradient (LinalgSolveTriangularBackward0) of self: b = solve_triangular(self.mT, g, not upper, left,
  * unitriangular); a = -b @ y.mT if left else -y.mT @ b; u = 1 if unitriangular else 0; triu(a, u) if upper else
  * tril(a, -u); of B: solve_triangular(self.mT, g, not upper, left, unitriangular).
- * torch.linalg.solve_triangular */
+ * Floating point only. torch.linalg.solve_triangular */
 EBB_API ebb_tensor *ebb_solve_triangular(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_solve_triangular(...) ((void)EBB_HERE, ebb_solve_triangular(__VA_ARGS__))
@@ -4996,7 +4997,7 @@ typedef struct ebb_cholesky_options {
  *     cholesky(Tensor self|A, bool upper=false) -> Tensor
  * Gradient (LinalgCholeskyExBackward0) of self: L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m =
  * tril(m) + tril(m, -1); m = (m + m.mT) / 4; solve_triangular(L, solve_triangular(L.mT, m, True), False, False).
- * torch.linalg.cholesky */
+ * Floating point only. torch.linalg.cholesky */
 EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
@@ -5416,7 +5417,8 @@ typedef struct ebb_lstsq_options {
  * any case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method,
  * decides what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of
  * singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A
- * has more rows than columns and full rank. singular_values: of gelsd and gelss.
+ * has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd
+ * and gelss.
  *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
  *     solution, Tensor residuals, Tensor rank, Tensor singular_values
  * torch.linalg.lstsq */

@@ -106,6 +106,8 @@ typedef struct ebb_jacobian_options {
     ebb_dims argnums;     /* the numbers of the inputs to differentiate by; empty: all that are floating point */
     bool strict;          /* EBB_ERR_GRAPH, instead of zeros, where an output does not depend on an input */
     ebb_outputs *ret_out; /* the function's results, when they are wanted too */
+    bool vectorize;       /* all rows or columns in one pass, as by ebb_vmap, in place of one pass for each */
+    int64_t chunk_size;   /* with vectorize: so many at a time, which bounds the memory; 0: all */
     int ebb__at;
 } ebb_jacobian_options;
 
@@ -113,7 +115,9 @@ typedef struct ebb_jacobian_options {
  * by that of input i; NULL for inputs that are not differentiated by. The list belongs to the innermost scope, as its
  * tensors do.
  *     ebb_list j;
- *     if (ebb_jacobian(f, NULL, EBB_LIST(x), &j)) return ebb_perror("f");
+ *     if (ebb_jacobian(f, NULL, EBB_LIST(x), &j, .vectorize = true)) return ebb_perror("f");
+ * With vectorize the function, in forward mode, or its derivative, in reverse mode, is computed for a batch of
+ * directions at once, with the limits that ebb_vmap has inside. The numbers are the same up to rounding.
  * Errors as of ebb_vjp and ebb_jvp, and EBB_ERR_SHAPE when a shape has more than 8 dimensions; EBB_ERR_DTYPE for an
  * output that is not floating point. torch.func.jacrev, torch.func.jacfwd, torch.autograd.functional.jacobian */
 EBB_API ebb_status ebb_jacobian(ebb_function function, void *context, ebb_list inputs, ebb_list *ret_jacobian,
@@ -124,6 +128,8 @@ typedef struct ebb_hessian_options {
     enum ebb_differentiation inner; /* of the function; EBB_MODE_AUTO: reverse */
     ebb_dims argnums;
     bool strict; /* also when the gradient by one input does not depend on another: the function is linear in it */
+    bool vectorize; /* as of ebb_jacobian */
+    int64_t chunk_size;
     int ebb__at;
 } ebb_hessian_options;
 
@@ -177,13 +183,13 @@ typedef struct ebb_vmap_options {
  *     }
  *     ebb_outputs y;                                              // x [n, d], w [d]: y.t[0] [n]
  *     if (ebb_vmap(score, NULL, EBB_LIST(x, w), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
- * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each sample.
- * Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose result's
- * shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place into what
- * is the same for all. Results are the loop's up to rounding.
+ * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each
+ * sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose
+ * result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place
+ * into what is the same for all. Results are the loop's up to rounding.
  * Errors: EBB_ERR_ARGUMENT for in_dims or out_dims of a wrong count, when no input is batched, and inside for what is
- * not possible there; EBB_ERR_INDEX for a dimension that is not there; EBB_ERR_SHAPE for batches of different sizes, and
- * for more than 8 dimensions with the batch; whatever the function fails with. torch.func.vmap, jax.vmap */
+ * not possible there; EBB_ERR_INDEX for a dimension that is not there; EBB_ERR_SHAPE for batches of different sizes,
+ * and for more than 8 dimensions with the batch; whatever the function fails with. torch.func.vmap, jax.vmap */
 EBB_API ebb_status ebb_vmap(ebb_function function, void *context, ebb_list inputs, ebb_outputs *ret_out,
                             ebb_vmap_options options EBB_DEFAULT);
 

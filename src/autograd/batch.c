@@ -66,7 +66,8 @@ static bool is_inside(const struct ebb__level *inner, const struct ebb__level *l
 
 /* Level by level from the innermost one of either on. */
 ebb_tensor *ebb__batch_as(ebb_tensor *t, ebb_tensor *like) {
-    struct ebb__level *level = like ? level_of(like) : NULL, *own = t ? level_of(t) : NULL, *levels = ebb__thread.levels;
+    struct ebb__level *level = like ? level_of(like) : NULL, *own = t ? level_of(t) : NULL,
+                      *levels = ebb__thread.levels;
     if (!t || !level) return t;
     bool further = own && own != level && is_inside(own, level);
     if (further) level = own;
@@ -100,7 +101,8 @@ void ebb_batch_give(struct ebb_batch_call *b, int64_t k, ebb_tensor *samples) {
     if (k < 0 || k >= b->n_out)
         ebb_fail(EBB_ERR_ARGUMENT, "the batch rule of %s gave output %lld of %lld", b->op->name, (long long)k,
                  (long long)b->n_out);
-    else if (!samples) ebb_fail(EBB_ERR_ARGUMENT, "the batch rule of %s gave NULL for output %lld", b->op->name, (long long)k);
+    else if (!samples)
+        ebb_fail(EBB_ERR_ARGUMENT, "the batch rule of %s gave NULL for output %lld", b->op->name, (long long)k);
     else b->given[k] = samples;
 }
 
@@ -226,8 +228,9 @@ ebb_list ebb__batch_call(struct ebb__level *level, const struct ebb_op *op, ebb_
     ebb_status status = EBB_OK;
     c.b.same = level->randomness == EBB_VMAP_RANDOM_SAME;
     if (op->batch == ebb_batch_random && level->randomness == EBB_VMAP_RANDOM_ERROR)
-        status = ebb_fail(EBB_ERR_ARGUMENT, "draws random numbers inside ebb_vmap: say with .randomness whether all samples "
-                                            "have the same ones or different ones");
+        status =
+            ebb_fail(EBB_ERR_ARGUMENT, "draws random numbers inside ebb_vmap: say with .randomness whether all samples "
+                                       "have the same ones or different ones");
     if (!status) status = run(&c, level, in);
     ebb_tensor **t = status ? NULL : ebb_list_room(c.b.n_out);
     for (int64_t k = 0; k < c.b.n_out && t; k++)

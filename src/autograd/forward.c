@@ -231,8 +231,7 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
         ebb_tensor *t = carried(j, j->out[k], j->given[k]);
-        if (!t || ebb__tangent_set(j->out[k], level, t) || share_one(j->out[k], j->in))
-            return ebb_error_status();
+        if (!t || ebb__tangent_set(j->out[k], level, t) || share_one(j->out[k], j->in)) return ebb_error_status();
     }
     return EBB_OK;
 }
@@ -290,8 +289,7 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base)
-        return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
+    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
     if (!t) {
         ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(self->base), value);
         if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();

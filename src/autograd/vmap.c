@@ -21,13 +21,15 @@ static ebb_status batch_dim(const char *op, ebb_list inputs, ebb_ints in_dims, i
     char shape[EBB__SHAPE_TEXT];
     *ret_dim = EBB_UNBATCHED;
     if (dim == EBB_UNBATCHED) return EBB_OK;
-    if (!t && in_dims.n > 1) return ebb__fail_op(op, EBB_ERR_ARGUMENT, "in_dims names input %lld, which is NULL", (long long)i);
+    if (!t && in_dims.n > 1)
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "in_dims names input %lld, which is NULL", (long long)i);
     if (!t) return EBB_OK;
     if (t->ndim == 0 || !ebb__wrap_dim(&dim, t->ndim))
-        return ebb__fail_op(op, EBB_ERR_INDEX,
-                            "input %lld of shape %s has no dimension %lld to be batched along; EBB_UNBATCHED in in_dims "
-                            "gives it to every sample as it is",
-                            (long long)i, ebb__shape_text(shape, t->ndim, ebb__sizes(t)), (long long)given);
+        return ebb__fail_op(
+            op, EBB_ERR_INDEX,
+            "input %lld of shape %s has no dimension %lld to be batched along; EBB_UNBATCHED in in_dims "
+            "gives it to every sample as it is",
+            (long long)i, ebb__shape_text(shape, t->ndim, ebb__sizes(t)), (long long)given);
     *ret_dim = dim;
     return EBB_OK;
 }
@@ -131,11 +133,12 @@ static ebb_status check_vectors(const char *op, ebb_list outputs, ebb_list vecto
         bool fits = v->ndim == outputs.t[i]->ndim + 1 && (size < 0 || v->dims[0] == size);
         for (int d = 0; d < outputs.t[i]->ndim && fits; d++) fits = v->dims[d + 1] == outputs.t[i]->dims[d];
         if (!fits)
-            return ebb__fail_op(op, EBB_ERR_SHAPE,
-                                "entry %lld of grad_outputs has shape %s: batched, it has one dimension in front of the "
-                                "output's %s, of the same size in all",
-                                (long long)i, ebb__shape_text(a, v->ndim, ebb__sizes(v)),
-                                ebb__shape_text(b, outputs.t[i]->ndim, ebb__sizes(outputs.t[i])));
+            return ebb__fail_op(
+                op, EBB_ERR_SHAPE,
+                "entry %lld of grad_outputs has shape %s: batched, it has one dimension in front of the "
+                "output's %s, of the same size in all",
+                (long long)i, ebb__shape_text(a, v->ndim, ebb__sizes(v)),
+                ebb__shape_text(b, outputs.t[i]->ndim, ebb__sizes(outputs.t[i])));
         size = v->dims[0];
     }
     *ret_size = size;

@@ -223,8 +223,7 @@ void ebb__batch_loss(struct ebb_batch_call *b) {
     int *reduction = NULL;
     memcpy(attrs, b->attrs, b->op->attrs_size);
     for (int i = 0; i < b->op->n_attrs; i++)
-        if (strcmp(b->op->attrs[i].name, "reduction") == 0)
-            reduction = (int *)(void *)(attrs + b->op->attrs[i].offset);
+        if (strcmp(b->op->attrs[i].name, "reduction") == 0) reduction = (int *)(void *)(attrs + b->op->attrs[i].offset);
     int how = *reduction;
     *reduction = EBB_REDUCTION_NONE;
     terms.attrs = attrs;
@@ -291,7 +290,8 @@ void ebb_batch_loop(struct ebb_batch_call *b) {
 void ebb_batch_random(struct ebb_batch_call *b) { ebb_batch_loop(b); }
 
 void ebb_batch_refuse(struct ebb_batch_call *b) {
-    ebb_fail(EBB_ERR_ARGUMENT, "the shape of its result depends on values, which differ between the samples of a batch: "
-                               "it cannot be called inside ebb_vmap (%s)",
+    ebb_fail(EBB_ERR_ARGUMENT,
+             "the shape of its result depends on values, which differ between the samples of a batch: "
+             "it cannot be called inside ebb_vmap (%s)",
              b->op->name);
 }

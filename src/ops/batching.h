@@ -3,6 +3,8 @@
 #define EBB_OPS_BATCHING_H
 
 #include "ops/ops.h"
+
+#ifndef EBB_GENERATE /* see ops.h */
 #include "record/tangent.h"
 
 /* The number of dimensions of one sample of input i; 0 of one that is absent. */
@@ -34,4 +36,5 @@ void ebb__batch_loss(struct ebb_batch_call *b);
 /* Zeros to be written into, in place, what follows from a and b (may be NULL): batched where they are. */
 ebb_tensor *ebb__zeros_beside(ebb_dims shape, ebb_dtype dtype, ebb_tensor *a, ebb_tensor *b);
 
+#endif
 #endif

@@ -92,7 +92,8 @@ static ebb_status draw(ebb_tensor *out, enum distribution what, double a, double
     const struct ebb_op ebb_op_##name = {EBB_SIGNATURE(name, "Tensor self, " more " -> Tensor"), \
                                          .dtypes = dtypes_, \
                                          .inplace = true, \
-                                         .batch = ebb_batch_random, .infer = infer_##name, \
+                                         .batch = ebb_batch_random, \
+                                         .infer = infer_##name, \
                                          .forward = forward_##name, \
                                          .no_derivative = true, \
                                          .vjp = ebb__zero_vjp, \

@@ -104,7 +104,8 @@ static void some_vjp(struct ebb_vjp_call *v) {
         .doc = "The " words \
                " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
                "evenly.", \
-        .batch = ebb_batch_dims, .torch = "torch." #name_, \
+        .batch = ebb_batch_dims, \
+        .torch = "torch." #name_, \
         .node = node_, \
         .infer = some_infer, \
         .forward = name_##_forward, \
@@ -139,7 +140,8 @@ static ebb_status arg_infer(struct ebb_infer *f) {
         .doc = "The index (int64) of the first " words \
                " element along dim, a list of one, or in row-major order over all. A NaN " \
                "counts as the " words ".", \
-        .batch = ebb_batch_dims, .torch = "torch." #name_, \
+        .batch = ebb_batch_dims, \
+        .torch = "torch." #name_, \
         .dtypes = EBB_NUMERIC, \
         .infer = arg_infer, \
         .forward = name_##_forward, \
@@ -180,7 +182,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .doc = "The " words \
                " element along dim and its index (int64), the first one where several tie; that element receives the " \
                "gradient. NaN if any is.", \
-        .batch = ebb_batch_dims, .torch = torch_, \
+        .batch = ebb_batch_dims, \
+        .torch = torch_, \
         .overload = of_, \
         .node = node_, \
         .infer = dim_infer, \

@@ -350,7 +350,8 @@ static void prod_vjp(struct ebb_vjp_call *v) {
         give_self(v, ebb_div(ebb_mul(g, others), ones));
     }
     if (!v->needs[2]) return;
-    ebb_tensor *zero = ebb_eq(src, 0), *none = ebb__zeros_beside(ebb_tensor_shape(self), ebb_tensor_dtype(src), index, src);
+    ebb_tensor *zero = ebb_eq(src, 0),
+               *none = ebb__zeros_beside(ebb_tensor_shape(self), ebb_tensor_dtype(src), index, src);
     ebb_tensor *zeros = ebb_scatter_add_(none, index, ebb_to(zero, ebb_tensor_dtype(src)), a->dim);
     ebb_tensor *only = ebb_logical_and(zero, ebb_eq(ebb_gather(zeros, index, a->dim), 1));
     ebb_tensor *without = ebb_scatter_reduce(self, index, ebb_masked_fill(src, only, 1), a->dim, a->reduce,

@@ -211,7 +211,8 @@ static void inv_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor A -> " outputs), \
         .doc = doc_, \
-        .batch = ebb_batch_leading, .torch = torch_, \
+        .batch = ebb_batch_leading, \
+        .torch = torch_, \
         .node = "LinalgInvExBackward0", \
         .dtypes = EBB_FLOATING, \
         .infer = inv_infer, \

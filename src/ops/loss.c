@@ -125,12 +125,12 @@ static void nll_batch(struct ebb_batch_call *b) {
         return;
     }
     ebb_tensor *x = all_rows(b, 0, rows), *target = all_rows(b, 1, rows), *weight = b->in[2];
-    ebb_tensor *terms = ebb_nll_loss(x, target, .weight = weight, .ignore_index = a->ignore_index,
-                                     .reduction = EBB_REDUCTION_NONE);
+    ebb_tensor *terms =
+        ebb_nll_loss(x, target, .weight = weight, .ignore_index = a->ignore_index, .reduction = EBB_REDUCTION_NONE);
     if (!terms) return;
     ebb_tensor *ones = ebb_expand(ebb_full(EBB_NO_DIMS, -1.0, .dtype = ebb_tensor_dtype(x)), ebb_tensor_shape(x));
-    ebb_tensor *weights = ebb_nll_loss(ones, target, .weight = weight, .ignore_index = a->ignore_index,
-                                       .reduction = EBB_REDUCTION_NONE);
+    ebb_tensor *weights =
+        ebb_nll_loss(ones, target, .weight = weight, .ignore_index = a->ignore_index, .reduction = EBB_REDUCTION_NONE);
     ebb_tensor *total = sum_of_samples(weights, b->size), *sum = terms;
     if (a->reduction != EBB_REDUCTION_NONE) sum = sum_of_samples(terms, b->size);
     else if (rows) sum = ebb__batch_unfolded(terms, b->size);
@@ -235,8 +235,8 @@ static void nll_backward_batch(struct ebb_batch_call *b) {
     if (rows) a.size.d[0] *= b->size;
     else a.size = EBB_DIMS(b->size, a.size.d[0]);
     one = g ? ebb_ones(EBB_NO_DIMS, .dtype = ebb_tensor_dtype(g)) : NULL;
-    ebb_tensor *dx = ebb_nll_loss_backward(g, target, one, a.size, .weight = b->in[3],
-                                           .ignore_index = a.ignore_index, .reduction = EBB_REDUCTION_NONE);
+    ebb_tensor *dx = ebb_nll_loss_backward(g, target, one, a.size, .weight = b->in[3], .ignore_index = a.ignore_index,
+                                           .reduction = EBB_REDUCTION_NONE);
     ebb_batch_give(b, 0, rows ? ebb__batch_unfolded(dx, b->size) : dx);
 }
 

@@ -188,7 +188,8 @@ static ebb_tensor *nonzero_compose(struct ebb_forward *f) {
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self -> Tensor"), \
         .doc = text, \
-        .batch = ebb_batch_refuse, .torch = "torch." #name, \
+        .batch = ebb_batch_refuse, \
+        .torch = "torch." #name, \
         .compose = nonzero_compose, \
         .no_derivative = true, \
         .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"), \

@@ -73,7 +73,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .doc = \
             "The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives " \
             "the gradient. " words, \
-        .batch = ebb_batch_dims, .torch = "torch." of "(input, dim)", \
+        .batch = ebb_batch_dims, \
+        .torch = "torch." of "(input, dim)", \
         .overload = of, \
         .node = node_, \
         .dtypes = EBB_NUMERIC, \

@@ -136,8 +136,8 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 }
 
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2) | EBB_IN(3) | EBB_IN(4))
-/* Of a batch the dimensions of `view` behind it, and it among them: where it is a factor of the sets and of the channels
- * alike, so that each sample has its own of both. */
+/* Of a batch the dimensions of `view` behind it, and it among them: where it is a factor of the sets and of the
+ * channels alike, so that each sample has its own of both. */
 static ebb_tensor *batch_inside(ebb_tensor *t, int64_t size, const int64_t *d, int n, int before) {
     ebb_dims shape = {1, {size}}, order = {0};
     if (!t) return NULL;
@@ -295,7 +295,9 @@ static void weigh_samples(struct ebb_batch_call *b, int channel) {
     if (b->given[0]) ebb_batch_give(b, 0, y);
 }
 
-static bool has_batched_weights(const struct ebb_batch_call *b) { return b->batched[1] || (b->n_in > 2 && b->batched[2]); }
+static bool has_batched_weights(const struct ebb_batch_call *b) {
+    return b->batched[1] || (b->n_in > 2 && b->batched[2]);
+}
 
 static void layer_batch(struct ebb_batch_call *b) {
     bool apart = has_batched_weights(b);

@@ -36,7 +36,8 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "shape size, " NEW), \
         .doc = text " Floating point only; the dtype is the default one where none is given.", \
-        .batch = ebb_batch_random, .torch = "torch." #name, \
+        .batch = ebb_batch_random, \
+        .torch = "torch." #name, \
         .infer = infer_##name, \
         .forward = forward_##name, \
         .no_derivative = true, \
@@ -46,7 +47,8 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " NEW), \
         .doc = text " Floating point only; shape, and dtype where none is given, are those of input.", \
-        .batch = ebb_batch_random, .torch = "torch." #name "_like", \
+        .batch = ebb_batch_random, \
+        .torch = "torch." #name "_like", \
         .infer = infer_##name##_like, \
         .forward = forward_##name, \
         .no_derivative = true, \

@@ -79,8 +79,8 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
 }
 
 #define CUMULATIVE(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, .forward = op##_forward, \
-                                       .vjp = op##_vjp, __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, \
+                                       .forward = op##_forward, .vjp = op##_vjp,         __VA_ARGS__};
 #define SAMPLES \
     "(3,4) dim=1", "(3,4) dim=0", "(2,3,4) dim=-2", "(70,2) dim=0", "(2,70) dim=0", "() dim=0", "(0,3) dim=0"
 #define OF_NUMBERS \

@@ -117,8 +117,8 @@ static void describe(ebb_meta *m, const ebb_tensor *t, bool strides) {
     for (int d = 0; d < m->strides.n; d++) m->strides.d[d] = ebb__strides(t)[d];
 }
 
-ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype,
-                        ebb_meta *ret_out, int64_t *n_out) {
+ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           ebb_dtype dtype, ebb_meta *ret_out, int64_t *n_out) {
     ebb_meta small[EBB_OP_MAX_IN], *metas = small;
     if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
     for (int64_t i = 0; i < n; i++) describe(&metas[i], in[i], op->view);
@@ -286,8 +286,7 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
 
 /* The tensors of a list that was made in a scope, which is closed, as the outputs; no tensors are a failure when there
  * is an error that was not there before. */
-static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope scope, bool before,
-                            struct outputs *out) {
+static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope scope, bool before, struct outputs *out) {
     ebb_status status = list.n == 0 && !before && ebb__failing() ? ebb_error_status() : EBB_OK;
     for (int64_t i = 0; i < list.n; i++) ebb__ref(list.t[i]);
     size_t bytes = (size_t)list.n * sizeof *list.t;

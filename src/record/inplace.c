@@ -104,9 +104,10 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) batch = ebb__batch_level(op, in, n);
     bool copies = batch && op == ebb_op_find("copy");
     if (EBB_UNLIKELY(batch) && !ebb__tangent_get(self, batch))
-        status = fail_self(EBB_ERR_ARGUMENT, self,
-                           "is the same for all samples inside ebb_vmap and cannot take results that differ between "
-                           "them: use the form that is not in place, or make self from what is batched (ebb_zeros_like)");
+        status =
+            fail_self(EBB_ERR_ARGUMENT, self,
+                      "is the same for all samples inside ebb_vmap and cannot take results that differ between "
+                      "them: use the form that is not in place, or make self from what is batched (ebb_zeros_like)");
     if (!status && ((op->compose && !op->vjp && !op->no_derivative) || (batch && !copies))) {
         status = copy_parts(op, in, n, attrs);
         if (!status) return self;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Check that documents say what the tree has: the program in each README is examples/quick.c to the byte, every file that
-# a document links to is there, every test that a table of docs/autograd.md names is there, and the manual page is in order
-# (where mandoc is installed).
+# a document links to is there, the code of the guide to transforms is in its example, every test that a table of
+# docs/autograd.md names is there, and the manual page is in order (where mandoc is installed).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,19 @@ for document in "${documents[@]}"; do
             bad=1
         fi
     done < <(grep -oE '\]\([^)#]+' "$document" | cut -c3- | grep -vE '^[a-z]+:' || true)
+done
+
+# every piece of code in the guide to transforms is one of its program
+for guide in docs/transforms.md docs/transforms.zh-CN.md; do
+    perl -0777 -e '
+        my ($program, $guide) = map { open my $f, "<", $_ or die "$_: $!\n"; <$f> } @ARGV;
+        my $missing = 0;
+        while ($guide =~ /^```c\n(.*?)^```/msg) {
+            next if index($program, $1) >= 0;
+            print "$ARGV[1]: not in $ARGV[0]:\n$1";
+            $missing = 1;
+        }
+        exit $missing' examples/transforms.c "$guide" || bad=1
 done
 
 while IFS=: read -r file name; do

@@ -127,7 +127,7 @@ typedef struct ebb_hessian_options {
     enum ebb_differentiation outer; /* of the gradient; EBB_MODE_AUTO: forward */
     enum ebb_differentiation inner; /* of the function; EBB_MODE_AUTO: reverse */
     ebb_dims argnums;
-    bool strict; /* also when the gradient by one input does not depend on another: the function is linear in it */
+    bool strict;    /* also when the gradient by one input does not depend on another: the function is linear in it */
     bool vectorize; /* as of ebb_jacobian */
     int64_t chunk_size;
     int ebb__at;

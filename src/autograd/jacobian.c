@@ -171,8 +171,8 @@ static ebb_status forward_columns(struct jacobian *j, int64_t i, int64_t column,
     return status;
 }
 
-/* The blocks of input i: one run of the function for each of its elements, or for as many as are batched, or one when it
- * has none. */
+/* The blocks of input i: one run of the function for each of its elements, or for as many as are batched, or one when
+ * it has none. */
 static ebb_status forward_input(struct jacobian *j, int64_t i, ebb_tensor **tangents) {
     int64_t columns = j->inputs.t[i]->numel, step = lines_at_once(j, columns);
     int64_t runs = step ? (columns + step - 1) / step : 1;
@@ -282,9 +282,12 @@ struct hessian {
 /* The gradient by forward mode: the Jacobian of a scalar. */
 static ebb_status forward_gradient(const struct hessian *h, ebb_list in, ebb_list *ret) {
     ebb_outputs out = {0};
-    ebb_jacobian_options o = {
-        .mode = EBB_MODE_FORWARD, .argnums = h->o->argnums, .strict = h->o->strict, .ret_out = &out,
-        .vectorize = h->o->vectorize, .chunk_size = h->o->chunk_size};
+    ebb_jacobian_options o = {.mode = EBB_MODE_FORWARD,
+                              .argnums = h->o->argnums,
+                              .strict = h->o->strict,
+                              .ret_out = &out,
+                              .vectorize = h->o->vectorize,
+                              .chunk_size = h->o->chunk_size};
     ebb_status status = jacobian("hessian", h->function, h->context, in, ret, &o);
     if (status) return status;
     if (out.n != 1 || out.t[0]->numel != 1)

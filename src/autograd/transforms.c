@@ -200,9 +200,9 @@ ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors,
     }
     ebb_status status = EBB_OK;
     if (n && r->n_x)
-        status = ebb_grad(((ebb_list){n, y}), ((ebb_list){r->n_x, r->x}), g, .grad_outputs = {n, v},
-                          .retain_graph = true, .create_graph = recorded, .allow_unused = true,
-                          .is_grads_batched = batched);
+        status =
+            ebb_grad(((ebb_list){n, y}), ((ebb_list){r->n_x, r->x}), g, .grad_outputs = {n, v}, .retain_graph = true,
+                     .create_graph = recorded, .allow_unused = true, .is_grads_batched = batched);
     for (int64_t i = 0; i < r->n_x && n && !status; i++) ret[r->at[i]] = g[i];
     ebb__free(y, bytes);
     return status;

@@ -1,5 +1,6 @@
 /* Explaining expressions: evaluated under watch, reported, checked, written. */
 #include "explain/expression.h"
+#include "explain/report_view.h"
 #include <ebb/ops.h>
 
 #include <string.h>
@@ -103,12 +104,6 @@ static ebb_status report(struct ebb__report *r, const struct ebb__expression *e,
     return status;
 }
 
-static ebb_status write(const struct ebb__report *r, const ebb_explain_options *o) {
-    FILE *to = o->to ? o->to : stdout;
-    ebb__report_json(r, to);
-    return ferror(to) ? ebb_fail(EBB_ERR_IO, "explain: the output cannot be written") : EBB_OK;
-}
-
 ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options) {
     struct ebb__expression e;
     struct ebb__trace trace = {0};
@@ -122,7 +117,7 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
     (void)ebb_set_default_dtype(options.dtype == EBB_F32 ? EBB_F32 : EBB_F64);
     ebb_status status = ebb__expression_begin(&e, text, &options);
     if (!status) status = report(&r, &e, &trace, &options);
-    if (!status) status = write(&r, &options);
+    if (!status) status = ebb__report_write(&r, &options);
     ebb__report_free(&r);
     ebb__trace_free(&trace);
     ebb__expression_end(&e);

@@ -169,7 +169,4 @@ ebb_status ebb__report_backward(struct ebb__report *r, const struct ebb__report_
 ebb_status ebb__report_formula(struct ebb__report *r, const struct ebb__report_step *step,
                                struct ebb__report_give *give, const struct ebb__formula_call *call);
 
-/* ---- formats ---- */
-void ebb__report_json(const struct ebb__report *r, FILE *to);
-
 #endif

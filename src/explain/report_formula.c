@@ -93,7 +93,7 @@ static const char *shapes_of(struct ebb__report *r, const struct ebb__run *run, 
     if (last < 0) return NULL;
     put_shapes(&s, run->program->statements[last].root, 0);
     const char *text = NULL;
-    if (s.factors > 1)
+    if (s.factors > 1 && strpbrk(ebb__text_of(&s.out), "0123456789")) /* scalars have none */
         text = ebb__arena_print(&r->arena, "%s → %s", ebb__text_of(&s.out), ebb__report_shape(&r->arena, result));
     ebb__text_free(&s.out);
     return text;

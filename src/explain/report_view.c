@@ -1,0 +1,36 @@
+/* Writing reports: one function a format. */
+#include "explain/report_view.h"
+#include <ebb/ops.h>
+
+enum { LIMIT = 60 }; /* operations that a text shows when nobody says how many */
+
+const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node) {
+    for (int64_t i = 0; i < r->n_checks; i++)
+        if (r->checks[i].node == node) return &r->checks[i];
+    return NULL;
+}
+
+double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
+    double worst = 0;
+    *ret_ok = true;
+    for (int64_t i = 0; i < r->n_checks; i++) {
+        *ret_ok = *ret_ok && (r->checks[i].ok || !r->checks[i].numeric);
+        if (!(r->checks[i].worst <= worst)) worst = r->checks[i].worst; /* NaN, too */
+    }
+    return worst;
+}
+
+ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options) {
+    static ebb_status (*const formats[])(const struct ebb__report *, const struct ebb__view *) = {
+        [EBB_EXPLAIN_TEXT] = ebb__report_text,
+        [EBB_EXPLAIN_JSON] = ebb__report_json,
+    };
+    const struct ebb__view view = {options->to ? options->to : stdout, options->lang,
+                                   options->limit > 0 ? options->limit : LIMIT};
+    size_t format = (size_t)options->format;
+    if (format >= sizeof formats / sizeof *formats || !formats[format])
+        return ebb_fail(EBB_ERR_ARGUMENT, "explain: there is no format of number %d", (int)options->format);
+    ebb_status status = formats[format](r, &view);
+    if (!status && ferror(view.to)) status = ebb_fail(EBB_ERR_IO, "explain: the output cannot be written");
+    return status;
+}

@@ -26,8 +26,8 @@ enum ebb_language { EBB_ENGLISH = 0, EBB_CHINESE };
 typedef struct ebb_explain_options {
     enum ebb_explain_format format;
     enum ebb_language lang;
-    FILE *to;       /* NULL: stdout */
-    int64_t limit;  /* operations that a text shows one by one, of a larger graph its ends; 0 means 60 */
+    FILE *to;      /* NULL: stdout */
+    int64_t limit; /* operations that a text shows one by one, of a larger graph its ends; 0 means 60 */
     /* Of expressions only: */
     const char *const *values; /* [n_values] "x=2", "W=randn(2, 2)", "b=[1, 2]", "w=@weights.npy" */
     int64_t n_values;

@@ -22,7 +22,14 @@ void ebb__expression_end(struct ebb__expression *e);
 ebb_tensor *ebb__expression_value(const struct ebb__expression *e, ebb_tensor *const *tensors,
                                   const struct ebb__observer *observer);
 
+/* In the thread's error, say columns instead of sites of the expression. */
+void ebb__expression_place_error(const struct ebb__expression *e);
+
 /* differences.c: the gradients of a report against finite differences. */
 ebb_status ebb__report_check(struct ebb__report *r, const struct ebb__expression *e);
+/* hessian.c: second derivatives, of not too many elements. */
+ebb_status ebb__report_hessian(struct ebb__report *r, const struct ebb__expression *e);
+/* tangents.c: forward mode. */
+ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__expression *e);
 
 #endif

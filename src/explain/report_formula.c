@@ -123,11 +123,11 @@ static void evaluate(struct ebb__report *r, const char *formula, ebb_args names,
     struct ebb__program p;
     struct ebb__run run = {0};
     ebb_status status = ebb__program_parse(&p, formula);
-    if (!status) status = ebb__run_begin(&run, &p);
-    for (int64_t i = 0; !status && i < names.n; i++) status = ebb__run_set(&run, &names.arg[i]);
-    if (!status) status = ebb__run_all(&run);
+    if (!status) status = ebb__eval_begin(&run, &p);
+    for (int64_t i = 0; !status && i < names.n; i++) status = ebb__eval_set(&run, &names.arg[i]);
+    if (!status) status = ebb__eval_all(&run);
     if (!status) typeset(r, &run, symbols, give);
-    ebb__run_end(&run);
+    ebb__eval_end(&run);
     ebb__program_free(&p);
     if (status && status != EBB_ERR_MEMORY) ebb_clear_error();
 }

@@ -276,6 +276,45 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_close(j);
 }
 
+static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
+    if (!r->n_hessian) return;
+    ebb__json_open(j, "hessian", '{');
+    ebb__json_open(j, "blocks", '[');
+    for (int64_t i = 0; i < r->n_hessian; i++) {
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "row", r->hessian[i].row);
+        ebb__json_int(j, "column", r->hessian[i].column);
+        value(j, "value", r->hessian[i].value);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+    number(j, "worst", r->hessian_worst);
+    ebb__json_close(j);
+}
+
+static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
+    if (!r->n_tangents) return;
+    ebb__json_open(j, "tangents", '[');
+    for (int64_t i = 0; i < r->n_tangents; i++) {
+        const struct ebb__report_tangents *t = &r->tangents[i];
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "node", t->node);
+        ebb__json_open(j, "values", '[');
+        for (int64_t k = 0; k < r->n_nodes; k++) {
+            if (!t->values[k]) continue;
+            ebb__json_open(j, NULL, '{');
+            ebb__json_int(j, "node", k);
+            value(j, "value", t->values[k]);
+            ebb__json_close(j);
+        }
+        ebb__json_close(j);
+        number(j, "sum", t->sum);
+        number(j, "expected", t->expected);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
 ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view) {
     struct ebb__json j = {.to = view->to};
     ebb__json_open(&j, NULL, '{');
@@ -301,6 +340,8 @@ ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view 
     write_steps(&j, r);
     write_gradients(&j, r);
     write_check(&j, r);
+    write_hessian(&j, r);
+    write_tangents(&j, r);
     ebb__json_close(&j);
     return ebb_error_status();
 }

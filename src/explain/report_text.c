@@ -3,6 +3,7 @@
 #include "explain/values.h"
 #include "tool/table.h"
 #include "tool/terminal.h"
+#include <ebb/ops.h>
 
 #include <math.h>
 #include <string.h>
@@ -119,7 +120,7 @@ static void operation_rows(struct teller *t, struct ebb__table *table, int64_t i
 }
 
 static void tell_forward(struct teller *t) {
-    static const enum ebb__phrase phrases[] = {EBB__N_PHRASES,       EBB__SAY_HEAD_NAME,  EBB__SAY_HEAD_TEXT,
+    static const enum ebb__phrase phrases[] = {EBB__N_PHRASES,      EBB__SAY_HEAD_NAME,  EBB__SAY_HEAD_TEXT,
                                                EBB__SAY_HEAD_SHAPE, EBB__SAY_HEAD_VALUE, EBB__SAY_HEAD_SAVED};
     struct ebb__table table = {.columns = 6};
     int64_t n = t->r->n_forward, first = n, last = 0;
@@ -156,8 +157,8 @@ static const char *under_formula(struct teller *t, const struct ebb__report_give
     else if (g->shapes) text = PRINT(t, "\n%s", g->shapes);
     if (g->summed.n && text)
         text = PRINT(t, "%s\n%s %s✓%s", text,
-                     SAY(t, EBB__SAY_SUMMED, dims_list(t, g->summed), to, shape(t, g->shape), shape(t, o->shape)), t->good,
-                     t->plain);
+                     SAY(t, EBB__SAY_SUMMED, dims_list(t, g->summed), to, shape(t, g->shape), shape(t, o->shape)),
+                     t->good, t->plain);
     return text ? text : "";
 }
 
@@ -203,8 +204,9 @@ static void tell_rule(struct teller *t, const struct ebb__report_step *s) {
                   ebb_node_name(n->node), where ? where : "", t->plain);
     for (int64_t k = 0; k < n->n_out; k++) {
         if (!s->upstream[k]) continue;
-        const char *lead = PRINT(t, "       %s%s%s  %s = ", t->dim, ebb__say(&t->arena, t->view->lang, EBB__SAY_UPSTREAM),
-                                 t->plain, s->symbol[k].in[EBB__UNICODE]);
+        const char *lead =
+            PRINT(t, "       %s%s%s  %s = ", t->dim, ebb__say(&t->arena, t->view->lang, EBB__SAY_UPSTREAM), t->plain,
+                  s->symbol[k].in[EBB__UNICODE]);
         (void)fprintf(t->to, "%s\n", indented(t, lead ? lead : "", value(t, s->upstream[k])));
     }
     struct ebb__table table = {.columns = 4};
@@ -250,17 +252,18 @@ static void tell_backward(struct teller *t) {
 /* ---- gradients ---- */
 
 static void gradient_row(struct teller *t, struct ebb__table *table, int32_t i) {
-    const struct ebb__report_output *o = &t->r->nodes[i].out[0], *root = ebb__report_of(t->r, t->r->root, t->r->root_output);
+    const struct ebb__report_output *o = &t->r->nodes[i].out[0],
+                                    *root = ebb__report_of(t->r, t->r->root, t->r->root_output);
     const struct ebb__report_check *c = ebb__report_check_of(t->r, i);
     ebb__table_add(table, PRINT(t, "d%s/d%s", root->name.in[EBB__UNICODE], o->name.in[EBB__UNICODE]));
     ebb__table_add(table, shape(t, o->shape));
-    ebb__table_add(table, o->gradient ? value(t, o->gradient)
-                                      : ebb__say(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
+    ebb__table_add(table,
+                   o->gradient ? value(t, o->gradient) : ebb__say(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
     bool all = c && c->numeric && c->checked == ebb_tensor_numel(c->numeric);
-    ebb__table_add(table, !c || !c->numeric ? ""
-                          : all             ? value(t, c->numeric)
-                                            : SAY(t, EBB__SAY_CHECK_SOME, integer(t, c->checked),
-                                                  integer(t, ebb_tensor_numel(c->numeric))));
+    ebb__table_add(
+        table, !c || !c->numeric ? ""
+               : all             ? value(t, c->numeric)
+                     : SAY(t, EBB__SAY_CHECK_SOME, integer(t, c->checked), integer(t, ebb_tensor_numel(c->numeric))));
     if (c && c->numeric)
         ebb__table_add(table, PRINT(t, "%.1e %s%s%s", c->worst, c->ok ? t->good : t->bad, c->ok ? "✓" : "✗", t->plain));
     else ebb__table_add(table, "");
@@ -302,6 +305,67 @@ static void tell_check(struct teller *t) {
     else remark(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }
 
+/* ---- second derivatives, forward mode ---- */
+
+static void tell_hessian(struct teller *t) {
+    struct ebb__table table = {.columns = 3};
+    const char *root = name_of(t->r, t->r->root, t->r->root_output);
+    if (!t->r->hessian_elements) return;
+    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_HESSIAN));
+    if (!t->r->n_hessian) {
+        remark(t, SAY(t, EBB__SAY_HESSIAN_LARGE, integer(t, t->r->hessian_elements), integer(t, EBB__HESSIAN_MOST)));
+        return;
+    }
+    for (int64_t i = 0; i < t->r->n_hessian; i++) {
+        const struct ebb__report_hessian *h = &t->r->hessian[i];
+        const struct ebb__report_output *row = &t->r->nodes[h->row].out[0], *column = &t->r->nodes[h->column].out[0];
+        if (h->row > h->column) continue; /* it is symmetric */
+        int64_t rows = ebb_tensor_numel(row->value), columns = ebb_tensor_numel(column->value);
+        bool square = h->row == h->column;
+        ebb__table_add(
+            &table, square ? PRINT(t, "d²%s/d%s²", root, row->name.in[EBB__UNICODE])
+                           : PRINT(t, "d²%s/d%s d%s", root, row->name.in[EBB__UNICODE], column->name.in[EBB__UNICODE]));
+        ebb__table_add(&table, PRINT(t, "(%lld×%lld)", (long long)rows, (long long)columns));
+        ebb_scope scope = ebb_scope_open();
+        ebb__table_add(&table, value(t, rows * columns == 1 ? ebb_reshape(h->value, EBB_NO_DIMS)
+                                                            : ebb_reshape(h->value, EBB_DIMS(rows, columns))));
+        ebb_scope_close(&scope);
+    }
+    print_table(t, &table);
+    bool ok = t->r->hessian_worst <= 10 * t->r->tolerance;
+    (void)fprintf(t->to, "\n%s%s%s\n", ok ? t->good : t->bad,
+                  SAY(t, ok ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD, PRINT(t, "%.1e", t->r->hessian_worst)),
+                  t->plain);
+}
+
+static void tell_tangents(struct teller *t) {
+    struct ebb__table table = {.columns = 2 + (int)t->r->n_tangents};
+    int64_t shown = 0;
+    if (!t->r->n_tangents) return;
+    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_TANGENTS));
+    ebb__table_add(&table, ebb__say(&t->arena, t->view->lang, EBB__SAY_HEAD_NAME));
+    ebb__table_add(&table, ebb__say(&t->arena, t->view->lang, EBB__SAY_HEAD_VALUE));
+    for (int64_t k = 0; k < t->r->n_tangents; k++)
+        ebb__table_add(&table, SAY(t, EBB__SAY_HEAD_MOVES, name_of(t->r, t->r->tangents[k].node, 0)));
+    for (int64_t i = 0; i < t->r->n_nodes && shown < t->view->limit; i++) {
+        const struct ebb__report_output *o = &t->r->nodes[i].out[0];
+        bool any = false;
+        for (int64_t k = 0; k < t->r->n_tangents; k++) any = any || t->r->tangents[k].values[i];
+        if (!any) continue;
+        ebb__table_add(&table, o->name.in[EBB__UNICODE]);
+        ebb__table_add(&table, value(t, o->value));
+        for (int64_t k = 0; k < t->r->n_tangents; k++)
+            ebb__table_add(&table, t->r->tangents[k].values[i] ? value(t, t->r->tangents[k].values[i]) : "0");
+        shown++;
+    }
+    print_table(t, &table);
+    bool ok = t->r->tangents_worst <= t->r->tolerance;
+    (void)fprintf(t->to, "\n%s%s%s\n", ok ? t->good : t->bad,
+                  SAY(t, ok ? EBB__SAY_TANGENTS_OK : EBB__SAY_TANGENTS_BAD,
+                      name_of(t->r, t->r->root, t->r->root_output), PRINT(t, "%.1e", t->r->tangents_worst)),
+                  t->plain);
+}
+
 /* ---- the whole ---- */
 
 ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view *view) {
@@ -309,9 +373,7 @@ ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view 
     const char **styles[] = {&t.bold, &t.dim, &t.good, &t.bad, &t.title, &t.plain};
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__TITLE, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(view->to, which[i]);
-    const struct ebb__report_output *root = ebb__report_of(r, r->root, r->root_output);
-    (void)fprintf(t.to, "%s%s%s\n", t.bold, r->expression ? r->expression : SAY(&t, EBB__SAY_OF_GRAPH, root->name.in[EBB__UNICODE]),
-                  t.plain);
+    (void)fprintf(t.to, "%s%s%s\n", t.bold, ebb__report_title(&t.arena, r, view->lang), t.plain);
     if (r->expression)
         (void)fprintf(t.to, "%s%s%s\n", t.dim,
                       SAY(&t, EBB__SAY_SETTING, ebb_dtype_name(r->dtype), integer(&t, (int64_t)r->seed)), t.plain);
@@ -320,6 +382,8 @@ ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view 
     tell_backward(&t);
     tell_gradients(&t);
     tell_check(&t);
+    tell_hessian(&t);
+    tell_tangents(&t);
     ebb__arena_free(&t.arena);
     return ebb_error_status();
 }

@@ -1,6 +1,8 @@
 /* Writing reports: one function a format. */
 #include "explain/report_view.h"
-#include <ebb/ops.h>
+#include "explain/words.h"
+
+#include <string.h>
 
 enum { LIMIT = 60 }; /* operations that a text shows when nobody says how many */
 
@@ -8,6 +10,17 @@ const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r
     for (int64_t i = 0; i < r->n_checks; i++)
         if (r->checks[i].node == node) return &r->checks[i];
     return NULL;
+}
+
+const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    enum { LONG = 400 };
+    if (!r->expression)
+        return ebb__say(a, lang, EBB__SAY_OF_GRAPH, ebb__report_of(r, r->root, r->root_output)->name.in[EBB__UNICODE]);
+    size_t n = strlen(r->expression), cut = LONG;
+    if (n <= LONG) return r->expression;
+    while (cut > 0 && ((unsigned char)r->expression[cut] & 0xc0) == 0x80) cut--;
+    const char *text = ebb__arena_print(a, "%.*s …", (int)cut, r->expression);
+    return text ? text : "";
 }
 
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
@@ -22,8 +35,9 @@ double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
 
 ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options) {
     static ebb_status (*const formats[])(const struct ebb__report *, const struct ebb__view *) = {
-        [EBB_EXPLAIN_TEXT] = ebb__report_text,
-        [EBB_EXPLAIN_JSON] = ebb__report_json,
+        [EBB_EXPLAIN_TEXT] = ebb__report_text,   [EBB_EXPLAIN_MARKDOWN] = ebb__report_markdown,
+        [EBB_EXPLAIN_LATEX] = ebb__report_latex, [EBB_EXPLAIN_JSON] = ebb__report_json,
+        [EBB_EXPLAIN_DOT] = ebb__report_dot,     [EBB_EXPLAIN_SVG] = ebb__report_svg,
     };
     const struct ebb__view view = {options->to ? options->to : stdout, options->lang,
                                    options->limit > 0 ? options->limit : LIMIT};

@@ -48,7 +48,8 @@ static int width_of(const struct ebb__table *t, int column) {
 }
 
 /* Line k of a row; false when no cell has that many. Nothing is written behind its last cell. */
-static bool print_line(const struct ebb__table *t, FILE *to, int64_t row, int k, int indent, int gap, const int *widths) {
+static bool print_line(const struct ebb__table *t, FILE *to, int64_t row, int k, int indent, int gap,
+                       const int *widths) {
     const char *const *cells = t->cells + row * t->columns, *line;
     size_t n;
     int last = -1, pending = indent;

@@ -45,8 +45,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "(allowed: {2}).",
          "梯度与 float64 中心差分一致：相对误差至多 {1}，允许 {2}。"},
     [EBB__SAY_CHECK_BAD] =
-        {"The gradients do NOT all agree with central finite differences: relative differences reach {1} (allowed: {2}). "
-         "At a kink, as of relu at 0, both are right in their way.",
+        {"The gradients do NOT all agree with central finite differences: relative differences reach {1} "
+         "(allowed: {2}). At a kink, as of relu at 0, both are right in their way.",
          "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处），两者各有道理。"},
     [EBB__SAY_CHECK_SOME] = {"Differences were taken for {1} of {2} elements.", "对 {2} 个元素中的 {1} 个取了差分。"},
     [EBB__SAY_CHECK_NONE] =

@@ -110,7 +110,9 @@ static bool take(struct gathering *g, struct ebb__dims_tensor *to, ebb_tensor *t
 
 static const char *name_in(const struct gathering *g, int32_t id) {
     const struct ebb__ast *a = &g->run->program->ast[id];
-    return a->kind == EBB__AST_NAME ? ebb__ast_name(g->run->program, a) : NULL;
+    if (a->kind != EBB__AST_NAME) return NULL;
+    const char *name = ebb__ast_name(g->run->program, a); /* which ends with the program */
+    return ebb__arena_copy(&g->r->arena, name, strlen(name));
 }
 
 static bool same_tensor(const ebb_tensor *a, const ebb_tensor *b) {

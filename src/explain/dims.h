@@ -35,7 +35,7 @@ struct ebb__dims_step {
 
 struct ebb__dims_report {
     struct ebb__arena arena;
-    const char *expression, *title, *text; /* of a lesson: what it is about; else NULL */
+    const char *expression;
     struct ebb__dims_step *steps;
     int64_t n, room;
     ebb_tensor **storages; /* one tensor of each, which is all of it */
@@ -68,7 +68,8 @@ struct ebb__dims_lesson {
 extern const struct ebb__dims_lesson ebb__dims_lessons[]; /* NULL expressions after the last */
 
 /* dims_text.c, dims_json.c */
-void ebb__dims_text(const struct ebb__dims_report *r, FILE *to, enum ebb_language lang);
+/* From step `first` on. */
+void ebb__dims_text(const struct ebb__dims_report *r, int64_t first, FILE *to, enum ebb_language lang);
 struct ebb__json;
 void ebb__dims_json(const struct ebb__dims_report *r, struct ebb__json *j, enum ebb_language lang);
 

@@ -118,8 +118,8 @@ static void align(struct ebb__text *text, const struct ebb__dims_tensor *x, int 
     ebb_dims d = ebb_tensor_shape(x->t);
     int from = width - d.n - column;
     ebb__text_put(text, "%-5s", x->name);
-    for (int k = 0; k < width; k++) {
-        if (k < from || k >= from + d.n) ebb__text_put(text, "%5s", "");
+    for (int k = 0; k < from + d.n; k++) {
+        if (k < from) ebb__text_put(text, "%5s", "");
         else ebb__text_put(text, "%5lld", (long long)d.d[k - from]);
     }
 }
@@ -160,27 +160,45 @@ static void tell_storage(struct teller *t, const struct ebb__dims_step *s) {
     for (int64_t i = 0; i < s->n_in && !owner; i++)
         if (s->in[i].storage == s->out[0].storage) owner = s->in[i].name;
     int64_t n = ebb_tensor_numel(t->r->storages[s->out[0].storage]);
-    const char *text = s->shares ? SAY(t, EBB__SAY_DIMS_SHARES, or_empty(owner)) : SAY(t, EBB__SAY_DIMS_NEW, integer(t, n));
-    const char *names = s->n_out == 1 ? s->out[0].name : PRINT(t, "%s, …", s->out[0].name);
-    (void)fprintf(t->to, "     %s%s: %s%s\n", s->shares ? t->good : t->dim, names, text, t->plain);
+    const char *names = s->n_out == 1 ? s->out[0].name : or_empty(PRINT(t, "%s, …", s->out[0].name));
+    const char *text = s->shares ? SAY(t, EBB__SAY_DIMS_SHARES, names, or_empty(owner))
+                                 : SAY(t, EBB__SAY_DIMS_NEW, names, integer(t, n));
+    (void)fprintf(t->to, "     %s%s%s\n", s->shares ? t->good : t->dim, text, t->plain);
 }
 
 static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
     if (s->back == EBB__N_PHRASES) return;
     (void)fprintf(t->to, "     %s%s%s  %s\n", t->bold, SAY(t, EBB__SAY_DIMS_BACKWARD), t->plain, SAY(t, s->back));
-    struct ebb__table table = {.columns = 3};
+    struct ebb__table table = {.columns = 2};
     for (int64_t i = 0; i < s->n_gives; i++) {
         const struct ebb__dims_give *g = &s->gives[i];
         const char *note = or_empty(g->shapes);
         if (g->summed.n)
             note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
                        ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
-        ebb__table_add(&table, g->symbol.in[EBB__UNICODE]);
-        ebb__table_add(&table, PRINT(t, "= %s", or_empty(g->formula.in[EBB__UNICODE])));
+        ebb__table_add(&table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
         ebb__table_add(&table, note);
     }
-    ebb__table_print(&table, t->to, 7, "", "", 1);
+    ebb__table_print(&table, t->to, 7, "", "", 3);
     ebb__table_free(&table);
+}
+
+/* Whether it is of interest where the elements lie: what is computed lies in order. */
+static bool shows_places(const struct ebb__dims_step *s) {
+    bool computed = s->what == EBB__SAY_BROADCAST || s->what == EBB__SAY_MATMUL || s->what == EBB__SAY_REDUCE ||
+                    s->what == EBB__N_PHRASES;
+    return s->shares || s->n_in == 0 || !computed;
+}
+
+static void tell_places(struct teller *t, const struct ebb__dims_step *s) {
+    if (!shows_places(s)) return;
+    for (int64_t i = 0; i < s->n_out && i < 4; i++) strip(t, &s->out[i]);
+    if (s->n_out != 1 || ebb_tensor_ndim(s->out[0].t) == 0) return;
+    const char *index = "";
+    for (int d = 0; d < ebb_tensor_ndim(s->out[0].t); d++)
+        index = or_empty(PRINT(t, "%s%s%c", index, d ? ", " : "", indices[d]));
+    (void)fprintf(t->to, "     %s\n",
+                  SAY(t, EBB__SAY_DIMS_ADDRESS, s->out[0].name, index, ebb__dims_address(&t->arena, s->out[0].t)));
 }
 
 static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t number) {
@@ -191,14 +209,7 @@ static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t 
     ebb__table_print(&table, t->to, 5, "", "", 2);
     ebb__table_free(&table);
     tell_storage(t, s);
-    for (int64_t i = 0; i < s->n_out && i < 4; i++) strip(t, &s->out[i]);
-    if (s->n_out == 1 && ebb_tensor_ndim(s->out[0].t) > 0) {
-        const char *index = "";
-        for (int d = 0; d < ebb_tensor_ndim(s->out[0].t); d++)
-            index = or_empty(PRINT(t, "%s%s%c", index, d ? ", " : "", indices[d]));
-        (void)fprintf(t->to, "     %s\n",
-                      SAY(t, EBB__SAY_DIMS_ADDRESS, s->out[0].name, index, ebb__dims_address(&t->arena, s->out[0].t)));
-    }
+    tell_places(t, s);
     for (int64_t i = 0; i < s->n_out && i < 4; i++) tell_value(t, &s->out[i]);
     tell_alignment(t, s);
     if (s->what != EBB__N_PHRASES) (void)fprintf(t->to, "     %s\n", SAY(t, s->what));
@@ -215,13 +226,13 @@ static void tell_failure(struct teller *t) {
     ebb__table_free(&table);
 }
 
-void ebb__dims_text(const struct ebb__dims_report *r, FILE *to, enum ebb_language lang) {
+void ebb__dims_text(const struct ebb__dims_report *r, int64_t first, FILE *to, enum ebb_language lang) {
     struct teller t = {.r = r, .to = to, .lang = lang};
     const char **styles[] = {&t.bold, &t.dim, &t.good, &t.bad, &t.plain};
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(to, which[i]);
     (void)fprintf(to, "%s%s%s\n", ebb__style(to, EBB__TITLE), r->expression, t.plain);
-    for (int64_t i = 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
+    for (int64_t i = first > 0 ? first : 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
     tell_failure(&t);
     ebb__arena_free(&t.arena);
 }

@@ -12,7 +12,7 @@ static ebb_status one(const char *text, const ebb_explain_options *o, FILE *to, 
     ebb_status status = ebb__dims_make(&r, text, o, lesson);
     if (!status || r.n) {
         if (j) ebb__dims_json(&r, j, o->lang);
-        else ebb__dims_text(&r, to, o->lang);
+        else ebb__dims_text(&r, lesson ? r.n - 1 : 0, to, o->lang); /* a lesson is about the last call */
     }
     ebb__dims_free(&r);
     return status ? status : ebb_error_status();

@@ -10,15 +10,15 @@ int ebb_cmd_dims(int argc, char **argv) {
     static const enum ebb_explain_format formats[] = {EBB_EXPLAIN_TEXT, EBB_EXPLAIN_JSON};
     int format = 0, lang = 0;
     ebb_explain_options o = {.limit = 0};
-    const struct cli_option options[] = {
-        {"format", CLI_CHOICE, &format, "text|json", 0, 0, "what is written (text)"},
-        {"lang", CLI_CHOICE, &lang, "en|zh", 0, 0, "in English or Chinese (en)"},
-        {"seed", CLI_SEED, &o.seed, NULL, 0, 0, "of randn and its kin (0)"},
-        {.name = NULL}};
+    const struct cli_option options[] = {{"format", CLI_CHOICE, &format, "text|json", 0, 0, "what is written (text)"},
+                                         {"lang", CLI_CHOICE, &lang, "en|zh", 0, 0, "in English or Chinese (en)"},
+                                         {"seed", CLI_SEED, &o.seed, NULL, 0, 0, "of randn and its kin (0)"},
+                                         {.name = NULL}};
     const struct cli_command command = {
         .name = "dims",
-        .summary = "Show what happens to dimensions, call by call: shape, strides and offset before and after, the storage as\n"
-                   "a strip, who shares it, and how the gradient comes back. Without an expression: a companion on all of it.",
+        .summary =
+            "Show what happens to dimensions, call by call: shape, strides and offset before and after, the storage as\n"
+            "a strip, who shares it, and how the gradient comes back. Without an expression: a companion on all of it.",
         .names = &names,
         .options = options,
         .notes = "    ebb dims 'arange(24).view(2,3,4).permute(2,0,1)'\n"

@@ -83,7 +83,8 @@ EBB_TEST(places_are_where_the_elements_are) {
     struct ebb__dims_report r = {0};
     const ebb_explain_options o = {.seed = 0};
     EBB_SCOPE {
-        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o, false));
+        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o,
+                              false));
         CHECK(r.n == 6);
         for (int64_t k = 0; k < r.n; k++) {
             ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage];
@@ -99,7 +100,8 @@ EBB_TEST(places_are_where_the_elements_are) {
 }
 
 static void all(void) {
-    (void)DIMS("x.t().reshape(-1)[2:] + w", .values = (const char *const[]){"x=randn(2,3)", "w=randn(4)"}, .n_values = 2);
+    (void)DIMS("x.t().reshape(-1)[2:] + w", .values = (const char *const[]){"x=randn(2,3)", "w=randn(4)"},
+               .n_values = 2);
 }
 
 EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(all, 100000); }

@@ -1,4 +1,5 @@
-/* Gathering what happens to dimensions: every call of an expression as it is evaluated, and its derivative afterwards. */
+/* Gathering what happens to dimensions: every call of an expression as it is evaluated, and its derivative
+ * afterwards. */
 #include "explain/dims.h"
 #include <ebb/ops.h>
 
@@ -60,7 +61,9 @@ static const struct {
     {"mean", EBB__SAY_REDUCE, EBB__SAY_REDUCE, EBB__SAY_BACK_SUM},
 };
 
-static bool same_shape(ebb_dims a, ebb_dims b) { return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0; }
+static bool same_shape(ebb_dims a, ebb_dims b) {
+    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
+}
 
 static bool is_broadcast(const struct ebb__dims_step *s) {
     const struct ebb_op *op = ebb_op_find(s->op);
@@ -166,7 +169,8 @@ static const char *source_of(struct gathering *g, int32_t id) {
     if (a->kind == EBB__AST_CALL && p->ast[ebb__ast_kid(p, a, 0)].kind == EBB__AST_ATTR)
         object = &p->ast[ebb__ast_kid(p, &p->ast[ebb__ast_kid(p, a, 0)], 0)];
     if (a->kind == EBB__AST_ATTR || a->kind == EBB__AST_INDEX) object = &p->ast[ebb__ast_kid(p, a, 0)];
-    bool chain = object && (object->kind == EBB__AST_CALL || object->kind == EBB__AST_ATTR || object->kind == EBB__AST_INDEX);
+    bool chain =
+        object && (object->kind == EBB__AST_CALL || object->kind == EBB__AST_ATTR || object->kind == EBB__AST_INDEX);
     int32_t from = chain ? object->place.end : a->place.at;
     return ebb__arena_copy(&g->r->arena, p->text + from, (size_t)(a->place.end - from));
 }

@@ -1,4 +1,5 @@
-/* What happens to dimensions in an expression: call by call, shapes, strides and offsets, and who shares which storage. */
+/* What happens to dimensions in an expression: call by call, shapes, strides and offsets, and who shares which
+ * storage. */
 #ifndef EBB_EXPLAIN_DIMS_H
 #define EBB_EXPLAIN_DIMS_H
 
@@ -15,7 +16,7 @@ struct ebb__dims_tensor {
 struct ebb__dims_give {
     struct ebb__shown symbol, formula;
     const char *shapes;
-    const char *name;            /* of the input */
+    const char *name;           /* of the input */
     ebb_dims shape, to, summed; /* what the formula gives; what the input has; what is summed where it was broadcast */
 };
 
@@ -46,8 +47,8 @@ struct ebb__dims_report {
     const char *caret;   /* the line with the place under it */
 };
 
-/* Evaluate and gather. A call that fails ends the steps: with `may_fail` its error is told in the report, otherwise it is
- * the thread's. ebb__dims_free() also after a failure. */
+/* Evaluate and gather. A call that fails ends the steps: with `may_fail` its error is told in the report, otherwise it
+ * is the thread's. ebb__dims_free() also after a failure. */
 ebb_status ebb__dims_make(struct ebb__dims_report *r, const char *text, const ebb_explain_options *options,
                           bool may_fail);
 void ebb__dims_free(struct ebb__dims_report *r);
@@ -56,8 +57,8 @@ void ebb__dims_free(struct ebb__dims_report *r);
 const char *ebb__dims_address(struct ebb__arena *a, const ebb_tensor *t);
 /* The storage's element that element `at` of the tensor, counted row by row, lies in. */
 int64_t ebb__dims_place(const ebb_tensor *t, int64_t at);
-/* How a call's inputs are brought together, broadcast or multiplied: lines of aligned shapes; NULL when there is nothing
- * to show. */
+/* How a call's inputs are brought together, broadcast or multiplied: lines of aligned shapes; NULL when there is
+ * nothing to show. */
 const char *ebb__dims_alignment(struct ebb__arena *a, const struct ebb__dims_step *s);
 
 /* dims_lessons.c */

@@ -2,7 +2,9 @@
 #include "explain/dims.h"
 
 const struct ebb__dims_lesson ebb__dims_lessons[] = {
-    {EBB__SAY_L_STRIDES, EBB__SAY_L_STRIDES_TEXT, {"arange(6).view(2, 3)", "arange(12).view(3, -1).unflatten(1, (2, 2))"}},
+    {EBB__SAY_L_STRIDES,
+     EBB__SAY_L_STRIDES_TEXT,
+     {"arange(6).view(2, 3)", "arange(12).view(3, -1).unflatten(1, (2, 2))"}},
     {EBB__SAY_L_RESHAPE,
      EBB__SAY_L_RESHAPE_TEXT,
      {"arange(6).reshape(3, 2)", "arange(6).view(2, 3).t().view(6)", "arange(6).view(2, 3).t().reshape(6)",
@@ -21,8 +23,12 @@ const struct ebb__dims_lesson ebb__dims_lessons[] = {
     {EBB__SAY_L_CAT,
      EBB__SAY_L_CAT_TEXT,
      {"cat([arange(3).view(1, 3), arange(6).view(2, 3)], 0)", "stack([arange(3), arange(3)], 1)"}},
-    {EBB__SAY_L_SPLIT, EBB__SAY_L_SPLIT_TEXT, {"split(arange(10).view(2, 5), [2, 3], 1)", "unbind(arange(6).view(2, 3), 0)"}},
-    {EBB__SAY_L_BROADCAST, EBB__SAY_L_BROADCAST_TEXT, {"arange(4).view(4, 1) + arange(3)", "ones(2, 1, 3) * ones(4, 1)"}},
+    {EBB__SAY_L_SPLIT,
+     EBB__SAY_L_SPLIT_TEXT,
+     {"split(arange(10).view(2, 5), [2, 3], 1)", "unbind(arange(6).view(2, 3), 0)"}},
+    {EBB__SAY_L_BROADCAST,
+     EBB__SAY_L_BROADCAST_TEXT,
+     {"arange(4).view(4, 1) + arange(3)", "ones(2, 1, 3) * ones(4, 1)"}},
     {EBB__SAY_L_MATMUL,
      EBB__SAY_L_MATMUL_TEXT,
      {"ones(3) @ ones(3)", "ones(2, 3) @ ones(3)", "ones(2, 3) @ ones(3, 4)", "ones(5, 1, 2, 3) @ ones(6, 3, 4)"}},

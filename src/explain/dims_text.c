@@ -66,13 +66,16 @@ static const char *numbers(struct teller *t, ebb_dims d) {
     return text;
 }
 
-static void tensor_row(struct teller *t, struct ebb__table *table, const char *label, const struct ebb__dims_tensor *x) {
+static void tensor_row(struct teller *t, struct ebb__table *table, const char *label,
+                       const struct ebb__dims_tensor *x) {
     bool contiguous = ebb_tensor_is_contiguous(x->t);
     ebb__table_add(table, label);
     ebb__table_add(table, x->name);
-    ebb__table_add(table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_SHAPE), ebb__report_shape(&t->arena, ebb_tensor_shape(x->t))));
+    ebb__table_add(
+        table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_SHAPE), ebb__report_shape(&t->arena, ebb_tensor_shape(x->t))));
     ebb__table_add(table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_STRIDES), list(t, ebb_tensor_strides(x->t))));
-    ebb__table_add(table, PRINT(t, "%s %lld", SAY(t, EBB__SAY_DIMS_OFFSET), (long long)ebb_tensor_storage_offset(x->t)));
+    ebb__table_add(table,
+                   PRINT(t, "%s %lld", SAY(t, EBB__SAY_DIMS_OFFSET), (long long)ebb_tensor_storage_offset(x->t)));
     ebb__table_add(table, SAY(t, contiguous ? EBB__SAY_DIMS_CONTIGUOUS : EBB__SAY_DIMS_NOT_CONTIGUOUS));
 }
 
@@ -93,7 +96,8 @@ static void strip(struct teller *t, const struct ebb__dims_tensor *x) {
         for (int64_t i = from; i < to; i++) ebb__table_add(&table, PRINT(t, "%3lld", (long long)i));
         ebb__table_add(&table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_READS), x->name));
         for (int64_t i = from; i < to; i++)
-            ebb__table_add(&table, count[i] ? PRINT(t, "%3lld%s", (long long)element[i], count[i] > 1 ? "+" : "") : "  ·");
+            ebb__table_add(&table,
+                           count[i] ? PRINT(t, "%3lld%s", (long long)element[i], count[i] > 1 ? "+" : "") : "  ·");
         ebb__table_print(&table, t->to, 5, t->dim, t->plain, 1);
         ebb__table_free(&table);
     }
@@ -176,7 +180,8 @@ static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
         if (g->summed.n)
             note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
                        ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
-        ebb__table_add(&table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
+        ebb__table_add(
+            &table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
         ebb__table_add(&table, note);
     }
     ebb__table_print(&table, t->to, 7, "", "", 3);

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* One expression. What fails is told in the companion, which means to show it, and is an error otherwise: the steps before
- * it are shown all the same. */
+/* One expression. What fails is told in the companion, which means to show it, and is an error otherwise: the steps
+ * before it are shown all the same. */
 static ebb_status one(const char *text, const ebb_explain_options *o, FILE *to, struct ebb__json *j, bool lesson) {
     struct ebb__dims_report r = {0};
     ebb_status status = ebb__dims_make(&r, text, o, lesson);

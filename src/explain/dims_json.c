@@ -69,8 +69,8 @@ static void write_step(struct ebb__json *j, struct ebb__arena *a, const struct e
     ebb__json_close(j);
     ebb__json_bool(j, "shares", s->shares);
     if (alignment) ebb__json_text(j, "alignment", alignment);
-    if (s->what != EBB__N_PHRASES) ebb__json_text(j, "what", ebb__say(a, lang, s->what));
-    if (s->back != EBB__N_PHRASES) ebb__json_text(j, "backward", ebb__say(a, lang, s->back));
+    if (s->what != EBB__N_PHRASES) ebb__json_text(j, "what", ebb__phrase_of(a, lang, s->what));
+    if (s->back != EBB__N_PHRASES) ebb__json_text(j, "backward", ebb__phrase_of(a, lang, s->back));
     write_gives(j, s);
     ebb__json_close(j);
 }

@@ -16,7 +16,7 @@ struct teller {
     const char *bold, *dim, *good, *bad, *plain;
 };
 
-#define SAY(t, ...) ebb__say(&(t)->arena, (t)->lang, __VA_ARGS__)
+#define SAY(t, ...) ebb__phrase_of(&(t)->arena, (t)->lang, __VA_ARGS__)
 #define PRINT(t, ...) ebb__arena_print(&(t)->arena, __VA_ARGS__)
 
 static const char *or_empty(const char *text) { return text ? text : ""; }

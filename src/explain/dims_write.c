@@ -21,14 +21,14 @@ static ebb_status one(const char *text, const ebb_explain_options *o, FILE *to, 
 static ebb_status companion(const ebb_explain_options *o, FILE *to, struct ebb__json *j) {
     struct ebb__arena a = {0};
     ebb_status status = EBB_OK;
-    if (j) ebb__json_text(j, "title", ebb__say(&a, o->lang, EBB__SAY_COMPANION));
-    if (j) ebb__json_text(j, "text", ebb__say(&a, o->lang, EBB__SAY_COMPANION_TEXT));
+    if (j) ebb__json_text(j, "title", ebb__phrase_of(&a, o->lang, EBB__SAY_COMPANION));
+    if (j) ebb__json_text(j, "text", ebb__phrase_of(&a, o->lang, EBB__SAY_COMPANION_TEXT));
     else
-        (void)fprintf(to, "%s%s%s\n\n%s\n", ebb__style(to, EBB__BOLD), ebb__say(&a, o->lang, EBB__SAY_COMPANION),
-                      ebb__style(to, EBB__PLAIN), ebb__say(&a, o->lang, EBB__SAY_COMPANION_TEXT));
+        (void)fprintf(to, "%s%s%s\n\n%s\n", ebb__style(to, EBB__BOLD), ebb__phrase_of(&a, o->lang, EBB__SAY_COMPANION),
+                      ebb__style(to, EBB__PLAIN), ebb__phrase_of(&a, o->lang, EBB__SAY_COMPANION_TEXT));
     if (j) ebb__json_open(j, "lessons", '[');
     for (const struct ebb__dims_lesson *l = ebb__dims_lessons; l->expression[0] && !status; l++) {
-        const char *title = ebb__say(&a, o->lang, l->title), *text = ebb__say(&a, o->lang, l->text);
+        const char *title = ebb__phrase_of(&a, o->lang, l->title), *text = ebb__phrase_of(&a, o->lang, l->text);
         if (j) {
             ebb__json_open(j, NULL, '{');
             ebb__json_text(j, "title", title);

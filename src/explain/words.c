@@ -97,7 +97,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_RESHAPE_VIEW] = {"Here strides can describe the new shape, so that this is a view; nothing is copied.",
                                "此处用步长就能描述新形状，因此得到的是视图，没有拷贝。"},
     [EBB__SAY_RESHAPE_COPY] =
-        {"No strides describe the new shape in the old storage: neighbours in the new order do not lie evenly spaced. So "
+        {"No strides describe the new shape in the old storage: neighbours in the new order do not lie evenly "
+         "spaced. So "
          "the elements are copied; view would refuse.",
          "旧的存储里，按新次序相邻的元素间隔不均匀，没有任何步长能描述新形状。因此元素被拷贝；view 则会拒绝。"},
     [EBB__SAY_SQUEEZE] = {"Dimensions of size 1 go; their strides were never used.",
@@ -127,7 +128,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
         {"Shapes are aligned at their last dimension; where one has 1, or nothing, it is read again as with expand.",
          "形状从最后一维对齐；某一方为 1 或缺失的维，像 expand 那样重复读取。"},
     [EBB__SAY_MATMUL] =
-        {"Rows of the left with columns of the right: the last size left must be the last but one right; what stands before "
+        {"Rows of the left with columns of the right: the last size left must be the last but one right; what "
+         "stands before "
          "is broadcast.",
          "左边的行配右边的列：左边的最后一维须等于右边的倒数第二维；更前面的维按广播处理。"},
     [EBB__SAY_REDUCE] = {"The dimensions that are reduced go, or become 1 with keepdim.",
@@ -151,8 +153,10 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_BACK_SUM] = {"the gradient is expanded to the shape before", "梯度扩展回原来的形状"},
     [EBB__SAY_COMPANION] = {"Dimensions: shape, strides and storage", "维度：形状、步长与存储"},
     [EBB__SAY_COMPANION_TEXT] =
-        {"A tensor is a strip of elements, its storage, and a way to count them: a shape, a stride for each dimension, and "
-         "an offset. Element [i, j] lies at offset + i·stride₀ + j·stride₁. Much of what changes a shape changes only the "
+        {"A tensor is a strip of elements, its storage, and a way to count them: a shape, a stride for each "
+         "dimension, and "
+         "an offset. Element [i, j] lies at offset + i·stride₀ + j·stride₁. Much of what changes a shape "
+         "changes only the "
          "way of counting; this companion shows when, and what it means for gradients.",
          "张量由一条元素带（即存储）和数元素的方法组成：形状、每一维的步长，以及偏移。元素 [i, j] 位于 偏移 + i·步长₀ + j·步长₁。"
          "改变形状的操作多半只是换了数法；本篇说明何时如此，以及梯度会怎样。"},
@@ -163,7 +167,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_L_RESHAPE] = {"reshape, flatten: a view where it can be, a copy where it must be",
                             "reshape、flatten：能做视图就做视图，否则拷贝"},
     [EBB__SAY_L_RESHAPE_TEXT] =
-        {"After t() the rows are read across the storage. view would need strides that do not exist, and refuses; reshape "
+        {"After t() the rows are read across the storage. view would need strides that do not exist, and "
+         "refuses; reshape "
          "copies.",
          "t() 之后，按行读取要在存储里跳着走。view 找不到合适的步长，只能拒绝；reshape 则拷贝。"},
     [EBB__SAY_L_PERMUTE] = {"transpose, permute: dimensions change places", "transpose、permute：维度换位"},
@@ -172,7 +177,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_L_CONTIGUOUS] = {"contiguous: the order of counting is that of the storage",
                                "contiguous：让存储的次序与计数的次序一致"},
     [EBB__SAY_L_CONTIGUOUS_TEXT] =
-        {"A tensor is contiguous when counting row by row walks through its storage without gaps. contiguous() copies only "
+        {"A tensor is contiguous when counting row by row walks through its storage without gaps. contiguous() "
+         "copies only "
          "what is not.",
          "逐行计数恰好等于在存储里不间断地前进，就称张量是连续的。contiguous() 只在不连续时才拷贝。"},
     [EBB__SAY_L_SQUEEZE] = {"squeeze, unsqueeze: dimensions of size 1", "squeeze、unsqueeze：大小为 1 的维"},
@@ -183,7 +189,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
                                 "重复的部分不占内存；repeat 则会拷贝。"},
     [EBB__SAY_L_SLICE] = {"Slicing: a window into the storage", "切片：存储上的一扇窗"},
     [EBB__SAY_L_SLICE_TEXT] =
-        {"start:stop:step changes offset, size and stride; an integer takes a dimension away; a list of indices copies.",
+        {"start:stop:step changes offset, size and stride; an integer takes a dimension away; a list of indices "
+         "copies.",
          "start:stop:step 改变偏移、大小和步长；整数下标去掉一维；下标列表则拷贝。"},
     [EBB__SAY_L_CAT] = {"cat, stack: parts become one", "cat、stack：合而为一"},
     [EBB__SAY_L_CAT_TEXT] = {"cat keeps the number of dimensions, stack adds one.", "cat 不改变维数，stack 增加一维。"},
@@ -194,12 +201,13 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
                                    "从最后一维起逐维比较：要么相等，要么一方为 1，要么一方缺失。"},
     [EBB__SAY_L_MATMUL] = {"matmul: vectors, matrices, batches", "matmul：向量、矩阵与批"},
     [EBB__SAY_L_MATMUL_TEXT] =
-        {"Two vectors give a number. A vector left counts as a row, right as a column, and that dimension goes again. "
+        {"Two vectors give a number. A vector left counts as a row, right as a column, and that dimension goes "
+         "again. "
          "Dimensions before the last two are a batch, and broadcast.",
          "两个向量相乘得到一个数。左边的向量当作行，右边的当作列，乘完后该维去掉。最后两维之前的维是批，按广播处理。"},
 };
 
-const char *ebb__say(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...) {
+const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...) {
     const char *put[4] = {"", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
     int places = 0;
     for (const char *c = text; (c = strchr(c, '{')); c++)

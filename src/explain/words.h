@@ -132,7 +132,7 @@ enum ebb__phrase {
 };
 
 /* A phrase with texts put in, as many as it has places for; in the arena, "" when out of memory. */
-const char *ebb__say(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...);
+const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...);
 
 /* "1st", "2nd", …; "1" in Chinese, which has words round it. */
 const char *ebb__ordinal(struct ebb__arena *a, enum ebb_language lang, int64_t n);

@@ -3,6 +3,7 @@
  * its cost is that of computing it and what has been dropped around it. */
 #define _XOPEN_SOURCE 700
 #include "autograd/budget.h"
+#include "record/call.h"
 #include <math.h>
 #include <pthread.h>
 #include <time.h>

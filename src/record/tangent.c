@@ -132,7 +132,7 @@ void ebb__level_close(struct ebb__level *level) {
             struct ebb__tangent **at = &e->of->tangents;
             while (*at != e) at = &(*at)->next;
             *at = e->next;
-            if (!e->of->tangents) e->of->self->flags &= (uint8_t)~EBB__HAS_TANGENT;
+            if (!e->of->tangents) e->of->self->flags &= (uint16_t)~EBB__HAS_TANGENT;
         }
         unlock();
         if (!e) break;

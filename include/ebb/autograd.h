@@ -112,6 +112,7 @@ typedef struct ebb_grad_options {
  * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
+ *     ebb_tensor *rows;
  *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &rows, .grad_outputs = EBB_LIST(ebb_eye(3)), .is_grads_batched = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used; batched, EBB_ERR_SHAPE and
  * EBB_ERR_ARGUMENT for grad_outputs that are not there or are not batched alike. torch.autograd.grad */

@@ -47,7 +47,7 @@ ebb_status ebb__tangent_set(ebb_tensor *t, struct ebb__level *level, ebb_tensor 
     ebb__ref(value);
     *e = (struct ebb__tangent){.next = a->tangents, .level = level, .of = a, .value = value};
     a->tangents = e;
-    t->flags |= (uint8_t)(level->batching ? EBB__HAS_TANGENT | EBB__BATCHED : EBB__HAS_TANGENT);
+    t->flags |= (uint16_t)(level->batching ? EBB__HAS_TANGENT | EBB__BATCHED : EBB__HAS_TANGENT);
     lock();
     e->level_next = level->entries;
     e->level_link = &level->entries;

@@ -86,7 +86,7 @@ static ebb_status pass(struct watching *w, const struct ebb__report_source *s) {
                                 .grad_outputs = {r->summed_root, &one}, .retain_graph = true, .allow_unused = true});
     s->trace->arrived = NULL;
     for (int64_t i = 0; i < n; i++)
-        if (leaves[i].hook) (void)(ebb_remove_hook)(inputs[i], leaves[i].hook);
+        if (leaves[i].hook) ebb_remove_hook(leaves[i].hook);
     return status ? status : w->status;
 }
 

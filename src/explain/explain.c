@@ -84,8 +84,8 @@ static void end_naming(struct naming *n) {
 
 /* ---- the report ---- */
 
-static ebb_status report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
-                         const ebb_explain_options *o) {
+ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
+                                  const ebb_explain_options *o, bool check) {
     struct naming naming = {.e = e, .trace = trace};
     const struct ebb__observer observer = {called, assigned, &naming};
     for (int64_t i = 0; i < e->n; i++) /* a constant is called what it is in the expression */
@@ -107,9 +107,9 @@ static ebb_status report(struct ebb__report *r, const struct ebb__expression *e,
     if (!status) status = ebb__report_make(r, &source);
     r->n_calls = naming.n_calls;
     for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__pointers_find(&naming.calls, r->nodes[i].node);
-    if (!status) status = ebb__report_check(r, e);
-    if (!status && o->order == 2) status = ebb__report_hessian(r, e);
-    if (!status && o->forward_mode) status = ebb__report_forward_mode(r, e);
+    if (!status && check) status = ebb__report_check(r, e);
+    if (!status && check && o->order == 2) status = ebb__report_hessian(r, e);
+    if (!status && check && o->forward_mode) status = ebb__report_forward_mode(r, e);
     end_naming(&naming);
     return status;
 }
@@ -128,7 +128,8 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
     ebb_grad_mode mode = ebb_grad_mode_open(true);
     (void)ebb_set_default_dtype(options.dtype == EBB_F32 ? EBB_F32 : EBB_F64);
     ebb_status status = ebb__expression_begin(&e, text, &options);
-    if (!status) status = report(&r, &e, &trace, &options);
+    if (!status) status = ebb__expression_choose(&e, options.grad_of);
+    if (!status) status = ebb__expression_report(&r, &e, &trace, &options, true);
     if (!status) status = ebb__report_write(&r, &options);
     if (status) ebb__expression_place_error(&e);
     ebb__report_free(&r);

@@ -130,7 +130,7 @@ static const char *next_word(const char **text, size_t *ret_n) {
     return word;
 }
 
-static ebb_status choose(struct ebb__expression *e, const char *grad_of) {
+ebb_status ebb__expression_choose(struct ebb__expression *e, const char *grad_of) {
     bool any = false;
     for (int64_t i = 0; i < e->n; i++) {
         size_t n;
@@ -206,7 +206,7 @@ ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, co
         if (!add_value(e, o->values[i], dtype)) return ebb_error_status();
     for (int64_t i = 0; i < o->variables.n; i++)
         if (!add(e, o->variables.arg[i].name, tensor_of(&o->variables.arg[i], dtype))) return ebb_error_status();
-    return choose(e, o->grad_of);
+    return EBB_OK;
 }
 
 void ebb__expression_end(struct ebb__expression *e) {

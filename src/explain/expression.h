@@ -18,6 +18,13 @@ struct ebb__expression {
 ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, const ebb_explain_options *options);
 void ebb__expression_end(struct ebb__expression *e);
 
+/* Make the variables of these names (NULL: all of floating point) leaves that gather gradients, and others not. */
+ebb_status ebb__expression_choose(struct ebb__expression *e, const char *grad_of);
+
+/* explain.c: evaluate under watch, and report; with finite differences and what the options ask for, when `check`. */
+ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
+                                  const ebb_explain_options *o, bool check);
+
 /* The expression's value for these tensors in the places of the variables; observed, when `observer` is given. */
 ebb_tensor *ebb__expression_value(const struct ebb__expression *e, ebb_tensor *const *tensors,
                                   const struct ebb__observer *observer);

@@ -14,7 +14,7 @@ struct writer {
     struct ebb__arena arena;
 };
 
-#define SAY(w, ...) ebb__say(&(w)->arena, (w)->view->lang, __VA_ARGS__)
+#define SAY(w, ...) ebb__phrase_of(&(w)->arena, (w)->view->lang, __VA_ARGS__)
 #define PRINT(w, ...) ebb__arena_print(&(w)->arena, __VA_ARGS__)
 #define OUT(w, ...) (void)fprintf((w)->to, __VA_ARGS__)
 

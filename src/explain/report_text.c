@@ -16,7 +16,7 @@ struct teller {
     const char *bold, *dim, *good, *bad, *title, *plain;
 };
 
-#define SAY(t, phrase, ...) ebb__say(&(t)->arena, (t)->view->lang, phrase, __VA_ARGS__)
+#define SAY(t, phrase, ...) ebb__phrase_of(&(t)->arena, (t)->view->lang, phrase, __VA_ARGS__)
 #define PRINT(t, ...) ebb__arena_print(&(t)->arena, __VA_ARGS__)
 
 static const char *integer(struct teller *t, int64_t n) {
@@ -61,7 +61,7 @@ static const char *indented(struct teller *t, const char *lead, const char *text
 
 static void head(struct teller *t, struct ebb__table *table, const enum ebb__phrase *phrases) {
     for (int c = 0; c < table->columns; c++)
-        ebb__table_add(table, phrases[c] == EBB__N_PHRASES ? "" : ebb__say(&t->arena, t->view->lang, phrases[c]));
+        ebb__table_add(table, phrases[c] == EBB__N_PHRASES ? "" : ebb__phrase_of(&t->arena, t->view->lang, phrases[c]));
 }
 
 static void print_table(struct teller *t, struct ebb__table *table) {
@@ -78,7 +78,7 @@ static void tell_variables(struct teller *t) {
     int64_t count = 0, shown = 0;
     for (int64_t i = 0; i < t->r->n_nodes; i++)
         count += t->r->nodes[i].kind != EBB__OPERATION && !t->r->nodes[i].number;
-    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_VARIABLES));
+    heading(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_VARIABLES));
     head(t, &table, phrases);
     for (int32_t i = 0; i < t->r->n_nodes && shown < t->view->limit; i++) {
         const struct ebb__report_node *n = &t->r->nodes[i];
@@ -86,7 +86,8 @@ static void tell_variables(struct teller *t) {
         ebb__table_add(&table, name_of(t->r, i, 0));
         ebb__table_add(&table, shape(t, n->out[0].shape));
         ebb__table_add(&table, value(t, n->out[0].value));
-        ebb__table_add(&table, n->kind == EBB__CONSTANT ? ebb__say(&t->arena, t->view->lang, EBB__SAY_CONSTANT) : "");
+        ebb__table_add(&table,
+                       n->kind == EBB__CONSTANT ? ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CONSTANT) : "");
         shown++;
     }
     print_table(t, &table);
@@ -205,8 +206,8 @@ static void tell_rule(struct teller *t, const struct ebb__report_step *s) {
     for (int64_t k = 0; k < n->n_out; k++) {
         if (!s->upstream[k]) continue;
         const char *lead =
-            PRINT(t, "       %s%s%s  %s = ", t->dim, ebb__say(&t->arena, t->view->lang, EBB__SAY_UPSTREAM), t->plain,
-                  s->symbol[k].in[EBB__UNICODE]);
+            PRINT(t, "       %s%s%s  %s = ", t->dim, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_UPSTREAM),
+                  t->plain, s->symbol[k].in[EBB__UNICODE]);
         (void)fprintf(t->to, "%s\n", indented(t, lead ? lead : "", value(t, s->upstream[k])));
     }
     struct ebb__table table = {.columns = 4};
@@ -257,8 +258,8 @@ static void gradient_row(struct teller *t, struct ebb__table *table, int32_t i) 
     const struct ebb__report_check *c = ebb__report_check_of(t->r, i);
     ebb__table_add(table, PRINT(t, "d%s/d%s", root->name.in[EBB__UNICODE], o->name.in[EBB__UNICODE]));
     ebb__table_add(table, shape(t, o->shape));
-    ebb__table_add(table,
-                   o->gradient ? value(t, o->gradient) : ebb__say(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
+    ebb__table_add(table, o->gradient ? value(t, o->gradient)
+                                      : ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
     bool all = c && c->numeric && c->checked == ebb_tensor_numel(c->numeric);
     ebb__table_add(
         table, !c || !c->numeric ? ""
@@ -274,7 +275,7 @@ static void tell_gradients(struct teller *t) {
                                                EBB__SAY_HEAD_DIFFERENCES, EBB__SAY_HEAD_WORST};
     struct ebb__table table = {.columns = t->r->checked ? 5 : 3};
     int64_t count = 0, shown = 0;
-    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_GRADIENTS));
+    heading(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_GRADIENTS));
     head(t, &table, phrases);
     for (int32_t i = 0; i < t->r->n_nodes; i++) {
         if (t->r->nodes[i].kind != EBB__VARIABLE || ++count > t->view->limit) continue;
@@ -295,14 +296,14 @@ static void tell_check(struct teller *t) {
     bool ok;
     double worst = ebb__report_worst(t->r, &ok);
     (void)fputc('\n', t->to);
-    if (!t->r->checked) remark(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_CHECK_NONE));
+    if (!t->r->checked) remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CHECK_NONE));
     else
         (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad,
-                      ebb__say(&t->arena, t->view->lang, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD,
-                               PRINT(t, "%.1e", worst), PRINT(t, "%.0e", t->r->tolerance)),
+                      ebb__phrase_of(&t->arena, t->view->lang, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD,
+                                     PRINT(t, "%.1e", worst), PRINT(t, "%.0e", t->r->tolerance)),
                       t->plain);
     if (t->r->saved_bytes) remark(t, SAY(t, EBB__SAY_SAVED, integer(t, t->r->saved_bytes)));
-    else remark(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
+    else remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }
 
 /* ---- second derivatives, forward mode ---- */
@@ -311,7 +312,7 @@ static void tell_hessian(struct teller *t) {
     struct ebb__table table = {.columns = 3};
     const char *root = name_of(t->r, t->r->root, t->r->root_output);
     if (!t->r->hessian_elements) return;
-    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_HESSIAN));
+    heading(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_HESSIAN));
     if (!t->r->n_hessian) {
         remark(t, SAY(t, EBB__SAY_HESSIAN_LARGE, integer(t, t->r->hessian_elements), integer(t, EBB__HESSIAN_MOST)));
         return;
@@ -342,9 +343,9 @@ static void tell_tangents(struct teller *t) {
     struct ebb__table table = {.columns = 2 + (int)t->r->n_tangents};
     int64_t shown = 0;
     if (!t->r->n_tangents) return;
-    heading(t, ebb__say(&t->arena, t->view->lang, EBB__SAY_TANGENTS));
-    ebb__table_add(&table, ebb__say(&t->arena, t->view->lang, EBB__SAY_HEAD_NAME));
-    ebb__table_add(&table, ebb__say(&t->arena, t->view->lang, EBB__SAY_HEAD_VALUE));
+    heading(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_TANGENTS));
+    ebb__table_add(&table, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_HEAD_NAME));
+    ebb__table_add(&table, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_HEAD_VALUE));
     for (int64_t k = 0; k < t->r->n_tangents; k++)
         ebb__table_add(&table, SAY(t, EBB__SAY_HEAD_MOVES, name_of(t->r, t->r->tangents[k].node, 0)));
     for (int64_t i = 0; i < t->r->n_nodes && shown < t->view->limit; i++) {

@@ -15,7 +15,8 @@ const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r
 const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
     enum { LONG = 400 };
     if (!r->expression)
-        return ebb__say(a, lang, EBB__SAY_OF_GRAPH, ebb__report_of(r, r->root, r->root_output)->name.in[EBB__UNICODE]);
+        return ebb__phrase_of(a, lang, EBB__SAY_OF_GRAPH,
+                              ebb__report_of(r, r->root, r->root_output)->name.in[EBB__UNICODE]);
     size_t n = strlen(r->expression), cut = LONG;
     if (n <= LONG) return r->expression;
     while (cut > 0 && ((unsigned char)r->expression[cut] & 0xc0) == 0x80) cut--;

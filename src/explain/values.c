@@ -62,18 +62,18 @@ static const char *summary(struct ebb__arena *a, enum ebb_language lang, const d
     }
     const char *count = ebb__arena_print(a, "%lld", (long long)n),
                *bad = ebb__arena_print(a, "%lld", (long long)(n - finite));
-    if (!finite) return ebb__say(a, lang, EBB__SAY_NOT_FINITE_VALUES, count);
-    const char *text = ebb__say(a, lang, EBB__SAY_SUMMARY, count, ebb__number_text(a, least), ebb__number_text(a, most),
-                                ebb__number_text(a, sum / (double)finite));
-    return finite == n ? text : ebb__say(a, lang, EBB__SAY_SUMMARY_BAD, text, bad);
+    if (!finite) return ebb__phrase_of(a, lang, EBB__SAY_NOT_FINITE_VALUES, count);
+    const char *text = ebb__phrase_of(a, lang, EBB__SAY_SUMMARY, count, ebb__number_text(a, least),
+                                      ebb__number_text(a, most), ebb__number_text(a, sum / (double)finite));
+    return finite == n ? text : ebb__phrase_of(a, lang, EBB__SAY_SUMMARY_BAD, text, bad);
 }
 
 const char *ebb__value_text(struct ebb__arena *a, enum ebb_language lang, ebb_tensor *t) {
-    if (!t) return ebb__say(a, lang, EBB__SAY_NOT_KEPT);
+    if (!t) return ebb__phrase_of(a, lang, EBB__SAY_NOT_KEPT);
     int64_t n = ebb_tensor_numel(t), rows = 1;
     ebb_dims shape = ebb_tensor_shape(t);
     bool whole = !ebb_dtype_is_floating(ebb_tensor_dtype(t));
-    if (n == 0) return ebb__say(a, lang, EBB__SAY_EMPTY);
+    if (n == 0) return ebb__phrase_of(a, lang, EBB__SAY_EMPTY);
     size_t bytes = (size_t)n * sizeof(double);
     double *data = ebb_alloc(bytes);
     const char *text = "";

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { EBB__TABLE_MAX_COLUMNS = 16 };
+enum { EBB__TABLE_MAX_COLUMNS = 32 };
 
 struct ebb__table { /* all zero: empty */
     struct ebb__arena arena;

@@ -102,7 +102,7 @@ static void compare(const char *text, const char *const *values, int64_t n) {
     EBB_SCOPE {
         const ebb_explain_options o = {.values = values, .n_values = n};
         (void)ebb_set_default_dtype(EBB_F64);
-        CHECK(!ebb__expression_begin(&e, text, &o));
+        CHECK(!ebb__expression_begin(&e, text, &o) && !ebb__expression_choose(&e, NULL));
         ebb_tensor *root = ebb__expression_value(&e, e.tensors, NULL), *grad[8];
         CHECK(root && e.n <= 8);
         CHECK(!EXPLAIN(text, .values = values, .n_values = n));

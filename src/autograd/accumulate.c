@@ -26,7 +26,7 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
         a = b;
         b = other;
     }
-    bool into = ebb__thread.no_grad && sole_owner(a) && !(b->flags & EBB__BATCHED);
+    bool into = ebb__thread.no_grad && sole_owner(a) && !ebb__is_batched(b);
     ebb_tensor *sum = into ? ebb_add_(a, b) : ebb_add(a, b);
     sum = take(sum);
     ebb_scope_close(&scope);
@@ -88,7 +88,7 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
  * itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     struct ebb__autograd *a = ebb__autograd_of(t);
-    bool stays = !(grad->flags & EBB__BATCHED) || t->flags & EBB__BATCHED;
+    bool stays = !ebb__is_batched(grad) || ebb__is_batched(t);
     if (!stays)
         ebb__fail_op("backward", EBB_ERR_GRAPH,
                      "inside ebb_vmap the gradient of %s differs between samples, and it is one tensor for all: get it "
@@ -106,7 +106,7 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
         if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
         else result = take(copy_for(grad, t));
     } else {
-        bool apart = recorded || grad->flags & EBB__BATCHED;
+        bool apart = recorded || ebb__is_batched(grad);
         result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
     }
     ebb_tensor *before = result ? a->grad : NULL;

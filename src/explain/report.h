@@ -144,8 +144,8 @@ struct ebb__report {
 /* What a report is made of. */
 struct ebb__report_source {
     ebb_tensor *root;
-    struct ebb__trace *trace; /* NULL: nothing was watched */
-    ebb_list order;           /* variables, in the order in which they are shown; others follow */
+    const struct ebb__trace *trace; /* NULL: nothing was watched */
+    ebb_list order;                 /* variables, in the order in which they are shown; others follow */
     const struct ebb__program *program;
     /* The name of output k of a node, and of a tensor that no node computed; NULL: it has none. */
     const char *(*name_of)(void *context, const ebb_node *node, int64_t k, const ebb_tensor *t);

@@ -57,7 +57,7 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) {
-            if (EBB_LIKELY(!(in[i]->flags & EBB__BATCHED)) || !ebb__batch_escaped(in[i])) continue;
+            if (EBB_LIKELY(!ebb__is_batched(in[i])) || !ebb__batch_escaped(in[i])) continue;
             return ebb__fail_op(op->name, EBB_ERR_ARGUMENT,
                                 "%s belongs to a call of ebb_vmap that has ended: what leaves it are its results only",
                                 input_name(op, n, i));

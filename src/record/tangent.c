@@ -94,7 +94,7 @@ bool ebb__batch_escaped(const ebb_tensor *t) {
 
 ebb_tensor *ebb__detached(ebb_tensor *t) {
     ebb_tensor *d = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    struct ebb__autograd *a = t->flags & EBB__BATCHED ? state(t) : NULL;
+    struct ebb__autograd *a = ebb__is_batched(t) ? state(t) : NULL;
     for (struct ebb__tangent *e = a ? a->tangents : NULL; d && e; e = e->next) {
         if (!e->level->batching) continue;
         ebb_tensor *samples = ebb__detached(e->value);

@@ -16,8 +16,8 @@
 #
 # Several are separated by semicolons: <!-- file examples/quick.c; save quick.c; run -->.
 # Blocks of the language "console" are run in any case: commands after "$ ", each followed by what it prints. Words after
-# the name: "quiet", its output is not shown; "fails", its exit status must not be 0; "about", digits may differ in the
-# last places. A line "…" of an output stands for any lines. Python is run by $EBB_PYTHON, one with PyTorch, where that is
+# the name: "quiet", its output is not shown; "fails", its exit status must not be 0; "about", numbers may differ by a
+# twentieth. A line "…" of an output stands for any lines. Python is run by $EBB_PYTHON, one with PyTorch, where that is
 # set. A document with the remark <!-- numbers --> has no decimal number in its prose that its examples do not print or
 # contain; in one with the remark <!-- cells --> the calls of Ebb in tables are compiled, with the names of
 # tests/header_examples.h.
@@ -119,7 +119,7 @@ my $number = qr/[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?/;
 sub same_number {
     my ($x, $y) = @_;
     my ($size, $apart) = ((sort { $b <=> $a } abs $x, abs $y)[0], abs($x - $y));
-    return $apart <= 1e-3 * $size || $size < 1e-5; # rounding errors are of no particular size
+    return $apart <= 0.05 * $size || $size < 1e-5; # rounding errors are of no particular size
 }
 
 sub same_line {

@@ -111,9 +111,9 @@ typedef struct ebb_grad_options {
 /* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
  * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
- *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
- *     ebb_tensor *rows;
- *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &rows, .grad_outputs = EBB_LIST(ebb_eye(3)), .is_grads_batched = true);
+ *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
+ *     ebb_tensor *five = ebb_randn(EBB_DIMS(5, 3, 3)), *of_each;
+ *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &of_each, .grad_outputs = EBB_LIST(five), .is_grads_batched = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used; batched, EBB_ERR_SHAPE and
  * EBB_ERR_ARGUMENT for grad_outputs that are not there or are not batched alike. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,

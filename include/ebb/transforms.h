@@ -182,8 +182,8 @@ typedef struct ebb_vmap_options {
  *         ret_out->t[ret_out->n++] = ebb_dot(ebb_tanh(in.t[0]), in.t[1]);
  *         return ebb_error_status();
  *     }
- *     ebb_outputs y;                                              // x [n, d], w [d]: y.t[0] [n]
- *     if (ebb_vmap(score, NULL, EBB_LIST(x, w), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
+ *     ebb_outputs y;                                              // x [n, d], b [d]: y.t[0] [n]
+ *     if (ebb_vmap(score, NULL, EBB_LIST(x, b), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
  * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each
  * sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose
  * result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place

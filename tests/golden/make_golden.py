@@ -220,8 +220,6 @@ def results(name, function, args, kwargs, named):
         if name == "argsort":
             raise Refused("which of equal elements is first")
         return [outputs[0].detach()]
-    if name in table.ONLY_FIRST:
-        outputs = outputs[:1]
     return [y.abs() for y in outputs] if name in table.UP_TO_SIGN else outputs
 
 

@@ -77,9 +77,6 @@ EXACT = set("""abs neg sqrt square reciprocal sign floor ceil round trunc frac n
     adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d pixel_shuffle pixel_unshuffle
     channel_shuffle im2col fold mse_loss l1_loss""".split())
 
-# Of several results PyTorch gives more than Ebb does.
-ONLY_FIRST = {"lstsq"}
-
 # PyTorch's gradient of ctc_loss is that of log_probs before log_softmax, where both mean the same: log_softmax comes before.
 LOGITS = {"ctc_loss"}
 
@@ -99,7 +96,7 @@ DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices",
            "norm_type", "compute_mode"}
 # ... but for operators where it does.
 NOT_DROPPED = {("adaptive_" + kind + f"_pool{n}d", "output_size") for kind in ("avg", "max") for n in (1, 2, 3)}
-NOT_DROPPED |= {("fold", "output_size")}
+NOT_DROPPED |= {("fold", "output_size"), ("lstsq", "driver"), ("embedding", "norm_type")}
 
 # Defaults of arguments that a call in C always writes.
 ALWAYS = {
@@ -133,11 +130,9 @@ WITHOUT = {
     "names": "no named dimensions",
     "size_average": "deprecated for reduction",
     "reduce": "deprecated for reduction",
-    "antialias": "resampling without a filter",
-    "max_norm": "weights are not changed by looking them up",
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }
 SAYS_NOTHING = [None, False, torch.strided, torch.contiguous_format, torch.preserve_format]
 # Operators that have an argument of such a name that is not the deprecated one.
-NOT_WITHOUT = {("scatter_reduce", "reduce"), ("index_reduce", "reduce")}
+NOT_WITHOUT = {("scatter", "reduce"), ("scatter_reduce", "reduce"), ("index_reduce", "reduce")}

@@ -106,3 +106,9 @@ ebb_tensor *(ebb_node_saved_named)(ebb_node *n, const char *name) {
                  name ? name : "");
     return NULL;
 }
+
+const char *ebb_node_output_name(const ebb_node *n, int64_t i) {
+    if (!n || i < 0 || i >= n->n_out) return "";
+    if (n->flags & EBB__NODE_LEAF) return ebb_tensor_name(ebb__leaf_tensor(n));
+    return ebb__node_output_name(n, (uint32_t)i);
+}

@@ -44,11 +44,11 @@ typedef struct ebb_explain_options {
     int ebb__at;
 } ebb_explain_options;
 
-/* Explain the gradients of a tensor by the leaves it was computed from: the operations as they were recorded, with their
- * lines, and a backward pass over the graph, node by node, with the formula of every rule. Neither the graph nor .grad is
- * changed. Names are those given by ebb_name(); otherwise the variable that the recording line of the source assigns to,
- * where the file can be read; otherwise made up. Values are those that a recording has, or can be computed again from the
- * leaves; others are "not kept".
+/* Explain the gradients of a tensor by the leaves it was computed from: the operations as they were recorded, with
+ * their lines, and a backward pass over the graph, node by node, with the formula of every rule. Neither the graph nor
+ * .grad is changed. Names are those given by ebb_name(); otherwise the variable that the recording line of the source
+ * assigns to, where the file can be read; otherwise made up. Values are those that a recording has, or can be computed
+ * again from the leaves; others are "not kept".
  *     ebb_explain_recording *recording = ebb_explain_begin();
  *     ebb_tensor *loss = ebb_mse_loss(ebb_matmul(w, x), y);
  *     if (ebb_explain(loss, .recording = recording)) return ebb_perror("explain");
@@ -63,8 +63,8 @@ EBB_API ebb_status ebb_explain(ebb_tensor *t, ebb_explain_options options EBB_DE
 #define ebb__explain_(t, ...) ebb_explain(EBB_AT(t), (ebb_explain_options){__VA_ARGS__})
 #endif
 
-/* Watch what this thread computes from now on, keeping the values, until ebb_explain_end(), which accepts NULL. NULL and an
- * error when out of memory. */
+/* Watch what this thread computes from now on, keeping the values, until ebb_explain_end(), which accepts NULL. NULL
+ * and an error when out of memory. */
 EBB_API ebb_explain_recording *ebb_explain_begin(void);
 EBB_API void ebb_explain_end(ebb_explain_recording *recording);
 
@@ -82,6 +82,29 @@ EBB_API ebb_status ebb_explain_expression(const char *text, ebb_explain_options 
 #else
 #define ebb_explain_expression(...) ebb__explain_expression_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__explain_expression_(text, ...) ebb_explain_expression(text, (ebb_explain_options){__VA_ARGS__})
+#endif
+
+/* Several expressions on one page (EBB_EXPLAIN_HTML) to turn between, each with a title and a text above its graph, in
+ * English and Chinese, or NULL. Values are each item's own; the other options hold for all.
+ *     const char *at[] = {"x=2"};
+ *     const ebb_explain_item items[] = {{.expression = "x**2", .values = at, .n_values = 1, .title = "A square"},
+ *                                       {.expression = "exp(x)", .values = at, .n_values = 1, .title = "A power"}};
+ *     FILE *file = fopen("page.html", "w");
+ *     if (file && ebb_explain_page(items, 2, .to = file)) return ebb_perror("page");
+ *     if (file) fclose(file);
+ * Errors as of ebb_explain_expression(); EBB_ERR_UNSUPPORTED where Graphviz, which lays the graphs out, is missing. */
+typedef struct ebb_explain_item {
+    const char *expression;
+    const char *const *values; /* [n_values] */
+    int64_t n_values;
+    const char *title, *title_zh, *text, *text_zh;
+} ebb_explain_item;
+EBB_API ebb_status ebb_explain_page(const ebb_explain_item *items, int64_t n, ebb_explain_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_explain_page(...) ((void)EBB_HERE, ebb_explain_page(__VA_ARGS__))
+#else
+#define ebb_explain_page(...) ebb__explain_page_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__explain_page_(items, n, ...) ebb_explain_page(items, n, (ebb_explain_options){__VA_ARGS__})
 #endif
 
 /* Evaluate an expression and show what happens to dimensions, call by call: shape, strides and offset before and after,

@@ -114,8 +114,13 @@
       const id = Number(g.id.slice(1)), texts = g.querySelectorAll('text');
       if (Number.isNaN(id)) return;
       shapes[id] = g;
+      const box = g.querySelector('path, polygon').getBBox();
       texts[texts.length - 2].classList.add('value');
       texts[texts.length - 1].classList.add('gradient');
+      g.querySelectorAll('.value, .gradient').forEach(t => {
+        t.setAttribute('x', box.x + box.width / 2);
+        t.setAttribute('text-anchor', 'middle');
+      });
       choosable(g, id);
     });
     svg.querySelectorAll('[id^="e"]').forEach(g => { edges[g.id] = g; });
@@ -165,9 +170,11 @@
     if (old) old.remove();
     if (!v || count(v) < 2 || (!v.data && !v.grid)) return false;
     const grid = v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
-    const size = Math.min(9, 60 / grid.columns, 13 / grid.rows), most = Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
-    const x = Number(text.getAttribute('x')), y = Number(text.getAttribute('y')), right = text.getAttribute('text-anchor') === 'end';
-    const h = draw('g', { class: text.classList[0] }), x0 = right ? x - size * grid.columns : x - size * grid.columns / 2, y0 = y - 3.5 - size * grid.rows / 2;
+    const inRow = text.getAttribute('text-anchor') === 'end', size = Math.min(9, 50 / grid.columns, 22 / grid.rows), most = Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
+    const x = Number(text.getAttribute('x')), y = Number(text.getAttribute('y')), first = text.classList[0] === 'value';
+    const x0 = inRow || first ? x - size * grid.columns - (inRow ? 0 : 4) : x + 4; /* the value before its gradient, */
+    const middle = inRow ? y - 4 : first ? y + 3 : y - 10, y0 = middle - size * grid.rows / 2; /* between the two lines */
+    const h = draw('g', { class: text.classList[0] });
     for (let i = 0; i < grid.rows; i++)
       for (let j = 0; j < grid.columns; j++) {
         const c = grid.data[i * grid.columns + j];
@@ -280,7 +287,7 @@
       if (o.gradient && at > report().forward.length) add(w.gradient, heat(o.gradient));
     });
     if (n.mask) add(w.mask, heat(n.mask));
-    const step = report().backward.find(s => s.node === id && s.gives);
+    const step = report().backward.find(s => s.node === id && s.gives && s.gives.length);
     if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || g.words || ''}`)));
     if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? ` (${w.shared})` : ''}`)));
     if (n.source && n.source.file) add(w.source, `${n.source.file}:${n.source.line}`);

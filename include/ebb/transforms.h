@@ -65,6 +65,7 @@ EBB_API ebb_linear_map *ebb_linear_map_release(ebb_linear_map *map);
 /* Run a function (its results in *ret_out, may be NULL) and return its pullback: the map from one vector for each
  * output to one for each input, ret[i] = sum over k of vectors[k] * d out[k] / d in[i]. Inputs that are not
  * differentiated by get NULL.
+ *     ebb_outputs y;
  *     ebb_linear_map *pullback;
  *     if (ebb_vjp(f, NULL, EBB_LIST(x, w), &y, &pullback)) return ebb_perror("f");
  *     ebb_tensor *dx[2];
@@ -86,7 +87,7 @@ EBB_API ebb_status ebb_linearize(ebb_function function, void *context, ebb_list 
 /* Run a function whose first output is a scalar and return its gradients, ret_grads[i] = d out[0] / d in[i], NULL for
  * inputs that are not differentiated by. Further outputs are taken along (torch's has_aux).
  *     ebb_tensor *dw[2];
- *     if (ebb_value_and_grad(loss, &batch, EBB_LIST(w, b), &out, dw)) return ebb_perror("loss");
+ *     if (ebb_value_and_grad(energy, NULL, EBB_LIST(w, b), &out, dw)) return ebb_perror("energy");
  * Errors as of ebb_vjp, and EBB_ERR_SHAPE for a first output of more than one element. torch.func.grad_and_value */
 EBB_API ebb_status ebb_value_and_grad(ebb_function function, void *context, ebb_list inputs, ebb_outputs *ret_out,
                                       ebb_tensor **ret_grads, ebb_transform_options options EBB_DEFAULT);
@@ -181,12 +182,13 @@ typedef struct ebb_vmap_options {
  *         ret_out->t[ret_out->n++] = ebb_dot(ebb_tanh(in.t[0]), in.t[1]);
  *         return ebb_error_status();
  *     }
- *     ebb_outputs y;                                              // x [n, d], w [d]: y.t[0] [n]
- *     if (ebb_vmap(score, NULL, EBB_LIST(x, w), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
- * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each
- * sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose
- * result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place
- * into what is the same for all. Results are the loop's up to rounding.
+ *     if (ebb_vmap(score, NULL, EBB_LIST(x, w), &out)) return ebb_perror("score"); // of each pair of rows
+ *     ebb_tensor *row = ebb_select(w, 0, 0);                                      // of each row and this one
+ *     if (ebb_vmap(score, NULL, EBB_LIST(x, row), &out, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return
+ * ebb_perror("score"); It nests, and composes with gradients and forward mode in any order: a gradient inside is the
+ * gradient of each sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and
+ * operators whose result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be
+ * written in place into what is the same for all. Results are the loop's up to rounding.
  * Errors: EBB_ERR_ARGUMENT for in_dims or out_dims of a wrong count, when no input is batched, and inside for what is
  * not possible there; EBB_ERR_INDEX for a dimension that is not there; EBB_ERR_SHAPE for batches of different sizes,
  * and for more than 8 dimensions with the batch; whatever the function fails with. torch.func.vmap, jax.vmap */

@@ -1,4 +1,5 @@
 /* Adding gradients up: along joining paths, back to the shape of a broadcast input, and into .grad. */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include <ebb/ops.h>
 #if defined(__unix__) || defined(__APPLE__)
@@ -25,7 +26,7 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
         a = b;
         b = other;
     }
-    bool into = ebb__thread.no_grad && sole_owner(a) && !(b->flags & EBB__BATCHED);
+    bool into = ebb__thread.no_grad && sole_owner(a) && !ebb__is_batched(b);
     ebb_tensor *sum = into ? ebb_add_(a, b) : ebb_add(a, b);
     sum = take(sum);
     ebb_scope_close(&scope);
@@ -87,7 +88,7 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
  * itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     struct ebb__autograd *a = ebb__autograd_of(t);
-    bool stays = !(grad->flags & EBB__BATCHED) || t->flags & EBB__BATCHED;
+    bool stays = !ebb__is_batched(grad) || ebb__is_batched(t);
     if (!stays)
         ebb__fail_op("backward", EBB_ERR_GRAPH,
                      "inside ebb_vmap the gradient of %s differs between samples, and it is one tensor for all: get it "
@@ -105,16 +106,18 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
         if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
         else result = take(copy_for(grad, t));
     } else {
-        bool apart = recorded || grad->flags & EBB__BATCHED;
+        bool apart = recorded || ebb__is_batched(grad);
         result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
     }
     ebb_tensor *before = result ? a->grad : NULL;
     if (result) a->grad = result;
     atomic_store_explicit(&a->lock, 0, memory_order_release);
+    bool added = before != NULL;
     ebb__unref(before); /* only now: releasing may run the user's functions */
     ebb__unref(grad);
     ebb_scope_close(&scope);
-    return result ? EBB_OK : ebb_error_status();
+    if (!result) return ebb_error_status();
+    return EBB_LIKELY(!added || !ebb__thread.anomaly) ? EBB_OK : ebb__check_sum(&a->leaf, 0, a->grad);
 }
 
 /* Whoever holds the gradient of an earlier pass keeps it as it was. */

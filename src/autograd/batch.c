@@ -54,7 +54,7 @@ ebb_tensor *ebb__batch_unwrap(struct ebb__level *level, ebb_tensor *t) {
 }
 
 static struct ebb__level *level_of(const ebb_tensor *t) {
-    struct ebb__level *l = t->flags & EBB__BATCHED ? ebb__thread.levels : NULL;
+    struct ebb__level *l = ebb__is_batched(t) ? ebb__thread.levels : NULL;
     while (l && !(l->batching && ebb__tangent_get(t, l))) l = l->outer;
     return l;
 }
@@ -84,10 +84,10 @@ ebb_tensor *ebb__batch_as(ebb_tensor *t, ebb_tensor *like) {
 struct ebb__level *ebb__batch_level(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     struct ebb__level *found = NULL;
     bool batched = false;
-    for (int64_t i = 0; i < n && !batched; i++) batched = in[i] && in[i]->flags & EBB__BATCHED;
+    for (int64_t i = 0; i < n && !batched; i++) batched = ebb__is_batched(in[i]);
     for (struct ebb__level *l = ebb__thread.levels; l && batched && !found; l = l->outer)
         for (int64_t i = 0; i < n && l->batching && !found; i++)
-            if (in[i] && in[i]->flags & EBB__BATCHED && ebb__tangent_get(in[i], l)) found = l;
+            if (ebb__is_batched(in[i]) && ebb__tangent_get(in[i], l)) found = l;
     if (EBB_LIKELY(op->batch != ebb_batch_random)) return found;
     /* a draw: by every level in it, the innermost first; one for all samples needs no batch */
     for (struct ebb__level *l = ebb__thread.levels; l && l != found; l = l->outer)
@@ -211,7 +211,7 @@ static ebb_status run(struct call *c, struct ebb__level *level, ebb_tensor *cons
     if (!status) status = call_room(c, n_out);
     if (!status && inferred) status = ebb__call_infer(op, in, c->b.n_in, c->b.attrs, dtype, c->metas, &n_out);
     for (int64_t i = 0; i < c->b.n_in && !status; i++) {
-        ebb_tensor *samples = in[i] && in[i]->flags & EBB__BATCHED ? ebb__tangent_get(in[i], level) : NULL;
+        ebb_tensor *samples = ebb__is_batched(in[i]) ? ebb__tangent_get(in[i], level) : NULL;
         c->batched[i] = samples != NULL;
         c->in[i] = samples ? samples : in[i];
     }

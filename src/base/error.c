@@ -28,6 +28,7 @@ static const char *const status_names[] = {
     [EBB_ERR_FORMAT] = "format",
     [EBB_ERR_UNSUPPORTED] = "unsupported",
     [EBB_ERR_CALLBACK] = "callback",
+    [EBB_ERR_NONFINITE] = "nonfinite",
 };
 
 const char *ebb_status_name(ebb_status status) {

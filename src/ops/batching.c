@@ -236,8 +236,8 @@ void ebb__batch_loss(struct ebb_batch_call *b) {
 
 ebb_tensor *ebb__zeros_beside(ebb_dims shape, ebb_dtype dtype, ebb_tensor *a, ebb_tensor *b) {
     ebb_tensor *zeros = ebb_zeros(shape, .dtype = dtype);
-    if (a && a->flags & EBB__BATCHED) zeros = ebb__batch_as(zeros, a);
-    return b && b->flags & EBB__BATCHED ? ebb__batch_as(zeros, b) : zeros;
+    if (ebb__is_batched(a)) zeros = ebb__batch_as(zeros, a);
+    return ebb__is_batched(b) ? ebb__batch_as(zeros, b) : zeros;
 }
 
 /* ---- one call a sample ---- */

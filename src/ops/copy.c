@@ -1,6 +1,6 @@
 /* Copies, conversions, and filling. */
 #define EBB_FAMILY "Shape"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- what the call path asks for ---- */
 
@@ -32,6 +32,16 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
     ebb_tensor *copy = ebb__tensor_new_like(t, dtype);
     if (copy) ebb__copy_into(copy, t); /* of one shape: cannot fail */
     return copy;
+}
+
+bool ebb__all_finite(ebb_tensor *t) {
+    while (ebb__is_batched(t) && ebb__batch_samples(t)) t = ebb__batch_samples(t);
+    atomic_bool found = false, *const at = &found;
+    if (!ebb__is_floating(t->dtype)) return true;
+    struct ebb__plan plan;
+    ebb__plan_make(&plan, 1, &t);
+    ebb__plan_run(&plan, ebb__loops_nonfinite[t->dtype], &at);
+    return !found;
 }
 
 /* ---- copies ---- */

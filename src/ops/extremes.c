@@ -32,7 +32,7 @@ static ebb_status infer_shape(const struct ebb_infer *f, const ebb_dims *dim, bo
 static ebb_status all_infer(struct ebb_infer *f) { return infer_shape(f, &EBB_NO_DIMS, false, f->out); }
 
 ebb_tensor *ebb__is_chosen(ebb_tensor *x, ebb_tensor *y) {
-    if (y->flags & EBB__BATCHED) return ebb_where(ebb_isnan(y), ebb_isnan(x), ebb_eq(x, y));
+    if (ebb__is_batched(y)) return ebb_where(ebb_isnan(y), ebb_isnan(x), ebb_eq(x, y));
     return isnan(ebb_item(y)) ? ebb_isnan(x) : ebb_eq(x, y);
 }
 

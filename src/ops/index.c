@@ -132,7 +132,7 @@ static ebb_tensor *index_compose(struct ebb_forward *f) {
 static void index_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *zeros = ebb__zeros_beside(ebb_vjp_shape(v, 0), ebb_tensor_dtype(g), g, NULL);
     for (int64_t i = 1; i < v->n_in && zeros; i++)
-        if (v->in[i] && v->in[i]->flags & EBB__BATCHED) zeros = ebb__batch_as(zeros, v->in[i]);
+        if (ebb__is_batched(v->in[i])) zeros = ebb__batch_as(zeros, v->in[i]);
     ebb_vjp_give(v, 0, ebb_index_put_(zeros, ((ebb_list){v->n_in - 1, v->in + 1}), g, .accumulate = true));
 }
 

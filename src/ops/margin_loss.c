@@ -180,7 +180,7 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
     ebb_tensor *counts = list ? ebb_zeros(ebb_tensor_shape(list), .dtype = EBB_BOOL) : NULL;
     ebb_tensor *others = counts ? ebb_ones(ebb_tensor_shape(list), .dtype = EBB_BOOL) : NULL;
     if (!others) return false;
-    if (list->flags & EBB__BATCHED) return lists_of_samples(list, ret_counts, ret_others);
+    if (ebb__is_batched(list)) return lists_of_samples(list, ret_counts, ret_others);
     const int64_t *classes_of = ebb_tensor_data(list);
     bool *counted = ebb_tensor_data(counts), *other = ebb_tensor_data(others);
     for (int64_t row = 0; row < list->numel; row += classes)

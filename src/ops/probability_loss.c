@@ -16,7 +16,7 @@ static bool same_shapes(const struct ebb_forward *f) {
 /* ---- binary_cross_entropy ---- */
 
 static bool is_probability(ebb_tensor *t, const char *name) {
-    if (t->numel == 0 || t->flags & EBB__BATCHED || /* whose elements cannot be looked at */
+    if (t->numel == 0 || ebb__is_batched(t) || /* whose elements cannot be looked at */
         (ebb_item(ebb_amin(t)) >= 0 && ebb_item(ebb_amax(t)) <= 1))
         return true;
     (void)ebb_fail(EBB_ERR_ARGUMENT, "all elements of %s must lie between 0 and 1", name);

@@ -251,7 +251,7 @@ static void prod_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_tensor_shape(x), line = EBB_DIMS(ebb_tensor_numel(x)), one = EBB_DIMS(1);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
     ebb_tensor *y = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
-    bool plain = x->numel == 0 || (!(y->flags & EBB__BATCHED) && ebb_item(ebb_all(ebb_gt(ebb_abs(y), 0))) != 0);
+    bool plain = x->numel == 0 || (!ebb__is_batched(y) && ebb_item(ebb_all(ebb_gt(ebb_abs(y), 0))) != 0);
     if (plain) ebb_vjp_give(v, 0, ebb_mul(g, ebb_div(y, x)));
     else if (a->dim.n && shape.n) ebb_vjp_give(v, 0, prod_of_others(g, x, a->dim.d[0]));
     else ebb_vjp_give(v, 0, ebb_reshape(prod_of_others(ebb_reshape(g, one), ebb_reshape(x, line), 0), shape));

@@ -232,7 +232,7 @@ static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     ebb_tensor *x = f->in[0], *target = f->in[1];
     if (!ebb__loss_defined(f)) return NULL;
     ebb_tensor *var = variance(f->in[2], x);
-    if (var && var->numel && !(var->flags & EBB__BATCHED) && ebb_item(ebb_amin(var)) < 0)
+    if (var && var->numel && !ebb__is_batched(var) && ebb_item(ebb_amin(var)) < 0)
         return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "var has a negative entry");
     if (var && ebb_tensor_is_number(var)) var = ebb_full_like(x, ebb_item(var));
     var = ebb__at_least(var, a->eps.value);

@@ -173,7 +173,7 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
         ebb_fail(EBB_ERR_DTYPE, "expected int64, got %s", ebb_dtype_name((ebb_dtype)x->dtype));
         return NULL;
     }
-    int64_t n = x->flags & EBB__BATCHED ? 0 : count_of(x), classes = a->num_classes > 0 ? a->num_classes : n;
+    int64_t n = ebb__is_batched(x) ? 0 : count_of(x), classes = a->num_classes > 0 ? a->num_classes : n;
     if (n < 0) return NULL;
     if (classes == 0 || n > classes || shape.n == EBB_MAX_NDIM) {
         if (classes == 0)

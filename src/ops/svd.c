@@ -250,7 +250,7 @@ static ebb_list lstsq(struct ebb_forward *f) {
         s = ebb_svdvals(x);
         rank = s ? rank_of(x, s, &a->rcond) : NULL;
     }
-    full = rank && rank->flags & EBB__BATCHED; /* which cannot be looked at */
+    full = ebb__is_batched(rank); /* which cannot be looked at */
     full = full || ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
     bool residuals = a->driver != GELSY && ebb__rows(x) > ebb__columns(x) && full;
     if (residuals) out[1] = ebb_sum(ebb_square(ebb_sub(ebb_matmul(x, out[0]), b)), .dim = EBB_DIMS(-2));

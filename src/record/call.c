@@ -1,5 +1,7 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
+#include "record/anomaly.h"
 #include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -335,6 +337,7 @@ static bool is_parts(const struct ebb_op *op) { return op->compose_list || (op->
 static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                    struct outputs *out) {
     ebb_status status;
+    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL) && ebb__packed_ahead(op, in, n)) return ebb_error_status();
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();
@@ -375,6 +378,23 @@ static EBB_NOINLINE ebb_status run_at_levels(const struct ebb_op *op, ebb_tensor
     return ebb__forward(op, in, n, attrs, out->t, out->n, NULL);
 }
 
+static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                             struct outputs *out) {
+    return EBB_LIKELY(!ebb__thread.levels) ? run_plain(op, in, n, attrs, out) : run_at_levels(op, in, n, attrs, out);
+}
+
+/* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
+ * those of the call on all samples. */
+static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                           struct outputs *out) {
+    uint8_t checks = ebb__thread.checks;
+    if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
+    ebb__thread.checks = 0;
+    ebb_status status = run(op, in, n, attrs, out);
+    ebb__thread.checks = checks;
+    return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
+}
+
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
                            char *buffer) {
     if (op->n_attrs == 0) return EBB_OK;
@@ -389,9 +409,8 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_LIKELY(!status))
-        status = EBB_LIKELY(!ebb__thread.levels) ? run_plain(op, in, n_in, attrs, out)
-                                                 : run_at_levels(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_watched(op, in, n_in, attrs, out);
+    else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);
         else if (EBB_UNLIKELY(!ebb__own(out->t[i]))) status = ebb_error_status();

@@ -76,6 +76,8 @@ static inline bool ebb__inherits(const ebb_tensor *t) {
 static inline bool ebb__requires_grad(const ebb_tensor *t) {
     return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD) || ebb__inherits(t);
 }
+/* Whether t, which may be NULL, stands for the samples of a batch. */
+static inline bool ebb__is_batched(const ebb_tensor *t) { return t && t->flags & EBB__BATCHED; }
 static inline size_t ebb__tensor_bytes(int ndim) { return sizeof(ebb_tensor) + 16 * (size_t)ndim; }
 
 extern const uint8_t ebb__dtype_sizes[EBB_DTYPE_COUNT];

@@ -57,7 +57,7 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) {
-            if (EBB_LIKELY(!(in[i]->flags & EBB__BATCHED)) || !ebb__batch_escaped(in[i])) continue;
+            if (EBB_LIKELY(!in[i]->batched) || !ebb__batch_escaped(in[i])) continue;
             return ebb__fail_op(op->name, EBB_ERR_ARGUMENT,
                                 "%s belongs to a call of ebb_vmap that has ended: what leaves it are its results only",
                                 input_name(op, n, i));
@@ -146,6 +146,8 @@ void ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
+    if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
+    else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
 }
 
 static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
@@ -162,8 +164,8 @@ struct outputs {
 };
 
 ebb_tensor **ebb_list_room(int64_t n) {
-    int64_t words = n > 0 ? n * (int64_t)(sizeof(ebb_tensor *) / 4) : 1;
-    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 1, &words));
+    const int64_t size[] = {n > 0 ? n : 1, (int64_t)(sizeof(ebb_tensor *) / 4)};
+    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 2, size));
     if (!room) return NULL;
     ebb_tensor **t = (ebb_tensor **)(void *)room->data;
     for (int64_t i = 0; i < n; i++) t[i] = NULL;

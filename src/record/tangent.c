@@ -47,7 +47,8 @@ ebb_status ebb__tangent_set(ebb_tensor *t, struct ebb__level *level, ebb_tensor 
     ebb__ref(value);
     *e = (struct ebb__tangent){.next = a->tangents, .level = level, .of = a, .value = value};
     a->tangents = e;
-    t->flags |= (uint8_t)(level->batching ? EBB__HAS_TANGENT | EBB__BATCHED : EBB__HAS_TANGENT);
+    t->flags |= EBB__HAS_TANGENT;
+    if (level->batching) t->batched = true;
     lock();
     e->level_next = level->entries;
     e->level_link = &level->entries;
@@ -96,7 +97,7 @@ bool ebb__batch_escaped(const ebb_tensor *t) { return !ebb__batch_samples(t); }
 
 ebb_tensor *ebb__detached(ebb_tensor *t) {
     ebb_tensor *d = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    struct ebb__autograd *a = t->flags & EBB__BATCHED ? state(t) : NULL;
+    struct ebb__autograd *a = t->batched ? state(t) : NULL;
     for (struct ebb__tangent *e = a ? a->tangents : NULL; d && e; e = e->next) {
         if (!e->level->batching) continue;
         ebb_tensor *samples = ebb__detached(e->value);

@@ -187,7 +187,6 @@ const struct ebb_op ebb_op_masked_fill = {
     .node_variant = fill_node,
     .promote = EBB_PROMOTE_FIRST,
     .keeps = EBB_IN(1),
-    .ordered = true,
     .inplace = true,
     .updates = true,
     .infer = fill_infer,

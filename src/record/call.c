@@ -182,8 +182,9 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     if (block && !(metas = ebb__alloc(block))) return ebb_error_status();
     status = infer(op, in, n, attrs, dtype, metas, &out->n);
     for (int64_t i = 0; i < out->n && !status; i++) {
-        out->t[i] = op->view ? make_view(in[0], &metas[i])
-                             : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        if (op->view) out->t[i] = make_view(in[0], &metas[i]);
+        else if (op->ordered) out->t[i] = ebb__tensor_new_ordered(metas[i].dtype, &metas[i].shape, in, n);
+        else out->t[i] = ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
         if (!out->t[i]) status = ebb_error_status();
     }
     if (block) ebb__free(metas, block);

@@ -78,8 +78,9 @@ extern ebb__isa_table ebb__isa;
 void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
                   const void *param);
 
-/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow ones
- * are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: there AVX2's are used. */
+/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow
+ * ones are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: there AVX2's are
+ * used. */
 /* clang-format off */
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \

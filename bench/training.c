@@ -142,3 +142,17 @@ const struct bench_family bench_loss = {
     .check = loss_check,
     .drop = drop,
 };
+
+/* The same step while the first NaN is looked for. */
+static void watched_once(bench_job *job) {
+    EBB_DETECT_ANOMALY() { step(job); }
+}
+
+const struct bench_family bench_watched = {
+    .name = "watched",
+    .cases = (const char *const[]){KINDS, NULL},
+    .unit = "s",
+    .setup = train_setup,
+    .once = watched_once,
+    .drop = drop,
+};

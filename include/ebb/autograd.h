@@ -82,18 +82,33 @@ EBB_API ebb_status ebb_backward_list(ebb_list roots, ebb_backward_list_options o
 #define ebb__backward_list_(roots, ...) ebb_backward_list(roots, (ebb_backward_list_options){__VA_ARGS__})
 #endif
 
+/* Where gradients of a tensor are sent: an output of a node. Stands for the tensor where that need not be kept, as long
+ * as the node is: by tensors computed from it, or ebb_node_keep. torch.autograd.graph.GradientEdge */
+typedef struct ebb_edge {
+    ebb_node *node; /* borrowed */
+    int64_t output;
+} ebb_edge;
+typedef struct ebb_edges {
+    int64_t n;
+    const ebb_edge *e;
+} ebb_edges;
+
+/* The edge of t; its node is NULL when t does not require gradients. torch.autograd.graph.get_gradient_edge */
+EBB_API ebb_edge ebb_gradient_edge(const ebb_tensor *t);
+
 typedef struct ebb_grad_options {
     ebb_list grad_outputs; /* one a output, NULL entries for 1; empty when all outputs are scalars */
     bool retain_graph, create_graph;
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
+    ebb_edges edges;        /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
     int ebb__at;
 } ebb_grad_options;
 
-/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n] and owned by the innermost
- * scope; .grad fields are not touched.
+/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
+ * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
- *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
+ *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
                             ebb_grad_options options EBB_DEFAULT);
@@ -179,7 +194,7 @@ typedef struct ebb_gradcheck_options {
  *         return ebb_error_status();
  *     }
  *     ...
- *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, y))) return ebb_perror("f");
+ *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, w))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
  * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
  * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
@@ -208,6 +223,8 @@ EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_l
 EBB_API bool ebb_is_grad_enabled(void);
 EBB_API bool ebb_set_grad_enabled(bool enabled);
 
+/* Set the mode until the block is closed, which restores what was: for compilers and languages without the blocks
+ * below. torch.set_grad_enabled as a context manager */
 typedef struct ebb_grad_mode {
     bool before, open;
 } ebb_grad_mode;
@@ -227,22 +244,98 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif
 
-/* ---- hooks ---- */
+/* Inference mode: no_grad that lasts. What is made in it are inference tensors, also after the block: they cannot be
+ * saved for backward, require gradients, or be written in place outside of inference mode (EBB_ERR_GRAPH), unless they
+ * are cloned; views and detached tensors of them are such, too. Views made in it of ordinary tensors are ordinary, and
+ * cannot be written outside either. Inside, nothing turns recording on but a block with `false`. A backward pass
+ * suspends it: gradients are ordinary tensors. torch.inference_mode
+ *     EBB_INFERENCE_MODE { y = ebb_scope_hand(model(x)); } */
+typedef struct ebb_inference_mode {
+    bool grad_before, before, open;
+} ebb_inference_mode;
+EBB_API ebb_inference_mode ebb_inference_mode_open(bool enabled);
+EBB_API void ebb_inference_mode_close(ebb_inference_mode *mode);
+#if defined(__GNUC__)
+#define EBB__INFERENCE_MODE_LINE(line) EBB__INFERENCE_MODE_ON(line)
+#define EBB__INFERENCE_MODE_ON(line) EBB__INFERENCE_MODE_AS(ebb__mode_on_##line)
+#define EBB__INFERENCE_MODE_AS(mode) \
+    for (ebb_inference_mode mode __attribute__((cleanup(ebb_inference_mode_close))) = ebb_inference_mode_open(true); \
+         mode.open; ebb_inference_mode_close(&mode))
+#define EBB_INFERENCE_MODE EBB__INFERENCE_MODE_LINE(__LINE__)
+#endif
+EBB_API bool ebb_is_inference_mode_enabled(void);          /* torch.is_inference_mode_enabled */
+EBB_API bool ebb_tensor_is_inference(const ebb_tensor *t); /* t.is_inference() */
+
+/* ---- hooks ----
+ * What a pass does when all gradients of a node's outputs have arrived, in this order, which is PyTorch's:
+ *     1. the hooks of tensors: ebb_register_hook, ebb_register_multi_grad_hook
+ *     2. if the node is to be executed, its pre-hooks: ebb_node_register_prehook
+ *     3. .grad of tensors that retain it is updated, with what the tensors' hooks made of it
+ *     4. if it is to be executed, the node's rule; for a leaf: .grad is updated
+ *     5. of a leaf: ebb_register_post_accumulate_grad_hook
+ *     6. the node's post-hooks: ebb_node_register_hook
+ * Hooks of one kind run in the order of registration, and see what earlier ones made of a gradient. A node is executed
+ * unless it is that of an input of ebb_grad and leads to none. Hooks run with recording on only under create_graph, in
+ * a scope of their own. They may register and remove hooks: new ones count from the next node on, removed ones are not
+ * called any more. An error is reported with ebb_fail(), and ends the pass: what was retained can be used again.
+ * A hook stays with the value it was registered for, also when the tensor is written in place later.
+ *
+ * All return a handle, 0 on failure. `release(context)` is called once, when the hook was removed or what has it is
+ * gone; it may be NULL. EBB_ERR_GRAPH for tensors that do not require gradients. */
 
 typedef uint64_t ebb_hook; /* a handle; 0 is none */
 
-/* Called with the gradient of a tensor when a pass has computed it, before it goes further. May return another tensor
- * to replace it (same shape and dtype), or NULL to leave it. An error is reported with ebb_fail(). */
+/* Remove a hook of any kind; does nothing when it is gone already. handle.remove() */
+EBB_API void ebb_remove_hook(ebb_hook hook);
+
+/* Called with the gradient of a tensor when a pass has computed it, before it goes further; not called where nothing
+ * flowed. May return another tensor to replace it (same shape and dtype), or NULL to leave it. */
 typedef ebb_tensor *(*ebb_tensor_hook)(ebb_tensor *grad, void *context);
 
-/* Register a hook on a tensor that requires gradients; hooks run in the order of registration. Returns its handle, 0 on
- * failure. `release(context)` is called once when the hook is gone; may be NULL. t.register_hook */
+/* t.register_hook */
 EBB_API ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *context));
 #define ebb_register_hook(...) ((void)EBB_HERE, ebb_register_hook(__VA_ARGS__))
 
-/* Remove a hook of t; EBB_ERR_ARGUMENT when it is not there. handle.remove() */
-EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
-#define ebb_remove_hook(...) ((void)EBB_HERE, ebb_remove_hook(__VA_ARGS__))
+/* Called after a gradient was added to the .grad of a leaf: the place for an optimizer's step that lets go of it at
+ * once. */
+typedef void (*ebb_accumulated_hook)(ebb_tensor *leaf, void *context);
+
+/* EBB_ERR_GRAPH for a tensor that is no leaf. t.register_post_accumulate_grad_hook */
+EBB_API ebb_hook ebb_register_post_accumulate_grad_hook(ebb_tensor *t, ebb_accumulated_hook hook, void *context,
+                                                        void (*release)(void *context));
+#define ebb_register_post_accumulate_grad_hook(...) \
+    ((void)EBB_HERE, ebb_register_post_accumulate_grad_hook(__VA_ARGS__))
+
+/* Called once a pass with the gradients of several tensors, in their order; NULL for those that have none. */
+typedef void (*ebb_multi_grad_hook)(ebb_list grads, void *context);
+
+enum ebb_multi_grad_mode {
+    EBB_MULTI_GRAD_ALL = 0, /* when all have arrived that this pass computes */
+    EBB_MULTI_GRAD_ANY      /* when the first has, which alone is not NULL then */
+};
+
+/* In mode ANY tensors that do not require gradients are left out. torch.autograd.graph.register_multi_grad_hook */
+EBB_API ebb_hook ebb_register_multi_grad_hook(ebb_list tensors, enum ebb_multi_grad_mode mode, ebb_multi_grad_hook hook,
+                                              void *context, void (*release)(void *context));
+#define ebb_register_multi_grad_hook(...) ((void)EBB_HERE, ebb_register_multi_grad_hook(__VA_ARGS__))
+
+/* Called before a node's rule with the gradients of its outputs, [ebb_node_n_outputs(node)], NULL where nothing flowed.
+ * Entries may be replaced. */
+typedef void (*ebb_node_prehook)(ebb_node *node, ebb_tensor **grad_outputs, void *context);
+
+/* node.register_prehook */
+EBB_API ebb_hook ebb_node_register_prehook(ebb_node *node, ebb_node_prehook hook, void *context,
+                                           void (*release)(void *context));
+#define ebb_node_register_prehook(...) ((void)EBB_HERE, ebb_node_register_prehook(__VA_ARGS__))
+
+/* Called after it with the gradients of its inputs, [ebb_node_n_inputs(node)], NULL for those that need none, of which
+ * entries may be replaced; and those of its outputs. */
+typedef void (*ebb_node_hook)(ebb_node *node, ebb_tensor **grad_inputs, ebb_tensor *const *grad_outputs, void *context);
+
+/* node.register_hook */
+EBB_API ebb_hook ebb_node_register_hook(ebb_node *node, ebb_node_hook hook, void *context,
+                                        void (*release)(void *context));
+#define ebb_node_register_hook(...) ((void)EBB_HERE, ebb_node_register_hook(__VA_ARGS__))
 
 /* ---- watching what is recorded ---- */
 
@@ -290,6 +383,24 @@ EBB_API ebb_tensor *ebb_node_variable(const ebb_node *node);
 EBB_API int64_t ebb_node_n_outputs(const ebb_node *node);
 EBB_API ebb_dims ebb_node_output_shape(const ebb_node *node, int64_t i);
 EBB_API ebb_dtype ebb_node_output_dtype(const ebb_node *node, int64_t i);
+
+/* Let a node live on, with all that it was computed from; and give that back (NULL is fine). */
+EBB_API ebb_node *ebb_node_keep(ebb_node *node);
+EBB_API void ebb_node_drop(ebb_node *node);
+
+/* The values that a node has saved for its rule, in a fixed order, and what they are: the name of the input or output
+ * ("self", "mask"), "result" for an output without one. grad_fn._saved_self
+ *     ebb_print(ebb_node_saved_named(ebb_tensor_grad_fn(y), "self")); */
+EBB_API int64_t ebb_node_n_saved(const ebb_node *node);
+EBB_API const char *ebb_node_saved_name(const ebb_node *node, int64_t i);
+
+/* A saved value as the rule would see it, owned by the innermost scope: with its history while recording is on. NULL
+ * and EBB_ERR_FREED once a pass has released it, EBB_ERR_VERSION when it was overwritten, EBB_ERR_INDEX or EBB_ERR_NAME
+ * when there is none. */
+EBB_API ebb_tensor *ebb_node_saved(ebb_node *node, int64_t i);
+#define ebb_node_saved(...) ((void)EBB_HERE, ebb_node_saved(__VA_ARGS__))
+EBB_API ebb_tensor *ebb_node_saved_named(ebb_node *node, const char *name);
+#define ebb_node_saved_named(...) ((void)EBB_HERE, ebb_node_saved_named(__VA_ARGS__))
 
 #ifdef __cplusplus
 }

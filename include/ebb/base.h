@@ -67,7 +67,8 @@ typedef enum ebb_status {
     EBB_ERR_IO,          /* the operating system refused: file missing, unreadable, disk full */
     EBB_ERR_FORMAT,      /* a file that is damaged, truncated, or not what it claims to be */
     EBB_ERR_UNSUPPORTED, /* needs a library that this build was made without, or is not offered */
-    EBB_ERR_CALLBACK     /* a function of the user's returned an error */
+    EBB_ERR_CALLBACK,    /* a function of the user's returned an error */
+    EBB_ERR_NONFINITE    /* a NaN or an infinity was computed where they are looked for (ebb_detect_anomaly_open) */
 } ebb_status;
 
 /* The first error of this thread. Strings live until ebb_clear_error() or the end of the thread. */

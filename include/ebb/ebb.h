@@ -10,6 +10,7 @@
 #include <ebb/subscript.h>
 #include <ebb/autograd.h>
 #include <ebb/checkpoint.h>
+#include <ebb/debug.h>
 #include <ebb/transforms.h>
 #include <ebb/nn.h>
 #include <ebb/optim.h>

@@ -1,4 +1,5 @@
 /* Adding gradients up: along joining paths, back to the shape of a broadcast input, and into .grad. */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include <ebb/ops.h>
 #if defined(__unix__) || defined(__APPLE__)
@@ -103,10 +104,12 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     ebb_tensor *before = result ? a->grad : NULL;
     if (result) a->grad = result;
     atomic_store_explicit(&a->lock, 0, memory_order_release);
+    bool added = before != NULL;
     ebb__unref(before); /* only now: releasing may run the user's functions */
     ebb__unref(grad);
     ebb_scope_close(&scope);
-    return result ? EBB_OK : ebb_error_status();
+    if (!result) return ebb_error_status();
+    return EBB_LIKELY(!added || !ebb__thread.anomaly) ? EBB_OK : ebb__check_sum(&a->leaf, 0, a->grad);
 }
 
 /* Whoever holds the gradient of an earlier pass keeps it as it was. */

@@ -2,7 +2,8 @@
  *
  * A node remembers the pass that reached it first and its entry there, so that finding an entry is two loads.
  * Concurrent and re-entrant passes over the same node keep their entries for it in a small table of their own. */
-#include "autograd/pass.h"
+#include "autograd/anomaly.h"
+#include "autograd/hooks.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -141,8 +142,10 @@ ebb_status ebb__pass_add(struct ebb__entry *e, uint32_t nr, ebb_tensor *grad) {
         }
         slot = &e->grad.many[nr];
     }
-    *slot = *slot ? ebb__add_gradients(*slot, grad) : grad;
-    return *slot ? EBB_OK : ebb_error_status();
+    bool first = !*slot;
+    *slot = first ? grad : ebb__add_gradients(*slot, grad);
+    if (!*slot) return ebb_error_status();
+    return EBB_LIKELY(first || !ebb__thread.anomaly) ? EBB_OK : ebb__check_sum(e->node, nr, *slot);
 }
 
 /* ---- the heap of ready entries ---- */
@@ -178,6 +181,8 @@ struct ebb__entry *ebb__pass_pop(struct ebb__pass *p) {
 }
 
 void ebb__pass_end(struct ebb__pass *p) {
+    ebb__pass_end_multi(p);
+    if (EBB_UNLIKELY(p->recomputed != NULL)) ebb__recomputed_end(p);
     for (size_t i = 0; i < p->n; i++) {
         struct ebb__entry *e = &p->entries[i];
         void *self = p;

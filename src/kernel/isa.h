@@ -39,9 +39,16 @@ typedef struct ebb__norm_runs {
     void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
 } ebb__norm_runs;
 
-/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
+/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
+ * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a, which pays when n is large. In each
+ * of a and b one stride is 1. */
+#define EBB__GEMM_DEPTH 256
+#define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
+#define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
+#define EBB__GEMM_SPACE ((1536 + 1024) * EBB__GEMM_DEPTH + 128)
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
-                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
+                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,
+                                void *space);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);
 
@@ -60,27 +67,39 @@ typedef struct ebb__isa_table {
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
+    int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
 
-/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
+/* Elements anywhere, for a loop whose operands have to be contiguous, or repeated beside others that are not: some at a
+ * time, by way of a buffer. `bytes` are those of an element of each operand. */
+void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
+                  const void *param);
+
+/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow
+ * ones are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: there AVX2's are
+ * used. */
 /* clang-format off */
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \
-    X(ebb__init_compare_##isa) \
-    X(ebb__init_cast_##isa) \
+    X(ebb__init_finite_##isa) \
     X(ebb__init_transcendental_##isa) \
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
     X(ebb__init_dropout_##isa) \
     X(ebb__init_gemm_##isa)
+#define EBB__ISA_NARROW_FILES(X, isa) \
+    X(ebb__init_compare_##isa) \
+    X(ebb__init_cast_##isa)
 /* clang-format on */
 #define EBB__ISA_DECLARE(fn) void fn(void);
 EBB__ISA_FILES(EBB__ISA_DECLARE, baseline)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx512)
+EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, baseline)
+EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, avx2)
 
 #endif

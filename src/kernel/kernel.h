@@ -61,6 +61,9 @@ extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_l
 extern ebb__loop_table ebb__loops_logical_not, ebb__loops_logical_and, ebb__loops_logical_or;
 /* Of every dtype. where: p[1] (bool) ? p[2] : p[3]. fill: no inputs; param points at the value, in the dtype itself. */
 extern ebb__loop_table ebb__loops_where, ebb__loops_fill;
+/* Floating only, and nothing is written but the atomic_bool that param points to a pointer to: true when an element of
+ * p[0] is a NaN or an infinity. */
+extern ebb__loop_table ebb__loops_nonfinite;
 /* Backward, floating only; p[1] is the upstream gradient g, p[2] forward's output y. threshold (relu): y > 0 or NaN ? g
  * : 0; sigmoid: g * (1 - y) * y; tanh: g * (1 - y * y). */
 extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backward, ebb__loops_tanh_backward;

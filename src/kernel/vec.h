@@ -39,8 +39,10 @@
 
 #if EBB__ISA_LEVEL == 2
 #define EBB__VBYTES 64
+#define EBB__VBITS 512
 #elif EBB__ISA_LEVEL == 1
 #define EBB__VBYTES 32
+#define EBB__VBITS 256
 #else
 #define EBB__VBYTES 16
 #endif

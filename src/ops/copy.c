@@ -34,6 +34,15 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
     return copy;
 }
 
+bool ebb__all_finite(ebb_tensor *t) {
+    atomic_bool found = false, *const at = &found;
+    if (!ebb__is_floating(t->dtype)) return true;
+    struct ebb__plan plan;
+    ebb__plan_make(&plan, 1, &t);
+    ebb__plan_run(&plan, ebb__loops_nonfinite[t->dtype], &at);
+    return !found;
+}
+
 /* ---- copies ---- */
 
 static ebb_status copy_forward(struct ebb_forward *f) { return ebb__copy_into(f->out[0], f->in[0]); }

@@ -1,5 +1,7 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
+#include "record/anomaly.h"
 #include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -143,6 +145,8 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
+    if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
+    else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
     return t;
 }
 
@@ -154,8 +158,8 @@ struct outputs {
 };
 
 ebb_tensor **ebb_list_room(int64_t n) {
-    int64_t words = n > 0 ? n * (int64_t)(sizeof(ebb_tensor *) / 4) : 1;
-    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 1, &words));
+    const int64_t size[] = {n > 0 ? n : 1, (int64_t)(sizeof(ebb_tensor *) / 4)};
+    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 2, size));
     if (!room) return NULL;
     ebb_tensor **t = (ebb_tensor **)(void *)room->data;
     for (int64_t i = 0; i < n; i++) t[i] = NULL;
@@ -321,6 +325,7 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
 static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                       struct outputs *out) {
     ebb_status status;
+    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL) && ebb__packed_ahead(op, in, n)) return ebb_error_status();
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();
@@ -337,6 +342,16 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     return status;
 }
 
+/* The same, with a look at the results, though not at those of the operators that it is composed of. */
+static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                           struct outputs *out) {
+    uint8_t checks = ebb__thread.checks;
+    ebb__thread.checks = 0;
+    ebb_status status = run(op, in, n, attrs, out);
+    ebb__thread.checks = checks;
+    return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
+}
+
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
                            char *buffer) {
     if (op->n_attrs == 0) return EBB_OK;
@@ -351,7 +366,8 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_watched(op, in, n_in, attrs, out);
+    else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);
         else if (EBB_UNLIKELY(!ebb__own(out->t[i]))) status = ebb_error_status();

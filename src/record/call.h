@@ -86,6 +86,7 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */
 ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype);       /* a contiguous copy in another dtype */
 ebb_status ebb__copy_into(ebb_tensor *to, ebb_tensor *from); /* elements of `from`, broadcast and cast */
+bool ebb__all_finite(ebb_tensor *t);                         /* true of what is no floating point */
 
 /* A loop that runs a float32 one over operands of which some are of a 16-bit dtype; its attributes are this struct. */
 struct ebb__through_f32 {

@@ -32,7 +32,6 @@ static ebb_tensor *flat(const struct ebb_op *op, const ebb_tensor *like, ebb_ten
     int64_t number[EBB__PLAN_MAX];
     plan.n = (int)n + 1;
     plan.ndim = 1;
-    plan.strided = 0;
     plan.numel = plan.size[0] = like->numel;
     plan.data[0] = out->data;
     plan.stride[0][0] = ebb__dtype_sizes[out->dtype];

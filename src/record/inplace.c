@@ -1,5 +1,5 @@
 /* The in-place forms of operators: the result goes into input 0, whose version and history move on. */
-#include "record/call.h"
+#include "record/anomaly.h"
 #include "record/tangent.h"
 
 static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
@@ -19,6 +19,9 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_ARGUMENT, self,
             "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+    if (self->flags & EBB__INFERENCE && !ebb__thread.inference)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is an inference tensor and cannot be written outside of inference mode; clone it first");
     if (ebb__thread.no_grad) return EBB_OK;
     bool needed = false;
     for (int64_t i = 0; i < n; i++) {
@@ -34,6 +37,10 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+    if (self->flags & EBB__INFERENCE_VIEW)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is a view made in inference mode and cannot be written outside of it: make the view here, or "
+                         "write it there");
     if (self->flags & EBB__NO_GRAD_VIEW)
         return fail_self(EBB_ERR_GRAPH, self,
                          "is a view made while recording was off and cannot be written in place while recording; make "
@@ -89,7 +96,7 @@ static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64
     return !ebb__thread.no_grad && ebb__is_recorded(op) && (ebb__record_saves(op, in, n, &needed) & EBB_IN(0));
 }
 
-ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_tensor *self = n > 0 && in ? in[0] : NULL, *from[EBB__ROW] = {NULL}, *saved[EBB__ROW], *old = NULL,
@@ -134,4 +141,22 @@ ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status) return self;
     ebb__call_failed(op, "_", in, n, before);
     return NULL;
+}
+
+/* The same, with a look at the result, but not at that of the operators that it is composed of. */
+static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                                             const void *attrs) {
+    uint8_t checks = ebb__thread.checks;
+    bool before = ebb__failing();
+    struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
+    ebb__thread.checks = 0;
+    ebb_tensor *self = call_inplace(op, in, n, attrs);
+    ebb__thread.checks = checks;
+    if (!self || !ebb__check_inplace(op, in, n, attrs, was)) return self;
+    ebb__call_failed(op, "_", in, n, before);
+    return NULL;
+}
+
+ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_watched(op, in, n, attrs);
 }

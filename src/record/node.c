@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/hooks.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
@@ -53,9 +54,7 @@ static void extra_free(ebb_node *n) {
     struct ebb__node_extra *x = n->extra;
     if (!x) return;
     ebb__node_packed_release(n);
-    for (size_t i = 0; i < x->n_hooks; i++)
-        if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
-    ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
+    ebb__hooks_release(n);
     if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
     for (struct ebb__node_name *name; (name = x->names);) {
         x->names = name->next;
@@ -136,6 +135,7 @@ void ebb__node_free_later(ebb_node *n) {
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
         free_saved(n);
+        if (EBB_UNLIKELY(n->op->drop_attrs) && n->attrs_at) n->op->drop_attrs((char *)n + n->attrs_at);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -193,6 +193,12 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
+    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) {
+        s->t = NULL;
+        ebb_fail(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward; clone it first, or make it under "
+                                "no_grad instead of in inference mode");
+        return false;
+    }
     if (kind == EBB__SAVED_IN && !overwritten && EBB_LIKELY(!t->base)) {
         ebb__hold(t);
         s->version = ebb__version(t);
@@ -252,6 +258,29 @@ uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64
     return set;
 }
 
+bool ebb__packed_ahead(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in) {
+    const struct ebb__hooks *h = ebb__thread.saved_hooks;
+    if (EBB_LIKELY(!h->left) || ebb__thread.no_grad || !ebb__is_recorded(op) || !op->vjp) return false;
+    bool needed;
+    uint32_t set = ebb__record_saves(op, in, n_in, &needed);
+    if (!set || set >= EBB_OUT(0)) return false;
+    int64_t packed = 0, last = h->left(h->call.context);
+    for (int sweep = 0; sweep < 2; sweep++) { /* count, then pack */
+        for (uint32_t bits = set; bits; bits &= bits - 1) {
+            int64_t i, end = tensors_of(op, (uint32_t)ebb__lowest_bit(bits), n_in, &i);
+            for (end += i; i < end; i++) {
+                struct ebb__packed p = {NULL, NULL};
+                if (!in[i] || in[i]->flags & EBB__NUMBER) continue;
+                if (sweep == 0) packed++;
+                else if (ebb__pack(in[i], &p)) return true;
+                ebb__packed_release(&p);
+            }
+        }
+        if (packed != last) return false;
+    }
+    return false;
+}
+
 static ebb_status no_rule(const struct ebb_op *op) {
     return ebb_fail(EBB_ERR_GRAPH,
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
@@ -272,13 +301,18 @@ ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_
     return ebb__record_as_is(op, in, saved, n_in, attrs, out, n_out);
 }
 
+static bool gets_gradients(const struct ebb_op *op, ebb_tensor *const *out, int i) {
+    return ebb__is_floating(out[i]->dtype) &&
+           !(EBB_UNLIKELY(op->constant_outs) && i < 8 && op->constant_outs & EBB_OUT(i));
+}
+
 ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                              const void *attrs, ebb_tensor *const *out, int n_out) {
     bool needed;
     int floating = 0; /* outputs that get the node: its references */
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     if (!needed) return EBB_OK;
-    for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
+    for (int i = 0; i < n_out; i++) floating += gets_gradients(op, out, i);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     if (EBB_UNLIKELY(n_out > UINT16_MAX))
@@ -286,6 +320,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     ebb_node *n = node_new(op, n_in, attrs, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) ebb__attrs_copy(op, attrs, (char *)n + n->attrs_at);
+    if (op->keep_attrs && n->attrs_at) op->keep_attrs((char *)n + n->attrs_at);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
     struct ebb__edge *edge = ebb__node_edges(n);
@@ -308,7 +343,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     }
     atomic_init(&n->refs, floating);
     for (int i = 0; i < n_out; i++) {
-        if (!ebb__is_floating(out[i]->dtype)) continue;
+        if (!gets_gradients(op, out, i)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
         out[i]->grad_fn = n;
         out[i]->output_nr = (uint16_t)i;

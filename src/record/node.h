@@ -36,15 +36,6 @@ enum {
     EBB__NODE_ALIKE = 8 /* all outputs have one ndim */
 };
 
-/* One hook, or one retained gradient. */
-struct ebb__hook {
-    uint64_t id;
-    uint32_t nr; /* the output it watches */
-    ebb_tensor_hook call;
-    void *context;
-    void (*release)(void *context);
-};
-
 /* The name of a tensor that the node computed. */
 #define EBB__NAME_BYTES 64
 struct ebb__node_name {
@@ -55,8 +46,9 @@ struct ebb__node_name {
 
 /* What few nodes have. */
 struct ebb__node_extra {
-    struct ebb__hook *hooks; /* in order of registration */
+    struct ebb__hook **hooks; /* in order of registration; references (record/hooks.h) */
     size_t n_hooks, hook_capacity;
+    _Atomic uint8_t hook_kinds; /* which kinds there are among them */
     ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
     struct ebb__node_name *names;
     struct ebb__packed *packed; /* [n_saved]: what hooks made of them (record/saved.h); NULL: no hooks were open */

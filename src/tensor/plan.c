@@ -1,9 +1,6 @@
 /* The iteration plan: see plan.h. Dimensions are kept in the order of the output's memory, as PyTorch's TensorIterator
  * does. */
 #include "tensor/plan.h"
-#include "tensor/strided.h"
-
-enum { WORTH_GATHERING = 16 }; /* elements of a row that are */
 
 /* Dimension a should be inside dimension b when its strides are smaller, looking at the operands in order. */
 static bool inner_first(const struct ebb__plan *p, int a, int b) {
@@ -47,7 +44,6 @@ void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t) {
     const ebb_tensor *shape = t[0];
     plan->n = n;
     plan->ndim = 0;
-    plan->strided = 0;
     plan->numel = shape->numel;
     bool flat = true; /* all operands contiguous and of one shape: one dimension, no analysis */
     for (int k = 0; k < n; k++) {
@@ -77,11 +73,6 @@ void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t) {
         plan->ndim = 1;
         plan->size[0] = plan->numel;
         for (int k = 0; k < n; k++) plan->stride[0][k] = 0;
-    }
-    for (int k = 0; k < n; k++) {
-        plan->bytes[k] = ebb__dtype_sizes[t[k]->dtype];
-        bool apart = plan->stride[0][k] && plan->stride[0][k] != plan->bytes[k];
-        if (apart && plan->size[0] >= WORTH_GATHERING) plan->strided |= 1u << k;
     }
 }
 
@@ -128,32 +119,6 @@ ebb_tensor *ebb__tensor_new_ordered(ebb_dtype dtype, const ebb_dims *shape, ebb_
     return t;
 }
 
-/* ---- running ---- */
-
-/* n elements along dimension 0 from `at` on. */
-static void run_strided(const struct ebb__plan *p, int64_t n, char *const *at, ebb_loop loop, const void *attrs) {
-    enum { SOME = 256 };
-    _Alignas(64) char buffer[EBB__PLAN_MAX][SOME * 8];
-    char *from[EBB__PLAN_MAX];
-    int64_t stride[EBB__PLAN_MAX];
-    for (int k = 0; k < p->n; k++) stride[k] = p->strided >> k & 1 ? p->bytes[k] : p->stride[0][k];
-    for (int64_t i = 0; i < n; i += SOME) {
-        const int64_t m = n - i < SOME ? n - i : SOME;
-        for (int k = 0; k < p->n; k++) {
-            char *x = at[k] + i * p->stride[0][k];
-            from[k] = p->strided >> k & 1 ? buffer[k] : x;
-            if (k > 0 && from[k] != x) ebb__gather(m, p->bytes[k], buffer[k], x, p->stride[0][k]);
-        }
-        loop(m, from, stride, attrs);
-        if (p->strided & 1) ebb__scatter(m, p->bytes[0], at[0] + i * p->stride[0][0], p->stride[0][0], buffer[0]);
-    }
-}
-
-static inline void run_row(const struct ebb__plan *p, int64_t n, char *const *at, ebb_loop loop, const void *attrs) {
-    if (EBB_UNLIKELY(p->strided)) run_strided(p, n, at, loop, attrs);
-    else loop(n, at, p->stride[0], attrs);
-}
-
 struct piece {
     const struct ebb__plan *plan;
     ebb_loop loop;
@@ -175,7 +140,7 @@ static void run_piece(void *context, int64_t first, int64_t last) {
     while (first < last) {
         int64_t run = p->size[0] - index[0];
         if (run > last - first) run = last - first;
-        run_row(p, run, at, w->loop, w->attrs);
+        w->loop(run, at, p->stride[0], w->attrs);
         first += run;
         index[0] += run;
         for (int k = 0; k < p->n; k++) at[k] += run * p->stride[0][k];
@@ -192,7 +157,7 @@ static void run_rows(const struct ebb__plan *p, ebb_loop loop, const void *attrs
     char *at[EBB__PLAN_MAX];
     for (int k = 0; k < p->n; k++) at[k] = p->data[k];
     for (int64_t row = 0; row < p->size[1]; row++) {
-        run_row(p, p->size[0], at, loop, attrs);
+        loop(p->size[0], at, p->stride[0], attrs);
         for (int k = 0; k < p->n; k++) at[k] += p->stride[1][k];
     }
 }

@@ -15,8 +15,6 @@ struct ebb__plan {
     int64_t size[EBB_MAX_NDIM];
     int64_t stride[EBB_MAX_NDIM][EBB__PLAN_MAX]; /* bytes */
     char *data[EBB__PLAN_MAX];
-    uint32_t strided;             /* operands whose elements lie apart along dimension 0, as bits */
-    uint8_t bytes[EBB__PLAN_MAX]; /* of an element, where there are any such operands */
 };
 
 /* A plan over t[0] (written, its shape is the shape) and t[1] … t[n-1], which broadcast to it. */
@@ -26,12 +24,11 @@ void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t);
  * of theirs, as PyTorch has it. */
 ebb_tensor *ebb__tensor_new_ordered(ebb_dtype dtype, const ebb_dims *shape, ebb_tensor *const *in, int64_t n);
 
-/* Run the loop over the whole plan. Operands whose elements lie apart are brought together first, some at a time, so
- * that loops need to be fast for contiguous ones only. */
+/* Run the loop over the whole plan. */
 #define EBB__PLAN_GRAIN 32768 /* elements below which a loop is not worth sharing among threads */
 void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs);
 static inline void ebb__plan_run(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
-    if (EBB_LIKELY(plan->ndim == 1 && plan->numel <= EBB__PLAN_GRAIN && !plan->strided)) {
+    if (EBB_LIKELY(plan->ndim == 1 && plan->numel <= EBB__PLAN_GRAIN)) {
         if (plan->numel) loop(plan->size[0], plan->data, plan->stride[0], attrs);
     } else {
         ebb__plan_run_cut(plan, loop, attrs);

@@ -182,13 +182,12 @@ typedef struct ebb_vmap_options {
  *         ret_out->t[ret_out->n++] = ebb_dot(ebb_tanh(in.t[0]), in.t[1]);
  *         return ebb_error_status();
  *     }
- *     if (ebb_vmap(score, NULL, EBB_LIST(x, w), &out)) return ebb_perror("score"); // of each pair of rows
- *     ebb_tensor *row = ebb_select(w, 0, 0);                                      // of each row and this one
- *     if (ebb_vmap(score, NULL, EBB_LIST(x, row), &out, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return
- * ebb_perror("score"); It nests, and composes with gradients and forward mode in any order: a gradient inside is the
- * gradient of each sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and
- * operators whose result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be
- * written in place into what is the same for all. Results are the loop's up to rounding.
+ *     ebb_outputs y;                                              // x [n, d], b [d]: y.t[0] [n]
+ *     if (ebb_vmap(score, NULL, EBB_LIST(x, b), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
+ * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each
+ * sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose
+ * result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place
+ * into what is the same for all. Results are the loop's up to rounding.
  * Errors: EBB_ERR_ARGUMENT for in_dims or out_dims of a wrong count, when no input is batched, and inside for what is
  * not possible there; EBB_ERR_INDEX for a dimension that is not there; EBB_ERR_SHAPE for batches of different sizes,
  * and for more than 8 dimensions with the batch; whatever the function fails with. torch.func.vmap, jax.vmap */

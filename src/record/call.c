@@ -57,7 +57,7 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         if (EBB_LIKELY(in[i])) {
-            if (EBB_LIKELY(!in[i]->batched) || !ebb__batch_escaped(in[i])) continue;
+            if (EBB_LIKELY(!ebb__is_batched(in[i])) || !ebb__batch_escaped(in[i])) continue;
             return ebb__fail_op(op->name, EBB_ERR_ARGUMENT,
                                 "%s belongs to a call of ebb_vmap that has ended: what leaves it are its results only",
                                 input_name(op, n, i));
@@ -192,8 +192,9 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     if (block && !(metas = ebb__alloc(block))) return ebb_error_status();
     status = ebb__call_infer(op, in, n, attrs, dtype, metas, &out->n);
     for (int64_t i = 0; i < out->n && !status; i++) {
-        out->t[i] = op->view ? make_view(in[0], &metas[i])
-                             : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        if (op->view) out->t[i] = make_view(in[0], &metas[i]);
+        else if (op->ordered) out->t[i] = ebb__tensor_new_ordered(metas[i].dtype, &metas[i].shape, in, n);
+        else out->t[i] = ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
         if (!out->t[i]) status = ebb_error_status();
     }
     if (block) ebb__free(metas, block);

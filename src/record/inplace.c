@@ -1,5 +1,6 @@
 /* The in-place forms of operators: the result goes into input 0, whose version and history move on. */
 #include "record/anomaly.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 
 static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
@@ -119,6 +120,8 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         status = copy_parts(op, in, n, attrs);
         if (!status) return self;
     }
+    if (!status && EBB_UNLIKELY(atomic_load_explicit(&self->storage->special, memory_order_relaxed) & EBB__NOTED))
+        status = ebb__budget_write(self);
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, batch, &apart);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {

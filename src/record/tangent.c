@@ -47,8 +47,7 @@ ebb_status ebb__tangent_set(ebb_tensor *t, struct ebb__level *level, ebb_tensor 
     ebb__ref(value);
     *e = (struct ebb__tangent){.next = a->tangents, .level = level, .of = a, .value = value};
     a->tangents = e;
-    t->flags |= EBB__HAS_TANGENT;
-    if (level->batching) t->batched = true;
+    t->flags |= (uint16_t)(level->batching ? EBB__HAS_TANGENT | EBB__BATCHED : EBB__HAS_TANGENT);
     lock();
     e->level_next = level->entries;
     e->level_link = &level->entries;
@@ -97,7 +96,7 @@ bool ebb__batch_escaped(const ebb_tensor *t) { return !ebb__batch_samples(t); }
 
 ebb_tensor *ebb__detached(ebb_tensor *t) {
     ebb_tensor *d = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
-    struct ebb__autograd *a = t->batched ? state(t) : NULL;
+    struct ebb__autograd *a = ebb__is_batched(t) ? state(t) : NULL;
     for (struct ebb__tangent *e = a ? a->tangents : NULL; d && e; e = e->next) {
         if (!e->level->batching) continue;
         ebb_tensor *samples = ebb__detached(e->value);
@@ -135,7 +134,7 @@ void ebb__level_close(struct ebb__level *level) {
             struct ebb__tangent **at = &e->of->tangents;
             while (*at != e) at = &(*at)->next;
             *at = e->next;
-            if (!e->of->tangents) e->of->self->flags &= (uint8_t)~EBB__HAS_TANGENT;
+            if (!e->of->tangents) e->of->self->flags &= (uint16_t)~EBB__HAS_TANGENT;
         }
         unlock();
         if (!e) break;

@@ -64,7 +64,7 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
         return NULL;
     }
     if (!t->grad_fn)
-        t->flags = (uint8_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
+        t->flags = (uint16_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
     return t;
 }
 

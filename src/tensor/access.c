@@ -30,7 +30,7 @@ char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s
 
 /* Whether t stands for a batch, so that there is no one value to look at; then it is an error. */
 static bool is_batched(const char *op, const ebb_tensor *t) {
-    if (EBB_LIKELY(!t->batched)) return false;
+    if (EBB_LIKELY(!ebb__is_batched(t))) return false;
     ebb__fail_op(op, EBB_ERR_ARGUMENT,
                  "the elements differ between the samples of a batch: inside ebb_vmap they cannot "
                  "be read, nor can what is done next depend on them");

@@ -41,6 +41,7 @@ struct call {
 static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
     uint32_t tensors = 2 * n_in + n_out;
     c->block = 0;
+    c->v.op = NULL; /* the rule was not called */
     c->in = c->small;
     c->needs = c->small_needs;
     if (n_in > SMALL || n_out > EBB_OP_MAX_OUT) {
@@ -115,12 +116,16 @@ static ebb_status call_rule(struct call *c) {
 static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, struct call *c) {
     bool flowed = false;
     for (uint32_t k = 0; k < n->n_out; k++) flowed = flowed || grad[k];
+    const struct ebb__edge *edges = ebb__node_edges(n);
+    bool needed = false;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        c->needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
+        needed = needed || c->needs[i];
+    }
+    flowed = flowed && needed; /* that of an input of the pass may lead to no other */
     ebb_status status = flowed ? unpack(c, n) : EBB_OK;
     if (flowed && !status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
     if (flowed && !status) {
-        const struct ebb__edge *edges = ebb__node_edges(n);
-        for (uint32_t i = 0; i < n->n_in; i++)
-            c->needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
         c->v = (struct ebb_vjp_call){.op = n->op,
                                      .attrs = ebb__node_attrs(n),
                                      .n_in = n->n_in,
@@ -153,7 +158,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
-    if (!p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
+    if (!p->keep_graph && c.v.op) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }
 

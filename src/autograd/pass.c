@@ -84,7 +84,7 @@ static void mark_captures(struct ebb__pass *p) {
         if (!e) continue;
         e->wanted = true;
         e->captured = !p->accumulate;
-        e->run = p->accumulate && e->node->flags & EBB__NODE_LEAF;
+        e->run = p->accumulate; /* of other tensors than leaves too, as in PyTorch: the node's hooks are called */
     }
 }
 

@@ -83,7 +83,7 @@ static ebb_status materialize(ebb_node *n, ebb_tensor **grad) {
     return EBB_OK;
 }
 
-/* Pass what the rule gave on to the inputs, whose entries may become ready. */
+/* Pass what the rule gave on to the inputs, whose entries become ready with their last gradient (I4). */
 static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
     ebb_status status = EBB_OK;
     const struct ebb__edge *edges = ebb__node_edges(n);
@@ -184,7 +184,7 @@ static ebb_status run_leaf(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
 
 /* ---- the pass ---- */
 
-/* Everything before a node is executed, in PyTorch's order. What is retained is what the tensor's hooks made of a
+/* Everything before a node is executed, in PyTorch's order (I11). What is retained is what the tensor's hooks made of a
  * gradient; it is stored only when the node's pre-hooks have run, which see the .grad of earlier passes. */
 static ebb_status watch(struct ebb__pass *p, ebb_node *n, bool captured, bool run, ebb_tensor **grad) {
     unsigned kinds = ebb__hook_kinds(n);
@@ -226,6 +226,7 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     return status;
 }
 
+/* The first failure ends it (I10). */
 ebb_status ebb__pass_run(struct ebb__pass *p) {
     ebb_status status = EBB_OK;
     struct ebb__pass *around = ebb__thread.pass;
@@ -253,7 +254,7 @@ void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
         return;
     }
     if (EBB_UNLIKELY(ebb__thread.strong_zeros) && !(gradient = ebb__strong_zeros(v, i, gradient))) return;
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = &ebb__node_edges(v->node)[i]; /* I6 */
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
     if (EBB_UNLIKELY(ebb__thread.anomaly) && v->given[i]) (void)ebb__check_gradient(v, i, gradient, v->given[i]);
 }

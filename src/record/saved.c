@@ -232,7 +232,7 @@ ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_ow
     *ret_owned = false;
     if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
     uint32_t version = ebb__version(t);
-    if (EBB_UNLIKELY(version != s->version)) {
+    if (EBB_UNLIKELY(version != s->version)) { /* I3 */
         ebb__fail_overwritten(n, s);
         return NULL;
     }

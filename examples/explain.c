@@ -1,4 +1,5 @@
-/* A gradient explained: the layer of the chapter, y = relu(W x + b), every step of its backward pass with its formula. */
+/* A gradient explained: the layer of the chapter, y = relu(W x + b), every step of its backward pass with its
+ * formula. */
 #include <ebb/ebb.h>
 #include <ebb/explain.h>
 

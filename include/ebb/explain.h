@@ -16,7 +16,7 @@ enum ebb_explain_format {
     EBB_EXPLAIN_MARKDOWN,
     EBB_EXPLAIN_LATEX,
     EBB_EXPLAIN_JSON, /* docs/explain-json.md */
-    EBB_EXPLAIN_HTML, /* one file that needs nothing else */
+    EBB_EXPLAIN_HTML, /* not written yet: EBB_ERR_UNSUPPORTED */
     EBB_EXPLAIN_DOT,
     EBB_EXPLAIN_SVG /* drawn by Graphviz's program `dot`, which must be installed */
 };
@@ -44,11 +44,11 @@ typedef struct ebb_explain_options {
     int ebb__at;
 } ebb_explain_options;
 
-/* Explain the gradients of a tensor by the leaves it was computed from: the operations as they were recorded, with their
- * lines, and a backward pass over the graph, node by node, with the formula of every rule. Neither the graph nor .grad is
- * changed. Names are those given by ebb_name(); otherwise the variable that the recording line of the source assigns to,
- * where the file can be read; otherwise made up. Values are those that a recording has, or can be computed again from the
- * leaves; others are "not kept".
+/* Explain the gradients of a tensor by the leaves it was computed from: the operations as they were recorded, with
+ * their lines, and a backward pass over the graph, node by node, with the formula of every rule. Neither the graph nor
+ * .grad is changed. Names are those given by ebb_name(); otherwise the variable that the recording line of the source
+ * assigns to, where the file can be read; otherwise made up. Values are those that a recording has, or can be computed
+ * again from the leaves; others are "not kept".
  *     ebb_explain_recording *recording = ebb_explain_begin();
  *     ebb_tensor *loss = ebb_mse_loss(ebb_matmul(w, x), y);
  *     if (ebb_explain(loss, .recording = recording)) return ebb_perror("explain");
@@ -63,8 +63,8 @@ EBB_API ebb_status ebb_explain(ebb_tensor *t, ebb_explain_options options EBB_DE
 #define ebb__explain_(t, ...) ebb_explain(EBB_AT(t), (ebb_explain_options){__VA_ARGS__})
 #endif
 
-/* Watch what this thread computes from now on, keeping the values, until ebb_explain_end(), which accepts NULL. NULL and an
- * error when out of memory. */
+/* Watch what this thread computes from now on, keeping the values, until ebb_explain_end(), which accepts NULL. NULL
+ * and an error when out of memory. */
 EBB_API ebb_explain_recording *ebb_explain_begin(void);
 EBB_API void ebb_explain_end(ebb_explain_recording *recording);
 

@@ -90,8 +90,8 @@ static const char *name_of(void *context, const ebb_node *node, int64_t k, const
 /* ---- values that nobody kept ---- */
 
 static bool draws(const struct ebb_op *op) {
-    static const char *const words[] = {"dropout", "rrelu", "bernoulli", "normal", "poisson", "multinomial",
-                                        "uniform", "rand",  "exponential", "gumbel"};
+    static const char *const words[] = {"dropout",     "rrelu",   "bernoulli", "normal",      "poisson",
+                                        "multinomial", "uniform", "rand",      "exponential", "gumbel"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strstr(op->name, words[i])) return true;
     return false;

@@ -104,7 +104,8 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
                                               .context = &naming};
     r->expression = e->program.text;
     r->seed = o->seed;
-    if (!status) status = ebb__report_make(r, &source);
+    if (!status) status = ebb__report_gather(r, &source);
+    if (!status) status = ebb__report_derive(r, &source);
     r->n_calls = naming.n_calls;
     for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__pointers_find(&naming.calls, r->nodes[i].node);
     if (!status && check) status = ebb__report_check(r, e);

@@ -43,6 +43,8 @@ ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_opti
     const struct ebb__view view = {options->to ? options->to : stdout, options->lang,
                                    options->limit > 0 ? options->limit : LIMIT};
     size_t format = (size_t)options->format;
+    if (options->format == EBB_EXPLAIN_HTML)
+        return ebb_fail(EBB_ERR_UNSUPPORTED, "explain: pages are not written yet; JSON has all that they would show");
     if (format >= sizeof formats / sizeof *formats || !formats[format])
         return ebb_fail(EBB_ERR_ARGUMENT, "explain: there is no format of number %d", (int)options->format);
     ebb_status status = formats[format](r, &view);

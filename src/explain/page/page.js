@@ -333,7 +333,8 @@
     $('title-details').textContent = w.details;
     $('title-gradients').textContent = w.gradients;
     $('keys').innerHTML = w.keys;
-    $('title').textContent = r.expression || pages[page].title || '';
+    const text = r.expression || pages[page].title[lang] || '';
+    $('title').textContent = text.length > 240 ? text.slice(0, 240) + ' …' : text;
     document.title = `${$('title').textContent} – Ebb`;
     $('about').textContent = (pages[page].text && pages[page].text[lang] || '') + (pages[page].svg ? '' : ' ' + w.large(r.nodes.length, NEAR));
     $('details').textContent = w.choose;

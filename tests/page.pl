@@ -55,7 +55,7 @@ for my $graph (@graphs) {
     my $report = decode_json(written('report.json', $ebb, 'explain', @what, '--format', 'json'));
     my $page = written('page.html', $ebb, 'explain', @what, '--format', 'html');
     check($page !~ m{(?:src|href)=|https?://(?!www\.w3\.org)}, "$name: nothing is fetched");
-    for my $lang ('en', 'zh') {
+    for my $lang ($name eq 'network' ? ('en', 'zh') : 'en') {
         my $dom = opened("file://$folder/page.html#walk=1&lang=$lang");
         check($dom =~ /<body[^>]*data-end="1"[^>]*data-ready="1"|<body[^>]*data-ready="1"[^>]*data-end="1"/, "$name, $lang: the page is walked to its end");
         my %shown = gradients_shown($dom);
@@ -80,7 +80,7 @@ for my $i (0 .. 2) {
 my $long = 'y = x' . join('', map { $_ % 2 ? '; y = sin(y) + x*y' : '; y = y*0.5 + x' } 1 .. 2000) . '; sum(y)';
 written('long.html', $ebb, 'explain', $long, 'x=[0.3,0.5]', '--format', 'html');
 my $nodes = decode_json(written('long.json', $ebb, 'explain', $long, 'x=[0.3,0.5]', '--format', 'json'))->{nodes};
-for my $step (0, 1, 3000, 'end') {
+for my $step (1, 'end') {
     my $dom = opened("file://$folder/long.html#step=$step");
     check($dom =~ /data-ready="1"/ && ($step eq 'end' ? $dom =~ /data-end="1"/ : $dom =~ /data-step="$step"/), @$nodes . " nodes: opens at step $step");
 }

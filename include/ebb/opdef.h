@@ -334,6 +334,15 @@ struct ebb_op {
      * zeros, as of random draws in PyTorch. */
     bool no_derivative;
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
+    /* The rule is not written with operators throughout, so what it gives cannot be differentiated: under create_graph
+     * a second derivative is an error, and so is forward mode without a jvp. */
+    bool once_differentiable;
+    /* EBB_OUT(k) of outputs that are never differentiated: indices, statistics kept for the vjp */
+    uint32_t constant_outs;
+    /* Of attributes that hold more than numbers, a context of the user's: a node that keeps a copy of them calls
+     * keep_attrs on it, and drop_attrs when it goes. */
+    void (*keep_attrs)(void *attrs);
+    void (*drop_attrs)(void *attrs);
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];

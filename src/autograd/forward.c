@@ -52,6 +52,7 @@ void ebb_jvp_give(struct ebb_jvp_call *j, int64_t k, ebb_tensor *tangent) {
                  (long long)k, (long long)j->n_out);
     else if (!tangent)
         ebb_fail(EBB_ERR_ARGUMENT, "the forward rule of %s gave NULL for output %lld", j->op->name, (long long)k);
+    else if (k < 8 && j->op->constant_outs & EBB_OUT(k)) return;
     else j->given[k] = j->given[k] ? ebb_add(j->given[k], tangent) : tangent;
 }
 
@@ -184,6 +185,8 @@ static void jvp_transposed(struct ebb_jvp_call *j) {
 static void apply(struct ebb_jvp_call *j) {
     const struct ebb_op *op = j->op;
     if (op->jvp) op->jvp(j);
+    else if (op->once_differentiable)
+        ebb_fail(EBB_ERR_GRAPH, "can be differentiated once only, and has no forward rule of its own (%s)", op->name);
     else if (op->view) ebb_jvp_linear(j);
     else if (op->loops && !op->infer) ebb_jvp_symmetric(j);
     else jvp_transposed(j);

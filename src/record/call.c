@@ -145,6 +145,8 @@ static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
+    if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
+    else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
     return t;
 }
 

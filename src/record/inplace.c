@@ -19,6 +19,9 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_ARGUMENT, self,
             "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+    if (self->flags & EBB__INFERENCE && !ebb__thread.inference)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is an inference tensor and cannot be written outside of inference mode; clone it first");
     if (ebb__thread.no_grad) return EBB_OK;
     bool needed = false;
     for (int64_t i = 0; i < n; i++) {
@@ -34,6 +37,10 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+    if (self->flags & EBB__INFERENCE_VIEW)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is a view made in inference mode and cannot be written outside of it: make the view here, or "
+                         "write it there");
     if (self->flags & EBB__NO_GRAD_VIEW)
         return fail_self(EBB_ERR_GRAPH, self,
                          "is a view made while recording was off and cannot be written in place while recording; make "

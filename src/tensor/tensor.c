@@ -110,6 +110,7 @@ static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *s
     header_init(t, dtype, ndim, sizes);
     if (ndim) ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
     t->numel = numel;
+    t->flags |= ebb__thread.inference;
     if (one_block) {
         t->storage = (struct ebb__storage *)(void *)((char *)t + header);
         storage_init(t->storage, t, block, t->storage + 1, bytes);
@@ -149,6 +150,7 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
         t->numel *= sizes[i];
     }
     if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    t->flags |= of->flags & EBB__INFERENCE;
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);

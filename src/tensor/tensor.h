@@ -37,10 +37,12 @@ struct ebb__external {
 enum ebb__tensor_flag {
     EBB__REQUIRES_GRAD = 1, /* a leaf that gathers gradients */
     EBB__CONTIGUOUS = 2,
-    EBB__NUMBER = 4,        /* promotes as a Python number does */
-    EBB__RETAINS_GRAD = 8,  /* not a leaf, but keeps its gradient */
-    EBB__NO_GRAD_VIEW = 16, /* a view made while recording was off, or of such a view: a constant */
-    EBB__HAS_TANGENT = 32   /* a dual number at some level of forward mode */
+    EBB__NUMBER = 4,          /* promotes as a Python number does */
+    EBB__RETAINS_GRAD = 8,    /* not a leaf, but keeps its gradient */
+    EBB__NO_GRAD_VIEW = 16,   /* a view made while recording was off, or of such a view: a constant */
+    EBB__HAS_TANGENT = 32,    /* a dual number at some level of forward mode */
+    EBB__INFERENCE = 64,      /* made in inference mode, or shares the storage of what was */
+    EBB__INFERENCE_VIEW = 128 /* made there as a view of an ordinary tensor */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */

@@ -41,17 +41,18 @@ sub comment_lines { # the lines inside of a comment
 sub pieces {
     my ($text) = @_;
     my ($line, @pieces) = (1);
-    while (length $text) {
-        my ($kind, $piece);
-        if ($text =~ m{\A\n}) { ($kind, $piece) = ('blank', "\n") }
-        elsif ($text =~ m{\A\s*(/\*.*?\*/)[ \t]*\n?}s && $text !~ m{\A[^\n]*\S[^\n]*/\*}) { ($kind, $piece) = ('comment', $&) }
-        elsif ($text =~ m{\A#(?:[^\n\\]|\\.)*\n?}s) { ($kind, $piece) = ('macro', $&) }
-        elsif ($text =~ m{\A(?:extern "C(?:\+\+)?" \{|\})[^\n]*\n?}) { ($kind, $piece) = ('skip', $&) }
-        elsif ($text =~ m{\A(?:[^;\{/\n]|\n(?!\n)|/(?!\*)|/\*.*?\*/)*(\{(?:[^\{\}]|(?1))*\})?[^;\{\n]*;?[ \t]*(/\*.*?\*/)?[ \t]*\n?}s && length $&) { ($kind, $piece) = ('code', $&) }
-        else { $text =~ m{\A[^\n]*\n?}; ($kind, $piece) = ('skip', $&) }
+    pos($text) = 0;
+    while (pos($text) < length $text) {
+        my $start = pos $text;
+        my $kind = $text =~ m{\G\n}gc ? 'blank'
+            : $text =~ m{\G[ \t]*/\*.*?\*/[ \t]*\n?}sgc ? 'comment'
+            : $text =~ m{\G\#(?:[^\n\\]|\\.)*\n?}sgc ? 'macro'
+            : $text =~ m{\G(?:extern "C(?:\+\+)?" \{|\})[^\n]*\n?}gc ? 'skip'
+            : $text =~ m{\G(?:[^;\{/\n]|\n(?!\n)|/(?!\*)|/\*.*?\*/)*(\{(?:[^\{\}]|(?1))*\})?[^;\{\n]*;?[ \t]*(/\*.*?\*/)?[ \t]*\n?}sgc && pos $text > $start ? 'code'
+            : $text =~ m{\G[^\n]*\n?}gc ? 'skip' : last;
+        my $piece = substr $text, $start, pos($text) - $start;
         push @pieces, [$kind, $piece, $line];
         $line += ($piece =~ tr/\n//);
-        substr($text, 0, length $piece) = '';
     }
     return @pieces;
 }

@@ -1,5 +1,6 @@
 /* ebb_backward, for one tensor or a list, and ebb_grad: roots, their upstream gradients, and what is asked for. */
 #include "autograd/pass.h"
+#include "autograd/transforms.h"
 #include <ebb/ops.h>
 #include <stdlib.h>
 
@@ -222,6 +223,7 @@ ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, 
     if (outputs.n <= 0 || options.edges.n < 0 || inputs.n + options.edges.n <= 0)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
+    if (options.is_grads_batched) return ebb__grad_batched(outputs, inputs, ret_grads, options);
     if (check_gradients(op, "grad_outputs", outputs, options.grad_outputs)) return ebb_error_status();
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
     ebb_status status = captures(&p, op, inputs, options.edges);

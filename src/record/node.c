@@ -290,7 +290,7 @@ static ebb_status no_rule(const struct ebb_op *op) {
 static void move_retained(ebb_tensor *t, ebb_node *before) {
     for (int i = 0; i < before->n_out; i++)
         if (before->extra->retain[i] == t) before->extra->retain[i] = NULL;
-    t->flags &= (uint8_t)~EBB__RETAINS_GRAD;
+    t->flags &= (uint16_t)~EBB__RETAINS_GRAD;
     ebb__retain(t);
 }
 

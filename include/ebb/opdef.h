@@ -353,8 +353,10 @@ struct ebb_op {
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
-    bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
-    bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */
+    /* with forward(): the dimensions of outputs lie in memory in the order of the inputs', as with loops */
+    bool ordered;
+    bool view;    /* the output shares input 0's storage as infer() describes; there is no kernel */
+    bool inplace; /* has a form that writes its result into input 0: name with a trailing underscore */
     /* With infer and forward: in place, input 0 itself, of any strides, is given to forward() as its output too, so
      * that it writes only what changes. */
     bool updates;

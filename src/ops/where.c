@@ -31,6 +31,7 @@ const struct ebb_op ebb_op_where = {
     .node = "WhereBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .keeps = EBB_IN(0),
+    .ordered = true,
     .infer = infer,
     .forward = forward,
     .vjp = vjp,

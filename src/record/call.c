@@ -192,8 +192,9 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     if (block && !(metas = ebb__alloc(block))) return ebb_error_status();
     status = ebb__call_infer(op, in, n, attrs, dtype, metas, &out->n);
     for (int64_t i = 0; i < out->n && !status; i++) {
-        out->t[i] = op->view ? make_view(in[0], &metas[i])
-                             : ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
+        if (op->view) out->t[i] = make_view(in[0], &metas[i]);
+        else if (op->ordered) out->t[i] = ebb__tensor_new_ordered(metas[i].dtype, &metas[i].shape, in, n);
+        else out->t[i] = ebb__tensor_new(metas[i].dtype, metas[i].shape.n, metas[i].shape.d);
         if (!out->t[i]) status = ebb_error_status();
     }
     if (block) ebb__free(metas, block);
@@ -385,10 +386,12 @@ static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int
     return EBB_LIKELY(!ebb__thread.levels) ? run_plain(op, in, n, attrs, out) : run_at_levels(op, in, n, attrs, out);
 }
 
-/* The same, with a look at the results, though not at those of the operators that it is composed of. */
+/* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
+ * those of the call on all samples. */
 static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
     uint8_t checks = ebb__thread.checks;
+    if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
     ebb__thread.checks = 0;
     ebb_status status = run(op, in, n, attrs, out);
     ebb__thread.checks = checks;

@@ -187,11 +187,11 @@ EBB_API ebb_saved_hooks_block ebb_saved_hooks_refuse(const char *message);
 /* What a budget came to, kept up to date until no graph of the region is left. In bytes. */
 typedef struct ebb_memory_budget_report {
     int64_t budget;
-    int64_t held, peak;   /* for backward: now, and at most */
-    int64_t over;         /* by how much the peak missed the budget; 0: it was met */
-    int64_t dropped;      /* tensors, each time */
-    int64_t recomputed;   /* operators that were called again */
-    double recomputing;   /* seconds in them */
+    int64_t held, peak; /* for backward: now, and at most */
+    int64_t over;       /* by how much the peak missed the budget; 0: it was met */
+    int64_t dropped;    /* tensors, each time */
+    int64_t recomputed; /* operators that were called again */
+    double recomputing; /* seconds in them */
 } ebb_memory_budget_report;
 
 /* Let the graph that this thread records from now on hold at most `bytes` of saved tensors, without any annotation:
@@ -218,8 +218,8 @@ EBB_API void ebb_memory_budget_close(ebb_saved_hooks_block *block);
 #define EBB__BUDGET_LINE(bytes, report, line) EBB__BUDGET_ON(bytes, report, line)
 #define EBB__BUDGET_ON(bytes, report, line) EBB__BUDGET_AS(bytes, report, ebb__budget_on_##line)
 #define EBB__BUDGET_AS(bytes, report, block) \
-    for (ebb_saved_hooks_block block __attribute__((cleanup(ebb_memory_budget_close))) = \
-             ebb_memory_budget_open(bytes, report); \
+    for (ebb_saved_hooks_block block \
+         __attribute__((cleanup(ebb_memory_budget_close))) = ebb_memory_budget_open(bytes, report); \
          block.open; ebb_memory_budget_close(&block))
 #endif
 

@@ -53,8 +53,7 @@ static void recipe_unref(struct ebb__recipe *r) {
     ebb__free(r, r->bytes);
 }
 
-static struct ebb__recipe *recipe_new(struct ebb__pool *p, const ebb_node *n, ebb_list in, int64_t n_out,
-                                      double cost) {
+static struct ebb__recipe *recipe_new(struct ebb__pool *p, const ebb_node *n, ebb_list in, int64_t n_out, double cost) {
     const void *attrs = ebb__node_attrs(n);
     size_t inputs = (size_t)in.n * sizeof(struct ebb__use), outputs = (size_t)n_out * sizeof(struct ebb__value *);
     size_t at = (sizeof(struct ebb__recipe) + inputs + outputs + 15) / 16 * 16;
@@ -325,12 +324,8 @@ ebb_saved_hooks_block(ebb_memory_budget_open)(int64_t bytes, ebb_memory_budget_r
     *p->report = (ebb_memory_budget_report){.budget = bytes};
     p->rng = ebb__thread.rng;
     p->last = ebb__budget_time();
-    ebb_saved_hooks_block block = (ebb_saved_hooks_open)((ebb_saved_hooks){.pack = pack,
-                                                                          .unpack = unpack,
-                                                                          .release = release,
-                                                                          .bytes = bytes_of,
-                                                                          .context = p,
-                                                                          .release_context = end});
+    ebb_saved_hooks_block block = (ebb_saved_hooks_open)((ebb_saved_hooks){
+        .pack = pack, .unpack = unpack, .release = release, .bytes = bytes_of, .context = p, .release_context = end});
     if (block.open) ebb_watch_open(&p->watch, note, p);
     return block;
 }

@@ -9,22 +9,22 @@ struct ebb__recipe;
 /* The value of a tensor at one time. */
 struct ebb__value {
     int32_t refs, locks;
-    int32_t saves;            /* packed values that stand for it, or for a view of it */
-    bool counts;              /* holding it counts: it is no parameter and no number */
-    struct ebb__pool *pool;   /* a reference */
-    struct ebb__value *note;  /* the next one of the same storage */
-    struct ebb__storage *of;  /* the storage that it was first seen in; not a reference, NULL when that is another's */
+    int32_t saves;           /* packed values that stand for it, or for a view of it */
+    bool counts;             /* holding it counts: it is no parameter and no number */
+    struct ebb__pool *pool;  /* a reference */
+    struct ebb__value *note; /* the next one of the same storage */
+    struct ebb__storage *of; /* the storage that it was first seen in; not a reference, NULL when that is another's */
     const char *data;
-    uint32_t version, mark;   /* mark: of the last walk that met it */
+    uint32_t version, mark; /* mark: of the last walk that met it */
     ebb_dtype dtype;
     ebb_dims shape, strides;
-    ebb_tensor *t;            /* a reference while it is held; never of a view that was computed */
-    uint32_t held_version;    /* of t's storage */
-    size_t bytes, at;         /* at: its place among those held */
-    double used;              /* when it was last needed, on the pool's clock */
-    struct ebb__recipe *by;   /* a reference; NULL: cannot be computed, or not again */
-    uint32_t nr;              /* which of its outputs */
-    struct ebb__use *uses;    /* by recipes */
+    ebb_tensor *t;          /* a reference while it is held; never of a view that was computed */
+    uint32_t held_version;  /* of t's storage */
+    size_t bytes, at;       /* at: its place among those held */
+    double used;            /* when it was last needed, on the pool's clock */
+    struct ebb__recipe *by; /* a reference; NULL: cannot be computed, or not again */
+    uint32_t nr;            /* which of its outputs */
+    struct ebb__use *uses;  /* by recipes */
 };
 
 /* One input of a recipe. */

@@ -3,6 +3,7 @@
  * its cost is that of computing it and what has been dropped around it. */
 #define _XOPEN_SOURCE 700
 #include "autograd/budget.h"
+#include "record/call.h"
 #include <math.h>
 #include <pthread.h>
 #include <time.h>
@@ -262,8 +263,8 @@ ebb_status ebb__budget_write(ebb_tensor *t) {
         if (here && v->by) {
             ebb__value_drop(v);
         } else if (here && v->held_version == ebb__version(t)) {
-            ebb_tensor *copy = ebb__is_dense(v->t) ? ebb__tensor_new_laid_out(v->t, v->dtype)
-                                                   : ebb__tensor_new_like(v->t, v->dtype);
+            ebb_tensor *copy =
+                ebb__is_dense(v->t) ? ebb__tensor_new_laid_out(v->t, v->dtype) : ebb__tensor_new_like(v->t, v->dtype);
             if (!copy || ebb__copy_into(copy, v->t)) status = ebb_error_status();
             ebb__value_drop(v);
             if (!status) v->counts = true;

@@ -122,6 +122,7 @@ static bool same_bits(const ebb_tensor *a, const ebb_tensor *b) {
 static bool step(const struct model *m, struct way *w, ebb_tensor **first) {
     ebb_tensor **grads = calloc((size_t)m->n_wanted, sizeof *grads);
     bool ok = grads != NULL;
+    const ebb_list wanted = {m->n_wanted, m->wanted};
     EBB_SCOPE {
         ebb_memory_budget_report report = {0};
         ebb_memory_info before = ebb_memory();
@@ -133,7 +134,7 @@ static bool step(const struct model *m, struct way *w, ebb_tensor **first) {
         } else {
             y = ebb_sum(ebb_sequence_run(w->sequence, EBB_LIST(m->x)).t[0]);
         }
-        ok = ok && !ebb_grad(EBB_LIST(y), (ebb_list){m->n_wanted, m->wanted}, grads);
+        ok = ok && !ebb_grad(EBB_LIST(y), wanted, grads);
         double seconds = now() - start;
         if (w->seconds == 0 || seconds < w->seconds) w->seconds = seconds;
         w->peak = ebb_memory().peak - before.in_use;

@@ -201,11 +201,11 @@ typedef struct ebb_memory_budget_report {
  *     EBB_MEMORY_BUDGET(64 << 20, &report) { loss = ebb_mse_loss(model(x), y); }
  *     ebb_backward(loss);
  * Dropped first is what has the least cost over size and staleness, where the cost is the time of computing it and what
- * has been dropped around it (M. Kirisame et al., "Dynamic tensor rematerialization", 2021). Gradients are bitwise those
- * of the plain run, since nothing is dropped that could not be computed again exactly: results of random operators and
- * of those that write in place, tensors from outside the region, and what is computed from these is kept; a tensor that
- * is written in place is copied first where others still need it. Operators of the user's own have to be functions of
- * their inputs.
+ * has been dropped around it (M. Kirisame et al., "Dynamic tensor rematerialization", 2021). Gradients are bitwise
+ * those of the plain run, since nothing is dropped that could not be computed again exactly: results of random
+ * operators and of those that write in place, tensors from outside the region, and what is computed from these is kept;
+ * a tensor that is written in place is copied first where others still need it. Operators of the user's own have to be
+ * functions of their inputs.
  * Parameters do not count; neither do tensors that the caller still has: in a long loop, give each step an EBB_SCOPE.
  * A budget that is too small is no error: all is dropped that can be, and the report says by how much it was missed.
  * Errors: EBB_ERR_ARGUMENT for negative bytes; EBB_ERR_GRAPH where hooks on saved tensors are refused; EBB_ERR_MEMORY;

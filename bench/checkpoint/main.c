@@ -4,8 +4,8 @@
  *
  * Memory is the most bytes held for backward, as the schedule or the budget counts them, and beside it the peak of the
  * allocator above what was there before the step, which has gradients and what is just being computed as well. Time is
- * the processor's for a step forward and backward on one thread, the best of several, all in turn. Every step's gradients are compared bit by bit
- * with those of the first, plain one. */
+ * the processor's for a step forward and backward on one thread, the best of several, all in turn. Every step's
+ * gradients are compared bit by bit with those of the first, plain one. */
 #define _XOPEN_SOURCE 700
 #include "bench/checkpoint/chart.h"
 #include <ebb/ebb.h>

@@ -159,6 +159,7 @@ static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor
                                              const void *attrs) {
     uint8_t checks = ebb__thread.checks;
     bool before = ebb__failing();
+    if (ebb__thread.levels && ebb__batch_level(op, in, n > 0 && in ? n : 0)) return call_inplace(op, in, n, attrs);
     struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
     ebb__thread.checks = 0;
     ebb_tensor *self = call_inplace(op, in, n, attrs);

@@ -131,6 +131,8 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     ebb_scope scope = ebb_scope_open();
     th->file = n->file; /* what a rule computes belongs to the line of the call it differentiates */
     th->line = n->line;
+    const char *calling = th->calling;
+    th->calling = n->name;
     ebb_status status = unpack(&c, n);
     if (!status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
     if (!status) {
@@ -156,6 +158,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
+    th->calling = calling;
     if (!p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }

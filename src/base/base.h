@@ -63,6 +63,8 @@ struct ebb__thread {
     uint8_t watch;            /* whether results of calls are looked at now, and */
     uint8_t anomaly;          /* what for (record/anomaly.h) */
     bool strong_zeros;        /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
+    bool tracing;             /* tensors that are made are noted with their line (record/trace.h), and with */
+    const char *calling;      /* what is being called, then; NULL: nothing that is known */
     struct ebb__error *error; /* NULL: none */
     uint64_t failures;        /* errors reported so far, also those that came after the one kept */
     ebb_tensor **scope;       /* stack of owned tensors; the lowest bit marks those handed to the parent */

@@ -10,7 +10,7 @@ static ebb_mode set(unsigned anomaly) {
     struct ebb__thread *th = &ebb__thread;
     ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->watch << 8, true};
     th->anomaly = (uint8_t)anomaly;
-    th->watch = (uint8_t)(anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly);
+    th->watch = (uint8_t)((th->watch & EBB__WATCH_TRACE) | (anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly));
     return before;
 }
 
@@ -183,7 +183,7 @@ ebb_status ebb__check_results(const struct ebb_op *op, ebb_tensor *const *in, in
                               ebb_tensor *const *out, int64_t n_out) {
     const struct looked_at c = {op, in, n, attrs, NULL};
     ebb_status status = EBB_OK;
-    if (makes(op)) return EBB_OK;
+    if (!(ebb__thread.watch & EBB__ANOMALY_ON) || makes(op)) return EBB_OK;
     for (int64_t k = 0; k < n_out && !status; k++) status = check(&c, out[k], k);
     return status;
 }
@@ -191,5 +191,5 @@ ebb_status ebb__check_results(const struct ebb_op *op, ebb_tensor *const *in, in
 ebb_status ebb__check_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                               struct ebb__bad was) {
     const struct looked_at c = {op, in, n, attrs, &was};
-    return check(&c, in[0], 0);
+    return ebb__thread.watch & EBB__ANOMALY_ON ? check(&c, in[0], 0) : EBB_OK;
 }

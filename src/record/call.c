@@ -339,10 +339,9 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
 /* The same, with a look at the results, though not at those of the operators that it is composed of. */
 static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
-    uint8_t watch = ebb__thread.watch;
-    ebb__thread.watch = 0;
+    struct ebb__watched w = ebb__watch_begin(op->name);
     ebb_status status = run(op, in, n, attrs, out);
-    ebb__thread.watch = watch;
+    ebb__watch_end(w);
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
 }
 

@@ -136,15 +136,14 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     return NULL;
 }
 
-/* The same, with a look at the result, but not at that of the operators that it is composed of. */
+/* The same, with a look at the result, though not at those of the operators that it is composed of. */
 static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                              const void *attrs) {
-    uint8_t watch = ebb__thread.watch;
-    bool before = ebb__failing();
-    struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
-    ebb__thread.watch = 0;
+    bool before = ebb__failing(), looks = ebb__thread.watch & EBB__ANOMALY_ON;
+    struct ebb__bad was = ebb__bad_of(n > 0 && in && looks ? in[0] : NULL);
+    struct ebb__watched w = ebb__watch_begin(op->name);
     ebb_tensor *self = call_inplace(op, in, n, attrs);
-    ebb__thread.watch = watch;
+    ebb__watch_end(w);
     if (!self || !ebb__check_inplace(op, in, n, attrs, was)) return self;
     ebb__call_failed(op, "_", in, n, before);
     return NULL;

@@ -100,6 +100,13 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     return t;
 }
 
+/* A new tensor, noted; released when that fails. */
+static EBB_NOINLINE ebb_tensor *traced(ebb_tensor *t) {
+    if (ebb__trace(t)) return t;
+    ebb__tensor_free(t);
+    return NULL;
+}
+
 /* With numel known to fit. */
 static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes, int64_t numel) {
     size_t bytes = (size_t)numel * ebb__dtype_sizes[dtype], header = ebb__tensor_bytes(ndim);
@@ -118,7 +125,7 @@ static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *s
         return NULL;
     }
     t->data = t->storage->data;
-    return t;
+    return EBB_LIKELY(!ebb__thread.tracing) ? t : traced(t);
 }
 
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
@@ -152,7 +159,7 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
-    return t;
+    return EBB_LIKELY(!ebb__thread.tracing) ? t : traced(t);
 }
 
 /* A tensor that nodes hold gives up its history with its last handle: while we have one, nobody else can free it. */

@@ -150,8 +150,10 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
                                     .given = c.given,
                                     .node = n};
         uint64_t failures = th->failures;
+        bool before = ebb__failing();
         n->op->vjp(&c.v);
         if (ebb__failed_since(failures)) status = ebb_error_status();
+        if (EBB_UNLIKELY(status) && !before) ebb__error_within(n->name, "");
     }
     if (!status) status = send(p, n, c.given);
     ebb_scope_close(&scope);

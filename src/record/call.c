@@ -28,10 +28,16 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at +=
-            (size_t)snprintf(text + at, size - at, "%s%s%s%s%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
-                             name[0] ? " " : "", quote, name, quote, ebb_dtype_name((ebb_dtype)in[i]->dtype),
-                             ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
+        char entry[32] = "";
+        int64_t declared = ebb__op_input(op, n, i), first;
+        if (ebb__is_list(op->in[declared].kind)) {
+            ebb__op_given(op, n, declared, &first);
+            snprintf(entry, sizeof entry, "[%lld]", (long long)(i - first));
+        }
+        at += (size_t)snprintf(text + at, size - at, "%s%s%s%s%s%s%s %s %s",
+                               at ? ", " : "; inputs: ", input_name(op, n, i), entry, name[0] ? " " : "", quote, name,
+                               quote, ebb_dtype_name((ebb_dtype)in[i]->dtype),
+                               ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
 }
 
@@ -44,6 +50,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
         describe_inputs(inputs, sizeof inputs, op, in, n);
         size_t used = strlen(e->message);
         snprintf(e->message + used, sizeof e->message - used, "%s", inputs);
+    } else if (!before) {
+        ebb__error_within(op->name, suffix);
     }
     return ebb_error_status();
 }

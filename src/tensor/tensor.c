@@ -86,7 +86,7 @@ static ebb_tensor *fail_size(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     for (int i = 0; i < ndim; i++) negative |= sizes[i] < 0;
     ebb__shape_text(text, ndim, sizes);
     if (negative) ebb_fail(EBB_ERR_SHAPE, "sizes must not be negative: %s", text);
-    else ebb_fail(EBB_ERR_MEMORY, "a %s tensor of shape %s is too large to be addressed", ebb_dtype_name(dtype), text);
+    else ebb_fail(EBB_ERR_MEMORY, "a tensor %s %s is too large to be addressed", ebb_dtype_name(dtype), text);
     return NULL;
 }
 

@@ -1,12 +1,13 @@
-# Build types: besides CMake's own, Asan (address and undefined behaviour) and Tsan (threads). A preset is a build type in
-# a folder of its own, so that CMakePresets.json and ./dev have no flags to keep in step.
+# Build types: besides CMake's own, Asan (address and undefined behaviour), Tsan (threads) and Fuzz (Asan with what
+# libFuzzer follows; clang only). A preset is a build type in a folder of its own, so that CMakePresets.json and ./dev have
+# no flags to keep in step.
 
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 include(CheckLinkerFlag)
 get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
 if(NOT multi_config AND NOT CMAKE_BUILD_TYPE)
-    set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug, Asan or Tsan" FORCE)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug, Asan, Tsan or Fuzz" FORCE)
 endif()
 
 set(CMAKE_C_STANDARD 11)
@@ -31,6 +32,9 @@ endif()
 set(sanitizer_flags -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls)
 set(asan_flags ${sanitizer_flags} -fsanitize=address,undefined -fno-sanitize-recover=all)
 set(tsan_flags ${sanitizer_flags} -fsanitize=thread)
+# Fuzzed inputs reach new code in the layers above the kernels, which would take minutes to compile with all this.
+set(fuzz_flags ${asan_flags} -fsanitize=fuzzer-no-link)
+set(fuzz_kernel "$<BOOL:$<TARGET_PROPERTY:EBB_KERNELS>>")
 set(CMAKE_C_FLAGS_RELEASE "-DNDEBUG")
 
 # The operators' table is full of pointers: packed, their relocations take a fiftieth. glibc knows the format since 2.36.
@@ -49,10 +53,12 @@ add_library(ebb_flags INTERFACE)
 target_compile_options(ebb_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $<$<BOOL:${EBB_WERROR}>:-Werror>
     -ffp-contract=off "$<$<CONFIG:Release>:${release_flags}>" "$<$<CONFIG:Asan>:${asan_flags}>"
-    "$<$<CONFIG:Tsan>:${tsan_flags}>")
-target_link_options(ebb_flags INTERFACE "$<$<CONFIG:Asan>:${asan_flags}>" "$<$<CONFIG:Tsan>:${tsan_flags}>")
+    "$<$<CONFIG:Tsan>:${tsan_flags}>" "$<$<AND:$<CONFIG:Fuzz>,${fuzz_kernel}>:-O1>"
+    "$<$<AND:$<CONFIG:Fuzz>,$<NOT:${fuzz_kernel}>>:${fuzz_flags}>")
+target_link_options(ebb_flags INTERFACE "$<$<CONFIG:Asan>:${asan_flags}>" "$<$<CONFIG:Tsan>:${tsan_flags}>"
+                    "$<$<CONFIG:Fuzz>:${fuzz_flags}>")
 
-if(CMAKE_BUILD_TYPE MATCHES "^(Asan|Tsan)$")
+if(CMAKE_BUILD_TYPE MATCHES "^(Asan|Tsan|Fuzz)$")
     set(EBB_SANITIZED TRUE)
 else()
     set(EBB_SANITIZED FALSE)

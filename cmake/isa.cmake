@@ -51,7 +51,7 @@ function(ebb_add_isa_objects ret_objects sources)
             target_compile_options(ebb_objects_${isa} PRIVATE ${isa_flags_${isa}} ${kernel_flags})
             target_compile_definitions(ebb_objects_${isa} PRIVATE EBB_ISA_NAME=${isa})
             set_target_properties(ebb_objects_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON
-                                  C_VISIBILITY_PRESET hidden)
+                                  C_VISIBILITY_PRESET hidden EBB_KERNELS ON)
             list(APPEND objects $<TARGET_OBJECTS:ebb_objects_${isa}>)
         endforeach()
     endif()

@@ -254,9 +254,8 @@ EBB_TEST(hooks) {
         CHECK_CLOSE(seen, 10, 0); /* the second hook sees what the first made */
         CHECK_CLOSE(grad_of(x), 300, 0);
         CHECK(calls == 2);
-        CHECK(ebb_remove_hook(a, second) == EBB_OK);
-        CHECK(ebb_remove_hook(a, second) == EBB_ERR_ARGUMENT);
-        CHECK_ERROR(EBB_ERR_ARGUMENT, "no such hook");
+        ebb_remove_hook(second);
+        ebb_remove_hook(second); /* gone already */
         CHECK(ebb_register_hook(z, refuse, NULL, NULL));
         CHECK(ebb_backward(z, .retain_graph = true) == EBB_ERR_CALLBACK);
         CHECK_ERROR(EBB_ERR_CALLBACK, "refused");

@@ -131,9 +131,10 @@ static void perror_leaves_out_what_is_empty(void **state) {
 
 static void every_status_has_a_name(void **state) {
     (void)state;
-    for (int s = EBB_OK; s <= EBB_ERR_CALLBACK; s++) assert_string_not_equal(ebb_status_name((ebb_status)s), "unknown");
+    for (int s = EBB_OK; s <= EBB_ERR_NONFINITE; s++)
+        assert_string_not_equal(ebb_status_name((ebb_status)s), "unknown");
     assert_string_equal(ebb_status_name(EBB_ERR_SHAPE), "shape");
-    assert_string_equal(ebb_status_name((ebb_status)(EBB_ERR_CALLBACK + 1)), "unknown");
+    assert_string_equal(ebb_status_name((ebb_status)(EBB_ERR_NONFINITE + 1)), "unknown");
     char version[32];
     (void)snprintf(version, sizeof version, "%d.%d.%d", EBB_VERSION_MAJOR, EBB_VERSION_MINOR, EBB_VERSION_PATCH);
     assert_string_equal(ebb_version(), version);

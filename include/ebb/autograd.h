@@ -93,7 +93,7 @@ typedef struct ebb_grad_options {
 /* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n] and owned by the innermost
  * scope; .grad fields are not touched.
  *     ebb_tensor *dx;
- *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &dx, .create_graph = true);
+ *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
  * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
                             ebb_grad_options options EBB_DEFAULT);
@@ -179,7 +179,7 @@ typedef struct ebb_gradcheck_options {
  *         return ebb_error_status();
  *     }
  *     ...
- *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, y))) return ebb_perror("f");
+ *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, w))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
  * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
  * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
@@ -208,6 +208,8 @@ EBB_API ebb_status ebb_gradgradcheck(ebb_function function, void *context, ebb_l
 EBB_API bool ebb_is_grad_enabled(void);
 EBB_API bool ebb_set_grad_enabled(bool enabled);
 
+/* Set the mode until the block is closed, which restores what was: for compilers and languages without the blocks
+ * below. torch.set_grad_enabled as a context manager */
 typedef struct ebb_grad_mode {
     bool before, open;
 } ebb_grad_mode;
@@ -227,22 +229,97 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif
 
-/* ---- hooks ---- */
+/* ---- hooks ----
+ * What a pass does when all gradients of a node's outputs have arrived, in this order, which is PyTorch's:
+ *     1. the hooks of tensors: ebb_register_hook, ebb_register_multi_grad_hook
+ *     2. if the node is to be executed, its pre-hooks: ebb_node_register_prehook
+ *     3. .grad of tensors that retain it is updated, with what the tensors' hooks made of it
+ *     4. if it is to be executed, the node's rule; for a leaf: .grad is updated
+ *     5. of a leaf: ebb_register_post_accumulate_grad_hook
+ *     6. the node's post-hooks: ebb_node_register_hook
+ * Hooks of one kind run in the order of registration, and see what earlier ones made of a gradient. A node is executed
+ * unless it is that of an input of ebb_grad and leads to none. Hooks run with recording on only under create_graph, in
+ * a scope of their own. They may register and remove hooks: new ones count from the next node on, removed ones are not
+ * called any more. An error is reported with ebb_fail(), and ends the pass: what was retained can be used again.
+ * A hook stays with the value it was registered for, also when the tensor is written in place later.
+ *
+ * All return a handle, 0 on failure. `release(context)` is called once, when the hook was removed or what has it is
+ * gone; it may be NULL. EBB_ERR_GRAPH for tensors that do not require gradients. */
 
 typedef uint64_t ebb_hook; /* a handle; 0 is none */
 
-/* Called with the gradient of a tensor when a pass has computed it, before it goes further. May return another tensor
- * to replace it (same shape and dtype), or NULL to leave it. An error is reported with ebb_fail(). */
+/* Remove a hook of any kind; does nothing when it is gone already. handle.remove() */
+EBB_API void ebb_remove_hook(ebb_hook hook);
+
+/* Called with the gradient of a tensor when a pass has computed it, before it goes further; not called where nothing
+ * flowed. May return another tensor to replace it (same shape and dtype), or NULL to leave it. */
 typedef ebb_tensor *(*ebb_tensor_hook)(ebb_tensor *grad, void *context);
 
-/* Register a hook on a tensor that requires gradients; hooks run in the order of registration. Returns its handle, 0 on
- * failure. `release(context)` is called once when the hook is gone; may be NULL. t.register_hook */
+/* t.register_hook */
 EBB_API ebb_hook ebb_register_hook(ebb_tensor *t, ebb_tensor_hook hook, void *context, void (*release)(void *context));
 #define ebb_register_hook(...) ((void)EBB_HERE, ebb_register_hook(__VA_ARGS__))
 
-/* Remove a hook of t; EBB_ERR_ARGUMENT when it is not there. handle.remove() */
-EBB_API ebb_status ebb_remove_hook(ebb_tensor *t, ebb_hook hook);
-#define ebb_remove_hook(...) ((void)EBB_HERE, ebb_remove_hook(__VA_ARGS__))
+/* Called after a gradient was added to the .grad of a leaf: the place for an optimizer's step that lets go of it at
+ * once. */
+typedef void (*ebb_accumulated_hook)(ebb_tensor *leaf, void *context);
+
+/* EBB_ERR_GRAPH for a tensor that is no leaf. t.register_post_accumulate_grad_hook */
+EBB_API ebb_hook ebb_register_post_accumulate_grad_hook(ebb_tensor *t, ebb_accumulated_hook hook, void *context,
+                                                        void (*release)(void *context));
+#define ebb_register_post_accumulate_grad_hook(...) \
+    ((void)EBB_HERE, ebb_register_post_accumulate_grad_hook(__VA_ARGS__))
+
+/* Called once a pass with the gradients of several tensors, in their order; NULL for those that have none. */
+typedef void (*ebb_multi_grad_hook)(ebb_list grads, void *context);
+
+enum ebb_multi_grad_mode {
+    EBB_MULTI_GRAD_ALL = 0, /* when all have arrived that this pass computes */
+    EBB_MULTI_GRAD_ANY      /* when the first has, which alone is not NULL then */
+};
+
+/* In mode ANY tensors that do not require gradients are left out. torch.autograd.graph.register_multi_grad_hook */
+EBB_API ebb_hook ebb_register_multi_grad_hook(ebb_list tensors, enum ebb_multi_grad_mode mode, ebb_multi_grad_hook hook,
+                                              void *context, void (*release)(void *context));
+#define ebb_register_multi_grad_hook(...) ((void)EBB_HERE, ebb_register_multi_grad_hook(__VA_ARGS__))
+
+/* Called before a node's rule with the gradients of its outputs, [ebb_node_n_outputs(node)], NULL where nothing flowed.
+ * Entries may be replaced. */
+typedef void (*ebb_node_prehook)(ebb_node *node, ebb_tensor **grad_outputs, void *context);
+
+/* node.register_prehook */
+EBB_API ebb_hook ebb_node_register_prehook(ebb_node *node, ebb_node_prehook hook, void *context,
+                                           void (*release)(void *context));
+#define ebb_node_register_prehook(...) ((void)EBB_HERE, ebb_node_register_prehook(__VA_ARGS__))
+
+/* Called after it with the gradients of its inputs, [ebb_node_n_inputs(node)], NULL for those that need none, of which
+ * entries may be replaced; and those of its outputs. */
+typedef void (*ebb_node_hook)(ebb_node *node, ebb_tensor **grad_inputs, ebb_tensor *const *grad_outputs, void *context);
+
+/* node.register_hook */
+EBB_API ebb_hook ebb_node_register_hook(ebb_node *node, ebb_node_hook hook, void *context,
+                                        void (*release)(void *context));
+#define ebb_node_register_hook(...) ((void)EBB_HERE, ebb_node_register_hook(__VA_ARGS__))
+
+/* ---- watching what is recorded ---- */
+
+/* Called in the thread that records, right after the call of an operator has become a node: with its inputs as they
+ * were given (the entries of a list one after another, NULL for what is absent; what the call has written in place has
+ * its new value) and its outputs. They are borrowed: what is kept longer needs a reference (ebb_keep). Nothing is
+ * recorded, and nothing watched, inside; and a view that is being written (in.t[0] is out.t[0] then) must not be asked
+ * for its history, which is not complete. */
+typedef void (*ebb_watcher)(ebb_node *node, ebb_list in, ebb_list out, void *context);
+
+typedef struct ebb_watch {
+    ebb_watcher call;
+    void *context;
+    struct ebb_watch *outer;
+} ebb_watch;
+
+/* Watch what this thread records until the watch is closed; they nest, and all that are open are called, the innermost
+ * first. The struct is the caller's, and must stay where it is until then. How a debugger, a tracer or an explanation
+ * (ebb_explain) sees the parts of compositions and values that the graph does not save. */
+EBB_API void ebb_watch_open(ebb_watch *watch, ebb_watcher call, void *context);
+EBB_API void ebb_watch_close(ebb_watch *watch); /* and those that were opened inside it; nothing when it is not open */
 
 /* ---- walking the graph ---- Nodes are borrowed: they live as long as a tensor computed from them. */
 

@@ -1,5 +1,5 @@
-/* Less memory for what backward needs: hooks on saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md
- * is the guide. */
+/* Less memory for what backward needs: functions that backward calls again instead of keeping what they save; hooks on
+ * saved tensors, packers to bfloat16 and to disk. docs/checkpointing.md is the guide. */
 #ifndef EBB_CHECKPOINT_H
 #define EBB_CHECKPOINT_H
 
@@ -8,6 +8,126 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- computing again instead of keeping ---- */
+
+typedef struct ebb_checkpoint_options {
+    void (*release)(void *context); /* called once when no graph needs the function any more, on failure too */
+    bool no_rng;                    /* let random operators draw other numbers when the function is called again */
+    bool no_early_stop;             /* call the function to its end, also when all that is needed is there */
+    bool no_check; /* do not compare shapes and dtypes; those of what is used have to be right all the same */
+    int ebb__at;
+} ebb_checkpoint_options;
+
+/* Call a function and keep, of all that it saves for backward, nothing but `inputs`: when a backward pass first needs
+ * one of its saved tensors, the function is called again with them, and what it saves then is what rules read. Memory
+ * is paid for by one more run of the function in each pass. Returns the function's results, owned by the innermost
+ * scope; none (n = 0, every t NULL) on failure.
+ *     ebb_tensor *h = ebb_checkpoint(f, NULL, EBB_LIST(x)).t[0];
+ * The method of T. Chen, B. Xu, C. Zhang and C. Guestrin, "Training deep nets with sublinear memory cost", 2016, with
+ * the semantics of torch.utils.checkpoint.checkpoint(use_reentrant=False):
+ * - The function is called in a scope of its own, so that what it does not return ends with it. It may return inputs,
+ *   tensors without a gradient, and several results; it may use parameters through `context`, which has to live until
+ *   `release` (where that is given) or as long as the graph.
+ * - Called again, it sees inputs without history, and the grad mode, default dtype and random generator of the first
+ *   call; what is open around backward (forward mode, hooks) does not reach it. Inside an open level of forward mode
+ *   nothing is dropped.
+ * - It is called again once a pass, and left as soon as the last tensor that it saved is there: operators return NULL
+ *   from then on, as after an error. One that needs to run to its end asks for no_early_stop.
+ * - Checkpoints nest; a nested one keeps its inputs as the outer one keeps what it saves. Any order of derivatives,
+ *   ebb_grad, retain_graph, several passes at once over a graph that is retained: as without.
+ * Errors: whatever the function fails with; in a pass EBB_ERR_VERSION when an input, or a parameter that it saves, has
+ * been overwritten since, and EBB_ERR_CALLBACK when the function does not save the same tensors again (their number,
+ * shapes and dtypes), naming both lines. */
+EBB_API ebb_outputs ebb_checkpoint(ebb_function function, void *context, ebb_list inputs,
+                                   ebb_checkpoint_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_checkpoint(...) (EBB_HERE, ebb_checkpoint(__VA_ARGS__))
+#else
+#define ebb_checkpoint(...) ebb__checkpoint_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__checkpoint_(function, context, inputs, ...) \
+    ebb_checkpoint(function, context, inputs, (ebb_checkpoint_options){__VA_ARGS__})
+#endif
+
+/* ---- chains of segments within a budget ---- */
+
+/* A part of a chain: its inputs are the results of the segment before it. Sizes and cost may be given; where `output`
+ * is 0 in any of a chain's segments, the first run measures them all. */
+typedef struct ebb_segment {
+    ebb_function function;
+    void *context;
+    int64_t saved;     /* bytes that it saves for backward, besides its inputs, its results and parameters */
+    int64_t output;    /* bytes of its results */
+    bool saves_output; /* whether its own rules read its results (as those of exp and tanh do) */
+    double cost;       /* of running it forward, in any unit */
+} ebb_segment;
+
+typedef enum ebb_schedule {
+    EBB_SCHEDULE_OPTIMAL, /* the least time within the budget */
+    EBB_SCHEDULE_KEEP,    /* keep everything */
+    EBB_SCHEDULE_SQRT, /* pieces of sqrt(n) segments, each computed once more: memory O(sqrt(n)) (Chen et al. 2016) */
+    EBB_SCHEDULE_EACH  /* keep the inputs of each segment, and compute each once more */
+} ebb_schedule;
+
+typedef struct ebb_sequence_options {
+    ebb_schedule schedule; /* other than the optimal one: without regard to the budget */
+    int ebb__at;
+} ebb_sequence_options;
+
+/* A chain of segments and the schedule for it. Belongs to the caller, who gives it back with ebb_sequence_release();
+ * graphs that still need it keep it. */
+typedef struct ebb_sequence ebb_sequence;
+
+/* A chain whose backward pass shall hold at most `budget` bytes of what forward computed, in the least time. What
+ * counts is what is held for backward: inputs of segments and what segments save, not the inputs of the chain,
+ * parameters, gradients, or what an operator is just computing. The segments are copied, their contexts are not.
+ *     const ebb_segment segments[] = {{.function = f}, {.function = f}, {.function = f}};
+ *     ebb_sequence *chain = ebb_checkpoint_sequence(segments, 3, 64 << 20);
+ *     for (int step = 0; step < 2; step++) EBB_SCOPE {
+ *         ebb_tensor *h = ebb_sequence_run(chain, EBB_LIST(x)).t[0];
+ *         if (ebb_backward(ebb_mse_loss(h, t))) return ebb_perror("step");
+ *     }
+ *     ebb_sequence_release(chain);
+ * The schedule is optimal for chains of equal segments, and for chains of up to 128 segments to the resolution of a
+ * five-hundredth of the budget; longer ones are planned in 128 groups, and what lies between two of the inputs that are
+ * kept once more on its own (O. Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2019; A. Griewank,
+ * A. Walther, "Revolve", 2000). It says what is kept, what is kept as input only, and what of that is kept when it is
+ * computed again; it is carried out by nested checkpoints, so that all that ebb_checkpoint says holds here too, and
+ * gradients are bitwise those of the plain run.
+ * A budget that is too small is no error: the schedule that holds least is taken, and ebb_sequence_planned says by how
+ * much it is over.
+ * Errors: EBB_ERR_ARGUMENT for a missing function, no segments or negative sizes; EBB_ERR_MEMORY. */
+EBB_API ebb_sequence *ebb_checkpoint_sequence(const ebb_segment *segments, int64_t n, int64_t budget,
+                                              ebb_sequence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_checkpoint_sequence(...) (EBB_HERE, ebb_checkpoint_sequence(__VA_ARGS__))
+#else
+#define ebb_checkpoint_sequence(...) ebb__checkpoint_sequence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__checkpoint_sequence_(segments, n, budget, ...) \
+    ebb_checkpoint_sequence(segments, n, budget, (ebb_sequence_options){__VA_ARGS__})
+#endif
+
+/* Run the chain; the results are those of its last segment, none on failure. The first run of a chain whose sizes were
+ * not given runs every segment once more, to measure it, and no other run may be going on then. */
+EBB_API ebb_outputs ebb_sequence_run(ebb_sequence *sequence, ebb_list inputs);
+#define ebb_sequence_run(...) ((void)EBB_HERE, ebb_sequence_run(__VA_ARGS__))
+
+/* What the schedule promises; all zero until sizes are known. Bytes are as the budget counts them. */
+typedef struct ebb_sequence_plan {
+    int64_t peak;  /* the most bytes held */
+    int64_t over;  /* how much of that is over the budget; 0: it is met */
+    int64_t least; /* what no schedule can go below */
+    int64_t whole; /* what is held when nothing is computed again */
+    double cost;   /* work forward, in runs of the chain: 1 when nothing is computed again */
+    int64_t depth; /* how deep checkpoints lie inside each other */
+} ebb_sequence_plan;
+EBB_API ebb_sequence_plan ebb_sequence_planned(const ebb_sequence *sequence);
+
+/* A segment with its sizes and cost, as given or measured: borrowed. NULL for an index out of range. */
+EBB_API const ebb_segment *ebb_sequence_segment(const ebb_sequence *sequence, int64_t i);
+
+/* Give a chain back. Accepts NULL; returns NULL. */
+EBB_API ebb_sequence *ebb_sequence_release(ebb_sequence *sequence);
 
 /* ---- hooks on saved tensors ---- */
 

@@ -33,7 +33,7 @@ typedef struct ebb_anomaly_options {
  * The mode is the thread's, and a pass has the mode of the thread that runs it. Looking costs a read of every result:
  * a few percent of a training step.
  *     EBB_DETECT_ANOMALY() {
- *         if (ebb_backward(loss(model, x))) return ebb_perror("step");
+ *         if (ebb_backward(loss)) return ebb_perror("step");
  *     }
  * torch.autograd.detect_anomaly */
 EBB_API ebb_mode ebb_detect_anomaly_open(ebb_anomaly_options options EBB_DEFAULT);

@@ -16,8 +16,8 @@ typedef struct ebb_eval_options {
 
 /* Evaluate a text and return what its last statement computes, owned by the innermost scope. Operators are called by
  * name as ebb_call() does, so what needs gradients is recorded; numbers are Python's numbers.
- *     ebb_tensor *z = ebb_eval("x * y + sin(x)", EBB_ARGS(EBB_ARG("x", x), EBB_ARG("y", y)));
- *     ebb_tensor *y = ebb_eval("h = relu(W @ x + b); softmax(h, dim=0)", EBB_ARGS(…));
+ *     ebb_tensor *z = ebb_eval("x * w + sin(x)", EBB_ARGS(EBB_ARG("x", x), EBB_ARG("w", w)));
+ *     ebb_tensor *y = ebb_eval("h = relu(x); softmax(h, dim=0)", EBB_ARGS(EBB_ARG("x", x)));
  * NULL and an error for text that is not of the language, with the column (EBB_ERR_FORMAT); for unknown names, with
  * what may have been meant (EBB_ERR_NAME); for arguments that do not fit (EBB_ERR_ARGUMENT); and what the operators
  * fail with. Nothing is evaluated while an error is pending. Not in PyTorch; like Python's eval(). */

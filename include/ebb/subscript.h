@@ -50,7 +50,7 @@ static inline ebb_subscript ebb__subscript(enum ebb_subscript_kind kind, int64_t
 
 /* x[items]: a view for integers, slices and the like; with tensors among the items, integers that index or masks
  * (bool), a copy, as ebb_index has it. A 0-d tensor of an integer is that integer. torch.Tensor.__getitem__.
- *     ebb_tensor *y = ebb_getitem(x, EBB_ITEMS(0, EBB_SLICE(1, 5), EBB_ALL, mask));
+ *     ebb_tensor *y = ebb_getitem(images, EBB_ITEMS(0, EBB_SLICE(1, 5), EBB_ALL, mask));
  * Errors: EBB_ERR_INDEX for indices out of range, or too many; EBB_ERR_SHAPE, EBB_ERR_DTYPE for tensors that do not
  * fit. */
 EBB_API ebb_tensor *ebb_getitem(ebb_tensor *x, ebb_items items);
@@ -58,8 +58,8 @@ EBB_API ebb_tensor *ebb_getitem(ebb_tensor *x, ebb_items items);
 
 /* x[items] = value, a tensor that broadcasts to that part of x, or a number; recorded like any write in place. Returns
  * x. torch.Tensor.__setitem__.
- *     ebb_setitem(x, EBB_ITEMS(EBB_ELLIPSIS, -1), 0.5);
- *     ebb_setitem(x, EBB_ITEMS(ebb_lt(x, 0)), 0);
+ *     ebb_setitem(t, EBB_ITEMS(EBB_ELLIPSIS, -1), 0.5);
+ *     ebb_setitem(t, EBB_ITEMS(ebb_lt(t, 0)), 0);
  * Errors: those of ebb_getitem, and of the write: a value that does not broadcast or, where tensors index, is of
  * another dtype; a leaf that requires gradients. */
 EBB_API ebb_tensor *ebb_setitem(ebb_tensor *x, ebb_items items, ebb_tensor *value);

@@ -74,15 +74,16 @@ EBB_API ebb_dtype ebb_default_dtype(void);
 
 /* ---- what a tensor is ---- Given NULL these return 0, false, an empty list or NULL. */
 
-EBB_API ebb_dtype ebb_tensor_dtype(const ebb_tensor *t);
-EBB_API int ebb_tensor_ndim(const ebb_tensor *t);
-EBB_API ebb_dims ebb_tensor_shape(const ebb_tensor *t);
+EBB_API ebb_dtype ebb_tensor_dtype(const ebb_tensor *t);       /* t.dtype; EBB_DTYPE_NONE for NULL */
+EBB_API int ebb_tensor_ndim(const ebb_tensor *t);              /* dimensions: 0 for a scalar. t.ndim */
+EBB_API ebb_dims ebb_tensor_shape(const ebb_tensor *t);        /* the size of each dimension. t.shape */
 EBB_API ebb_dims ebb_tensor_strides(const ebb_tensor *t);      /* in elements */
 EBB_API int64_t ebb_tensor_size(const ebb_tensor *t, int dim); /* dim < 0 counts from the end; EBB_ERR_INDEX and -1 */
 #define ebb_tensor_size(...) ((void)EBB_HERE, ebb_tensor_size(__VA_ARGS__))
-EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);
+EBB_API int64_t ebb_tensor_numel(const ebb_tensor *t);          /* elements: the product of the sizes. t.numel() */
 EBB_API int64_t ebb_tensor_storage_offset(const ebb_tensor *t); /* in elements, from the start of the storage */
 EBB_API bool ebb_tensor_is_contiguous(const ebb_tensor *t);     /* row-major without gaps */
+/* Whether writing to one may change the other: a view and its base, two views of one base. */
 EBB_API bool ebb_tensor_shares_storage(const ebb_tensor *a, const ebb_tensor *b);
 /* After writing through ebb_tensor_data: autograd then knows that, and on which line, the values are others.
  * torch.autograd.graph.increment_version */

@@ -65,6 +65,7 @@ EBB_API ebb_linear_map *ebb_linear_map_release(ebb_linear_map *map);
 /* Run a function (its results in *ret_out, may be NULL) and return its pullback: the map from one vector for each
  * output to one for each input, ret[i] = sum over k of vectors[k] * d out[k] / d in[i]. Inputs that are not
  * differentiated by get NULL.
+ *     ebb_outputs y;
  *     ebb_linear_map *pullback;
  *     if (ebb_vjp(f, NULL, EBB_LIST(x, w), &y, &pullback)) return ebb_perror("f");
  *     ebb_tensor *dx[2];
@@ -86,7 +87,7 @@ EBB_API ebb_status ebb_linearize(ebb_function function, void *context, ebb_list 
 /* Run a function whose first output is a scalar and return its gradients, ret_grads[i] = d out[0] / d in[i], NULL for
  * inputs that are not differentiated by. Further outputs are taken along (torch's has_aux).
  *     ebb_tensor *dw[2];
- *     if (ebb_value_and_grad(loss, &batch, EBB_LIST(w, b), &out, dw)) return ebb_perror("loss");
+ *     if (ebb_value_and_grad(energy, NULL, EBB_LIST(w, b), &out, dw)) return ebb_perror("energy");
  * Errors as of ebb_vjp, and EBB_ERR_SHAPE for a first output of more than one element. torch.func.grad_and_value */
 EBB_API ebb_status ebb_value_and_grad(ebb_function function, void *context, ebb_list inputs, ebb_outputs *ret_out,
                                       ebb_tensor **ret_grads, ebb_transform_options options EBB_DEFAULT);

@@ -62,8 +62,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     if (!roots) return ebb_error_status();
     const char *file = p->file = ebb__thread.file;
     int line = p->line = ebb__thread.line;
-    struct ebb__watched watched =
-        ebb__watch_begin(op); /* of rules what they give is looked at, not what they compute */
+    struct ebb__checked checked =
+        ebb__checks_begin(op); /* of rules what they give is looked at, not what they compute */
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;
@@ -85,7 +85,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     while (held-- > 0) ebb__node_unref(roots[held]);
     ebb_scope_close(&scope);
     ebb_set_grad_enabled(before);
-    ebb__watch_end(watched);
+    ebb__checks_end(checked);
     ebb__thread.file = file;
     ebb__thread.line = line;
     ebb__free(roots, bytes);

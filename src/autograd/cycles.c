@@ -1,6 +1,7 @@
 /* Reference cycles: who owns whom, followed from tensors to tensors, and the strongly connected parts of that. */
 #include "base/out.h"
 #include "record/call.h"
+#include "record/hooks.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include "record/trace.h"
@@ -57,8 +58,10 @@ static bool own_unknown(struct graph *g, const void *p, enum owning how, size_t 
 
 static bool own_hooks(struct graph *g, const ebb_node *n) {
     bool ok = true;
-    for (size_t i = 0; n->extra && i < n->extra->n_hooks && ok; i++)
-        ok = own_unknown(g, n->extra->hooks[i].context, HOOK, i);
+    for (size_t i = 0; n->extra && i < n->extra->n_hooks && ok; i++) {
+        const struct ebb__hook *h = n->extra->hooks[i];
+        ok = own_unknown(g, h->multi ? h->multi->context : h->context, HOOK, i);
+    }
     return ok;
 }
 

@@ -1,40 +1,21 @@
 /* Running a backward pass: node by node, latest recorded first, each rule inside a scope of its own. Nothing here
  * recurses along the graph. */
 #include "autograd/anomaly.h"
-#include "autograd/pass.h"
+#include "autograd/hooks.h"
 #include <ebb/ops.h>
 
 #define SMALL 8 /* inputs for which the arrays of a rule's call need no allocation */
 
-/* ---- hooks and captures on the gradients of a node's outputs ---- */
+/* ---- what sees the gradients of a node's outputs ---- */
 
-static ebb_status run_hooks(ebb_node *n, ebb_tensor **grad) {
-    struct ebb__node_extra *x = n->extra;
-    for (size_t i = 0; i < x->n_hooks; i++) {
-        struct ebb__hook h = x->hooks[i]; /* a copy: a hook may register or remove hooks */
-        ebb_tensor *g = grad[h.nr];
-        if (!g) continue;
-        uint64_t failures = ebb__thread.failures;
-        ebb_tensor *replaced = h.call(g, h.context);
-        if (ebb__failed_since(failures)) return ebb_error_status();
-        if (!replaced || replaced == g) continue;
-        if (replaced->dtype != g->dtype || !ebb__same_shape(replaced, g)) {
-            char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-            return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on an output of %s returned %s %s for a gradient %s %s",
-                                n->name, ebb_dtype_name((ebb_dtype)replaced->dtype),
-                                ebb__shape_text(a, replaced->ndim, ebb__sizes(replaced)),
-                                ebb_dtype_name((ebb_dtype)g->dtype), ebb__shape_text(b, g->ndim, ebb__sizes(g)));
-        }
-        if (EBB_UNLIKELY(ebb__thread.anomaly) && ebb__check_replaced(n, replaced)) return ebb_error_status();
-        ebb__ref(replaced);
-        ebb__unref(g);
-        grad[h.nr] = replaced;
-    }
-    for (uint32_t k = 0; x->retain && k < n->n_out; k++) {
-        if (!x->retain[k] || !grad[k]) continue;
-        if (ebb__accumulate_retained(x->retain[k], grad[k])) return ebb_error_status();
-    }
-    return EBB_OK;
+static ebb_status update_retained(ebb_node *n, ebb_tensor *const *grad) {
+    ebb_tensor *const *retain = n->extra->retain;
+    ebb_scope scope = ebb_scope_open();
+    ebb_status status = EBB_OK;
+    for (uint32_t k = 0; k < n->n_out && !status; k++)
+        if (retain[k] && grad[k]) status = ebb__accumulate_retained(retain[k], grad[k]);
+    ebb_scope_close(&scope);
+    return status;
 }
 
 static void capture(struct ebb__pass *p, const ebb_node *n, ebb_tensor *const *grad) {
@@ -118,11 +99,40 @@ static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
     return status;
 }
 
-static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
+/* Run a node's rule, and its post-hooks. Where nothing flowed all gradients of the inputs are zero without it. */
+static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, struct call *c) {
+    struct ebb__thread *th = &ebb__thread;
     bool flowed = false;
     for (uint32_t k = 0; k < n->n_out; k++) flowed = flowed || grad[k];
-    if (!flowed) return send(p, n, NULL);
+    ebb_status status = flowed ? unpack(c, n) : EBB_OK;
+    if (flowed && !status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
+    if (flowed && !status) {
+        const struct ebb__edge *edges = ebb__node_edges(n);
+        for (uint32_t i = 0; i < n->n_in; i++)
+            c->needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
+        c->v = (struct ebb_vjp_call){.op = n->op,
+                                     .attrs = ebb__node_attrs(n),
+                                     .n_in = n->n_in,
+                                     .grad = grad,
+                                     .in = c->in,
+                                     .out = c->out,
+                                     .n_out = n->n_out,
+                                     .needs = c->needs,
+                                     .given = c->given,
+                                     .node = n};
+        uint64_t failures = th->failures;
+        bool before = ebb__failing();
+        n->op->vjp(&c->v);
+        if (ebb__failed_since(failures)) status = ebb_error_status();
+        if (EBB_UNLIKELY(status) && !before) ebb__error_within(n->name, "");
+    }
+    if (!status && EBB_UNLIKELY(ebb__hook_kinds(n) & EBB__HOOK_AFTER))
+        status = ebb__hooks_call_after(p, n, c->given, grad);
+    return status ? status : send(p, n, c->given);
+}
 
+static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
+    if (n->n_out == 1 && !grad[0] && !n->extra) return send(p, n, NULL);
     struct ebb__thread *th = &ebb__thread;
     const char *file = th->file;
     int line = th->line;
@@ -133,29 +143,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     th->line = n->line;
     const char *calling = th->calling;
     th->calling = n->name;
-    ebb_status status = unpack(&c, n);
-    if (!status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
-    if (!status) {
-        const struct ebb__edge *edges = ebb__node_edges(n);
-        for (uint32_t i = 0; i < n->n_in; i++)
-            c.needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
-        c.v = (struct ebb_vjp_call){.op = n->op,
-                                    .attrs = ebb__node_attrs(n),
-                                    .n_in = n->n_in,
-                                    .grad = grad,
-                                    .in = c.in,
-                                    .out = c.out,
-                                    .n_out = n->n_out,
-                                    .needs = c.needs,
-                                    .given = c.given,
-                                    .node = n};
-        uint64_t failures = th->failures;
-        bool before = ebb__failing();
-        n->op->vjp(&c.v);
-        if (ebb__failed_since(failures)) status = ebb_error_status();
-        if (EBB_UNLIKELY(status) && !before) ebb__error_within(n->name, "");
-    }
-    if (!status) status = send(p, n, c.given);
+    ebb_status status = execute(p, n, grad, &c);
     ebb_scope_close(&scope);
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
@@ -165,7 +153,48 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     return status;
 }
 
+/* The leaf's .grad, and what watches it. */
+static ebb_status run_leaf(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
+    unsigned kinds = EBB_UNLIKELY(n->extra) ? ebb__hook_kinds(n) : 0;
+    ebb_tensor *g = grad[0];
+    ebb_status status = EBB_OK;
+    if (g) {
+        if (kinds & EBB__HOOK_AFTER) ebb__ref(g); /* it will be shown */
+        else grad[0] = NULL;
+        status = ebb__accumulate(ebb__leaf_tensor(n), g);
+    }
+    if (EBB_LIKELY(!kinds) || status) return status;
+    if (g && kinds & EBB__HOOK_ACCUMULATED) status = ebb__hooks_call(p, n, EBB__HOOK_ACCUMULATED, grad);
+    if (!status && kinds & EBB__HOOK_AFTER) {
+        ebb_scope scope = ebb_scope_open();
+        status = ebb__hooks_call_after(p, n, NULL, grad);
+        ebb_scope_close(&scope);
+    }
+    return status;
+}
+
 /* ---- the pass ---- */
+
+/* Everything before a node is executed, in PyTorch's order. What is retained is what the tensor's hooks made of a
+ * gradient; it is stored only when the node's pre-hooks have run, which see the .grad of earlier passes. */
+static ebb_status watch(struct ebb__pass *p, ebb_node *n, bool captured, bool run, ebb_tensor **grad) {
+    unsigned kinds = ebb__hook_kinds(n);
+    ebb_status status = EBB_OK;
+    if (kinds & (EBB__HOOK_TENSOR | EBB__HOOK_MULTI))
+        status = ebb__hooks_call(p, n, EBB__HOOK_TENSOR | EBB__HOOK_MULTI, grad);
+    if (!status && captured) capture(p, n, grad);
+    ebb_tensor *const *retain = n->extra ? n->extra->retain : NULL;
+    if (status || !run || !(kinds & EBB__HOOK_BEFORE)) return status || !retain ? status : update_retained(n, grad);
+    ebb_tensor **before = retain ? ebb__alloc(n->n_out * sizeof *before) : NULL;
+    if (retain && !before) return ebb_error_status();
+    for (uint32_t k = 0; retain && k < n->n_out; k++)
+        if ((before[k] = grad[k])) ebb__ref(grad[k]);
+    status = ebb__hooks_call(p, n, EBB__HOOK_BEFORE, grad);
+    if (!status && retain) status = update_retained(n, before);
+    for (uint32_t k = 0; retain && k < n->n_out; k++) ebb__unref(before[k]);
+    ebb__free(before, n->n_out * sizeof *before);
+    return status;
+}
 
 static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     ebb_node *n = e->node;
@@ -175,23 +204,14 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     else one = e->grad.one;
     e->grad.one = NULL; /* (all of the union) ours now */
     e->grad.many = NULL;
-    if (!grad) return run ? send(p, n, NULL) : EBB_OK; /* several outputs, nothing flowed */
+    if (!grad) { /* several outputs, nothing flowed */
+        if (!n->extra) return run ? send(p, n, NULL) : EBB_OK;
+        if (!(grad = ebb__alloc_zeroed(n->n_out * sizeof *grad))) return ebb_error_status();
+    }
     ebb_status status = EBB_OK;
-    if (EBB_UNLIKELY(n->extra)) {
-        ebb_scope scope = ebb_scope_open();
-        status = run_hooks(n, grad);
-        ebb_scope_close(&scope);
-    }
-    if (!status && EBB_UNLIKELY(captured)) capture(p, n, grad);
-    if (!status && run) {
-        if (n->flags & EBB__NODE_LEAF) {
-            ebb_tensor *g = grad[0];
-            grad[0] = NULL;
-            if (g) status = ebb__accumulate(ebb__leaf_tensor(n), g);
-        } else {
-            status = run_rule(p, n, grad);
-        }
-    }
+    if (EBB_UNLIKELY(n->extra)) status = watch(p, n, captured, run, grad);
+    else if (EBB_UNLIKELY(captured)) capture(p, n, grad);
+    if (!status && run) status = n->flags & EBB__NODE_LEAF ? run_leaf(p, n, grad) : run_rule(p, n, grad);
     for (uint32_t k = 0; k < n->n_out; k++) ebb__unref(grad[k]);
     if (n->n_out > 1) ebb__free(grad, n->n_out * sizeof *grad);
     return status;
@@ -199,7 +219,10 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
 
 ebb_status ebb__pass_run(struct ebb__pass *p) {
     ebb_status status = EBB_OK;
+    struct ebb__pass *around = ebb__thread.pass;
+    ebb__thread.pass = p;
     for (struct ebb__entry *e; !status && (e = ebb__pass_pop(p));) status = run_entry(p, e);
+    ebb__thread.pass = around;
     return status;
 }
 

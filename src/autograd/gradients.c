@@ -109,7 +109,7 @@ static ebb_status value_and_grad(const char *op, ebb_function function, void *co
     ebb_outputs out = {0};
     ebb_tensor **g = NULL;
     ebb_scope scope = ebb_scope_open();
-    ebb_status status = ebb__run_begin(&r, op, function, context, inputs, &options->argnums);
+    ebb_status status = ebb__run_open(&r, op, function, context, inputs, &options->argnums);
     if (!status && !(g = ebb__alloc((size_t)r.n * sizeof *g))) status = ebb_error_status();
     if (!status) status = gradient(&r, r.recorded, options->strict, g);
     if (!status && ret_out) status = ebb__run_results(&r, &out);
@@ -118,7 +118,7 @@ static ebb_status value_and_grad(const char *op, ebb_function function, void *co
     for (int64_t i = 0; i < r.n && !status; i++) ret_grads[i] = g[i];
     if (!status && ret_out) *ret_out = out;
     ebb__free(g, (size_t)r.n * sizeof *g);
-    ebb__run_end(&r);
+    ebb__run_close(&r);
     return status;
 }
 
@@ -202,11 +202,11 @@ ebb_status(ebb_vhp)(ebb_function function, void *context, ebb_list inputs, ebb_l
     ebb_tensor **both = ebb__alloc_zeroed((size_t)(2 * n) * sizeof *both);
     if (!both) return ebb_error_status();
     ebb_scope scope = ebb_scope_open();
-    ebb_status status = ebb__run_begin(&r, "vhp", function, context, inputs, &options.argnums);
+    ebb_status status = ebb__run_open(&r, "vhp", function, context, inputs, &options.argnums);
     if (!status) status = gradient_pulled(&r, vectors, both, options.strict);
     if (!status) status = ebb__hand_out(&scope, both, 2 * n);
     ebb_scope_close(&scope);
-    ebb__run_end(&r);
+    ebb__run_close(&r);
     for (int64_t i = 0; i < n && !status; i++) {
         if (ret_grads) ret_grads[i] = both[i];
         ret_vhp[i] = both[n + i];

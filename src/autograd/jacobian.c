@@ -170,12 +170,12 @@ static ebb_status compute(struct jacobian *j) {
     ebb_status status = ebb__wanted_inputs(j->op, j->inputs, &j->o->argnums, &j->wanted);
     if (status || mode == EBB_MODE_FORWARD) return status ? status : forward(j);
     struct ebb__run r;
-    status = ebb__run_begin(&r, j->op, j->function, j->context, j->inputs, &j->o->argnums);
+    status = ebb__run_open(&r, j->op, j->function, j->context, j->inputs, &j->o->argnums);
     if (!status) status = check_outputs(j, &r.out);
     bool fewer = !status && elements(j->inputs.t, j->inputs.n, j->wanted) < elements(r.out.t, r.out.n, NULL);
     if (!status && (mode == EBB_MODE_REVERSE || !fewer)) status = reverse(j, &r);
     else if (!status) status = forward(j);
-    ebb__run_end(&r);
+    ebb__run_close(&r);
     return status;
 }
 

@@ -191,14 +191,14 @@ static ebb_status run(const char *op, ebb_function function, void *context, ebb_
     if (!ret_map) return ebb__fail_null(op, "the map's place");
     struct ebb__run r;
     ebb_scope scope = ebb_scope_open();
-    ebb_status status = ebb__run_begin(&r, op, function, context, inputs, &options->argnums);
+    ebb_status status = ebb__run_open(&r, op, function, context, inputs, &options->argnums);
     if (!status && options->strict) status = check_strict(&r);
     ebb_linear_map *m = status ? NULL : make(&r);
     ebb_outputs out = {0};
     status = m ? ebb__run_results(&r, &out) : ebb_error_status();
     if (!status) status = ebb__hand_out(&scope, out.t, out.n);
     ebb_scope_close(&scope);
-    ebb__run_end(&r);
+    ebb__run_close(&r);
     if (status) {
         (void)ebb_linear_map_release(m);
         return status;

@@ -3,7 +3,7 @@
  * A node remembers the pass that reached it first and its entry there, so that finding an entry is two loads.
  * Concurrent and re-entrant passes over the same node keep their entries for it in a small table of their own. */
 #include "autograd/anomaly.h"
-#include "autograd/pass.h"
+#include "autograd/hooks.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -181,6 +181,8 @@ struct ebb__entry *ebb__pass_pop(struct ebb__pass *p) {
 }
 
 void ebb__pass_end(struct ebb__pass *p) {
+    ebb__pass_end_multi(p);
+    if (EBB_UNLIKELY(p->recomputed != NULL)) ebb__recomputed_end(p);
     for (size_t i = 0; i < p->n; i++) {
         struct ebb__entry *e = &p->entries[i];
         void *self = p;

@@ -36,8 +36,10 @@ struct ebb__pass {
     bool only_captures; /* run only what leads to a capture */
     bool accumulate;    /* the captures say where gradients are to be accumulated; none is handed out */
     bool keep_graph;
-    const char *file; /* of the call */
+    struct ebb__multi_state *multi; /* what hooks of several tensors have got so far (hooks.c) */
+    const char *file;               /* of the call */
     int line;
+    struct ebb__recomputed *recomputed; /* what checkpoints have computed again for this pass (checkpoint.c) */
 };
 
 /* Gather everything reachable from the roots and count the edges. */
@@ -63,6 +65,9 @@ void ebb__pass_end(struct ebb__pass *p);
 
 /* Run until nothing is ready. */
 ebb_status ebb__pass_run(struct ebb__pass *p);
+
+/* Let go of what was computed again for a pass. */
+void ebb__recomputed_end(struct ebb__pass *p);
 
 /* Add a gradient (a reference that is taken over) to the .grad of a leaf. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad);

@@ -144,8 +144,8 @@ static ebb_status find_others(const struct ebb__run *r, bool *ret_found) {
 
 /* ---- a run ---- */
 
-ebb_status ebb__run_begin(struct ebb__run *r, const char *op, ebb_function function, void *context, ebb_list inputs,
-                          const ebb_dims *argnums) {
+ebb_status ebb__run_open(struct ebb__run *r, const char *op, ebb_function function, void *context, ebb_list inputs,
+                         const ebb_dims *argnums) {
     bool *wanted = NULL;
     *r = (struct ebb__run){.op = op};
     if (!function) return ebb__fail_null(op, "function");
@@ -173,7 +173,7 @@ ebb_status ebb__run_begin(struct ebb__run *r, const char *op, ebb_function funct
     return status;
 }
 
-void ebb__run_end(struct ebb__run *r) { ebb__free(r->in, r->bytes); }
+void ebb__run_close(struct ebb__run *r) { ebb__free(r->in, r->bytes); }
 
 ebb_tensor *ebb__run_give(const struct ebb__run *r, ebb_tensor *t) {
     return r->recorded || !t ? t : ebb__own(handle_of(t, true));

@@ -30,9 +30,9 @@ struct ebb__run {
     bool recorded;   /* whether what is computed from here on has a place in a graph round this one */
 };
 
-ebb_status ebb__run_begin(struct ebb__run *r, const char *op, ebb_function function, void *context, ebb_list inputs,
-                          const ebb_dims *argnums);
-void ebb__run_end(struct ebb__run *r);
+ebb_status ebb__run_open(struct ebb__run *r, const char *op, ebb_function function, void *context, ebb_list inputs,
+                         const ebb_dims *argnums);
+void ebb__run_close(struct ebb__run *r);
 
 /* The gradients of `outputs` along `vectors` (NULL entries: nothing) by r->x, in ret [r->n]: NULL where nothing
  * flowed. The graph is kept. */

@@ -63,7 +63,7 @@ struct ebb__thread {
     int line;
     bool no_grad;             /* recording is off */
     uint8_t default_dtype;    /* 0: float32 */
-    uint8_t watch;            /* whether results of calls are looked at now, and */
+    uint8_t checks;           /* whether results of calls are looked at now, and */
     uint8_t anomaly;          /* what for (record/anomaly.h) */
     bool strong_zeros;        /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
     bool tracing;             /* tensors that are made are noted with their line (record/trace.h), and with */
@@ -79,6 +79,8 @@ struct ebb__thread {
     bool freeing;
     struct ebb__level *levels;      /* of forward mode that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
+    struct ebb__pass *pass;         /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
+    struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
 };
 extern EBB_TLS struct ebb__thread ebb__thread;

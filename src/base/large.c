@@ -1,6 +1,6 @@
 /* Large blocks: rounded to size classes, kept for reuse when given back, because mapping and first touching fresh
- * memory costs a multiple of the arithmetic on it. What is kept is bounded; the block that waited longest goes
- * first. */
+ * memory costs a multiple of the arithmetic on it. What waits and what is in use are together at most what was once in
+ * use, or KEEP_AT_LEAST more than now; the block that waited longest goes first. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -101,7 +101,7 @@ void ebb__large_give(void *block, size_t bytes) {
     (void)pthread_mutex_lock(&lock);
     count(-(int64_t)w->bytes);
     append(w);
-    struct waiting *list = surplus(in_use_peak / 2 > KEEP_AT_LEAST ? in_use_peak / 2 : KEEP_AT_LEAST);
+    struct waiting *list = surplus(in_use_peak - in_use > KEEP_AT_LEAST ? in_use_peak - in_use : KEEP_AT_LEAST);
     (void)pthread_mutex_unlock(&lock);
     unmap_list(list);
 }
@@ -116,6 +116,7 @@ int64_t ebb__large_cached(void) {
 void ebb__large_trim(void) {
     (void)pthread_mutex_lock(&lock);
     struct waiting *list = surplus(0);
+    in_use_peak = in_use;
     (void)pthread_mutex_unlock(&lock);
     unmap_list(list);
 }

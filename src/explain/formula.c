@@ -37,17 +37,17 @@ bool ebb__formula_is_words(const char *formula) { return formula[0] == '\'' || f
 /* ---- attributes ---- */
 
 /* The word of an enum that a number stands for. */
-static ebb_arg word(struct names *names, const struct ebb_attr *a, int value) {
+static ebb_arg word(struct ebb__arena *arena, const struct ebb_attr *a, int value) {
     const char *at = a->values ? a->values : "";
     for (int i = 0; i < value && *at; i++) {
         at += strcspn(at, ",");
         at += *at == ',';
     }
-    const char *text = ebb__arena_copy(names->arena, at, strcspn(at, ","));
+    const char *text = ebb__arena_copy(arena, at, strcspn(at, ","));
     return ebb__arg_string(a->name, text ? text : "");
 }
 
-static ebb_arg attribute(struct names *names, const struct ebb_attr *a, const void *attrs) {
+ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *a, const void *attrs) {
     const char *at = (const char *)attrs + a->offset;
     int64_t i;
     double f;
@@ -81,7 +81,7 @@ static ebb_arg attribute(struct names *names, const struct ebb_attr *a, const vo
         if (e) arg = ebb__arg_int(a->name, e);
         if (e) arg.kind = EBB_VALUE_DTYPE;
         return arg;
-    case EBB_ATTR_ENUM: memcpy(&e, at, sizeof e); return word(names, a, e);
+    case EBB_ATTR_ENUM: memcpy(&e, at, sizeof e); return word(arena, a, e);
     case EBB_ATTR_STRING: return arg;
     }
     return arg;
@@ -135,7 +135,7 @@ const char *ebb__formula_of(struct ebb__arena *a, const struct ebb__formula_call
     add_inputs(&names, call);
     add_outputs(&names, call);
     for (int i = 0; i < call->op->n_attrs && call->attrs; i++)
-        add(&names, attribute(&names, &call->op->attrs[i], call->attrs));
+        add(&names, ebb__formula_attribute(a, &call->op->attrs[i], call->attrs));
     if (is_list(call->op->in[declared].kind)) add(&names, ebb__arg_int("k", entry));
     *ret_names = (ebb_args){names.n, names.arg};
     return ebb_error() ? NULL : formula;

@@ -2,6 +2,7 @@
  * need no deep recursion; of a condition only the side that is chosen. */
 #include "expr/value.h"
 #include <ebb/expr.h>
+#include <ebb/io.h>
 #include <ebb/ops.h>
 
 #include <stdarg.h>
@@ -114,8 +115,13 @@ static struct ebb__value do_attribute(struct ebb__run *r, int32_t id) {
     return v.kind != EBB__UNSET ? v : ebb__wrong(r, id, EBB_ERR_NAME, "there is no %s here", name);
 }
 
+/* @x.npy: the file's tensor, where files are read. */
 static struct ebb__value do_path(struct ebb__run *r, int32_t id) {
-    return ebb__wrong(r, id, EBB_ERR_UNSUPPORTED, "files of tensors are not read yet");
+    const struct ebb__ast *a = ebb__ast_of(r, id);
+    if (!r->files) return ebb__wrong(r, id, EBB_ERR_UNSUPPORTED, "files are not read here");
+    ebb_tensor *t = (ebb_npy_load)(ebb__ast_name(r->program, a));
+    if (!t) (void)ebb__fail_here(r->program->text, a->place);
+    return ebb__value_tensor(t);
 }
 
 /* Whether `and` or `or` has its value from its left side, which is no tensor: then the right one is not evaluated. */

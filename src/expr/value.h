@@ -49,6 +49,7 @@ struct ebb__run {
     struct ebb__value *values;    /* by the tree's nodes */
     struct ebb__observer observer;
     bool sites; /* nodes of the graph get the file ebb__expr_site and the number of the tree's node as their line */
+    bool files; /* @x.npy is read */
     struct ebb__value result; /* of the last statement; UNSET when there is none, or it is an assignment */
     struct ebb__value last;   /* what the last statement computed or assigned */
 };

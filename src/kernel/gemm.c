@@ -1,4 +1,5 @@
-/* Matrix products: which code computes them, and the cut into tiles, by shape only, that threads share out. */
+/* Matrix products: which code computes them, and the cut into tiles that threads share out. Of our own code each
+ * element is the same sum however a product is cut; a library's product is cut by shape only. */
 #include "base/base.h"
 #include "kernel/blas.h"
 #include "kernel/isa.h"
@@ -7,8 +8,9 @@
 
 enum {
     TILE_WORK = 1 << 21,    /* multiplications that make a tile worth a thread */
-    MAX_TILES = 16,         /* of one product */
+    LIBRARY_TILES = 16,     /* of one product */
     TILE_MULTIPLE = 48,     /* sizes of tiles are multiples of this: of every register tile's */
+    PACKED_N = 128,         /* columns from which packing a pays */
     LIBRARY_WORK = 1 << 23, /* multiplications from which loading a library, some milliseconds, begins to pay */
 };
 
@@ -25,6 +27,8 @@ struct product {
     char *c;
     int64_t ldc, c_bs;
     int64_t m_tile, n_tile, m_tiles, n_tiles;
+    char *space; /* EBB__GEMM_SPACE bytes for each slot */
+    _Atomic int64_t next;
 };
 
 static const void *at(const struct product *p, const matrix *x, int64_t batch, int64_t row, int64_t column) {
@@ -38,7 +42,7 @@ static bool flat(const matrix *x, int64_t rows, int64_t columns, bool *ret_trans
     return !*ret_transposed || (x->rs == 1 && x->cs >= rows);
 }
 
-static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m, int64_t j, int64_t n) {
+static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m, int64_t j, int64_t n, void *space) {
     const void *a = at(p, &p->a, batch, i, 0), *b = at(p, &p->b, batch, 0, j);
     char *c = p->c + (batch * p->c_bs + i * p->ldc + j) * p->size;
     if (p->library) {
@@ -48,29 +52,32 @@ static void compute(const struct product *p, int64_t batch, int64_t i, int64_t m
             ebb__blas_gemm(p->dtype, transpose_a, transpose_b, m, n, p->k, a, lda, b, ldb, p->accumulate, c, p->ldc))
             return;
     }
-    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->b.cs, p->accumulate, c, p->ldc);
+    ebb__isa.gemm[p->dtype](m, n, p->k, a, p->a.rs, p->a.cs, b, p->b.rs, p->b.cs, p->accumulate, c, p->ldc, space);
 }
 
-static void compute_tiles(void *context, int64_t first, int64_t last) {
-    const struct product *p = context;
-    for (; first < last; first++) {
-        const int64_t tile = first % (p->m_tiles * p->n_tiles), batch = first / (p->m_tiles * p->n_tiles);
-        const int64_t i = tile / p->n_tiles * p->m_tile, j = tile % p->n_tiles * p->n_tile;
-        compute(p, batch, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j,
-                p->n - j < p->n_tile ? p->n - j : p->n_tile);
-    }
+/* A slot computes tiles for as long as there are any. */
+static void compute_tiles(void *context, int64_t slot, int64_t last) {
+    struct product *p = context;
+    const int64_t each = p->m_tiles * p->n_tiles, tiles = p->batch * each;
+    for (; slot < last; slot++)
+        for (int64_t at; (at = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < tiles;) {
+            const int64_t i = at % each / p->n_tiles * p->m_tile, j = at % p->n_tiles * p->n_tile;
+            compute(p, at / each, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j,
+                    p->n - j < p->n_tile ? p->n - j : p->n_tile, p->space ? p->space + slot * EBB__GEMM_SPACE : NULL);
+        }
 }
 
 static int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
 static int64_t count(int64_t n, int64_t tile) { return (n + tile - 1) / tile; }
 
-/* Halve the longer side until there are tiles enough for many threads, or each is small. */
-static void cut(struct product *p) {
+/* Halve the longer side until there are tiles enough for the threads, or each is small. */
+static void cut(struct product *p, int threads) {
     const int64_t work = p->m * p->n * p->k;
+    const int64_t enough = p->library ? LIBRARY_TILES : threads > 1 ? (2 * threads + p->batch - 1) / p->batch : 1;
     p->m_tile = p->m;
     p->n_tile = p->n;
-    for (int64_t tiles = 1; tiles < MAX_TILES && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
+    for (int64_t tiles = 1; tiles < enough && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
         int64_t *longer = p->m_tile > p->n_tile ? &p->m_tile : &p->n_tile;
         if (*longer <= TILE_MULTIPLE) break;
         *longer = round_up((*longer + 1) / 2, TILE_MULTIPLE);
@@ -141,16 +148,22 @@ static ebb_status run_large(struct product *p) {
     void *a = NULL, *b = NULL;
     size_t a_bytes = 0, b_bytes = 0;
     ebb_status status = EBB_OK;
-    p->library = p->m * p->n * p->k >= LIBRARY_WORK && ebb__blas_has(p->dtype);
+    p->library = p->m * p->n * p->k >= LIBRARY_WORK && ebb__isa.vector_bytes <= 16 && ebb__blas_has(p->dtype);
     if (p->library) {
         status = make_flat(p, &p->a, p->m, p->k, &a, &a_bytes);
         if (!status) status = make_flat(p, &p->b, p->k, p->n, &b, &b_bytes);
     }
-    if (!status) {
-        cut(p);
-        const int64_t tiles = p->batch * p->m_tiles * p->n_tiles;
-        ebb__parallel_for(tiles, TILE_WORK / 4 / (p->m_tile * p->n_tile * p->k) + 1, compute_tiles, p);
-    }
+    const int threads = ebb_num_threads();
+    cut(p, threads);
+    const int64_t tiles = p->batch * p->m_tiles * p->n_tiles;
+    int64_t slots = p->batch * p->m * p->n * p->k / (TILE_WORK / 4) + 1;
+    if (slots > tiles) slots = tiles;
+    if (slots > threads) slots = threads;
+    const size_t space =
+        p->library || p->n_tile < PACKED_N || !ebb_dtype_is_floating(p->dtype) ? 0 : (size_t)(slots * EBB__GEMM_SPACE);
+    if (!status && space && !(p->space = ebb__alloc(space))) status = EBB_ERR_MEMORY;
+    if (!status) ebb__parallel_for(slots, 1, compute_tiles, p);
+    ebb__free(p->space, space);
     ebb__free(a, a_bytes);
     ebb__free(b, b_bytes);
     return status;
@@ -184,7 +197,7 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
     }
     if ((m == 1 || n == 1) && by_vector(&p)) return EBB_OK;
     if (batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
-    for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n);
+    for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n, NULL);
     return EBB_OK;
 }
 

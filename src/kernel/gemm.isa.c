@@ -1,7 +1,8 @@
 /* Matrix products in one thread: register tiles of MR x NR over panels of b, after Goto and van de Geijn 2008 ("Anatomy
- * of high-performance matrix multiplication"), and matrix-vector products. a is read where it lies, by broadcasts; b is
- * read where it lies when its rows are contiguous and few rows of a make packing pay badly, else packed in panels of NR
- * columns. */
+ * of high-performance matrix multiplication"), and matrix-vector products. b is read where it lies when its rows are
+ * contiguous and few rows of a make packing pay badly, else packed in panels of NR columns; a is read where it lies, by
+ * broadcasts, or from packed panels when there is space for them. An element is the same sum in the same order however
+ * a product is cut into parts. */
 #include "kernel/vec.h"
 
 #if EBB__ISA_LEVEL == 2
@@ -11,7 +12,7 @@
 #else
 #define MR 4
 #endif
-enum { KC = 256, DIRECT_M = 64 };
+enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
 
 /* rows x (nv vectors) of c; the constants unroll. ldb and ldc in elements; c has `width` columns. */
 #define DEFINE_TILE(F, T) \
@@ -58,12 +59,109 @@ enum { KC = 256, DIRECT_M = 64 };
         else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
         break;
 
-/* All rows of c under one panel of b. */
-#define DEFINE_PANEL(F, T) \
-    static void panel_##F(int64_t m, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, int64_t ldb, \
-                          bool accumulate, T *c, int64_t ldc, int width) { \
+/* ---- packing: panels of b, NR columns wide, and of a, MR rows high, as the tiles read them ---- */
+
+/* r[i] becomes the i-th element of each: log2(W) perfect shuffles. */
+#if EBB__ISA_LEVEL == 2
+#define ZIP_f32(a, b, first) _mm512_permutex2var_ps(a, _mm512_add_epi32(zip_f32, _mm512_set1_epi32(first)), b)
+#define ZIP_f64(a, b, first) _mm512_permutex2var_pd(a, _mm512_add_epi64(zip_f64, _mm512_set1_epi64(first)), b)
+#define ZIP_ORDER \
+    const __m512i zip_f32 = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); \
+    const __m512i zip_f64 = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11); \
+    (void)zip_f32, (void)zip_f64;
+#elif EBB__ISA_LEVEL == 1
+#define ZIP_f32(a, b, first) \
+    _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), (first) ? 0x31 : 0x20)
+#define ZIP_f64(a, b, first) \
+    _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), (first) ? 0x31 : 0x20)
+#define ZIP_ORDER
+#endif
+#if EBB__ISA_LEVEL > 0
+#define HAVE_TRANSPOSE 1
+#define M_f32 EBB__CAT(__m, EBB__VBITS)
+#define M_f64 EBB__CAT(EBB__CAT(__m, EBB__VBITS), d)
+#define DEFINE_TRANSPOSE(F, T) \
+    static EBB__INLINE void transpose_##F(ebb__v##F *r) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        for (; m > 0; m -= MR, a += MR * a_rs, c += MR * ldc) { \
+        ZIP_ORDER \
+        EBB__UNROLL for (int s = 1; s < W; s *= 2) { \
+            ebb__v##F z[W]; \
+            EBB__UNROLL for (int i = 0; i < W / 2; i++) { \
+                z[2 * i] = (ebb__v##F)ZIP_##F((M_##F)r[i], (M_##F)r[i + W / 2], 0); \
+                z[2 * i + 1] = (ebb__v##F)ZIP_##F((M_##F)r[i], (M_##F)r[i + W / 2], W / 2); \
+            } \
+            EBB__UNROLL for (int i = 0; i < W; i++) r[i] = z[i]; \
+        } \
+    }
+#else
+#define HAVE_TRANSPOSE 0
+#define DEFINE_TRANSPOSE(F, T) \
+    static EBB__INLINE void transpose_##F(ebb__v##F *r) { (void)r; }
+#endif
+DEFINE_TRANSPOSE(f32, float)
+DEFINE_TRANSPOSE(f64, double)
+
+/* n columns, `ld` apart, of k elements, `step` apart, become panels of `stride` columns; the last is filled with
+ * zeros. */
+#define DEFINE_PACK(F, T) \
+    /* One panel, by W x W elements: up to W elements behind each line of the panel are written, and then overwritten \
+     * by the next line or panel; `to` has room behind the last. */ \
+    static EBB__INLINE void turn_##F(int64_t k, int n, const T *x, int64_t step, int64_t ld, T *to, \
+                                     const int stride) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const int blocks = (stride + W - 1) / W; \
+        int64_t p = 0; \
+        for (; HAVE_TRANSPOSE && step == 1 && p + W <= k; p += W) { \
+            ebb__v##F r[2][W]; \
+            EBB__UNROLL for (int v = 0; v < blocks; v++) { \
+                EBB__UNROLL for (int i = 0; i < W; i++) r[v][i] = \
+                    v * W + i < n ? ebb__load_##F(x + p + (v * W + i) * ld) : (ebb__v##F){0}; \
+                transpose_##F(r[v]); \
+            } \
+            EBB__UNROLL for (int i = 0; i < W; i++) { \
+                EBB__UNROLL for (int v = 0; v < blocks; v++) ebb__store_##F(to + (p + i) * stride + v * W, r[v][i]); \
+            } \
+        } \
+        for (; p < k; p++) \
+            for (int i = 0; i < stride; i++) to[p * stride + i] = i < n ? x[p * step + i * ld] : 0; \
+    } \
+    static EBB__INLINE void pack_##F(int64_t k, int64_t n, const T *x, int64_t step, int64_t ld, T *to, \
+                                     const int stride) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        if (ld != 1) { \
+            for (int64_t j = 0; j < n; j += stride) \
+                turn_##F(k, n - j < stride ? (int)(n - j) : stride, x + j * ld, step, ld, to + j * k, stride); \
+            return; \
+        } \
+        /* A few panels at a time: each lies in a page of its own, and CPUs remember the addresses of few. */ \
+        for (int64_t first = 0; first < n; first += 8 * stride) { \
+            const int64_t end = n - first < 8 * stride ? n : first + 8 * stride; \
+            for (int64_t p = 0; p < k; p++) \
+                for (int64_t j = first; j < end; j += stride) { \
+                    EBB__UNROLL for (int v = 0; v < stride; v += W) { \
+                        const int64_t left = n - j - v, all = stride - v < W ? stride - v : W; \
+                        const T *from = x + p * step + j + v; \
+                        ebb__store_part_##F(to + j * k + p * stride + v, all, \
+                                            left < 1 ? (ebb__v##F){0} \
+                                                     : ebb__load_part_##F(from, left < all ? left : all, 0)); \
+                    } \
+                } \
+        } \
+    }
+DEFINE_PACK(f32, float)
+DEFINE_PACK(f64, double)
+
+/* All rows of c under one panel of b. Where a is packed, `a_next` is MR * k, otherwise MR * a_rs. */
+#define DEFINE_PANEL(F, T) \
+    static void panel_##F(int64_t m, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, int64_t a_next, const T *b, \
+                          int64_t ldb, bool accumulate, T *c, int64_t ldc, int width) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const bool whole = a_rs == 1 && a_cs == MR && ldb == 2 * W && width == 2 * W; \
+        for (; m > 0; m -= MR, a += a_next, c += MR * ldc) { \
+            if (whole && m >= MR) { \
+                TILE(MR, 2, k, a, 1, MR, b, 2 * W, accumulate, c, ldc, 2 * W); \
+                continue; \
+            } \
             switch (m < MR ? (int)m : MR) { \
                 MORE_ROWS(CASE) \
                 CASE(4) \
@@ -73,35 +171,51 @@ enum { KC = 256, DIRECT_M = 64 };
             } \
         } \
     } \
-    static void pack_##F(int64_t k, int width, const T *b, int64_t b_rs, int64_t b_cs, T *to, int nr) { \
-        if (b_cs == 1 && width == nr) { \
-            for (int64_t p = 0; p < k; p++, to += nr) memcpy(to, b + p * b_rs, (size_t)nr * sizeof(T)); \
-            return; \
-        } \
-        if (width < nr) memset(to, 0, (size_t)(k * nr) * sizeof(T)); \
-        for (int j = 0; j < width; j++) \
-            for (int64_t p = 0; p < k; p++) to[p * nr + j] = b[p * b_rs + j * b_cs]; \
+    static void pack_b_##F(int64_t k, int64_t n, const T *b, int64_t b_rs, int64_t b_cs, T *to) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        if (n > W) pack_##F(k, n, b, b_rs, b_cs, to, 2 * W); \
+        else pack_##F(k, n, b, b_rs, b_cs, to, W); \
     } \
-    static void gemm_##F(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_, \
-                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc) { \
+    /* A few hundred rows of c. */ \
+    static void rows_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
+                         int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W }; \
-        const T *a = a_, *b = b_; \
-        T *c = c_; \
-        _Alignas(64) T packed[KC * NR]; \
+        _Alignas(64) T panel[KC * NR]; \
+        const bool direct = b_cs == 1 && m <= (space ? 2 * MR : DIRECT_M); \
+        const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
+        T *packed = space ? space + EBB__GEMM_ROWS(sizeof(T)) * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
             const int64_t kc = k - p < KC ? k - p : KC; \
-            for (int64_t j = 0; j < n; j += NR) { \
-                const int width = n - j < NR ? (int)(n - j) : NR, nr = width > W ? NR : W; \
-                const T *panel = b + p * b_rs + j * b_cs; \
-                int64_t ldb = b_rs; \
-                if (b_cs != 1 || width < nr || m > DIRECT_M) { \
-                    pack_##F(kc, width, panel, b_rs, b_cs, packed, nr); \
-                    panel = packed; \
-                    ldb = nr; \
+            const T *a_block = a + p * a_cs; \
+            int64_t rs = a_rs, cs = a_cs, next = MR * a_rs; \
+            if (space) { \
+                pack_##F(kc, m, a_block, a_cs, a_rs, space, MR); \
+                a_block = space; \
+                rs = 1, cs = MR, next = MR * kc; \
+            } \
+            for (int64_t first = 0; first < n; first += columns) { \
+                const int64_t end = n - first < columns ? n : first + columns; \
+                const T *b_block = b + p * b_rs + first * b_cs; \
+                if (!direct || end - first < NR) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
+                for (int64_t j = first; j < end; j += NR) { \
+                    const int width = end - j < NR ? (int)(end - j) : NR; \
+                    if (direct && width == NR) \
+                        panel_##F(m, kc, a_block, rs, cs, next, b_block, b_rs, accumulate, c + j, ldc, width); \
+                    else \
+                        panel_##F(m, kc, a_block, rs, cs, next, packed + (j - first) * kc, end - first > W ? NR : W, \
+                                  accumulate, c + j, ldc, width); \
                 } \
-                panel_##F(m, kc, a + p * a_cs, a_rs, a_cs, panel, ldb, accumulate, c + j, ldc, width); \
             } \
         } \
+    } \
+    static void gemm_##F(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b, \
+                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
+        enum { ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \
+        const T *a = a_; \
+        T *c = c_; \
+        for (int64_t i = 0; i < m; i += ROWS) \
+            rows_##F(m - i < ROWS ? m - i : ROWS, n, k, a + i * a_rs, a_rs, a_cs, b, b_rs, b_cs, accumulate, \
+                     c + i * ldc, ldc, space); \
     }
 
 #define TILE tile_f32
@@ -180,9 +294,10 @@ DEFINE_GEMV(f64, double)
 /* ---- integers, wrapping ---- */
 #define DEFINE_INTEGER(S, T, U) \
     static void gemm_##S(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_, \
-                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc) { \
+                         int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
         const T *a = a_, *b = b_; \
         T *c = c_; \
+        (void)space; \
         for (int64_t i = 0; i < m; i++) { \
             if (!accumulate) memset(c + i * ldc, 0, (size_t)n * sizeof(T)); \
             for (int64_t p = 0; p < k; p++) { \
@@ -200,6 +315,7 @@ void EBB__ISA(ebb__init_gemm)(void) {
     const ebb__gemm_block products[EBB_DTYPE_COUNT] = {
         [EBB_U8] = gemm_u8, [EBB_I32] = gemm_i32, [EBB_I64] = gemm_i64, [EBB_F32] = gemm_f32, [EBB_F64] = gemm_f64};
     memcpy(ebb__isa.gemm, products, sizeof products);
+    ebb__isa.vector_bytes = EBB__VBYTES;
     ebb__isa.gemv[EBB_F32] = gemv_f32;
     ebb__isa.gemv[EBB_F64] = gemv_f64;
 }

@@ -39,9 +39,16 @@ typedef struct ebb__norm_runs {
     void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
 } ebb__norm_runs;
 
-/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1. */
+/* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
+ * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a, which pays when n is large. In each
+ * of a and b one stride is 1. */
+#define EBB__GEMM_DEPTH 256
+#define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
+#define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
+#define EBB__GEMM_SPACE ((1536 + 1024) * EBB__GEMM_DEPTH + 128)
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
-                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc);
+                                const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,
+                                void *space);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);
 
@@ -60,6 +67,7 @@ typedef struct ebb__isa_table {
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
+    int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;

@@ -1,29 +1,16 @@
 /* Softmax, log-softmax and their backward over one contiguous row. */
-#include "kernel/vec.h"
+#include "kernel/vecmath.h"
 
-EBB__VEC_MATH(exp, f32, float, expf)
 EBB__VEC_MATH(exp, f64, double, exp)
 
 /* A short last vector is filled up with -inf, whose exponential adds nothing, or with zeros. */
 #define DEFINE_SOFTMAX(F, T, LOG) \
-    static EBB__INLINE T total_##F(ebb__v##F v) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        T a[W]; \
-        ebb__store_##F(a, v); \
-        for (int half = W / 2; half > 0; half /= 2) \
-            for (int k = 0; k < half; k++) a[k] += a[k + half]; \
-        return a[0]; \
-    } \
     /* A NaN may be passed over: its own exponential makes the sum NaN. */ \
     static EBB__INLINE T row_max_##F(int64_t n, const T *x) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         ebb__v##F max = ebb__load_part_##F(x, n, -(T)INFINITY); \
         for (int64_t i = W; i < n; i += W) max = ebb__max_##F(ebb__load_part_##F(x + i, n - i, -(T)INFINITY), max); \
-        T a[W]; \
-        ebb__store_##F(a, max); \
-        for (int half = W / 2; half > 0; half /= 2) \
-            for (int k = 0; k < half; k++) a[k] = a[k] > a[k + half] ? a[k] : a[k + half]; \
-        return a[0]; \
+        return ebb__greatest_##F(max); \
     } \
     static void softmax_##F(int64_t n, const void *x_, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
@@ -36,9 +23,9 @@ EBB__VEC_MATH(exp, f64, double, exp)
             sum += e; \
             ebb__store_part_##F(y + i, n - i, e); \
         } \
-        const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
+        const ebb__v##F share = ebb__splat_##F(1 / ebb__total_##F(sum)); \
         for (int64_t i = 0; i < n; i += W) \
-            ebb__store_part_##F(y + i, n - i, ebb__load_part_##F(y + i, n - i, 0) / all); \
+            ebb__store_part_##F(y + i, n - i, ebb__load_part_##F(y + i, n - i, 0) * share); \
     } \
     static void log_softmax_##F(int64_t n, const void *x_, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
@@ -47,7 +34,7 @@ EBB__VEC_MATH(exp, f64, double, exp)
         const ebb__v##F max = ebb__splat_##F(row_max_##F(n, x)); \
         ebb__v##F sum = {0}; \
         for (int64_t i = 0; i < n; i += W) sum += ebb__exp_##F(ebb__load_part_##F(x + i, n - i, -(T)INFINITY) - max); \
-        const ebb__v##F log_sum = ebb__splat_##F(LOG(total_##F(sum))); \
+        const ebb__v##F log_sum = ebb__splat_##F(LOG(ebb__total_##F(sum))); \
         for (int64_t i = 0; i < n; i += W) \
             ebb__store_part_##F(y + i, n - i, ebb__load_part_##F(x + i, n - i, 0) - max - log_sum); \
     } \
@@ -58,7 +45,7 @@ EBB__VEC_MATH(exp, f64, double, exp)
         ebb__v##F sum = {0}; \
         for (int64_t i = 0; i < n; i += W) \
             sum += ebb__load_part_##F(g + i, n - i, 0) * ebb__load_part_##F(y + i, n - i, 0); \
-        const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
+        const ebb__v##F all = ebb__splat_##F(ebb__total_##F(sum)); \
         for (int64_t i = 0; i < n; i += W) \
             ebb__store_part_##F(dx + i, n - i, \
                                 ebb__load_part_##F(y + i, n - i, 0) * (ebb__load_part_##F(g + i, n - i, 0) - all)); \
@@ -69,7 +56,7 @@ EBB__VEC_MATH(exp, f64, double, exp)
         T *dx = dx_; \
         ebb__v##F sum = {0}; \
         for (int64_t i = 0; i < n; i += W) sum += ebb__load_part_##F(g + i, n - i, 0); \
-        const ebb__v##F all = ebb__splat_##F(total_##F(sum)); \
+        const ebb__v##F all = ebb__splat_##F(ebb__total_##F(sum)); \
         for (int64_t i = 0; i < n; i += W) \
             ebb__store_part_##F(dx + i, n - i, \
                                 ebb__load_part_##F(g + i, n - i, 0) - \

@@ -1,20 +1,18 @@
-/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: through SLEEF's vectors (Shibata and
- * Petrogalli 2020) where they are there, through libm otherwise. Every element, also a lone or a strided one, goes
- * through the same vector function, so that its value does not depend on where it stands. */
+/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: float32 by vecmath.h, float64 and pow
+ * through SLEEF's vectors (Shibata and Petrogalli 2020) where they are there, through libm otherwise. Every element,
+ * also a lone or a strided one, goes through the same vector function, so that its value does not depend on where it
+ * stands. */
 #include "kernel/loops.h"
+#include "kernel/vecmath.h"
 
-EBB__VEC_MATH(exp, f32, float, expf)
 EBB__VEC_MATH(exp, f64, double, exp)
-EBB__VEC_MATH(log, f32, float, logf)
 EBB__VEC_MATH(log, f64, double, log)
-EBB__VEC_MATH(tanh, f32, float, tanhf)
 EBB__VEC_MATH(tanh, f64, double, tanh)
 EBB__VEC_MATH2(pow, f32, float, powf)
 EBB__VEC_MATH2(pow, f64, double, pow)
 
 EBB__VEC_MATH(log1p, f32, float, log1pf)
 EBB__VEC_MATH(log1p, f64, double, log1p)
-EBB__VEC_MATH(erf, f32, float, erff)
 EBB__VEC_MATH(erf, f64, double, erf)
 
 #define DEFINE_ACTIVATIONS(F, T) \
@@ -26,7 +24,8 @@ EBB__VEC_MATH(erf, f64, double, erf)
     } \
     static EBB__INLINE ebb__v##F ebb__silu_##F(ebb__v##F x) { return x / (1 + ebb__exp_##F(-x)); } \
     static EBB__INLINE ebb__v##F ebb__gelu_##F(ebb__v##F x) { \
-        return (T)0.5 * x * (1 + ebb__erf_##F(x * (T)0.70710678118654752440)); \
+        const ebb__v##F half = (T)0.5 * x; \
+        return ebb__fma_##F(half, ebb__erf_##F(x * (T)0.70710678118654752440), half); \
     } \
     static EBB__INLINE ebb__v##F ebb__gelu_tanh_##F(ebb__v##F x) { \
         return (T)0.5 * x * (1 + ebb__tanh_##F((T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x))); \
@@ -37,18 +36,18 @@ DEFINE_ACTIVATIONS(f64, double)
 #if EBB__VECTOR_MATH
 /* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may
  * depend on its neighbours. So lanes of different ranges are computed apart. The limits are those of SLEEF's misc.h. */
-#define DEFINE_PERIODIC(fn, F, T, UNSIGNED) \
-    static __attribute__((noinline)) ebb__v##F fn##_apart_##F(ebb__v##F x) { \
-        enum { W = sizeof x / sizeof(T) }; \
-        static const T limit[] = {LIMITS_##F}; \
-        T a[W], ret[W]; \
+#define DEFINE_PERIODIC(fn) \
+    static __attribute__((noinline)) ebb__vf64 fn##_apart(ebb__vf64 x) { \
+        enum { W = sizeof x / sizeof(double) }; \
+        static const double limit[] = {15.0, 1e14}; \
+        double a[W], ret[W]; \
         int range[W]; \
         memcpy(a, &x, sizeof x); \
         for (int i = 0; i < W; i++) { \
-            for (range[i] = 0; range[i] < 2 && !(ABS_##F(a[i]) < limit[range[i]]);) range[i]++; \
+            for (range[i] = 0; range[i] < 2 && !(fabs(a[i]) < limit[range[i]]);) range[i]++; \
         } \
         for (int r = 0; r < 3; r++) { \
-            T mine[W]; \
+            double mine[W]; \
             int count = 0; \
             for (int i = 0; i < W; i++) { \
                 mine[i] = range[i] == r ? a[i] : r == 0 ? 0 : limit[r - 1]; \
@@ -56,7 +55,7 @@ DEFINE_ACTIVATIONS(f64, double)
             } \
             if (count == 0) continue; \
             memcpy(&x, mine, sizeof x); \
-            x = (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x); \
+            x = (ebb__vf64)EBB__SLEEF_f64(fn)((ebb__mf64)x); \
             memcpy(mine, &x, sizeof x); \
             for (int i = 0; i < W; i++) \
                 if (range[i] == r) ret[i] = mine[i]; \
@@ -64,67 +63,56 @@ DEFINE_ACTIVATIONS(f64, double)
         memcpy(&x, ret, sizeof x); \
         return x; \
     } \
-    static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x) { \
-        static const T limit[] = {LIMITS_##F}; \
-        if (EBB__ALL_BELOW_##F(x, limit[0])) return (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x); \
-        return fn##_apart_##F(x); \
+    static EBB__INLINE ebb__vf64 ebb__##fn##_f64(ebb__vf64 x) { \
+        return ALL_BELOW_15(x) ? (ebb__vf64)EBB__SLEEF_f64(fn)((ebb__mf64)x) : fn##_apart(x); \
     }
-#define LIMITS_f32 125.0f, 39000.0f
-#define LIMITS_f64 15.0, 1e14
-#define ABS_f32 fabsf
-#define ABS_f64 fabs
 #if EBB__ISA_LEVEL == 2
-#define EBB__ALL_BELOW_f32(x, limit) \
-    (_mm512_cmp_ps_mask(_mm512_abs_ps((__m512)x), _mm512_set1_ps(limit), _CMP_LT_OQ) == 0xffff)
-#define EBB__ALL_BELOW_f64(x, limit) \
-    (_mm512_cmp_pd_mask(_mm512_abs_pd((__m512d)x), _mm512_set1_pd(limit), _CMP_LT_OQ) == 0xff)
+#define ALL_BELOW_15(x) (_mm512_cmp_pd_mask(_mm512_abs_pd((__m512d)x), _mm512_set1_pd(15.0), _CMP_LT_OQ) == 0xff)
 #else
-#define EBB__ALL_BELOW_f32(x, limit) \
-    (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)x), _mm256_set1_ps(limit), \
-                                      _CMP_LT_OQ)) == 0xff)
-#define EBB__ALL_BELOW_f64(x, limit) \
+#define ALL_BELOW_15(x) \
     (_mm256_movemask_pd( \
-         _mm256_cmp_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)x), _mm256_set1_pd(limit), _CMP_LT_OQ)) == 0xf)
+         _mm256_cmp_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)x), _mm256_set1_pd(15.0), _CMP_LT_OQ)) == 0xf)
 #endif
-DEFINE_PERIODIC(sin, f32, float, uint32_t)
-DEFINE_PERIODIC(sin, f64, double, uint64_t)
-DEFINE_PERIODIC(cos, f32, float, uint32_t)
-DEFINE_PERIODIC(cos, f64, double, uint64_t)
+DEFINE_PERIODIC(sin)
+DEFINE_PERIODIC(cos)
 #else
-EBB__VEC_MATH(sin, f32, float, sinf)
 EBB__VEC_MATH(sin, f64, double, sin)
-EBB__VEC_MATH(cos, f32, float, cosf)
 EBB__VEC_MATH(cos, f64, double, cos)
 #endif
+#if EBB__ISA_LEVEL == 0
+EBB__VEC_MATH(sin, f32, float, sinf)
+EBB__VEC_MATH(cos, f32, float, cosf)
+#endif
 
-/* Fewer elements than a vector holds are filled up with copies of the first. */
+/* A short last vector is filled up with ones; strided elements pass through a buffer. */
 #define DEFINE_UNARY(fn, F, T) \
-    static void fn##_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+    static void fn##_flat_##F(int64_t n, const T *x, T *y) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        for (int64_t i = 0; i < n; i += W) \
+            ebb__store_part_##F(y + i, n - i, ebb__##fn##_##F(ebb__load_part_##F(x + i, n - i, 1))); \
+    } \
+    static void fn##_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
         (void)param; \
-        if (n == 1) { \
-            const ebb__v##F y = ebb__##fn##_##F(ebb__splat_##F(*(const T *)p[1])); \
-            memcpy(p[0], &y, sizeof(T)); \
+        unary_##F(n, p, stride, fn##_flat_##F); \
+    }
+#define DEFINE_STRIDED(F, T) \
+    static void unary_##F(int64_t n, char *const *p, const int64_t *stride, void (*flat)(int64_t, const T *, T *)) { \
+        enum { SOME = 512 }; \
+        const int64_t so = stride[0], sa = stride[1]; \
+        if (n == 1 || (so == (int64_t)sizeof(T) && sa == (int64_t)sizeof(T))) { \
+            flat(n, (const T *)p[1], (T *)p[0]); \
             return; \
         } \
-        const int64_t so = stride[0], sa = stride[1]; \
-        const bool flat_in = sa == (int64_t)sizeof(T), flat_out = so == (int64_t)sizeof(T); \
-        for (int64_t i = 0; i < n; i += W) { \
-            const int m = n - i < W ? (int)(n - i) : W; \
-            const char *in = p[1] + i * sa; \
-            char *out = p[0] + i * so; \
-            T a[W]; \
-            if (m < W || !flat_in) \
-                for (int j = 0; j < W; j++) a[j] = *(const T *)(in + (j < m ? j : 0) * sa); \
-            const ebb__v##F y = ebb__##fn##_##F(ebb__load_##F(m < W || !flat_in ? a : (const T *)in)); \
-            if (m == W && flat_out) { \
-                ebb__store_##F((T *)out, y); \
-            } else { \
-                memcpy(a, &y, sizeof y); \
-                for (int j = 0; j < m; j++) *(T *)(out + j * so) = a[j]; \
-            } \
+        for (int64_t i = 0; i < n; i += SOME) { \
+            const int64_t m = n - i < SOME ? n - i : SOME; \
+            T a[SOME]; \
+            for (int64_t j = 0; j < m; j++) a[j] = *(const T *)(p[1] + (i + j) * sa); \
+            flat(m, a, a); \
+            for (int64_t j = 0; j < m; j++) *(T *)(p[0] + (i + j) * so) = a[j]; \
         } \
     }
+DEFINE_STRIDED(f32, float)
+DEFINE_STRIDED(f64, double)
 #define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(logsigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)

@@ -39,8 +39,10 @@
 
 #if EBB__ISA_LEVEL == 2
 #define EBB__VBYTES 64
+#define EBB__VBITS 512
 #elif EBB__ISA_LEVEL == 1
 #define EBB__VBYTES 32
+#define EBB__VBITS 256
 #else
 #define EBB__VBYTES 16
 #endif
@@ -48,11 +50,15 @@
 #if defined(__GNUC__)
 typedef float ebb__vf32 __attribute__((vector_size(EBB__VBYTES)));
 typedef double ebb__vf64 __attribute__((vector_size(EBB__VBYTES)));
+typedef int32_t ebb__vi32 __attribute__((vector_size(EBB__VBYTES)));
+#define ebb__whole_f32(i) __builtin_convertvector(i, ebb__vf32)
 #define EBB__W_F32 (EBB__VBYTES / 4)
 #define EBB__W_F64 (EBB__VBYTES / 8)
 #else
 typedef float ebb__vf32;
 typedef double ebb__vf64;
+typedef int32_t ebb__vi32;
+#define ebb__whole_f32(i) ((float)(i))
 #define EBB__W_F32 1
 #define EBB__W_F64 1
 #endif
@@ -68,25 +74,66 @@ typedef double ebb__vf64;
 EBB__VEC_BASICS(f32, float)
 EBB__VEC_BASICS(f64, double)
 
-/* The greater; which one where there is a NaN is not said. */
+/* The greater and the lesser; b where there is a NaN. */
 #if EBB__ISA_LEVEL == 2
 #define ebb__max_f32(a, b) ((ebb__vf32)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define ebb__max_f64(a, b) ((ebb__vf64)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#define ebb__min_f32(a, b) ((ebb__vf32)_mm512_min_ps((__m512)(a), (__m512)(b)))
 #elif EBB__ISA_LEVEL == 1
 #define ebb__max_f32(a, b) ((ebb__vf32)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define ebb__max_f64(a, b) ((ebb__vf64)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#define ebb__min_f32(a, b) ((ebb__vf32)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #else
-#define EBB__VEC_MAX(F, T) \
-    static EBB__INLINE ebb__v##F ebb__max_##F(ebb__v##F a, ebb__v##F b) { \
+#define EBB__VEC_EXTREME(name, F, T, beats) \
+    static EBB__INLINE ebb__v##F name(ebb__v##F a, ebb__v##F b) { \
         T x[sizeof a / sizeof(T)], y[sizeof b / sizeof(T)]; \
         memcpy(x, &a, sizeof a); \
         memcpy(y, &b, sizeof b); \
-        for (size_t i = 0; i < sizeof a / sizeof(T); i++) x[i] = x[i] > y[i] ? x[i] : y[i]; \
+        for (size_t i = 0; i < sizeof a / sizeof(T); i++) x[i] = x[i] beats y[i] ? x[i] : y[i]; \
         memcpy(&a, x, sizeof a); \
         return a; \
     }
-EBB__VEC_MAX(f32, float)
-EBB__VEC_MAX(f64, double)
+EBB__VEC_EXTREME(ebb__max_f32, f32, float, >)
+EBB__VEC_EXTREME(ebb__max_f64, f64, double, >)
+EBB__VEC_EXTREME(ebb__min_f32, f32, float, <)
+#endif
+
+/* ---- bits of float32: signs, choices ---- */
+static EBB__INLINE ebb__vi32 ebb__bits(ebb__vf32 x) {
+    ebb__vi32 bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+static EBB__INLINE ebb__vf32 ebb__of_bits(ebb__vi32 bits) {
+    ebb__vf32 x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+static EBB__INLINE ebb__vf32 ebb__magnitude(ebb__vf32 x) { return ebb__of_bits(ebb__bits(x) & INT32_MAX); }
+static EBB__INLINE ebb__vf32 ebb__with_sign(ebb__vf32 magnitude, ebb__vf32 sign) {
+    return ebb__of_bits((ebb__bits(magnitude) & INT32_MAX) | (ebb__bits(sign) & INT32_MIN));
+}
+/* Masks: of a < b, false for NaN; of odd numbers. pick(m, a, b): a where m, else b. */
+#if EBB__ISA_LEVEL == 2
+typedef __mmask16 ebb__mask;
+#define ebb__less(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_LT_OQ)
+#define ebb__odd(i) _mm512_test_epi32_mask((__m512i)(i), _mm512_set1_epi32(1))
+#define ebb__pick(m, a, b) ((ebb__vf32)_mm512_mask_blend_ps(m, (__m512)(b), (__m512)(a)))
+#define ebb__all_less(a, limit) (ebb__less(a, ebb__splat_f32(limit)) == 0xffff)
+#elif EBB__ISA_LEVEL == 1
+typedef __m256 ebb__mask;
+#define ebb__less(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_LT_OQ)
+#define ebb__odd(i) ((__m256)((i) << 31)) /* the highest bit decides */
+#define ebb__pick(m, a, b) ((ebb__vf32)_mm256_blendv_ps((__m256)(b), (__m256)(a), m))
+#define ebb__all_less(a, limit) (_mm256_movemask_ps(ebb__less(a, ebb__splat_f32(limit))) == 0xff)
+#else
+typedef ebb__vi32 ebb__mask;
+#if defined(__GNUC__)
+#define ebb__less(a, b) ((ebb__vi32)((a) < (b)))
+#else
+#define ebb__less(a, b) (-(int32_t)((a) < (b)))
+#endif
+#define ebb__pick(m, a, b) ebb__of_bits((ebb__bits(a) & (m)) | (ebb__bits(b) & ~(m)))
 #endif
 
 /* The first n elements, 0 < n; missing ones are `filler`. Storing writes the first n. */
@@ -109,7 +156,7 @@ EBB__VEC_PART(f32, float, 16, ps, __mmask16)
 EBB__VEC_PART(f64, double, 8, pd, __mmask8)
 #elif EBB__ISA_LEVEL == 1
 static const int32_t ebb__mask_table[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-static EBB__INLINE __m256i ebb__mask(int64_t bytes) {
+static EBB__INLINE __m256i ebb__part_mask(int64_t bytes) {
     __m256i mask;
     memcpy(&mask, (const char *)(ebb__mask_table + 8) - bytes, sizeof mask);
     return mask;
@@ -117,14 +164,14 @@ static EBB__INLINE __m256i ebb__mask(int64_t bytes) {
 #define EBB__VEC_PART(F, T, W, PS, CAST) \
     static EBB__INLINE ebb__v##F ebb__load_part_##F(const T *p, int64_t n, T filler) { \
         if (n >= W) return ebb__load_##F(p); \
-        const __m256i mask = ebb__mask(n * (int64_t)sizeof(T)); \
+        const __m256i mask = ebb__part_mask(n * (int64_t)sizeof(T)); \
         return (ebb__v##F)_mm256_blendv_##PS(_mm256_set1_##PS(filler), _mm256_maskload_##PS(p, mask), CAST(mask)); \
     } \
     static EBB__INLINE void ebb__store_part_##F(T *p, int64_t n, ebb__v##F v) { \
         if (n >= W) { \
             ebb__store_##F(p, v); \
         } else { \
-            _mm256_maskstore_##PS(p, ebb__mask(n *(int64_t)sizeof(T)), (EBB__CAT(__m256, EBB__SUFFIX_##F))v); \
+            _mm256_maskstore_##PS(p, ebb__part_mask(n *(int64_t)sizeof(T)), (EBB__CAT(__m256, EBB__SUFFIX_##F))v); \
         } \
     }
 #define EBB__SUFFIX_f32
@@ -157,6 +204,42 @@ EBB__VEC_PART(f64, double)
 #else
 #define ebb__fma_f32(a, b, c) ((a) * (b) + (c))
 #define ebb__fma_f64(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* All lanes added up, and the greatest of them: halves are put together until one is left. */
+#if EBB__ISA_LEVEL == 2
+#define ebb__total_f32(v) _mm512_reduce_add_ps((__m512)(v))
+#define ebb__total_f64(v) _mm512_reduce_add_pd((__m512d)(v))
+#define ebb__greatest_f32(v) _mm512_reduce_max_ps((__m512)(v))
+#define ebb__greatest_f64(v) _mm512_reduce_max_pd((__m512d)(v))
+#elif EBB__ISA_LEVEL == 1
+#define EBB__VEC_ACROSS(name, op) \
+    static EBB__INLINE float name##_f32(ebb__vf32 v) { \
+        __m128 a = _mm_##op##_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1)); \
+        a = _mm_##op##_ps(a, _mm_movehl_ps(a, a)); \
+        return _mm_cvtss_f32(_mm_##op##_ss(a, _mm_movehdup_ps(a))); \
+    } \
+    static EBB__INLINE double name##_f64(ebb__vf64 v) { \
+        const __m128d a = _mm_##op##_pd(_mm256_castpd256_pd128((__m256d)v), _mm256_extractf128_pd((__m256d)v, 1)); \
+        return _mm_cvtsd_f64(_mm_##op##_sd(a, _mm_unpackhi_pd(a, a))); \
+    }
+EBB__VEC_ACROSS(ebb__total, add)
+EBB__VEC_ACROSS(ebb__greatest, max)
+#else
+#define EBB__VEC_ACROSS(name, F, T, expr) \
+    static EBB__INLINE T name(ebb__v##F v) { \
+        enum { W = sizeof v / sizeof(T) }; \
+        T a[W]; \
+        memcpy(a, &v, sizeof v); \
+        for (int half = W / 2; half > 0; half /= 2) \
+            for (int k = 0; k < half; k++) a[k] = expr; \
+        return a[0]; \
+    }
+#define EBB__LANES_GREATER a[k] > a[k + half] ? a[k] : a[k + half]
+EBB__VEC_ACROSS(ebb__total_f32, f32, float, a[k] + a[k + half])
+EBB__VEC_ACROSS(ebb__total_f64, f64, double, a[k] + a[k + half])
+EBB__VEC_ACROSS(ebb__greatest_f32, f32, float, EBB__LANES_GREATER)
+EBB__VEC_ACROSS(ebb__greatest_f64, f64, double, EBB__LANES_GREATER)
 #endif
 
 /* ---- mathematical functions, ebb__exp_f32(vector), ... ---- */

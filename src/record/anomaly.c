@@ -1,4 +1,5 @@
-/* The first NaN or infinity of the forward pass: found at the call that made it, and told with what it was made from. */
+/* The first NaN or infinity of the forward pass: found at the call that made it, and told with what it was made
+ * from. */
 #include "record/anomaly.h"
 #include <math.h>
 #include <stdarg.h>
@@ -8,9 +9,9 @@
 
 static ebb_mode set(unsigned anomaly) {
     struct ebb__thread *th = &ebb__thread;
-    ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->watch << 8, true};
+    ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->checks << 8, true};
     th->anomaly = (uint8_t)anomaly;
-    th->watch = (uint8_t)((th->watch & EBB__WATCH_TRACE) | (anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly));
+    th->checks = (uint8_t)((th->checks & EBB__CHECK_TRACE) | (anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly));
     return before;
 }
 
@@ -23,7 +24,7 @@ void ebb_detect_anomaly_close(ebb_mode *mode) {
     if (!mode || !mode->open) return;
     mode->open = false;
     ebb__thread.anomaly = (uint8_t)(mode->before & 255);
-    ebb__thread.watch = (uint8_t)(mode->before >> 8);
+    ebb__thread.checks = (uint8_t)(mode->before >> 8);
 }
 
 bool ebb_is_anomaly_enabled(void) { return ebb__thread.anomaly != 0; }
@@ -154,7 +155,7 @@ static ebb_status check(const struct looked_at *c, ebb_tensor *result, int64_t k
     struct ebb__bad bad = ebb__bad_of(result);
     if (bad.index < 0) return EBB_OK;
     bool given = any_nonfinite(c);
-    if (!ebb__is_anomaly(bad, ebb__thread.watch, given)) return EBB_OK;
+    if (!ebb__is_anomaly(bad, ebb__thread.checks, given)) return EBB_OK;
     struct ebb__words w = {0};
     const char *output = c->op->n_out > 1 ? c->op->out[k] : NULL;
     ebb__say(&w, "the first %s of the forward pass: the result%s%s", isnan(bad.value) ? "NaN" : "infinity",
@@ -183,7 +184,7 @@ ebb_status ebb__check_results(const struct ebb_op *op, ebb_tensor *const *in, in
                               ebb_tensor *const *out, int64_t n_out) {
     const struct looked_at c = {op, in, n, attrs, NULL};
     ebb_status status = EBB_OK;
-    if (!(ebb__thread.watch & EBB__ANOMALY_ON) || makes(op)) return EBB_OK;
+    if (!(ebb__thread.checks & EBB__ANOMALY_ON) || makes(op)) return EBB_OK;
     for (int64_t k = 0; k < n_out && !status; k++) status = check(&c, out[k], k);
     return status;
 }
@@ -191,5 +192,5 @@ ebb_status ebb__check_results(const struct ebb_op *op, ebb_tensor *const *in, in
 ebb_status ebb__check_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                               struct ebb__bad was) {
     const struct looked_at c = {op, in, n, attrs, &was};
-    return ebb__thread.watch & EBB__ANOMALY_ON ? check(&c, in[0], 0) : EBB_OK;
+    return ebb__thread.checks & EBB__ANOMALY_ON ? check(&c, in[0], 0) : EBB_OK;
 }

@@ -1,5 +1,7 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/anomaly.h"
+#include "record/call.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
 
@@ -328,6 +330,7 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
 static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                       struct outputs *out) {
     ebb_status status;
+    if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL) && ebb__packed_ahead(op, in, n)) return ebb_error_status();
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();
@@ -345,11 +348,11 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
 }
 
 /* The same, with a look at the results, though not at those of the operators that it is composed of. */
-static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+static EBB_NOINLINE ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
-    struct ebb__watched w = ebb__watch_begin(op->name);
+    struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_status status = run(op, in, n, attrs, out);
-    ebb__watch_end(w);
+    ebb__checks_end(w);
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
 }
 
@@ -367,7 +370,7 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_UNLIKELY(ebb__thread.watch) && !status) status = run_watched(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_checked(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);

@@ -1,5 +1,6 @@
 /* Nodes: made when a call is recorded, freed without recursion; and the autograd state of tensors. */
 #include "record/call.h"
+#include "record/hooks.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include "record/trace.h"
@@ -54,9 +55,7 @@ static void extra_free(ebb_node *n) {
     struct ebb__node_extra *x = n->extra;
     if (!x) return;
     ebb__node_packed_release(n);
-    for (size_t i = 0; i < x->n_hooks; i++)
-        if (x->hooks[i].release) x->hooks[i].release(x->hooks[i].context);
-    ebb__free(x->hooks, x->hook_capacity * sizeof *x->hooks);
+    ebb__hooks_release(n);
     if (x->retain) ebb__free(x->retain, n->n_out * sizeof *x->retain);
     for (struct ebb__node_name *name; (name = x->names);) {
         x->names = name->next;
@@ -254,6 +253,29 @@ uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64
     return set;
 }
 
+bool ebb__packed_ahead(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in) {
+    const struct ebb__hooks *h = ebb__thread.saved_hooks;
+    if (EBB_LIKELY(!h->left) || ebb__thread.no_grad || !ebb__is_recorded(op) || !op->vjp) return false;
+    bool needed;
+    uint32_t set = ebb__record_saves(op, in, n_in, &needed);
+    if (!set || set >= EBB_OUT(0)) return false;
+    int64_t packed = 0, last = h->left(h->call.context);
+    for (int sweep = 0; sweep < 2; sweep++) { /* count, then pack */
+        for (uint32_t bits = set; bits; bits &= bits - 1) {
+            int64_t i, end = tensors_of(op, (uint32_t)ebb__lowest_bit(bits), n_in, &i);
+            for (end += i; i < end; i++) {
+                struct ebb__packed p = {NULL, NULL};
+                if (!in[i] || in[i]->flags & EBB__NUMBER) continue;
+                if (sweep == 0) packed++;
+                else if (ebb__pack(in[i], &p)) return true;
+                ebb__packed_release(&p);
+            }
+        }
+        if (packed != last) return false;
+    }
+    return false;
+}
+
 static ebb_status no_rule(const struct ebb_op *op) {
     return ebb_fail(EBB_ERR_GRAPH,
                     "has no derivative rule; call it under no_grad, or on inputs that need no gradient (%s)", op->name);
@@ -317,5 +339,6 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
         if (out[i]->flags & EBB__RETAINS_GRAD) move_retained(out[i], before);
         ebb__node_unref(before);
     }
+    if (EBB_UNLIKELY(ebb__thread.watch)) ebb__watched(n, in, n_in, out, n_out);
     return EBB_OK;
 }

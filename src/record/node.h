@@ -36,15 +36,6 @@ enum {
     EBB__NODE_ALIKE = 8 /* all outputs have one ndim */
 };
 
-/* One hook, or one retained gradient. */
-struct ebb__hook {
-    uint64_t id;
-    uint32_t nr; /* the output it watches */
-    ebb_tensor_hook call;
-    void *context;
-    void (*release)(void *context);
-};
-
 /* The name of a tensor that the node computed. */
 #define EBB__NAME_BYTES 64
 struct ebb__node_name {
@@ -55,8 +46,9 @@ struct ebb__node_name {
 
 /* What few nodes have. */
 struct ebb__node_extra {
-    struct ebb__hook *hooks; /* in order of registration */
+    struct ebb__hook **hooks; /* in order of registration; references (record/hooks.h) */
     size_t n_hooks, hook_capacity;
+    _Atomic uint8_t hook_kinds; /* which kinds there are among them */
     ebb_tensor **retain; /* [n_out]: tensors that keep their gradient; not references, they unregister when they die */
     struct ebb__node_name *names;
     struct ebb__packed *packed; /* [n_saved]: what hooks made of them (record/saved.h); NULL: no hooks were open */
@@ -176,6 +168,9 @@ static inline ebb_status ebb__record(const struct ebb_op *op, ebb_tensor *const 
 /* The same with the histories that the inputs have at hand, whatever the grad mode. */
 ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                              const void *attrs, ebb_tensor *const *out, int n_out);
+
+/* Tell the thread's watches of a new node (watch.c). */
+void ebb__watched(ebb_node *n, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out, int n_out);
 
 /* What the rules of the inputs that need gradients read (EBB_IN, EBB_OUT, EBB_META); *ret_needed: whether any needs
  * one. */

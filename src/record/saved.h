@@ -12,6 +12,8 @@ struct ebb__hooks {
     struct ebb__hooks *outer; /* while open */
     const char *refused;      /* hooks are refused in this block; it has none itself */
     ebb_saved_hooks call;
+    /* How many more tensors the hooks need, after which they end what is running; NULL of most hooks. */
+    int64_t (*left)(const void *context);
 };
 
 /* What the hooks made of a tensor; hooks NULL: it was not packed. */
@@ -33,6 +35,11 @@ void ebb__packed_release(struct ebb__packed *p);
 /* Pack what a node has just saved; what it holds then are shape, dtype and tangents of each tensor. */
 ebb_status ebb__node_pack(ebb_node *n);
 void ebb__node_packed_release(ebb_node *n); /* let go of it: of a node with extras */
+
+/* When the innermost hooks need no more than this call would save, and these are inputs: pack them before it is
+ * computed, since nobody will need what it computes. Whether that was so; the error that ends what is running is
+ * pending then. */
+bool ebb__packed_ahead(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in);
 
 /* A tensor that shares t's storage and has another history. NULL and an error when out of memory. */
 ebb_tensor *ebb__alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr);

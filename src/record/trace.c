@@ -35,7 +35,7 @@ const struct ebb__trace *ebb__traces_first(void) { return all.first; }
 static void trace(bool on) {
     struct ebb__thread *th = &ebb__thread;
     th->tracing = on;
-    th->watch = (uint8_t)(on ? th->watch | EBB__WATCH_TRACE : th->watch & ~EBB__WATCH_TRACE);
+    th->checks = (uint8_t)(on ? th->checks | EBB__CHECK_TRACE : th->checks & ~EBB__CHECK_TRACE);
 }
 
 ebb_mode ebb_trace_tensors_open(void) {

@@ -1,0 +1,63 @@
+/* Explaining a gradient: what was computed, what was saved, and every step by which the derivatives come back, as text,
+ * Markdown, LaTeX, JSON, a page or a drawing. In the library ebb-explain, not in ebb. */
+#ifndef EBB_EXPLAIN_H
+#define EBB_EXPLAIN_H
+
+#include <ebb/call.h>
+
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ebb_explain_format {
+    EBB_EXPLAIN_TEXT = 0,
+    EBB_EXPLAIN_MARKDOWN,
+    EBB_EXPLAIN_LATEX,
+    EBB_EXPLAIN_JSON, /* docs/explain-json.md */
+    EBB_EXPLAIN_HTML, /* one file that needs nothing else */
+    EBB_EXPLAIN_DOT,
+    EBB_EXPLAIN_SVG /* drawn by Graphviz's program `dot`, which must be installed */
+};
+
+enum ebb_language { EBB_ENGLISH = 0, EBB_CHINESE };
+
+typedef struct ebb_explain_options {
+    enum ebb_explain_format format;
+    enum ebb_language lang;
+    FILE *to;       /* NULL: stdout */
+    int64_t limit;  /* operations that a text shows one by one, of a larger graph its ends; 0 means 60 */
+    bool no_colour; /* of text on a terminal */
+    /* Of expressions only: */
+    const char *const *values; /* [n_values] "x=2", "W=randn(2, 2)", "b=[1, 2]", "w=@weights.npy" */
+    int64_t n_values;
+    ebb_args variables;  /* tensors for names that are not among them */
+    const char *grad_of; /* "x, W": what is differentiated by; NULL: all that can be */
+    int order;           /* 2: the second derivatives, too */
+    bool forward_mode;   /* also push tangents forward, one variable after the other */
+    uint64_t seed;       /* of randn and its kin */
+    ebb_dtype dtype;     /* of the values; EBB_DTYPE_NONE means float64 */
+    int ebb__at;
+} ebb_explain_options;
+
+/* Evaluate an expression (docs/expressions.md) and explain its gradients: the forward tape, the backward pass node by
+ * node in the engine's order, and the gradients, which are checked against central finite differences in float64.
+ * Values that are numbers or lists become tensors of `dtype`; those of floating point are differentiated by.
+ *     const char *values[] = {"x=2", "y=3"};
+ *     ebb_explain_expression("z = x*y + sin(x)", .values = values, .n_values = 2);
+ * Errors are those of ebb_eval(), with the column (ebb_eval_caret() has the line); EBB_ERR_NAME for values whose names
+ * the expression does not have; EBB_ERR_GRAPH when nothing is differentiated. A gradient that differs from the finite
+ * differences is no error: the report says so. */
+EBB_API ebb_status ebb_explain_expression(const char *text, ebb_explain_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_explain_expression(...) ((void)EBB_HERE, ebb_explain_expression(__VA_ARGS__))
+#else
+#define ebb_explain_expression(...) ebb__explain_expression_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__explain_expression_(text, ...) ebb_explain_expression(text, (ebb_explain_options){__VA_ARGS__})
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

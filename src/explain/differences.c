@@ -1,0 +1,106 @@
+/* The check: gradients against central finite differences of the same expression, in float64. */
+#include "explain/expression.h"
+#include <ebb/ops.h>
+
+#include <math.h>
+
+enum { WORK = 400000, LEAST = 24, MOST = 4000 }; /* calls of operators that a check may take; evaluations */
+
+/* The expression as a function of variables that can be written. */
+struct function {
+    const struct ebb__expression *e;
+    ebb_tensor **tensors; /* copies in float64 where they are floating */
+};
+
+/* The sum of the elements of the result. NaN, and an error, when it cannot be evaluated. */
+static double evaluate(const struct function *f) {
+    double value = (double)NAN;
+    ebb_scope scope = ebb_scope_open();
+    ebb_tensor *t = ebb__expression_value(f->e, f->tensors, NULL);
+    if (t) t = ebb_sum(ebb_to(t, EBB_F64));
+    if (t) value = (ebb_item)(t);
+    ebb_scope_close(&scope);
+    return value;
+}
+
+/* Central differences at element i of the variable, and how large a rounding error of the function's value would be. */
+static double difference(const struct function *f, double *x, double *ret_size) {
+    double at = *x, h = 6e-6 * fmax(1, fabs(at)); /* about the cube root of the rounding error */
+    *x = at + h;
+    double above = evaluate(f), right = *x;
+    *x = at - h;
+    double below = evaluate(f), left = *x;
+    *x = at;
+    *ret_size = fmax(fabs(above), fabs(below));
+    return (above - below) / (right - left);
+}
+
+static double tolerance_of(ebb_dtype dtype) {
+    switch (dtype) {
+    case EBB_F64: return 1e-6;
+    case EBB_F32: return 1e-3;
+    default: return 5e-2;
+    }
+}
+
+static ebb_status check_variable(struct ebb__report *r, const struct function *f, int64_t v, int64_t budget,
+                                 struct ebb__report_check *c) {
+    const struct ebb__report_output *o = &r->nodes[c->node].out[0];
+    int64_t n = ebb_tensor_numel(o->value), step = n > budget ? (n + budget - 1) / budget : 1;
+    c->numeric = ebb__report_keep(r, ebb_keep(ebb_full(o->shape, NAN, .dtype = EBB_F64)));
+    double *x = ebb_tensor_data(f->tensors[v]), *to = ebb_tensor_data(c->numeric);
+    double *gradient = ebb__arena_get(&r->arena, (size_t)n * sizeof *gradient);
+    if (!x || !to || !gradient) return ebb_error_status();
+    if (o->gradient && (ebb_tensor_read)(o->gradient, EBB_F64, gradient)) return ebb_error_status();
+    c->ok = true;
+    for (int64_t i = 0; i < n && !ebb_error(); i += step) {
+        double size, d = to[i] = difference(f, &x[i], &size);
+        double away = fabs(gradient[i] - d) / fmax(fmax(1, fabs(d)), size * 1e-3);
+        if (d == gradient[i] || (isnan(d) && isnan(gradient[i]))) away = 0; /* infinities, too */
+        if (!(away <= c->worst)) c->worst = away;
+        c->ok = c->ok && away <= r->tolerance;
+        c->checked++;
+    }
+    return ebb_error_status();
+}
+
+static ebb_status check_all(struct ebb__report *r, const struct function *f) {
+    int64_t variables = 0;
+    for (int64_t i = 0; i < r->n_nodes; i++) variables += r->nodes[i].kind == EBB__VARIABLE;
+    r->checks = ebb__arena_get(&r->arena, (size_t)variables * sizeof *r->checks);
+    if (!r->checks) return ebb_error_status();
+    int64_t evaluations = WORK / (r->n_forward + 1);
+    evaluations = evaluations < LEAST ? LEAST : evaluations > MOST ? MOST : evaluations;
+    int64_t budget = evaluations / 2 / (variables ? variables : 1);
+    r->tolerance = tolerance_of(r->dtype);
+    r->checked = true;
+    for (int32_t i = 0; i < r->n_nodes; i++) {
+        if (r->nodes[i].kind != EBB__VARIABLE) continue;
+        const ebb_tensor *leaf = ebb_node_variable(r->nodes[i].node);
+        struct ebb__report_check *c = &r->checks[r->n_checks++];
+        *c = (struct ebb__report_check){.node = i};
+        for (int64_t v = 0; v < f->e->n; v++)
+            if (f->e->tensors[v] == leaf && check_variable(r, f, v, budget > 0 ? budget : 1, c))
+                return ebb_error_status();
+    }
+    return EBB_OK;
+}
+
+ebb_status ebb__report_check(struct ebb__report *r, const struct ebb__expression *e) {
+    struct function f = {e, ebb__arena_get(&r->arena, (size_t)e->n * sizeof(ebb_tensor *))};
+    ebb_dtype before = ebb_default_dtype();
+    if (!f.tensors) return ebb_error_status();
+    ebb_grad_mode mode = ebb_grad_mode_open(false);
+    ebb_scope scope = ebb_scope_open();
+    ebb_status status = ebb_set_default_dtype(EBB_F64);
+    for (int64_t i = 0; i < e->n; i++) {
+        bool floating = ebb_dtype_is_floating(ebb_tensor_dtype(e->tensors[i]));
+        f.tensors[i] = floating ? ebb_clone(ebb_contiguous(ebb_to(e->tensors[i], EBB_F64))) : e->tensors[i];
+    }
+    if (!status) status = ebb_error_status();
+    if (!status) status = check_all(r, &f);
+    ebb_scope_close(&scope);
+    ebb_grad_mode_close(&mode);
+    (void)ebb_set_default_dtype(before);
+    return status;
+}

@@ -1,0 +1,28 @@
+/* An expression with values for its names: evaluated, and evaluated again with other values. */
+#ifndef EBB_EXPLAIN_EXPRESSION_H
+#define EBB_EXPLAIN_EXPRESSION_H
+
+#include "explain/report.h"
+#include <ebb/explain.h>
+
+struct ebb__expression {
+    struct ebb__program program;
+    struct ebb__arena arena;
+    const char *const *names; /* of the variables */
+    ebb_tensor **tensors;     /* leaves; belong to the scope */
+    int64_t n;
+    uint64_t seed;
+};
+
+/* Parse, and evaluate the values; ebb__expression_end() also after a failure. Tensors belong to the innermost scope. */
+ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, const ebb_explain_options *options);
+void ebb__expression_end(struct ebb__expression *e);
+
+/* The expression's value for these tensors in the places of the variables; observed, when `observer` is given. */
+ebb_tensor *ebb__expression_value(const struct ebb__expression *e, ebb_tensor *const *tensors,
+                                  const struct ebb__observer *observer);
+
+/* differences.c: the gradients of a report against finite differences. */
+ebb_status ebb__report_check(struct ebb__report *r, const struct ebb__expression *e);
+
+#endif

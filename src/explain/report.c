@@ -1,0 +1,269 @@
+/* Building the report of a graph: its nodes in the order of computation, what flows between them, what they hold. */
+#include "explain/report.h"
+#include <ebb/ops.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ---- */
+
+ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t) {
+    if (!t) return NULL;
+    if (!ebb__array_grow(&r->kept, &r->kept_room, r->n_kept + 1, sizeof(ebb_tensor *))) return ebb_drop(t);
+    return r->kept[r->n_kept++] = t;
+}
+
+void ebb__report_free(struct ebb__report *r) {
+    for (int64_t i = 0; i < r->n_kept; i++) (void)ebb_drop(r->kept[i]);
+    ebb__array_free(r->kept, r->kept_room, sizeof(ebb_tensor *));
+    ebb__array_free(r->steps, r->steps_room, sizeof *r->steps);
+    ebb__arena_free(&r->arena);
+    *r = (struct ebb__report){0};
+}
+
+const char *ebb__report_shape(struct ebb__arena *a, ebb_dims shape) {
+    const char *text = "(";
+    for (int i = 0; i < shape.n && text; i++)
+        text = ebb__arena_print(a, "%s%s%lld", text, i ? "×" : "", (long long)shape.d[i]);
+    text = text ? ebb__arena_print(a, "%s)", text) : NULL;
+    return text ? text : "";
+}
+
+/* ---- gathering ---- */
+
+/* The graph's nodes: leaves in the order in which they are met, then operations as they were recorded. */
+struct gathered {
+    const ebb_node **list;
+    int64_t n, room;
+    struct ebb__pointers places;
+};
+
+static bool add(struct gathered *g, const ebb_node *node) {
+    if (ebb__pointers_find(&g->places, node) >= 0) return true;
+    if (!ebb__array_grow(&g->list, &g->room, g->n + 1, sizeof *g->list)) return false;
+    g->list[g->n] = node;
+    return ebb__pointers_set(&g->places, node, g->n++);
+}
+
+static int by_sequence(const void *a, const void *b) {
+    const ebb_node *x, *y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    bool leaf_x = ebb_node_variable(x) != NULL, leaf_y = ebb_node_variable(y) != NULL;
+    if (leaf_x != leaf_y) return leaf_x ? -1 : 1;
+    uint64_t i = ebb_node_sequence(x), k = ebb_node_sequence(y);
+    return leaf_x ? 0 : i < k ? -1 : i > k;
+}
+
+/* In the order of the list, since qsort need not keep that of equals. */
+static void leaves_first(struct gathered *g, const ebb_node **sorted) {
+    int64_t at = 0;
+    for (int64_t i = 0; i < g->n; i++)
+        if (ebb_node_variable(g->list[i])) sorted[at++] = g->list[i];
+    int64_t leaves = at;
+    for (int64_t i = 0; i < g->n; i++)
+        if (!ebb_node_variable(g->list[i])) sorted[at++] = g->list[i];
+    qsort(sorted + leaves, (size_t)(g->n - leaves), sizeof *sorted, by_sequence);
+}
+
+static bool gather(struct ebb__report *r, struct gathered *g, const struct ebb__report_source *s) {
+    struct gathered found = {0};
+    const ebb_node *root = ebb_tensor_gradient_node(s->root);
+    bool ok = add(&found, root);
+    for (int64_t i = 0; i < found.n && ok; i++)
+        for (int64_t k = 0; k < ebb_node_n_inputs(found.list[i]) && ok; k++)
+            if (ebb_node_input(found.list[i], k)) ok = add(&found, ebb_node_input(found.list[i], k));
+    for (int64_t i = 0; i < s->order.n && ok; i++) { /* only those that are there */
+        const ebb_node *leaf = s->order.t[i] ? ebb_tensor_gradient_node(s->order.t[i]) : NULL;
+        if (leaf && ebb__pointers_find(&found.places, leaf) >= 0) ok = add(g, leaf);
+    }
+    const ebb_node **sorted = ok ? ebb__arena_get(&r->arena, (size_t)found.n * sizeof *sorted) : NULL;
+    if (sorted) leaves_first(&found, sorted);
+    for (int64_t i = 0; sorted && ok && i < found.n; i++) ok = add(g, sorted[i]);
+    ebb__array_free(found.list, found.room, sizeof *found.list);
+    ebb__pointers_free(&found.places);
+    return ok && sorted;
+}
+
+static void ungather(struct gathered *g) {
+    ebb__array_free(g->list, g->room, sizeof *g->list);
+    ebb__pointers_free(&g->places);
+}
+
+/* ---- nodes ---- */
+
+struct building {
+    struct ebb__report *r;
+    const struct ebb__report_source *source;
+    struct gathered graph;
+    struct ebb__pointers ids;       /* of nodes of the graph in the report */
+    struct ebb__pointers constants; /* of tensors */
+};
+
+static struct ebb__report_output *outputs(struct ebb__report *r, struct ebb__report_node *n, int64_t n_out) {
+    n->out = ebb__arena_get(&r->arena, (size_t)n_out * sizeof *n->out);
+    if (n->out) n->n_out = n_out;
+    return n->out;
+}
+
+static bool add_variable(struct building *b, struct ebb__report_node *n, const ebb_node *node) {
+    ebb_tensor *t = ebb_node_variable(node);
+    *n = (struct ebb__report_node){.kind = EBB__VARIABLE, .node = node, .attributes = "", .file = ""};
+    if (!outputs(b->r, n, 1)) return false;
+    n->out[0] = (struct ebb__report_output){.role = "", .dtype = ebb_tensor_dtype(t), .shape = ebb_tensor_shape(t)};
+    n->out[0].value = ebb__report_keep(b->r, ebb__copy_kept(t));
+    return n->out[0].value != NULL;
+}
+
+static bool add_constant(struct building *b, ebb_tensor *t, int32_t *ret_id) {
+    struct ebb__report *r = b->r;
+    int64_t known = ebb__pointers_find(&b->constants, t);
+    *ret_id = (int32_t)known;
+    if (known >= 0) return true;
+    struct ebb__report_node *n = &r->nodes[r->n_nodes];
+    *n = (struct ebb__report_node){
+        .kind = EBB__CONSTANT, .number = ebb_tensor_is_number(t), .attributes = "", .file = ""};
+    if (!outputs(r, n, 1)) return false;
+    n->out[0] = (struct ebb__report_output){.role = "", .dtype = ebb_tensor_dtype(t), .shape = ebb_tensor_shape(t)};
+    n->out[0].value = ebb__report_keep(r, n->number ? ebb_keep(t) : ebb__copy_kept(t)); /* a copy is no number */
+    const char *name = b->source->name_of ? b->source->name_of(b->source->context, NULL, 0, t) : NULL;
+    if (!name && ebb_tensor_name(t)[0]) name = ebb_tensor_name(t);
+    if (name) n->out[0].name.in[EBB__UNICODE] = ebb__arena_copy(&r->arena, name, strlen(name));
+    *ret_id = (int32_t)r->n_nodes;
+    return n->out[0].value && ebb__pointers_set(&b->constants, t, r->n_nodes++);
+}
+
+static bool input(struct building *b, struct ebb__report_node *n, int64_t i, ebb_tensor *given) {
+    int64_t entry;
+    const ebb_node *from = ebb_node_input(n->node, i);
+    int declared = ebb__formula_declared(n->op, n->n_in, i, &entry);
+    n->in[i] = (struct ebb__report_input){.node = -1, .role = n->op->in[declared].name, .gradient = from != NULL};
+    if (from) {
+        n->in[i].node = (int32_t)ebb__pointers_find(&b->ids, from);
+        n->in[i].output = (int32_t)ebb_node_input_output(n->node, i);
+        if (n->in[i].node >= 0) ebb__report_of(b->r, n->in[i].node, n->in[i].output)->uses++;
+        return true;
+    }
+    return !given || add_constant(b, given, &n->in[i].node);
+}
+
+/* Where the derivative of relu is 1. */
+static bool add_mask(struct building *b, struct ebb__report_node *n) {
+    ebb_tensor *y = n->n_out ? n->out[0].value : NULL;
+    bool six = strcmp(n->op->name, "relu6") == 0;
+    if (!y || (!six && strcmp(n->op->name, "relu") != 0)) return true;
+    ebb_scope scope = ebb_scope_open();
+    ebb_tensor *mask = ebb_gt(y, 0.0);
+    if (six) mask = ebb_logical_and(mask, ebb_lt(y, 6.0));
+    n->mask = ebb__report_keep(b->r, ebb_keep(mask));
+    ebb_scope_close(&scope);
+    return n->mask != NULL;
+}
+
+static bool add_operation(struct building *b, const ebb_node *node) {
+    struct ebb__report *r = b->r;
+    const struct ebb__traced *traced = ebb__trace_find(b->source->trace, node);
+    struct ebb__report_node made = {.kind = EBB__OPERATION,
+                                    .node = node,
+                                    .op = ebb_node_op(node),
+                                    .attributes = "",
+                                    .file = ebb_node_file(node),
+                                    .line = ebb_node_line(node),
+                                    .n_in = ebb_node_n_inputs(node)};
+    made.in = ebb__arena_get(&r->arena, (size_t)made.n_in * sizeof *made.in);
+    if (!made.in || !outputs(r, &made, ebb_node_n_outputs(node))) return false;
+    for (int64_t i = 0; i < made.n_in; i++) /* constants come before what uses them */
+        if (!input(b, &made, i, traced && i < traced->n_in ? traced->in[i] : NULL)) return false;
+    for (int64_t k = 0; k < made.n_out; k++) {
+        const char *role = made.op->n_out == EBB_OUT_LIST || k >= EBB_OP_MAX_OUT ? "" : made.op->out[k];
+        made.out[k] = (struct ebb__report_output){
+            .role = role ? role : "", .dtype = ebb_node_output_dtype(node, k), .shape = ebb_node_output_shape(node, k)};
+        if (traced && k < traced->n_out && traced->value[k])
+            made.out[k].value = ebb__report_keep(r, ebb_keep(traced->value[k]));
+    }
+    r->forward[r->n_forward++] = (int32_t)r->n_nodes;
+    r->nodes[r->n_nodes] = made;
+    return ebb__pointers_set(&b->ids, node, r->n_nodes++) && add_mask(b, &r->nodes[r->n_nodes - 1]);
+}
+
+/* ---- what is saved ---- */
+
+/* What an output is a view of. */
+static struct ebb__report_output *storage_of(const struct ebb__report *r, int32_t id, int32_t output, bool *ret_given) {
+    while (r->nodes[id].kind == EBB__OPERATION && r->nodes[id].op->view && r->nodes[id].in[0].node >= 0) {
+        const struct ebb__report_input *in = &r->nodes[id].in[0];
+        id = in->node;
+        output = in->output;
+    }
+    *ret_given = r->nodes[id].kind != EBB__OPERATION;
+    return ebb__report_of(r, id, output);
+}
+
+static void save(struct ebb__report *r, struct ebb__report_node *n, int32_t id, int32_t output, const char *role) {
+    bool given;
+    struct ebb__report_output *what = ebb__report_of(r, id, output), *of = storage_of(r, id, output, &given);
+    int64_t bytes = (int64_t)ebb_dtype_size(what->dtype);
+    for (int i = 0; i < what->shape.n; i++) bytes *= what->shape.d[i];
+    n->saved[n->n_saved++] = (struct ebb__report_saved){id, output, role, bytes, given || of->saved};
+    if (!given && !of->saved) r->saved_bytes += bytes;
+    of->saved = true;
+}
+
+/* What the operator declares for those inputs that need gradients. */
+static bool add_saved(struct ebb__report *r, int32_t id) {
+    struct ebb__report_node *n = &r->nodes[id];
+    uint32_t set = 0;
+    int64_t entry;
+    for (int64_t i = 0; i < n->n_in; i++)
+        if (n->in[i].gradient) set |= n->op->saves[ebb__formula_declared(n->op, n->n_in, i, &entry)];
+    n->saved = ebb__arena_get(&r->arena, (size_t)(n->n_in + n->n_out) * sizeof *n->saved);
+    if (!n->saved) return false;
+    for (int64_t i = 0; i < n->n_in; i++)
+        if (n->in[i].node >= 0 && (set & EBB_IN(ebb__formula_declared(n->op, n->n_in, i, &entry))))
+            save(r, n, n->in[i].node, n->in[i].output, n->in[i].role);
+    for (int32_t k = 0; k < n->n_out && k < EBB_OP_MAX_OUT; k++)
+        if (set & EBB_OUT(k)) save(r, n, id, k, n->out[k].role);
+    return true;
+}
+
+/* ---- the report ---- */
+
+static bool make_nodes(struct building *b) {
+    struct ebb__report *r = b->r;
+    const struct gathered *g = &b->graph;
+    int64_t constants = 0;
+    for (int64_t i = 0; i < g->n; i++)
+        for (int64_t k = 0; k < ebb_node_n_inputs(g->list[i]); k++) constants += !ebb_node_input(g->list[i], k);
+    r->nodes = ebb__arena_get(&r->arena, (size_t)(g->n + constants) * sizeof *r->nodes);
+    r->forward = ebb__arena_get(&r->arena, (size_t)g->n * sizeof *r->forward);
+    if (!r->nodes || !r->forward) return false;
+    for (int64_t i = 0; i < g->n; i++) {
+        const ebb_node *node = g->list[i];
+        if (!ebb_node_variable(node)) {
+            if (!add_operation(b, node)) return false;
+        } else if (!add_variable(b, &r->nodes[r->n_nodes], node) || !ebb__pointers_set(&b->ids, node, r->n_nodes++))
+            return false;
+    }
+    return true;
+}
+
+ebb_status ebb__report_make(struct ebb__report *r, const struct ebb__report_source *source) {
+    struct building b = {.r = r, .source = source};
+    const ebb_node *root = ebb_tensor_gradient_node(source->root);
+    if (!root)
+        return ebb_error() ? ebb_error_status()
+                           : ebb_fail(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
+                                                     "gradients and was not computed from anything that does");
+    bool ok = gather(r, &b.graph, source) && make_nodes(&b);
+    r->root = (int32_t)ebb__pointers_find(&b.ids, root);
+    for (int64_t i = 0; ok && i < r->n_nodes; i++)
+        if (r->nodes[i].kind == EBB__OPERATION) ok = add_saved(r, (int32_t)i);
+    ungather(&b.graph);
+    ebb__pointers_free(&b.ids);
+    ebb__pointers_free(&b.constants);
+    if (!ok) return ebb_error_status();
+    r->dtype = ebb_tensor_dtype(source->root);
+    r->summed_root = ebb_tensor_numel(source->root) != 1;
+    ebb_status status = ebb__report_name_all(r, source);
+    return status ? status : ebb__report_backward(r, source);
+}

@@ -1,0 +1,151 @@
+/* The formula of what a rule gives, with the names of the graph in the places of the signature's, and the shapes in
+ * it. */
+#include "explain/report.h"
+
+#include <string.h>
+
+/* ---- what the formula's names are shown as ---- */
+
+struct symbols {
+    struct ebb__symbol list[2 * EBB_OP_MAX_IN + 4 * EBB_OP_MAX_OUT];
+    int64_t n;
+};
+
+static void add(struct symbols *s, const char *name, const struct ebb__shown *shown) {
+    if (!name || !name[0] || s->n == (int64_t)(sizeof s->list / sizeof *s->list)) return;
+    s->list[s->n++] = (struct ebb__symbol){name, {shown->in[EBB__UNICODE], shown->in[EBB__LATEX]}};
+}
+
+static bool is_list(enum ebb_input_kind kind) { return kind == EBB_INPUT_LIST || kind == EBB_INPUT_OPTIONAL_LIST; }
+
+static void symbols_of(struct ebb__report *r, const struct ebb__report_step *step, struct symbols *s) {
+    const struct ebb__report_node *n = &r->nodes[step->node];
+    int64_t entry;
+    for (int64_t i = 0; i < n->n_in; i++) {
+        int declared = ebb__formula_declared(n->op, n->n_in, i, &entry);
+        if (n->in[i].node >= 0 && !is_list(n->op->in[declared].kind))
+            add(s, n->in[i].role, &ebb__report_of(r, n->in[i].node, n->in[i].output)->name);
+    }
+    if (n->op->n_out == EBB_OUT_LIST) return;
+    add(s, "y", &n->out[0].name);
+    add(s, "g", &step->symbol[0]);
+    for (int64_t k = 0; k < n->n_out && k < EBB_OP_MAX_OUT; k++) {
+        add(s, n->op->out[k], &n->out[k].name);
+        if (n->op->out[k] && n->op->out[k][0])
+            add(s, ebb__arena_print(&r->arena, "g_%s", n->op->out[k]), &step->symbol[k]);
+    }
+}
+
+/* ---- shapes ---- */
+
+struct shapes {
+    const struct ebb__run *run;
+    struct ebb__arena *arena;
+    struct ebb__text out;
+    int factors;
+};
+
+static const struct ebb__ast *node(const struct shapes *s, int32_t id) { return &s->run->program->ast[id]; }
+static int32_t kid(const struct shapes *s, const struct ebb__ast *a, int32_t i) {
+    return ebb__ast_kid(s->run->program, a, i);
+}
+
+static bool is_call_of(const struct shapes *s, const struct ebb__ast *a, const char *name) {
+    if (a->kind != EBB__AST_CALL) return false;
+    const struct ebb__ast *c = node(s, kid(s, a, 0));
+    return c->kind == EBB__AST_NAME && strcmp(ebb__ast_name(s->run->program, c), name) == 0;
+}
+
+static ebb_tensor *tensor(const struct shapes *s, int32_t id) {
+    const struct ebb__value *v = &s->run->values[id];
+    return v->kind == EBB__V_TENSOR ? v->as.t : NULL;
+}
+
+/* Products of matrices and of elements, factor by factor; anything else is one factor. */
+static void put_shapes(struct shapes *s, int32_t id, int depth) {
+    const struct ebb__ast *a = node(s, id);
+    bool matrices = a->kind == EBB__AST_BINARY && a->op == EBB__OP_MATMUL;
+    bool elements =
+        a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && tensor(s, kid(s, a, 0)) && tensor(s, kid(s, a, 1));
+    if ((matrices || elements) && depth < 20) {
+        put_shapes(s, kid(s, a, 0), depth + 1);
+        ebb__text_put(&s->out, elements ? " ⊙ " : " · ");
+        put_shapes(s, kid(s, a, 1), depth + 1);
+        return;
+    }
+    if (a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && depth < 20) { /* a number changes no shape */
+        put_shapes(s, kid(s, a, tensor(s, kid(s, a, 0)) ? 0 : 1), depth + 1);
+        return;
+    }
+    if (is_call_of(s, a, "outer") && a->n == 3) { /* a column times a row */
+        ebb_dims x = ebb_tensor_shape(tensor(s, kid(s, a, 1))), y = ebb_tensor_shape(tensor(s, kid(s, a, 2)));
+        ebb__text_put(&s->out, "(%lld×1) · (1×%lld)", (long long)x.d[0], (long long)y.d[0]);
+        s->factors += 2;
+        return;
+    }
+    ebb__text_put(&s->out, "%s", ebb__report_shape(s->arena, ebb_tensor_shape(tensor(s, id))));
+    s->factors++;
+}
+
+static const char *shapes_of(struct ebb__report *r, const struct ebb__run *run, ebb_dims result) {
+    struct shapes s = {run, &r->arena, {0}, 0};
+    int64_t last = run->program->n_statements - 1;
+    if (last < 0) return NULL;
+    put_shapes(&s, run->program->statements[last].root, 0);
+    const char *text = NULL;
+    if (s.factors > 1)
+        text = ebb__arena_print(&r->arena, "%s → %s", ebb__text_of(&s.out), ebb__report_shape(&r->arena, result));
+    ebb__text_free(&s.out);
+    return text;
+}
+
+/* ---- typesetting ---- */
+
+static void typeset(struct ebb__report *r, const struct ebb__run *run, const struct symbols *symbols,
+                    struct ebb__report_give *give) {
+    for (int script = 0; script < EBB__N_SCRIPTS; script++) {
+        struct ebb__text text = {0};
+        struct ebb__typeset t = {.out = &text,
+                                 .script = (enum ebb__script)script,
+                                 .run = run,
+                                 .symbols = symbols->list,
+                                 .n_symbols = symbols->n};
+        ebb__typeset_program(&t);
+        give->formula.in[script] = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
+        ebb__text_free(&text);
+    }
+    give->shapes = shapes_of(r, run, give->shape);
+}
+
+/* A formula that cannot be evaluated, as for a shape that it does not hold for, is not shown: the rule's value is. */
+static void evaluate(struct ebb__report *r, const char *formula, ebb_args names, const struct symbols *symbols,
+                     struct ebb__report_give *give) {
+    struct ebb__program p;
+    struct ebb__run run = {0};
+    ebb_status status = ebb__program_parse(&p, formula);
+    if (!status) status = ebb__run_begin(&run, &p);
+    for (int64_t i = 0; !status && i < names.n; i++) status = ebb__run_set(&run, &names.arg[i]);
+    if (!status) status = ebb__run_all(&run);
+    if (!status) typeset(r, &run, symbols, give);
+    ebb__run_end(&run);
+    ebb__program_free(&p);
+    if (status && status != EBB_ERR_MEMORY) ebb_clear_error();
+}
+
+ebb_status ebb__report_formula(struct ebb__report *r, const struct ebb__report_step *step,
+                               struct ebb__report_give *give, const struct ebb__formula_call *call) {
+    ebb_args names;
+    struct symbols symbols = {.n = 0};
+    const char *formula = ebb__formula_of(&r->arena, call, give->input, &names);
+    if (!formula) return ebb_error_status();
+    if (ebb__formula_is_words(formula)) {
+        size_t n = strlen(formula);
+        give->words = true;
+        for (int script = 0; script < EBB__N_SCRIPTS; script++)
+            give->formula.in[script] = ebb__arena_copy(&r->arena, formula + 1, n > 1 ? n - 2 : 0);
+        return ebb_error_status();
+    }
+    symbols_of(r, step, &symbols);
+    evaluate(r, formula, names, &symbols, give);
+    return ebb_error_status();
+}

@@ -1,0 +1,315 @@
+/* The report as JSON: everything that it holds, for pages and programs. docs/explain-json.md describes it. */
+#include "explain/report.h"
+#include "tool/json.h"
+#include <ebb/ops.h>
+
+#include <math.h>
+
+enum { WHOLE = 256, GRID = 32 }; /* elements that are written in full; rows and columns of the grid of larger ones */
+
+/* ---- values ---- */
+
+/* JSON has no words for these. */
+static void number(struct ebb__json *j, const char *key, double v) {
+    if (isfinite(v)) ebb__json_number(j, key, v);
+    else ebb__json_text(j, key, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
+}
+
+static void dims(struct ebb__json *j, const char *key, ebb_dims d) {
+    ebb__json_open(j, key, '(');
+    for (int i = 0; i < d.n; i++) ebb__json_int(j, NULL, d.d[i]);
+    ebb__json_close(j);
+}
+
+/* The means of blocks of a matrix: what a heat map of a large tensor shows. */
+static void grid(struct ebb__json *j, const double *data, int64_t rows, int64_t columns) {
+    int64_t height = rows < GRID ? rows : GRID, width = columns < GRID ? columns : GRID;
+    ebb__json_open(j, "grid", '{');
+    ebb__json_int(j, "rows", height);
+    ebb__json_int(j, "columns", width);
+    ebb__json_open(j, "data", '(');
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < width; x++) {
+            double sum = 0;
+            int64_t top = y * rows / height, bottom = (y + 1) * rows / height;
+            int64_t left = x * columns / width, right = (x + 1) * columns / width;
+            for (int64_t i = top; i < bottom; i++)
+                for (int64_t k = left; k < right; k++) sum += data[i * columns + k];
+            number(j, NULL, sum / (double)((bottom - top) * (right - left)));
+        }
+    ebb__json_close(j);
+    ebb__json_close(j);
+}
+
+static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims shape) {
+    double least = (double)INFINITY, most = -(double)INFINITY, sum = 0;
+    int64_t finite = 0, columns = shape.n ? shape.d[shape.n - 1] : 1;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(data[i])) continue;
+        least = fmin(least, data[i]);
+        most = fmax(most, data[i]);
+        sum += data[i];
+        finite++;
+    }
+    number(j, "min", finite ? least : (double)NAN);
+    number(j, "max", finite ? most : (double)NAN);
+    number(j, "mean", finite ? sum / (double)finite : (double)NAN);
+    ebb__json_int(j, "not_finite", n - finite);
+    if (n <= WHOLE) return;
+    if (shape.n == 1) { /* a long vector is folded into rows */
+        columns = (int64_t)ceil(sqrt((double)n));
+        while (n % columns) columns++;
+    }
+    grid(j, data, n / columns, columns);
+}
+
+static void value(struct ebb__json *j, const char *key, ebb_tensor *t) {
+    if (!t) return;
+    int64_t n = ebb_tensor_numel(t);
+    size_t bytes = (size_t)(n ? n : 1) * sizeof(double);
+    double *data = ebb_alloc(bytes);
+    ebb__json_open(j, key, '{');
+    ebb__json_text(j, "dtype", ebb_dtype_name(ebb_tensor_dtype(t)));
+    dims(j, "shape", ebb_tensor_shape(t));
+    if (data && !(ebb_tensor_read)(t, EBB_F64, data)) {
+        if (n <= WHOLE) {
+            ebb__json_open(j, "data", '(');
+            for (int64_t i = 0; i < n; i++) number(j, NULL, data[i]);
+            ebb__json_close(j);
+        }
+        if (n > 1) summary(j, data, n, ebb_tensor_shape(t));
+    }
+    ebb__json_close(j);
+    ebb_free(data, bytes);
+}
+
+static void shown(struct ebb__json *j, const char *key, const char *latex_key, const struct ebb__shown *s) {
+    if (s->in[EBB__UNICODE]) ebb__json_text(j, key, s->in[EBB__UNICODE]);
+    if (s->in[EBB__LATEX]) ebb__json_text(j, latex_key, s->in[EBB__LATEX]);
+}
+
+/* ---- nodes ---- */
+
+static void source(struct ebb__json *j, const struct ebb__report *r, const struct ebb__report_node *n) {
+    if (n->file && n->file[0]) {
+        ebb__json_open(j, "source", '{');
+        ebb__json_text(j, "file", n->file);
+        ebb__json_int(j, "line", n->line);
+        ebb__json_close(j);
+    } else if (n->place.end && r->expression) {
+        ebb__json_open(j, "source", '{');
+        ebb__json_int(j, "start", n->place.at);
+        ebb__json_int(j, "end", n->place.end);
+        ebb__json_close(j);
+    }
+}
+
+static void node_inputs(struct ebb__json *j, const struct ebb__report_node *n) {
+    ebb__json_open(j, "inputs", '[');
+    for (int64_t i = 0; i < n->n_in; i++) {
+        ebb__json_open(j, NULL, '{');
+        ebb__json_text(j, "role", n->in[i].role);
+        if (n->in[i].node >= 0) ebb__json_int(j, "node", n->in[i].node);
+        if (n->in[i].node >= 0) ebb__json_int(j, "output", n->in[i].output);
+        ebb__json_bool(j, "gradient", n->in[i].gradient);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+static void node_outputs(struct ebb__json *j, const struct ebb__report_node *n) {
+    ebb__json_open(j, "outputs", '[');
+    for (int64_t k = 0; k < n->n_out; k++) {
+        const struct ebb__report_output *o = &n->out[k];
+        ebb__json_open(j, NULL, '{');
+        shown(j, "name", "latex", &o->name);
+        if (o->role[0]) ebb__json_text(j, "role", o->role);
+        ebb__json_text(j, "dtype", ebb_dtype_name(o->dtype));
+        dims(j, "shape", o->shape);
+        ebb__json_int(j, "uses", o->uses);
+        value(j, "value", o->value);
+        value(j, "gradient", o->gradient);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+static void node_saved(struct ebb__json *j, const struct ebb__report *r, const struct ebb__report_node *n) {
+    ebb__json_open(j, "saved", '[');
+    for (int64_t i = 0; i < n->n_saved; i++) {
+        const struct ebb__report_saved *s = &n->saved[i];
+        ebb__json_open(j, NULL, '{');
+        ebb__json_text(j, "role", s->role);
+        ebb__json_int(j, "node", s->node);
+        ebb__json_int(j, "output", s->output);
+        ebb__json_text(j, "name", ebb__report_of(r, s->node, s->output)->name.in[EBB__UNICODE]);
+        ebb__json_int(j, "bytes", s->bytes);
+        ebb__json_bool(j, "shared", s->shared);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t id) {
+    static const char *const kinds[] = {"variable", "constant", "operation"};
+    const struct ebb__report_node *n = &r->nodes[id];
+    ebb__json_open(j, NULL, '{');
+    ebb__json_int(j, "id", id);
+    ebb__json_text(j, "kind", kinds[n->kind]);
+    shown(j, "name", "latex", &n->out[0].name);
+    if (n->kind == EBB__CONSTANT) ebb__json_bool(j, "number", n->number);
+    if (n->kind == EBB__OPERATION) {
+        ebb__json_text(j, "op", n->op->name);
+        ebb__json_text(j, "node", ebb_node_name(n->node));
+        if (n->op->doc) ebb__json_text(j, "doc", n->op->doc);
+        if (n->op->family) ebb__json_text(j, "family", n->op->family);
+        shown(j, "text", "text_latex", &n->text);
+        ebb__json_text(j, "attributes", n->attributes);
+        ebb__json_bool(j, "view", n->op->view);
+        node_inputs(j, n);
+    }
+    node_outputs(j, n);
+    if (n->kind == EBB__OPERATION) node_saved(j, r, n);
+    value(j, "mask", n->mask);
+    source(j, r, n);
+    ebb__json_close(j);
+}
+
+static void write_edges(struct ebb__json *j, const struct ebb__report *r) {
+    ebb__json_open(j, "edges", '[');
+    for (int64_t id = 0; id < r->n_nodes; id++)
+        for (int64_t i = 0; i < r->nodes[id].n_in; i++) {
+            const struct ebb__report_input *in = &r->nodes[id].in[i];
+            if (in->node < 0) continue;
+            ebb__json_open(j, NULL, '{');
+            ebb__json_int(j, "from", in->node);
+            ebb__json_int(j, "output", in->output);
+            ebb__json_int(j, "to", id);
+            ebb__json_int(j, "input", i);
+            ebb__json_bool(j, "gradient", in->gradient);
+            ebb__json_close(j);
+        }
+    ebb__json_close(j);
+}
+
+/* ---- steps ---- */
+
+static void write_give(struct ebb__json *j, const struct ebb__report *r, const struct ebb__report_give *g) {
+    const struct ebb__report_output *to = ebb__report_of(r, g->to, g->output);
+    ebb__json_open(j, NULL, '{');
+    ebb__json_int(j, "input", g->input);
+    ebb__json_int(j, "to", g->to);
+    ebb__json_int(j, "output", g->output);
+    shown(j, "symbol", "symbol_latex", &g->symbol);
+    if (g->words) ebb__json_text(j, "words", g->formula.in[EBB__UNICODE]);
+    else shown(j, "formula", "formula_latex", &g->formula);
+    if (g->shapes) ebb__json_text(j, "shapes", g->shapes);
+    dims(j, "shape", g->shape);
+    dims(j, "summed", g->summed);
+    ebb__json_int(j, "arrival", g->arrival);
+    ebb__json_int(j, "of", to->uses);
+    value(j, "value", g->value);
+    value(j, "total", g->total);
+    ebb__json_close(j);
+}
+
+static void write_steps(struct ebb__json *j, const struct ebb__report *r) {
+    ebb__json_open(j, "backward", '[');
+    for (int64_t i = 0; i < r->n_steps; i++) {
+        const struct ebb__report_step *s = &r->steps[i];
+        const struct ebb__report_node *n = &r->nodes[s->node];
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "node", s->node);
+        ebb__json_text(j, "kind", n->kind == EBB__VARIABLE ? "accumulate" : "rule");
+        ebb__json_open(j, "upstream", '[');
+        for (int64_t k = 0; k < n->n_out; k++) {
+            if (!s->upstream[k]) continue;
+            ebb__json_open(j, NULL, '{');
+            ebb__json_int(j, "output", k);
+            shown(j, "symbol", "symbol_latex", &s->symbol[k]);
+            value(j, "value", s->upstream[k]);
+            ebb__json_close(j);
+        }
+        ebb__json_close(j);
+        ebb__json_open(j, "gives", '[');
+        for (int64_t k = 0; k < s->n; k++) write_give(j, r, &s->gives[k]);
+        ebb__json_close(j);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+/* ---- gradients ---- */
+
+static const struct ebb__report_check *check_of(const struct ebb__report *r, int64_t id) {
+    for (int64_t i = 0; i < r->n_checks; i++)
+        if (r->checks[i].node == id) return &r->checks[i];
+    return NULL;
+}
+
+static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
+    ebb__json_open(j, "gradients", '[');
+    for (int64_t id = 0; id < r->n_nodes; id++) {
+        if (r->nodes[id].kind != EBB__VARIABLE) continue;
+        const struct ebb__report_output *o = &r->nodes[id].out[0];
+        const struct ebb__report_check *c = check_of(r, id);
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "node", id);
+        shown(j, "name", "latex", &o->name);
+        value(j, "value", o->gradient);
+        if (c && c->numeric) {
+            ebb__json_open(j, "check", '{');
+            ebb__json_bool(j, "ok", c->ok);
+            number(j, "worst", c->worst);
+            ebb__json_int(j, "checked", c->checked);
+            ebb__json_int(j, "elements", ebb_tensor_numel(c->numeric));
+            value(j, "differences", c->numeric);
+            ebb__json_close(j);
+        }
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+static void write_check(struct ebb__json *j, const struct ebb__report *r) {
+    bool ok = true;
+    double worst = 0;
+    if (!r->checked) return;
+    for (int64_t i = 0; i < r->n_checks; i++) {
+        ok = ok && r->checks[i].ok;
+        if (!(r->checks[i].worst <= worst)) worst = r->checks[i].worst;
+    }
+    ebb__json_open(j, "check", '{');
+    ebb__json_bool(j, "ok", ok);
+    number(j, "worst", worst);
+    number(j, "tolerance", r->tolerance);
+    ebb__json_close(j);
+}
+
+void ebb__report_json(const struct ebb__report *r, FILE *to) {
+    struct ebb__json j = {.to = to};
+    ebb__json_open(&j, NULL, '{');
+    ebb__json_text(&j, "format", "ebb-explain");
+    ebb__json_int(&j, "version", 1);
+    ebb__json_text(&j, "ebb", ebb_version());
+    if (r->expression) ebb__json_text(&j, "expression", r->expression);
+    ebb__json_text(&j, "dtype", ebb_dtype_name(r->dtype));
+    ebb__json_uint(&j, "seed", r->seed);
+    ebb__json_open(&j, "root", '{');
+    ebb__json_int(&j, "node", r->root);
+    ebb__json_int(&j, "output", r->root_output);
+    ebb__json_bool(&j, "summed", r->summed_root);
+    ebb__json_close(&j);
+    ebb__json_int(&j, "saved_bytes", r->saved_bytes);
+    ebb__json_open(&j, "nodes", '[');
+    for (int64_t i = 0; i < r->n_nodes; i++) write_node(&j, r, i);
+    ebb__json_close(&j);
+    write_edges(&j, r);
+    ebb__json_open(&j, "forward", '(');
+    for (int64_t i = 0; i < r->n_forward; i++) ebb__json_int(&j, NULL, r->forward[i]);
+    ebb__json_close(&j);
+    write_steps(&j, r);
+    write_gradients(&j, r);
+    write_check(&j, r);
+    ebb__json_close(&j);
+}

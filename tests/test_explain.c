@@ -1,0 +1,188 @@
+/* Reports of gradients: what is in them, against what the engine computes; and that nothing leaks or breaks when memory
+ * ends. */
+#include "explain/expression.h"
+#include "tests/check.h"
+#include <ebb/ebb.h>
+#include <math.h>
+
+/* What ebb_explain_expression writes, or the error's message. */
+static char output[1 << 18];
+
+static ebb_status explain(const char *text, ebb_explain_options o) {
+    o.to = tmpfile();
+    CHECK(o.to != NULL);
+    ebb_status status = (ebb_explain_expression)(text, o);
+    rewind(o.to);
+    size_t n = fread(output, 1, sizeof output - 1, o.to);
+    output[n] = '\0';
+    (void)fclose(o.to);
+    return status;
+}
+
+#define VALUES(...) \
+    .values = (const char *const[]){__VA_ARGS__}, \
+    .n_values = (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+#define EXPLAIN(text, ...) explain(text, (ebb_explain_options){.format = EBB_EXPLAIN_JSON, __VA_ARGS__})
+
+static void has(const char *text) {
+    if (strstr(output, text)) return;
+    print_error("expected %s in %s\n", text, output);
+    fail();
+}
+
+/* ---- watching ---- */
+
+struct seen {
+    int calls;
+    int64_t n_in, n_out;
+    const char *names[8];
+};
+
+static void see(ebb_node *node, ebb_list in, ebb_list out, void *context) {
+    struct seen *s = context;
+    if (s->calls < 8) s->names[s->calls] = ebb_node_name(node);
+    s->calls++;
+    s->n_in = in.n;
+    s->n_out = out.n;
+    CHECK(!ebb_is_grad_enabled());
+    CHECK(ebb_tensor_grad_fn(out.t[0]) == node);
+}
+
+EBB_TEST(watches_see_what_is_recorded) {
+    struct seen outer = {0}, inner = {0};
+    ebb_watch a, b;
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_scalar(2.0, .requires_grad = true);
+        (void)ebb_mul(x, x);
+        ebb_watch_open(&a, see, &outer);
+        (void)ebb_add(ebb_mul(x, x), 1.0);
+        ebb_watch_open(&b, see, &inner);
+        EBB_NO_GRAD { (void)ebb_exp(x); }
+        (void)ebb_sin(x);
+        ebb_watch_close(&b);
+        ebb_watch_close(&a);
+        ebb_watch_close(&a);
+        (void)ebb_cos(x);
+    }
+    CHECK(inner.calls == 1 && strcmp(inner.names[0], "SinBackward0") == 0 && inner.n_in == 1);
+    CHECK(outer.calls == 3 && strcmp(outer.names[0], "MulBackward0") == 0);
+    CHECK(strcmp(outer.names[1], "AddBackward0") == 0 && strcmp(outer.names[2], "SinBackward0") == 0);
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+/* ---- reports ---- */
+
+EBB_TEST(the_two_examples_of_the_chapter) {
+    CHECK(!EXPLAIN("z = x*y + sin(x)", VALUES("x=2", "y=3")));
+    has("\"symbol\": \"dz/dx\"");
+    has("\"formula\": \"dz/dt1 · y\"");
+    has("\"formula\": \"dz/dt2 · cos(x)\"");
+    has("\"data\": [2.5838531634528574]"); /* 3 + cos(2) */
+    has("\"arrival\": 2");
+    has("\"ok\": true");
+    CHECK(!strstr(output, "\"ok\": false"));
+    CHECK(!EXPLAIN("L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)",
+                   VALUES("x=[1,2]", "y=0.5", "W1=randn(2,2)", "W2=randn(2,2)", "W3=randn(1,2)", "b1=randn(2)",
+                          "b2=randn(2)", "b3=randn(1)")));
+    has("\"symbol\": \"dL/dW1\"");
+    has("\"formula\": \"dL/dt1 · xᵀ\"");
+    has("\"shapes\": \"(2×1) · (1×2) → (2×2)\"");
+    has("\"formula_latex\": \"\\\\frac{\\\\partial L}{\\\\partial t_{1}} \\\\, x^{\\\\top}\"");
+    has("\"summed\": [0]"); /* y is subtracted from a vector of one */
+    has("\"mask\"");
+    CHECK(!strstr(output, "\"ok\": false"));
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+/* The report's gradients are those of ebb_grad. */
+static void compare(const char *text, const char *const *values, int64_t n) {
+    struct ebb__expression e;
+    EBB_SCOPE {
+        const ebb_explain_options o = {.values = values, .n_values = n};
+        (void)ebb_set_default_dtype(EBB_F64);
+        CHECK(!ebb__expression_begin(&e, text, &o));
+        ebb_tensor *root = ebb__expression_value(&e, e.tensors, NULL), *grad[8];
+        CHECK(root && e.n <= 8);
+        CHECK(!EXPLAIN(text, .values = values, .n_values = n));
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(root)), ((ebb_list){e.n, e.tensors}), grad));
+        for (int64_t i = 0; i < e.n; i++) {
+            char wanted[64];
+            (void)snprintf(wanted, sizeof wanted, "%.17g",
+                           ebb_at_index(ebb_reshape(grad[i], EBB_DIMS(-1)), EBB_DIMS(0)));
+            has(wanted);
+        }
+        CHECK(!strstr(output, "\"ok\": false"));
+        (void)ebb_set_default_dtype(EBB_F32);
+        ebb__expression_end(&e);
+    }
+    CHECK_OK();
+}
+#define COMPARE(text, ...) \
+    compare(text, (const char *const[]){__VA_ARGS__}, \
+            (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+EBB_TEST(gradients_are_the_engine_s) {
+    COMPARE("s = softmax(x @ W + b, dim=-1); mean((s - s.mean(0))**2)", "x=randn(4,3)", "W=randn(3,2)", "b=randn(2)");
+    COMPARE("A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))", "x=randn(2,3,4)"); /* batch matmul, a shared subexpression */
+    COMPARE("u = x * w; v = u + u.T; sum(max(v, 1).values) + std(u)", "x=randn(3,3)", "w=randn(3)");
+    COMPARE("h = x[:, 1:]; h = h * 2; h = cat([h, h.flip(0)], 1); prod(h, 1)", "x=randn(2,3)");
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(in_place_writes_are_followed) {
+    CHECK(!EXPLAIN("h = x * x; h += y; h[0] = y[1]; sum(h * h)", VALUES("x=[1,2]", "y=[3,4]")));
+    CHECK(!strstr(output, "\"ok\": false"));
+    has("CopySlices");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(values) {
+    CHECK(!EXPLAIN("sum(embedding(i, w)) + x.sum()",
+                   VALUES("i=tensor([1, 0, 1])", "w=randn(2,3)", "x=arange(4).view(2,2)")));
+    has("\"kind\": \"constant\"");
+    CHECK(!strstr(output, "\"ok\": false"));
+    CHECK(!EXPLAIN("x * y", VALUES("x=2", "y=3"), .grad_of = "y"));
+    CHECK(!strstr(output, "dL/dx"));
+    CHECK(!EXPLAIN("x.sum()", VALUES("x=randn(40,50)"))); /* large ones as a grid */
+    has("\"grid\"");
+    CHECK(!EXPLAIN("x.sum()", VALUES("x=[1,2]"), .dtype = EBB_F32));
+    has("\"dtype\": \"float32\"");
+    CHECK(ebb_default_dtype() == EBB_F32);
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(errors) {
+    (void)EXPLAIN("z = x*y + sinn(x)", VALUES("x=2", "y=3"));
+    CHECK_ERROR(EBB_ERR_NAME, "column 11: there is no function sinn; did you mean sin?");
+    (void)EXPLAIN("x * y", VALUES("x=2"));
+    CHECK_ERROR(EBB_ERR_NAME, "y has no value");
+    (void)EXPLAIN("weight * y", VALUES("wieght=2", "y=3"));
+    CHECK_ERROR(EBB_ERR_NAME, "has no wieght; did you mean weight?");
+    (void)EXPLAIN("x * 2", VALUES("x=[1, [2]]"));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "x is a list, and cannot be a tensor");
+    (void)EXPLAIN("x * 2", VALUES("x=1 +"));
+    CHECK_ERROR(EBB_ERR_FORMAT, "the value of x: column");
+    (void)EXPLAIN("x * 2", VALUES("3"));
+    CHECK_ERROR(EBB_ERR_FORMAT, "gives no name a value");
+    (void)EXPLAIN("x > 2", VALUES("x=1"));
+    CHECK_ERROR(EBB_ERR_GRAPH, "does not depend on a variable");
+    (void)EXPLAIN("x * 2", VALUES("x=1"), .grad_of = "w");
+    CHECK_ERROR(EBB_ERR_NAME, "there is no variable w");
+    (void)EXPLAIN("1 + 2", .limit = 0);
+    CHECK_ERROR(EBB_ERR_GRAPH, "no variable to differentiate by");
+    (void)EXPLAIN("x + 1", VALUES("x=@/nowhere/at/all.npy"));
+    CHECK_ERROR(EBB_ERR_IO, "nowhere");
+    CHECK_NO_LEAK();
+}
+
+static void explain_all(void) {
+    (void)EXPLAIN("h = W @ x; h += 1; a, i = max(relu(h), 0); sum(h * a)", VALUES("x=[1,2]", "W=randn(3,2)"));
+}
+
+EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(explain_all, 100000); }
+
+EBB_TEST_MAIN

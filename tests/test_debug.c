@@ -214,7 +214,8 @@ EBB_TEST(a_hook_whose_context_is_what_it_is_on) {
         CHECK(hook && cycles(EBB_LIST(w)) == 1);
         CHECK_TEXT("  a hook's context -> float32 [2, 2], made at");
         CHECK_TEXT("  removing the hook ends it");
-        CHECK(ebb_remove_hook(w, hook) == EBB_OK && cycles(EBB_LIST(w)) == 0);
+        ebb_remove_hook(hook);
+        CHECK(cycles(EBB_LIST(w)) == 0);
     }
 }
 
@@ -239,7 +240,8 @@ EBB_TEST(a_context_that_refers_to_a_tensor) {
         CHECK(hook && cycles(EBB_LIST(y)) == 1);
         CHECK_TEXT("  a hook's context -> a block of 16 bytes\n  refers to -> float32 [2, 2], made at test_debug.c:");
         CHECK_TEXT("  input self -> ExpBackward0");
-        CHECK(ebb_remove_hook(y, hook) == EBB_OK && cycles(EBB_LIST(y)) == 0);
+        ebb_remove_hook(hook);
+        CHECK(cycles(EBB_LIST(y)) == 0);
     }
 }
 

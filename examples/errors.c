@@ -1,5 +1,5 @@
-/* What Ebb says when something is wrong: eight programs that go wrong, or could, and the words that tell where.
- * docs/debugging.md goes through what this prints. */
+/* What Ebb says when something is wrong: programs that go wrong, or could, and the words that tell where. What this prints
+ * is gone through in docs/debugging.md. */
 #include <ebb/ebb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ static void backward_twice(void) {
     ebb_backward(loss);
 }
 
-/* ---- strong zeros ---- */
+/* ---- zeros ---- */
 static void strong_zeros(void) {
     ebb_tensor *x = ebb_requires_grad_(ebb_from_data((float[]){0, 4}, EBB_F32, EBB_DIMS(2)), true);
     ebb_tensor *y = ebb_sum(ebb_where(ebb_gt(x, 0), ebb_sqrt(x), x));
@@ -112,7 +112,7 @@ static void threads_into_one_leaf(void) {
     ebb_print(ebb_tensor_grad(w)); /* 4 threads, 1000 passes, 3 each time */
 }
 
-/* ---- determinism ---- */
+/* ---- bits ---- */
 static void the_same_bits(void) {
     static const int threads[] = {1, 2, 3, 8};
     ebb_tensor *first = NULL;
@@ -138,24 +138,22 @@ static void say_error(void) {
     ebb_clear_error();
 }
 
-int main(void) {
+/* All of them, or those that are named. */
+int main(int argc, char **argv) {
     static const struct {
-        const char *title;
+        const char *name;
         void (*run)(void);
     } parts[] = {
-        {"overwritten in place", in_place},
-        {"the first NaN, in forward", nan_in_forward},
-        {"the first NaN, in backward", nan_in_backward},
-        {"backward a second time", backward_twice},
-        {"strong zeros", strong_zeros},
-        {"what is saved", what_is_saved},
-        {"what is alive", what_is_alive},
-        {"reference cycles", cycles},
-        {"threads", threads_into_one_leaf},
-        {"determinism", the_same_bits},
+        {"in-place", in_place},    {"forward", nan_in_forward}, {"backward", nan_in_backward},
+        {"twice", backward_twice}, {"zeros", strong_zeros},     {"saved", what_is_saved},
+        {"alive", what_is_alive},  {"cycles", cycles},          {"threads", threads_into_one_leaf},
+        {"bits", the_same_bits},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        printf("%s==== %s ====\n", i ? "\n" : "", parts[i].title);
+        bool named = argc == 1;
+        for (int k = 1; k < argc; k++) named = named || strcmp(argv[k], parts[i].name) == 0;
+        if (!named) continue;
+        if (argc != 2) printf("%s:\n", parts[i].name);
         EBB_SCOPE { parts[i].run(); }
         say_error();
     }

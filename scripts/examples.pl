@@ -201,7 +201,7 @@ sub part_of_file { # a file, or its part under a title
     my ($path, $title) = @_;
     my $text = slurp($path) // return;
     return $text unless defined $title;
-    my $rule = qr{^[ \t]*(?:/\*|\#|//)[ \t]*----[ \t]*};
+    my $rule = qr{^[ \t]*(?:/\*|\#|//)[ \t]*----[ \t]*}m;
     return $text =~ m{$rule\Q$title\E[ \t]*----[^\n]*\n(.*?)(?=$rule|\z)}ms ? $1 =~ s/\A\n+|\n*\z//gr . "\n" : undef;
 }
 

@@ -48,8 +48,7 @@ EBB_TEST(dtypes) {
         WRONG(ebb_where(i, f, f), EBB_ERR_DTYPE, "where", "bool condition, got int64");
         WRONG(ebb_nll_loss(f, f), EBB_ERR_DTYPE, "nll_loss", "float32");
         WRONG(ebb_requires_grad_(ebb_neg(i), true), EBB_ERR_DTYPE, "requires_grad_", "not int64");
-        WRONG(ebb_zeros(EBB_DIMS(2), .dtype = EBB_I64, .requires_grad = true), EBB_ERR_DTYPE, "zeros",
-              "not int64");
+        WRONG(ebb_zeros(EBB_DIMS(2), .dtype = EBB_I64, .requires_grad = true), EBB_ERR_DTYPE, "zeros", "not int64");
     }
 }
 

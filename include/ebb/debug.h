@@ -85,8 +85,8 @@ EBB_API ebb_status ebb_print_saved(ebb_list roots, FILE *to);
 /* While this is open, tensors that the thread makes are noted with their line, for the two reports below. They stay
  * noted until they die, also when it is closed. A note costs two blocks of memory and a lock; when nothing is noted,
  * nothing.
- *     EBB_TRACE_TENSORS { train_step(); }
- *     ebb_print_alive(stderr);             // what the step has left behind */
+ *     EBB_TRACE_TENSORS { ebb_backward(loss); }
+ *     ebb_print_alive(stderr);             // what this has left behind */
 EBB_API ebb_mode ebb_trace_tensors_open(void);
 EBB_API void ebb_trace_tensors_close(ebb_mode *mode);
 

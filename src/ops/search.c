@@ -176,7 +176,9 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
     if (n < 0) return NULL;
     if (classes == 0 || n > classes || shape.n == EBB_MAX_NDIM) {
         if (classes == 0) ebb_fail(EBB_ERR_ARGUMENT, "no elements, and no num_classes");
-        else if (n > classes) ebb_fail(EBB_ERR_INDEX, "class %lld is out of range for num_classes = %lld", (long long)n - 1, (long long)classes);
+        else if (n > classes)
+            ebb_fail(EBB_ERR_INDEX, "class %lld is out of range for num_classes = %lld", (long long)n - 1,
+                     (long long)classes);
         else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
         return NULL;
     }

@@ -13,6 +13,7 @@ int ebb_cmd_train(int argc, char **argv);
 int ebb_cmd_ops(int argc, char **argv);
 int ebb_cmd_gradcheck(int argc, char **argv);
 int ebb_cmd_explain(int argc, char **argv);
+int ebb_cmd_dims(int argc, char **argv);
 
 /* Tell on stderr the error that an expression failed with, and the place in its text. Returns CLI_FAILED. */
 int cli_expression_failed(const char *command);

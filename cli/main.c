@@ -15,6 +15,7 @@ static const struct command {
     {"chapter", "compute, verify and draw the three examples of the chapter on automatic differentiation",
      ebb_cmd_chapter},
     {"explain", "derive the gradients of an expression, step by step", ebb_cmd_explain},
+    {"dims", "show what happens to shapes, strides and storage in an expression", ebb_cmd_dims},
     {"train", "train a classifier of digits, or of Fashion-MNIST, and test it", ebb_cmd_train},
     {"ops", "list the operators; with names, show their arguments, formulas and samples", ebb_cmd_ops},
     {"gradcheck", "check operators' derivatives against finite differences", ebb_cmd_gradcheck},

@@ -1,5 +1,5 @@
-/* What Ebb says when something is wrong: programs that go wrong, or could, and the words that tell where. What this prints
- * is gone through in docs/debugging.md. */
+/* What Ebb says when something is wrong: programs that go wrong, or could, and the words that tell where.
+ * docs/debugging.md goes through what this prints. */
 #include <ebb/ebb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -123,7 +123,7 @@ static void the_same_bits(void) {
         ebb_backward(ebb_sum(ebb_square(ebb_sum(ebb_tanh(x)))));
         if (!first) first = ebb_tensor_grad(x);
         printf("%d threads: %s\n", threads[i],
-               ebb_item(ebb_all(ebb_eq(first, ebb_tensor_grad(x)))) ? "the same bits" : "other bits");
+               ebb_item(ebb_all(ebb_eq(first, ebb_tensor_grad(x)))) != 0 ? "the same bits" : "other bits");
     }
     ebb_set_num_threads(0);
 }

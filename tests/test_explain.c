@@ -102,7 +102,7 @@ static void compare(const char *text, const char *const *values, int64_t n) {
     EBB_SCOPE {
         const ebb_explain_options o = {.values = values, .n_values = n};
         (void)ebb_set_default_dtype(EBB_F64);
-        CHECK(!ebb__expression_begin(&e, text, &o));
+        CHECK(!ebb__expression_begin(&e, text, &o) && !ebb__expression_choose(&e, NULL));
         ebb_tensor *root = ebb__expression_value(&e, e.tensors, NULL), *grad[8];
         CHECK(root && e.n <= 8);
         CHECK(!EXPLAIN(text, .values = values, .n_values = n));
@@ -155,7 +155,68 @@ EBB_TEST(values) {
     CHECK_NO_LEAK();
 }
 
+static void contains_all(const char *const *texts, int64_t n) {
+    for (int64_t i = 0; i < n; i++) has(texts[i]);
+}
+#define CONTAINS(...) \
+    contains_all((const char *const[]){__VA_ARGS__}, \
+                 (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+EBB_TEST(text_markdown_latex_and_dot) {
+    static const char *const values[] = {"x=2", "y=3"};
+    ebb_explain_options o = {.values = values, .n_values = 2, .order = 2, .forward_mode = true};
+    CHECK(!explain("z = x*y + sin(x)", o));
+    CONTAINS("dz/dx += dz/dt1 · y = 3   the 2nd of 2, together dz/dx = 2.58385", "dz/dx  = dz/dt2 · cos(x) = -0.416147",
+             "d²z/dx²    (1×1)  -0.909297", "d²z/dx dy  (1×1)  1", "z     6.9093    2.58385    2\n",
+             "The gradients agree with central finite differences");
+    o.lang = EBB_CHINESE;
+    CHECK(!explain("z = x*y + sin(x)", o));
+    CONTAINS("共 2 条中的第 2 条，累加得 dz/dx = 2.58385", "梯度与 float64 中心差分一致");
+    o.format = EBB_EXPLAIN_MARKDOWN;
+    CHECK(!explain("z = x*y + sin(x)", o));
+    CONTAINS("# z = x\\*y + sin(x)\n", "| 1 | $t_{1} = x \\cdot y$ | $()$ | $6$ | $x$, $y$ |\n",
+             "$$\\frac{\\partial z}{\\partial y} = \\frac{\\partial z}{\\partial t_{1}} \\cdot x = 2$$");
+    o.format = EBB_EXPLAIN_LATEX;
+    CHECK(!explain("z = x*y + sin(x)", o));
+    CONTAINS("\\usepackage{ctex}",
+             "\\[ \\frac{\\partial^2 z}{\\partial x\\,\\partial y} = \\begin{bmatrix} 1 \\end{bmatrix} \\]",
+             "\\end{document}");
+    o.format = EBB_EXPLAIN_DOT;
+    CHECK(!explain("z = x*y + sin(x)", o));
+    CONTAINS("digraph ebb {", "n0 -> n2", "label=<<b>x</b>", "dz/dx = 2.58385");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(second_derivatives_and_tangents) {
+    CHECK(!EXPLAIN("h = tanh(W @ x); h = h + x.sum(); sum(h * h)", VALUES("x=[1,2]", "W=randn(3,2)"), .order = 2,
+                   .forward_mode = true));
+    CONTAINS("\"hessian\"", "\"tangents\"", "\"shape\": [3, 2, 3, 2]");
+    CHECK(!explain("h = tanh(W @ x); h = h + x.sum(); sum(h * h)",
+                   (ebb_explain_options){VALUES("x=[1,2]", "W=randn(3,2)"), .order = 2, .forward_mode = true}));
+    CONTAINS("They agree with finite differences of the gradients", "as they must be");
+    CHECK(!explain("sum(x**3)", (ebb_explain_options){VALUES("x=randn(200)"), .order = 2}));
+    has("The variables have 200 elements together");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(large_graphs_are_cut_short) {
+    enum { STEPS = 2500 };
+    static char text[32 * STEPS];
+    size_t n = 0;
+    for (int i = 0; i < STEPS; i++) n += (size_t)snprintf(text + n, sizeof text - n, "x = x * 1.0001 + y;");
+    CHECK(!explain(text, (ebb_explain_options){VALUES("x=2", "y=[0.5, 0.25]")}));
+    CONTAINS("Forward: 5000 operations", "… 4940 operations are left out here", "… 4912 steps are left out here");
+    CHECK(strlen(output) < 1 << 16 && !strstr(output, "NOT"));
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
 EBB_TEST(errors) {
+    (void)EXPLAIN("h = tanh(x); h += 1; h * 2", VALUES("x=2"));
+    CHECK_ERROR(EBB_ERR_VERSION, "overwritten in place by add_ at column 14");
+
     (void)EXPLAIN("z = x*y + sinn(x)", VALUES("x=2", "y=3"));
     CHECK_ERROR(EBB_ERR_NAME, "column 11: there is no function sinn; did you mean sin?");
     (void)EXPLAIN("x * y", VALUES("x=2"));

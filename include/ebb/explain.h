@@ -26,9 +26,8 @@ enum ebb_language { EBB_ENGLISH = 0, EBB_CHINESE };
 typedef struct ebb_explain_options {
     enum ebb_explain_format format;
     enum ebb_language lang;
-    FILE *to;       /* NULL: stdout */
-    int64_t limit;  /* operations that a text shows one by one, of a larger graph its ends; 0 means 60 */
-    bool no_colour; /* of text on a terminal */
+    FILE *to;      /* NULL: stdout */
+    int64_t limit; /* operations that a text shows one by one, of a larger graph its ends; 0 means 60 */
     /* Of expressions only: */
     const char *const *values; /* [n_values] "x=2", "W=randn(2, 2)", "b=[1, 2]", "w=@weights.npy" */
     int64_t n_values;
@@ -55,6 +54,21 @@ EBB_API ebb_status ebb_explain_expression(const char *text, ebb_explain_options 
 #else
 #define ebb_explain_expression(...) ebb__explain_expression_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__explain_expression_(text, ...) ebb_explain_expression(text, (ebb_explain_options){__VA_ARGS__})
+#endif
+
+/* Evaluate an expression and show what happens to dimensions, call by call: shape, strides and offset before and after,
+ * the storage as a strip with the elements that the result reads, who shares it, whether the result is contiguous, and
+ * how the gradient comes back. With NULL the companion: lessons on view, reshape, transpose, permute, squeeze, expand,
+ * slicing, cat, stack, split, broadcasting and matmul. As text or JSON; of the options `order` and the like are not
+ * used.
+ *     ebb_explain_dims("arange(24).view(2, 3, 4).permute(2, 0, 1)");
+ * Errors as those of ebb_eval(); the calls before the one that failed are shown. */
+EBB_API ebb_status ebb_explain_dims(const char *text, ebb_explain_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_explain_dims(...) ((void)EBB_HERE, ebb_explain_dims(__VA_ARGS__))
+#else
+#define ebb_explain_dims(...) ebb__explain_dims_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__explain_dims_(text, ...) ebb_explain_dims(text, (ebb_explain_options){__VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

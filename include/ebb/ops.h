@@ -702,7 +702,8 @@ EBB_API ebb_tensor *ebb_div_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_div(self, other) ebb_div(EBB_NUM(self), EBB_NUM(other))
 #define ebb_div_(self, other) ebb_div_(EBB_NUM(self), EBB_NUM(other))
 
-/* self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.
+/* self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a negative
+ * number is an error.
  *     pow(Number self, Number exponent) -> Tensor
  * Gradient (PowBackward0) of self: where(exponent == 0, 0, g * exponent * self**(exponent - 1)); of exponent:
  * where(self == 0 and exponent >= 0, 0, g * y * log(self)).
@@ -3813,6 +3814,7 @@ typedef struct ebb_addbmm_options {
 /* beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self
  * broadcasts to (m, n).
  *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
+ * Gradient (AddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
  * In place: ebb_addbmm_. torch.addbmm */
 EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
@@ -5013,6 +5015,8 @@ typedef struct ebb_cholesky_solve_options {
 
 /* X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.
  *     cholesky_solve(Tensor self, Tensor input2, bool upper=false) -> Tensor
+ * Gradient (CholeskySolveBackward0) of self: cholesky_solve(g, input2, upper); of input2: s = cholesky_solve(g,
+ * input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else -tril(s @ tril(input2)).
  * torch.cholesky_solve */
 EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
-/* Schedules for chains. The recurrence is that of O. Beaumont, L. Eyraud-Dubois, J. Herrmann, A. Joly and A. Shilova,
+/* Schedules for chains. The recurrence is that of O. Beaumont, L. Eyraud-Dubois, J. Herrmann, A. Joly, A. Shilova,
  * "Optimal checkpointing for heterogeneous chains: how to train deep neural networks with limited memory", 2019,
- * without the memory of what is just being computed. For a chain of equal segments it is the binomial schedule of A.
- * Griewank and A. Walther, "Algorithm 799: revolve", 2000, extended by segments that are kept whole.
+ * without the memory of what is just being computed. For a chain of equal segments it is the binomial schedule of
+ * A. Griewank and A. Walther, "Algorithm 799: revolve", 2000, extended by segments that are kept whole.
  *
  * The least cost of segments s … t with m bytes, besides their input, is that of the better way to begin:
  *     keep s:          cost(s) + C(s + 1, t, m - full(s))
@@ -18,14 +18,14 @@ enum {
     GROUPS_UNIFORM = 1000, /* of equal ones: a row for each length */
     SLOTS = 500,
     SLOTS_UNIFORM = 1000,
-    DEEPEST = 500 /* sweeps inside each other are calls inside each other */
+    DEEPEST = 2000 /* sweeps inside each other are calls inside each other */
 };
 
 /* What a table is made for: groups of segments, a budget. */
 struct solver {
     const struct ebb__stage *stages;
-    int64_t first, n; /* groups; the first segment */
-    bool uniform;
+    int64_t n;                    /* groups */
+    bool uniform, refine;         /* refine: what spans several segments of a group is solved again on its own */
     int64_t *begin;               /* [n + 1] the first segment of each group */
     double *before;               /* [n + 1] the cost of all groups before */
     int64_t *full, *end, *output; /* [n] slots: of a group kept, of one kept as the last, of its result */
@@ -39,10 +39,16 @@ struct solver {
 static int64_t full_of(const struct ebb__stage *s) { return s->inner + s->output; }
 static int64_t end_of(const struct ebb__stage *s) { return s->inner + (s->saves_output ? s->output : 0); }
 
+/* Segments kept as the end of a sweep. */
 static int64_t full_of_all(const struct ebb__stage *s, int64_t first, int64_t last) {
     int64_t bytes = 0;
     for (int64_t i = first; i <= last; i++) bytes += i < last ? full_of(&s[i]) : end_of(&s[i]);
     return bytes;
+}
+
+/* The same, followed by more. */
+static int64_t kept_bytes(const struct ebb__stage *s, int64_t first, int64_t last) {
+    return full_of_all(s, first, last) + full_of(&s[last]) - end_of(&s[last]);
 }
 
 int64_t ebb__schedule_least(const struct ebb__stage *s, int64_t n) {
@@ -96,8 +102,7 @@ static int64_t measure(const struct ebb__stage *stages, struct ebb__schedule *s,
         int64_t inside = p.inside < 0 ? 0 : held + measure(stages, s, p.inside, depth + 1);
         if (inside > most) most = inside;
         if (p.inside >= 0) held += stages[p.last].output;
-        else if (p.next < 0) held += full_of_all(stages, p.first, p.last);
-        else held += full_of_all(stages, p.first, p.last) + full_of(&stages[p.last]) - end_of(&stages[p.last]);
+        else held += p.next < 0 ? full_of_all(stages, p.first, p.last) : kept_bytes(stages, p.first, p.last);
     }
     return held > most ? held : most;
 }
@@ -201,7 +206,30 @@ static int64_t first_step(const struct solver *v, int64_t s, int64_t t, int64_t 
 static ebb_status solve(const struct ebb__stage *stages, int64_t first, int64_t last, int64_t budget, int64_t depth,
                         struct ebb__schedule *s, int64_t *ret_head);
 
-/* The sweep for groups g … t with m slots, which are m_bytes in fact. */
+static double cost_of(const struct solver *v, struct ebb__schedule *s, int64_t head, int64_t *ret_peak) {
+    s->cost = 0;
+    *ret_peak = measure(v->stages, s, head, 0);
+    return s->cost;
+}
+
+static ebb_status walk(const struct solver *v, int64_t g, int64_t t, int64_t m, int64_t bytes, int64_t depth,
+                       struct ebb__schedule *s, int64_t *ret_head);
+
+/* The sweep inside of a part, for groups g … t with m slots, which are `bytes` in fact: the table's, or a better one
+ * for a finer division of the same segments. */
+static ebb_status walk_inside(const struct solver *v, int64_t g, int64_t t, int64_t m, int64_t bytes, int64_t depth,
+                              struct ebb__schedule *s, int64_t *ret_head) {
+    int64_t first = v->begin[g], last = v->begin[t + 1] - 1, finer = -1, peak, finer_peak;
+    ebb_status status = walk(v, g, t, m, bytes, depth, s, ret_head);
+    if (status || !v->refine || last - first == t - g) return status;
+    status = solve(v->stages, first, last, bytes, depth, s, &finer);
+    if (status) return status;
+    double cost = cost_of(v, s, *ret_head, &peak);
+    if (cost_of(v, s, finer, &finer_peak) < cost && finer_peak <= bytes) *ret_head = finer;
+    return EBB_OK;
+}
+
+/* The sweep for groups g … t. */
 static ebb_status walk(const struct solver *v, int64_t g, int64_t t, int64_t m, int64_t bytes, int64_t depth,
                        struct ebb__schedule *s, int64_t *ret_head) {
     int64_t last = -1;
@@ -216,18 +244,13 @@ static ebb_status walk(const struct solver *v, int64_t g, int64_t t, int64_t m, 
             int64_t at = add_part(s, from, until), inside = -1;
             if (at < 0) return ebb_error_status();
             append(s, ret_head, &last, at);
-            ebb_status status = EBB_OK;
-            bool grouped = until - from >= to - g;
-            if (!keep && grouped) status = solve(v->stages, from, until, bytes, depth + 1, s, &inside);
-            else if (!keep) status = walk(v, g, to - 1, m, bytes, depth + 1, s, &inside);
-            if (status) return status;
+            if (!keep && walk_inside(v, g, to - 1, m, bytes, depth + 1, s, &inside)) return ebb_error_status();
             s->parts[at].inside = inside;
         }
         kept_before = keep;
         if (to > t) break;
         m -= keep ? v->full[g] : v->output[to - 1];
-        bytes -= keep ? full_of_all(v->stages, from, until) + full_of(&v->stages[until]) - end_of(&v->stages[until])
-                      : v->stages[until].output;
+        bytes -= keep ? kept_bytes(v->stages, from, until) : v->stages[until].output;
         g = to;
     }
     return EBB_OK;
@@ -245,7 +268,6 @@ static int64_t divisor(int64_t a, int64_t b) {
 /* Groups of about equal numbers of segments, and their sizes in slots. `all`: bytes that hold everything. */
 static ebb_status prepare(struct solver *v, int64_t first, int64_t last, int64_t budget, int64_t all) {
     int64_t span = last - first + 1, most = v->uniform ? GROUPS_UNIFORM : GROUPS, slot = 0;
-    v->first = first;
     v->n = span < most ? span : most;
     if (v->n < span) v->uniform = false; /* groups may differ by a segment */
     if (!v->uniform && v->n > GROUPS) v->n = GROUPS;
@@ -266,7 +288,7 @@ static ebb_status prepare(struct solver *v, int64_t first, int64_t last, int64_t
         v->before[g + 1] = v->before[g] + (total > 0 ? cost * (double)v->n / total : 1);
         v->end[g] = full_of_all(v->stages, v->begin[g], end);
         v->output[g] = v->stages[end].output;
-        v->full[g] = v->end[g] + full_of(&v->stages[end]) - end_of(&v->stages[end]);
+        v->full[g] = kept_bytes(v->stages, v->begin[g], end);
         slot = divisor(divisor(slot, v->end[g]), divisor(v->output[g], v->full[g]));
     }
     if (budget > all) budget = all;
@@ -279,28 +301,60 @@ static ebb_status prepare(struct solver *v, int64_t first, int64_t last, int64_t
     return fill(v);
 }
 
-/* Append the best sweep over first … last within the budget to s. */
+/* Append the best sweep over first … last within the budget to s, found in a table for v's stages; *ret_found: whether
+ * there is one for the stages as they are. */
+static ebb_status solve_by(struct solver *v, const struct ebb__stage *stages, int64_t first, int64_t last,
+                           int64_t budget, int64_t depth, struct ebb__schedule *s, int64_t *ret_head, bool *ret_found) {
+    size_t before = s->n;
+    ebb_status status = prepare(v, first, last, budget, full_of_all(v->stages, first, last));
+    *ret_found = false;
+    int64_t m = v->slots;
+    for (; !status && m >= 0 && !*ret_found && row(v, 0, v->n - 1)[m] < INFINITY; m--) {
+        s->n = before;
+        *ret_head = -1;
+        status = walk(v, 0, v->n - 1, m, budget, depth, s, ret_head);
+        if (!status) *ret_found = measure(stages, s, *ret_head, 0) <= budget;
+    }
+    if (!status && *ret_found && v->n <= last - first && v->stages == stages) {
+        v->refine = true; /* the same again, with a closer look at its parts */
+        s->n = before;
+        *ret_head = -1;
+        status = walk(v, 0, v->n - 1, m + 1, budget, depth, s, ret_head);
+    }
+    if (!*ret_found) s->n = before;
+    ebb__free(v->table, v->table_bytes);
+    ebb__free(v->begin, v->block);
+    return status;
+}
+
+/* The same for a budget that leaves no room for groups: as if every segment were as large as the largest. */
+static ebb_status solve_equal(const struct ebb__stage *stages, int64_t first, int64_t last, int64_t budget,
+                              int64_t depth, struct ebb__schedule *s, int64_t *ret_head, bool *ret_found) {
+    size_t bytes = (size_t)(last + 1) * sizeof *stages;
+    struct ebb__stage *equal = ebb__alloc(bytes), large = {0, 0, true, 1};
+    if (!equal) return ebb_error_status();
+    for (int64_t i = first; i <= last; i++) {
+        if (stages[i].inner > large.inner) large.inner = stages[i].inner;
+        if (stages[i].output > large.output) large.output = stages[i].output;
+    }
+    for (int64_t i = 0; i <= last; i++) equal[i] = large;
+    struct solver v = {.stages = equal, .uniform = true};
+    ebb_status status = solve_by(&v, stages, first, last, budget, depth, s, ret_head, ret_found);
+    ebb__free(equal, bytes);
+    return status;
+}
+
+/* Append the best sweep over first … last within the budget to s, or the one that holds least. */
 static ebb_status solve(const struct ebb__stage *stages, int64_t first, int64_t last, int64_t budget, int64_t depth,
                         struct ebb__schedule *s, int64_t *ret_head) {
     struct solver v = {.stages = stages, .uniform = equal_stages(stages, first, last)};
-    size_t before = s->n;
-    int64_t all = full_of_all(stages, first, last), peak = INT64_MAX;
-    ebb_status status = all <= budget ? EBB_OK : prepare(&v, first, last, budget, all);
-    for (int64_t m = v.slots; !status && v.table && m >= 0 && peak > budget; m--) {
-        if (!(row(&v, 0, v.n - 1)[m] < INFINITY)) break;
-        s->n = before;
-        *ret_head = -1;
-        status = walk(&v, 0, v.n - 1, m, budget, depth, s, ret_head);
-        if (!status) peak = measure(stages, s, *ret_head, 0);
-    }
-    if (!status && peak > budget) {
-        s->n = before;
-        *ret_head = all <= budget ? add_part(s, first, last) : least_sweep(s, first, last, depth);
-        if (*ret_head < 0) status = ebb_error_status();
-    }
-    ebb__free(v.table, v.table_bytes);
-    ebb__free(v.begin, v.block);
-    return status;
+    bool found = false, all = full_of_all(stages, first, last) <= budget;
+    ebb_status status = EBB_OK;
+    if (!all) status = solve_by(&v, stages, first, last, budget, depth, s, ret_head, &found);
+    if (!all && !status && !found) status = solve_equal(stages, first, last, budget, depth, s, ret_head, &found);
+    if (status || found) return status;
+    *ret_head = all ? add_part(s, first, last) : least_sweep(s, first, last, depth);
+    return *ret_head < 0 ? ebb_error_status() : EBB_OK;
 }
 
 ebb_status ebb__schedule_optimal(const struct ebb__stage *stages, int64_t n, int64_t budget, struct ebb__schedule *s) {

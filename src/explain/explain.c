@@ -1,5 +1,6 @@
 /* Explaining expressions: evaluated under watch, reported, checked, written. */
 #include "explain/expression.h"
+#include "explain/report_view.h"
 #include <ebb/ops.h>
 
 #include <string.h>
@@ -15,6 +16,8 @@ struct naming {
         int64_t k, next; /* of the same node */
     } * names;
     int64_t n, room;
+    struct ebb__pointers calls; /* of nodes: which call of the expression it was */
+    int64_t n_calls;
     struct ebb__pointers by_address; /* of nodes, and of tensors that no node computed: the last one's number */
     bool failed;
 };
@@ -60,6 +63,9 @@ static void called(void *context, int32_t id, const char *name, ebb_args args, e
     (void)name;
     (void)args;
     int32_t length = a->place.end - a->place.at;
+    const ebb_node *node = results.n ? ebb_tensor_grad_fn(results.t[0]) : NULL;
+    if (node && !ebb__pointers_set(&n->calls, node, n->n_calls)) n->failed = true;
+    n->n_calls++;
     for (int64_t k = 0; k < results.n; k++) {
         const ebb_tensor *t = results.t[k];
         if (!t || results.n > 1 || length > SHORT || ebb_tensor_requires_grad(t)) continue;
@@ -73,12 +79,13 @@ static void end_naming(struct naming *n) {
     ebb__arena_free(&n->arena);
     ebb__array_free(n->names, n->room, sizeof *n->names);
     ebb__pointers_free(&n->by_address);
+    ebb__pointers_free(&n->calls);
 }
 
 /* ---- the report ---- */
 
-static ebb_status report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
-                         const ebb_explain_options *o) {
+ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
+                                  const ebb_explain_options *o, bool check) {
     struct naming naming = {.e = e, .trace = trace};
     const struct ebb__observer observer = {called, assigned, &naming};
     for (int64_t i = 0; i < e->n; i++) /* a constant is called what it is in the expression */
@@ -98,15 +105,13 @@ static ebb_status report(struct ebb__report *r, const struct ebb__expression *e,
     r->expression = e->program.text;
     r->seed = o->seed;
     if (!status) status = ebb__report_make(r, &source);
-    if (!status) status = ebb__report_check(r, e);
+    r->n_calls = naming.n_calls;
+    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__pointers_find(&naming.calls, r->nodes[i].node);
+    if (!status && check) status = ebb__report_check(r, e);
+    if (!status && check && o->order == 2) status = ebb__report_hessian(r, e);
+    if (!status && check && o->forward_mode) status = ebb__report_forward_mode(r, e);
     end_naming(&naming);
     return status;
-}
-
-static ebb_status write(const struct ebb__report *r, const ebb_explain_options *o) {
-    FILE *to = o->to ? o->to : stdout;
-    ebb__report_json(r, to);
-    return ferror(to) ? ebb_fail(EBB_ERR_IO, "explain: the output cannot be written") : EBB_OK;
 }
 
 ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options) {
@@ -115,14 +120,18 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
     struct ebb__report r = {0};
     if (ebb_error()) return ebb_error_status();
     if (!text) return ebb_fail(EBB_ERR_ARGUMENT, "explain: the expression is NULL");
+    if (options.order < 0 || options.order > 2)
+        return ebb_fail(EBB_ERR_ARGUMENT, "explain: order must be 1 or 2, not %d", options.order);
     ebb_dtype before = ebb_default_dtype();
     ebb_rng_state rng = ebb_get_rng_state();
     ebb_scope scope = ebb_scope_open();
     ebb_grad_mode mode = ebb_grad_mode_open(true);
     (void)ebb_set_default_dtype(options.dtype == EBB_F32 ? EBB_F32 : EBB_F64);
     ebb_status status = ebb__expression_begin(&e, text, &options);
-    if (!status) status = report(&r, &e, &trace, &options);
-    if (!status) status = write(&r, &options);
+    if (!status) status = ebb__expression_choose(&e, options.grad_of);
+    if (!status) status = ebb__expression_report(&r, &e, &trace, &options, true);
+    if (!status) status = ebb__report_write(&r, &options);
+    if (status) ebb__expression_place_error(&e);
     ebb__report_free(&r);
     ebb__trace_free(&trace);
     ebb__expression_end(&e);

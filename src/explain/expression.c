@@ -3,6 +3,7 @@
 #include <ebb/ops.h>
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- evaluating ---- */
@@ -12,19 +13,19 @@ ebb_tensor *ebb__expression_value(const struct ebb__expression *e, ebb_tensor *c
     struct ebb__run run;
     ebb_tensor *t = NULL;
     ebb_manual_seed(e->seed);
-    ebb_status status = ebb__run_begin(&run, &e->program);
+    ebb_status status = ebb__eval_begin(&run, &e->program);
     run.files = true;
     if (observer) run.observer = *observer;
     run.sites = observer != NULL;
     for (int64_t i = 0; i < e->n && !status; i++) {
         ebb_arg arg = ebb__arg_tensor(e->names[i], tensors[i]);
-        status = ebb__run_set(&run, &arg);
+        status = ebb__eval_set(&run, &arg);
     }
-    if (!status) status = ebb__run_all(&run);
+    if (!status) status = ebb__eval_all(&run);
     if (!status && run.last.kind == EBB__UNSET) (void)ebb_fail(EBB_ERR_ARGUMENT, "explain: there is no expression");
     else if (!status && !(t = ebb__value_as_tensor(&run.last, NULL)) && !ebb_error())
         (void)ebb_fail(EBB_ERR_ARGUMENT, "explain: the result is %s, not a tensor", ebb__value_kind_name(&run.last));
-    ebb__run_end(&run);
+    ebb__eval_end(&run);
     return t;
 }
 
@@ -51,13 +52,13 @@ static ebb_tensor *value_of(const char *name, const char *text, ebb_dtype dtype)
     struct ebb__run run = {0};
     ebb_tensor *t = NULL;
     ebb_status status = ebb__program_parse(&p, text);
-    if (!status) status = ebb__run_begin(&run, &p);
+    if (!status) status = ebb__eval_begin(&run, &p);
     run.files = true;
-    if (!status) status = ebb__run_all(&run);
+    if (!status) status = ebb__eval_all(&run);
     if (!status && (t = ebb__value_as_tensor(&run.last, NULL))) t = as_variable(t, dtype, wants_integers(&p));
     else if (!status && !ebb_error())
         (void)ebb_fail(EBB_ERR_ARGUMENT, "%s is %s, and cannot be a tensor", name, ebb__value_kind_name(&run.last));
-    ebb__run_end(&run);
+    ebb__eval_end(&run);
     ebb__program_free(&p);
     if (!t && ebb_error()) { /* say whose value it is */
         ebb_error_info e = *ebb_error();
@@ -129,7 +130,7 @@ static const char *next_word(const char **text, size_t *ret_n) {
     return word;
 }
 
-static ebb_status choose(struct ebb__expression *e, const char *grad_of) {
+ebb_status ebb__expression_choose(struct ebb__expression *e, const char *grad_of) {
     bool any = false;
     for (int64_t i = 0; i < e->n; i++) {
         size_t n;
@@ -157,6 +158,35 @@ static ebb_status choose(struct ebb__expression *e, const char *grad_of) {
                : ebb_fail(EBB_ERR_GRAPH, "explain: there is no variable to differentiate by; give values, as x=2");
 }
 
+/* ---- errors ---- */
+
+void ebb__expression_place_error(const struct ebb__expression *e) {
+    const ebb_error_info *error = ebb_error();
+    const char *site = error ? strstr(error->message, ebb__expr_site) : NULL;
+    struct ebb__text text = {0};
+    if (!site || error->status == EBB_ERR_MEMORY) return;
+    const char *at = error->message;
+    for (; site; site = strstr(at, ebb__expr_site)) {
+        const char *number = site + strlen(ebb__expr_site);
+        char *end = NULL;
+        long id = *number == ':' ? strtol(number + 1, &end, 10) : -1;
+        ebb__text_add(&text, at, (size_t)(site - at));
+        at = number;
+        if (id >= 0 && id < e->program.n_ast && end != number + 1) {
+            const struct ebb__ast *a = &e->program.ast[id];
+            ebb__text_put(&text, "column %d", (int)(a->mark.end ? a->mark.at : a->place.at) + 1);
+            at = end;
+        } else {
+            ebb__text_put(&text, "%s", ebb__expr_site);
+        }
+    }
+    ebb__text_put(&text, "%s", at);
+    ebb_status status = error->status;
+    ebb_clear_error();
+    (void)ebb_fail(status, "%s", ebb__text_of(&text));
+    ebb__text_free(&text);
+}
+
 /* ---- beginning and end ---- */
 
 ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, const ebb_explain_options *o) {
@@ -176,7 +206,7 @@ ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, co
         if (!add_value(e, o->values[i], dtype)) return ebb_error_status();
     for (int64_t i = 0; i < o->variables.n; i++)
         if (!add(e, o->variables.arg[i].name, tensor_of(&o->variables.arg[i], dtype))) return ebb_error_status();
-    return choose(e, o->grad_of);
+    return EBB_OK;
 }
 
 void ebb__expression_end(struct ebb__expression *e) {

@@ -166,6 +166,7 @@ static bool add_operation(struct building *b, const ebb_node *node) {
     struct ebb__report_node made = {.kind = EBB__OPERATION,
                                     .node = node,
                                     .op = ebb_node_op(node),
+                                    .call = -1,
                                     .attributes = "",
                                     .file = ebb_node_file(node),
                                     .line = ebb_node_line(node),

@@ -13,6 +13,9 @@ struct ebb__shown {
     const char *in[EBB__N_SCRIPTS];
 };
 
+/* Elements that second derivatives are computed for, variables that are pushed forward. */
+enum { EBB__HESSIAN_MOST = 128, EBB__TANGENTS_MOST = 8 };
+
 enum ebb__report_kind {
     EBB__VARIABLE, /* a leaf that gathers a gradient */
     EBB__CONSTANT, /* needs none */
@@ -52,6 +55,7 @@ struct ebb__report_node {
     bool number;          /* a constant that is written out where it is used */
     const ebb_node *node; /* NULL of a constant */
     const struct ebb_op *op;
+    int64_t call;           /* its number among those of the expression; -1: it is none */
     struct ebb__shown text; /* of an operation: "W1 · x"; of a constant: what it was written as, or NULL */
     const char *attributes; /* "dim=(0), keepdim=True"; "" */
     const char *file;       /* "" when not known */
@@ -98,14 +102,14 @@ struct ebb__report_check {
 /* Second derivatives by one pair of variables, as a matrix. */
 struct ebb__report_hessian {
     int32_t row, column; /* nodes */
-    ebb_tensor *value;   /* of both shapes, one after the other */
+    ebb_tensor *value;   /* of both shapes, one after the other; float64 */
 };
 
 /* Forward mode: the tangent of every output along one variable. */
 struct ebb__report_tangents {
-    int32_t node;        /* the variable that moves, each of its elements at rate 1 */
-    ebb_tensor **values; /* [n_nodes] of first outputs; NULL where zero */
-    double expected;     /* the same by the gradient: sum of its elements */
+    int32_t node;         /* the variable that moves, each of its elements at rate 1 */
+    ebb_tensor **values;  /* [n_nodes] of first outputs; NULL where zero */
+    double sum, expected; /* the root's; and the sum of the gradient's elements, which it must be */
 };
 
 struct ebb__report {
@@ -114,7 +118,7 @@ struct ebb__report {
     uint64_t seed;
     ebb_dtype dtype;
     struct ebb__report_node *nodes;
-    int64_t n_nodes;
+    int64_t n_nodes, n_calls;
     int32_t root, root_output;
     bool summed_root; /* it has several elements: what is differentiated is their sum */
     int32_t *forward; /* operations in the order of recording */
@@ -127,9 +131,11 @@ struct ebb__report {
     double tolerance;
     struct ebb__report_hessian *hessian;
     int64_t n_hessian;
-    double hessian_worst; /* against differences of gradients */
+    int64_t hessian_elements; /* of all variables together; more than EBB__HESSIAN_MOST: it was not computed */
+    double hessian_worst;     /* against differences of gradients */
     struct ebb__report_tangents *tangents;
     int64_t n_tangents;
+    double tangents_worst;
     int64_t saved_bytes; /* that the graph holds beyond variables and constants */
     ebb_tensor **kept;   /* what is given back at the end */
     int64_t n_kept, kept_room;
@@ -138,8 +144,8 @@ struct ebb__report {
 /* What a report is made of. */
 struct ebb__report_source {
     ebb_tensor *root;
-    struct ebb__trace *trace; /* NULL: nothing was watched */
-    ebb_list order;           /* variables, in the order in which they are shown; others follow */
+    const struct ebb__trace *trace; /* NULL: nothing was watched */
+    ebb_list order;                 /* variables, in the order in which they are shown; others follow */
     const struct ebb__program *program;
     /* The name of output k of a node, and of a tensor that no node computed; NULL: it has none. */
     const char *(*name_of)(void *context, const ebb_node *node, int64_t k, const ebb_tensor *t);
@@ -168,8 +174,5 @@ ebb_status ebb__report_backward(struct ebb__report *r, const struct ebb__report_
 /* report_formula.c: the formula of a gift, in the user's names, and its shapes. */
 ebb_status ebb__report_formula(struct ebb__report *r, const struct ebb__report_step *step,
                                struct ebb__report_give *give, const struct ebb__formula_call *call);
-
-/* ---- formats ---- */
-void ebb__report_json(const struct ebb__report *r, FILE *to);
 
 #endif

@@ -93,7 +93,7 @@ static const char *shapes_of(struct ebb__report *r, const struct ebb__run *run, 
     if (last < 0) return NULL;
     put_shapes(&s, run->program->statements[last].root, 0);
     const char *text = NULL;
-    if (s.factors > 1)
+    if (s.factors > 1 && strpbrk(ebb__text_of(&s.out), "0123456789")) /* scalars have none */
         text = ebb__arena_print(&r->arena, "%s → %s", ebb__text_of(&s.out), ebb__report_shape(&r->arena, result));
     ebb__text_free(&s.out);
     return text;
@@ -117,17 +117,31 @@ static void typeset(struct ebb__report *r, const struct ebb__run *run, const str
     give->shapes = shapes_of(r, run, give->shape);
 }
 
+/* Over which dimensions what the formula gives is summed, since the input was broadcast. */
+static void fit(const struct ebb__report *r, const struct ebb__run *run, struct ebb__report_give *give) {
+    ebb_dims from, to = ebb__report_of(r, give->to, give->output)->shape;
+    if (run->last.kind != EBB__V_TENSOR) return;
+    from = ebb_tensor_shape(run->last.as.t);
+    if (from.n < to.n) return; /* one number for all elements, as 0 */
+    give->shape = from;
+    for (int i = 0; i < from.n; i++) {
+        int k = i - (from.n - to.n);
+        if (k < 0 || (to.d[k] == 1 && from.d[i] != 1)) give->summed.d[give->summed.n++] = i;
+    }
+}
+
 /* A formula that cannot be evaluated, as for a shape that it does not hold for, is not shown: the rule's value is. */
 static void evaluate(struct ebb__report *r, const char *formula, ebb_args names, const struct symbols *symbols,
                      struct ebb__report_give *give) {
     struct ebb__program p;
     struct ebb__run run = {0};
     ebb_status status = ebb__program_parse(&p, formula);
-    if (!status) status = ebb__run_begin(&run, &p);
-    for (int64_t i = 0; !status && i < names.n; i++) status = ebb__run_set(&run, &names.arg[i]);
-    if (!status) status = ebb__run_all(&run);
+    if (!status) status = ebb__eval_begin(&run, &p);
+    for (int64_t i = 0; !status && i < names.n; i++) status = ebb__eval_set(&run, &names.arg[i]);
+    if (!status) status = ebb__eval_all(&run);
+    if (!status) fit(r, &run, give);
     if (!status) typeset(r, &run, symbols, give);
-    ebb__run_end(&run);
+    ebb__eval_end(&run);
     ebb__program_free(&p);
     if (status && status != EBB_ERR_MEMORY) ebb_clear_error();
 }

@@ -1,5 +1,5 @@
 /* The report as JSON: everything that it holds, for pages and programs. docs/explain-json.md describes it. */
-#include "explain/report.h"
+#include "explain/report_view.h"
 #include "tool/json.h"
 #include <ebb/ops.h>
 
@@ -241,18 +241,12 @@ static void write_steps(struct ebb__json *j, const struct ebb__report *r) {
 
 /* ---- gradients ---- */
 
-static const struct ebb__report_check *check_of(const struct ebb__report *r, int64_t id) {
-    for (int64_t i = 0; i < r->n_checks; i++)
-        if (r->checks[i].node == id) return &r->checks[i];
-    return NULL;
-}
-
 static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_open(j, "gradients", '[');
     for (int64_t id = 0; id < r->n_nodes; id++) {
         if (r->nodes[id].kind != EBB__VARIABLE) continue;
         const struct ebb__report_output *o = &r->nodes[id].out[0];
-        const struct ebb__report_check *c = check_of(r, id);
+        const struct ebb__report_check *c = ebb__report_check_of(r, (int32_t)id);
         ebb__json_open(j, NULL, '{');
         ebb__json_int(j, "node", id);
         shown(j, "name", "latex", &o->name);
@@ -272,13 +266,9 @@ static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
 }
 
 static void write_check(struct ebb__json *j, const struct ebb__report *r) {
-    bool ok = true;
-    double worst = 0;
+    bool ok;
+    double worst = ebb__report_worst(r, &ok);
     if (!r->checked) return;
-    for (int64_t i = 0; i < r->n_checks; i++) {
-        ok = ok && r->checks[i].ok;
-        if (!(r->checks[i].worst <= worst)) worst = r->checks[i].worst;
-    }
     ebb__json_open(j, "check", '{');
     ebb__json_bool(j, "ok", ok);
     number(j, "worst", worst);
@@ -286,8 +276,47 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_close(j);
 }
 
-void ebb__report_json(const struct ebb__report *r, FILE *to) {
-    struct ebb__json j = {.to = to};
+static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
+    if (!r->n_hessian) return;
+    ebb__json_open(j, "hessian", '{');
+    ebb__json_open(j, "blocks", '[');
+    for (int64_t i = 0; i < r->n_hessian; i++) {
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "row", r->hessian[i].row);
+        ebb__json_int(j, "column", r->hessian[i].column);
+        value(j, "value", r->hessian[i].value);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+    number(j, "worst", r->hessian_worst);
+    ebb__json_close(j);
+}
+
+static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
+    if (!r->n_tangents) return;
+    ebb__json_open(j, "tangents", '[');
+    for (int64_t i = 0; i < r->n_tangents; i++) {
+        const struct ebb__report_tangents *t = &r->tangents[i];
+        ebb__json_open(j, NULL, '{');
+        ebb__json_int(j, "node", t->node);
+        ebb__json_open(j, "values", '[');
+        for (int64_t k = 0; k < r->n_nodes; k++) {
+            if (!t->values[k]) continue;
+            ebb__json_open(j, NULL, '{');
+            ebb__json_int(j, "node", k);
+            value(j, "value", t->values[k]);
+            ebb__json_close(j);
+        }
+        ebb__json_close(j);
+        number(j, "sum", t->sum);
+        number(j, "expected", t->expected);
+        ebb__json_close(j);
+    }
+    ebb__json_close(j);
+}
+
+ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view) {
+    struct ebb__json j = {.to = view->to};
     ebb__json_open(&j, NULL, '{');
     ebb__json_text(&j, "format", "ebb-explain");
     ebb__json_int(&j, "version", 1);
@@ -311,5 +340,8 @@ void ebb__report_json(const struct ebb__report *r, FILE *to) {
     write_steps(&j, r);
     write_gradients(&j, r);
     write_check(&j, r);
+    write_hessian(&j, r);
+    write_tangents(&j, r);
     ebb__json_close(&j);
+    return ebb_error_status();
 }

@@ -12,31 +12,6 @@ ebb_tensor *ebb__copy_kept(ebb_tensor *t) {
     return copy;
 }
 
-/* ---- gradients ---- */
-
-/* Hooks are registered at once, since a tensor that is written in place moves on to another node. */
-struct listener {
-    struct ebb__trace *trace;
-    const ebb_node *node;
-    int64_t k;
-};
-
-static ebb_tensor *arrived(ebb_tensor *grad, void *context) {
-    struct listener *l = context;
-    if (l->trace->arrived) l->trace->arrived(l->trace->context, l->node, l->k, grad);
-    return NULL;
-}
-
-static bool listen(struct ebb__trace *t, const ebb_node *node, int64_t k, ebb_tensor *out) {
-    if (ebb_tensor_grad_fn(out) != node) return true; /* integers have none */
-    struct listener *l = ebb__arena_get(&t->arena, sizeof *l);
-    if (!l) return false;
-    *l = (struct listener){t, node, k};
-    return (ebb_register_hook)(out, arrived, l, NULL) != 0;
-}
-
-/* ---- nodes ---- */
-
 static ebb_tensor **keep_all(struct ebb__trace *t, ebb_list list) {
     ebb_tensor **kept = ebb__arena_get(&t->arena, (size_t)list.n * sizeof *kept);
     for (int64_t i = 0; kept && i < list.n; i++) kept[i] = ebb_keep(list.t[i]);
@@ -55,10 +30,8 @@ static void recorded(ebb_node *node, ebb_list in, ebb_list out, void *context) {
     c->value = ebb__arena_get(&t->arena, (size_t)out.n * sizeof(ebb_tensor *));
     if (!c->in || !c->out || !c->value) return;
     /* its history is not there yet */
-    bool write = in.n && out.n && in.t[0] == out.t[0] && ebb_tensor_is_view(out.t[0]);
     for (int64_t k = 0; k < out.n; k++)
-        if (out.t[k] && (!(c->value[k] = ebb__copy_kept(out.t[k])) || (!write && !listen(t, node, k, out.t[k]))))
-            return;
+        if (out.t[k] && !(c->value[k] = ebb__copy_kept(out.t[k]))) return;
     if (!ebb__pointers_set(&t->by_node, node, t->n - 1)) return;
     t->failed = false;
 }

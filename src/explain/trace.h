@@ -9,15 +9,12 @@
 struct ebb__traced {
     const ebb_node *node;
     int64_t n_in, n_out;
-    ebb_tensor **in;    /* as they were given; what is written in place later has other values by then */
-    ebb_tensor **out;   /* for hooks: with their history */
+    ebb_tensor **in; /* as they were given; what is written in place later has other values by then */
+    ebb_tensor **out;
     ebb_tensor **value; /* copies of the outputs, without history */
 };
 
 struct ebb__trace { /* all zero: empty */
-    /* Called during backward passes with the gradient of output k of a node; NULL: nobody listens. */
-    void (*arrived)(void *context, const ebb_node *node, int64_t k, ebb_tensor *grad);
-    void *context;
     struct ebb__arena arena;
     struct ebb__traced *calls;
     int64_t n, room;

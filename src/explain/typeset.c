@@ -80,6 +80,7 @@ bool ebb__typeset_is_scalar(const struct ebb__typeset *t, int32_t id) {
 static bool is_constant(const struct ebb__typeset *t, int32_t id, int depth) {
     const struct ebb__ast *a = node(t, id);
     if (depth > MAX_DEPTH || (a->kind == EBB__AST_NAME && worth(t, id)->kind == EBB__V_TENSOR)) return false;
+    if (a->kind == EBB__AST_ATTR && strcmp(ebb__ast_name(program(t), a), "shape") == 0) return true;
     for (int32_t i = a->kind == EBB__AST_CALL && node(t, kid(t, a, 0))->kind == EBB__AST_NAME; i < a->n; i++)
         if (!is_constant(t, kid(t, a, i), depth + 1)) return false;
     return true;
@@ -180,28 +181,61 @@ static void put_factor(struct ebb__typeset *t, int32_t id, bool matrices, int le
     ebb__typeset(t, id, level);
 }
 
-static void put_product(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
-    int32_t left = kid(t, a, 0), right = kid(t, a, 1);
-    bool matrices = a->op == EBB__OP_MATMUL;
-    if (!matrices && (ebb__typeset_is_just(t, left, 0) || ebb__typeset_is_just(t, right, 0))) {
-        PUT(t, "0");
+enum { MAX_FACTORS = 24 };
+
+/* The factors of a product of elements; numbers and signs go into one coefficient, which is written first. */
+struct product {
+    double coefficient;
+    int32_t factor[MAX_FACTORS];
+    int n;
+};
+
+static void collect(const struct ebb__typeset *t, int32_t id, struct product *p, int depth) {
+    double value;
+    id = through(t, id);
+    const struct ebb__ast *a = node(t, id);
+    if (is_number(t, id, &value)) p->coefficient *= value;
+    else if (a->kind == EBB__AST_UNARY && a->op == EBB__OP_NEG && depth < MAX_DEPTH) {
+        p->coefficient = -p->coefficient;
+        collect(t, kid(t, a, 0), p, depth + 1);
+    } else if (a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && depth < MAX_DEPTH && p->n + 2 < MAX_FACTORS) {
+        collect(t, kid(t, a, 0), p, depth + 1);
+        collect(t, kid(t, a, 1), p, depth + 1);
+    } else if (a->kind == EBB__AST_BINARY && a->op == EBB__OP_POW && ebb__typeset_is_just(t, kid(t, a, 1), 0)) return;
+    else if (p->n < MAX_FACTORS) p->factor[p->n++] = id;
+}
+
+static void put_elements(struct ebb__typeset *t, int32_t id, int level) {
+    struct product p = {.coefficient = 1};
+    collect(t, id, &p, 0);
+    if (p.coefficient == 0 || p.n == 0) {
+        ebb__typeset_number(t->out, t->script, p.coefficient);
         return;
     }
-    if (!matrices && ebb__typeset_is_just(t, left, 1)) {
-        ebb__typeset(t, right, level);
+    bool negative = p.coefficient < 0, number = fabs(p.coefficient) != 1;
+    if (p.n == 1 && !number && !negative) {
+        ebb__typeset(t, p.factor[0], level);
         return;
     }
-    if (!matrices && ebb__typeset_is_just(t, right, 1)) {
-        ebb__typeset(t, left, level);
-        return;
-    }
-    bool elements = !matrices && !ebb__typeset_is_scalar(t, left) && !ebb__typeset_is_scalar(t, right),
-         brackets = level > PRODUCT;
+    bool brackets = level > (negative ? SUM : PRODUCT), scalar = true;
     if (brackets) open_bracket(t);
-    put_factor(t, left, matrices, PRODUCT);
-    if (latex(t)) PUT(t, elements ? " \\odot " : matrices ? " \\, " : " \\cdot ");
-    else PUT(t, elements ? " ⊙ " : " · ");
-    put_factor(t, right, matrices, PRODUCT + 1);
+    if (negative) PUT(t, "-");
+    if (number) ebb__typeset_number(t->out, t->script, fabs(p.coefficient));
+    for (int i = 0; i < p.n; i++) {
+        bool single = ebb__typeset_is_scalar(t, p.factor[i]), elements = !scalar && !single;
+        if (i || number) PUT(t, "%s", latex(t) ? elements ? " \\odot " : " \\cdot " : elements ? " ⊙ " : " · ");
+        put_factor(t, p.factor[i], false, i || number ? PRODUCT + 1 : PRODUCT);
+        scalar = scalar && single;
+    }
+    if (brackets) close_bracket(t);
+}
+
+static void put_matrices(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
+    bool brackets = level > PRODUCT;
+    if (brackets) open_bracket(t);
+    put_factor(t, kid(t, a, 0), true, PRODUCT);
+    PUT(t, latex(t) ? " \\, " : " · ");
+    put_factor(t, kid(t, a, 1), true, PRODUCT + 1);
     if (brackets) close_bracket(t);
 }
 
@@ -288,10 +322,10 @@ static void put_other(struct ebb__typeset *t, const struct ebb__ast *a, int leve
     put_binary(t, left, latex(t) && a->op == EBB__OP_MOD ? "\\bmod" : o->text, kid(t, a, 1), level, o->level);
 }
 
-static void put_operator(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
+static void put_operator(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level) {
     switch (a->op) {
-    case EBB__OP_MUL:
-    case EBB__OP_MATMUL: put_product(t, a, level); return;
+    case EBB__OP_MUL: put_elements(t, id, level); return;
+    case EBB__OP_MATMUL: put_matrices(t, a, level); return;
     case EBB__OP_DIV: put_quotient(t, a, level); return;
     case EBB__OP_POW: put_power(t, a, level); return;
     case EBB__OP_ADD:
@@ -341,7 +375,7 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
     switch ((enum ebb__ast_kind)a->kind) {
     case EBB__AST_NAME: put_name(t, ebb__ast_name(program(t), a)); return;
     case EBB__AST_UNARY:
-    case EBB__AST_BINARY: put_operator(t, a, level); return;
+    case EBB__AST_BINARY: put_operator(t, id, a, level); return;
     case EBB__AST_COMPARE:
         if (level > EBB__LEVEL_COMPARE) open_bracket(t);
         (void)ebb__typeset_comparison(t, a, false);

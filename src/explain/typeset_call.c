@@ -122,13 +122,15 @@ static bool put_part(struct ebb__typeset *t, int32_t id, const struct ebb__ast *
     int64_t start = int_of(t, a, 3 + back, 0), end = int_of(t, a, 4 + back, EBB_END);
     int64_t dim = int_of(t, a, 2 + back, 0), step = int_of(t, a, 5 + back, 1);
     if (dim < 0) return false;
-    ebb__typeset(t, kid(t, a, 1), back ? 0 : ATOM);
-    if (back) PUT(t, latex(t) ? " \\text{ at } " : " at ");
-    put_place(t, dim, start, end, step, select);
-    if (back) {
-        PUT(t, latex(t) ? " \\text{ of zeros }" : " of zeros ");
+    if (back) { /* zeros of a shape, with g put into a place */
+        PUT(t, latex(t) ? "\\mathbf{0}_{" : "zeros");
         ebb__typeset_constant(t, kid(t, a, 2), 0);
-    }
+        PUT(t, latex(t) ? "}" : "");
+    } else ebb__typeset(t, kid(t, a, 1), ATOM);
+    put_place(t, dim, start, end, step, select);
+    if (!back) return true;
+    PUT(t, latex(t) ? " \\leftarrow " : " ← ");
+    ebb__typeset(t, kid(t, a, 1), 0);
     return true;
 }
 
@@ -145,6 +147,36 @@ static bool put_part_of(struct ebb__typeset *t, const struct ebb__ast *a) {
     ebb__typeset(t, kid(t, a, 1), ATOM);
     put_place(t, dim, start, start + size, 1, false);
     return true;
+}
+
+/* expand(g, shape): a scalar times a tensor of ones. */
+static void put_expand(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
+    int32_t of = kid(t, a, 1);
+    ebb_dims shape, own = {0, {0}};
+    const struct ebb__value *v = worth(t, of);
+    bool known = ebb__value_as_ints(worth(t, kid(t, a, 2)), &shape);
+    int64_t n = v->kind == EBB__V_TENSOR ? ebb_tensor_numel(v->as.t) : 1, wanted = 1;
+    if (v->kind == EBB__V_TENSOR) own = ebb_tensor_shape(v->as.t);
+    for (int i = 0; known && i < shape.n; i++) wanted *= shape.d[i];
+    if (known && n == wanted && shape.n == own.n) {
+        ebb__typeset(t, of, level);
+        return;
+    }
+    if (!known || n != 1) {
+        put_call(t, a);
+        return;
+    }
+    if (level > PRODUCT) open_bracket(t);
+    ebb__typeset(t, of, PRODUCT);
+    if (latex(t)) {
+        PUT(t, " \\cdot \\mathbf{1}_{");
+        for (int i = 0; i < shape.n; i++) PUT(t, "%s%lld", i ? " \\times " : "", (long long)shape.d[i]);
+        PUT(t, "}");
+    } else {
+        PUT(t, " · ones");
+        ebb__typeset_dims(t->out, shape);
+    }
+    if (level > PRODUCT) close_bracket(t);
 }
 
 static void put_between(struct ebb__typeset *t, const char *left, int32_t id, const char *right) {
@@ -171,7 +203,8 @@ void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast
         PUT(t, latex(t) ? " \\, " : " · ");
         ebb__typeset_transposed(t, kid(t, a, 2));
         if (level > PRODUCT) close_bracket(t);
-    } else if (is_called(t, id, "zeros_like")) PUT(t, "0");
+    } else if (is_called(t, id, "expand") && a->n == 3) put_expand(t, a, level);
+    else if (is_called(t, id, "zeros_like")) PUT(t, "0");
     else if (is_called(t, id, "part_of") && a->n == 5 && put_part_of(t, a)) return;
     else if (!put_part(t, id, a)) put_call(t, a);
 }

@@ -289,7 +289,7 @@ static bool statement(struct ebb__run *r, const struct ebb__statement *s) {
     return true;
 }
 
-ebb_status ebb__run_all(struct ebb__run *r) {
+ebb_status ebb__eval_all(struct ebb__run *r) {
     ebb__caret_forget();
     for (int64_t i = 0; i < r->program->n_statements; i++)
         if (!statement(r, &r->program->statements[i])) return ebb_error_status();
@@ -298,14 +298,14 @@ ebb_status ebb__run_all(struct ebb__run *r) {
 
 /* ---- beginning and end ---- */
 
-ebb_status ebb__run_begin(struct ebb__run *r, const struct ebb__program *p) {
+ebb_status ebb__eval_begin(struct ebb__run *r, const struct ebb__program *p) {
     *r = (struct ebb__run){.program = p};
     r->variables = ebb__arena_get(&r->arena, (size_t)(p->n_names + 1) * sizeof *r->variables);
     r->values = ebb__arena_get(&r->arena, (size_t)(p->n_ast + 1) * sizeof *r->values);
     return r->variables && r->values ? EBB_OK : ebb_error_status();
 }
 
-void ebb__run_end(struct ebb__run *r) {
+void ebb__eval_end(struct ebb__run *r) {
     ebb__arena_free(&r->arena);
     *r = (struct ebb__run){0};
 }
@@ -323,7 +323,7 @@ static struct ebb__value value_numbers(struct ebb__run *r, const ebb_arg *list) 
     return (struct ebb__value){.kind = EBB__V_LIST, .as.list = room, .n = n};
 }
 
-ebb_status ebb__run_set(struct ebb__run *r, const ebb_arg *variable) {
+ebb_status ebb__eval_set(struct ebb__run *r, const ebb_arg *variable) {
     int32_t name = ebb__program_find(r->program, variable->name ? variable->name : "");
     struct ebb__value v = unset;
     if (name < 0) return EBB_OK;

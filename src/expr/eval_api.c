@@ -24,11 +24,11 @@ ebb_tensor *(ebb_eval)(const char *text, ebb_eval_options options) {
         return NULL;
     }
     ebb_status status = ebb__program_parse(&p, text);
-    if (!status) status = ebb__run_begin(&r, &p);
-    for (int64_t i = 0; !status && i < options.variables.n; i++) status = ebb__run_set(&r, &options.variables.arg[i]);
-    if (!status) status = ebb__run_all(&r);
+    if (!status) status = ebb__eval_begin(&r, &p);
+    for (int64_t i = 0; !status && i < options.variables.n; i++) status = ebb__eval_set(&r, &options.variables.arg[i]);
+    if (!status) status = ebb__eval_all(&r);
     if (!status) t = result(&r);
-    ebb__run_end(&r);
+    ebb__eval_end(&r);
     ebb__program_free(&p);
     return t;
 }

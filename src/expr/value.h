@@ -57,10 +57,10 @@ struct ebb__run {
 extern const char ebb__expr_site[];
 
 /* Prepare a run; set variables, run, read variables and results, end. Tensors belong to the scope of the caller. */
-ebb_status ebb__run_begin(struct ebb__run *r, const struct ebb__program *p);
-ebb_status ebb__run_set(struct ebb__run *r, const ebb_arg *variable); /* nothing when the program lacks the name */
-ebb_status ebb__run_all(struct ebb__run *r);
-void ebb__run_end(struct ebb__run *r);
+ebb_status ebb__eval_begin(struct ebb__run *r, const struct ebb__program *p);
+ebb_status ebb__eval_set(struct ebb__run *r, const ebb_arg *variable); /* nothing when the program lacks the name */
+ebb_status ebb__eval_all(struct ebb__run *r);
+void ebb__eval_end(struct ebb__run *r);
 
 /* ---- value.c ---- */
 

@@ -1,5 +1,6 @@
 /* Elementwise functions that are seldom what a program waits for: one plain loop each, compiled once, on libm's
  * functions. Whatever needs vectors of the CPU's own is in the *.isa.c files. */
+#include "base/half.h"
 #include "base/number.h"
 #include "kernel/kernel.h"
 #include "kernel/special.h"
@@ -32,7 +33,7 @@
 /* Of x rounded to `decimals` places, halves to even; as PyTorch has it, by scaling. */
 static inline double rounded(double x, int64_t decimals) {
     if (decimals == 0) return rint(x);
-    double scale = pow(10.0, (double)(decimals < 0 ? -decimals : decimals));
+    double scale = pow(10.0, fabs((double)decimals));
     return decimals < 0 ? rint(x / scale) * scale : rint(x * scale) / scale;
 }
 
@@ -133,8 +134,8 @@ static inline double softplus(double x, double beta, double threshold) {
 #define FLOAT_OR_COPY(X, S, T) \
     X(ceil, S, T, ONE, ceil(a)) \
     X(round, S, T, ONE, rounded(a, INTEGER(0))) \
-    X(trunc, S, T, ONE, trunc(a)) \
-    X(nan_to_num, S, T, ONE, finite_or(a, param, GREATEST_##S))
+    X(trunc, S, T, ONE, trunc(a))
+#define FLOAT_FINITE(X, S, T) X(nan_to_num, S, T, ONE, finite_or(a, param, GREATEST_##S))
 #define FLOAT_OR_WHOLE(X, S, T) \
     X(fmax, S, T, TWO, a > b || isnan(b) ? a : b) \
     X(fmin, S, T, TWO, a < b || isnan(b) ? a : b)
@@ -186,12 +187,19 @@ FLOATING(FLOAT_3)
 FLOATING(FLOAT_OR_INT)
 FLOATING(FLOAT_BOUNDS)
 FLOATING(FLOAT_OR_COPY)
+FLOATING(FLOAT_FINITE)
 FLOATING(FLOAT_OR_WHOLE)
 #define INTEGERS(LIST) DEFINE_ALL(LIST, u8, uint8_t) DEFINE_ALL(LIST, i32, int32_t) DEFINE_ALL(LIST, i64, int64_t)
 INTEGERS(INT)
 INTEGERS(INT_BOUNDS)
 INTEGERS(INT_OR_BOOL)
 DEFINE_ALL(INT_OR_BOOL, b8, uint8_t)
+/* The greatest number of 16 bits is not that of float32, in which other functions of them are computed. */
+#define HALF_FINITE(S, greatest) \
+    LOOP(nan_to_num_##S, uint16_t, ONE(uint16_t), \
+         ebb__##S##_of_float((float)finite_or((double)ebb__##S##_to_float(a), param, greatest)))
+HALF_FINITE(f16, 0x1.ffcp15)
+HALF_FINITE(bf16, 0x1.fep127)
 #define NOT(S, T, expr) LOOP(bitwise_not_##S, T, ONE(T), expr)
 NOT(b8, uint8_t, !a)
 NOT(u8, uint8_t, ~a)
@@ -213,6 +221,7 @@ FLOAT_3(OF_FLOATS, , )
 FLOAT_OR_INT(OF_NUMBERS, , )
 FLOAT_BOUNDS(OF_NUMBERS, , )
 FLOAT_OR_COPY(OF_FLOATS_AND_COPIES, , )
+TABLE(nan_to_num, WHOLES(copy), FLOATS(nan_to_num), [EBB_F16] = nan_to_num_f16, [EBB_BF16] = nan_to_num_bf16)
 FLOAT_OR_WHOLE(OF_ALL, , )
 TABLE(bitwise_left_shift, INTS(bitwise_left_shift))
 TABLE(bitwise_right_shift, INTS(bitwise_right_shift))

@@ -86,6 +86,13 @@ static void pow_vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, pow_exponent_grad(g, x, e, v->out[0]));
 }
 
+/* A tensor may have negative exponents of integers, which give 0; a number, as PyTorch has it, may not. */
+static ebb_status check_exponent(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype) {
+    (void)attrs, (void)n_in;
+    if (ebb_dtype_is_floating(dtype) || !ebb_tensor_is_number(in[1]) || ebb_item(in[1]) >= 0) return EBB_OK;
+    return ebb_fail(EBB_ERR_ARGUMENT, "integers to negative integer powers are not allowed");
+}
+
 /* The chosen element gets the gradient; where both are equal, each gets half. `loses` says which is not chosen. */
 static void choice_vjp(struct ebb_vjp_call *v, ebb_tensor *(*loses)(ebb_tensor *, ebb_tensor *)) {
     ebb_tensor *g = v->grad[0];
@@ -168,8 +175,9 @@ BINARY(div, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node =
        .doc = "self / other, true division also of integers.", .saves = {EBB_IN(1), BOTH},
        .formula = {"g / other", "-g * (self / other) / other"}, .domain = {0.2, 3})
 BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "PowBackward0",
-       .node_variant = pow_node,
-       .doc = "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1.",
+       .node_variant = pow_node, .check = check_exponent,
+       .doc = "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a "
+              "negative number is an error.",
        .saves = {BOTH, BOTH | EBB_OUT(0)},
        .formula = {"where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
                    "where(self == 0 and exponent >= 0, 0, g * y * log(self))"},

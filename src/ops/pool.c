@@ -46,7 +46,6 @@ static int64_t windows(const struct ebb__pooling *o, const struct ebb__pool_size
 static ebb_status by_kernel(const struct ebb__pooling *o, struct ebb__pool_sizes *s) {
     ebb_status status = read_options(o, s);
     for (int d = 3 - o->n; d < 3 && !status; d++) {
-        const int64_t extent = s->dilation[d] * (s->kernel[d] - 1) + 1;
         if (s->kernel[d] < 1 || s->stride[d] < 1 || s->dilation[d] < 1 || s->kernel[d] > INT32_MAX ||
             s->stride[d] > INT32_MAX || s->dilation[d] > INT32_MAX)
             status = ebb_fail(EBB_ERR_ARGUMENT, "kernel_size, stride and dilation must be greater than zero");
@@ -54,8 +53,8 @@ static ebb_status by_kernel(const struct ebb__pooling *o, struct ebb__pool_sizes
             status = ebb_fail(EBB_ERR_ARGUMENT, "padding must be between 0 and half of kernel_size %lld, got %lld",
                               (long long)s->kernel[d], (long long)s->padding[d]);
         else if ((s->out[d] = windows(o, s, d)) < 1)
-            status = ebb_fail(EBB_ERR_SHAPE, "no window of extent %lld fits into size %lld", (long long)extent,
-                              (long long)s->in[d]);
+            status = ebb_fail(EBB_ERR_SHAPE, "no window of extent %lld fits into size %lld",
+                              (long long)(s->dilation[d] * (s->kernel[d] - 1) + 1), (long long)s->in[d]);
     }
     return status;
 }

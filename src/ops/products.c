@@ -361,14 +361,26 @@ static ebb_tensor *addbmm(struct ebb_forward *f) {
                      ebb_reshape(y, EBB_DIMS(b * k, n)), .beta = a->beta, .alpha = a->alpha);
 }
 
+static void addbmm_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_addbmm *a = v->attrs;
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_matmul(g, ebb_transpose(v->in[2], 1, 2)), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_matmul(ebb_transpose(v->in[1], 1, 2), g), a->alpha.value));
+}
+
 const struct ebb_op ebb_op_addbmm = {
     EBB_SIGNATURE(addbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
     .doc =
         "beta self + alpha times the sum of the products of batch1 (b, m, k) and batch2 (b, k, n), pair by pair; self "
         "broadcasts to (m, n).",
     .torch = "torch.addbmm",
+    .node = "AddbmmBackward0",
     .compose = addbmm,
     .inplace = true,
+    .vjp = addbmm_vjp,
+    .saves = {0, EBB_IN(2), EBB_IN(1)},
+    .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
     .samples = EBB_SAMPLES("(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2",
                            "() (2,3,4) (2,4,5) beta=0", "(5) (0,3,4) (0,4,5)", "(5) (2,3,0) (2,0,5)",
                            "! (4) (2,3,4) (2,4,5)", "! (5) (2,3,4) (3,4,5)", "! (5) (3,4) (4,5)"),

@@ -49,7 +49,7 @@ static ebb_status sliced(const ebb_meta *in, int64_t dim, int64_t start, int64_t
     part->strides = in->strides;
     part->shape.d[dim] = n;
     part->offset = start * stride;
-    if (step <= size || stride == 0 || step < INT64_MAX / (stride < 0 ? -stride : stride))
+    if (step <= size || stride == 0 || step < INT64_MAX / 8 / (stride < 0 ? -stride : stride))
         part->strides.d[dim] = stride * step;
     return EBB_OK;
 }
@@ -340,11 +340,12 @@ static ebb_tensor *compose_diag_embed(struct ebb_forward *f) {
         else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
         return NULL;
     }
-    int64_t size = from.d[from.n - 1], off = a->offset < 0 ? -a->offset : a->offset;
-    if (a->offset < -EBB_END + size || off > EBB_END - size) {
+    const int64_t size = from.d[from.n - 1], most = EBB_END - size;
+    if (a->offset < -most || a->offset > most) {
         ebb_fail(EBB_ERR_ARGUMENT, "offset %lld is out of range", (long long)a->offset);
         return NULL;
     }
+    const int64_t off = a->offset < 0 ? -a->offset : a->offset;
     for (int i = 0, k = 0; i < from.n + 1; i++) to.d[to.n++] = i == a->dim1 || i == a->dim2 ? size + off : from.d[k++];
     return ebb_diagonal_backward(f->in[0], to, a->offset, a->dim1, a->dim2);
 }

@@ -293,11 +293,29 @@ static ebb_tensor *cholesky_solve(struct ebb_forward *f) {
     return ebb_solve_triangular(upper ? l : turned, y, true);
 }
 
+/* With S = A^-1 g: dA = -S X^T, and dL from A = L L^T; what lies beside the triangle that is read has no gradient. */
+static void cholesky_solve_vjp(struct ebb_vjp_call *v) {
+    const bool upper = ((const struct ebb__attrs_cholesky_solve *)v->attrs)->upper;
+    ebb_tensor *l = v->in[1], *s = ebb_cholesky_solve(v->grad[0], l, .upper = upper);
+    if (v->needs[0]) ebb_vjp_give(v, 0, s);
+    if (!v->needs[1] || !s) return;
+    ebb_tensor *both = ebb_matmul(s, ebb__turned(v->out[0]));
+    both = ebb_neg(ebb_add(both, ebb__turned(both)));
+    if (upper) ebb_vjp_give(v, 1, ebb_triu(ebb_matmul(ebb_triu(l), both)));
+    else ebb_vjp_give(v, 1, ebb_tril(ebb_matmul(both, ebb_tril(l))));
+}
+
 const struct ebb_op ebb_op_cholesky_solve = {
     EBB_SIGNATURE(cholesky_solve, "Tensor self, Tensor input2, bool upper=false -> Tensor"),
     .doc = "X of AX = self, where A = L L^T for L = input2, or L^T L when upper: by two triangular systems.",
     .torch = "torch.cholesky_solve",
+    .node = "CholeskySolveBackward0",
     .compose = cholesky_solve,
+    .vjp = cholesky_solve_vjp,
+    .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
+    .formula = {"cholesky_solve(g, input2, upper)",
+                "s = cholesky_solve(g, input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else "
+                "-tril(s @ tril(input2))"},
     .samples = EBB_SAMPLES("(3,2) wc(3,3)", "(3,2) wc(3,3) upper=true", "(2,3,1) wc(3,3)", "(3,2) wc(2,3,3)",
                            "(0,2) (0,0)", "! (3) wc(3,3)", "! (4,2) wc(3,3)"),
 };

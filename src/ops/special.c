@@ -18,7 +18,7 @@ static void digamma_vjp(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_mul(v->
 
 static void polygamma_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_polygamma *a = v->attrs;
-    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_polygamma(a->n + 1, v->in[0])));
+    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_polygamma(a->n < INT64_MAX ? a->n + 1 : a->n, v->in[0])));
 }
 
 /* Outside of the bounds that eps gives the result is constant; without them logit is not defined outside of 0 to 1. */

@@ -136,8 +136,8 @@ static ebb_tensor *contract(ebb_tensor *a, ebb_tensor *b, const ebb_dims *of_a, 
         int64_t x = a->dims[m + i], y = b->dims[i];
         if (x == y) continue;
         if (x != 1 && y != 1) return refuse("contracted dimensions of equal sizes", a, b);
-        if (x == 1) b = ebb_sum(b, .dim = EBB_DIMS(i), .keepdim = true);
-        else a = ebb_sum(a, .dim = EBB_DIMS(m + i), .keepdim = true);
+        if (x == 1) b = ebb_sum(b, .dim = EBB_DIMS(i), .keepdim = true, .dtype = ebb_tensor_dtype(b));
+        else a = ebb_sum(a, .dim = EBB_DIMS(m + i), .keepdim = true, .dtype = ebb_tensor_dtype(a));
         if (!a || !b) return NULL;
     }
     for (int i = 0; i < m; i++) shape.d[shape.n++] = a->dims[i];
@@ -190,9 +190,10 @@ const struct ebb_op ebb_op_tensordot_dims = {
         EBB_SAMPLES("(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
                     "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
                     "(2,1) (3,4) dims_self=(1) dims_other=(0)", "(2,3) (1,4) dims_self=(1) dims_other=(0)",
-                    "(0,3) (3,2) dims_self=(1) dims_other=(0)", "! (2,3) (3) dims_self=(0) dims_other=(0)",
-                    "! (2,3) (3) dims_self=(1) dims_other=(1)", "! (2,2) (2,2) dims_self=(0,0) dims_other=(0,1)",
-                    "! (2,3) (3) dims_self=(1) dims_other=()", "! () () dims_self=(0) dims_other=(0)"),
+                    "(0,3) (3,2) dims_self=(1) dims_other=(0)", "int32(2,1) int32(3,4) dims_self=(1) dims_other=(0)",
+                    "! (2,3) (3) dims_self=(0) dims_other=(0)", "! (2,3) (3) dims_self=(1) dims_other=(1)",
+                    "! (2,2) (2,2) dims_self=(0,0) dims_other=(0,1)", "! (2,3) (3) dims_self=(1) dims_other=()",
+                    "! () () dims_self=(0) dims_other=(0)"),
 };
 
 /* ---- kron ---- */

@@ -23,7 +23,7 @@ static ebb_status resolve(const ebb_dims *from, ebb_dims shape, ebb_dims *ret_sh
         open = i;
         shape.d[i] = 1;
     }
-    bool fits = ebb__numel(shape.n, shape.d, 1, &known);
+    bool fits = ebb__numel(shape.n, shape.d, 8, &known);
     if (open >= 0 && fits && known == 0)
         return ebb_fail(EBB_ERR_SHAPE, "the -1 in shape %s could be any size, since another size is 0",
                         ebb__shape_text(text, asked.n, asked.d));

@@ -230,11 +230,13 @@ static ebb_status check_inside(const ebb_tensor *self, const ebb_dims *size, con
     if (!ebb__numel(size->n, size->d, 8, &numel))
         return ebb_fail(EBB_ERR_SHAPE, "size %s is out of range", ebb__shape_text(text[0], size->n, size->d));
     if (offset < 0) return ebb_fail(EBB_ERR_ARGUMENT, "storage_offset must not be negative: %lld", (long long)offset);
-    bool fits = numel == 0 || offset < room;
+    const int64_t most = INT64_MAX / 8; /* bytes of what is empty, or of one element, are computed all the same */
+    bool fits = offset < room || (numel == 0 && offset <= most);
     for (int i = 0; i < size->n; i++) {
         if (stride->d[i] < 0)
             return ebb_fail(EBB_ERR_ARGUMENT, "negative strides are not supported: %s",
                             ebb__shape_text(text[0], stride->n, stride->d));
+        fits = fits && stride->d[i] <= most;
         if (numel == 0 || !fits || size->d[i] == 1) continue;
         fits = stride->d[i] <= (room - 1 - last) / (size->d[i] - 1);
         if (fits) last += stride->d[i] * (size->d[i] - 1);

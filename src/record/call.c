@@ -164,8 +164,8 @@ struct outputs {
 };
 
 ebb_tensor **ebb_list_room(int64_t n) {
-    int64_t words = n > 0 ? n * (int64_t)(sizeof(ebb_tensor *) / 4) : 1;
-    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 1, &words));
+    const int64_t size[] = {n > 0 ? n : 1, (int64_t)(sizeof(ebb_tensor *) / 4)};
+    ebb_tensor *room = ebb__own(ebb__tensor_new(EBB_I32, 2, size));
     if (!room) return NULL;
     ebb_tensor **t = (ebb_tensor **)(void *)room->data;
     for (int64_t i = 0; i < n; i++) t[i] = NULL;

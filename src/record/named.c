@@ -183,9 +183,13 @@ static bool named_input(struct binding *b, int i, ebb_tensor **room) {
 
 /* ---- binding ---- */
 
+/* None is the default; of words that begin with "none", as rounding_mode's, it is that. */
 static bool attr_takes(struct binding *b, const struct ebb_attr *attr, const ebb_arg *arg) {
-    return is_none(arg) && attr->kind != EBB_ATTR_ENUM ? ebb__attr_default(attr, b->attrs)
-                                                       : ebb__attr_assign(attr, arg, b->attrs, &b->room);
+    const ebb_arg word = EBB_ARG_TEXT(arg->name, "none");
+    bool words = attr->kind == EBB_ATTR_ENUM;
+    if (is_none(arg) && !words) return ebb__attr_default(attr, b->attrs);
+    if (is_none(arg) && strncmp(attr->values, "none,", 5) == 0) arg = &word;
+    return ebb__attr_assign(attr, arg, b->attrs, &b->room);
 }
 
 /* One argument to the first of its name that takes it. */

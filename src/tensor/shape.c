@@ -37,10 +37,8 @@ bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_num
     for (int i = 0; i < ndim; i++) {
         if (sizes[i] < 0) return false;
         if (sizes[i] == 0) empty = true;
-    }
-    for (int i = 0; i < ndim && !empty; i++) {
-        if (n > limit / sizes[i]) return false;
-        n *= sizes[i];
+        else if (n > limit / sizes[i]) return false;
+        else n *= sizes[i];
     }
     *ret_numel = empty ? 0 : n;
     return true;

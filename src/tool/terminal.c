@@ -46,10 +46,20 @@ static int width(uint32_t c) {
     return wide ? 2 : 1;
 }
 
+/* The end of a sequence that switches styles, or text itself. */
+static const unsigned char *skip_style(const unsigned char *text) {
+    if (text[0] != 0x1b || text[1] != '[') return text;
+    const unsigned char *end = text + 2 + strspn((const char *)text + 2, "0123456789;");
+    return *end == 'm' ? end + 1 : text;
+}
+
 int ebb__columns(const char *text) {
     int columns = 0;
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) columns += width(next_character(&p));
+    const unsigned char *p = (const unsigned char *)text, *after;
+    while (*p) {
+        if ((after = skip_style(p)) != p) p = after;
+        else columns += width(next_character(&p));
+    }
     return columns;
 }
 

@@ -11,7 +11,8 @@ enum ebb__style { EBB__PLAIN, EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__TIT
  * respected). */
 const char *ebb__style(FILE *to, enum ebb__style style);
 
-/* Columns that a text takes on a terminal: wide (Chinese) characters take two, combining ones none. */
+/* Columns that a text takes on a terminal: wide (Chinese) characters take two, combining ones
+ * and the sequences of styles none. */
 int ebb__columns(const char *text);
 
 /* Print a text and the blanks that fill it up to `columns`. */

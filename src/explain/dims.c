@@ -1,0 +1,320 @@
+/* Gathering what happens to dimensions: every call of an expression as it is evaluated, and its derivative
+ * afterwards. */
+#include "explain/dims.h"
+#include <ebb/ops.h>
+
+#include <string.h>
+
+/* ---- memory ---- */
+
+static ebb_tensor *keep(struct ebb__dims_report *r, ebb_tensor *t) {
+    if (!t || !ebb__array_grow(&r->kept, &r->kept_room, r->n_kept + 1, sizeof(ebb_tensor *))) return NULL;
+    return r->kept[r->n_kept++] = ebb_keep(t);
+}
+
+void ebb__dims_free(struct ebb__dims_report *r) {
+    for (int64_t i = 0; i < r->n_kept; i++) (void)ebb_drop(r->kept[i]);
+    ebb__array_free(r->kept, r->kept_room, sizeof(ebb_tensor *));
+    ebb__array_free(r->steps, r->room, sizeof *r->steps);
+    ebb__array_free(r->storages, r->storages_room, sizeof(ebb_tensor *));
+    ebb__arena_free(&r->arena);
+    *r = (struct ebb__dims_report){0};
+}
+
+/* ---- what is said of operators ---- */
+
+static const struct {
+    const char *op;
+    enum ebb__phrase shared, copied, back; /* what it does when it shares storage, when not; and backward */
+} known[] = {
+    {"view", EBB__SAY_VIEW, EBB__SAY_VIEW, EBB__SAY_BACK_RESHAPE},
+    {"view_as", EBB__SAY_VIEW, EBB__SAY_VIEW, EBB__SAY_BACK_RESHAPE},
+    {"reshape", EBB__SAY_RESHAPE_VIEW, EBB__SAY_RESHAPE_COPY, EBB__SAY_BACK_RESHAPE},
+    {"flatten", EBB__SAY_RESHAPE_VIEW, EBB__SAY_RESHAPE_COPY, EBB__SAY_BACK_RESHAPE},
+    {"unflatten", EBB__SAY_VIEW, EBB__SAY_VIEW, EBB__SAY_BACK_RESHAPE},
+    {"squeeze", EBB__SAY_SQUEEZE, EBB__SAY_SQUEEZE, EBB__SAY_BACK_SQUEEZE},
+    {"unsqueeze", EBB__SAY_UNSQUEEZE, EBB__SAY_UNSQUEEZE, EBB__SAY_BACK_UNSQUEEZE},
+    {"transpose", EBB__SAY_PERMUTE, EBB__SAY_PERMUTE, EBB__SAY_BACK_TRANSPOSE},
+    {"t", EBB__SAY_PERMUTE, EBB__SAY_PERMUTE, EBB__SAY_BACK_TRANSPOSE},
+    {"permute", EBB__SAY_PERMUTE, EBB__SAY_PERMUTE, EBB__SAY_BACK_PERMUTE},
+    {"movedim", EBB__SAY_PERMUTE, EBB__SAY_PERMUTE, EBB__SAY_BACK_PERMUTE},
+    {"expand", EBB__SAY_EXPAND, EBB__SAY_EXPAND, EBB__SAY_BACK_EXPAND},
+    {"broadcast_to", EBB__SAY_EXPAND, EBB__SAY_EXPAND, EBB__SAY_BACK_EXPAND},
+    {"contiguous", EBB__SAY_CONTIGUOUS_SAME, EBB__SAY_CONTIGUOUS_COPY, EBB__SAY_BACK_SAME},
+    {"clone", EBB__N_PHRASES, EBB__SAY_CLONE, EBB__SAY_BACK_SAME},
+    {"select", EBB__SAY_SLICE, EBB__SAY_SLICE, EBB__SAY_BACK_SLICE},
+    {"slice", EBB__SAY_SLICE, EBB__SAY_SLICE, EBB__SAY_BACK_SLICE},
+    {"narrow", EBB__SAY_SLICE, EBB__SAY_SLICE, EBB__SAY_BACK_SLICE},
+    {"getitem", EBB__SAY_SLICE, EBB__SAY_INDEX_COPY, EBB__SAY_BACK_SLICE},
+    {"diagonal", EBB__SAY_SLICE, EBB__SAY_SLICE, EBB__SAY_BACK_SLICE},
+    {"cat", EBB__SAY_CAT, EBB__SAY_CAT, EBB__SAY_BACK_CAT},
+    {"stack", EBB__SAY_STACK, EBB__SAY_STACK, EBB__SAY_BACK_CAT},
+    {"split", EBB__SAY_SPLIT, EBB__SAY_SPLIT, EBB__SAY_BACK_SPLIT},
+    {"split_with_sizes", EBB__SAY_SPLIT, EBB__SAY_SPLIT, EBB__SAY_BACK_SPLIT},
+    {"chunk", EBB__SAY_SPLIT, EBB__SAY_SPLIT, EBB__SAY_BACK_SPLIT},
+    {"unbind", EBB__SAY_SPLIT, EBB__SAY_SPLIT, EBB__SAY_BACK_SPLIT},
+    {"matmul", EBB__SAY_MATMUL, EBB__SAY_MATMUL, EBB__SAY_BACK_MATMUL},
+    {"mm", EBB__SAY_MATMUL, EBB__SAY_MATMUL, EBB__SAY_BACK_MATMUL},
+    {"bmm", EBB__SAY_MATMUL, EBB__SAY_MATMUL, EBB__SAY_BACK_MATMUL},
+    {"mv", EBB__SAY_MATMUL, EBB__SAY_MATMUL, EBB__SAY_BACK_MATMUL},
+    {"sum", EBB__SAY_REDUCE, EBB__SAY_REDUCE, EBB__SAY_BACK_SUM},
+    {"mean", EBB__SAY_REDUCE, EBB__SAY_REDUCE, EBB__SAY_BACK_SUM},
+};
+
+static bool same_shape(ebb_dims a, ebb_dims b) {
+    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
+}
+
+static bool is_broadcast(const struct ebb__dims_step *s) {
+    const struct ebb_op *op = ebb_op_find(s->op);
+    if (!op || !op->loops || s->n_in < 2 || s->n_out != 1) return false;
+    ebb_dims out = ebb_tensor_shape(s->out[0].t);
+    for (int64_t i = 0; i < s->n_in; i++)
+        if (!same_shape(ebb_tensor_shape(s->in[i].t), out)) return true;
+    return false;
+}
+
+static void say(struct ebb__dims_step *s) {
+    s->what = s->back = EBB__N_PHRASES;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].op, s->op) != 0) continue;
+        s->what = s->shares ? known[i].shared : known[i].copied;
+        s->back = known[i].back;
+    }
+    if (is_broadcast(s)) {
+        s->what = EBB__SAY_BROADCAST;
+        s->back = EBB__SAY_BACK_BROADCAST;
+    }
+}
+
+/* ---- gathering ---- */
+
+struct gathering {
+    struct ebb__dims_report *r;
+    struct ebb__run *run;
+    bool failed;
+};
+
+/* The storage of a tensor; a new one when it shares none. */
+static int32_t storage_of(struct ebb__dims_report *r, ebb_tensor *t) {
+    for (int64_t i = 0; i < r->n_storages; i++)
+        if (ebb_tensor_shares_storage(r->storages[i], t)) return (int32_t)i;
+    if (!ebb__array_grow(&r->storages, &r->storages_room, r->n_storages + 1, sizeof(ebb_tensor *))) return -1;
+    r->storages[r->n_storages] = t;
+    return (int32_t)r->n_storages++;
+}
+
+static bool take(struct gathering *g, struct ebb__dims_tensor *to, ebb_tensor *t, const char *name) {
+    to->t = keep(g->r, ebb_detach(t));
+    to->storage = to->t ? storage_of(g->r, to->t) : -1;
+    to->name = name;
+    return to->storage >= 0;
+}
+
+static const char *name_in(const struct gathering *g, int32_t id) {
+    const struct ebb__ast *a = &g->run->program->ast[id];
+    if (a->kind != EBB__AST_NAME) return NULL;
+    const char *name = ebb__ast_name(g->run->program, a); /* which ends with the program */
+    return ebb__arena_copy(&g->r->arena, name, strlen(name));
+}
+
+static bool same_tensor(const ebb_tensor *a, const ebb_tensor *b) {
+    return ebb_tensor_data(a) == ebb_tensor_data(b) && same_shape(ebb_tensor_shape(a), ebb_tensor_shape(b)) &&
+           same_shape(ebb_tensor_strides(a), ebb_tensor_strides(b));
+}
+
+/* A name that neither the expression nor an input has. */
+static const char *free_name(const struct gathering *g, const struct ebb__dims_step *s, const char *const *names) {
+    for (; names[1]; names++) {
+        bool taken = ebb__program_find(g->run->program, names[0]) >= 0;
+        for (int64_t i = 0; i < s->n_in; i++) taken = taken || strcmp(s->in[i].name, names[0]) == 0;
+        if (!taken) break;
+    }
+    return names[0];
+}
+
+/* What a tensor is called in the call by itself. */
+static const char *input_name(struct gathering *g, struct ebb__dims_step *s, int32_t id, ebb_tensor *t) {
+    static const char *const letters[] = {"x", "w", "u", "v", "a", "b", "c", "d", NULL};
+    const char *name = name_in(g, id);
+    for (int64_t i = 0; i < s->n_in; i++)
+        if (name ? strcmp(s->in[i].name, name) == 0 : same_tensor(s->in[i].t, t)) return s->in[i].name;
+    if (!name) name = free_name(g, s, letters);
+    if (!take(g, &s->in[s->n_in++], t, name)) g->failed = true;
+    return name;
+}
+
+/* The text of a tree's part, with a name in the place of every tensor in it: the call by itself. */
+static void localize(struct gathering *g, struct ebb__dims_step *s, int32_t id, int depth, struct ebb__text *out,
+                     int32_t *from) {
+    enum { DEEP = 64 };
+    const struct ebb__program *p = g->run->program;
+    const struct ebb__ast *a = &p->ast[id];
+    const struct ebb__value *v = &g->run->values[id];
+    if (depth > 0 && v->kind == EBB__V_TENSOR) {
+        const char *name = input_name(g, s, id, v->as.t);
+        ebb__text_add(out, p->text + *from, (size_t)(a->place.at - *from));
+        ebb__text_put(out, "%s", name);
+        *from = a->place.end;
+        return;
+    }
+    for (int32_t i = 0; i < a->n && depth < DEEP && !g->failed; i++)
+        localize(g, s, ebb__ast_kid(p, a, i), depth + 1, out, from);
+}
+
+/* What of the call is written behind its object: ".view(2, 3)"; or all of it. */
+static const char *source_of(struct gathering *g, int32_t id) {
+    const struct ebb__program *p = g->run->program;
+    const struct ebb__ast *a = &p->ast[id], *object = NULL;
+    if (a->kind == EBB__AST_CALL && p->ast[ebb__ast_kid(p, a, 0)].kind == EBB__AST_ATTR)
+        object = &p->ast[ebb__ast_kid(p, &p->ast[ebb__ast_kid(p, a, 0)], 0)];
+    if (a->kind == EBB__AST_ATTR || a->kind == EBB__AST_INDEX) object = &p->ast[ebb__ast_kid(p, a, 0)];
+    bool chain =
+        object && (object->kind == EBB__AST_CALL || object->kind == EBB__AST_ATTR || object->kind == EBB__AST_INDEX);
+    int32_t from = chain ? object->place.end : a->place.at;
+    return ebb__arena_copy(&g->r->arena, p->text + from, (size_t)(a->place.end - from));
+}
+
+static void called(void *context, int32_t id, const char *name, ebb_args args, ebb_list results) {
+    struct gathering *g = context;
+    struct ebb__dims_report *r = g->r;
+    struct ebb__text local = {0};
+    const struct ebb__ast *a = &g->run->program->ast[id];
+    (void)args;
+    if (g->failed || ebb_error() || strcmp(name, "setitem") == 0) return;
+    g->failed = true;
+    if (!ebb__array_grow(&r->steps, &r->room, r->n + 1, sizeof *r->steps)) return;
+    struct ebb__dims_step *s = &r->steps[r->n];
+    *s = (struct ebb__dims_step){.place = a->place, .what = EBB__N_PHRASES, .back = EBB__N_PHRASES};
+    s->op = ebb__arena_copy(&r->arena, name, strlen(name));
+    s->source = source_of(g, id);
+    s->in = ebb__arena_get(&r->arena, (size_t)(a->place.end - a->place.at + 1) * sizeof *s->in);
+    s->out = ebb__arena_get(&r->arena, (size_t)results.n * sizeof *s->out);
+    if (!s->op || !s->source || !s->in || !s->out) return;
+    int32_t from = a->place.at;
+    g->failed = false;
+    localize(g, s, id, 0, &local, &from);
+    ebb__text_add(&local, g->run->program->text + from, (size_t)(a->place.end - from));
+    s->local = ebb__arena_copy(&r->arena, ebb__text_of(&local), (size_t)local.n);
+    ebb__text_free(&local);
+    static const char *const letters[] = {"y", "z", "r", "s", NULL};
+    const char *result = free_name(g, s, letters);
+    for (int64_t k = 0; k < results.n && !g->failed; k++)
+        g->failed = !results.t[k] ||
+                    !take(g, &s->out[s->n_out++], results.t[k],
+                          results.n == 1 ? result : ebb__arena_print(&r->arena, "%s[%lld]", result, (long long)k));
+    if (g->failed || !s->local) return;
+    for (int64_t i = 0; i < s->n_in && s->n_out; i++) s->shares = s->shares || s->in[i].storage == s->out[0].storage;
+    say(s);
+    r->n++;
+}
+
+/* ---- derivatives ---- */
+
+static const char *copy(struct ebb__dims_report *r, const char *text) {
+    return text ? ebb__arena_copy(&r->arena, text, strlen(text)) : NULL;
+}
+
+/* What the one rule beside that of the sum gives. Where there are several, words have to do. */
+static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *s, const struct ebb__report *report) {
+    const struct ebb__report_step *rule = NULL;
+    for (int64_t i = 0; i < report->n_steps; i++) {
+        const struct ebb__report_step *step = &report->steps[i];
+        if (report->nodes[step->node].kind != EBB__OPERATION || step->node == report->root) continue;
+        if (rule) return EBB_OK;
+        rule = step;
+    }
+    if (!rule || !(s->gives = ebb__arena_get(&r->arena, (size_t)rule->n * sizeof *s->gives))) return ebb_error_status();
+    for (int64_t i = 0; i < rule->n; i++) {
+        const struct ebb__report_give *g = &rule->gives[i];
+        struct ebb__dims_give *to = &s->gives[s->n_gives];
+        if (!g->formula.in[EBB__UNICODE] || g->words) continue;
+        for (int c = 0; c < EBB__N_SCRIPTS; c++) to->symbol.in[c] = copy(r, g->symbol.in[c]);
+        for (int c = 0; c < EBB__N_SCRIPTS; c++) to->formula.in[c] = copy(r, g->formula.in[c]);
+        to->shapes = copy(r, g->shapes);
+        const struct ebb__report_output *input = ebb__report_of(report, g->to, g->output);
+        to->name = copy(r, input->name.in[EBB__UNICODE]);
+        to->shape = g->shape;
+        to->to = input->shape;
+        to->summed = g->summed;
+        s->n_gives++;
+    }
+    return ebb_error_status();
+}
+
+/* Floating copies of a step's inputs, explained in place of them. */
+static ebb_status explain_step(struct ebb__dims_report *r, struct ebb__dims_step *s, ebb_arg *args) {
+    struct ebb__expression e;
+    struct ebb__trace trace = {0};
+    struct ebb__report report = {0};
+    const char *text = ebb__arena_print(&r->arena, "%s = %s; L = sum(%s)", s->out[0].name, s->local, s->out[0].name);
+    for (int64_t i = 0; i < s->n_in; i++)
+        args[i] = ebb__arg_tensor(s->in[i].name, ebb_clone(ebb_to(s->in[i].t, EBB_F64)));
+    const ebb_explain_options o = {.variables = {s->n_in, args}};
+    ebb_status status = text ? ebb__expression_begin(&e, text, &o) : ebb_error_status();
+    if (text && !status) status = ebb__expression_choose(&e, NULL);
+    if (text && !status) status = ebb__expression_report(&report, &e, &trace, &o, false);
+    if (!status) status = take_gives(r, s, &report);
+    ebb__report_free(&report);
+    ebb__trace_free(&trace);
+    if (text) ebb__expression_end(&e);
+    return status;
+}
+
+static ebb_status derivatives(struct ebb__dims_report *r) {
+    for (int64_t i = 0; i < r->n; i++) {
+        struct ebb__dims_step *s = &r->steps[i];
+        if (s->back == EBB__N_PHRASES || s->n_out != 1 || s->n_in == 0) continue;
+        ebb_arg *args = ebb__arena_get(&r->arena, (size_t)s->n_in * sizeof *args);
+        if (!args) return ebb_error_status();
+        ebb_scope scope = ebb_scope_open();
+        if (explain_step(r, s, args) && ebb_error_status() != EBB_ERR_MEMORY) ebb_clear_error(); /* then without */
+        ebb_scope_close(&scope);
+        if (ebb_error()) return ebb_error_status();
+    }
+    return EBB_OK;
+}
+
+/* ---- the whole ---- */
+
+static void tell_failure(struct ebb__dims_report *r) {
+    char caret[1024];
+    const char *message = ebb_error()->message;
+    if (ebb_error_status() == EBB_ERR_MEMORY) return;
+    r->failure = ebb__arena_copy(&r->arena, message, strlen(message));
+    if (ebb_eval_caret(caret, sizeof caret)) r->caret = ebb__arena_copy(&r->arena, caret, strlen(caret));
+    ebb_clear_error();
+}
+
+static ebb_status evaluate(struct ebb__dims_report *r, const struct ebb__expression *e) {
+    struct ebb__run run;
+    struct gathering g = {r, &run, false};
+    ebb_manual_seed(e->seed);
+    ebb_status status = ebb__eval_begin(&run, &e->program);
+    run.files = true;
+    run.observer = (struct ebb__observer){called, NULL, &g};
+    for (int64_t i = 0; i < e->n && !status; i++) {
+        ebb_arg arg = ebb__arg_tensor(e->names[i], e->tensors[i]);
+        status = ebb__eval_set(&run, &arg);
+    }
+    if (!status) status = ebb__eval_all(&run);
+    ebb__eval_end(&run);
+    return status ? status : ebb_error_status();
+}
+
+ebb_status ebb__dims_make(struct ebb__dims_report *r, const char *text, const ebb_explain_options *options,
+                          bool may_fail) {
+    struct ebb__expression e;
+    ebb_status status = ebb__expression_begin(&e, text, options);
+    r->expression = ebb__arena_copy(&r->arena, text, strlen(text));
+    if (!status) {
+        ebb_grad_mode mode = ebb_grad_mode_open(false);
+        status = evaluate(r, &e);
+        ebb_grad_mode_close(&mode);
+        if (status && may_fail) tell_failure(r);
+        if (status && may_fail) status = ebb_error_status();
+    }
+    ebb__expression_end(&e);
+    if (!status) status = derivatives(r);
+    return status;
+}

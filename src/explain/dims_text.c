@@ -1,0 +1,243 @@
+/* Dimensions as text: shapes, strides and offsets before and after, and the storage as a strip. */
+#include "explain/dims.h"
+#include "explain/values.h"
+#include "tool/table.h"
+#include "tool/terminal.h"
+
+#include <string.h>
+
+enum { ROW = 24, STRIP = 72, EACH = 4096 }; /* cells in a line, of a strip; elements that are looked at */
+
+struct teller {
+    const struct ebb__dims_report *r;
+    FILE *to;
+    enum ebb_language lang;
+    struct ebb__arena arena;
+    const char *bold, *dim, *good, *bad, *plain;
+};
+
+#define SAY(t, ...) ebb__phrase_of(&(t)->arena, (t)->lang, __VA_ARGS__)
+#define PRINT(t, ...) ebb__arena_print(&(t)->arena, __VA_ARGS__)
+
+static const char *or_empty(const char *text) { return text ? text : ""; }
+static const char *integer(struct teller *t, int64_t n) { return or_empty(PRINT(t, "%lld", (long long)n)); }
+
+/* ---- where elements lie ---- */
+
+int64_t ebb__dims_place(const ebb_tensor *t, int64_t at) {
+    ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
+    int64_t place = ebb_tensor_storage_offset(t);
+    for (int d = shape.n - 1; d >= 0; d--) {
+        place += at % shape.d[d] * strides.d[d];
+        at /= shape.d[d];
+    }
+    return place;
+}
+
+static const char *const indices = "ijklmnop";
+
+const char *ebb__dims_address(struct ebb__arena *a, const ebb_tensor *t) {
+    ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
+    int64_t offset = ebb_tensor_storage_offset(t);
+    const char *text = offset ? ebb__arena_print(a, "%lld", (long long)offset) : "";
+    for (int d = 0; d < shape.n && text; d++) {
+        if (strides.d[d] == 0 || shape.d[d] == 1) continue;
+        const char *plus = text[0] ? " + " : "";
+        text = strides.d[d] == 1 ? ebb__arena_print(a, "%s%s%c", text, plus, indices[d])
+                                 : ebb__arena_print(a, "%s%s%lld·%c", text, plus, (long long)strides.d[d], indices[d]);
+    }
+    return text && text[0] ? text : "0";
+}
+
+/* ---- tensors ---- */
+
+static const char *list(struct teller *t, ebb_dims d) {
+    struct ebb__text text = {0};
+    ebb__typeset_dims(&text, d);
+    const char *copy = ebb__arena_copy(&t->arena, ebb__text_of(&text), (size_t)text.n);
+    ebb__text_free(&text);
+    return or_empty(copy);
+}
+
+/* "0, 2" */
+static const char *numbers(struct teller *t, ebb_dims d) {
+    const char *text = "";
+    for (int i = 0; i < d.n; i++) text = or_empty(PRINT(t, "%s%s%lld", text, i ? ", " : "", (long long)d.d[i]));
+    return text;
+}
+
+static void tensor_row(struct teller *t, struct ebb__table *table, const char *label,
+                       const struct ebb__dims_tensor *x) {
+    bool contiguous = ebb_tensor_is_contiguous(x->t);
+    ebb__table_add(table, label);
+    ebb__table_add(table, x->name);
+    ebb__table_add(
+        table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_SHAPE), ebb__report_shape(&t->arena, ebb_tensor_shape(x->t))));
+    ebb__table_add(table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_STRIDES), list(t, ebb_tensor_strides(x->t))));
+    ebb__table_add(table,
+                   PRINT(t, "%s %lld", SAY(t, EBB__SAY_DIMS_OFFSET), (long long)ebb_tensor_storage_offset(x->t)));
+    ebb__table_add(table, SAY(t, contiguous ? EBB__SAY_DIMS_CONTIGUOUS : EBB__SAY_DIMS_NOT_CONTIGUOUS));
+}
+
+/* For each cell of the storage the element that lies there, counted row by row; of several the first, and a plus. */
+static void strip(struct teller *t, const struct ebb__dims_tensor *x) {
+    int64_t cells = ebb_tensor_numel(t->r->storages[x->storage]), n = ebb_tensor_numel(x->t);
+    int64_t shown = cells < STRIP ? cells : STRIP, element[STRIP], count[STRIP] = {0};
+    for (int64_t i = 0; i < n && i < EACH; i++) {
+        int64_t place = ebb__dims_place(x->t, i);
+        if (place < 0 || place >= shown) continue;
+        if (!count[place]++) element[place] = i;
+    }
+    for (int64_t from = 0; from < shown; from += ROW) {
+        struct ebb__table table = {.columns = 0};
+        int64_t to = from + ROW < shown ? from + ROW : shown;
+        table.columns = (int)(to - from) + 1;
+        ebb__table_add(&table, SAY(t, EBB__SAY_DIMS_STORAGE));
+        for (int64_t i = from; i < to; i++) ebb__table_add(&table, PRINT(t, "%3lld", (long long)i));
+        ebb__table_add(&table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_READS), x->name));
+        for (int64_t i = from; i < to; i++)
+            ebb__table_add(&table,
+                           count[i] ? PRINT(t, "%3lld%s", (long long)element[i], count[i] > 1 ? "+" : "") : "  ·");
+        ebb__table_print(&table, t->to, 5, t->dim, t->plain, 1);
+        ebb__table_free(&table);
+    }
+    if (cells > shown)
+        (void)fprintf(t->to, "     %s%s%s\n", t->dim, SAY(t, EBB__SAY_DIMS_MORE, integer(t, cells - 1)), t->plain);
+}
+
+static void tell_value(struct teller *t, const struct ebb__dims_tensor *x) {
+    const char *value = ebb__value_text(&t->arena, t->lang, x->t);
+    struct ebb__table table = {.columns = 2};
+    ebb__table_add(&table, PRINT(t, "%s =", x->name));
+    ebb__table_add(&table, value);
+    ebb__table_print(&table, t->to, 5, "", "", 1);
+    ebb__table_free(&table);
+}
+
+/* ---- how inputs are brought together ---- */
+
+/* A shape in columns of `width` dimensions, the last one to the right; of a vector in a product to the right of it, the
+ * last but one. */
+static void align(struct ebb__text *text, const struct ebb__dims_tensor *x, int width, bool column) {
+    ebb_dims d = ebb_tensor_shape(x->t);
+    int from = width - d.n - column;
+    ebb__text_put(text, "%-5s", x->name);
+    for (int k = 0; k < from + d.n; k++) {
+        if (k < from) ebb__text_put(text, "%5s", "");
+        else ebb__text_put(text, "%5lld", (long long)d.d[k - from]);
+    }
+}
+
+const char *ebb__dims_alignment(struct ebb__arena *a, const struct ebb__dims_step *s) {
+    bool matrices = s->what == EBB__SAY_MATMUL, broadcast = s->what == EBB__SAY_BROADCAST;
+    if ((!matrices && !broadcast) || s->n_out != 1 || s->n_in < 2) return NULL;
+    int width = matrices ? 2 : 1;
+    struct ebb__text text = {0};
+    for (int64_t i = 0; i <= s->n_in; i++) {
+        int n = ebb_tensor_ndim(i < s->n_in ? s->in[i].t : s->out[0].t);
+        if (n > width) width = n;
+    }
+    for (int64_t i = 0; i < s->n_in; i++) {
+        align(&text, &s->in[i], width, matrices && i == 1 && ebb_tensor_ndim(s->in[i].t) == 1);
+        ebb__text_put(&text, "\n");
+    }
+    /* of a product the row, or the column, that was made up is gone again */
+    align(&text, &s->out[0], width, matrices && ebb_tensor_ndim(s->in[1].t) == 1 && ebb_tensor_ndim(s->out[0].t) > 0);
+    const char *copy = ebb__arena_copy(a, ebb__text_of(&text), (size_t)text.n);
+    ebb__text_free(&text);
+    return copy;
+}
+
+static void tell_alignment(struct teller *t, const struct ebb__dims_step *s) {
+    const char *text = ebb__dims_alignment(&t->arena, s);
+    if (!text) return;
+    struct ebb__table table = {.columns = 1};
+    ebb__table_add(&table, text);
+    ebb__table_print(&table, t->to, 5, "", "", 1);
+    ebb__table_free(&table);
+}
+
+/* ---- steps ---- */
+
+static void tell_storage(struct teller *t, const struct ebb__dims_step *s) {
+    const char *owner = NULL;
+    for (int64_t i = 0; i < s->n_in && !owner; i++)
+        if (s->in[i].storage == s->out[0].storage) owner = s->in[i].name;
+    int64_t n = ebb_tensor_numel(t->r->storages[s->out[0].storage]);
+    const char *names = s->n_out == 1 ? s->out[0].name : or_empty(PRINT(t, "%s, …", s->out[0].name));
+    const char *text = s->shares ? SAY(t, EBB__SAY_DIMS_SHARES, names, or_empty(owner))
+                                 : SAY(t, EBB__SAY_DIMS_NEW, names, integer(t, n));
+    (void)fprintf(t->to, "     %s%s%s\n", s->shares ? t->good : t->dim, text, t->plain);
+}
+
+static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
+    if (s->back == EBB__N_PHRASES) return;
+    (void)fprintf(t->to, "     %s%s%s  %s\n", t->bold, SAY(t, EBB__SAY_DIMS_BACKWARD), t->plain, SAY(t, s->back));
+    struct ebb__table table = {.columns = 2};
+    for (int64_t i = 0; i < s->n_gives; i++) {
+        const struct ebb__dims_give *g = &s->gives[i];
+        const char *note = or_empty(g->shapes);
+        if (g->summed.n)
+            note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
+                       ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
+        ebb__table_add(
+            &table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
+        ebb__table_add(&table, note);
+    }
+    ebb__table_print(&table, t->to, 7, "", "", 3);
+    ebb__table_free(&table);
+}
+
+/* Whether it is of interest where the elements lie: what is computed lies in order. */
+static bool shows_places(const struct ebb__dims_step *s) {
+    bool computed = s->what == EBB__SAY_BROADCAST || s->what == EBB__SAY_MATMUL || s->what == EBB__SAY_REDUCE ||
+                    s->what == EBB__N_PHRASES;
+    return s->shares || s->n_in == 0 || !computed;
+}
+
+static void tell_places(struct teller *t, const struct ebb__dims_step *s) {
+    if (!shows_places(s)) return;
+    for (int64_t i = 0; i < s->n_out && i < 4; i++) strip(t, &s->out[i]);
+    if (s->n_out != 1 || ebb_tensor_ndim(s->out[0].t) == 0) return;
+    const char *index = "";
+    for (int d = 0; d < ebb_tensor_ndim(s->out[0].t); d++)
+        index = or_empty(PRINT(t, "%s%s%c", index, d ? ", " : "", indices[d]));
+    (void)fprintf(t->to, "     %s\n",
+                  SAY(t, EBB__SAY_DIMS_ADDRESS, s->out[0].name, index, ebb__dims_address(&t->arena, s->out[0].t)));
+}
+
+static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t number) {
+    struct ebb__table table = {.columns = 6};
+    (void)fprintf(t->to, "\n  %lld  %s%s%s\n", (long long)number, t->bold, s->source, t->plain);
+    for (int64_t i = 0; i < s->n_in; i++) tensor_row(t, &table, SAY(t, EBB__SAY_DIMS_BEFORE), &s->in[i]);
+    for (int64_t i = 0; i < s->n_out; i++) tensor_row(t, &table, SAY(t, EBB__SAY_DIMS_AFTER), &s->out[i]);
+    ebb__table_print(&table, t->to, 5, "", "", 2);
+    ebb__table_free(&table);
+    tell_storage(t, s);
+    tell_places(t, s);
+    for (int64_t i = 0; i < s->n_out && i < 4; i++) tell_value(t, &s->out[i]);
+    tell_alignment(t, s);
+    if (s->what != EBB__N_PHRASES) (void)fprintf(t->to, "     %s\n", SAY(t, s->what));
+    tell_backward(t, s);
+}
+
+static void tell_failure(struct teller *t) {
+    if (!t->r->failure) return;
+    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, t->r->failure), t->plain);
+    if (!t->r->caret) return;
+    struct ebb__table table = {.columns = 1};
+    ebb__table_add(&table, t->r->caret);
+    ebb__table_print(&table, t->to, 9, "", "", 1);
+    ebb__table_free(&table);
+}
+
+void ebb__dims_text(const struct ebb__dims_report *r, int64_t first, FILE *to, enum ebb_language lang) {
+    struct teller t = {.r = r, .to = to, .lang = lang};
+    const char **styles[] = {&t.bold, &t.dim, &t.good, &t.bad, &t.plain};
+    static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__PLAIN};
+    for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(to, which[i]);
+    (void)fprintf(to, "%s%s%s\n", ebb__style(to, EBB__TITLE), r->expression, t.plain);
+    for (int64_t i = first > 0 ? first : 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
+    tell_failure(&t);
+    ebb__arena_free(&t.arena);
+}

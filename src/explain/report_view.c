@@ -1,0 +1,51 @@
+/* Writing reports: one function a format. */
+#include "explain/report_view.h"
+#include "explain/words.h"
+
+#include <string.h>
+
+enum { LIMIT = 60 }; /* operations that a text shows when nobody says how many */
+
+const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node) {
+    for (int64_t i = 0; i < r->n_checks; i++)
+        if (r->checks[i].node == node) return &r->checks[i];
+    return NULL;
+}
+
+const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    enum { LONG = 400 };
+    if (!r->expression)
+        return ebb__phrase_of(a, lang, EBB__SAY_OF_GRAPH,
+                              ebb__report_of(r, r->root, r->root_output)->name.in[EBB__UNICODE]);
+    size_t n = strlen(r->expression), cut = LONG;
+    if (n <= LONG) return r->expression;
+    while (cut > 0 && ((unsigned char)r->expression[cut] & 0xc0) == 0x80) cut--;
+    const char *text = ebb__arena_print(a, "%.*s …", (int)cut, r->expression);
+    return text ? text : "";
+}
+
+double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
+    double worst = 0;
+    *ret_ok = true;
+    for (int64_t i = 0; i < r->n_checks; i++) {
+        *ret_ok = *ret_ok && (r->checks[i].ok || !r->checks[i].numeric);
+        if (!(r->checks[i].worst <= worst)) worst = r->checks[i].worst; /* NaN, too */
+    }
+    return worst;
+}
+
+ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options) {
+    static ebb_status (*const formats[])(const struct ebb__report *, const struct ebb__view *) = {
+        [EBB_EXPLAIN_TEXT] = ebb__report_text,   [EBB_EXPLAIN_MARKDOWN] = ebb__report_markdown,
+        [EBB_EXPLAIN_LATEX] = ebb__report_latex, [EBB_EXPLAIN_JSON] = ebb__report_json,
+        [EBB_EXPLAIN_DOT] = ebb__report_dot,     [EBB_EXPLAIN_SVG] = ebb__report_svg,
+    };
+    const struct ebb__view view = {options->to ? options->to : stdout, options->lang,
+                                   options->limit > 0 ? options->limit : LIMIT};
+    size_t format = (size_t)options->format;
+    if (format >= sizeof formats / sizeof *formats || !formats[format])
+        return ebb_fail(EBB_ERR_ARGUMENT, "explain: there is no format of number %d", (int)options->format);
+    ebb_status status = formats[format](r, &view);
+    if (!status && ferror(view.to)) status = ebb_fail(EBB_ERR_IO, "explain: the output cannot be written");
+    return status;
+}

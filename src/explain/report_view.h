@@ -1,0 +1,32 @@
+/* Writing a report: how much of it, in which language, and where to. */
+#ifndef EBB_EXPLAIN_REPORT_VIEW_H
+#define EBB_EXPLAIN_REPORT_VIEW_H
+
+#include "explain/report.h"
+#include <ebb/explain.h>
+
+struct ebb__view {
+    FILE *to;
+    enum ebb_language lang;
+    int64_t limit; /* operations that are shown one by one */
+};
+
+/* Write in one format; an error only when memory ends. */
+ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_markdown(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_latex(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_dot(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_svg(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view);
+
+/* Write in the format of these options, to their stream. EBB_ERR_IO when that fails. */
+ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options);
+
+/* The expression, cut off when it is long; "The graph of L" where there is none. In the arena, or the report's. */
+const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
+/* The check of a variable, NULL when there is none. */
+const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node);
+/* The largest difference of all checks, and whether all are within the tolerance. */
+double ebb__report_worst(const struct ebb__report *r, bool *ret_ok);
+
+#endif

@@ -1,0 +1,109 @@
+/* What `ebb dims` tells of expressions: shapes, strides, places in the storage, and how gradients come back. */
+#include "explain/dims.h"
+#include "tests/check.h"
+#include <ebb/ebb.h>
+
+static char output[1 << 18];
+
+static ebb_status dims(const char *text, ebb_explain_options o) {
+    o.to = tmpfile();
+    CHECK(o.to != NULL);
+    ebb_status status = (ebb_explain_dims)(text, o);
+    rewind(o.to);
+    size_t n = fread(output, 1, sizeof output - 1, o.to);
+    output[n] = '\0';
+    (void)fclose(o.to);
+    return status;
+}
+#define DIMS(...) DIMS_(__VA_ARGS__, .limit = 0)
+#define DIMS_(text, ...) dims(text, (ebb_explain_options){__VA_ARGS__})
+
+static void has(const char *text) {
+    if (strstr(output, text)) return;
+    print_error("expected %s in %s\n", text, output);
+    fail();
+}
+
+EBB_TEST(an_expression_call_by_call) {
+    CHECK(!DIMS("arange(24).view(2,3,4).permute(2,0,1)"));
+    has("     before  x  shape (2×3×4)  strides (12, 4, 1)  offset 0  contiguous\n"
+        "     after   y  shape (4×2×3)  strides (1, 12, 4)  offset 0  not contiguous\n"
+        "     y: shares the storage of x\n");
+    has("     element y   0   6  12  18   1   7  13");
+    has("y[i, j, k] lies at i + 12·j + 4·k of the storage");
+    has("dL/dx = permute(dL/dy, (1, 2, 0))");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(views_copies_and_what_fails) {
+    CHECK(!DIMS("arange(6).view(2, 3).t().reshape(6)"));
+    has("y: a new storage of 6 elements");
+    has("No strides describe the new shape in the old storage");
+    CHECK(DIMS("arange(6).view(2, 3).t().view(6)") == EBB_ERR_SHAPE);
+    has("not contiguous"); /* the calls before */
+    CHECK_ERROR(EBB_ERR_SHAPE, "column 26: view");
+    CHECK(!DIMS("x[1:, ::2]", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
+    has("strides (4, 2)  offset 4  not contiguous");
+    CHECK(!DIMS("x.expand(3, 4) + w", .values = (const char *const[]){"x=randn(3,1)", "w=randn(4)"}, .n_values = 2));
+    has("strides (1, 0)");
+    has("dL/dw = dL/dy");
+    has("summed over dim 0, where w was broadcast: (3×4) → (4)");
+    CHECK(!DIMS("a, b = split(arange(10).view(2, 5), [2, 3], 1); cat([b, a], 1)"));
+    has("y[1]  shape (2×3)  strides (5, 1)  offset 2  not contiguous");
+    has("dL/db = dL/dy[:, 0:3]");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(matmul_is_aligned) {
+    CHECK(!DIMS("ones(5, 1, 2, 3) @ ones(6, 3, 4)"));
+    has("     x        5    1    2    3\n     w             6    3    4\n     y        5    6    2    4\n");
+    CHECK(!DIMS("ones(2, 3) @ ones(3)"));
+    has("     x        2    3\n     w        3\n     y        2\n");
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(the_companion) {
+    for (int lang = 0; lang < 2; lang++) {
+        CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang));
+        has(lang ? "此处出错：column 26" : "This fails: column 26");
+        has(lang ? "广播：形状不同也能运算" : "Broadcasting: shapes that differ");
+        CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang, .format = EBB_EXPLAIN_JSON));
+        has("\"format\": \"ebb-dims\"");
+        has("\"failure\"");
+    }
+    CHECK(DIMS(NULL, .format = EBB_EXPLAIN_SVG) == EBB_ERR_ARGUMENT);
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "text or JSON");
+    CHECK_NO_LEAK();
+}
+
+/* In JSON the places are those that the values come from. */
+EBB_TEST(places_are_where_the_elements_are) {
+    struct ebb__dims_report r = {0};
+    const ebb_explain_options o = {.seed = 0};
+    EBB_SCOPE {
+        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o,
+                              false));
+        CHECK(r.n == 6);
+        for (int64_t k = 0; k < r.n; k++) {
+            ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage];
+            for (int64_t i = 0; i < ebb_tensor_numel(t); i++) {
+                double at = ebb_at_index(ebb_reshape(t, EBB_DIMS(-1)), EBB_DIMS(i));
+                CHECK(at == ebb_at_index(ebb_reshape(whole, EBB_DIMS(-1)), EBB_DIMS(ebb__dims_place(t, i))));
+            }
+        }
+    }
+    ebb__dims_free(&r);
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+static void all(void) {
+    (void)DIMS("x.t().reshape(-1)[2:] + w", .values = (const char *const[]){"x=randn(2,3)", "w=randn(4)"},
+               .n_values = 2);
+}
+
+EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(all, 100000); }
+
+EBB_TEST_MAIN

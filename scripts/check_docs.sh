@@ -1,10 +1,24 @@
 #!/bin/bash
-# Check that documents say what the tree has: every test that a table of docs/autograd.md names is there, and the manual
-# page is in order (where mandoc is installed). Links are check_links.pl's, examples are examples.pl's.
+# Check that documents say what the tree has: the code of the guide to transforms is in its example, every test that a table
+# of docs/autograd.md names is there, and the manual page is in order (where mandoc is installed). Links are
+# check_links.pl's, examples are examples.pl's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bad=0
+# every piece of code in the guide to transforms is one of its program
+for guide in docs/transforms.md docs/transforms.zh-CN.md; do
+    perl -0777 -e '
+        my ($program, $guide) = map { open my $f, "<", $_ or die "$_: $!\n"; <$f> } @ARGV;
+        my $missing = 0;
+        while ($guide =~ /^```c\n(.*?)^```/msg) {
+            next if index($program, $1) >= 0;
+            print "$ARGV[1]: not in $ARGV[0]:\n$1";
+            $missing = 1;
+        }
+        exit $missing' examples/transforms.c "$guide" || bad=1
+done
+
 while IFS=: read -r file name; do
     if ! grep -qsF "EBB_TEST(${name# })" "tests/$file.c"; then
         echo "docs/autograd.md: there is no test ${name# } in tests/$file.c"

@@ -99,9 +99,24 @@ static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
     return status;
 }
 
+/* Of a rule that can be differentiated once only nothing is recorded but what refuses to be differentiated. */
+static ebb_status call_rule(struct call *c) {
+    struct ebb__thread *th = &ebb__thread;
+    uint64_t failures = th->failures;
+    bool once = EBB_UNLIKELY(c->v.op->once_differentiable) && !th->no_grad;
+    bool before = ebb__failing();
+    if (once) th->no_grad = true;
+    c->v.op->vjp(&c->v);
+    if (once) th->no_grad = false;
+    if (ebb__failed_since(failures)) {
+        if (!before) ebb__error_within(c->v.node->name, "");
+        return ebb_error_status();
+    }
+    return once ? ebb__once_only(&c->v) : EBB_OK;
+}
+
 /* Run a node's rule, and its post-hooks. Where nothing flowed all gradients of the inputs are zero without it. */
 static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, struct call *c) {
-    struct ebb__thread *th = &ebb__thread;
     bool flowed = false;
     for (uint32_t k = 0; k < n->n_out; k++) flowed = flowed || grad[k];
     ebb_status status = flowed ? unpack(c, n) : EBB_OK;
@@ -120,11 +135,7 @@ static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, s
                                      .needs = c->needs,
                                      .given = c->given,
                                      .node = n};
-        uint64_t failures = th->failures;
-        bool before = ebb__failing();
-        n->op->vjp(&c->v);
-        if (ebb__failed_since(failures)) status = ebb_error_status();
-        if (EBB_UNLIKELY(status) && !before) ebb__error_within(n->name, "");
+        status = call_rule(c);
     }
     if (!status && EBB_UNLIKELY(ebb__hook_kinds(n) & EBB__HOOK_AFTER))
         status = ebb__hooks_call_after(p, n, c->given, grad);

@@ -58,6 +58,7 @@ const struct ebb_op ebb_op_clone = {
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_leading,
     .formula = {"g"},
     .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
@@ -93,6 +94,7 @@ const struct ebb_op ebb_op_to_copy = {
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_leading,
     .formula = {"to(g, self.dtype)"},
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),

@@ -95,7 +95,8 @@ static void put_back(struct aside *a) {
 
 ebb_status ebb__pack(ebb_tensor *t, struct ebb__packed *ret_packed) {
     struct ebb__hooks *h = ebb__thread.saved_hooks;
-    if (!h || h->refused || t->flags & EBB__NUMBER) return EBB_OK;
+    /* of a batch, nobody outside can read the samples */
+    if (!h || h->refused || t->flags & (EBB__NUMBER | EBB__BATCHED)) return EBB_OK;
     uint32_t version = ebb__version(t);
     struct aside a = set_aside();
     void *value = h->call.pack(t, h->call.context);

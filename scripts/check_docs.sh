@@ -26,6 +26,14 @@ while IFS=: read -r file name; do
     fi
 done < <(grep -oE '`test_[a-z_0-9]+: [a-z_0-9]+`' docs/autograd.md | tr -d '`')
 
+# Each invariant is cited where it is kept.
+while read -r invariant; do
+    if ! grep -qrE "\b$invariant\b[^0-9]" src --include='*.[ch]'; then
+        echo "docs/autograd.md: no source cites $invariant"
+        bad=1
+    fi
+done < <(grep -oE '^- \*\*I[0-9]+' docs/autograd.md | grep -oE 'I[0-9]+')
+
 if command -v mandoc > /dev/null && ! mandoc -Tlint cli/ebb.1; then bad=1; fi
 [ $bad = 0 ] || exit 1
 echo "docs: the tests that docs/autograd.md names are there, the manual page is in order"

@@ -259,6 +259,39 @@ static void check_sample(const struct ebb_op *op, const char *text) {
     if (ebb_error()) s.what = "sample", complain(&s, "%.0f", 0);
 }
 
+/* The first sample of an operator, all inputs batched, with each allocation failing: an error, and nothing worse. */
+static void fail_allocations(const struct ebb_op *op, ebb_function f) {
+    struct ebb_sample sample;
+    if (!op->samples || op->samples[0][0] == '!' || ebb_sample_make(op, op->samples[0], EBB_F64, 1, &sample)) return;
+    struct subject s = {
+        .op = op, .text = op->samples[0], .what = "failing", .attrs = sample.attrs, .n_in = sample.n_in};
+    bool any = false;
+    EBB_SCOPE {
+        ebb_tensor *in[MAX_IN];
+        int64_t dims[MAX_IN];
+        for (int64_t i = 0; i < s.n_in && s.n_in <= MAX_IN; i++) {
+            ebb_tensor *t = in[i] = sample.in[i];
+            dims[i] = t && !ebb_tensor_is_number(t) && ebb_tensor_ndim(t) < EBB_MAX_NDIM ? 0 : EBB_UNBATCHED;
+            if (dims[i] == 0) in[i] = ebb_stack(EBB_LIST(t, t), 0);
+            any = any || dims[i] == 0;
+        }
+        if (s.n_in) choose(&s, sample.in);
+        any = any && s.n_in <= MAX_IN && (f == value || s.argnums.n);
+        for (int64_t n = 1, failed = any; failed; n++) EBB_SCOPE {
+                ebb_outputs out = {0};
+                ebb_memory_fail_after(n);
+                ebb_status status = ebb_vmap(f, &s, ((ebb_list){s.n_in, in}), &out, .in_dims = {s.n_in, dims},
+                                             .randomness = EBB_VMAP_RANDOM_SAME);
+                failed = ebb_memory_fail_after(0) >= n;
+                if (failed && ebb_error_status() != EBB_ERR_MEMORY)
+                    complain(&s, "with allocation %.0f failing", (double)n);
+                if (!failed && status && ebb_error_status() == EBB_ERR_MEMORY) complain(&s, "%.0f", 0);
+                ebb_clear_error();
+            }
+    }
+    ebb_sample_release(&sample);
+}
+
 /* What the structure, or the operator itself, says of how it is called. */
 static const char *way(const struct ebb_op *op) {
     if (op->batch == ebb_batch_random) return "random";
@@ -282,6 +315,12 @@ EBB_TEST(a_batch_is_a_loop_over_its_samples) {
     }
     print_message("%d comparisons, %d not possible\n", calls, impossible);
     CHECK(failures == 0 && impossible * 100 < calls);
+}
+
+EBB_TEST(every_allocation_failing) {
+    for (int i = 0; i < ebb_op_count(); i += CHECK_STEP(4)) fail_allocations(ebb_op_get(i), value);
+    for (int i = 0; i < ebb_op_count(); i += CHECK_STEP(16) * 4) fail_allocations(ebb_op_get(i), gradient);
+    CHECK(failures == 0);
 }
 
 EBB_TEST(few_operators_are_called_sample_by_sample) {

@@ -84,8 +84,8 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     return copy ? ebb_copy_(copy, grad) : NULL;
 }
 
-/* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass
- * itself is recorded. */
+/* I7, PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the
+ * pass itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     struct ebb__autograd *a = ebb__autograd_of(t);
     bool stays = !ebb__is_batched(grad) || ebb__is_batched(t);

@@ -56,8 +56,8 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     return EBB_OK;
 }
 
-/* A rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the next one
- * runs on a stack of its own, as in PyTorch. */
+/* I12: a rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the
+ * next one runs on a stack of its own, as in PyTorch. */
 #define PASSES_A_STACK 60
 
 static ebb_status run_pass(void *p) { return ebb__pass_run(p); }

@@ -29,7 +29,7 @@ static ebb_status find_input(struct ebb__pool *p, ebb_tensor *t, struct ebb__use
     struct ebb__value *v = t->flags & EBB__NUMBER ? NULL : ebb__value_find(p, t);
     if (v) v->refs++;
     else if (!(v = ebb__value_new(p, t))) return ebb_error_status();
-    else if (ebb__value_hold(v, t)) {
+    else if (ebb__value_hold(v, t, true)) {
         ebb__value_unref(v);
         return ebb_error_status();
     }
@@ -184,7 +184,7 @@ static ebb_status compute(struct ebb__value *v) {
     p->report->recomputing += cost;
     for (int64_t k = 0; k < r->n_out && !status; k++) {
         struct ebb__value *o = r->out[k];
-        if (o && !o->t && (o == v || o->saves)) status = ebb__value_hold(o, out[k]);
+        if (o && !o->t && (o == v || o->saves)) status = ebb__value_hold(o, out[k], false);
     }
     ebb_scope_close(&scope);
     ebb__free(out, bytes);
@@ -259,7 +259,8 @@ static void *pack(ebb_tensor *t, void *context) {
     else v = ebb__value_new(p, t);
     struct ebb__value *root = v ? ebb__value_root(v) : NULL;
     if (root && root->t && root->t->storage != t->storage && root->by) ebb__value_drop(root);
-    if (root && ebb__value_hold(root, t)) {
+    if (root && !root->t && root->counts) ebb__budget_make_room(p, (int64_t)root->bytes);
+    if (root && ebb__value_hold(root, t, true)) {
         ebb__value_unref(v);
         v = NULL;
     }

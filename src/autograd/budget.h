@@ -76,8 +76,9 @@ struct ebb__value *ebb__value_new(struct ebb__pool *p, ebb_tensor *t);
 void ebb__value_unref(struct ebb__value *v);
 /* What a view is a view of, as far as that is known; the value itself of others. */
 struct ebb__value *ebb__value_root(struct ebb__value *v);
-/* Hold its tensor, over whose storage `like` lies (new references are taken). */
-ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like);
+/* Hold its tensor: `like` itself, computed again, or, when it is the `first` one, what lies over like's storage, of
+ * which like may be a view. New references are taken. */
+ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like, bool first);
 void ebb__value_drop(struct ebb__value *v);
 void ebb__pool_unref(struct ebb__pool *p);
 

@@ -101,7 +101,7 @@ static void count(struct ebb__pool *p, int64_t bytes) {
     if (r->held - r->budget > r->over) r->over = r->held - r->budget;
 }
 
-ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like) {
+ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like, bool first) {
     struct ebb__pool *p = v->pool;
     if (v->t) return EBB_OK;
     void *held = p->held;
@@ -110,8 +110,6 @@ ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like) {
     if (like->flags & EBB__NUMBER) {
         ebb__ref(v->t = like);
     } else {
-        /* what is packed may be a view of it */
-        bool first = like->storage == v->of;
         int64_t offset = first ? (v->data - like->data) / (ptrdiff_t)ebb__dtype_sizes[v->dtype] : 0;
         v->t = ebb__tensor_alias(like, v->shape.n, v->shape.d, first ? v->strides.d : ebb__strides(like), offset);
     }
@@ -268,7 +266,7 @@ ebb_status ebb__budget_write(ebb_tensor *t) {
             if (!copy || ebb__copy_into(copy, v->t)) status = ebb_error_status();
             ebb__value_drop(v);
             if (!status) v->counts = true;
-            if (!status) status = ebb__value_hold(v, copy);
+            if (!status) status = ebb__value_hold(v, copy, false);
             ebb__unref(copy);
         }
         ebb__value_unref(v);

@@ -147,9 +147,9 @@ static ebb_status check_vectors(const char *op, ebb_list outputs, ebb_list vecto
 
 ebb_status ebb__grad_batched(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
     static const char *op = "grad";
-    int64_t size = 0, n = options.grad_outputs.n;
+    int64_t size = 0, n = options.grad_outputs.n, n_grads = inputs.n + options.edges.n;
     if (check_vectors(op, outputs, options.grad_outputs, &size)) return ebb_error_status();
-    size_t bytes = (size_t)(n + inputs.n) * sizeof(ebb_tensor *);
+    size_t bytes = (size_t)(n + n_grads) * sizeof(ebb_tensor *);
     ebb_tensor **v = ebb__alloc_zeroed(bytes), **g = v + n;
     if (!v) return ebb_error_status();
     ebb_scope scope = ebb_scope_open();
@@ -160,12 +160,12 @@ ebb_status ebb__grad_batched(ebb_list outputs, ebb_list inputs, ebb_tensor **ret
     options.is_grads_batched = false;
     options.grad_outputs.t = v;
     if (!status) status = (ebb_grad)(outputs, inputs, g, options);
-    for (int64_t i = 0; i < inputs.n && !status; i++)
+    for (int64_t i = 0; i < n_grads && !status; i++)
         if (g[i] && !(g[i] = ebb__batch_unwrap(level, g[i]))) status = ebb_error_status();
     ebb__level_close(level);
-    if (!status) status = ebb__hand_out(&scope, g, inputs.n);
+    if (!status) status = ebb__hand_out(&scope, g, n_grads);
     ebb_scope_close(&scope);
-    for (int64_t i = 0; i < inputs.n && !status; i++) ret_grads[i] = g[i];
+    for (int64_t i = 0; i < n_grads && !status; i++) ret_grads[i] = g[i];
     ebb__free(v, bytes);
     return status;
 }

@@ -1,6 +1,6 @@
 /* Copies, conversions, and filling. */
 #define EBB_FAMILY "Shape"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- what the call path asks for ---- */
 
@@ -35,6 +35,7 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
 }
 
 bool ebb__all_finite(ebb_tensor *t) {
+    while (ebb__is_batched(t) && ebb__batch_samples(t)) t = ebb__batch_samples(t);
     atomic_bool found = false, *const at = &found;
     if (!ebb__is_floating(t->dtype)) return true;
     struct ebb__plan plan;

@@ -158,6 +158,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
 static EBB_NOINLINE ebb_tensor *call_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                              const void *attrs) {
     bool before = ebb__failing(), looks = ebb__thread.checks & EBB__ANOMALY_ON;
+    if (ebb__thread.levels && ebb__batch_level(op, in, n > 0 && in ? n : 0)) return call_inplace(op, in, n, attrs);
     struct ebb__bad was = ebb__bad_of(n > 0 && in && looks ? in[0] : NULL);
     struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_tensor *self = call_inplace(op, in, n, attrs);

@@ -101,7 +101,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     ebb__free(a, sizeof *a);
 }
 
-/* ---- freeing ----
+/* ---- freeing (I8) ----
  * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
  * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
@@ -195,7 +195,7 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
-    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) {
+    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) { /* I13 */
         s->t = NULL;
         ebb_fail(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward; clone it first, or make it under "
                                 "no_grad instead of in inference mode");

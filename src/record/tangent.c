@@ -85,12 +85,14 @@ void ebb__tangents_release(struct ebb__autograd *a) {
     }
 }
 
-bool ebb__batch_escaped(const ebb_tensor *t) {
+ebb_tensor *ebb__batch_samples(const ebb_tensor *t) {
     struct ebb__autograd *a = state(t);
     struct ebb__tangent *e = a ? a->tangents : NULL;
     while (e && !e->level->batching) e = e->next;
-    return !e;
+    return e ? e->value : NULL;
 }
+
+bool ebb__batch_escaped(const ebb_tensor *t) { return !ebb__batch_samples(t); }
 
 ebb_tensor *ebb__detached(ebb_tensor *t) {
     ebb_tensor *d = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);

@@ -83,6 +83,9 @@ ebb_tensor *ebb__batch_as(ebb_tensor *t, ebb_tensor *like);
 /* Another tensor over the data of t, without history, and without those of its samples. A reference. */
 ebb_tensor *ebb__detached(ebb_tensor *t);
 
+/* All samples of a batched t, along dimension 0; borrowed, NULL when its level is closed. */
+ebb_tensor *ebb__batch_samples(const ebb_tensor *t);
+
 /* Whether t was batched at a level that is closed by now. */
 bool ebb__batch_escaped(const ebb_tensor *t);
 

@@ -71,6 +71,7 @@ struct ebb_tensor {
 static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
 static inline int64_t *ebb__strides(const ebb_tensor *t) { return (int64_t *)t->dims + t->ndim; }
 static inline bool ebb__is_contiguous(const ebb_tensor *t) { return t->flags & EBB__CONTIGUOUS; }
+/* Whether t, which may be NULL, stands for the samples of a batch. */
 static inline bool ebb__is_batched(const ebb_tensor *t) { return t && t->flags & EBB__BATCHED; }
 /* Whether t is a view that gets its history from its base, should it have none yet: the base was written since. */
 static inline bool ebb__inherits(const ebb_tensor *t) {

@@ -9,8 +9,8 @@
 static ebb_status check_dtypes(const struct ebb_infer *f) {
     for (int64_t i = 1; i < f->n_in; i++)
         if (f->in[i].dtype != f->in[0].dtype)
-            return ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s", ebb_dtype_name(f->in[0].dtype),
-                            ebb_dtype_name(f->in[i].dtype));
+            return ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s; ebb_to() converts",
+                            ebb_dtype_name(f->in[0].dtype), ebb_dtype_name(f->in[i].dtype));
     return EBB_OK;
 }
 

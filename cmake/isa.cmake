@@ -41,13 +41,28 @@ foreach(isa ${EBB_ISAS})
     list(APPEND EBB_ISA_DEFINITIONS ${definition})
 endforeach()
 
+# Where AVX2 is compiled too, the baseline's copy is what runs on x86 CPUs from before 2013: small rather than fast.
+add_library(ebb_isa_small INTERFACE)
+if(avx2 IN_LIST EBB_ISAS)
+    target_compile_options(ebb_isa_small INTERFACE "$<$<CONFIG:Release>:${EBB_SMALL_FLAGS}>")
+endif()
+# Loops whose results are narrower than their operands gain nothing by AVX-512: AVX2's are used (dispatch.c).
+set(isa_without_avx512 "/(compare|cast)\\.isa\\.c$")
+
 # Append the objects of `sources`, for each instruction set, to the list named by ret_objects.
 function(ebb_add_isa_objects ret_objects sources)
     set(objects ${${ret_objects}})
     if(sources)
         foreach(isa ${EBB_ISAS})
-            add_library(ebb_objects_${isa} OBJECT ${sources})
+            set(isa_sources ${sources})
+            if(isa STREQUAL avx512)
+                list(FILTER isa_sources EXCLUDE REGEX "${isa_without_avx512}")
+            endif()
+            add_library(ebb_objects_${isa} OBJECT ${isa_sources})
             target_link_libraries(ebb_objects_${isa} PRIVATE ebb_internal)
+            if(isa STREQUAL baseline)
+                target_link_libraries(ebb_objects_${isa} PRIVATE ebb_isa_small) # after the flags that it overrides
+            endif()
             target_compile_options(ebb_objects_${isa} PRIVATE ${isa_flags_${isa}} ${kernel_flags})
             target_compile_definitions(ebb_objects_${isa} PRIVATE EBB_ISA_NAME=${isa})
             set_target_properties(ebb_objects_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON

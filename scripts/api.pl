@@ -157,7 +157,7 @@ sub write_examples {
             ($before, $body) = ($example, '') if !$before && $example =~ /\Astatic\b.*\}\s*\z/s;
             ($before, $body) = ($1, $2) if !$before && $example =~ /\A(static.*?^\}\n)(.+)\z/ms;
             $body =~ s/^\s*\.\.\.$//mg;
-            s/\bfor \(…\)/for (int step = 0; step < 2; step++)/ for $before, $body;
+            s/\bfor \((?:…|\.\.\.)\)/for (int step = 0; step < 2; step++)/ for $before, $body;
             $n++;
             my $at = "#line $where->[2] \"$where->[1]\"\n";
             $before =~ s/\b(static \w[\w ]*[ *])(\w+)\(/$1${2}_$n(/g;
@@ -167,7 +167,8 @@ sub write_examples {
             $calls .= "    run(example_$n, \"$where->[1]:$where->[2]\");\n";
         }
     }
-    print "/* The examples of the headers, by scripts/api.pl. */\n#include \"tests/header_examples.h\"\n$top\nint main(void) {\n    begin();\n${calls}    return end($n);\n}\n";
+    print "/* The examples of the headers, by scripts/api.pl. */\n", map { "#include <ebb/$_->{name}.h>\n" } @headers;
+    print "#include \"tests/header_examples.h\"\n$top\nint main(void) {\n    begin();\n${calls}    return end($n);\n}\n";
 }
 
 # ---- pages ----

@@ -16,9 +16,11 @@
 #
 # Several are separated by semicolons: <!-- file examples/quick.c; save quick.c; run -->.
 # Blocks of the language "console" are run in any case: commands after "$ ", each followed by what it prints. Words after
-# the name: "quiet", its output is not shown; "fails", its exit status must not be 0; "about", digits may differ in the
-# last places. A line "…" of an output stands for any lines. Python runs where one with PyTorch is found. A document with the
-# remark <!-- numbers --> has no decimal number in its prose that its examples do not print or contain.
+# the name: "quiet", its output is not shown; "fails", its exit status must not be 0; "about", numbers may differ by a
+# twentieth. A line "…" of an output stands for any lines. Python is run by $EBB_PYTHON, one with PyTorch, where that is
+# set. A document with the remark <!-- numbers --> has no decimal number in its prose that its examples do not print or
+# contain; in one with the remark <!-- cells --> the calls of Ebb in tables are compiled, with the names of
+# tests/header_examples.h.
 use strict;
 use warnings;
 use utf8;
@@ -42,7 +44,6 @@ my @documents = @only ? @only : grep { !m{docs/operators\.md$} } glob('README*.m
 my $scratch = File::Temp->newdir(CLEANUP => 1);
 my ($cc, $cxx, $cmake) = ($ENV{CC} || 'cc', $ENV{CXX} || 'c++', $ENV{CMAKE} || 'cmake');
 my (%known, @problems, %count); # %known: text of a program => what it printed
-my $python;
 
 # ---- running ----
 
@@ -102,14 +103,7 @@ sub run_program { # ('c' or 'cpp', its text): (what it printed, exit status)
 
 sub run_python {
     my ($text) = @_;
-    if (!defined $python) {
-        my @folders = map { "$_/bin/python" } grep { defined } $ENV{VIRTUAL_ENV};
-        for (my $above = $root; length $above > 1; $above = dirname($above)) { push @folders, map { "$above/$_/bin/python" } qw(venv .venv) }
-        my @all = (grep({ defined } $ENV{EBB_PYTHON}), @folders, 'python3');
-        ($python) = grep { system("$_ -c 'import torch' > '$scratch/ignored' 2>&1") == 0 } @all;
-        $python //= '';
-    }
-    return unless length $python;
+    my $python = $ENV{EBB_PYTHON} or return;
     return @{$known{"python$text"}} if $known{"python$text"};
     spew("$scratch/a.py", $text);
     $count{'programs in Python'}++;
@@ -125,7 +119,7 @@ my $number = qr/[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?/;
 sub same_number {
     my ($x, $y) = @_;
     my ($size, $apart) = ((sort { $b <=> $a } abs $x, abs $y)[0], abs($x - $y));
-    return $apart <= 1e-3 * $size || $size < 1e-5; # rounding errors are of no particular size
+    return $apart <= 0.05 * $size || $size < 1e-5; # rounding errors are of no particular size
 }
 
 sub same_line {
@@ -201,7 +195,7 @@ sub part_of_file { # a file, or its part under a title
     my ($path, $title) = @_;
     my $text = slurp($path) // return;
     return $text unless defined $title;
-    my $rule = qr{^[ \t]*(?:/\*|\#|//)[ \t]*----[ \t]*};
+    my $rule = qr{^[ \t]*(?:/\*|\#|//)[ \t]*----[ \t]*}m;
     return $text =~ m{$rule\Q$title\E[ \t]*----[^\n]*\n(.*?)(?=$rule|\z)}ms ? $1 =~ s/\A\n+|\n*\z//gr . "\n" : undef;
 }
 
@@ -241,7 +235,7 @@ sub assemble { # a program from its parts
         $line += ($part->{body} =~ tr/\n//);
         if ($part->{words} =~ /\btop\b/) { $top .= $text } else { $main .= "$text\nputs(\"\x{1e}\");\n" }
     }
-    return "#include <ebb/ebb.h>\n#include <ebb/expr.h>\n#include <math.h>\n#include <stdio.h>\n$top\nint main(void) {\n"
+    return "#include <ebb/ebb.h>\n#include <ebb/expr.h>\n#include <math.h>\n#include <stdio.h>\n$top\n#line 100000\nint main(void) {\n"
         . "setvbuf(stdout, NULL, _IOLBF, 0);\nEBB_SCOPE {\n$main}\nreturn ebb_error() ? ebb_perror(\"$name\") : 0;\n}\n";
 }
 
@@ -330,10 +324,24 @@ sub check_file {
     $count{'parts of files'}++;
 }
 
+sub compile_cells { # the calls in the tables
+    my (@pieces) = @_;
+    my @calls;
+    for my $row (grep { /^\|/ } map { split /\n/ } grep { !ref } @pieces) {
+        push @calls, grep { /^(?:ebb|EBB)_\w+(?:\(.*\)| \{.*\})$/ } $row =~ /`([^`]+)`/g;
+    }
+    my $body = join '', map { "{ " . (/\}$/ ? $_ : "(void)($_);") . " }\n" } @calls;
+    spew("$scratch/a.c", "#include \"tests/header_examples.h\"\nint main(void) {\nEXAMPLE_NAMES\n#line 1 \"calls in tables\"\n${body}return 0;\n}\n");
+    my ($printed, $status) = command($scratch, "$cc -std=c11 -Wall -Wextra -Wno-unused -Werror -I$scratch/prefix/include -I$root -fsyntax-only a.c");
+    problem('tables', $printed . join '', map { ($_ + 1) . ": $calls[$_]\n" } 0 .. $#calls) if $status;
+    $count{'calls in tables'} += @calls;
+}
+
 sub run_document {
     my @pieces = read_document($document);
     my $folder = "$scratch/" . ($document =~ s/\W/_/gr);
     make_path($folder);
+    symlink "$root/examples", "$folder/examples"; # so that commands may compile them
     my (%parts, @order, $anonymous);
     $history = '';
     for my $block (grep { ref } @pieces) {
@@ -360,6 +368,7 @@ sub run_document {
     }
     run_parts(\@pieces, $_, @{$parts{$_}}) for @order;
     run_console($_, $folder) for grep { ref && $_->{lang} eq 'console' } @pieces;
+    compile_cells(@pieces) if grep { !ref && /^<!-- cells -->$/m } @pieces;
     check_numbers(@pieces) if grep { !ref && /^<!-- numbers -->$/m } @pieces;
     write_document($document, @pieces) if $update;
 }

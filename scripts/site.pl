@@ -91,7 +91,7 @@ sub link_text { # what leads to the other language is not the generator's to che
 sub stage_page {
     my ($language, $source, $page) = @_;
     my $text = '';
-    my ($fence, $was_run) = ('', 0);
+    my $fence = '';
     for my $line (split /^/, slurp($source)) {
         if ($line =~ /^\s*(`{3,})/ && ($fence eq '' || $1 eq $fence)) { $fence = $fence eq '' ? $1 : '' }
         elsif (!$fence) {
@@ -99,6 +99,8 @@ sub stage_page {
             $line =~ s/(!?)\[([^\[\]]*)\]\(([^)\s]+)\)/$1 . link_text($2, link_from($language, $source, $page, $3))/ge;
             # A list may begin right behind a line of text on other sites; here it needs an empty line.
             $text .= "\n" if $line =~ /^(?:[-*]|\d+\.) / && $text =~ /[^\n]\n\z/ && $text !~ /(?:^|\n)(?:[-*]|\d+\.| ) *[^\n]*\n\z/;
+            # Between Chinese characters the end of a line is no space.
+            $text =~ s/([\x{3000}-\x{9fff}\x{ff00}-\x{ffef}”])\n\z/$1/ if $line =~ /^[\x{3001}-\x{9fff}\x{ff00}-\x{ffef}“]/;
         }
         $text .= $line;
     }
@@ -123,7 +125,7 @@ sub stage_source {
 sub navigation {
     my ($language) = @_;
     my $source = $language eq 'en' ? 'docs/README.md' : 'docs/README.zh-CN.md';
-    my @lines = ('- Ebb: index.md');
+    my @lines = ('- ' . ($language eq 'en' ? 'Welcome' : '欢迎') . ': index.md');
     for (split /\n/, slurp($source)) {
         if (/^## (.*)/) { push @lines, "- \"$1\":" }
         elsif (/^( *)- \[(.*?)\]\(([^)]+)\)/) {

@@ -4,8 +4,6 @@
 #define EBB_TESTS_HEADER_EXAMPLES_H
 
 #include <ebb/ebb.h>
-#include <ebb/explain.h>
-#include <ebb/expr.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -19,10 +17,16 @@ static ebb_tensor *matrix(bool requires_grad) { return ebb_rand(EBB_DIMS(3, 3), 
     ebb_tensor *weight = ebb_empty(EBB_DIMS(4, 3)), *mask = ebb_gt(ebb_rand(EBB_DIMS(8)), 0.5); \
     const struct ebb_op *op = ebb_op_find("softmax"); \
     ebb_outputs out; \
+    float values[] = {1, 2}; \
+    void *context = NULL; \
+    ebb_tensor *dx = NULL; \
+    ebb_optim *opt = NULL; \
+    (void)values, (void)context, (void)dx, (void)opt; \
     (void)ebb_set_grad(w, t), (void)result, (void)labels, (void)weight, (void)mask, (void)op, (void)out, (void)b; \
     (void)a, (void)v, (void)g, (void)y, (void)loss, (void)images;
 
 static ebb_tensor *model(ebb_tensor *x) { return ebb_tanh(x); }
+static ebb_tensor *hook(ebb_tensor *grad, void *context) { return (void)context, ebb_neg(grad); }
 static void train(ebb_tensor *images, ebb_tensor *labels) { (void)images, (void)labels; }
 
 /* The product of its inputs, and the sum of that. */
@@ -45,7 +49,7 @@ static void begin(void) {
     if (!file || fwrite(idx, sizeof idx, 1, file) != 1 || fclose(file)) failures++;
     (void)ebb_set_default_dtype(EBB_F64);
     EBB_SCOPE { (void)ebb_npy_save("x.npy", matrix(false)); }
-    (void)model, (void)train, (void)energy;
+    (void)model, (void)train, (void)energy, (void)hook;
 }
 
 static void run(int (*example)(void), const char *where) {

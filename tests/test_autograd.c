@@ -362,28 +362,6 @@ EBB_TEST(lines_of_functions_that_fail) {
     }
 }
 
-/* Five million nodes: backward and freeing must not recurse along the chain. */
-EBB_TEST(a_chain_of_five_million) {
-#if CHECK_SANITIZED
-    enum { N = 200000 };
-#else
-    enum { N = 5000000 };
-#endif
-    ebb_tensor *x = ebb_keep(leaf(1)), *y = ebb_keep(x);
-    for (int done = 0; done < N;) {
-        EBB_SCOPE {
-            ebb_tensor *t = y;
-            for (int i = 0; i < 1000; i++, done++) t = ebb_add(t, x);
-            ebb_drop(y);
-            y = ebb_keep(t);
-        }
-    }
-    CHECK(ebb_backward(y) == EBB_OK);
-    CHECK_CLOSE(grad_of(x), N + 1.0, 0);
-    ebb_drop(y);
-    ebb_drop(x);
-}
-
 /* Threads that share a leaf: each builds a graph of its own on it, and all add to its one gradient. */
 enum { THREADS = 4, ROUNDS = 50 };
 

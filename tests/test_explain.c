@@ -288,7 +288,10 @@ EBB_TEST(graphs_have_the_names_of_their_lines) {
         ebb_explain_end(recording);
         /* nothing watched: computed again, but for constants */
         CHECK(!explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
-        CONTAINS("hidden  = tanh(t1)", "hidden ⊙ …", "not kept");
+        CONTAINS("hidden  = tanh(t1)", "three   = hidden · 3", "[-1.3864  2.9341]");
+        ebb_tensor *shifted = ebb_add(hidden, 0.5); /* saves neither */
+        CHECK(!explain_graph(ebb_sum(ebb_mul(shifted, shifted)), (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
+        CONTAINS("shifted  = hidden + …", "[0.037883  1.478]");
         CHECK(!ebb_tensor_grad(W));
         CHECK(!ebb_backward(loss)); /* the graph is as it was */
         CHECK(explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}) == EBB_ERR_FREED);

@@ -318,6 +318,35 @@ EBB_TEST(strided_operands) {
     CHECK_VALUES(ebb_copy_(m, t), 0, 1, 3, 5, 2, 4, 6);
 }
 
+/* What PyTorch 2.13 gives. */
+EBB_TEST(results_keep_the_order_of_dimensions) {
+#define STRIDES(t, ...) \
+    { \
+        const int64_t want[] = {__VA_ARGS__}; \
+        ebb_tensor *t_ = (t); \
+        for (int d = 0; d < ebb_tensor_ndim(t_); d++) CHECK(ebb_tensor_strides(t_).d[d] == want[d]); \
+    }
+    ebb_tensor *row = ebb_ones(EBB_DIMS(3)), *x = ebb_arange(0, 12, 1, .dtype = EBB_F32);
+    x = ebb_transpose(ebb_reshape(x, EBB_DIMS(3, 4)), 0, 1); /* 4 x 3, the first dimension innermost */
+    ebb_tensor *y = ebb_ones(EBB_DIMS(4, 3)), *sum = ebb_add(x, y);
+    STRIDES(sum, 1, 4)
+    CHECK(!ebb_tensor_is_contiguous(sum) && ebb_at_index(sum, EBB_DIMS(1, 2)) == 10);
+    STRIDES(ebb_add(y, x), 3, 1)
+    STRIDES(ebb_relu(x), 1, 4)
+    STRIDES(ebb_add(x, row), 1, 4)
+    STRIDES(ebb_add(row, x), 1, 4)
+    STRIDES(ebb_lt(x, 2), 1, 4)
+    ebb_tensor *z = ebb_permute(ebb_ones(EBB_DIMS(2, 3, 4, 5)), EBB_DIMS(0, 3, 1, 2));
+    STRIDES(ebb_exp(z), 60, 1, 20, 5)
+    STRIDES(ebb_mul(z, ebb_ones(EBB_DIMS(5, 1, 1))), 60, 1, 20, 5)
+    STRIDES(ebb_where(ebb_gt(z, 0), z, 0), 60, 1, 20, 5)
+    STRIDES(ebb_exp(ebb_transpose(ebb_slice(ebb_ones(EBB_DIMS(4, 6)), 1, 0, 6, .step = 2), 0, 1)), 1, 3)
+    ebb_tensor *expanded = ebb_expand(ebb_ones(EBB_DIMS(1, 3)), EBB_DIMS(4, 3));
+    STRIDES(ebb_exp(expanded), 3, 1)
+    STRIDES(ebb_exp(ebb_transpose(expanded, 0, 1)), 4, 1)
+    CHECK(ebb_tensor_is_contiguous(ebb_exp(ebb_transpose(ebb_ones(EBB_DIMS(0, 3)), 0, 1))));
+}
+
 EBB_TEST(clone_contiguous_and_to) {
     ebb_tensor *t = transposed(), *x = LEAF(EBB_DIMS(2), 1.5, -2.5);
     CHECK(ebb_contiguous(x) == x);

@@ -82,19 +82,40 @@ EBB_API ebb_status ebb_backward_list(ebb_list roots, ebb_backward_list_options o
 #define ebb__backward_list_(roots, ...) ebb_backward_list(roots, (ebb_backward_list_options){__VA_ARGS__})
 #endif
 
+/* Where gradients of a tensor are sent: an output of a node. Stands for the tensor where that need not be kept, as long
+ * as the node is: by tensors computed from it, or ebb_node_keep. torch.autograd.graph.GradientEdge */
+typedef struct ebb_edge {
+    ebb_node *node; /* borrowed */
+    int64_t output;
+} ebb_edge;
+typedef struct ebb_edges {
+    int64_t n;
+    const ebb_edge *e;
+} ebb_edges;
+
+/* The edge of t; its node is NULL when t does not require gradients. torch.autograd.graph.get_gradient_edge */
+EBB_API ebb_edge ebb_gradient_edge(const ebb_tensor *t);
+
 typedef struct ebb_grad_options {
     ebb_list grad_outputs; /* one a output, NULL entries for 1; empty when all outputs are scalars */
     bool retain_graph, create_graph;
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
+    ebb_edges edges;        /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
+    /* grad_outputs, one for each output, have a dimension more in front: a batch of vectors, and so have the gradients.
+     * One pass for all, as inside ebb_vmap (transforms.h). */
+    bool is_grads_batched;
     int ebb__at;
 } ebb_grad_options;
 
-/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n] and owned by the innermost
- * scope; .grad fields are not touched.
+/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
+ * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
- * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
+ *     ebb_tensor *five = ebb_randn(EBB_DIMS(5, 3, 3)), *of_each;
+ *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &of_each, .grad_outputs = EBB_LIST(five), .is_grads_batched = true);
+ * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used; batched, EBB_ERR_SHAPE and
+ * EBB_ERR_ARGUMENT for grad_outputs that are not there or are not batched alike. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
                             ebb_grad_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -229,6 +250,28 @@ EBB_API void ebb_grad_mode_close(ebb_grad_mode *mode);
 #define EBB_ENABLE_GRAD EBB__GRAD_MODE(true)
 #endif
 
+/* Inference mode: no_grad that lasts. What is made in it are inference tensors, also after the block: they cannot be
+ * saved for backward, require gradients, or be written in place outside of inference mode (EBB_ERR_GRAPH), unless they
+ * are cloned; views and detached tensors of them are such, too. Views made in it of ordinary tensors are ordinary, and
+ * cannot be written outside either. Inside, nothing turns recording on but a block with `false`. A backward pass
+ * suspends it: gradients are ordinary tensors. torch.inference_mode
+ *     EBB_INFERENCE_MODE { y = ebb_scope_hand(model(x)); } */
+typedef struct ebb_inference_mode {
+    bool grad_before, before, open;
+} ebb_inference_mode;
+EBB_API ebb_inference_mode ebb_inference_mode_open(bool enabled);
+EBB_API void ebb_inference_mode_close(ebb_inference_mode *mode);
+#if defined(__GNUC__)
+#define EBB__INFERENCE_MODE_LINE(line) EBB__INFERENCE_MODE_ON(line)
+#define EBB__INFERENCE_MODE_ON(line) EBB__INFERENCE_MODE_AS(ebb__mode_on_##line)
+#define EBB__INFERENCE_MODE_AS(mode) \
+    for (ebb_inference_mode mode __attribute__((cleanup(ebb_inference_mode_close))) = ebb_inference_mode_open(true); \
+         mode.open; ebb_inference_mode_close(&mode))
+#define EBB_INFERENCE_MODE EBB__INFERENCE_MODE_LINE(__LINE__)
+#endif
+EBB_API bool ebb_is_inference_mode_enabled(void);          /* torch.is_inference_mode_enabled */
+EBB_API bool ebb_tensor_is_inference(const ebb_tensor *t); /* t.is_inference() */
+
 /* ---- hooks ----
  * What a pass does when all gradients of a node's outputs have arrived, in this order, which is PyTorch's:
  *     1. the hooks of tensors: ebb_register_hook, ebb_register_multi_grad_hook
@@ -348,6 +391,24 @@ EBB_API ebb_dims ebb_node_output_shape(const ebb_node *node, int64_t i);
 EBB_API ebb_dtype ebb_node_output_dtype(const ebb_node *node, int64_t i);
 /* the name (ebb_name) of the tensor that is output i; "" when it has none */
 EBB_API const char *ebb_node_output_name(const ebb_node *node, int64_t i);
+
+/* Let a node live on, with all that it was computed from; and give that back (NULL is fine). */
+EBB_API ebb_node *ebb_node_keep(ebb_node *node);
+EBB_API void ebb_node_drop(ebb_node *node);
+
+/* The values that a node has saved for its rule, in a fixed order, and what they are: the name of the input or output
+ * ("self", "mask"), "result" for an output without one. grad_fn._saved_self
+ *     ebb_print(ebb_node_saved_named(ebb_tensor_grad_fn(y), "self")); */
+EBB_API int64_t ebb_node_n_saved(const ebb_node *node);
+EBB_API const char *ebb_node_saved_name(const ebb_node *node, int64_t i);
+
+/* A saved value as the rule would see it, owned by the innermost scope: with its history while recording is on. NULL
+ * and EBB_ERR_FREED once a pass has released it, EBB_ERR_VERSION when it was overwritten, EBB_ERR_INDEX or EBB_ERR_NAME
+ * when there is none. */
+EBB_API ebb_tensor *ebb_node_saved(ebb_node *node, int64_t i);
+#define ebb_node_saved(...) ((void)EBB_HERE, ebb_node_saved(__VA_ARGS__))
+EBB_API ebb_tensor *ebb_node_saved_named(ebb_node *node, const char *name);
+#define ebb_node_saved_named(...) ((void)EBB_HERE, ebb_node_saved_named(__VA_ARGS__))
 
 #ifdef __cplusplus
 }

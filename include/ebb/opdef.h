@@ -267,6 +267,40 @@ EBB_API void ebb_jvp_symmetric(struct ebb_jvp_call *j);
 EBB_API void ebb_jvp_linear(struct ebb_jvp_call *j);
 EBB_API void ebb_jvp_multilinear(struct ebb_jvp_call *j);
 
+/* One call on a batch: of an input that differs between samples all of them at once. Inside ebb_vmap an operator is
+ * called with such inputs as it would be with one sample; this is how the call is made for all. */
+struct ebb_batch_call {
+    const struct ebb_op *op;
+    const void *attrs; /* as for one sample */
+    int64_t n_in;
+    ebb_tensor *const *in; /* [n_in] a batched one has the samples along a dimension 0 more; others are as always */
+    const bool *batched;   /* [n_in] */
+    int64_t size;          /* how many samples */
+    bool same;             /* random draws are to be the same for all */
+    int64_t n_out;
+    ebb_tensor **given; /* [n_out] what ebb_batch_give() stores */
+};
+
+/* Give output k (borrowed): the samples' results along dimension 0. Its other dimensions may be laid out in any way
+ * that has their elements in order: they are given the shape that one call has. */
+EBB_API void ebb_batch_give(struct ebb_batch_call *b, int64_t k, ebb_tensor *samples);
+
+/* Ready-made rules, for .batch. Elementwise: inputs are aligned below the batch, and broadcast as always (elementwise
+ * operators have it without saying so). Dims: every attribute that names a dimension of one sample is moved on by one,
+ * an empty list that means all dimensions becomes the list of them, sizes that are called size or input_size(s) get the
+ * batch in front; all tensors are batched (reductions, gather, cat along a `dim`). Leading: the operator takes any
+ * number of dimensions in front, and works on each matrix or vector apart. Fold: it takes each entry of dimension 0
+ * apart, and the batch is merged with that. Loop: one call a sample, what operators without a rule get; it is always
+ * right. Random: a draw, treated as ebb_vmap was told. Refuse: EBB_ERR_ARGUMENT, since the result's shape depends on
+ * values. */
+EBB_API void ebb_batch_elementwise(struct ebb_batch_call *b);
+EBB_API void ebb_batch_dims(struct ebb_batch_call *b);
+EBB_API void ebb_batch_leading(struct ebb_batch_call *b);
+EBB_API void ebb_batch_fold(struct ebb_batch_call *b);
+EBB_API void ebb_batch_loop(struct ebb_batch_call *b);
+EBB_API void ebb_batch_random(struct ebb_batch_call *b);
+EBB_API void ebb_batch_refuse(struct ebb_batch_call *b);
+
 /* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
  * one. */
 typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
@@ -319,8 +353,10 @@ struct ebb_op {
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
-    bool view;       /* the output shares input 0's storage as infer() describes; there is no kernel */
-    bool inplace;    /* has a form that writes its result into input 0: name with a trailing underscore */
+    /* with forward(): the dimensions of outputs lie in memory in the order of the inputs', as with loops */
+    bool ordered;
+    bool view;    /* the output shares input 0's storage as infer() describes; there is no kernel */
+    bool inplace; /* has a form that writes its result into input 0: name with a trailing underscore */
     /* With infer and forward: in place, input 0 itself, of any strides, is given to forward() as its output too, so
      * that it writes only what changes. */
     bool updates;
@@ -330,10 +366,23 @@ struct ebb_op {
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
+    /* How it is called on a batch, inside ebb_vmap, written with public operators. NULL: elementwise operators are
+     * aligned, views are views of all samples, compositions without a vjp run their parts; any other is called sample
+     * by sample. */
+    void (*batch)(struct ebb_batch_call *b);
     /* Zero by nature: comparisons, argmax, … Calls are not recorded, unless there is a vjp: then they are, and it gives
      * zeros, as of random draws in PyTorch. */
     bool no_derivative;
     bool undefined_grads; /* vjp accepts NULL for upstream gradients that nothing flowed into */
+    /* The rule is not written with operators throughout, so what it gives cannot be differentiated: under create_graph
+     * a second derivative is an error, and so is forward mode without a jvp. */
+    bool once_differentiable;
+    /* EBB_OUT(k) of outputs that are never differentiated: indices, statistics kept for the vjp */
+    uint32_t constant_outs;
+    /* Of attributes that hold more than numbers, a context of the user's: a node that keeps a copy of them calls
+     * keep_attrs on it, and drop_attrs when it goes. */
+    void (*keep_attrs)(void *attrs);
+    void (*drop_attrs)(void *attrs);
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];

@@ -1,5 +1,6 @@
 /* ebb_backward, for one tensor or a list, and ebb_grad: roots, their upstream gradients, and what is asked for. */
 #include "autograd/pass.h"
+#include "autograd/transforms.h"
 #include <ebb/ops.h>
 #include <stdlib.h>
 
@@ -54,6 +55,21 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     return EBB_OK;
 }
 
+/* I12: a rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the
+ * next one runs on a stack of its own, as in PyTorch. */
+#define PASSES_A_STACK 60
+
+static ebb_status run_pass(void *p) { return ebb__pass_run(p); }
+
+static ebb_status run_somewhere(struct ebb__pass *p) {
+    struct ebb__thread *th = &ebb__thread;
+    int depth = th->passes;
+    th->passes = depth < PASSES_A_STACK ? depth + 1 : 1;
+    ebb_status status = depth < PASSES_A_STACK ? ebb__pass_run(p) : ebb__on_fresh_stack(run_pass, p);
+    th->passes = depth;
+    return status;
+}
+
 /* One pass from outputs; p says what is asked for. */
 static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, ebb_list grads, bool create_graph) {
     size_t bytes = (size_t)outputs.n * sizeof(ebb_node *);
@@ -61,6 +77,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     if (!roots) return ebb_error_status();
     const char *file = p->file = ebb__thread.file;
     int line = p->line = ebb__thread.line;
+    ebb_inference_mode inference = ebb_inference_mode_open(false); /* gradients are ordinary tensors */
     uint8_t checks = ebb__thread.checks; /* what rules compute on the way is not looked at, only what they give */
     ebb__thread.checks = 0;
     bool before = ebb_set_grad_enabled(create_graph);
@@ -79,11 +96,12 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     if (!status) status = ebb__pass_discover(p, roots, (size_t)outputs.n);
     if (!status && p->only_captures) status = ebb__pass_prune(p);
     if (!status) status = start(p, op, outputs, grads);
-    if (!status) status = ebb__pass_run(p);
+    if (!status) status = run_somewhere(p);
     ebb__pass_end(p);
     while (held-- > 0) ebb__node_unref(roots[held]);
     ebb_scope_close(&scope);
     ebb_set_grad_enabled(before);
+    ebb_inference_mode_close(&inference);
     ebb__thread.checks = checks;
     ebb__thread.file = file;
     ebb__thread.line = line;
@@ -99,12 +117,15 @@ static ebb_status check_list(const char *op, const char *what, ebb_list list) {
     return EBB_OK;
 }
 
-/* The captures for a list of inputs. */
-static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs) {
+/* The captures for a list of inputs, and edges after them. */
+static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs, ebb_edges edges) {
     p->only_captures = true;
-    p->captures = ebb__alloc_zeroed((size_t)inputs.n * sizeof *p->captures);
-    if (!p->captures) return ebb_error_status();
-    p->n_captures = (size_t)inputs.n;
+    p->n_captures = (size_t)(inputs.n + edges.n);
+    p->captures = ebb__alloc_zeroed(p->n_captures * sizeof *p->captures);
+    if (!p->captures) {
+        p->n_captures = 0;
+        return ebb_error_status();
+    }
     for (int64_t i = 0; i < inputs.n; i++) {
         ebb_tensor *t = inputs.t[i];
         if (!ebb__requires_grad(t))
@@ -114,6 +135,14 @@ static ebb_status captures(struct ebb__pass *p, const char *op, ebb_list inputs)
         ebb_node *n = ebb__refresh(t) ? NULL : ebb__gradient_node(t);
         if (!n) return ebb_error_status();
         p->captures[i] = (struct ebb__capture){.node = n, .nr = t->grad_fn ? t->output_nr : 0, .input = (uint32_t)i};
+    }
+    for (int64_t i = 0; i < edges.n; i++) {
+        const ebb_edge *e = &edges.e[i];
+        if (!e->node || e->output < 0 || e->output >= e->node->n_out)
+            return ebb__fail_op(op, EBB_ERR_ARGUMENT, "edge %lld has no node, or one without output %lld", (long long)i,
+                                (long long)e->output);
+        p->captures[inputs.n + i] =
+            (struct ebb__capture){.node = e->node, .nr = (uint32_t)e->output, .input = (uint32_t)(inputs.n + i)};
     }
     return EBB_OK;
 }
@@ -135,7 +164,7 @@ static ebb_status backward(ebb_list roots, const ebb_backward_list_options *opti
     static const char *op = "backward";
     struct ebb__pass p = {.keep_graph = options->retain_graph || options->create_graph, .accumulate = true};
     if (check_list(op, "an entry of inputs", options->inputs)) return ebb_error_status();
-    ebb_status status = options->inputs.n ? captures(&p, op, options->inputs) : EBB_OK;
+    ebb_status status = options->inputs.n ? captures(&p, op, options->inputs, (ebb_edges){0}) : EBB_OK;
     if (!status) status = retain_inputs(options->inputs);
     if (!status) status = pass(&p, op, roots, options->gradients, options->create_graph);
     captures_end(&p);
@@ -168,16 +197,16 @@ ebb_status(ebb_backward_list)(ebb_list roots, ebb_backward_list_options options)
 static ebb_status complete(struct ebb__pass *p, ebb_list inputs, const ebb_grad_options *options) {
     for (size_t i = 0; i < p->n_captures; i++) {
         struct ebb__capture *c = &p->captures[i];
-        const ebb_tensor *input = inputs.t[c->input];
         if (c->grad) continue;
+        struct ebb__meta m = ebb__node_meta(c->node, c->nr);
         if (options->materialize_grads) {
-            c->grad = ebb_keep(ebb_zeros(ebb_tensor_shape(input), .dtype = (ebb_dtype)input->dtype));
+            c->grad = ebb_keep(ebb_zeros(ebb__dims(m.ndim, m.sizes), .dtype = m.dtype));
             if (!c->grad) return ebb_error_status();
         } else if (!options->allow_unused) {
             return ebb__fail_op(
                 "grad", EBB_ERR_GRAPH,
                 "input %u (%s) was not used to compute the outputs; give .allow_unused = true if that is meant",
-                c->input, name_of(input));
+                c->input, c->input < inputs.n ? name_of(inputs.t[c->input]) : "an edge");
         }
     }
     return EBB_OK;
@@ -191,22 +220,24 @@ static int by_input(const void *a, const void *b) {
 ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
     static const char *op = "grad";
     if (check_list(op, "an output", outputs) || check_list(op, "an input", inputs)) return ebb_error_status();
-    if (outputs.n <= 0 || inputs.n <= 0)
+    if (outputs.n <= 0 || options.edges.n < 0 || inputs.n + options.edges.n <= 0)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
+    if (options.is_grads_batched) return ebb__grad_batched(outputs, inputs, ret_grads, options);
     if (check_gradients(op, "grad_outputs", outputs, options.grad_outputs)) return ebb_error_status();
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
-    ebb_status status = captures(&p, op, inputs);
+    ebb_status status = captures(&p, op, inputs, options.edges);
     if (!status) status = pass(&p, op, outputs, options.grad_outputs, options.create_graph);
     if (!status && p.n_captures > 1) qsort(p.captures, p.n_captures, sizeof *p.captures, by_input);
     if (!status) status = complete(&p, inputs, &options);
-    for (int64_t i = 0; i < inputs.n && !status; i++) {
+    const int64_t n = inputs.n + options.edges.n;
+    for (int64_t i = 0; i < n && !status; i++) {
         ebb_tensor *g = p.captures[i].grad;
         if (!g) continue;
         ebb__ref(g);
         if (!ebb__own(g)) status = ebb_error_status();
     }
-    for (int64_t i = 0; i < inputs.n && !status; i++) ret_grads[i] = p.captures[i].grad;
+    for (int64_t i = 0; i < n && !status; i++) ret_grads[i] = p.captures[i].grad;
     captures_end(&p);
     return status;
 }

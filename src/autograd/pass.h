@@ -78,6 +78,10 @@ ebb_status ebb__accumulate_retained(ebb_tensor *t, ebb_tensor *grad);
 /* The sum of two gradients, both taken over: into the first one's memory when it has no other owner. */
 ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b);
 
+/* What a rule gave becomes the results of an operation that cannot be differentiated, where upstream gradients could
+ * be. */
+ebb_status ebb__once_only(struct ebb_vjp_call *v);
+
 /* grad, shaped and typed as m says: summed over what was broadcast, cast back. Borrowed in, borrowed or scope-owned
  * out. */
 ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m);

@@ -58,27 +58,34 @@ ebb_status ebb__fail_null(const char *op, const char *what);
 struct ebb__thread {
     const char *file; /* call site noted last */
     int line;
-    bool no_grad;             /* recording is off */
-    uint8_t default_dtype;    /* 0: float32 */
-    uint8_t checks;           /* whether results of calls are looked at now, and */
-    uint8_t anomaly;          /* what for (record/anomaly.h) */
-    bool strong_zeros;        /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
-    struct ebb__error *error; /* NULL: none */
-    uint64_t failures;        /* errors reported so far, also those that came after the one kept */
-    ebb_tensor **scope;       /* stack of owned tensors; the lowest bit marks those handed to the parent */
+    bool no_grad;                    /* recording is off */
+    uint8_t default_dtype;           /* 0: float32 */
+    uint8_t checks;                  /* whether results of calls are looked at now, and */
+    uint8_t anomaly;                 /* what for (record/anomaly.h) */
+    bool strong_zeros;               /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
+    uint8_t inference;               /* in inference mode the flag of new tensors, which is off */
+    struct ebb__error *error;        /* NULL: none */
+    struct ebb__error *error_record; /* kept between errors */
+    uint64_t failures;               /* errors reported so far, also those that came after the one kept */
+    ebb_tensor **scope;              /* stack of owned tensors; the lowest bit marks those handed to the parent */
     size_t scope_n, scope_capacity;
     size_t scope_depth;
     int scope_serial;  /* of the scope opened last */
     uint64_t sequence; /* of the next node */
     void *free_list;   /* nodes waiting to be freed (record/node.c) */
     bool freeing;
-    struct ebb__level *levels;      /* of forward mode that are open, the innermost first (record/tangent.h) */
+    struct ebb__level *levels;      /* that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
     struct ebb__pass *pass;         /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
     struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
+    int passes; /* backward passes that run on this stack, one inside the other */
 };
 extern EBB_TLS struct ebb__thread ebb__thread;
+
+/* Run body(context) on the stack of another thread, which has this one's state meanwhile (modes, scopes, error, random
+ * numbers), while this one waits. Returns what body returns; EBB_ERR_MEMORY when there is no such thread. (stack.c) */
+ebb_status ebb__on_fresh_stack(ebb_status (*body)(void *context), void *context);
 
 /* Whether an error is pending and one came up since `failures` was read from the thread: one that was pending before
  * must not hide that a callback failed. */

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The thread's record, kept between errors. Not from ebb__alloc: an error must be told also when that one fails. */
-static EBB_TLS struct ebb__error *record;
-
 /* Told when there is no memory even for a record. Shared by all threads and never written. */
 static struct ebb__error no_memory = {
     .info = {EBB_ERR_MEMORY, "", "out of memory, also for the text of this error", "", 0}};
@@ -55,8 +52,9 @@ static EBB_PRINTF(3, 0) ebb_status
     if (status == EBB_OK) return status;
     th->failures++;
     if (th->error) return status;
+    struct ebb__error *record = th->error_record; /* not from ebb__alloc: to be had also when that one fails */
     if (!record) {
-        record = malloc(sizeof *record);
+        record = th->error_record = malloc(sizeof *record);
         if (!record) {
             th->error = &no_memory;
             return status;
@@ -122,6 +120,6 @@ void ebb_clear_error(void) { ebb__thread.error = NULL; }
 
 void ebb__error_release(void) {
     ebb__thread.error = NULL;
-    free(record);
-    record = NULL;
+    free(ebb__thread.error_record);
+    ebb__thread.error_record = NULL;
 }

@@ -97,6 +97,24 @@ static bool draws(const struct ebb_op *op) {
     return false;
 }
 
+/* The values that a node saved: of its inputs, and its own. */
+static ebb_status take_saved(struct ebb__report *r, struct ebb__report_node *n) {
+    ebb_node *node = (ebb_node *)(uintptr_t)n->node;
+    for (int64_t s = 0; s < ebb_node_n_saved(node); s++) {
+        const char *name = ebb_node_saved_name(node, s);
+        struct ebb__report_output *of = NULL;
+        for (int64_t i = 0; i < n->n_in && n->n_in == n->op->n_in; i++)
+            if (n->in[i].node >= 0 && strcmp(n->in[i].role, name) == 0)
+                of = ebb__report_of(r, n->in[i].node, n->in[i].output);
+        for (int64_t k = 0; k < n->n_out && k < EBB_OP_MAX_OUT; k++)
+            if (strcmp(n->out[k].role[0] ? n->out[k].role : "result", name) == 0) of = &n->out[k];
+        if (!of || of->value) continue;
+        ebb_tensor *t = (ebb_node_saved)(node, s);
+        if (!t || !(of->value = ebb__report_keep(r, ebb__copy_kept(ebb_detach(t))))) return ebb_error_status();
+    }
+    return EBB_OK;
+}
+
 /* Compute a node's outputs from inputs whose values are known; nothing when they are not. */
 static ebb_status compute(struct ebb__report *r, struct ebb__report_node *n, ebb_tensor **in) {
     for (int64_t i = 0; i < n->n_in; i++) {
@@ -114,10 +132,12 @@ static ebb_status compute(struct ebb__report *r, struct ebb__report_node *n, ebb
     return EBB_OK;
 }
 
-/* From the leaves up. When the root does not come out as it is, a leaf was written since: then nothing is known. */
+/* What is saved; the rest from the leaves up. When the root does not come out as it is, a leaf was written since: then
+ * nothing is known. */
 static ebb_status recompute(struct ebb__report *r, ebb_tensor *root) {
     struct ebb__report_output *o = ebb__report_of(r, r->root, r->root_output);
     ebb_status status = EBB_OK;
+    for (int64_t i = 0; i < r->n_forward && !status; i++) status = take_saved(r, &r->nodes[r->forward[i]]);
     for (int64_t i = 0; i < r->n_forward && !status; i++) {
         struct ebb__report_node *n = &r->nodes[r->forward[i]];
         ebb_tensor **in = ebb__arena_get(&r->arena, (size_t)n->n_in * sizeof(ebb_tensor *));

@@ -160,6 +160,17 @@ static bool add_mask(struct ebb__report *r, struct ebb__report_node *n) {
     return n->mask != NULL;
 }
 
+/* An input that the node saved, where nobody watched; NULL when it did not. */
+static ebb_tensor *saved_input(const ebb_node *node, int64_t i) {
+    const struct ebb_op *op = ebb_node_op(node);
+    int64_t entry, n_in = ebb_node_n_inputs(node);
+    if (n_in != op->n_in) return NULL; /* which entry of a list is not told */
+    const char *role = op->in[ebb__formula_declared(op, n_in, i, &entry)].name;
+    for (int64_t k = 0; k < ebb_node_n_saved(node); k++)
+        if (strcmp(ebb_node_saved_name(node, k), role) == 0) return (ebb_node_saved)((ebb_node *)(uintptr_t)node, k);
+    return NULL;
+}
+
 static bool add_operation(struct building *b, const ebb_node *node) {
     struct ebb__report *r = b->r;
     const struct ebb__traced *traced = ebb__trace_find(b->source->trace, node);
@@ -173,8 +184,11 @@ static bool add_operation(struct building *b, const ebb_node *node) {
                                     .n_in = ebb_node_n_inputs(node)};
     made.in = ebb__arena_get(&r->arena, (size_t)made.n_in * sizeof *made.in);
     if (!made.in || !outputs(r, &made, ebb_node_n_outputs(node))) return false;
-    for (int64_t i = 0; i < made.n_in; i++) /* constants come before what uses them */
-        if (!input(b, &made, i, traced && i < traced->n_in ? traced->in[i] : NULL)) return false;
+    for (int64_t i = 0; i < made.n_in; i++) { /* constants come before what uses them */
+        bool constant = !traced && !ebb_node_input(node, i);
+        ebb_tensor *given = traced && i < traced->n_in ? traced->in[i] : constant ? saved_input(node, i) : NULL;
+        if (ebb_error() || !input(b, &made, i, given)) return false;
+    }
     for (int64_t k = 0; k < made.n_out; k++) {
         const char *role = made.op->n_out == EBB_OUT_LIST || k >= EBB_OP_MAX_OUT ? "" : made.op->out[k];
         made.out[k] = (struct ebb__report_output){

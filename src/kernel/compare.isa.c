@@ -12,8 +12,13 @@ DTYPES(DEFINE_BINARY, eq, a == b)
 DTYPES(DEFINE_BINARY, ne, a != b)
 DTYPES(DEFINE_BINARY, lt, a < b)
 DTYPES(DEFINE_BINARY, le, a <= b)
-DTYPES(DEFINE_BINARY, gt, a > b)
-DTYPES(DEFINE_BINARY, ge, a >= b)
+/* a > b is b < a. */
+#define DEFINE_SWAPPED(S, T, name, of) \
+    static void name##_##S(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        of##_##S(n, (char *const[]){p[0], p[2], p[1]}, (const int64_t[]){stride[0], stride[2], stride[1]}, param); \
+    }
+DTYPES(DEFINE_SWAPPED, gt, lt)
+DTYPES(DEFINE_SWAPPED, ge, le)
 DTYPES(DEFINE_BINARY, logical_and, a != 0 && b != 0)
 DTYPES(DEFINE_BINARY, logical_or, a != 0 || b != 0)
 DTYPES(DEFINE_UNARY, logical_not, a == 0)

@@ -1,7 +1,8 @@
 /* Elements picked and placed by index arrays: see indexing.h.
  *
  * Dimensions along which no index changes make rows, handled by one loop each (memcpy, the loop of add); where there
- * are none, single elements are handled a run at a time, from offsets that were computed for the run. */
+ * are none, single elements are handled a run at a time: from the list of indices itself where there is one list, else
+ * from offsets that were computed for the run. */
 #include "kernel/indexing.h"
 #include "base/base.h"
 #include "kernel/kernel.h"
@@ -12,17 +13,24 @@
 
 /* ---- single elements ---- */
 
-typedef void run_loop(int64_t n, char *moving, int64_t moving_stride, const int64_t *offset, char *fixed,
+/* Element i is at list[i] * step in the moving array, negative entries counted from `limit`. */
+struct list {
+    const int64_t *entry;
+    int64_t limit, step;
+};
+
+typedef void run_loop(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed,
                       int64_t fixed_stride);
 
 #define RUN_LOOP_OF(type, n, m_step, f_step, ...) \
     for (int64_t i = 0; i < n; i++) { \
-        type *m = (type *)(void *)(moving + i * (m_step) + offset[i]); \
+        const int64_t entry = list.entry[i], offset = (entry + (entry >> 63 & list.limit)) * list.step; \
+        type *m = (type *)(void *)(moving + i * (m_step) + offset); \
         type *f = (type *)(void *)(fixed + i * (f_step)); \
         __VA_ARGS__; \
     }
 #define RUN_LOOP(name, type, ...) \
-    static void name(int64_t n, char *moving, int64_t moving_stride, const int64_t *offset, char *fixed, \
+    static void name(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed, \
                      int64_t fixed_stride) { \
         if (moving_stride == 0 && fixed_stride == (int64_t)sizeof(type)) \
             RUN_LOOP_OF(type, n, 0, (int64_t)sizeof(type), __VA_ARGS__) \
@@ -184,13 +192,19 @@ static void offsets(const struct work *w, const char *const *index, int64_t from
 
 static void do_run(const struct work *w, const char *const *index, char *moving, char *fixed) {
     const struct ebb__places *p = &w->p;
-    int64_t n = w->run < 0 ? 1 : p->size[w->run], offset[RUN] = {0};
+    int64_t n = w->run < 0 ? 1 : p->size[w->run], offset[RUN];
     int64_t m = w->run < 0 ? 0 : p->moving_stride[w->run], f = w->run < 0 ? 0 : p->fixed_stride[w->run];
+    if (w->row < 0 && w->single && p->n == 1 && w->run >= 0 && p->index[0].stride[w->run] == (int64_t)sizeof(int64_t)) {
+        struct list list = {(const int64_t *)(const void *)index[0], p->index[0].limit, p->index[0].step};
+        w->single(n, moving, m, list, fixed, f);
+        return;
+    }
     for (int64_t from = 0; from < n; from += RUN) {
         int64_t some = n - from < RUN ? n - from : RUN;
+        if (p->n == 0) memset(offset, 0, sizeof offset);
         offsets(w, index, from, some, offset);
         if (w->row < 0 && w->single) {
-            w->single(some, moving + from * m, m, offset, fixed + from * f, f);
+            w->single(some, moving + from * m, m, (struct list){offset, 0, 1}, fixed + from * f, f);
             continue;
         }
         for (int64_t i = 0; i < some; i++) do_row(w, moving + (from + i) * m + offset[i], fixed + (from + i) * f);
@@ -262,18 +276,17 @@ static bool find(const struct check *c, int64_t *ret_index) {
     const char *index = (const char *)x->data;
     int64_t at[EBB_MAX_NDIM] = {0};
     for (int d = 0; d >= 0;) {
-        int64_t high = 0, low = 0;
-        const int64_t *list = (const int64_t *)(const void *)index;
-        for (int64_t i = 0; i < n && stride == (int64_t)sizeof *list; i++) {
-            high = list[i] > high ? list[i] : high;
-            low = list[i] < low ? list[i] : low;
-        }
-        for (int64_t i = 0; i < n && stride != (int64_t)sizeof *list; i++) {
-            int64_t j = *(const int64_t *)(const void *)(index + i * stride);
-            high = j > high ? j : high;
-            low = j < low ? j : low;
-        }
-        for (int64_t i = 0; (high >= x->limit || low < c->low) && i < n; i++) {
+        uint64_t outside = 0; /* its sign: whether an entry is below low, or above top */
+        const uint64_t low = (uint64_t)c->low, top = (uint64_t)x->limit - 1;
+        const uint64_t *list = (const uint64_t *)(const void *)index;
+        if (stride == (int64_t)sizeof *list)
+            for (int64_t i = 0; i < n; i++) outside |= (list[i] - low) | (top - list[i]);
+        else
+            for (int64_t i = 0; i < n; i++) {
+                const uint64_t j = *(const uint64_t *)(const void *)(index + i * stride);
+                outside |= (j - low) | (top - j);
+            }
+        for (int64_t i = 0; outside >> 63 && i < n; i++) {
             *ret_index = *(const int64_t *)(const void *)(index + i * stride);
             if (*ret_index >= x->limit || *ret_index < c->low) return true;
         }

@@ -73,23 +73,33 @@ typedef struct ebb__isa_table {
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
 
-/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. */
+/* Elements anywhere, for a loop whose operands have to be contiguous, or repeated beside others that are not: some at a
+ * time, by way of a buffer. `bytes` are those of an element of each operand. */
+void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
+                  const void *param);
+
+/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow
+ * ones are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: there AVX2's are
+ * used. */
 /* clang-format off */
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \
-    X(ebb__init_compare_##isa) \
     X(ebb__init_finite_##isa) \
-    X(ebb__init_cast_##isa) \
     X(ebb__init_transcendental_##isa) \
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
     X(ebb__init_dropout_##isa) \
     X(ebb__init_gemm_##isa)
+#define EBB__ISA_NARROW_FILES(X, isa) \
+    X(ebb__init_compare_##isa) \
+    X(ebb__init_cast_##isa)
 /* clang-format on */
 #define EBB__ISA_DECLARE(fn) void fn(void);
 EBB__ISA_FILES(EBB__ISA_DECLARE, baseline)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx512)
+EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, baseline)
+EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, avx2)
 
 #endif

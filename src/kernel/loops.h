@@ -1,5 +1,5 @@
-/* The shapes of elementwise loops, written once: contiguous, one operand repeated, general strides. For *.isa.c
- * files. */
+/* The shapes of elementwise loops, written once: contiguous, one operand repeated; other strides by way of a buffer
+ * (strided.c). For *.isa.c files. */
 #ifndef EBB_KERNEL_LOOPS_H
 #define EBB_KERNEL_LOOPS_H
 
@@ -24,10 +24,7 @@
                 o[i] = (R)(expr); \
             } \
         } else { \
-            for (int64_t i = 0; i < n; i++) { \
-                const A a = *(const A *)(pa + i * sa); \
-                *(R *)(po + i * so) = (R)(expr); \
-            } \
+            ebb__strided(fn, 2, (const uint8_t[]){sizeof(R), sizeof(A)}, n, p, stride, param); \
         } \
     }
 
@@ -61,10 +58,7 @@
         } else if (flat && sa == 0 && sb == size) { \
             EBB__BINARY_FLAT(A, R, x0, y[i], expr) \
         } else { \
-            for (int64_t i = 0; i < n; i++) { \
-                const A a = *(const A *)(pa + i * sa), b = *(const A *)(pb + i * sb); \
-                *(R *)(po + i * so) = (R)(expr); \
-            } \
+            ebb__strided(fn, 3, (const uint8_t[]){sizeof(R), sizeof(A), sizeof(A)}, n, p, stride, param); \
         } \
     }
 #define EBB__BINARY(fn, A, R, expr) EBB__BINARY_PARAM(fn, A, R, (void)param, expr)

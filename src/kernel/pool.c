@@ -2,6 +2,7 @@
 #include "kernel/pool.h"
 
 #include "base/base.h"
+#include "kernel/isa.h"
 #include <string.h>
 
 enum { PIECE_WORK = 1 << 15 };
@@ -45,7 +46,16 @@ struct job {
 
 #define DIVISOR(p) ((p)->divisor ? (p)->divisor : (p)->w[0].count[o0] * (p)->w[1].count[o1] * (p)->w[2].count[o2])
 
-#define AVERAGE(T, type) \
+/* Whether a window is one run of elements; if so, its sum. */
+#define SUM_RUN(p, dtype) \
+    step2 == 1 && n2 == (p)->w[2].in &&n1 *n2 >= 16 && (p)->w[1].step == 1 && \
+        (n0 == 1 || (n1 == (p)->w[1].in && (p)->w[0].step == 1)) && sum_run(dtype, n0 *n1 *n2, x + start, &sum)
+static bool sum_run(ebb_dtype dtype, int64_t n, const void *x, void *ret_sum) {
+    ebb__isa.fold[EBB__FOLD_SUM][dtype].run(n, x, (int64_t)ebb_dtype_size(dtype), ret_sum);
+    return true;
+}
+
+#define AVERAGE(T, type, run) \
     static void average_##T(void *context, int64_t first, int64_t last) { \
         const struct job *j = context; \
         const ebb__pool *p = j->p; \
@@ -55,16 +65,16 @@ struct job {
             type *y = (type *)j->to + plane * j->out; \
             FOR_OUTPUTS(p, { \
                 type sum = 0; \
-                FOR_WINDOW({ sum = (type)(sum + x[at]); }) \
+                if (!(run)) FOR_WINDOW({ sum = (type)(sum + x[at]); }) \
                 y[i] = (type)(sum / (type)DIVISOR(p)); \
             }) \
         } \
     }
-AVERAGE(f32, float)
-AVERAGE(f64, double)
-AVERAGE(i64, int64_t)
-AVERAGE(i32, int32_t)
-AVERAGE(u8, uint8_t)
+AVERAGE(f32, float, SUM_RUN(p, EBB_F32))
+AVERAGE(f64, double, SUM_RUN(p, EBB_F64))
+AVERAGE(i64, int64_t, false)
+AVERAGE(i32, int32_t, false)
+AVERAGE(u8, uint8_t, false)
 
 #define SPREAD(T, type) \
     static void spread_##T(void *context, int64_t first, int64_t last) { \

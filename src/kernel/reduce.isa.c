@@ -30,7 +30,10 @@ enum { N_SUMS = 8, GATHER = 512 };
         T sum = 0, x[GATHER]; \
         for (int64_t i = 0; i < n; i += GATHER) { \
             const int64_t m = n - i < GATHER ? n - i : GATHER; \
-            for (int64_t j = 0; j < m; j++) x[j] = *(const T *)(p + (i + j) * stride); \
+            if (stride == 2 * (int64_t)sizeof(T)) /* vectors, and every second element of them */ \
+                for (int64_t j = 0; j < m; j++) x[j] = ((const T *)p)[2 * (i + j)]; \
+            else \
+                for (int64_t j = 0; j < m; j++) x[j] = *(const T *)(p + (i + j) * stride); \
             sum += flat_sum_##F(m, x); \
         } \
         *(T *)ret = sum; \

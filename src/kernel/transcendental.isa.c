@@ -84,35 +84,19 @@ EBB__VEC_MATH(sin, f32, float, sinf)
 EBB__VEC_MATH(cos, f32, float, cosf)
 #endif
 
-/* A short last vector is filled up with ones; strided elements pass through a buffer. */
+/* A short last vector is filled up with ones. */
 #define DEFINE_UNARY(fn, F, T) \
-    static void fn##_flat_##F(int64_t n, const T *x, T *y) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        for (int64_t i = 0; i < n; i += W) \
-            ebb__store_part_##F(y + i, n - i, ebb__##fn##_##F(ebb__load_part_##F(x + i, n - i, 1))); \
-    } \
     static void fn##_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
-        (void)param; \
-        unary_##F(n, p, stride, fn##_flat_##F); \
-    }
-#define DEFINE_STRIDED(F, T) \
-    static void unary_##F(int64_t n, char *const *p, const int64_t *stride, void (*flat)(int64_t, const T *, T *)) { \
-        enum { SOME = 512 }; \
-        const int64_t so = stride[0], sa = stride[1]; \
-        if (n == 1 || (so == (int64_t)sizeof(T) && sa == (int64_t)sizeof(T))) { \
-            flat(n, (const T *)p[1], (T *)p[0]); \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const T *x = (const T *)p[1]; \
+        T *y = (T *)p[0]; \
+        if (n > 1 && (stride[0] != (int64_t)sizeof(T) || stride[1] != (int64_t)sizeof(T))) { \
+            ebb__strided(fn##_##F, 2, (const uint8_t[]){sizeof(T), sizeof(T)}, n, p, stride, param); \
             return; \
         } \
-        for (int64_t i = 0; i < n; i += SOME) { \
-            const int64_t m = n - i < SOME ? n - i : SOME; \
-            T a[SOME]; \
-            for (int64_t j = 0; j < m; j++) a[j] = *(const T *)(p[1] + (i + j) * sa); \
-            flat(m, a, a); \
-            for (int64_t j = 0; j < m; j++) *(T *)(p[0] + (i + j) * so) = a[j]; \
-        } \
+        for (int64_t i = 0; i < n; i += W) \
+            ebb__store_part_##F(y + i, n - i, ebb__##fn##_##F(ebb__load_part_##F(x + i, n - i, 1))); \
     }
-DEFINE_STRIDED(f32, float)
-DEFINE_STRIDED(f64, double)
 #define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(logsigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
 UNARY(DEFINE_BOTH)

@@ -97,8 +97,9 @@ ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, 
 }
 
 /* The output, which in-place forms have already: it must be able to take the result. */
-static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *shape) {
-    if (!into) return ebb__tensor_new(dtype, shape->n, shape->d);
+static ebb_tensor *make_out(ebb_tensor *into, ebb_dtype dtype, const ebb_dims *shape, ebb_tensor *const *in,
+                            int64_t n) {
+    if (!into) return ebb__tensor_new_ordered(dtype, shape, in, n);
     if (ebb__fits_inplace(into, dtype, shape->n, shape->d)) return NULL;
     return into->dtype == dtype ? into : ebb__tensor_new(dtype, shape->n, shape->d);
 }
@@ -121,7 +122,7 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
     }
     ebb_dims shape;
     if (!broadcast_shape(in, n, &shape)) return NULL;
-    ebb_tensor *out = make_out(into, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype, &shape);
+    ebb_tensor *out = make_out(into, op->promote == EBB_PROMOTE_COMPARE ? EBB_BOOL : dtype, &shape, in, n);
     if (!out) return NULL;
     ebb_tensor *t[EBB__PLAN_MAX] = {out};
     char *data[EBB__PLAN_MAX];

@@ -99,7 +99,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     ebb__free(a, sizeof *a);
 }
 
-/* ---- freeing ----
+/* ---- freeing (I8) ----
  * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
  * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
@@ -135,6 +135,7 @@ void ebb__node_free_later(ebb_node *n) {
     while ((n = th->free_list)) {
         th->free_list = atomic_load_explicit(&n->pass, memory_order_relaxed);
         free_saved(n);
+        if (EBB_UNLIKELY(n->op->drop_attrs) && n->attrs_at) n->op->drop_attrs((char *)n + n->attrs_at);
         for (uint32_t i = 0; i < n->n_in; i++) ebb__node_unref(ebb__node_edges(n)[i].node);
         extra_free(n);
         ebb__free(n, n->size);
@@ -192,6 +193,12 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
+    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) { /* I13 */
+        s->t = NULL;
+        ebb_fail(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward; clone it first, or make it under "
+                                "no_grad instead of in inference mode");
+        return false;
+    }
     if (kind == EBB__SAVED_IN && !overwritten && EBB_LIKELY(!t->base)) {
         ebb__hold(t);
         s->version = ebb__version(t);
@@ -283,7 +290,7 @@ static ebb_status no_rule(const struct ebb_op *op) {
 static void move_retained(ebb_tensor *t, ebb_node *before) {
     for (int i = 0; i < before->n_out; i++)
         if (before->extra->retain[i] == t) before->extra->retain[i] = NULL;
-    t->flags &= (uint8_t)~EBB__RETAINS_GRAD;
+    t->flags &= (uint16_t)~EBB__RETAINS_GRAD;
     ebb__retain(t);
 }
 
@@ -294,13 +301,18 @@ ebb_status ebb__record_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_
     return ebb__record_as_is(op, in, saved, n_in, attrs, out, n_out);
 }
 
+static bool gets_gradients(const struct ebb_op *op, ebb_tensor *const *out, int i) {
+    return ebb__is_floating(out[i]->dtype) &&
+           !(EBB_UNLIKELY(op->constant_outs) && i < 8 && op->constant_outs & EBB_OUT(i));
+}
+
 ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *saved, int64_t n_in,
                              const void *attrs, ebb_tensor *const *out, int n_out) {
     bool needed;
     int floating = 0; /* outputs that get the node: its references */
     uint32_t set = ebb__record_saves(op, in, n_in, &needed);
     if (!needed) return EBB_OK;
-    for (int i = 0; i < n_out; i++) floating += ebb__is_floating(out[i]->dtype);
+    for (int i = 0; i < n_out; i++) floating += gets_gradients(op, out, i);
     if (!floating) return EBB_OK;
     if (EBB_UNLIKELY(!op->vjp)) return no_rule(op);
     if (EBB_UNLIKELY(n_out > UINT16_MAX))
@@ -308,6 +320,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     ebb_node *n = node_new(op, n_in, attrs, out, n_out, set ? count_saved(op, set, n_in) : 0);
     if (EBB_UNLIKELY(!n)) return ebb_error_status();
     if (op->attrs_size) ebb__attrs_copy(op, attrs, (char *)n + n->attrs_at);
+    if (op->keep_attrs && n->attrs_at) op->keep_attrs((char *)n + n->attrs_at);
     if (op->node_variant) n->name = op->node_variant(attrs, in);
     bool ok = set == 0 || save_all(n, set, saved, n_in, out, n_in && in[0] == out[0]);
     struct ebb__edge *edge = ebb__node_edges(n);
@@ -330,7 +343,7 @@ ebb_status ebb__record_as_is(const struct ebb_op *op, ebb_tensor *const *in, ebb
     }
     atomic_init(&n->refs, floating);
     for (int i = 0; i < n_out; i++) {
-        if (!ebb__is_floating(out[i]->dtype)) continue;
+        if (!gets_gradients(op, out, i)) continue;
         ebb_node *before = out[i]->grad_fn; /* of a tensor written in place */
         out[i]->grad_fn = n;
         out[i]->output_nr = (uint16_t)i;

@@ -1,14 +1,15 @@
 /* What a tensor is to autograd: whether it gathers gradients, its gradient, its name; and the thread's grad mode. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
-/* ---- grad mode ---- */
+/* ---- grad mode, inference mode ---- */
 
 bool ebb_is_grad_enabled(void) { return !ebb__thread.no_grad; }
 
 bool ebb_set_grad_enabled(bool enabled) {
     bool before = !ebb__thread.no_grad;
-    ebb__thread.no_grad = !enabled;
+    ebb__thread.no_grad = !enabled || ebb__thread.inference;
     return before;
 }
 
@@ -18,6 +19,24 @@ void ebb_grad_mode_close(ebb_grad_mode *mode) {
     if (mode->open) ebb_set_grad_enabled(mode->before);
     mode->open = false;
 }
+
+bool ebb_is_inference_mode_enabled(void) { return ebb__thread.inference; }
+
+ebb_inference_mode ebb_inference_mode_open(bool enabled) {
+    ebb_inference_mode mode = {ebb_is_grad_enabled(), ebb_is_inference_mode_enabled(), true};
+    ebb__thread.inference = enabled ? EBB__INFERENCE : 0;
+    ebb__thread.no_grad = enabled;
+    return mode;
+}
+
+void ebb_inference_mode_close(ebb_inference_mode *mode) {
+    if (!mode->open) return;
+    ebb__thread.inference = mode->before ? EBB__INFERENCE : 0;
+    ebb__thread.no_grad = !mode->grad_before;
+    mode->open = false;
+}
+
+bool ebb_tensor_is_inference(const ebb_tensor *t) { return t && t->flags & EBB__INFERENCE; }
 
 /* ---- tensors ---- */
 
@@ -32,6 +51,12 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
                      ebb_dtype_name((ebb_dtype)t->dtype));
         return NULL;
     }
+    if (requires_grad && t->flags & EBB__INFERENCE && !ebb__thread.inference) {
+        ebb__fail_op(op, EBB_ERR_GRAPH,
+                     "an inference tensor cannot require gradients outside of inference mode; "
+                     "clone it first");
+        return NULL;
+    }
     if (ebb__refresh(t)) return NULL;
     if (!requires_grad && t->grad_fn) {
         ebb__fail_op(op, EBB_ERR_GRAPH, "%s was computed by %s: only leaves can be switched off; use ebb_detach",
@@ -39,7 +64,7 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
         return NULL;
     }
     if (!t->grad_fn)
-        t->flags = (uint8_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
+        t->flags = (uint16_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
     return t;
 }
 
@@ -86,7 +111,7 @@ ebb_tensor *(ebb_detach)(ebb_tensor *t) {
         ebb__fail_null("detach", "tensor");
         return NULL;
     }
-    return ebb__own(ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0));
+    return ebb__own(ebb__detached(t));
 }
 
 ebb_tensor *(ebb_name)(ebb_tensor *t, const char *name) {

@@ -76,6 +76,49 @@ void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t) {
     }
 }
 
+/* Whether dimension a of the inputs lies outside of b, as it should not when it is the later one: 1 or -1; 0 where none
+ * says. Of equal strides the larger dimension is the outer one. */
+static int lies_outside(const ebb_dims *shape, ebb_tensor *const *in, int64_t n, int a, int b) {
+    for (int64_t k = 0; k < n; k++) {
+        const int skip = shape->n - in[k]->ndim;
+        if (a < skip || b < skip) continue;
+        const int64_t *size = in[k]->dims - skip, *stride = ebb__strides(in[k]) - skip;
+        const int64_t sa = size[a] == 1 && shape->d[a] != 1 ? 0 : stride[a],
+                      sb = size[b] == 1 && shape->d[b] != 1 ? 0 : stride[b];
+        if (sa == 0 || sb == 0) continue;
+        if (sa != sb) return sa > sb ? 1 : -1;
+        if (shape->d[a] > shape->d[b]) return 1;
+    }
+    return 0;
+}
+
+ebb_tensor *ebb__tensor_new_ordered(ebb_dtype dtype, const ebb_dims *shape, ebb_tensor *const *in, int64_t n) {
+    ebb_tensor *t = ebb__tensor_new(dtype, shape->n, shape->d);
+    bool rows = true;
+    for (int64_t k = 0; k < n; k++) rows = rows && ebb__is_contiguous(in[k]);
+    if (rows || !t || t->numel == 0) return t;
+    int order[EBB_MAX_NDIM]; /* innermost first; sorted by insertion, past what no input says anything about */
+    for (int i = 0; i < shape->n; i++) order[i] = shape->n - 1 - i;
+    for (int i = 1; i < shape->n; i++) {
+        for (int j = i - 1, at = i; j >= 0; j--) {
+            const int outside = lies_outside(shape, in, n, order[j], order[at]);
+            if (outside < 0) break;
+            if (outside == 0) continue;
+            const int d = order[j];
+            order[j] = order[at];
+            order[at] = d;
+            at = j;
+        }
+    }
+    int64_t stride = 1;
+    for (int i = 0; i < shape->n; i++) {
+        ebb__strides(t)[order[i]] = stride;
+        stride *= shape->d[order[i]];
+    }
+    if (!ebb__strides_contiguous(shape->n, shape->d, ebb__strides(t))) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
+    return t;
+}
+
 struct piece {
     const struct ebb__plan *plan;
     ebb_loop loop;

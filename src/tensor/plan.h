@@ -20,6 +20,10 @@ struct ebb__plan {
 /* A plan over t[0] (written, its shape is the shape) and t[1] … t[n-1], which broadcast to it. */
 void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t);
 
+/* A new tensor of this shape for the result of n inputs that broadcast to it: its dimensions lie in memory in the order
+ * of theirs, as PyTorch has it. */
+ebb_tensor *ebb__tensor_new_ordered(ebb_dtype dtype, const ebb_dims *shape, ebb_tensor *const *in, int64_t n);
+
 /* Run the loop over the whole plan. */
 #define EBB__PLAN_GRAIN 32768 /* elements below which a loop is not worth sharing among threads */
 void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs);

@@ -110,6 +110,7 @@ static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *s
     header_init(t, dtype, ndim, sizes);
     if (ndim) ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
     t->numel = numel;
+    t->flags |= ebb__thread.inference;
     if (one_block) {
         t->storage = (struct ebb__storage *)(void *)((char *)t + header);
         storage_init(t->storage, t, block, t->storage + 1, bytes);
@@ -136,7 +137,7 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
 ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype) {
     ebb_tensor *t = ebb__tensor_new(dtype, like->ndim, like->dims);
     for (int i = 0; t && i < t->ndim; i++) ebb__strides(t)[i] = ebb__strides(like)[i];
-    if (t && !ebb__is_contiguous(like)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (t && !ebb__is_contiguous(like)) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     return t;
 }
 
@@ -148,7 +149,8 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
         ebb__strides(t)[i] = strides[i];
         t->numel *= sizes[i];
     }
-    if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
+    t->flags |= of->flags & EBB__INFERENCE;
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
@@ -246,7 +248,7 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         if (ebb__strides(t)[i] > 0) last += (shape.d[i] - 1) * ebb__strides(t)[i];
     }
     t->storage->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
-    if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     if (!ebb__own(t)) return NULL; /* on failure the memory stays the caller's */
     e->release = release;
     return t;

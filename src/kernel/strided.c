@@ -1,0 +1,60 @@
+/* Elementwise loops over elements that lie apart: brought together in a buffer, and put back. */
+#include "kernel/isa.h"
+
+#define DEFINE(T) \
+    static void gather_##T(int64_t n, T *to, const char *from, int64_t stride) { \
+        const T *x = (const T *)(const void *)from; \
+        if (stride == 2 * (int64_t)sizeof(T)) /* vectors, and every second element of them */ \
+            for (int64_t i = 0; i < n; i++) to[i] = x[2 * i]; \
+        else \
+            for (int64_t i = 0; i < n; i++) to[i] = *(const T *)(const void *)(from + i * stride); \
+    } \
+    static void scatter_##T(int64_t n, char *to, int64_t stride, const T *from) { \
+        for (int64_t i = 0; i < n; i++) *(T *)(void *)(to + i * stride) = from[i]; \
+    }
+DEFINE(uint8_t)
+DEFINE(uint16_t)
+DEFINE(uint32_t)
+DEFINE(uint64_t)
+
+static void gather(int64_t n, int bytes, void *to, const char *from, int64_t stride) {
+    switch (bytes) {
+    case 1: gather_uint8_t(n, to, from, stride); break;
+    case 2: gather_uint16_t(n, to, from, stride); break;
+    case 4: gather_uint32_t(n, to, from, stride); break;
+    default: gather_uint64_t(n, to, from, stride); break;
+    }
+}
+
+static void scatter(int64_t n, int bytes, char *to, int64_t stride, const void *from) {
+    switch (bytes) {
+    case 1: scatter_uint8_t(n, to, stride, from); break;
+    case 2: scatter_uint16_t(n, to, stride, from); break;
+    case 4: scatter_uint32_t(n, to, stride, from); break;
+    default: scatter_uint64_t(n, to, stride, from); break;
+    }
+}
+
+void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
+                  const void *param) {
+    enum { SOME = 256, MOST = 3 };
+    _Alignas(64) char buffer[MOST][SOME * 8];
+    int64_t steps[MOST];
+    bool apart[MOST], repeated = true; /* all inputs are */
+    for (int k = 0; k < operands; k++) {
+        apart[k] = stride[k] != bytes[k] && (k == 0 || stride[k] != 0);
+        repeated = repeated && (k == 0 || stride[k] == 0);
+    }
+    apart[1] = apart[1] || repeated;
+    for (int k = 0; k < operands; k++) steps[k] = apart[k] ? bytes[k] : stride[k];
+    for (int64_t i = 0; i < n; i += SOME) {
+        const int64_t m = n - i < SOME ? n - i : SOME;
+        char *at[MOST];
+        for (int k = 0; k < operands; k++) {
+            at[k] = apart[k] ? buffer[k] : p[k] + i * stride[k];
+            if (k > 0 && apart[k]) gather(m, bytes[k], buffer[k], p[k] + i * stride[k], stride[k]);
+        }
+        loop(m, at, steps, param);
+        if (apart[0]) scatter(m, bytes[0], p[0] + i * stride[0], stride[0], buffer[0]);
+    }
+}

@@ -34,6 +34,12 @@ static void vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_sigmoid(ebb_mul(v->in[0], a->beta))));
 }
 
+/* Forward mode: without this rule it would be derived from the vjp, at about three times the cost. */
+static void jvp(struct ebb_jvp_call *j) {
+    const struct log1pexp *a = j->attrs;
+    ebb_jvp_give(j, 0, ebb_mul(j->tangent[0], ebb_sigmoid(ebb_mul(j->in[0], a->beta))));
+}
+
 static const struct ebb_op log1pexp_op = {
     .name = "log1pexp",
     .signature = "Tensor self, float beta -> Tensor",
@@ -50,12 +56,19 @@ static const struct ebb_op log1pexp_op = {
     .contiguous = true,
     .forward = forward,
     .vjp = vjp,
+    .jvp = jvp,
     .saves = {EBB_IN(0)},
     .formula = {"g * sigmoid(beta * self)"},
 };
 
 static ebb_tensor *log1pexp(ebb_tensor *x, double beta) {
     return ebb_call_op1(&log1pexp_op, &x, 1, &(struct log1pexp){beta});
+}
+
+static ebb_status twice(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    ret_out->t[ret_out->n++] = log1pexp(in.t[0], 2.0);
+    return ebb_error_status();
 }
 
 int main(void) {
@@ -78,6 +91,12 @@ int main(void) {
         }
         if (ebb_error()) return ebb_perror("custom_operator");
         printf("largest difference from finite differences: %.2g\n", worst);
+
+        /* The library's own check, of both modes and to second order. */
+        ebb_tensor *points = ebb_requires_grad_(ebb_linspace(-3.0, 3.0, 7, .dtype = EBB_F64), true);
+        if (ebb_gradcheck(twice, NULL, EBB_LIST(points), .forward_mode = true) ||
+            ebb_gradgradcheck(twice, NULL, EBB_LIST(points), .forward_mode = true))
+            return ebb_perror("custom_operator");
     }
     return worst <= 1e-7 ? 0 : 1;
 }

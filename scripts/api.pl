@@ -41,17 +41,18 @@ sub comment_lines { # the lines inside of a comment
 sub pieces {
     my ($text) = @_;
     my ($line, @pieces) = (1);
-    while (length $text) {
-        my ($kind, $piece);
-        if ($text =~ m{\A\n}) { ($kind, $piece) = ('blank', "\n") }
-        elsif ($text =~ m{\A\s*(/\*.*?\*/)[ \t]*\n?}s && $text !~ m{\A[^\n]*\S[^\n]*/\*}) { ($kind, $piece) = ('comment', $&) }
-        elsif ($text =~ m{\A#(?:[^\n\\]|\\.)*\n?}s) { ($kind, $piece) = ('macro', $&) }
-        elsif ($text =~ m{\A(?:extern "C(?:\+\+)?" \{|\})[^\n]*\n?}) { ($kind, $piece) = ('skip', $&) }
-        elsif ($text =~ m{\A(?:[^;\{/\n]|\n(?!\n)|/(?!\*)|/\*.*?\*/)*(\{(?:[^\{\}]|(?1))*\})?[^;\{\n]*;?[ \t]*(/\*.*?\*/)?[ \t]*\n?}s && length $&) { ($kind, $piece) = ('code', $&) }
-        else { $text =~ m{\A[^\n]*\n?}; ($kind, $piece) = ('skip', $&) }
+    pos($text) = 0;
+    while (pos($text) < length $text) {
+        my $start = pos $text;
+        my $kind = $text =~ m{\G\n}gc ? 'blank'
+            : $text =~ m{\G[ \t]*/\*.*?\*/[ \t]*\n?}sgc ? 'comment'
+            : $text =~ m{\G\#(?:[^\n\\]|\\.)*\n?}sgc ? 'macro'
+            : $text =~ m{\G(?:extern "C(?:\+\+)?" \{|\})[^\n]*\n?}gc ? 'skip'
+            : $text =~ m{\G(?:[^;\{/\n]|\n(?!\n)|/(?!\*)|/\*.*?\*/)*(\{(?:[^\{\}]|(?1))*\})?[^;\{\n]*;?[ \t]*(/\*.*?\*/)?[ \t]*\n?}sgc && pos $text > $start ? 'code'
+            : $text =~ m{\G[^\n]*\n?}gc ? 'skip' : last;
+        my $piece = substr $text, $start, pos($text) - $start;
         push @pieces, [$kind, $piece, $line];
         $line += ($piece =~ tr/\n//);
-        substr($text, 0, length $piece) = '';
     }
     return @pieces;
 }
@@ -116,7 +117,7 @@ sub read_header {
     return \%header;
 }
 
-my @order = qw(base tensor autograd ops transforms checkpoint call opdef subscript nn optim data io dlpack graph expr);
+my @order = qw(base tensor autograd ops transforms checkpoint debug call opdef subscript nn optim data io dlpack graph expr explain);
 my %rank = map { $order[$_] => $_ } 0 .. $#order;
 my @paths = sort { my ($x, $y) = map { m{(\w+)\.h$} ? $rank{$1} // 99 : 99 } $a, $b; $x <=> $y || $a cmp $b } grep { !m{/ebb\.h$} } glob('include/ebb/*.h');
 my @headers = map { read_header($_) } @paths;
@@ -232,7 +233,9 @@ sub page_text {
             my ($first, @rest) = @{$entry->{names}};
             $text .= "### `$first` {#${\anchor($first)} .symbol}\n\n";
             $text .= join('', map { "<a id=\"${\anchor($_)}\"></a>" } @rest) . "\n\n" if @rest;
-            $text .= "```c\n" . declaration($entry->{code}) . "\n```\n\n" . markdown($entry->{doc} // '', $page, \%self) . "\n";
+            my $doc = $entry->{doc} // '';
+            $doc = "What $1 can be told." if $doc !~ /\w/ && $first =~ /^(ebb_\w+)_options$/ && $page_of{$1};
+            $text .= "```c\n" . declaration($entry->{code}) . "\n```\n\n" . markdown($doc, $page, \%self) . "\n";
         }
     }
     return $text;
@@ -259,7 +262,7 @@ sub write_pages {
         my (undef, $path, undef, @sections) = @$page;
         for my $entry (map { @{$_->{entries}} } @sections) { $page_of{$_} //= "$path#" . anchor($_) for @{$entry->{names}} }
     }
-    my ($index, $nav) = ("# The C interface\n\nOut of the headers in `include/ebb`; `#include <ebb/ebb.h>` includes all of them, but for `expr.h`.\n\n", '');
+    my ($index, $nav) = ("# The C interface\n\nOut of the headers in `include/ebb`; `#include <ebb/ebb.h>` includes all of them but those of the library ebb-explain, `expr.h` and `explain.h`.\n\n", '');
     make_path("$folder/ops");
     for my $page (@pages) {
         my ($title, $path, $about, @sections) = @$page;

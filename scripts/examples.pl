@@ -368,6 +368,9 @@ sub run_document {
     }
     run_parts(\@pieces, $_, @{$parts{$_}}) for @order;
     run_console($_, $folder) for grep { ref && $_->{lang} eq 'console' } @pieces;
+    for my $block (grep { ref && $_->{lang} eq 'text' && !$_->{output} && $_->{remark} !~ /^shown/ } @pieces) {
+        problem('a block of text', "is no output of the block before it, nor said to be only shown:\n$block->{body}");
+    }
     compile_cells(@pieces) if grep { !ref && /^<!-- cells -->$/m } @pieces;
     check_numbers(@pieces) if grep { !ref && /^<!-- numbers -->$/m } @pieces;
     write_document($document, @pieces) if $update;

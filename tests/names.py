@@ -9,6 +9,11 @@ import pathlib
 import re
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).with_name("exchange")))
+sys.dont_write_bytecode = True
+from python import take_over
+
+take_over(["torch"])
 try:
     import torch
     import torch.nn.functional as F

@@ -275,6 +275,45 @@ EBB_TEST(inputs_that_were_changed_in_place_or_are_views) {
     }
 }
 
+/* The gradients of what lies between in parts, and the rest of the pass from them. */
+EBB_TEST(a_pass_in_two_halves) {
+    EBB_SCOPE {
+        ebb_tensor *x[4], *between[4], *d[4], *loss = ebb_scalar(0.0, .dtype = EBB_F64);
+        for (int i = 0; i < 4; i++) {
+            x[i] = leaf(i + 1.0);
+            between[i] = ebb_mul(x[i], x[i]);
+            loss = ebb_add(loss, ebb_mul(between[i], (double)i));
+        }
+        for (int i = 0; i < 4; i += 2)
+            CHECK(!ebb_grad(EBB_LIST(loss), ((ebb_list){2, between + i}), d + i, .retain_graph = true));
+        CHECK(!ebb_backward_list(((ebb_list){4, between}), .gradients = {4, d}));
+        for (int i = 0; i < 4; i++) CHECK_CLOSE(grad_of(x[i]), 2.0 * i * (i + 1), 0);
+    }
+}
+
+EBB_TEST(nothing_to_differentiate_by) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *c = ebb_scalar(1.0, .dtype = EBB_F64), *g;
+        CHECK(ebb_grad(EBB_LIST(ebb_mul(x, 2.0)), ((ebb_list){0, NULL}), &g) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "grad: needs at least one output and one input");
+        CHECK(ebb_grad(EBB_LIST(c), EBB_LIST(x), &g) == EBB_ERR_GRAPH);
+        CHECK_ERROR(EBB_ERR_GRAPH, "does not require gradients");
+        CHECK(ebb_grad(EBB_LIST(x), EBB_LIST(c), &g) == EBB_ERR_GRAPH);
+        CHECK_ERROR(EBB_ERR_GRAPH, "input 0 (float64) does not require gradients");
+    }
+}
+
+/* What is computed from integers that were computed from x does not lead to x. */
+EBB_TEST(an_isolated_part_of_the_graph) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2, 2), .requires_grad = true), *a = ebb_mul(x, 3.0);
+        ebb_tensor *b = ebb_to(ebb_argmax(a, .dim = EBB_DIMS(1)), EBB_F32);
+        CHECK(!ebb_tensor_requires_grad(b));
+        CHECK(!ebb_backward(ebb_sum(ebb_add(b, a))));
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 3, 3, 3, 3);
+    }
+}
+
 /* ---- unused outputs ---- */
 
 EBB_TEST(outputs_that_nobody_used_count_as_zero) {

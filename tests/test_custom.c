@@ -218,19 +218,6 @@ EBB_TEST(a_context_lives_as_long_as_a_node_has_it) {
     CHECK(by.refs == 0);
 }
 
-static struct scaling failing = {.factor = 3};
-static void scale_and_back(void) {
-    EBB_SCOPE {
-        ebb_tensor *x = leaf(2), *in[] = {x, leaf(3)}, *out[2] = {NULL};
-        ebb_tensor *y = ebb_call_op1(&scale, &x, 1, &(struct scale){&failing});
-        if (!y || !in[1] || ebb_call_op(&two, in, 2, NULL, out)) break;
-        ebb_backward(ebb_add(y, out[0]));
-    }
-    CHECK(failing.refs == 0);
-}
-
-EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(scale_and_back, 0); }
-
 /* ---- writing in place: mark_dirty ---- */
 
 static ebb_status halve_forward(struct ebb_forward *f) {
@@ -458,5 +445,37 @@ EBB_TEST(a_rule_that_runs_a_pass) {
         CHECK_CLOSE(grad_of(x), 30, 0);
     }
 }
+
+/* ---- when memory runs out ---- */
+
+static ebb_tensor *pass_on(ebb_tensor *g, void *context) {
+    (void)context;
+    return ebb_mul(g, 1.0);
+}
+static void look_on(ebb_node *n, ebb_tensor **in, ebb_tensor *const *out, void *context) {
+    (void)n;
+    (void)out;
+    (void)context;
+    if (in[0]) in[0] = ebb_mul(in[0], 1.0);
+}
+
+/* With hooks on tensors, nodes and saved tensors. */
+static struct scaling failing = {.factor = 3};
+static void scale_and_back(void) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *in[] = {x, leaf(3)}, *out[2] = {NULL};
+        ebb_tensor *y = ebb_call_op1(&scale, &x, 1, &(struct scale){&failing});
+        EBB_SAVED_HOOKS(ebb_saved_to_bf16()) {
+            if (!y || !in[1] || ebb_call_op(&two, in, 2, NULL, out)) break;
+        }
+        ebb_tensor *sum = ebb_add(y, out[0]);
+        if (!sum || !ebb_register_hook(sum, pass_on, NULL, NULL)) break;
+        if (!ebb_node_register_hook(ebb_tensor_grad_fn(sum), look_on, NULL, NULL) || ebb_retain_grad(y)) break;
+        ebb_backward(ebb_add(sum, ebb_call_op1(&sine, &x, 1, NULL)));
+    }
+    CHECK(failing.refs == 0);
+}
+
+EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(scale_and_back, 0); }
 
 EBB_TEST_MAIN

@@ -1,6 +1,7 @@
 /* Deep graphs: a pass over a chain, and its end, take time by its length, no stack, and give all memory back.
  * EBB_DEEP=full in the environment runs the sizes that are promised, 5 million nodes and 200,000 operators of the
  * user's own, and prints what they took. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "tests/check.h"
 #include <ebb/ebb.h>
 #include <time.h>

@@ -53,6 +53,21 @@ static const struct {
     {"prelu", "float64(256)", 1u << SECOND, "at 0 PyTorch's second derivative takes the slope of the other side"},
 };
 
+/* In float64 all is compared to 1e-12, but the derivatives of these to 1e-9: for what PyTorch's own are good to, or
+ * where rounding is all there is. */
+static const struct {
+    const char *op, *reason;
+} coarse[] = {
+    {"lgamma", "the second is PyTorch's trigamma, good to 4.9e-10; Ebb's is to 5e-16"},
+    {"digamma", "the first is PyTorch's trigamma, good to 4.9e-10; Ebb's is to 5e-16"},
+    {"sinc", "near 0, and where it is 0, they are what cancellation leaves, in PyTorch as here"},
+    {"logcumsumexp", "PyTorch goes through logarithms of gradients"},
+    {"celu", "PyTorch rounds 1 / alpha to float32"},
+    {"layer_norm", "of one or two elements: 1 / sqrt(eps) times what rounding leaves of 0"},
+    {"normalize", "of one element: what rounding leaves of 0"},
+    {"binary_cross_entropy", "in its second derivative PyTorch adds 1e-12 to input * (1 - input)"},
+};
+
 #define N_DIFFERENCES (sizeof differences / sizeof *differences)
 _Static_assert(N_DIFFERENCES <= 64, "they are counted in the bits of one number");
 static uint64_t excuses_needed;
@@ -65,7 +80,7 @@ struct totals {
 /* The operator and the sample that are being replayed. */
 static struct {
     char op[64];
-    bool exact, shapes, sign, logits, wanted;
+    bool coarse, shapes, sign, logits, wanted;
     struct golden_sample sample;
     uint64_t excuses; /* the differences that are meant in it */
     struct totals own, family, all;
@@ -190,8 +205,8 @@ static void compare_values(enum what what, const char *name, int index, const do
     double d = apart(what, got, want, n, &at);
     double most = !ebb_dtype_is_floating(want->dtype) ? 0
                   : want->dtype == EBB_F32            ? now.sample.rtol
-                  : now.exact                         ? 1e-12
-                                                      : 1e-9;
+                  : now.coarse && what != FORWARD     ? 1e-9
+                                                      : 1e-12;
     if (d <= most) now.own.worst[what] = fmax(now.own.worst[what], d);
     else
         complain(what, "%s %d differs by %.3g at %lld: %.17g, not %.17g", name, index, d, (long long)at, got[at],
@@ -330,7 +345,8 @@ static void begin_operator(struct golden_file *f) {
     const char *only = getenv("EBB_OP");
     end_operator();
     (void)snprintf(now.op, sizeof now.op, "%s", golden_word(f));
-    now.exact = strstr(f->rest, "exact") != NULL;
+    now.coarse = false;
+    for (size_t i = 0; i < sizeof coarse / sizeof *coarse; i++) now.coarse |= strcmp(coarse[i].op, now.op) == 0;
     now.shapes = strstr(f->rest, "shapes") != NULL;
     now.sign = strstr(f->rest, "sign") != NULL;
     now.logits = strstr(f->rest, "logits") != NULL;
@@ -395,6 +411,8 @@ EBB_TEST(together) {
         "%d operators, %d samples, %d of them refused as PyTorch does, %d deliberately different: %d failures in %d "
         "operators\n",
         t->operators, t->samples, t->refusals, t->different, t->failures, t->failed_operators);
+    for (size_t i = 0; i < sizeof coarse / sizeof *coarse && !getenv("EBB_OP"); i++)
+        print_message("derivatives to 1e-9: %s: %s\n", coarse[i].op, coarse[i].reason);
     int stale = 0;
     bool all = t->families == 10 && !getenv("EBB_OP");
     for (size_t i = 0; i < N_DIFFERENCES; i++) {

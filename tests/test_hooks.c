@@ -148,6 +148,22 @@ EBB_TEST(grad_runs_the_tensors_hooks_but_not_the_inputs_node) {
     }
 }
 
+/* Of inputs of backward the nodes are executed, whatever they lead to. */
+EBB_TEST(backward_runs_the_hooks_of_its_inputs_nodes) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *y = ebb_mul(x, x), *z = ebb_mul(y, 5.0);
+        CHECK(ebb_register_hook(y, on_tensor, "y", NULL) && ebb_register_hook(x, on_tensor, "x", NULL));
+        CHECK(ebb_node_register_prehook(ebb_tensor_grad_fn(y), before, "pre", NULL));
+        CHECK(ebb_node_register_prehook(ebb_tensor_grad_fn(y), times_ten_before, NULL, NULL));
+        CHECK(ebb_node_register_hook(ebb_tensor_grad_fn(y), after, "post", NULL));
+        CHECK(!ebb_backward(z, .inputs = EBB_LIST(y)) && noted("y pre post"));
+        CHECK_CLOSE(grad_of(y), 5, 0);
+        CHECK(!ebb_tensor_grad(x));
+        CHECK(!ebb_backward(y) && noted("y pre post x")); /* what its rule reads was not released */
+        CHECK_CLOSE(grad_of(x), 40, 0);
+    }
+}
+
 EBB_TEST(inputs_of_backward_get_what_hooks_made) {
     EBB_SCOPE {
         ebb_tensor *x = leaf(2), *y = ebb_mul(x, 3.0);

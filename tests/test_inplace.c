@@ -55,4 +55,133 @@ EBB_TEST(what_was_written_before_it_was_saved_keeps_its_history) {
     }
 }
 
+/* ---- what PyTorch's tests of writing in place pin ---- */
+
+static double first(const ebb_tensor *t) { return ebb_item(ebb_select((ebb_tensor *)(uintptr_t)t, 0, 0)); }
+
+EBB_TEST(only_what_a_rule_reads_may_not_be_written) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *y = leaf(2), *z = ebb_mul(x, y), *sum = ebb_add(z, y), *product = ebb_mul(z, y);
+        ebb_add_(z, 2.0);
+        CHECK(!ebb_backward(ebb_sum(sum), .retain_graph = true)); /* a sum reads nothing */
+        CHECK(ebb_backward(ebb_sum(product)) == EBB_ERR_VERSION);
+        CHECK_ERROR(EBB_ERR_VERSION, "MulBackward0");
+        CHECK(!ebb_backward(ebb_sum(z)));
+        CHECK_CLOSE(first(ebb_tensor_grad(x)), 4, 0);
+    }
+}
+
+EBB_TEST(what_nobody_needs_is_not_saved) {
+    EBB_SCOPE {
+        ebb_tensor *mu = leaf(1), *x = ebb_zeros(EBB_DIMS(1), .dtype = EBB_F64), *loss = ebb_scalar(0.0);
+        for (int i = 0; i < 3; i++) { /* the product keeps the constant only, so x may be written again */
+            x = ebb_detach(x);
+            ebb_copy_(x, ebb_add(mu, (double)i));
+            loss = ebb_add(loss, ebb_sum(ebb_mul(x, (double)i)));
+        }
+        CHECK(!ebb_backward(loss));
+        CHECK_VALUES(ebb_tensor_grad(mu), 0, 3);
+    }
+}
+
+EBB_TEST(a_constant_that_is_written_with_what_needs_gradients_needs_them) {
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_ones(EBB_DIMS(2), .dtype = EBB_F64), *b = leaf(2);
+        CHECK(ebb_add_(a, b) == a && ebb_tensor_requires_grad(a) && !ebb_tensor_is_leaf(a));
+        CHECK(!ebb_backward(ebb_sum(ebb_mul(a, a))));
+        CHECK_VALUES(ebb_tensor_grad(b), 0, 6, 6);
+    }
+}
+
+EBB_TEST(a_tensor_may_be_written_until_it_requires_gradients) {
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_ones(EBB_DIMS(2), .dtype = EBB_F64), *view = ebb_slice(a, 0, 0, 1);
+        ebb_add_(a, 5.0);
+        ebb_add_(view, 5.0);
+        CHECK(ebb_requires_grad_(a, true) && !ebb_backward(ebb_sum(a)));
+        CHECK_VALUES(ebb_tensor_grad(a), 0, 1, 1);
+        CHECK(!ebb_add_(a, 1.0));
+        CHECK_ERROR(EBB_ERR_GRAPH, "is a leaf that requires gradients");
+        CHECK(!ebb_add_(view, 1.0));
+        CHECK_ERROR(EBB_ERR_GRAPH, "is a view of a leaf that requires gradients");
+    }
+}
+
+EBB_TEST(rows_of_a_constant_are_assigned) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_zeros(EBB_DIMS(3, 2), .dtype = EBB_F64), *y = leaf(2), *z = leaf(2);
+        ebb_copy_(ebb_select(x, 0, 0), y);
+        ebb_copy_(ebb_select(x, 0, 1), ebb_mul(z, 2.0));
+        CHECK(ebb_tensor_requires_grad(x) && ebb_tensor_grad_fn(x));
+        CHECK(!ebb_backward(ebb_sum(x)));
+        CHECK_VALUES(ebb_tensor_grad(y), 0, 1, 1);
+        CHECK_VALUES(ebb_tensor_grad(z), 0, 2, 2);
+    }
+}
+
+EBB_TEST(a_leaf_that_is_assigned_under_no_grad_stays_one) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2);
+        EBB_NO_GRAD { ebb_copy_(ebb_slice(x, 0, 0, 1), ebb_ones(EBB_DIMS(1))); }
+        CHECK(ebb_tensor_is_leaf(x) && ebb_tensor_requires_grad(x) && first(x) == 1);
+    }
+}
+
+EBB_TEST(a_write_under_no_grad_counts) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *y = leaf(2), *z = ebb_sum(ebb_mul(x, y));
+        uint32_t version = ebb_tensor_version(x);
+        EBB_NO_GRAD { ebb_mul_(x, 2.0); }
+        CHECK(ebb_tensor_version(x) == version + 1 && ebb_backward(z) == EBB_ERR_VERSION);
+        CHECK_ERROR(EBB_ERR_VERSION, "mul_");
+        ebb_increment_version(x);
+        CHECK(ebb_tensor_version(x) == version + 2);
+    }
+}
+
+EBB_TEST(a_retained_gradient_is_that_of_the_last_value) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(1), *y = ebb_mul(x, 1.0);
+        CHECK(!ebb_retain_grad(y));
+        ebb_mul_(y, 2.0);
+        ebb_mul_(y, 2.0);
+        CHECK(!ebb_backward(ebb_sum(y)));
+        CHECK_VALUES(ebb_tensor_grad(y), 0, 1);
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 4);
+    }
+}
+
+EBB_TEST(retained_gradients_of_one_node_of_which_one_is_written) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2);
+        ebb_list part = ebb_unbind(ebb_mul(x, 1.0));
+        CHECK(!ebb_retain_grad(part.t[0]) && !ebb_retain_grad(part.t[1]));
+        ebb_tensor *y = ebb_mul(part.t[0], 1.0);
+        CHECK(!ebb_retain_grad(y) && ebb_mul_(y, 2.0) == y);
+        CHECK(!ebb_backward(ebb_add(y, ebb_mul(part.t[1], 3.0))));
+        CHECK(ebb_item(ebb_tensor_grad(y)) == 1 && ebb_item(ebb_tensor_grad(part.t[0])) == 2);
+        CHECK(ebb_item(ebb_tensor_grad(part.t[1])) == 3);
+    }
+}
+
+EBB_TEST(views_of_a_written_base_retain_their_gradients) {
+    EBB_SCOPE {
+        ebb_tensor *base = ebb_mul(leaf(1), 1.0), *view = ebb_slice(base, 0, 0, 1), *other = ebb_slice(base, 0, 0, 1);
+        CHECK(!ebb_retain_grad(view) && !ebb_retain_grad(other));
+        ebb_mul_(view, 2.0);
+        CHECK(!ebb_backward(ebb_sum(ebb_add(view, other))));
+        CHECK_VALUES(ebb_tensor_grad(view), 0, 1);
+        CHECK_VALUES(ebb_tensor_grad(other), 0, 1);
+    }
+}
+
+EBB_TEST(an_element_that_is_assigned_hides_what_was_there) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(3), *y = ebb_add(x, 2.0);
+        ebb_fill_(ebb_select(y, 0, 1), 2.0);
+        CHECK(!ebb_backward(ebb_sum(y)));
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 1, 0, 1);
+    }
+}
+
 EBB_TEST_MAIN

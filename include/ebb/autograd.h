@@ -102,6 +102,9 @@ typedef struct ebb_grad_options {
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
     ebb_edges edges;        /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
+    /* grad_outputs, one for each output, have a dimension more in front: a batch of vectors, and so have the gradients.
+     * One pass for all, as inside ebb_vmap (transforms.h). */
+    bool is_grads_batched;
     int ebb__at;
 } ebb_grad_options;
 
@@ -109,7 +112,10 @@ typedef struct ebb_grad_options {
  * innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
- * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used. torch.autograd.grad */
+ *     ebb_tensor *five = ebb_randn(EBB_DIMS(5, 3, 3)), *of_each;
+ *     ebb_grad(EBB_LIST(y), EBB_LIST(x), &of_each, .grad_outputs = EBB_LIST(five), .is_grads_batched = true);
+ * Errors as for ebb_backward, and EBB_ERR_GRAPH for an input that was not used; batched, EBB_ERR_SHAPE and
+ * EBB_ERR_ARGUMENT for grad_outputs that are not there or are not batched alike. torch.autograd.grad */
 EBB_API ebb_status ebb_grad(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads,
                             ebb_grad_options options EBB_DEFAULT);
 #ifdef __cplusplus

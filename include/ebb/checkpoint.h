@@ -182,6 +182,47 @@ EBB_API ebb_saved_hooks_block ebb_saved_hooks_refuse(const char *message);
          ebb_saved_hooks_close(&block))
 #endif
 
+/* ---- a budget for a region ---- */
+
+/* What a budget came to, kept up to date until no graph of the region is left. In bytes. */
+typedef struct ebb_memory_budget_report {
+    int64_t budget;
+    int64_t held, peak; /* for backward: now, and at most */
+    int64_t over;       /* by how much the peak missed the budget; 0: it was met */
+    int64_t dropped;    /* tensors, each time */
+    int64_t recomputed; /* operators that were called again */
+    double recomputing; /* seconds in them */
+} ebb_memory_budget_report;
+
+/* Let the graph that this thread records from now on hold at most `bytes` of saved tensors, without any annotation:
+ * what is saved beyond that is dropped, and computed again from what is left when backward needs it. Closing ends that
+ * for what is recorded later. `report` may be NULL; else it must stay until the graph is gone.
+ *     ebb_memory_budget_report report;
+ *     EBB_MEMORY_BUDGET(64 << 20, &report) { loss = ebb_mse_loss(model(x), y); }
+ *     ebb_backward(loss);
+ * Dropped first is what has the least cost over size and staleness, where the cost is the time of computing it and what
+ * has been dropped around it (M. Kirisame et al., "Dynamic tensor rematerialization", 2021). Gradients are bitwise
+ * those of the plain run, since nothing is dropped that could not be computed again exactly: results of random
+ * operators and of those that write in place, tensors from outside the region, and what is computed from these is kept;
+ * a tensor that is written in place is copied first where others still need it. Operators of the user's own have to be
+ * functions of their inputs.
+ * Parameters do not count; neither do tensors that the caller still has: in a long loop, give each step an EBB_SCOPE.
+ * A budget that is too small is no error: all is dropped that can be, and the report says by how much it was missed.
+ * Errors: EBB_ERR_ARGUMENT for negative bytes; EBB_ERR_GRAPH where hooks on saved tensors are refused; EBB_ERR_MEMORY;
+ * in a pass EBB_ERR_VERSION when a tensor from outside was overwritten through its data. */
+EBB_API ebb_saved_hooks_block ebb_memory_budget_open(int64_t bytes, ebb_memory_budget_report *report);
+EBB_API void ebb_memory_budget_close(ebb_saved_hooks_block *block);
+#define ebb_memory_budget_open(...) ((void)EBB_HERE, ebb_memory_budget_open(__VA_ARGS__))
+#if defined(__GNUC__)
+#define EBB_MEMORY_BUDGET(bytes, report) EBB__BUDGET_LINE(bytes, report, __LINE__)
+#define EBB__BUDGET_LINE(bytes, report, line) EBB__BUDGET_ON(bytes, report, line)
+#define EBB__BUDGET_ON(bytes, report, line) EBB__BUDGET_AS(bytes, report, ebb__budget_on_##line)
+#define EBB__BUDGET_AS(bytes, report, block) \
+    for (ebb_saved_hooks_block block \
+         __attribute__((cleanup(ebb_memory_budget_close))) = ebb_memory_budget_open(bytes, report); \
+         block.open; ebb_memory_budget_close(&block))
+#endif
+
 /* ---- packers ----
  * Hooks to open. What a packer cannot make smaller it keeps as it is, and checks that it is not overwritten: parameters
  * (leaves that gather gradients, and their views), which are in memory anyway, and expanded tensors. A tensor that

@@ -267,6 +267,40 @@ EBB_API void ebb_jvp_symmetric(struct ebb_jvp_call *j);
 EBB_API void ebb_jvp_linear(struct ebb_jvp_call *j);
 EBB_API void ebb_jvp_multilinear(struct ebb_jvp_call *j);
 
+/* One call on a batch: of an input that differs between samples all of them at once. Inside ebb_vmap an operator is
+ * called with such inputs as it would be with one sample; this is how the call is made for all. */
+struct ebb_batch_call {
+    const struct ebb_op *op;
+    const void *attrs; /* as for one sample */
+    int64_t n_in;
+    ebb_tensor *const *in; /* [n_in] a batched one has the samples along a dimension 0 more; others are as always */
+    const bool *batched;   /* [n_in] */
+    int64_t size;          /* how many samples */
+    bool same;             /* random draws are to be the same for all */
+    int64_t n_out;
+    ebb_tensor **given; /* [n_out] what ebb_batch_give() stores */
+};
+
+/* Give output k (borrowed): the samples' results along dimension 0. Its other dimensions may be laid out in any way
+ * that has their elements in order: they are given the shape that one call has. */
+EBB_API void ebb_batch_give(struct ebb_batch_call *b, int64_t k, ebb_tensor *samples);
+
+/* Ready-made rules, for .batch. Elementwise: inputs are aligned below the batch, and broadcast as always (elementwise
+ * operators have it without saying so). Dims: every attribute that names a dimension of one sample is moved on by one,
+ * an empty list that means all dimensions becomes the list of them, sizes that are called size or input_size(s) get the
+ * batch in front; all tensors are batched (reductions, gather, cat along a `dim`). Leading: the operator takes any
+ * number of dimensions in front, and works on each matrix or vector apart. Fold: it takes each entry of dimension 0
+ * apart, and the batch is merged with that. Loop: one call a sample, what operators without a rule get; it is always
+ * right. Random: a draw, treated as ebb_vmap was told. Refuse: EBB_ERR_ARGUMENT, since the result's shape depends on
+ * values. */
+EBB_API void ebb_batch_elementwise(struct ebb_batch_call *b);
+EBB_API void ebb_batch_dims(struct ebb_batch_call *b);
+EBB_API void ebb_batch_leading(struct ebb_batch_call *b);
+EBB_API void ebb_batch_fold(struct ebb_batch_call *b);
+EBB_API void ebb_batch_loop(struct ebb_batch_call *b);
+EBB_API void ebb_batch_random(struct ebb_batch_call *b);
+EBB_API void ebb_batch_refuse(struct ebb_batch_call *b);
+
 /* The inner loop of an elementwise operator: p[0] is written, p[1] … are read; strides in bytes, 0 for a broadcast
  * one. */
 typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const void *attrs);
@@ -332,6 +366,10 @@ struct ebb_op {
     /* Forward mode, written with public operators as the vjp is. NULL: derived from the vjp, which always works and
      * costs about three times the call. */
     void (*jvp)(struct ebb_jvp_call *j);
+    /* How it is called on a batch, inside ebb_vmap, written with public operators. NULL: elementwise operators are
+     * aligned, views are views of all samples, compositions without a vjp run their parts; any other is called sample
+     * by sample. */
+    void (*batch)(struct ebb_batch_call *b);
     /* Zero by nature: comparisons, argmax, … Calls are not recorded, unless there is a vjp: then they are, and it gives
      * zeros, as of random draws in PyTorch. */
     bool no_derivative;

@@ -5421,7 +5421,8 @@ typedef struct ebb_lstsq_options {
  * any case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method,
  * decides what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of
  * singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A
- * has more rows than columns and full rank. singular_values: of gelsd and gelss.
+ * has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd
+ * and gelss.
  *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
  *     solution, Tensor residuals, Tensor rank, Tensor singular_values
  * torch.linalg.lstsq */

@@ -107,6 +107,8 @@ typedef struct ebb_jacobian_options {
     ebb_dims argnums;     /* the numbers of the inputs to differentiate by; empty: all that are floating point */
     bool strict;          /* EBB_ERR_GRAPH, instead of zeros, where an output does not depend on an input */
     ebb_outputs *ret_out; /* the function's results, when they are wanted too */
+    bool vectorize;       /* all rows or columns in one pass, as by ebb_vmap, in place of one pass for each */
+    int64_t chunk_size;   /* with vectorize: so many at a time, which bounds the memory; 0: all */
     int ebb__at;
 } ebb_jacobian_options;
 
@@ -114,7 +116,9 @@ typedef struct ebb_jacobian_options {
  * by that of input i; NULL for inputs that are not differentiated by. The list belongs to the innermost scope, as its
  * tensors do.
  *     ebb_list j;
- *     if (ebb_jacobian(f, NULL, EBB_LIST(x), &j)) return ebb_perror("f");
+ *     if (ebb_jacobian(f, NULL, EBB_LIST(x), &j, .vectorize = true)) return ebb_perror("f");
+ * With vectorize the function, in forward mode, or its derivative, in reverse mode, is computed for a batch of
+ * directions at once, with the limits that ebb_vmap has inside. The numbers are the same up to rounding.
  * Errors as of ebb_vjp and ebb_jvp, and EBB_ERR_SHAPE when a shape has more than 8 dimensions; EBB_ERR_DTYPE for an
  * output that is not floating point. torch.func.jacrev, torch.func.jacfwd, torch.autograd.functional.jacobian */
 EBB_API ebb_status ebb_jacobian(ebb_function function, void *context, ebb_list inputs, ebb_list *ret_jacobian,
@@ -124,7 +128,9 @@ typedef struct ebb_hessian_options {
     enum ebb_differentiation outer; /* of the gradient; EBB_MODE_AUTO: forward */
     enum ebb_differentiation inner; /* of the function; EBB_MODE_AUTO: reverse */
     ebb_dims argnums;
-    bool strict; /* also when the gradient by one input does not depend on another: the function is linear in it */
+    bool strict;    /* also when the gradient by one input does not depend on another: the function is linear in it */
+    bool vectorize; /* as of ebb_jacobian */
+    int64_t chunk_size;
     int ebb__at;
 } ebb_hessian_options;
 
@@ -148,7 +154,48 @@ EBB_API ebb_status ebb_hvp(ebb_function function, void *context, ebb_list inputs
 EBB_API ebb_status ebb_vhp(ebb_function function, void *context, ebb_list inputs, ebb_list vectors,
                            ebb_tensor **ret_grads, ebb_tensor **ret_vhp, ebb_transform_options options EBB_DEFAULT);
 
+/* ---- many at once ---- */
+
+#define EBB_UNBATCHED INT64_MIN /* in in_dims: an input that every sample gets as it is */
+
+/* What random operators do inside ebb_vmap. */
+enum ebb_vmap_randomness {
+    EBB_VMAP_RANDOM_ERROR = 0, /* fail */
+    EBB_VMAP_RANDOM_DIFFERENT, /* draw numbers for each sample */
+    EBB_VMAP_RANDOM_SAME       /* draw once, for all samples */
+};
+
+typedef struct ebb_vmap_options {
+    /* The dimension that each input is batched along, EBB_INTS(0, EBB_UNBATCHED); one entry stands for all, and so does
+     * none for 0. An input that is NULL needs no entry. */
+    ebb_ints in_dims;
+    ebb_ints out_dims; /* where the batch goes in each output; one entry stands for all, and so does none for 0 */
+    enum ebb_vmap_randomness randomness;
+    int ebb__at;
+} ebb_vmap_options;
+
+/* Run a function written for one sample once for a whole batch. The function gets inputs without the batched
+ * dimension; inside, every operator called with what depends on them computes all samples in one call, where it has a
+ * rule for that, and else one after another. A result that is the same for all samples is repeated.
+ *     static ebb_status score(ebb_list in, ebb_outputs *ret_out, void *context) {      // of one vector
+ *         (void)context;
+ *         ret_out->t[ret_out->n++] = ebb_dot(ebb_tanh(in.t[0]), in.t[1]);
+ *         return ebb_error_status();
+ *     }
+ *     ebb_outputs y;                                              // x [n, d], b [d]: y.t[0] [n]
+ *     if (ebb_vmap(score, NULL, EBB_LIST(x, b), &y, .in_dims = EBB_INTS(0, EBB_UNBATCHED))) return ebb_perror("score");
+ * It nests, and composes with gradients and forward mode in any order: a gradient inside is the gradient of each
+ * sample. Inside, what differs between samples has no value to look at: ebb_item, ebb_tensor_data and operators whose
+ * result's shape depends on values (ebb_nonzero, ebb_masked_select, ebb_unique) fail, and it cannot be written in place
+ * into what is the same for all. Results are the loop's up to rounding.
+ * Errors: EBB_ERR_ARGUMENT for in_dims or out_dims of a wrong count, when no input is batched, and inside for what is
+ * not possible there; EBB_ERR_INDEX for a dimension that is not there; EBB_ERR_SHAPE for batches of different sizes,
+ * and for more than 8 dimensions with the batch; whatever the function fails with. torch.func.vmap, jax.vmap */
+EBB_API ebb_status ebb_vmap(ebb_function function, void *context, ebb_list inputs, ebb_outputs *ret_out,
+                            ebb_vmap_options options EBB_DEFAULT);
+
 #ifdef __cplusplus
+#define ebb_vmap(...) (EBB_HERE, ebb_vmap(__VA_ARGS__))
 #define ebb_vjp(...) (EBB_HERE, ebb_vjp(__VA_ARGS__))
 #define ebb_linearize(...) (EBB_HERE, ebb_linearize(__VA_ARGS__))
 #define ebb_value_and_grad(...) (EBB_HERE, ebb_value_and_grad(__VA_ARGS__))
@@ -158,6 +205,8 @@ EBB_API ebb_status ebb_vhp(ebb_function function, void *context, ebb_list inputs
 #define ebb_vhp(...) (EBB_HERE, ebb_vhp(__VA_ARGS__))
 #else
 /* a macro for each, that takes the options as keywords */
+#define ebb_vmap(...) ebb__vmap_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__vmap_(f, context, inputs, out, ...) ebb_vmap(f, context, inputs, out, (ebb_vmap_options){__VA_ARGS__})
 #define ebb_vjp(...) ebb__vjp_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__vjp_(f, context, inputs, out, map, ...) \
     ebb_vjp(f, context, inputs, out, map, (ebb_transform_options){__VA_ARGS__})

@@ -26,7 +26,8 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
         a = b;
         b = other;
     }
-    ebb_tensor *sum = ebb__thread.no_grad && sole_owner(a) ? ebb_add_(a, b) : ebb_add(a, b);
+    bool into = ebb__thread.no_grad && sole_owner(a) && !ebb__is_batched(b);
+    ebb_tensor *sum = into ? ebb_add_(a, b) : ebb_add(a, b);
     sum = take(sum);
     ebb_scope_close(&scope);
     ebb__unref(a);
@@ -83,11 +84,17 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     return copy ? ebb_copy_(copy, grad) : NULL;
 }
 
-/* PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the pass
- * itself is recorded. */
+/* I7, PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the
+ * pass itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     struct ebb__autograd *a = ebb__autograd_of(t);
-    if (!a) {
+    bool stays = !ebb__is_batched(grad) || ebb__is_batched(t);
+    if (!stays)
+        ebb__fail_op("backward", EBB_ERR_GRAPH,
+                     "inside ebb_vmap the gradient of %s differs between samples, and it is one tensor for all: get it "
+                     "by ebb_grad, and return it",
+                     ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "a leaf");
+    if (!a || !stays) {
         ebb__unref(grad);
         return ebb_error_status();
     }
@@ -99,7 +106,8 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
         if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
         else result = take(copy_for(grad, t));
     } else {
-        result = take(recorded ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
+        bool apart = recorded || ebb__is_batched(grad);
+        result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));
     }
     ebb_tensor *before = result ? a->grad : NULL;
     if (result) a->grad = result;

@@ -1,5 +1,6 @@
 /* ebb_backward, for one tensor or a list, and ebb_grad: roots, their upstream gradients, and what is asked for. */
 #include "autograd/pass.h"
+#include "autograd/transforms.h"
 #include <ebb/ops.h>
 #include <stdlib.h>
 
@@ -54,8 +55,8 @@ static ebb_status start(struct ebb__pass *p, const char *op, ebb_list outputs, e
     return EBB_OK;
 }
 
-/* A rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the next one
- * runs on a stack of its own, as in PyTorch. */
+/* I12: a rule or hook may start a pass, whose rules and hooks may, and so on: after as many as are sure to fit, the
+ * next one runs on a stack of its own, as in PyTorch. */
 #define PASSES_A_STACK 60
 
 static ebb_status run_pass(void *p) { return ebb__pass_run(p); }
@@ -222,6 +223,7 @@ ebb_status(ebb_grad)(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, 
     if (outputs.n <= 0 || options.edges.n < 0 || inputs.n + options.edges.n <= 0)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one output and one input");
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
+    if (options.is_grads_batched) return ebb__grad_batched(outputs, inputs, ret_grads, options);
     if (check_gradients(op, "grad_outputs", outputs, options.grad_outputs)) return ebb_error_status();
     struct ebb__pass p = {.keep_graph = options.retain_graph || options.create_graph};
     ebb_status status = captures(&p, op, inputs, options.edges);

@@ -41,6 +41,7 @@ struct call {
 static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
     uint32_t tensors = 2 * n_in + n_out;
     c->block = 0;
+    c->v.op = NULL; /* the rule was not called */
     c->in = c->small;
     c->needs = c->small_needs;
     if (n_in > SMALL || n_out > EBB_OP_MAX_OUT) {
@@ -82,7 +83,7 @@ static ebb_status materialize(ebb_node *n, ebb_tensor **grad) {
     return EBB_OK;
 }
 
-/* Pass what the rule gave on to the inputs, whose entries may become ready. */
+/* Pass what the rule gave on to the inputs, whose entries become ready with their last gradient (I4). */
 static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
     ebb_status status = EBB_OK;
     const struct ebb__edge *edges = ebb__node_edges(n);
@@ -115,12 +116,16 @@ static ebb_status call_rule(struct call *c) {
 static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, struct call *c) {
     bool flowed = false;
     for (uint32_t k = 0; k < n->n_out; k++) flowed = flowed || grad[k];
+    const struct ebb__edge *edges = ebb__node_edges(n);
+    bool needed = false;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        c->needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
+        needed = needed || c->needs[i];
+    }
+    flowed = flowed && needed; /* that of an input of the pass may lead to no other */
     ebb_status status = flowed ? unpack(c, n) : EBB_OK;
     if (flowed && !status && n->n_out > 1 && !n->op->undefined_grads) status = materialize(n, grad);
     if (flowed && !status) {
-        const struct ebb__edge *edges = ebb__node_edges(n);
-        for (uint32_t i = 0; i < n->n_in; i++)
-            c->needs[i] = edges[i].node && (!p->only_captures || ebb__pass_find(p, edges[i].node)->wanted);
         c->v = (struct ebb_vjp_call){.op = n->op,
                                      .attrs = ebb__node_attrs(n),
                                      .n_in = n->n_in,
@@ -153,7 +158,7 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
-    if (!p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
+    if (!p->keep_graph && c.v.op) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }
 
@@ -179,7 +184,7 @@ static ebb_status run_leaf(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
 
 /* ---- the pass ---- */
 
-/* Everything before a node is executed, in PyTorch's order. What is retained is what the tensor's hooks made of a
+/* Everything before a node is executed, in PyTorch's order (I11). What is retained is what the tensor's hooks made of a
  * gradient; it is stored only when the node's pre-hooks have run, which see the .grad of earlier passes. */
 static ebb_status watch(struct ebb__pass *p, ebb_node *n, bool captured, bool run, ebb_tensor **grad) {
     unsigned kinds = ebb__hook_kinds(n);
@@ -221,6 +226,7 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     return status;
 }
 
+/* The first failure ends it (I10). */
 ebb_status ebb__pass_run(struct ebb__pass *p) {
     ebb_status status = EBB_OK;
     struct ebb__pass *around = ebb__thread.pass;
@@ -248,7 +254,7 @@ void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradient) {
         return;
     }
     if (EBB_UNLIKELY(ebb__thread.strong_zeros) && !(gradient = ebb__strong_zeros(v, i, gradient))) return;
-    const struct ebb__edge *e = &ebb__node_edges(v->node)[i];
+    const struct ebb__edge *e = &ebb__node_edges(v->node)[i]; /* I6 */
     v->given[i] = ebb__fit_gradient(gradient, ebb__node_meta(e->node, e->nr));
     if (EBB_UNLIKELY(ebb__thread.anomaly) && v->given[i]) (void)ebb__check_gradient(v, i, gradient, v->given[i]);
 }

@@ -25,7 +25,7 @@ static ebb_tensor *region_of(ebb_tensor *whole, const ebb_tensor *view) {
 
 ebb_tensor *ebb__tangent_of(ebb_tensor *t, struct ebb__level *level) {
     ebb_tensor *own = ebb__tangent_get(t, level), *base = t->base;
-    if (own || !base || !(base->flags & EBB__HAS_TANGENT)) return own;
+    if (own || !base || !(base->flags & EBB__HAS_TANGENT) || level->batching) return own;
     ebb_tensor *whole = ebb__tangent_get(base, level);
     if (!whole) return NULL;
     struct ebb__level *before = ebb__thread.levels;
@@ -208,18 +208,21 @@ static ebb_tensor *carried(const struct ebb_jvp_call *j, ebb_tensor *y, ebb_tens
     return shared ? ebb_clone(t) : t;
 }
 
-/* What a node saved of its output, and of views among its inputs (NULL: none), carries what those carry. */
-static ebb_status share_with_saved(ebb_tensor *y, ebb_tensor *const *in) {
-    ebb_node *n = y->grad_fn;
+ebb_status ebb__share_with_saved(ebb_node *n, ebb_tensor *const *in, ebb_tensor *const *out, int64_t first,
+                                 int64_t n_out) {
     struct ebb__saved *s = n ? ebb__node_saved(n) : NULL;
     for (uint32_t i = 0; n && i < n->n_saved; i++) {
-        uint32_t at = ebb__saved_index(&s[i]);
+        int64_t at = ebb__saved_index(&s[i]);
         ebb_tensor *of = NULL;
-        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at == y->output_nr) of = y;
+        if (ebb__saved_kind(&s[i]) == EBB__SAVED_OUT && at >= first && at < first + n_out) of = out[at - first];
         if (ebb__saved_kind(&s[i]) == EBB__SAVED_IN && in) of = in[at];
         if (of && s[i].t && s[i].t != of && ebb__tangents_share(s[i].t, of)) return ebb_error_status();
     }
     return EBB_OK;
+}
+
+static ebb_status share_one(ebb_tensor *y, ebb_tensor *const *in) {
+    return ebb__share_with_saved(y->grad_fn, in, &y, y->output_nr, 1);
 }
 
 static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
@@ -231,18 +234,17 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
         ebb_tensor *t = carried(j, j->out[k], j->given[k]);
-        if (!t || ebb__tangent_set(j->out[k], level, t) || share_with_saved(j->out[k], j->in))
-            return ebb_error_status();
+        if (!t || ebb__tangent_set(j->out[k], level, t) || share_one(j->out[k], j->in)) return ebb_error_status();
     }
     return EBB_OK;
 }
 
 /* The outer levels first: an inner one's tangent is computed from results that carry theirs. */
-static ebb_status from_outside(struct ebb__level *l, struct ebb_jvp_call *j) {
+static ebb_status from_outside(struct ebb__level *l, const struct ebb__level *outside, struct ebb_jvp_call *j) {
     struct ebb__thread *th = &ebb__thread;
-    if (!l) return EBB_OK;
-    ebb_status status = from_outside(l->outer, j);
-    if (status || !any_tangent(j->in, j->n_in, l)) return status;
+    if (l == outside) return EBB_OK;
+    ebb_status status = from_outside(l->outer, outside, j);
+    if (status || l->batching || !any_tangent(j->in, j->n_in, l)) return status;
     if (!j->op->vjp && !j->op->jvp)
         return ebb_fail(EBB_ERR_GRAPH, "has no derivative rule, and an input carries a tangent (%s)", j->op->name);
     struct ebb__level *levels = th->levels;
@@ -255,7 +257,7 @@ static ebb_status from_outside(struct ebb__level *l, struct ebb_jvp_call *j) {
 }
 
 ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                        ebb_tensor *const *out, int64_t n_out) {
+                        ebb_tensor *const *out, int64_t n_out, const struct ebb__level *outside) {
     bool floating = false;
     for (int64_t k = 0; k < n_out; k++) floating = floating || ebb__is_floating(out[k]->dtype);
     if (!floating) return EBB_OK;
@@ -264,7 +266,7 @@ ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     if (!room) return ebb_error_status();
     struct ebb_jvp_call j = {
         .op = op, .attrs = attrs, .n_in = n, .in = in, .tangent = room, .n_out = n_out, .out = out, .given = room + n};
-    ebb_status status = from_outside(ebb__thread.levels, &j);
+    ebb_status status = from_outside(ebb__thread.levels, outside, &j);
     ebb__free(room, bytes);
     return status;
 }
@@ -272,9 +274,10 @@ ebb_status ebb__forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
 /* ---- calls in place ---- */
 
 ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                              ebb_tensor **ret_apart) {
+                              const struct ebb__level *outside, ebb_tensor **ret_apart) {
     bool any = false;
-    for (struct ebb__level *l = ebb__thread.levels; l; l = l->outer) any = any_tangent(in, n, l) || any;
+    for (struct ebb__level *l = ebb__thread.levels; l != outside; l = l->outer)
+        any = (!l->batching && any_tangent(in, n, l)) || any;
     if (!any) return EBB_OK;
     ebb_tensor *from[EBB__ROW];
     ebb_scope scope = ebb_scope_open();
@@ -289,22 +292,22 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base)
-        return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_with_saved(self, NULL);
+    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
     if (!t) {
-        ebb_tensor *zeros = ebb_zeros_like(self->base);
+        ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(self->base), value);
         if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;
-    return t ? share_with_saved(self, NULL) : ebb_error_status();
+    return t ? share_one(self, NULL) : ebb_error_status();
 }
 
-ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart) {
+ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart, const struct ebb__level *outside) {
     struct ebb__thread *th = &ebb__thread;
     struct ebb__level *levels = th->levels;
     ebb_status status = EBB_OK;
-    for (struct ebb__level *l = levels; l && !status; l = l->outer) {
+    for (struct ebb__level *l = levels; l != outside && !status; l = l->outer) {
+        if (l->batching) continue;
         ebb_scope scope = ebb_scope_open();
         th->levels = l->outer;
         status = write_tangent(self, apart, l);
@@ -316,9 +319,25 @@ ebb_status ebb__forward_into(ebb_tensor *self, ebb_tensor *apart) {
 
 /* ---- dual numbers ---- */
 
+/* Whether the level of duals, if there is one, is inside ebb_vmap when we are. */
+static bool is_innermost(const char *op) {
+    const struct ebb__level *l = ebb__thread.levels;
+    if (!l || !l->batching) return true;
+    while (l && l->batching) l = l->outer;
+    if (l) ebb__fail_op(op, EBB_ERR_GRAPH, "the level was opened outside of ebb_vmap: open one inside");
+    return !l;
+}
+
+/* The innermost level of forward mode; NULL when none is open. */
+static struct ebb__level *dual_level(void) {
+    struct ebb__level *l = ebb__thread.levels;
+    return l && !l->batching ? l : NULL;
+}
+
 ebb_tensor *(ebb_make_dual)(ebb_tensor *primal, ebb_tensor *tangent) {
-    struct ebb__level *level = ebb__thread.levels;
+    struct ebb__level *level = dual_level();
     if (!primal || !tangent) return ebb__fail_null("make_dual", primal ? "tangent" : "primal"), NULL;
+    if (!is_innermost("make_dual")) return NULL;
     if (!level)
         return ebb__fail_op("make_dual", EBB_ERR_GRAPH, "no level is open: make duals inside EBB_DUAL_LEVEL"), NULL;
     if (!ebb__is_floating(primal->dtype))
@@ -341,14 +360,15 @@ ebb_tensor *(ebb_make_dual)(ebb_tensor *primal, ebb_tensor *tangent) {
 }
 
 ebb_tensor *(ebb_unpack_dual)(ebb_tensor *dual, ebb_tensor **ret_tangent) {
-    struct ebb__level *level = ebb__thread.levels;
+    struct ebb__level *level = dual_level(), *levels = ebb__thread.levels;
     if (!dual) return ebb__fail_null("unpack_dual", "dual"), NULL;
+    if (!is_innermost("unpack_dual")) return NULL;
     ebb_tensor *tangent = level ? ebb__tangent_of(dual, level) : NULL;
     if (tangent) ebb__ref(tangent);
     if (tangent && !ebb__own(tangent)) return NULL;
-    ebb__thread.levels = level ? level->outer : NULL;
+    if (level) ebb__thread.levels = level->outer;
     ebb_tensor *primal = ebb_view(dual, ebb_tensor_shape(dual));
-    ebb__thread.levels = level;
+    ebb__thread.levels = levels;
     if (primal && ret_tangent) *ret_tangent = tangent;
     return primal;
 }

@@ -85,7 +85,7 @@ static ebb_status gradient(struct ebb__run *r, bool recorded, bool strict, ebb_t
                             y ? ebb__shape_text(shape, y->ndim, ebb__sizes(y)) : "");
     ebb_tensor *one = ebb_ones_like(y);
     if (!one) return ebb_error_status();
-    ebb_status status = ebb__run_pull(r, EBB_LIST(y), EBB_LIST(one), recorded, ret_grads);
+    ebb_status status = ebb__run_pull(r, EBB_LIST(y), EBB_LIST(one), recorded, false, ret_grads);
     return status ? status : ebb__run_materialize(r, strict, ret_grads);
 }
 
@@ -186,7 +186,7 @@ static ebb_status gradient_pulled(struct ebb__run *r, ebb_list vectors, ebb_tens
             status = ebb__fail_op(r->op, EBB_ERR_ARGUMENT,
                                   "vector %lld is given for an input that is not differentiated by", (long long)i);
     }
-    if (!status) status = ebb__run_pull(r, g, vectors, recorded, both + r->n);
+    if (!status) status = ebb__run_pull(r, g, vectors, recorded, false, both + r->n);
     if (!status) status = ebb__run_materialize(r, strict, both + r->n);
     for (int64_t i = 0; i < r->n && !status; i++)
         if (both[i] && !(both[i] = ebb__run_give(r, both[i]))) status = ebb_error_status();

@@ -1,5 +1,6 @@
-/* Whole Jacobians, row by row in reverse mode or column by column in forward mode, and Hessians, which are Jacobians of
- * gradients. */
+/* Whole Jacobians, row by row in reverse mode or column by column in forward mode, one after another or a batch at a
+ * time, and Hessians, which are Jacobians of gradients. */
+#include "autograd/batch.h"
 #include "autograd/transforms.h"
 #include <ebb/ops.h>
 #include <string.h>
@@ -24,11 +25,25 @@ static ebb_status blocks_room(struct jacobian *j, int64_t n_out) {
     return j->blocks ? EBB_OK : ebb_error_status();
 }
 
-/* A unit vector: 1 for one element of t. */
-static ebb_tensor *unit_vector(const ebb_tensor *t, int64_t element) {
-    ebb_tensor *e = ebb_zeros(ebb_tensor_shape(t), .dtype = (ebb_dtype)t->dtype);
-    if (e) ebb__store(e->data + element * ebb__dtype_sizes[e->dtype], (ebb_dtype)e->dtype, 1);
-    return e;
+/* n unit vectors for the elements of t from `first` on: each 1 for one of them. Along dimension 0, or of the shape of t
+ * when there is one and they are not batched. */
+static ebb_tensor *unit_vectors(const ebb_tensor *t, int64_t first, int64_t n, bool batched) {
+    ebb_dims shape = ebb_tensor_shape(t);
+    ebb_tensor *e = ebb_zeros(EBB_DIMS(n, t->numel), .dtype = (ebb_dtype)t->dtype);
+    for (int64_t r = 0; r < n && e; r++)
+        ebb__store(e->data + (r * t->numel + first + r) * ebb__dtype_sizes[e->dtype], (ebb_dtype)e->dtype, 1);
+    if (!batched) return e ? ebb_view(e, shape) : NULL;
+    if (shape.n == EBB_MAX_NDIM)
+        return ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", shape.n, shape.n), NULL;
+    for (int d = shape.n++; d > 0; d--) shape.d[d] = shape.d[d - 1];
+    shape.d[0] = n;
+    return e ? ebb_view(e, shape) : NULL;
+}
+
+/* How many rows or columns of `all` one pass is for. */
+static int64_t lines_at_once(const struct jacobian *j, int64_t all) {
+    int64_t most = !j->o->vectorize ? 1 : j->o->chunk_size > 0 ? j->o->chunk_size : all;
+    return most < all ? most : all;
 }
 
 static bool joined_shape(const struct jacobian *j, const ebb_tensor *y, const ebb_tensor *x, ebb_dims *ret_shape) {
@@ -42,49 +57,60 @@ static bool joined_shape(const struct jacobian *j, const ebb_tensor *y, const eb
     return true;
 }
 
-/* The block of output k and input i from its n rows (each like x) or columns (each like y); NULL rows are zero. */
+/* The block of output k and input i from its rows (each like x) or columns (each like y), which are along dimension 0;
+ * NULL: all are zero. */
 static ebb_status assemble(struct jacobian *j, int64_t k, int64_t i, ebb_tensor *y, ebb_tensor *x, bool columns,
-                           ebb_tensor **t, int64_t n) {
+                           ebb_tensor *lines) {
     ebb_dims shape;
-    ebb_tensor *block;
-    bool any = false;
     if (!joined_shape(j, y, x, &shape)) return ebb_error_status();
-    for (int64_t r = 0; r < n; r++) any = any || t[r];
-    if (n && !any && j->o->strict)
+    if (!lines && j->o->strict && y->numel && x->numel)
         return ebb__fail_op(j->op, EBB_ERR_GRAPH, "strict: output %lld does not depend on input %lld", (long long)k,
                             (long long)i);
-    if (any) {
-        for (int64_t r = 0; r < n; r++)
-            if (!t[r] && !(t[r] = ebb_zeros_like(columns ? y : x))) return ebb_error_status();
-        block = ebb_stack(((ebb_list){n, t}), 0);
-        if (columns) block = ebb_movedim(block, EBB_DIMS(0), EBB_DIMS(-1));
-        block = ebb_reshape(block, shape);
-    } else {
-        block = ebb_zeros(shape, .dtype = (ebb_dtype)y->dtype);
-    }
+    if (lines && columns) lines = ebb_movedim(lines, EBB_DIMS(0), EBB_DIMS(-1));
+    ebb_tensor *block = lines ? ebb_reshape(lines, shape) : ebb_zeros(shape, .dtype = (ebb_dtype)y->dtype);
     j->blocks[k * j->inputs.n + i] = block;
     return block ? EBB_OK : ebb_error_status();
 }
 
+/* n rows or columns, or n batches of them, as one tensor; NULL ones are zero, and NULL is returned, without an error,
+ * when all are. */
+static ebb_status join(ebb_tensor **t, int64_t n, const struct jacobian *j, const ebb_tensor *like,
+                       ebb_tensor **ret_lines) {
+    bool any = false, batched = j->o->vectorize;
+    *ret_lines = NULL;
+    for (int64_t r = 0; r < n; r++) any = any || t[r];
+    if (!any) return EBB_OK;
+    for (int64_t r = 0; r < n && !batched; r++)
+        if (!t[r] && !(t[r] = ebb_zeros(ebb_tensor_shape(like), .dtype = (ebb_dtype)like->dtype)))
+            return ebb_error_status();
+    *ret_lines = !batched ? ebb_stack(((ebb_list){n, t}), 0) : n == 1 ? t[0] : ebb_cat(((ebb_list){n, t}), 0);
+    return *ret_lines ? EBB_OK : ebb_error_status();
+}
+
 /* ---- reverse mode ---- */
 
-/* The blocks of output k: one pass for each of its elements. */
+/* The blocks of output k: one pass for each of its elements, or for as many as are batched. */
 static ebb_status reverse_output(struct jacobian *j, struct ebb__run *r, int64_t k) {
     ebb_tensor *y = r->out.t[k];
-    int64_t n = r->n, rows = y->numel;
-    size_t bytes = (size_t)(n * (rows + 1)) * sizeof(ebb_tensor *);
-    ebb_tensor **t = ebb__alloc_zeroed(bytes), **g = t + n * rows;
+    bool batched = j->o->vectorize;
+    int64_t n = r->n, rows = y->numel, step = lines_at_once(j, rows), passes = step ? (rows + step - 1) / step : 0;
+    size_t bytes = (size_t)(n * (passes + 1)) * sizeof(ebb_tensor *);
+    ebb_tensor **t = ebb__alloc_zeroed(bytes), **g = t + n * passes;
     ebb_status status = t ? EBB_OK : ebb_error_status();
-    for (int64_t row = 0; row < rows && !status; row++) {
+    for (int64_t p = 0; p < passes && !status; p++) {
         ebb_scope scope = ebb_scope_open();
-        ebb_tensor *e = unit_vector(y, row);
-        status = e ? ebb__run_pull(r, EBB_LIST(y), EBB_LIST(e), r->recorded, g) : ebb_error_status();
+        int64_t row = p * step;
+        ebb_tensor *e = unit_vectors(y, row, rows - row < step ? rows - row : step, batched);
+        status = e ? ebb__run_pull(r, EBB_LIST(y), EBB_LIST(e), r->recorded, batched, g) : ebb_error_status();
         if (!status) status = ebb__hand_out(&scope, g, n);
         ebb_scope_close(&scope);
-        for (int64_t i = 0; i < n && !status; i++) t[i * rows + row] = g[i];
+        for (int64_t i = 0; i < n && !status; i++) t[i * passes + p] = g[i];
     }
-    for (int64_t i = 0; i < r->n_x && !status; i++)
-        status = assemble(j, k, r->at[i], y, r->x[i], false, t + r->at[i] * rows, rows);
+    for (int64_t i = 0; i < r->n_x && !status; i++) {
+        ebb_tensor *lines;
+        status = join(t + r->at[i] * passes, passes, j, r->x[i], &lines);
+        if (!status) status = assemble(j, k, r->at[i], y, r->x[i], false, lines);
+    }
     ebb__free(t, bytes);
     return status;
 }
@@ -105,15 +131,35 @@ static ebb_status reverse(struct jacobian *j, struct ebb__run *r) {
 
 /* ---- forward mode ---- */
 
-/* One column of every block of input i; the function's results when they are not there yet. */
-static ebb_status forward_column(struct jacobian *j, int64_t i, int64_t column, ebb_tensor **tangents,
-                                 ebb_outputs *ret_along) {
-    ebb_outputs out = {0};
-    tangents[i] = column < j->inputs.t[i]->numel ? unit_vector(j->inputs.t[i], column) : NULL;
-    if (column < j->inputs.t[i]->numel && !tangents[i]) return ebb_error_status();
+/* Columns of every block, along the tangents; batched, those of a batch of them, and along[k] [n, ...]. */
+static ebb_status run_along(struct jacobian *j, ebb_tensor **tangents, int64_t i, ebb_tensor *e, ebb_outputs *ret_out,
+                            ebb_outputs *ret_along) {
+    ebb_list list = {j->inputs.n, tangents};
+    struct ebb__level *level = NULL;
+    if (e && j->o->vectorize) { /* what is drawn in the function is the same for all columns */
+        level = ebb__batch_open(e->dims[0], EBB_VMAP_RANDOM_SAME);
+        if (!level) return ebb_error_status();
+        e = ebb__batch_wrap(level, e);
+    }
+    bool ok = e || !level;
+    tangents[i] = e;
     ebb_status status =
-        ebb__jvp(j->op, j->function, j->context, j->inputs, (ebb_list){j->inputs.n, tangents}, &out, ret_along);
+        ok ? ebb__jvp(j->op, j->function, j->context, j->inputs, list, ret_out, ret_along) : ebb_error_status();
     tangents[i] = NULL;
+    for (int64_t k = 0; k < ret_along->n && level && !status; k++)
+        if (ret_along->t[k] && !(ret_along->t[k] = ebb__batch_unwrap(level, ret_along->t[k])))
+            status = ebb_error_status();
+    ebb__level_close(level);
+    return status;
+}
+
+/* n columns of every block of input i from `column` on; the function's results when they are not there yet. */
+static ebb_status forward_columns(struct jacobian *j, int64_t i, int64_t column, int64_t n, ebb_tensor **tangents,
+                                  ebb_outputs *ret_along) {
+    ebb_outputs out = {0};
+    ebb_tensor *e = n ? unit_vectors(j->inputs.t[i], column, n, j->o->vectorize) : NULL;
+    if (n && !e) return ebb_error_status();
+    ebb_status status = run_along(j, tangents, i, e, &out, ret_along);
     if (!status && !j->blocks) {
         j->out = out;
         status = check_outputs(j, &out);
@@ -125,19 +171,25 @@ static ebb_status forward_column(struct jacobian *j, int64_t i, int64_t column, 
     return status;
 }
 
-/* The blocks of input i: one run of the function for each of its elements, or one when it has none. */
+/* The blocks of input i: one run of the function for each of its elements, or for as many as are batched, or one when
+ * it has none. */
 static ebb_status forward_input(struct jacobian *j, int64_t i, ebb_tensor **tangents) {
-    int64_t columns = j->inputs.t[i]->numel, runs = columns ? columns : 1;
+    int64_t columns = j->inputs.t[i]->numel, step = lines_at_once(j, columns);
+    int64_t runs = step ? (columns + step - 1) / step : 1;
     size_t bytes = (size_t)(runs * EBB_FUNCTION_MAX_OUT) * sizeof(ebb_tensor *);
     ebb_tensor **t = ebb__alloc_zeroed(bytes);
     ebb_status status = t ? EBB_OK : ebb_error_status();
-    for (int64_t column = 0; column < runs && !status; column++) {
+    for (int64_t run = 0; run < runs && !status; run++) {
         ebb_outputs along = {0};
-        status = forward_column(j, i, column, tangents, &along);
-        for (int64_t k = 0; k < along.n && !status; k++) t[k * runs + column] = along.t[k];
+        int64_t column = run * step, n = columns - column < step ? columns - column : step;
+        status = forward_columns(j, i, column, n, tangents, &along);
+        for (int64_t k = 0; k < along.n && !status; k++) t[k * runs + run] = along.t[k];
     }
-    for (int64_t k = 0; k < j->out.n && !status; k++)
-        status = assemble(j, k, i, j->out.t[k], j->inputs.t[i], true, t + k * runs, columns);
+    for (int64_t k = 0; k < j->out.n && !status; k++) {
+        ebb_tensor *lines;
+        status = join(t + k * runs, columns ? runs : 0, j, j->out.t[k], &lines);
+        if (!status) status = assemble(j, k, i, j->out.t[k], j->inputs.t[i], true, lines);
+    }
     ebb__free(t, bytes);
     return status;
 }
@@ -200,6 +252,9 @@ static ebb_status give(struct jacobian *j, ebb_scope *scope, ebb_list *ret_jacob
 static ebb_status jacobian(const char *op, ebb_function function, void *context, ebb_list inputs,
                            ebb_list *ret_jacobian, const ebb_jacobian_options *options) {
     if (!function) return ebb__fail_null(op, "function");
+    if (options->chunk_size < 0 || (options->chunk_size && !options->vectorize))
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "chunk_size is %lld: it must be positive, and goes with vectorize",
+                            (long long)options->chunk_size);
     struct jacobian j = {.op = op, .function = function, .context = context, .inputs = inputs, .o = options};
     ebb_scope scope = ebb_scope_open();
     ebb_status status = compute(&j);
@@ -227,8 +282,12 @@ struct hessian {
 /* The gradient by forward mode: the Jacobian of a scalar. */
 static ebb_status forward_gradient(const struct hessian *h, ebb_list in, ebb_list *ret) {
     ebb_outputs out = {0};
-    ebb_jacobian_options o = {
-        .mode = EBB_MODE_FORWARD, .argnums = h->o->argnums, .strict = h->o->strict, .ret_out = &out};
+    ebb_jacobian_options o = {.mode = EBB_MODE_FORWARD,
+                              .argnums = h->o->argnums,
+                              .strict = h->o->strict,
+                              .ret_out = &out,
+                              .vectorize = h->o->vectorize,
+                              .chunk_size = h->o->chunk_size};
     ebb_status status = jacobian("hessian", h->function, h->context, in, ret, &o);
     if (status) return status;
     if (out.n != 1 || out.t[0]->numel != 1)
@@ -267,7 +326,9 @@ ebb_status(ebb_hessian)(ebb_function function, void *context, ebb_list inputs, e
     struct hessian h = {function, context, &options};
     ebb_jacobian_options o = {.mode = options.outer == EBB_MODE_REVERSE ? EBB_MODE_REVERSE : EBB_MODE_FORWARD,
                               .argnums = options.argnums,
-                              .strict = options.strict};
+                              .strict = options.strict,
+                              .vectorize = options.vectorize,
+                              .chunk_size = options.chunk_size};
     ebb_list rows = {0};
     bool *wanted = NULL;
     ebb_status status = ebb__wanted_inputs(op, inputs, &options.argnums, &wanted);

@@ -146,7 +146,7 @@ static ebb_status check_strict(struct ebb__run *r) {
     for (int64_t k = 0; k < r->out.n && !status; k++)
         if (!(v[k] = ebb_zeros_like(r->out.t[k]))) status = ebb_error_status();
     ebb_list out = {r->out.n, r->out.t};
-    if (!status) status = ebb__run_pull(r, out, (ebb_list){r->out.n, v}, false, g);
+    if (!status) status = ebb__run_pull(r, out, (ebb_list){r->out.n, v}, false, false, g);
     if (!status) status = ebb__run_materialize(r, true, g);
     ebb__free(g, bytes);
     return status;
@@ -165,7 +165,7 @@ static ebb_status transposable(struct ebb__run *r, ebb_linear_map *m, ebb_tensor
         keep(&m->to[k], g);
     }
     ebb_list out = {r->out.n, r->out.t};
-    return ebb__run_pull(r, out, (ebb_list){m->n_to, m->to}, true, pulled);
+    return ebb__run_pull(r, out, (ebb_list){m->n_to, m->to}, true, false, pulled);
 }
 
 static ebb_linear_map *linearization_of(struct ebb__run *r) {

@@ -84,7 +84,7 @@ static void mark_captures(struct ebb__pass *p) {
         if (!e) continue;
         e->wanted = true;
         e->captured = !p->accumulate;
-        e->run = p->accumulate && e->node->flags & EBB__NODE_LEAF;
+        e->run = p->accumulate; /* of other tensors than leaves too, as in PyTorch: the node's hooks are called */
     }
 }
 
@@ -148,7 +148,7 @@ ebb_status ebb__pass_add(struct ebb__entry *e, uint32_t nr, ebb_tensor *grad) {
     return EBB_LIKELY(first || !ebb__thread.anomaly) ? EBB_OK : ebb__check_sum(e->node, nr, *slot);
 }
 
-/* ---- the heap of ready entries ---- */
+/* ---- the heap of ready entries (I5) ---- */
 
 static bool later(const struct ebb__pass *p, uint32_t a, uint32_t b) {
     return p->entries[a].node->sequence > p->entries[b].node->sequence;
@@ -180,6 +180,7 @@ struct ebb__entry *ebb__pass_pop(struct ebb__pass *p) {
     return &p->entries[top];
 }
 
+/* Nothing of it stays in nodes (I9). */
 void ebb__pass_end(struct ebb__pass *p) {
     ebb__pass_end_multi(p);
     if (EBB_UNLIKELY(p->recomputed != NULL)) ebb__recomputed_end(p);

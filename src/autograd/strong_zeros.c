@@ -57,7 +57,7 @@ static ebb_tensor *only_zeros(const struct ebb_vjp_call *v, int64_t i, const ebb
         if (g->numel == slices) return ebb_reshape(ebb_eq(g, 0.0), kept);
     }
     for (int64_t k = 0; k < v->n_out; k++)
-        if (v->grad[k] && ebb_item(ebb_any(ebb_ne(v->grad[k], 0.0))) != 0) return NULL;
+        if (v->grad[k] && (ebb__is_batched(v->grad[k]) || ebb_item(ebb_any(ebb_ne(v->grad[k], 0.0))) != 0)) return NULL;
     return ebb_ones(EBB_NO_DIMS, .dtype = EBB_BOOL);
 }
 

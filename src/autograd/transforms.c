@@ -186,7 +186,8 @@ ebb_status ebb__run_results(const struct ebb__run *r, ebb_outputs *ret_out) {
     return EBB_OK;
 }
 
-ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors, bool recorded, ebb_tensor **ret) {
+ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors, bool recorded, bool batched,
+                         ebb_tensor **ret) {
     size_t bytes = (size_t)(2 * outputs.n + r->n_x) * sizeof(ebb_tensor *);
     for (int64_t i = 0; i < r->n; i++) ret[i] = NULL;
     ebb_tensor **y = ebb__alloc(bytes), **v = y + outputs.n, **g = v + outputs.n;
@@ -199,8 +200,9 @@ ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors,
     }
     ebb_status status = EBB_OK;
     if (n && r->n_x)
-        status = ebb_grad(((ebb_list){n, y}), ((ebb_list){r->n_x, r->x}), g, .grad_outputs = {n, v},
-                          .retain_graph = true, .create_graph = recorded, .allow_unused = true);
+        status =
+            ebb_grad(((ebb_list){n, y}), ((ebb_list){r->n_x, r->x}), g, .grad_outputs = {n, v}, .retain_graph = true,
+                     .create_graph = recorded, .allow_unused = true, .is_grads_batched = batched);
     for (int64_t i = 0; i < r->n_x && n && !status; i++) ret[r->at[i]] = g[i];
     ebb__free(y, bytes);
     return status;

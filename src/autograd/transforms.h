@@ -17,7 +17,7 @@ ebb_status ebb__jvp(const char *op, ebb_function function, void *context, ebb_li
 /* Which inputs are differentiated by: *ret_wanted [inputs.n], to be freed with inputs.n bytes. */
 ebb_status ebb__wanted_inputs(const char *op, ebb_list inputs, const ebb_dims *argnums, bool **ret_wanted);
 
-/* A run of a function on inputs of its own. Between begin and end results live in the scope that was open. */
+/* A run of a function on inputs of its own. Between open and close results live in the scope that was open. */
 struct ebb__run {
     const char *op;
     int64_t n;       /* inputs */
@@ -35,8 +35,9 @@ ebb_status ebb__run_open(struct ebb__run *r, const char *op, ebb_function functi
 void ebb__run_close(struct ebb__run *r);
 
 /* The gradients of `outputs` along `vectors` (NULL entries: nothing) by r->x, in ret [r->n]: NULL where nothing
- * flowed. The graph is kept. */
-ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors, bool recorded, ebb_tensor **ret);
+ * flowed. The graph is kept. Batched: vectors and gradients have a dimension in front for many of them. */
+ebb_status ebb__run_pull(struct ebb__run *r, ebb_list outputs, ebb_list vectors, bool recorded, bool batched,
+                         ebb_tensor **ret);
 
 /* A tensor of this run as the caller gets it: without the history inside, when there is none outside. In the scope;
  * NULL for NULL. And all results of the function. */
@@ -51,6 +52,9 @@ bool ebb__has_history(const ebb_tensor *t);
 
 /* Close a scope, but let the one round it own these tensors (entries may be NULL). On failure they are released. */
 ebb_status ebb__hand_out(ebb_scope *scope, ebb_tensor **t, int64_t n);
+
+/* vmap.c: ebb_grad with batched grad_outputs. */
+ebb_status ebb__grad_batched(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options);
 
 /* forward.c: the tangent of t at a level, its own or the part of its base's; borrowed, NULL when none. */
 struct ebb__level;

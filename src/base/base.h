@@ -74,7 +74,7 @@ struct ebb__thread {
     uint64_t sequence; /* of the next node */
     void *free_list;   /* nodes waiting to be freed (record/node.c) */
     bool freeing;
-    struct ebb__level *levels;      /* of forward mode that are open, the innermost first (record/tangent.h) */
+    struct ebb__level *levels;      /* that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
     struct ebb__pass *pass;         /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
     struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */

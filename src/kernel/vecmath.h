@@ -77,7 +77,10 @@ static EBB__INLINE ebb__vf32 ebb__log_f32(ebb__vf32 x) {
     const ebb__vf32 f = (ebb__vf32)m - 1, n = (ebb__vf32)_mm512_getexp_ps((__m512)x) - (ebb__vf32)_mm512_getexp_ps(m);
 #else
     const ebb__mask denormal = ebb__less(x, ebb__splat_f32(0x1p-126f));
-    const ebb__vi32 bits = ebb__bits(ebb__pick(denormal, x * 0x1p23f, x)), k = (bits - 0x3f400000) >> 23;
+    /* What comes out for others than positive numbers is not used: as 0 their bits do not wrap. */
+    const ebb__vf32 zero = ebb__splat_f32(0);
+    const ebb__vi32 bits = ebb__bits(ebb__pick(ebb__less(zero, x), ebb__pick(denormal, x * 0x1p23f, x), zero)),
+                    k = (bits - 0x3f400000) >> 23;
     const ebb__vf32 f = ebb__of_bits(bits - (k << 23)) - 1;
     const ebb__vf32 n = ebb__whole_f32(k) - ebb__pick(denormal, ebb__splat_f32(23), ebb__splat_f32(0));
 #endif
@@ -89,7 +92,7 @@ static EBB__INLINE ebb__vf32 ebb__log_f32(ebb__vf32 x) {
     y = f + ebb__fma_f32(ebb__splat_f32(-0.5f), square, y);
     y = ebb__fma_f32(n, ebb__splat_f32(EBB__LN2_HIGH), y);
 #if EBB__ISA_LEVEL < 2
-    const ebb__vf32 infinity = ebb__splat_f32(INFINITY), zero = ebb__splat_f32(0);
+    const ebb__vf32 infinity = ebb__splat_f32(INFINITY);
     y = ebb__pick(ebb__less(x, infinity), y, x); /* infinity and NaN are their own */
     y = ebb__pick(ebb__less(zero, x), y, ebb__pick(ebb__less(x, zero), ebb__splat_f32(NAN), x - infinity));
 #endif

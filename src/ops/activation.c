@@ -218,8 +218,9 @@ ACTIVATION(celu, "Tensor self, float? alpha=1 -> Tensor", LOOP(celu), .node = "C
            .doc = "self above 0, else alpha * (exp(self / alpha) - 1).",
            .formula = {"where(self > 0, g, g * exp(self / alpha))"},
            .samples = EBB_SAMPLES(SHAPES, "(3,4) alpha=0.5", "! i5(4)"))
-ACTIVATION(selu, ONE, SAMPLES, .compose = selu_compose, .vjp = selu_vjp, .saves = {EBB_IN(0)}, .inplace = true,
-           .node = "EluBackward0", .doc = "scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.",
+ACTIVATION(selu, ONE, SAMPLES, .batch = ebb_batch_elementwise, .compose = selu_compose, .vjp = selu_vjp,
+           .saves = {EBB_IN(0)}, .inplace = true, .node = "EluBackward0",
+           .doc = "scale * elu(self, alpha) with alpha = 1.6732632 and scale = 1.0507010.",
            .formula = {"1.0507009873554805 * where(self > 0, g, g * 1.6732632423543772 * exp(self))"})
 ACTIVATION(silu, ONE, SAMPLES, LOOP(silu), .node = "SiluBackward0", .doc = "self * sigmoid(self), also called swish.",
            .formula = {"s = sigmoid(self); g * s * (1 + self * (1 - s))"})
@@ -247,8 +248,9 @@ ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max
               .samples = EBB_SAMPLES(SHAPES, "(3,4) min_val=0 max_val=0.5", "i5(4) min_val=1 max_val=3", "! b(4)",
                                      "! (4) min_val=1 max_val=0"))
 ACTIVATION_OF(EBB_NUMERIC, relu6, ONE, WIDE, .samples = EBB_SAMPLES(SHAPES, "i5(4)", "! b(4)"),
-              .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)}, .inplace = true,
-              .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).", .formula = {"where(0 < self < 6, g, 0)"})
+              .batch = ebb_batch_elementwise, .compose = relu6_compose, .vjp = relu6_vjp, .saves = {EBB_IN(0)},
+              .inplace = true, .node = "HardtanhBackward0", .doc = "min(max(self, 0), 6).",
+              .formula = {"where(0 < self < 6, g, 0)"})
 ACTIVATION(hardswish, ONE, SAMPLES, WIDE, LOOP(hardswish), .node = "HardswishBackward0",
            .doc = "self * relu6(self + 3) / 6.",
            .formula = {"where(-3 < self < 3, g * (self / 3 + 0.5), where(self > 0, g, 0))"})
@@ -283,8 +285,8 @@ ACTIVATION(
            "prelu_kernel.",
     .samples = EBB_SAMPLES("(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"))
 ACTIVATION(
-    glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .vjp = glu_vjp, .saves = {EBB_IN(0)},
-    .node = "GluBackward0",
+    glu, "Tensor self, dims dim=last -> Tensor", .compose = glu_compose, .batch = ebb_batch_dims, .vjp = glu_vjp,
+    .saves = {EBB_IN(0)}, .node = "GluBackward0",
     .doc = "a * sigmoid(b), where a and b are the halves of self along the one dimension in dim, by default the "
            "last.",
     .formula =

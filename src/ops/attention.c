@@ -1,7 +1,7 @@
 /* Attention: scaled_dot_product_attention, and flash_attention, which does not keep the matrix of scores, with its
  * backward. */
 #define EBB_FAMILY "Attention"
-#include "ops/ops.h"
+#include "ops/batching.h"
 #include <math.h>
 
 /* ---- what flash_attention and its backward read ---- */
@@ -147,6 +147,12 @@ static void flash_vjp(struct ebb_vjp_call *v) {
 #define ALL (EBB_IN(QUERY) | EBB_IN(KEY) | EBB_IN(VALUE) | EBB_IN(MASK) | EBB_OUT(0) | EBB_OUT(1))
 #define HOW "bool is_causal=false, float? scale=none -> "
 
+/* Any dimensions in front are heads of their own, but a mask may be shared by them. */
+static void flash_batch(struct ebb_batch_call *b) {
+    if (b->in[MASK]) ebb_batch_loop(b);
+    else ebb_batch_leading(b);
+}
+
 const struct ebb_op ebb_op_flash_attention = {
     EBB_SIGNATURE(flash_attention,
                   "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, " HOW "Tensor output, Tensor logsumexp"),
@@ -163,6 +169,7 @@ const struct ebb_op ebb_op_flash_attention = {
     .infer = flash_infer,
     .forward = flash_forward,
     .vjp = flash_vjp,
+    .batch = flash_batch,
     .saves = {ALL, ALL, ALL, ALL},
     .formula = {"'d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)'",
                 "'d^T @ query * scale'", "'p^T @ g'", "'d, whole, and summed'"},
@@ -263,6 +270,11 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 }
 
 #define B_ALL 255u
+static void backward_batch(struct ebb_batch_call *b) {
+    if (b->in[B_MASK]) ebb_batch_loop(b);
+    else ebb_batch_leading(b);
+}
+
 const struct ebb_op ebb_op_flash_attention_backward = {
     EBB_SIGNATURE(
         flash_attention_backward,
@@ -278,6 +290,7 @@ const struct ebb_op ebb_op_flash_attention_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
+    .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
     .formula = {"'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
                 "'likewise'", "'likewise'", "'likewise'"},

@@ -145,6 +145,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, " \
                              "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
         .doc = AVERAGE_DOC(image) "divisor_override, unless 0, is what sums are divided by.", \
+        .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
         .dtypes = EBB_NUMERIC, \
@@ -173,6 +174,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2"
                       "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, " \
                       "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
         .doc = "The gradient of " #name_ " for an input of shape input_size.", \
+        .batch = ebb_batch_fold, \
         .torch = "torch.ops.aten." #name_ "_backward", \
         .node = node_, \
         .dtypes = EBB_FLOATING, \
@@ -198,6 +200,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
             "), over windows such that the result has output_size: output i is the mean of the inputs from " \
             "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1 for the " \
             "size of the input.", \
+        .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
         .node_variant = name_##_variant, \
@@ -236,6 +239,7 @@ ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", "(1,2,4,3
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, "Tensor grad_output, shape input_size, shape output_size -> Tensor"), \
         .doc = "The gradient of " #name_ " for an input of shape input_size.", \
+        .batch = ebb_batch_fold, \
         .torch = "torch.ops.aten._" #name_ "_backward", \
         .node = node_, \
         .dtypes = EBB_FLOATING, \

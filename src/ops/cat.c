@@ -1,5 +1,6 @@
 /* Several tensors made one: cat along a dimension they have, stack along a new one. */
 #define EBB_FAMILY "Shape"
+#include "ops/batching.h"
 #include "ops/region.h"
 
 /* PyTorch lets empty 1-d tensors stand for "nothing" beside tensors of any shape. */
@@ -73,6 +74,20 @@ static void vjp_cat(struct ebb_vjp_call *v) {
     }
 }
 
+/* Lists without elements, which are passed over, are none with a batch. */
+static void batch_cat(struct ebb_batch_call *b) {
+    struct ebb__attrs_cat a = *(const struct ebb__attrs_cat *)b->attrs;
+    struct ebb_batch_call all = *b;
+    for (int64_t i = 0; i < b->n_in; i++)
+        if (ebb__batch_ndim(b, i) == 1 && b->in[i]->dims[b->batched[i]] == 0) {
+            ebb_batch_loop(b);
+            return;
+        }
+    if (a.dim >= 0) a.dim++;
+    all.attrs = &a;
+    ebb_batch_leading(&all);
+}
+
 const struct ebb_op ebb_op_cat = {
     EBB_SIGNATURE(cat, "Tensors tensors, int dim[=0] -> Tensor"),
     .doc =
@@ -85,6 +100,7 @@ const struct ebb_op ebb_op_cat = {
     .forward = forward_cat,
     .vjp = vjp_cat,
     .jvp = ebb_jvp_linear,
+    .batch = batch_cat,
     .saves = {EBB_META(0)},
     .formula = {"part_of(g, tensors, k, dim)"},
     .samples = EBB_SAMPLES("[(2,3) (1,3)] dim=0", "[(2,3) (2,1) (2,2)] dim=-1", "[(2)] dim=0", "[(0) (2,3)] dim=-1",
@@ -138,6 +154,7 @@ const struct ebb_op ebb_op_stack = {
     .forward = forward_stack,
     .vjp = vjp_stack,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"select(g, dim, k)"},
     .samples = EBB_SAMPLES("[(2,3) (2,3)] dim=0", "[(2,3) (2,3)] dim=-1", "[(2,3) (2,3) (2,3)] dim=1", "[() ()] dim=0",
                            "[(0,2) (0,2)] dim=1", "! [(2,3) (2,4)] dim=0", "! [(2) (2)] dim=2"),

@@ -62,6 +62,7 @@ const struct ebb_op ebb_op_logical_xor = {
     .no_derivative = true,
     .inplace = true,
     .node = "LogicalXorBackward0",
+    .batch = ebb_batch_elementwise,
     .formula = {"0", "0"},
     PAIRS,
     .doc = "Whether one is true and the other is not; what is not 0 is true.",

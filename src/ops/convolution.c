@@ -2,6 +2,7 @@
  * transposed convolution and this gradient are one trilinear form, so that each is the derivative of the others. */
 #define EBB_FAMILY "Layers"
 #include "kernel/conv.h"
+#include "ops/batching.h"
 #include "ops/spatial.h"
 
 enum { NOT_MINUS, POSITIVE };
@@ -193,6 +194,40 @@ static void vjp(struct ebb_vjp_call *v) {
     }
 }
 
+/* The batch moved behind dimension 0, and merged with the channels there: (b, n, c, ...) to (n, b c, ...), so that each
+ * sample is a group of its own. */
+static ebb_tensor *merge_channels(ebb_tensor *t) {
+    if (!t) return NULL;
+    ebb_dims shape = {t->ndim - 1, {t->dims[1], t->dims[0] * t->dims[2]}};
+    for (int d = 2; d < shape.n; d++) shape.d[d] = t->dims[d + 1];
+    return ebb_reshape(ebb_transpose(t, 0, 1), shape);
+}
+
+/* (n, b c, ...) to (b, n, c, ...) */
+static ebb_tensor *split_channels(ebb_tensor *t, int64_t size) {
+    if (!t) return NULL;
+    ebb_dims shape = {t->ndim + 1, {t->dims[0], size, t->dims[1] / size}};
+    for (int d = 3; d < shape.n; d++) shape.d[d] = t->dims[d - 1];
+    return ebb_transpose(ebb_reshape(t, shape), 0, 1);
+}
+
+static void batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_convolution *a = b->attrs;
+    ebb_tensor *w = b->in[1], *bias = b->in[2], *y;
+    if (b->size == 0 || (!b->batched[1] && !b->batched[2])) {
+        ebb_tensor *in[] = {ebb__batch_folded(ebb__batch_input(b, 0, 0)), w, bias};
+        ebb_list out = in[0] ? ebb_call_op_list(b->op, in, 3, a) : (ebb_list){0, NULL};
+        if (out.n) ebb_batch_give(b, 0, ebb__batch_unfolded(out.t[0], b->size));
+        return;
+    }
+    struct ebb__attrs_convolution grouped = *a;
+    grouped.groups = (a->groups ? a->groups : 1) * b->size;
+    ebb_tensor *in[] = {merge_channels(ebb__batch_input(b, 0, 0)), ebb__batch_folded(ebb__batch_input(b, 1, 0)),
+                        bias ? ebb__batch_folded(ebb__batch_input(b, 2, 0)) : NULL};
+    y = in[0] && in[1] && (in[2] || !bias) ? ebb_call_op1(b->op, in, 3, &grouped) : NULL;
+    if (y) ebb_batch_give(b, 0, split_channels(y, b->size));
+}
+
 const struct ebb_op ebb_op_convolution = {
     EBB_SIGNATURE(convolution,
                   "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, "
@@ -209,6 +244,7 @@ const struct ebb_op ebb_op_convolution = {
     .infer = infer,
     .forward = forward,
     .vjp = vjp,
+    .batch = batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula =
         {"convolution_input(g, weight, input.shape, stride, padding, dilation, transposed, groups)",
@@ -289,6 +325,19 @@ static void weight_vjp(struct ebb_vjp_call *v) {
     }
 }
 
+static void weight_batch(struct ebb_batch_call *b) {
+    struct ebb__attrs_convolution_weight a = *(const struct ebb__attrs_convolution_weight *)b->attrs;
+    ebb_tensor *in[] = {merge_channels(ebb__batch_input(b, 0, 0)), merge_channels(ebb__batch_input(b, 1, 0))};
+    if (b->size == 0) {
+        ebb_batch_loop(b);
+        return;
+    }
+    a.groups = (a.groups ? a.groups : 1) * b->size;
+    a.weight_size.d[0] *= b->size;
+    ebb_tensor *w = in[0] && in[1] ? ebb_call_op1(b->op, in, 2, &a) : NULL;
+    if (w) ebb_batch_give(b, 0, ebb__batch_unfolded(w, b->size));
+}
+
 const struct ebb_op ebb_op_convolution_weight = {
     EBB_SIGNATURE(convolution_weight, "Tensor grad_output, Tensor input, shape weight_size, shape stride=1, "
                                       "shape padding=0, shape dilation=1, int groups=1 -> Tensor"),
@@ -302,6 +351,7 @@ const struct ebb_op ebb_op_convolution_weight = {
     .infer = weight_infer,
     .forward = weight_forward,
     .vjp = weight_vjp,
+    .batch = weight_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"convolution(input, g, None, stride, padding, dilation, False, 0, groups)",
                 "convolution_input(grad_output, g, input.shape, stride, padding, dilation, False, groups)"},

@@ -1,6 +1,6 @@
 /* Copies, conversions, and filling. */
 #define EBB_FAMILY "Shape"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- what the call path asks for ---- */
 
@@ -35,6 +35,7 @@ ebb_tensor *ebb__cast(ebb_tensor *t, ebb_dtype dtype) {
 }
 
 bool ebb__all_finite(ebb_tensor *t) {
+    while (ebb__is_batched(t) && ebb__batch_samples(t)) t = ebb__batch_samples(t);
     atomic_bool found = false, *const at = &found;
     if (!ebb__is_floating(t->dtype)) return true;
     struct ebb__plan plan;
@@ -58,6 +59,7 @@ const struct ebb_op ebb_op_clone = {
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_leading,
     .formula = {"g"},
     .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(2,2)"),
 };
@@ -93,6 +95,7 @@ const struct ebb_op ebb_op_to_copy = {
     .halves = true,
     .vjp = copy_of_self_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_leading,
     .formula = {"to(g, self.dtype)"},
     .samples = EBB_SAMPLES("(3,4) dtype=float64", "() dtype=float64", "(0,3) dtype=int64", "i5(4) dtype=float32",
                            "(3) dtype=bool", "! (3) dtype=none"),

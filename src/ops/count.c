@@ -43,8 +43,8 @@ static ebb_status count_nonzero_forward(struct ebb_forward *f) {
 }
 
 #define COUNT(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch." #op, .forward = op##_forward, \
-                                       .no_derivative = true, __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, \
+                                       .forward = op##_forward, .no_derivative = true,   __VA_ARGS__};
 #define SAMPLES "(3,4)", "b(3,4) dim=(1)", "(0,3) dim=(0)", "()", "() dim=(0)", "i2(3,4) dim=(-1)", "! (3,4) dim=(2)"
 #define TRUTH "Tensor self, dims dim=all, bool keepdim=false -> Tensor"
 #define OF_TRUTH .infer = truth_infer, .samples = EBB_SAMPLES(SAMPLES, "i2(2,3,4) dim=(0,-1) keepdim=true")

@@ -99,6 +99,7 @@ static ebb_dtype dtype_of(const ebb_setting *number) {
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " more NEW), \
         .doc = text " Shape, and dtype where none is given, are those of input.", \
+        .batch = ebb_batch_leading, \
         .torch = "torch." #name "_like", \
         .infer = infer_##name##_like, \
         .forward = forward_##name##_like, \

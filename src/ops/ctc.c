@@ -13,9 +13,12 @@ struct labels {
     size_t bytes;
 };
 
-static void read_integers(const ebb_tensor *t, int64_t *ret) {
-    for (int64_t i = 0; i < t->numel; i++)
-        ret[i] = ebb__to_i64(ebb__load(t->data + i * (int64_t)ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype));
+/* NULL is read as nothing. */
+static ebb_status read_integers(const ebb_tensor *t, int64_t *ret) {
+    const char *data = ebb_tensor_data(t);
+    for (int64_t i = 0; data && i < t->numel; i++)
+        ret[i] = ebb__to_i64(ebb__load(data + i * (int64_t)ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype));
+    return data || !t || !t->numel ? EBB_OK : ebb_error_status();
 }
 
 static ebb_status check_lengths(const struct labels *l, int64_t batch, int64_t frames, const ebb_tensor *targets) {
@@ -42,10 +45,10 @@ static ebb_status read_labels(ebb_tensor *const *in, int64_t blank, struct label
     struct labels l = {all + 3 * batch, all, all + batch, all + 2 * batch, bytes};
     const int64_t width = targets->ndim == 2 ? targets->dims[1] : batch ? targets->numel / batch : 0;
     for (int64_t n = 0; n < batch; n++) l.input_lengths[n] = frames, l.target_lengths[n] = width;
-    if (in[INPUT_LENGTHS]) read_integers(in[INPUT_LENGTHS], l.input_lengths);
-    if (in[TARGET_LENGTHS]) read_integers(in[TARGET_LENGTHS], l.target_lengths);
-    read_integers(targets, l.targets);
-    ebb_status status = check_lengths(&l, batch, frames, targets);
+    ebb_status status = read_integers(in[INPUT_LENGTHS], l.input_lengths);
+    if (!status) status = read_integers(in[TARGET_LENGTHS], l.target_lengths);
+    if (!status) status = read_integers(targets, l.targets);
+    if (!status) status = check_lengths(&l, batch, frames, targets);
     int64_t next = 0;
     for (int64_t n = 0; n < batch && !status; n++) {
         l.offsets[n] = targets->ndim == 2 ? n * width : next;

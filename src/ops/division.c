@@ -96,6 +96,7 @@ const struct ebb_op ebb_op_div_mode = {
     .inplace = true,
     .compose = div_mode_compose,
     .vjp = div_mode_vjp,
+    .batch = ebb_batch_elementwise,
     .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"g / other if rounding_mode == 'none' else 0",
                 "-g * (self / other) / other if rounding_mode == 'none' else 0"},

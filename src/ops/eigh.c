@@ -72,6 +72,7 @@ const struct ebb_op ebb_op_eigh = {
     .contiguous = true,
     .vjp = eigh_vjp,
     .undefined_grads = true,
+    .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula =
         {"V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if g_eigenvectors == None else V.mT @ "
@@ -104,6 +105,7 @@ const struct ebb_op ebb_op_eigvalsh = {
     .forward = forward,
     .contiguous = true,
     .vjp = eigvalsh_vjp,
+    .batch = ebb_batch_leading,
     .saves = {EBB_IN(0)},
     .formula = {"V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT"},
     .samples = EBB_SAMPLES("sym(3,3)", "sym(3,3) UPLO=U", "spd(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",

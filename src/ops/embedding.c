@@ -1,5 +1,6 @@
 /* Rows of a table by number; with max_norm the rows are first made shorter. */
 #define EBB_FAMILY "Indexing"
+#include "ops/batching.h"
 #include "ops/indexing.h"
 
 static ebb_status infer(struct ebb_infer *f) {
@@ -48,12 +49,29 @@ static void vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = ebb_reshape(v->grad[0], EBB_DIMS(ebb_tensor_numel(index), shape.d[1]));
     if (a->scale_grad_by_freq) {
         ebb_tensor *ones = ebb_ones(ebb_tensor_shape(index), .dtype = dtype);
-        ebb_tensor *count = ebb_index_add_(ebb_zeros(EBB_DIMS(shape.d[0]), .dtype = dtype), index, ones, 0);
+        ebb_tensor *count = ebb_index_add_(ebb__zeros_beside(EBB_DIMS(shape.d[0]), dtype, index, NULL), index, ones, 0);
         g = ebb_div(g, ebb_unsqueeze(ebb_index_select(count, index, 0), 1));
     }
-    ebb_tensor *w = ebb_index_add_(ebb_zeros(shape, .dtype = dtype), index, g, 0);
+    ebb_tensor *w = ebb_index_add_(ebb__zeros_beside(shape, dtype, index, g), index, g, 0);
     if (a->padding_idx.given) w = ebb_index_fill_(w, ebb_full(EBB_DIMS(1), a->padding_idx.whole), 0, 0);
     ebb_vjp_give(v, 1, w);
+}
+
+/* Weights of each sample are one weight with the rows of all. */
+static void batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_embedding *a = b->attrs;
+    if (!b->batched[1] && !a->scale_grad_by_freq) {
+        ebb__batch_forward(b, b->in, a);
+        return;
+    }
+    if (a->padding_idx.given || a->scale_grad_by_freq) { /* which are said of the rows of one weight */
+        ebb_batch_loop(b);
+        return;
+    }
+    ebb_tensor *index = ebb_to(ebb__batch_input(b, 0, 0), EBB_I64), *weight = b->in[1];
+    ebb_tensor *first = ebb_arange(0, b->size * weight->dims[1], weight->dims[1] ? weight->dims[1] : 1);
+    first = ebb__batch_aligned(first, index ? index->ndim : 0);
+    ebb_batch_give(b, 0, ebb_embedding(ebb_add(index, first), ebb__batch_folded(weight)));
 }
 
 const struct ebb_op ebb_op_embedding = {
@@ -69,6 +87,7 @@ const struct ebb_op ebb_op_embedding = {
     .forward = forward,
     .vjp = vjp,
     .jvp = ebb_jvp_linear,
+    .batch = batch,
     .saves = {0, EBB_IN(0)},
     .formula = {"",
                 "i = flatten(input); z = index_add(zeros_like(weight), 0, i, reshape(g, (i.numel(), weight.size(1)))); "

@@ -1,6 +1,7 @@
 /* The largest and the smallest: max, min, amax, amin, argmax, argmin, and max and min along one dimension with their
  * indices. Every one is a pair that differs in the kernel and its names only. */
 #define EBB_FAMILY "Reductions"
+#include "ops/batching.h"
 #include "ops/reduce.h"
 #include <math.h>
 
@@ -30,13 +31,22 @@ static ebb_status infer_shape(const struct ebb_infer *f, const ebb_dims *dim, bo
 
 static ebb_status all_infer(struct ebb_infer *f) { return infer_shape(f, &EBB_NO_DIMS, false, f->out); }
 
+ebb_tensor *ebb__is_chosen(ebb_tensor *x, ebb_tensor *y) {
+    if (ebb__is_batched(y)) return ebb_where(ebb_isnan(y), ebb_isnan(x), ebb_eq(x, y));
+    return isnan(ebb_item(y)) ? ebb_isnan(x) : ebb_eq(x, y);
+}
+
 static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
-    ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_ne(x, x) : ebb_eq(x, y);
+    ebb_tensor *chosen = ebb__is_chosen(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0.0));
 }
 
 #define ALL(name_, node_, words) \
+    static void name_##_batch(struct ebb_batch_call *b) { \
+        ebb_tensor *lines = ebb_reshape(b->in[0], EBB_DIMS(b->size, -1)); \
+        ebb_batch_give(b, 0, ebb_a##name_(lines, .dim = EBB_DIMS(1))); \
+    } \
     static ebb_status name_##_forward(struct ebb_forward *f) { \
         return run(ebb__reduce_##name_, f->in[0], &EBB_NO_DIMS, f->out[0], NULL); \
     } \
@@ -45,6 +55,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .doc = "The " words \
                " of all elements; NaN if any is. Elements that tie share the gradient evenly. Along one dimension, " \
                "with indices: " #name_ "_dim.", \
+        .batch = name_##_batch, \
         .torch = "torch." #name_, \
         .node = node_, \
         .infer = all_infer, \
@@ -93,6 +104,7 @@ static void some_vjp(struct ebb_vjp_call *v) {
         .doc = "The " words \
                " over the dimensions listed in dim, or over all; NaN if any is. Elements that tie share the gradient " \
                "evenly.", \
+        .batch = ebb_batch_dims, \
         .torch = "torch." #name_, \
         .node = node_, \
         .infer = some_infer, \
@@ -128,6 +140,7 @@ static ebb_status arg_infer(struct ebb_infer *f) {
         .doc = "The index (int64) of the first " words \
                " element along dim, a list of one, or in row-major order over all. A NaN " \
                "counts as the " words ".", \
+        .batch = ebb_batch_dims, \
         .torch = "torch." #name_, \
         .dtypes = EBB_NUMERIC, \
         .infer = arg_infer, \
@@ -169,6 +182,7 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .doc = "The " words \
                " element along dim and its index (int64), the first one where several tie; that element receives the " \
                "gradient. NaN if any is.", \
+        .batch = ebb_batch_dims, \
         .torch = torch_, \
         .overload = of_, \
         .node = node_, \

@@ -90,6 +90,7 @@ const struct ebb_op ebb_op_im2col = {
     .infer = im2col_infer,
     .forward = im2col_forward,
     .vjp = im2col_vjp,
+    .batch = ebb_batch_fold,
     .formula = {"fold(g, input.shape[-2:], kernel_size, dilation, padding, stride)"},
     .samples =
         EBB_SAMPLES("(2,3,4,5) kernel_size=(2,3)", "(3,5,5) kernel_size=2 dilation=2 padding=1 stride=(2,1)",
@@ -161,6 +162,7 @@ const struct ebb_op ebb_op_fold = {
     .infer = fold_infer,
     .forward = fold_forward,
     .vjp = fold_vjp,
+    .batch = ebb_batch_fold,
     .formula = {"im2col(g, kernel_size, dilation, padding, stride)"},
     .samples = EBB_SAMPLES(
         "(2,12,6) output_size=(3,4) kernel_size=2", "(6,4) output_size=(3,5) kernel_size=(2,3) stride=(1,2)",

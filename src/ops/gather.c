@@ -1,5 +1,6 @@
 /* Elements along a dimension by an index tensor: picked, put, added, reduced. */
 #define EBB_FAMILY "Indexing"
+#include "ops/batching.h"
 #include "ops/indexing.h"
 #include <math.h>
 
@@ -43,7 +44,7 @@ static ebb_status gather_forward(struct ebb_forward *f) {
 
 static void gather_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gather *a = v->attrs;
-    ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
+    ebb_tensor *g = v->grad[0], *zeros = ebb__zeros_beside(ebb_vjp_shape(v, 0), ebb_tensor_dtype(g), v->in[1], g);
     ebb_vjp_give(v, 0, ebb_scatter_add_(zeros, v->in[1], g, a->dim));
 }
 
@@ -60,6 +61,7 @@ const struct ebb_op ebb_op_gather = {
     .forward = gather_forward,
     .vjp = gather_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(1)},
     .formula = {"scatter_add(zeros_like(self), dim, index, g)"},
     .samples = EBB_SAMPLES("(3,4) i3(2,4) dim=0", "(3,4) i4(3,6) dim=-1", "(3,4,5) i4(2,3,2) dim=1", "() i1() dim=0",
@@ -173,6 +175,7 @@ const struct ebb_op ebb_op_scatter = {
     .updates = true,
     .vjp = scatter_vjp,
     .jvp = scatter_jvp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"scatter(g, dim, index, 0)", NULL, "gather(g, dim, index)"},
     .samples = EBB_SAMPLES("(3,4) i3(1,4) (1,4) dim=0", "(3,4) i4(3,1) (3,1) dim=-1", "(3,4) i4(3,6) 2 dim=1",
@@ -236,6 +239,7 @@ const struct ebb_op ebb_op_scatter_add = {
     .updates = true,
     .vjp = scatter_add_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "gather(g, dim, index)"},
     .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0", "(3,4) i4(3,6) (3,6) dim=-1", "() i1() () dim=0",
@@ -346,7 +350,8 @@ static void prod_vjp(struct ebb_vjp_call *v) {
         give_self(v, ebb_div(ebb_mul(g, others), ones));
     }
     if (!v->needs[2]) return;
-    ebb_tensor *zero = ebb_eq(src, 0), *none = ebb_zeros(ebb_tensor_shape(self), .dtype = ebb_tensor_dtype(src));
+    ebb_tensor *zero = ebb_eq(src, 0),
+               *none = ebb__zeros_beside(ebb_tensor_shape(self), ebb_tensor_dtype(src), index, src);
     ebb_tensor *zeros = ebb_scatter_add_(none, index, ebb_to(zero, ebb_tensor_dtype(src)), a->dim);
     ebb_tensor *only = ebb_logical_and(zero, ebb_eq(ebb_gather(zeros, index, a->dim), 1));
     ebb_tensor *without = ebb_scatter_reduce(self, index, ebb_masked_fill(src, only, 1), a->dim, a->reduce,
@@ -360,7 +365,7 @@ static void mean_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
     ebb_tensor *n = ebb_full(ebb_tensor_shape(g), a->include_self.value, .dtype = ebb_tensor_dtype(g));
     ebb_tensor *ones = ebb_ones(ebb_tensor_shape(v->in[1]), .dtype = ebb_tensor_dtype(g));
-    g = ebb_div(g, ebb_maximum(ebb_scatter_add_(n, v->in[1], ones, a->dim), 1));
+    g = ebb_div(g, ebb_maximum(ebb_scatter_add(n, v->in[1], ones, a->dim), 1));
     if (v->needs[0]) give_self(v, g);
     if (v->needs[2]) give_src(v, ebb_gather(g, v->in[1], a->dim));
 }
@@ -407,6 +412,7 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .inplace = true,
     .updates = true,
     .vjp = reduce_vjp,
+    .batch = ebb_batch_dims,
     .saves = {ALL, 0, ALL},
     .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
                 "'the same for src, gathered'"},

@@ -1,5 +1,6 @@
 /* Advanced indexing: integer tensors and masks in the places of dimensions, read and written. */
 #define EBB_FAMILY "Indexing"
+#include "ops/batching.h"
 #include "ops/indexing.h"
 
 /* The indices of a tensor, by dimension: masks as the integers they stand for, shapes broadcast. */
@@ -129,9 +130,69 @@ static ebb_tensor *index_compose(struct ebb_forward *f) {
 }
 
 static void index_vjp(struct ebb_vjp_call *v) {
-    ebb_tensor *g = v->grad[0], *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(g));
+    ebb_tensor *g = v->grad[0], *zeros = ebb__zeros_beside(ebb_vjp_shape(v, 0), ebb_tensor_dtype(g), g, NULL);
+    for (int64_t i = 1; i < v->n_in && zeros; i++)
+        if (ebb__is_batched(v->in[i])) zeros = ebb__batch_as(zeros, v->in[i]);
     ebb_vjp_give(v, 0, ebb_index_put_(zeros, ((ebb_list){v->n_in - 1, v->in + 1}), g, .accumulate = true));
 }
+
+/* Whether an entry of a list of indices is batched, or is none of these: a list of integers for each of the first
+ * dimensions. */
+static bool any_batched(const struct ebb_batch_call *b, int64_t n) {
+    bool any = false;
+    for (int64_t i = 1; i <= n; i++) any = any || b->batched[i];
+    return any;
+}
+static bool any_gap_or_mask(const struct ebb_batch_call *b, int64_t n) {
+    bool any = n == 0;
+    for (int64_t i = 1; i <= n; i++) any = any || !b->in[i] || is_mask(b->in[i]);
+    return any;
+}
+
+/* Whether the indices stand side by side, so that one dimension more in front of them moves theirs by one. */
+static bool are_neighbours(const struct ebb_batch_call *b, int64_t n) {
+    int64_t first = 1, last = n;
+    while (first <= n && !b->in[first]) first++;
+    while (last >= first && !b->in[last]) last--;
+    for (int64_t i = first; i <= last; i++)
+        if (!b->in[i]) return false;
+    return true;
+}
+
+/* The dimensions that the indices stand for in the result, and those of self that they take the place of. */
+static int index_ndim(const struct ebb_batch_call *b, int64_t n, int *ret_taken) {
+    int ndim = 0;
+    *ret_taken = 0;
+    for (int64_t i = 1; i <= n; i++) {
+        if (!b->in[i]) continue;
+        int own = ebb__batch_ndim(b, i), of = is_mask(b->in[i]) ? 1 : own;
+        *ret_taken += is_mask(b->in[i]) ? own : 1;
+        if (of > ndim) ndim = of;
+    }
+    return ndim;
+}
+
+/* n indices follow self, and `more` inputs them: the call with the batch as a dimension 0 of self that is taken whole,
+ * or with the number of the sample as one more index. */
+static void batch_indexed(struct ebb_batch_call *b, int64_t n, int64_t more) {
+    ebb_tensor *in[EBB_MAX_NDIM + 4];
+    int taken, ndim = index_ndim(b, n, &taken);
+    bool batched = any_batched(b, n);
+    if (n > EBB_MAX_NDIM || (batched ? any_gap_or_mask(b, n) : !are_neighbours(b, n))) {
+        ebb_batch_loop(b);
+        return;
+    }
+    in[0] = ebb__batch_input(b, 0, 0);
+    in[1] = batched ? ebb__batch_aligned(ebb_arange(0, b->size, 1), ndim + 1) : NULL;
+    for (int64_t i = 1; i <= n; i++) in[i + 1] = b->batched[i] ? ebb__batch_aligned(b->in[i], ndim + 1) : b->in[i];
+    int result = ebb__batch_ndim(b, 0) - taken + ndim;
+    if (more) in[n + 2] = b->batched[n + 1] ? ebb__batch_aligned(b->in[n + 1], result + 1) : b->in[n + 1];
+    if (ebb__failing()) return;
+    ebb_list out = ebb_call_op_list(b->op, in, n + 2 + more, b->attrs);
+    if (out.n) ebb_batch_give(b, 0, out.t[0]);
+}
+
+static void index_batch(struct ebb_batch_call *b) { batch_indexed(b, b->n_in - 1, 0); }
 
 const struct ebb_op ebb_op_index = {
     EBB_SIGNATURE(index, "Tensor self, Tensors? indices -> Tensor"),
@@ -146,6 +207,7 @@ const struct ebb_op ebb_op_index = {
     .compose = index_compose,
     .vjp = index_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = index_batch,
     .saves = {EBB_IN(1)},
     .formula = {"index_put(zeros_like(self), indices, g, True)"},
     .samples =
@@ -228,6 +290,8 @@ static void put_vjp(struct ebb_vjp_call *v) {
     if (v->needs[v->n_in - 1]) ebb_vjp_give(v, v->n_in - 1, ebb_index(g, indices));
 }
 
+static void put_batch(struct ebb_batch_call *b) { batch_indexed(b, b->n_in - 2, 1); }
+
 const struct ebb_op ebb_op_index_put = {
     EBB_SIGNATURE(index_put, "Tensor self, Tensors? indices, Tensor values, bool accumulate=false -> Tensor"),
     .doc =
@@ -242,6 +306,7 @@ const struct ebb_op ebb_op_index_put = {
     .updates = true,
     .vjp = put_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = put_batch,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"g if accumulate else index_put(g, indices, zeros((), g.dtype))", NULL, "index(g, indices)"},
     .samples = EBB_SAMPLES(

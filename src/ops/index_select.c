@@ -1,5 +1,6 @@
 /* Whole slices along a dimension by a list of indices: picked, added, copied and filled. */
 #define EBB_FAMILY "Indexing"
+#include "ops/batching.h"
 #include "ops/indexing.h"
 
 /* ---- index_select ---- */
@@ -32,9 +33,12 @@ static ebb_status select_forward(struct ebb_forward *f) {
 
 static void select_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_index_select *a = v->attrs;
-    ebb_tensor *zeros = ebb_zeros(ebb_vjp_shape(v, 0), .dtype = ebb_tensor_dtype(v->grad[0]));
+    ebb_tensor *zeros = ebb__zeros_beside(ebb_vjp_shape(v, 0), ebb_tensor_dtype(v->grad[0]), v->in[1], v->grad[0]);
     ebb_vjp_give(v, 0, ebb_index_add_(zeros, v->in[1], v->grad[0], a->dim));
 }
+
+/* One list of places for all samples. */
+static void batch_list(struct ebb_batch_call *b) { ebb__batch_dims_but(b, EBB_IN(1)); }
 
 const struct ebb_op ebb_op_index_select = {
     EBB_SIGNATURE(index_select, "Tensor self, Tensor index, dim dim -> Tensor"),
@@ -48,6 +52,7 @@ const struct ebb_op ebb_op_index_select = {
     .forward = select_forward,
     .vjp = select_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = batch_list,
     .saves = {EBB_IN(1)},
     .formula = {"index_add(zeros_like(self), dim, index, g)"},
     .samples = EBB_SAMPLES("(4,3) i4(6) dim=0", "(2,5,3) i5(2) dim=-2", "(3,4) i4(0) dim=1", "(3,4) i3() dim=0",
@@ -114,6 +119,7 @@ const struct ebb_op ebb_op_index_add = {
     .updates = true,
     .vjp = add_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = batch_list,
     .saves = {0, 0, EBB_IN(1)},
     .formula = {"g", NULL, "alpha * index_select(g, dim, index)"},
     .samples = EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0", "(2,5,3) i5(2) (2,2,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
@@ -156,6 +162,7 @@ const struct ebb_op ebb_op_index_copy = {
     .updates = true,
     .vjp = copy_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = batch_list,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "index_select(g, dim, index)"},
     .samples = EBB_SAMPLES("(4,3) i1(1) (1,3) dim=0", "(2,5,3) i1(1) (2,1,3) dim=-2", "(3,4) i4(0) (3,0) dim=1",
@@ -215,6 +222,7 @@ const struct ebb_op ebb_op_index_fill = {
     .updates = true,
     .vjp = fill_vjp,
     .jvp = fill_jvp,
+    .batch = batch_list,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"index_fill(g, dim, index, 0)", NULL, "sum(index_select(g, dim, index))"},
     .samples =

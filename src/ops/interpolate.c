@@ -294,6 +294,7 @@ const struct ebb_op ebb_op_upsample = {
     .infer = upsample_infer,
     .forward = upsample_forward,
     .vjp = upsample_vjp,
+    .batch = ebb_batch_fold,
     .formula = {"upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"},
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
@@ -344,6 +345,7 @@ const struct ebb_op ebb_op_upsample_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
+    .batch = ebb_batch_fold,
     .formula = {"upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"},
     .samples = EBB_SAMPLES(
         "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",

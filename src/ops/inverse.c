@@ -119,6 +119,7 @@ const struct ebb_op ebb_op_det = {
     .forward = det_forward,
     .contiguous = true,
     .vjp = det_vjp,
+    .batch = ebb_batch_leading,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"(g * y)[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
@@ -143,6 +144,7 @@ const struct ebb_op ebb_op_slogdet = {
     .contiguous = true,
     .vjp = slogdet_vjp,
     .undefined_grads = true,
+    .batch = ebb_batch_leading,
     .saves = {EBB_IN(0)},
     .formula = {"g_logabsdet[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
@@ -209,6 +211,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor A -> " outputs), \
         .doc = doc_, \
+        .batch = ebb_batch_leading, \
         .torch = torch_, \
         .node = "LinalgInvExBackward0", \
         .dtypes = EBB_FLOATING, \

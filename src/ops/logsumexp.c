@@ -1,5 +1,6 @@
 /* The logarithm of a sum of exponentials, computed without overflow. */
 #define EBB_FAMILY "Reductions"
+#include "ops/batching.h"
 #include "ops/reduce.h"
 #include <math.h>
 
@@ -26,6 +27,15 @@ static void vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(g, ebb_exp(ebb_sub(v->in[0], y))));
 }
 
+static void batch(struct ebb_batch_call *b) {
+    struct ebb__attrs_logsumexp a = *(const struct ebb__attrs_logsumexp *)b->attrs;
+    struct ebb_batch_call of_dims = *b;
+    for (int d = 0, all = a.dim.n == 0; all && d < ebb__batch_ndim(b, 0); d++) a.dim.d[a.dim.n++] = d;
+    if (a.dim.n == 0) a.dim = EBB_DIMS(0);
+    of_dims.attrs = &a;
+    ebb_batch_dims(&of_dims);
+}
+
 const struct ebb_op ebb_op_logsumexp = {
     EBB_SIGNATURE(logsumexp, "Tensor self, dims dim, bool keepdim=false -> Tensor"),
     .doc =
@@ -36,6 +46,7 @@ const struct ebb_op ebb_op_logsumexp = {
     .dtypes = EBB_FLOATING,
     .compose = compose,
     .vjp = vjp,
+    .batch = batch,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"restore(g, self, dim, keepdim) * exp(self - restore(y, self, dim, keepdim))"},
     .samples = EBB_SAMPLES("(3,4) dim=(1)", "(2,3,4) dim=(0,2) keepdim=true", "(4) dim=(0)", "() dim=(0)",

@@ -1,6 +1,6 @@
 /* Losses of classification: nll_loss and its backward, cross_entropy. */
 #define EBB_FAMILY "Losses"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- negative log likelihood ----
  * Classes lie along dimension 1, or 0 for a single row: (C), (N, C), (N, C, d1, …). The kernel wants them last, so what
@@ -105,6 +105,39 @@ static void nll_vjp(struct ebb_vjp_call *v) {
                                            .ignore_index = a->ignore_index, .reduction = a->reduction));
 }
 
+/* Rows of all samples, of which each has its class, as one list: (b, n, c, ...) to (b n, c, ...), where one sample is
+ * (n, c, ...) or, with_rows false, (c). */
+static ebb_tensor *all_rows(const struct ebb_batch_call *b, int64_t i, bool with_rows) {
+    ebb_tensor *t = ebb__batch_input(b, i, 0);
+    return with_rows ? ebb__batch_folded(t) : t;
+}
+
+/* The sum of the terms of each sample. */
+static ebb_tensor *sum_of_samples(ebb_tensor *terms, int64_t size) {
+    return terms ? ebb_sum(ebb_reshape(terms, EBB_DIMS(size, terms->numel / size)), .dim = EBB_DIMS(1)) : NULL;
+}
+
+static void nll_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_nll_loss *a = b->attrs;
+    bool rows = ebb__batch_ndim(b, 0) > 1;
+    if (b->batched[2] || b->size == 0) {
+        ebb_batch_loop(b);
+        return;
+    }
+    ebb_tensor *x = all_rows(b, 0, rows), *target = all_rows(b, 1, rows), *weight = b->in[2];
+    ebb_tensor *terms =
+        ebb_nll_loss(x, target, .weight = weight, .ignore_index = a->ignore_index, .reduction = EBB_REDUCTION_NONE);
+    if (!terms) return;
+    ebb_tensor *ones = ebb_expand(ebb_full(EBB_NO_DIMS, -1.0, .dtype = ebb_tensor_dtype(x)), ebb_tensor_shape(x));
+    ebb_tensor *weights =
+        ebb_nll_loss(ones, target, .weight = weight, .ignore_index = a->ignore_index, .reduction = EBB_REDUCTION_NONE);
+    ebb_tensor *total = sum_of_samples(weights, b->size), *sum = terms;
+    if (a->reduction != EBB_REDUCTION_NONE) sum = sum_of_samples(terms, b->size);
+    else if (rows) sum = ebb__batch_unfolded(terms, b->size);
+    ebb_batch_give(b, 0, a->reduction == EBB_REDUCTION_MEAN ? ebb_div(sum, total) : sum);
+    ebb_batch_give(b, 1, total);
+}
+
 const struct ebb_op ebb_op_nll_loss = {
     EBB_SIGNATURE(
         nll_loss,
@@ -123,6 +156,7 @@ const struct ebb_op ebb_op_nll_loss = {
     .infer = nll_infer,
     .forward = nll_forward,
     .vjp = nll_vjp,
+    .batch = nll_batch,
     .saves = {EBB_IN(1) | EBB_IN(2) | EBB_OUT(1)},
     .formula = {"nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index, reduction)"},
     .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) reduction=sum", "(3,4) i4(3) reduction=none", "(4) i4()",
@@ -183,6 +217,29 @@ static void nll_backward_vjp(struct ebb_vjp_call *v) {
                                   .reduction = a->reduction));
 }
 
+static void nll_backward_batch(struct ebb_batch_call *b) {
+    struct ebb__attrs_nll_loss_backward a = *(const struct ebb__attrs_nll_loss_backward *)b->attrs;
+    bool rows = a.size.n > 1;
+    if (b->batched[3] || b->size == 0) {
+        ebb_batch_loop(b);
+        return;
+    }
+    ebb_tensor *g = ebb__batch_input(b, 0, 0), *target = all_rows(b, 1, rows), *one = NULL;
+    if (!g || !target) return;
+    if (a.reduction == EBB_REDUCTION_MEAN) g = ebb_div(g, ebb__batch_input(b, 2, 0));
+    if (a.reduction != EBB_REDUCTION_NONE) { /* the same for each of the sample's terms */
+        int64_t each = target->numel / b->size;
+        g = ebb_expand(ebb_unsqueeze(g, 1), EBB_DIMS(b->size, each));
+        g = ebb_reshape(g, ebb_tensor_shape(target));
+    } else if (rows) g = ebb__batch_folded(g);
+    if (rows) a.size.d[0] *= b->size;
+    else a.size = EBB_DIMS(b->size, a.size.d[0]);
+    one = g ? ebb_ones(EBB_NO_DIMS, .dtype = ebb_tensor_dtype(g)) : NULL;
+    ebb_tensor *dx = ebb_nll_loss_backward(g, target, one, a.size, .weight = b->in[3], .ignore_index = a.ignore_index,
+                                           .reduction = EBB_REDUCTION_NONE);
+    ebb_batch_give(b, 0, rows ? ebb__batch_unfolded(dx, b->size) : dx);
+}
+
 const struct ebb_op ebb_op_nll_loss_backward = {
     EBB_SIGNATURE(nll_loss_backward,
                   "Tensor grad_output, Tensor target, Tensor total_weight, Tensor? weight, shape size, "
@@ -197,6 +254,7 @@ const struct ebb_op ebb_op_nll_loss_backward = {
     .infer = nll_backward_infer,
     .forward = nll_backward_forward,
     .vjp = nll_backward_vjp,
+    .batch = nll_backward_batch,
     .saves = {EBB_IN(1) | EBB_IN(3)},
     .formula = {"nll_loss(g, target, weight, ignore_index, reduction)"},
     .samples = EBB_SAMPLES("() i4(3) () size=(3,4) reduction=sum", "(3) i4(3) () (4) size=(3,4) reduction=none",

@@ -1,6 +1,7 @@
 /* Losses that ask for a margin: cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss,
  * multi_margin_loss, multilabel_margin_loss, multilabel_soft_margin_loss. */
 #define EBB_FAMILY "Losses"
+#include "ops/batching.h"
 #include "ops/loss.h"
 
 /* ---- pairs ---- */
@@ -161,6 +162,17 @@ const struct ebb_op ebb_op_multi_margin_loss = {
                     "(4) i4()", "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"),
 };
 
+/* The same of a batch, whose elements cannot be looked at. */
+static bool lists_of_samples(ebb_tensor *list, ebb_tensor **ret_counts, ebb_tensor **ret_others) {
+    int dim = list->ndim ? list->ndim - 1 : 0;
+    ebb_tensor *counts = ebb_gt(ebb_cumprod(ebb_ge(list, 0), dim), 0);
+    ebb_tensor *named = ebb__zeros_beside(ebb_tensor_shape(list), EBB_I64, list, NULL);
+    named = ebb_scatter_add(named, ebb_clamp(list, .min = ebb_number_i64(0)), ebb_to(counts, EBB_I64), dim);
+    *ret_counts = counts;
+    *ret_others = ebb_eq(named, 0);
+    return *ret_others != NULL;
+}
+
 /* The classes listed in each row of target, up to the first that is negative: which entries of the list count, and
  * which classes are none of them. */
 static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_counts, ebb_tensor **ret_others) {
@@ -168,6 +180,7 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
     ebb_tensor *counts = list ? ebb_zeros(ebb_tensor_shape(list), .dtype = EBB_BOOL) : NULL;
     ebb_tensor *others = counts ? ebb_ones(ebb_tensor_shape(list), .dtype = EBB_BOOL) : NULL;
     if (!others) return false;
+    if (ebb__is_batched(list)) return lists_of_samples(list, ret_counts, ret_others);
     const int64_t *classes_of = ebb_tensor_data(list);
     bool *counted = ebb_tensor_data(counts), *other = ebb_tensor_data(others);
     for (int64_t row = 0; row < list->numel; row += classes)

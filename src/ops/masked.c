@@ -85,6 +85,7 @@ const struct ebb_op ebb_op_masked_select = {
     .compose = select_compose,
     .vjp = select_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_refuse,
     .saves = {EBB_IN(1)},
     .formula = {"masked_scatter(zeros_like(self + mask), mask, g)"},
     .samples = EBB_SAMPLES("(3,4) b(3,4)", "(3,4) b(4)", "(4) b(3,1)", "() b()", "(0,3) b(3)", "i5(4) b(4)",
@@ -187,6 +188,7 @@ static ebb_tensor *nonzero_compose(struct ebb_forward *f) {
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "Tensor self -> Tensor"), \
         .doc = text, \
+        .batch = ebb_batch_refuse, \
         .torch = "torch." #name, \
         .compose = nonzero_compose, \
         .no_derivative = true, \
@@ -211,5 +213,6 @@ const struct ebb_op ebb_op_nonzero_tuple = {
     .overload = "where",
     .compose_list = tuple_compose,
     .no_derivative = true,
+    .batch = ebb_batch_refuse,
     .samples = EBB_SAMPLES("(3,4)", "b(3,4)", "b(5)", "()", "(0,3)", "i2(2,3,4)"),
 };

@@ -80,6 +80,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
+    .batch = ebb_batch_fold,
     .saves = {EBB_IN(1)},
     .formula = {"gather(flatten(g, -dims), -1, flatten(indices, -dims)).reshape(indices.shape)"},
     .samples =
@@ -115,6 +116,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
             DOC(", stride apart (kernel_size, where none is listed)", image, \
                 " Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the " \
                 "end."), \
+        .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
         .dtypes = dtypes_, \
@@ -149,6 +151,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor output, Tensor indices"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
+        .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
         .dtypes = EBB_FLOATING, \

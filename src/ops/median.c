@@ -1,5 +1,6 @@
 /* Medians, over all elements or along one dimension. */
 #define EBB_FAMILY "Reductions"
+#include "ops/batching.h"
 #include "ops/reduce.h"
 #include <math.h>
 
@@ -72,6 +73,7 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .doc = \
             "The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives " \
             "the gradient. " words, \
+        .batch = ebb_batch_dims, \
         .torch = "torch." of "(input, dim)", \
         .overload = of, \
         .node = node_, \
@@ -113,7 +115,7 @@ static ebb_status nanmedian_forward(struct ebb_forward *f) { return all_forward(
 
 static void all_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *y = v->out[0];
-    ebb_tensor *chosen = isnan(ebb_item(y)) ? ebb_isnan(x) : ebb_eq(x, y);
+    ebb_tensor *chosen = ebb__is_chosen(x, y);
     ebb_vjp_give(v, 0, ebb_where(chosen, ebb_div(v->grad[0], ebb_sum(chosen)), 0));
 }
 

@@ -72,6 +72,7 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
 #define MOMENT(op, outputs, node_, ...) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self, dims dim=all, float? correction|unbiased=1, bool keepdim=false -> " outputs), \
+        .batch = ebb_batch_dims, \
         .torch = "torch." #op, \
         .node = node_, \
         .dtypes = EBB_FLOATING, \

@@ -89,6 +89,7 @@ const struct ebb_op ebb_op_vector_norm = {
     .node = "LinalgVectorNormBackward0",
     .compose = vector_norm_compose,
     .vjp = vector_norm_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula =
         {"n = restore(y, self, dim, keepdim); m = abs(self) == n; "

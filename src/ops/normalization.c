@@ -1,6 +1,7 @@
 /* Normalization along the last dimensions or over groups of channels: layer_norm, rms_norm, group_norm, and the
  * backward of all normalizations. */
 #define EBB_FAMILY "Normalization"
+#include "ops/batching.h"
 #include "ops/normalization.h"
 #include <float.h>
 
@@ -135,6 +136,44 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 }
 
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2) | EBB_IN(3) | EBB_IN(4))
+/* Of a batch the dimensions of `view` behind it, and it among them: where it is a factor of the sets and of the
+ * channels alike, so that each sample has its own of both. */
+static ebb_tensor *batch_inside(ebb_tensor *t, int64_t size, const int64_t *d, int n, int before) {
+    ebb_dims shape = {1, {size}}, order = {0};
+    if (!t) return NULL;
+    for (int k = 0; k < n; k++) shape.d[shape.n++] = d[k];
+    for (int k = 1; k <= n; k++) {
+        if (k - 1 == before) order.d[order.n++] = 0;
+        order.d[order.n++] = k;
+    }
+    return ebb_permute(ebb_reshape(t, shape), order);
+}
+
+static void backward_batch(struct ebb_batch_call *b) {
+    struct ebb__attrs_normalization_backward a = *(const struct ebb__attrs_normalization_backward *)b->attrs;
+    const int64_t *d = ((const struct ebb__attrs_normalization_backward *)b->attrs)->view.d;
+    ebb_tensor *in[5];
+    a.view.d[2] *= b->size;
+    for (int i = 0; i < 5; i++) { /* grad_output, input; rstd, mean of sets; weight of channels */
+        ebb_tensor *t = ebb__batch_input(b, i, 0);
+        if (t && i < 4) t = i < 2 ? batch_inside(t, b->size, d, 5, 2) : batch_inside(t, b->size, d + 1, 2, 1);
+        if (b->in[i] && !t) return;
+        in[i] = t ? ebb_reshape(t, i < 2 ? a.view : EBB_DIMS(-1)) : NULL;
+    }
+    ebb_list out = ebb_call_op_list(b->op, in, 5, &a);
+    if (out.n != 3) return;
+    ebb_tensor *dx = out.t[0];
+    if (a.wanted & WANT_INPUT) {
+        dx = ebb_reshape(dx, EBB_DIMS(d[0], d[1], b->size, d[2], d[3], d[4]));
+        dx = ebb_permute(dx, EBB_DIMS(2, 0, 1, 3, 4, 5));
+    }
+    for (int k = 0; k < 3; k++) {
+        ebb_tensor *t = k ? out.t[k] : dx;
+        if (a.wanted & 1 << k) ebb_batch_give(b, k, k ? ebb__batch_unfolded(t, b->size) : t);
+        else ebb_batch_give(b, k, ebb_expand(t, EBB_DIMS(b->size, 0)));
+    }
+}
+
 const struct ebb_op ebb_op_normalization_backward = {
     EBB_SIGNATURE(normalization_backward,
                   "Tensor grad_output, Tensor input, Tensor rstd, Tensor? mean, Tensor? weight, shape view, int wanted "
@@ -155,6 +194,7 @@ const struct ebb_op ebb_op_normalization_backward = {
     .infer = backward_infer,
     .forward = backward_forward,
     .vjp = backward_vjp,
+    .batch = backward_batch,
     .saves = {ALL, ALL, ALL, ALL, ALL},
     .formula = {"'weight * J(h) + hw * n + hb, J(h) = rstd * (h - mean(h) - n * mean(h * n))'",
                 "'rstd * q, q = hw * g - rstd * (h * mean(u * n) + u * mean(h * n))'",
@@ -238,6 +278,34 @@ static void layer_vjp(struct ebb_vjp_call *v) {
 
 #define STATISTICS (EBB_IN(0) | EBB_OUT(1) | EBB_OUT(2))
 
+/* The operator without weight and bias, for all samples, and then with those of each. The first set of them is aligned
+ * at the end of the results, or along dimension `channel` of one sample. */
+static ebb_tensor *with_sample(const struct ebb_batch_call *b, int64_t i, int ndim, int channel) {
+    ebb_tensor *t = b->in[i];
+    ebb_dims shape = {ndim, {b->batched[i] ? b->size : 1}};
+    if (channel < 0) return b->batched[i] ? ebb__batch_aligned(t, ndim) : t;
+    for (int d = 1; d < ndim; d++) shape.d[d] = d == channel + 1 ? t->dims[t->ndim - 1] : 1;
+    return ebb_view(t, shape);
+}
+
+static void weigh_samples(struct ebb_batch_call *b, int channel) {
+    ebb_tensor *y = b->given[0];
+    if (y && b->in[1]) y = ebb_mul(y, with_sample(b, 1, y->ndim, channel));
+    if (y && b->n_in > 2 && b->in[2]) y = ebb_add(y, with_sample(b, 2, y->ndim, channel));
+    if (b->given[0]) ebb_batch_give(b, 0, y);
+}
+
+static bool has_batched_weights(const struct ebb_batch_call *b) {
+    return b->batched[1] || (b->n_in > 2 && b->batched[2]);
+}
+
+static void layer_batch(struct ebb_batch_call *b) {
+    bool apart = has_batched_weights(b);
+    ebb_tensor *in[] = {ebb__batch_input(b, 0, 0), apart ? NULL : b->in[1], apart || b->n_in < 3 ? NULL : b->in[2]};
+    if (in[0]) ebb__batch_forward(b, in, b->attrs);
+    if (apart) weigh_samples(b, -1);
+}
+
 const struct ebb_op ebb_op_layer_norm = {
     EBB_SIGNATURE(layer_norm, "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> "
                               "Tensor output, Tensor mean, Tensor rstd"),
@@ -253,6 +321,7 @@ const struct ebb_op ebb_op_layer_norm = {
     .infer = layer_infer,
     .forward = layer_forward,
     .vjp = layer_vjp,
+    .batch = layer_batch,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     .formula =
         {"d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u = g if weight == None else g * weight; "
@@ -310,6 +379,7 @@ const struct ebb_op ebb_op_rms_norm = {
     .infer = rms_infer,
     .forward = rms_forward,
     .vjp = rms_vjp,
+    .batch = layer_batch,
     .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(1), EBB_IN(0) | EBB_IN(1) | EBB_OUT(1)},
     .formula = {"d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight == None else g * weight; "
                 "rstd * (u - n * mean(u * n, d, True))",
@@ -362,6 +432,15 @@ static void group_vjp(struct ebb_vjp_call *v) {
     ebb__norm_vjp(v, group_view(&shape, a->num_groups), (struct ebb__norm_places){1, 2, 1, 2});
 }
 
+static void group_batch(struct ebb_batch_call *b) {
+    bool apart = has_batched_weights(b);
+    ebb_tensor *in[] = {ebb__batch_folded(ebb__batch_input(b, 0, 0)), apart ? NULL : b->in[1], apart ? NULL : b->in[2]};
+    if (!in[0]) return;
+    ebb__batch_forward(b, in, b->attrs);
+    for (int k = 0; k < 3 && b->given[k]; k++) ebb_batch_give(b, k, ebb__batch_unfolded(b->given[k], b->size));
+    if (apart) weigh_samples(b, 1);
+}
+
 const struct ebb_op ebb_op_group_norm = {
     EBB_SIGNATURE(group_norm,
                   "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, "
@@ -379,6 +458,7 @@ const struct ebb_op ebb_op_group_norm = {
     .infer = group_infer,
     .forward = group_forward,
     .vjp = group_vjp,
+    .batch = group_batch,
     .saves = {STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1), STATISTICS | EBB_IN(1)},
     .formula =
         {"c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input, [input.size(0), num_groups, -1]); "

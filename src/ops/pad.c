@@ -1,5 +1,6 @@
 /* Borders put round a tensor, or cut off: pad, with a constant, reflected, repeated at the edge, or going round. */
 #define EBB_FAMILY "Shape"
+#include "ops/batching.h"
 #include "ops/region.h"
 #include <string.h>
 
@@ -191,6 +192,13 @@ static const char *node_pad(const void *attrs, ebb_tensor *const *in) {
     return names[a->mode][a->mode ? a->pad.n / 2 - 1 : 0];
 }
 
+/* Constants may be put round any dimension. */
+static void batch_pad(struct ebb_batch_call *b) {
+    const struct ebb__attrs_pad *a = b->attrs;
+    if (a->mode == EBB_PAD_CONSTANT) ebb_batch_leading(b);
+    else ebb_batch_fold(b);
+}
+
 const struct ebb_op ebb_op_pad = {
     EBB_SIGNATURE(
         pad, "Tensor self, ints pad, enum(constant|reflect|replicate|circular) mode=constant, float value=0 -> Tensor"),
@@ -207,6 +215,7 @@ const struct ebb_op ebb_op_pad = {
     .halves = true,
     .vjp = vjp_pad,
     .jvp = jvp_pad,
+    .batch = batch_pad,
     .formula = {"pad(g, -pad) if mode == 'constant' else pad_backward(g, self.shape, pad, mode)"},
     .samples = EBB_SAMPLES(
         "(3,4) pad=(1,2)", "(3,4) pad=(1,0,2,-1) value=2.5", "(2,3) pad=(-1,-1)", "(2,3) pad=()", "() pad=()",
@@ -258,6 +267,12 @@ static const char *node_pad_backward(const void *attrs, ebb_tensor *const *in) {
     return names[a->mode][a->mode ? a->pad.n / 2 - 1 : 0];
 }
 
+static void batch_pad_backward(struct ebb_batch_call *b) {
+    const struct ebb__attrs_pad_backward *a = b->attrs;
+    if (a->mode == EBB_PAD_CONSTANT) ebb_batch_dims(b);
+    else ebb_batch_fold(b);
+}
+
 const struct ebb_op ebb_op_pad_backward = {
     EBB_SIGNATURE(
         pad_backward,
@@ -271,6 +286,7 @@ const struct ebb_op ebb_op_pad_backward = {
     .forward = forward_pad_backward,
     .vjp = vjp_pad_backward,
     .jvp = ebb_jvp_linear,
+    .batch = batch_pad_backward,
     .formula = {"pad(g, pad, mode)"},
     .samples = EBB_SAMPLES(
         "(2,10) input_sizes=(2,5) pad=(2,3) mode=reflect", "(2,4,5) input_sizes=(2,3,4) pad=(-1,2,1,0) mode=reflect",

@@ -1,6 +1,6 @@
 /* Dimensions in another order, as views: transpose, t, permute, movedim. */
 #define EBB_FAMILY "Shape"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* out's dimension i is in's dimension from[i]. */
 static ebb_status reorder(struct ebb_infer *f, int n, const int *from) {
@@ -38,6 +38,7 @@ const struct ebb_op ebb_op_transpose = {
     .view = true,
     .infer = infer_transpose,
     .vjp = vjp_transpose,
+    .batch = ebb_batch_dims,
     .formula = {"transpose(g, dim0, dim1)"},
     .samples = EBB_SAMPLES("(2,3) dim0=0 dim1=1", "(2,3,4) dim0=-1 dim1=0", "(2,3) dim0=1 dim1=1", "() dim0=0 dim1=-1",
                            "(2,0) dim0=0 dim1=1", "! (2,3) dim0=0 dim1=2"),
@@ -50,6 +51,11 @@ static ebb_status infer_t(struct ebb_infer *f) {
 
 static void vjp_t(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, ebb_t(v->grad[0])); }
 
+static void batch_t(struct ebb_batch_call *b) {
+    ebb_tensor *x = b->in[0];
+    ebb_batch_give(b, 0, x->ndim == 3 ? ebb_transpose(x, 1, 2) : ebb_view(x, ebb_tensor_shape(x)));
+}
+
 const struct ebb_op ebb_op_t = {
     EBB_SIGNATURE(t, "Tensor self -> Tensor"),
     .doc = "The transpose of a matrix, as a view; tensors of fewer dimensions as they are.",
@@ -58,6 +64,7 @@ const struct ebb_op ebb_op_t = {
     .view = true,
     .infer = infer_t,
     .vjp = vjp_t,
+    .batch = batch_t,
     .formula = {"t(g)"},
     .samples = EBB_SAMPLES("(2,3)", "(3)", "()", "(0,3)", "! (2,3,4)"),
 };
@@ -79,6 +86,13 @@ static void vjp_permute(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_permute(v->grad[0], back));
 }
 
+static void batch_permute(struct ebb_batch_call *b) {
+    const struct ebb__attrs_permute *a = b->attrs;
+    ebb_dims dims = {1, {0}};
+    for (int k = 0; k < a->dims.n; k++) dims.d[dims.n++] = a->dims.d[k] + 1;
+    ebb_batch_give(b, 0, ebb_permute(b->in[0], dims));
+}
+
 const struct ebb_op ebb_op_permute = {
     EBB_SIGNATURE(permute, "Tensor self, dims dims -> Tensor"),
     .doc = "A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self.",
@@ -87,6 +101,7 @@ const struct ebb_op ebb_op_permute = {
     .view = true,
     .infer = infer_permute,
     .vjp = vjp_permute,
+    .batch = batch_permute,
     .formula = {"permute(g, argsort(dims))"},
     .samples = EBB_SAMPLES("(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
                            "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"),

@@ -1,5 +1,6 @@
 /* Losses of probabilities: binary_cross_entropy, with and without logits, kl_div, soft_margin_loss. */
 #define EBB_FAMILY "Losses"
+#include "ops/batching.h"
 #include "ops/loss.h"
 
 #define ALL (EBB_IN(0) | EBB_IN(1) | EBB_IN(2))
@@ -15,7 +16,9 @@ static bool same_shapes(const struct ebb_forward *f) {
 /* ---- binary_cross_entropy ---- */
 
 static bool is_probability(ebb_tensor *t, const char *name) {
-    if (t->numel == 0 || (ebb_item(ebb_amin(t)) >= 0 && ebb_item(ebb_amax(t)) <= 1)) return true;
+    if (t->numel == 0 || ebb__is_batched(t) || /* whose elements cannot be looked at */
+        (ebb_item(ebb_amin(t)) >= 0 && ebb_item(ebb_amax(t)) <= 1))
+        return true;
     (void)ebb_fail(EBB_ERR_ARGUMENT, "all elements of %s must lie between 0 and 1", name);
     return false;
 }
@@ -64,6 +67,7 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
     .dtypes = EBB_FLOATING,
     .compose = bce_compose,
     .vjp = bce_vjp,
+    .batch = ebb__batch_loss,
     .saves = {ALL, ALL, ALL},
     .formula = {OF_TERMS "g * w * (self - target) / (self * (1 - self)) / n",
                 OF_TERMS "g * w * (log(1 - self) - log(self)) / n",
@@ -131,6 +135,7 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
     .dtypes = EBB_FLOATING,
     .compose = logits_compose,
     .vjp = logits_vjp,
+    .batch = ebb__batch_loss,
     .saves = {ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3), ALL | EBB_IN(3)},
     .formula = {OF_LOGITS "g * w * (sigmoid(self) * (1 + (p - 1) * target) - p * target) / n",
                 OF_LOGITS "g * w * (logsigmoid(-self) - p * logsigmoid(self)) / n",
@@ -194,6 +199,7 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .dtypes = EBB_FLOATING,
     .compose = soft_margin_compose,
     .vjp = soft_margin_vjp,
+    .batch = ebb__batch_loss,
     .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
     .formula = {"n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
                 "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"},

@@ -1,7 +1,7 @@
 /* Products of matrices and vectors of fixed shapes: dot, mv, mm, bmm, and those added to something: addmm, addmv,
  * baddbmm, addbmm. Transposed and sliced operands are read where they lie: the kernel takes their strides. */
 #define EBB_FAMILY "Linear algebra"
-#include "ops/ops.h"
+#include "ops/batching.h"
 #include <math.h>
 #include <string.h>
 
@@ -62,6 +62,17 @@ static void dot_vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mul(v->grad[0], v->in[0]));
 }
 
+/* The pairs of rows of two matrices. */
+static ebb_tensor *row_products(ebb_tensor *a, ebb_tensor *b) {
+    return ebb_bmm(ebb_unsqueeze(a, 1), ebb_unsqueeze(b, 2));
+}
+
+static void dot_batch(struct ebb_batch_call *b) {
+    ebb_tensor *x = b->in[0], *y = b->in[1];
+    if (b->batched[0] && b->batched[1]) ebb_batch_give(b, 0, row_products(x, y));
+    else ebb_batch_give(b, 0, b->batched[0] ? ebb_mv(x, y) : ebb_mv(y, x));
+}
+
 const struct ebb_op ebb_op_dot = {
     EBB_SIGNATURE(dot, "Tensor self, Tensor tensor -> Tensor"),
     .doc = "The sum of the products of two vectors' elements, 0-d.",
@@ -72,6 +83,7 @@ const struct ebb_op ebb_op_dot = {
     .forward = dot_forward,
     .vjp = dot_vjp,
     .jvp = ebb_jvp_multilinear,
+    .batch = dot_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g * tensor", "g * self"},
     .samples = EBB_SAMPLES("(4) (4)", "(1) (1)", "(0) (0)", "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3)", "! (3) i5(3)"),
@@ -93,6 +105,13 @@ static void mv_vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mv(ebb_t(v->in[0]), g));
 }
 
+static void mv_batch(struct ebb_batch_call *b) {
+    ebb_tensor *m = b->in[0], *v = b->in[1];
+    if (!b->batched[1]) ebb_batch_give(b, 0, ebb_matmul(m, v));
+    else if (!b->batched[0]) ebb_batch_give(b, 0, ebb_mm(v, ebb_t(m)));
+    else ebb_batch_give(b, 0, ebb_bmm(m, ebb_unsqueeze(v, 2)));
+}
+
 const struct ebb_op ebb_op_mv = {
     EBB_SIGNATURE(mv, "Tensor self, Tensor vec -> Tensor"),
     .doc = "The product of a matrix (m, k) and a vector (k).",
@@ -103,6 +122,7 @@ const struct ebb_op ebb_op_mv = {
     .forward = mv_forward,
     .vjp = mv_vjp,
     .jvp = ebb_jvp_multilinear,
+    .batch = mv_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"outer(g, vec)", "self.T @ g"},
     .samples =
@@ -125,6 +145,14 @@ static void mm_vjp(struct ebb_vjp_call *v) {
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
 }
 
+/* With one right factor the rows of all samples are those of one matrix. */
+static void mm_batch(struct ebb_batch_call *b) {
+    ebb_tensor *x = b->in[0], *y = b->in[1];
+    if (b->batched[0] && !b->batched[1])
+        ebb_batch_give(b, 0, ebb__batch_unfolded(ebb_mm(ebb__batch_folded(x), y), b->size));
+    else ebb_batch_give(b, 0, ebb_matmul(x, y));
+}
+
 const struct ebb_op ebb_op_mm = {
     EBB_SIGNATURE(mm, "Tensor self, Tensor mat2 -> Tensor"),
     .doc = "The product of a matrix (m, k) and a matrix (k, n).",
@@ -135,6 +163,7 @@ const struct ebb_op ebb_op_mm = {
     .forward = mm_forward,
     .vjp = mm_vjp,
     .jvp = ebb_jvp_multilinear,
+    .batch = mm_batch,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g @ mat2.T", "self.T @ g"},
     .samples = EBB_SAMPLES("(3,4) (4,2)", "(1,1) (1,1)", "(0,4) (4,2)", "(3,0) (0,2)", "(3,4) (4,0)", "(20,30) (30,10)",
@@ -176,6 +205,7 @@ const struct ebb_op ebb_op_bmm = {
     .forward = bmm_forward,
     .vjp = bmm_vjp,
     .jvp = ebb_jvp_multilinear,
+    .batch = ebb_batch_fold,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"g @ mat2.mT", "self.mT @ g"},
     .samples = EBB_SAMPLES("(2,3,4) (2,4,5)", "(1,1,1) (1,1,1)", "(0,3,4) (0,4,5)", "(2,3,0) (2,0,5)",
@@ -245,6 +275,21 @@ static void addmm_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mm(ebb_t(v->in[1]), g), a->alpha.value));
 }
 
+/* One call where the right factor and a row that is added are the same for all, else a product for each sample. */
+static void addmm_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_addmm *a = b->attrs;
+    ebb_tensor *x = b->in[0], *rows = b->in[1], *y = b->in[2];
+    if (b->batched[1] && !b->batched[0] && !b->batched[2] && x->ndim < 2) {
+        ebb_tensor *out = ebb_addmm(x, ebb__batch_folded(rows), y, .beta = a->beta, .alpha = a->alpha);
+        ebb_batch_give(b, 0, ebb__batch_unfolded(out, b->size));
+        return;
+    }
+    if (b->batched[0]) x = ebb__batch_aligned(x, 3);
+    rows = ebb__batch_input(b, 1, 2);
+    y = ebb__batch_input(b, 2, 2);
+    ebb_batch_give(b, 0, ebb_baddbmm(x, rows, y, .beta = a->beta, .alpha = a->alpha));
+}
+
 const struct ebb_op ebb_op_addmm = {
     EBB_SIGNATURE(addmm, "Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1 -> Tensor"),
     .doc =
@@ -257,6 +302,7 @@ const struct ebb_op ebb_op_addmm = {
     .forward = addmm_forward,
     .vjp = addmm_vjp,
     .inplace = true,
+    .batch = addmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta * g", "alpha * g @ mat2.T", "alpha * mat1.T @ g"},
     .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
@@ -286,6 +332,21 @@ static void addmv_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mv(ebb_t(v->in[1]), g), a->alpha.value));
 }
 
+static void addmv_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_addmv *a = b->attrs;
+    ebb_tensor *x = b->in[0], *m = b->in[1], *v = b->in[2];
+    if (!b->batched[1]) { /* the vectors of all are the rows of a matrix */
+        if (b->batched[0]) x = ebb__batch_aligned(x, 2);
+        v = ebb__batch_input(b, 2, 1);
+        ebb_batch_give(b, 0, ebb_addmm(x, v, ebb_t(m), .beta = a->beta, .alpha = a->alpha));
+        return;
+    }
+    if (b->batched[0]) x = ebb__batch_aligned(x, 2);
+    if (x && (b->batched[0] || x->ndim)) x = ebb_unsqueeze(x, -1);
+    v = ebb_unsqueeze(ebb__batch_input(b, 2, 1), 2);
+    ebb_batch_give(b, 0, ebb_baddbmm(x, m, v, .beta = a->beta, .alpha = a->alpha));
+}
+
 const struct ebb_op ebb_op_addmv = {
     EBB_SIGNATURE(addmv, "Tensor self, Tensor mat, Tensor vec, float? beta=1, float? alpha=1 -> Tensor"),
     .doc = "beta self + alpha mat vec, for a matrix (m, k) and a vector (k); self broadcasts to (m).",
@@ -296,6 +357,7 @@ const struct ebb_op ebb_op_addmv = {
     .forward = addmv_forward,
     .vjp = addmv_vjp,
     .inplace = true,
+    .batch = addmv_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta * g", "alpha * outer(g, vec)", "alpha * mat.T @ g"},
     .samples = EBB_SAMPLES("(3) (3,4) (4)", "(1) (3,4) (4)", "() (3,4) (4)", "(3) (3,4) (4) beta=0.5 alpha=-2",
@@ -327,6 +389,16 @@ static void baddbmm_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_bmm(ebb_transpose(v->in[1], 1, 2), g), a->alpha.value));
 }
 
+static void baddbmm_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_baddbmm *a = b->attrs;
+    ebb_tensor *x = ebb__batch_input(b, 0, 3), *y = ebb__batch_input(b, 1, 3), *z = ebb__batch_input(b, 2, 3);
+    if (!x || !y || !z) return;
+    x = ebb_expand(x, EBB_DIMS(b->size, y->dims[1], y->dims[2], z->dims[3]));
+    ebb_tensor *out = ebb_baddbmm(ebb__batch_folded(x), ebb__batch_folded(y), ebb__batch_folded(z), .beta = a->beta,
+                                  .alpha = a->alpha);
+    ebb_batch_give(b, 0, ebb__batch_unfolded(out, b->size));
+}
+
 const struct ebb_op ebb_op_baddbmm = {
     EBB_SIGNATURE(baddbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
     .doc = "beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to "
@@ -338,6 +410,7 @@ const struct ebb_op ebb_op_baddbmm = {
     .forward = baddbmm_forward,
     .vjp = baddbmm_vjp,
     .inplace = true,
+    .batch = baddbmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
     .samples = EBB_SAMPLES("(2,3,5) (2,3,4) (2,4,5)", "(3,1) (2,3,4) (2,4,5)", "() (2,3,4) (2,4,5)",

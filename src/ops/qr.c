@@ -110,6 +110,7 @@ const struct ebb_op ebb_op_qr = {
     .contiguous = true,
     .vjp = vjp,
     .undefined_grads = true,
+    .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula = {"'(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(4,3)", "wc(2,3)", "wc(2,4,2)", "wc(2,2,3)", "wc(3,3) mode=complete",

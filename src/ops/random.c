@@ -36,6 +36,7 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name = { \
         EBB_SIGNATURE(name, "shape size, " NEW), \
         .doc = text " Floating point only; the dtype is the default one where none is given.", \
+        .batch = ebb_batch_random, \
         .torch = "torch." #name, \
         .infer = infer_##name, \
         .forward = forward_##name, \
@@ -46,6 +47,7 @@ void ebb__zero_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name##_like = { \
         EBB_SIGNATURE(name##_like, "Tensor input, " NEW), \
         .doc = text " Floating point only; shape, and dtype where none is given, are those of input.", \
+        .batch = ebb_batch_random, \
         .torch = "torch." #name "_like", \
         .infer = infer_##name##_like, \
         .forward = forward_##name, \
@@ -130,6 +132,7 @@ const struct ebb_op ebb_op_randint = {
     .forward = forward_randint,
     .halves = true,
     .no_derivative = true,
+    .batch = ebb_batch_random,
     .samples = EBB_SAMPLES("low=0 high=10 size=(2,3)", "low=-5 high=5 size=()", "low=0 high=2 size=(4) dtype=bool",
                            "low=0 high=1 size=(0)", "low=0 high=100 size=(3) dtype=float32", "! low=3 high=3 size=(2)",
                            "! low=0 high=257 size=(2) dtype=uint8"),
@@ -156,6 +159,7 @@ const struct ebb_op ebb_op_randint_like = {
     .forward = forward_randint_like,
     .halves = true,
     .no_derivative = true,
+    .batch = ebb_batch_random,
     .samples = EBB_SAMPLES("(2,3) low=0 high=1", "() low=0 high=1 dtype=int64", "i5(0) low=0 high=2",
                            "! (3) low=3 high=3", "! (2) low=0 high=257 dtype=uint8"),
 };
@@ -206,6 +210,7 @@ const struct ebb_op ebb_op_random = {
     .halves = true,
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
+    .batch = ebb_batch_random,
     .formula = {"0"},
     .samples = EBB_SAMPLES("(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
                            "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"),
@@ -249,5 +254,6 @@ const struct ebb_op ebb_op_randperm = {
     .forward = forward_randperm,
     .halves = true,
     .no_derivative = true,
+    .batch = ebb_batch_random,
     .samples = EBB_SAMPLES("n=5", "n=0", "n=4 dtype=float32", "! n=-1", "! n=300 dtype=uint8"),
 };

@@ -1,5 +1,6 @@
 /* Sums, means, products, and what is like them, over any dimensions. */
 #define EBB_FAMILY "Reductions"
+#include "ops/batching.h"
 #include "ops/reduce.h"
 #include "ops/scan.h"
 
@@ -114,6 +115,7 @@ const struct ebb_op ebb_op_sum = {
     .forward = sum_forward,
     .vjp = sum_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"expand(restore(g, self, dim, keepdim), self.shape)"},
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()", "() dim=(0)",
@@ -134,6 +136,7 @@ const struct ebb_op ebb_op_nansum = {
     .infer = sum_infer,
     .forward = nansum_forward,
     .vjp = nansum_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(0)},
     .formula = {"where(isnan(self), 0, restore(g, self, dim, keepdim))"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "(2,0,3) dim=(1)", "()",
@@ -187,6 +190,7 @@ const struct ebb_op ebb_op_mean = {
     .forward = mean_forward,
     .vjp = mean_vjp,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"expand(restore(g, self, dim, keepdim) / (self.numel() / g.numel()), self.shape)"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(-1)", "(2,3,4) dim=(0,2) keepdim=true", "(2,0,3) dim=(0)", "()",
                            "i5(3) dtype=float64", "! i5(3,4)", "! (3,4) dim=(5)"),
@@ -247,7 +251,8 @@ static void prod_vjp(struct ebb_vjp_call *v) {
     ebb_dims shape = ebb_tensor_shape(x), line = EBB_DIMS(ebb_tensor_numel(x)), one = EBB_DIMS(1);
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
     ebb_tensor *y = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
-    if (ebb_item(ebb_all(ebb_gt(ebb_abs(y), 0))) != 0) ebb_vjp_give(v, 0, ebb_mul(g, ebb_div(y, x)));
+    bool plain = x->numel == 0 || (!ebb__is_batched(y) && ebb_item(ebb_all(ebb_gt(ebb_abs(y), 0))) != 0);
+    if (plain) ebb_vjp_give(v, 0, ebb_mul(g, ebb_div(y, x)));
     else if (a->dim.n && shape.n) ebb_vjp_give(v, 0, prod_of_others(g, x, a->dim.d[0]));
     else ebb_vjp_give(v, 0, ebb_reshape(prod_of_others(ebb_reshape(g, one), ebb_reshape(x, line), 0), shape));
 }
@@ -263,6 +268,7 @@ const struct ebb_op ebb_op_prod = {
     .infer = prod_infer,
     .forward = prod_forward,
     .vjp = prod_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"restore(g * y, self, dim, keepdim) / self # without the division where self is 0"},
     .samples =
@@ -285,6 +291,11 @@ static void trace_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_diagonal_backward(ebb_expand(v->grad[0], EBB_DIMS(n)), shape, 0, 0, 1));
 }
 
+static void batch_trace(struct ebb_batch_call *b) {
+    if (b->in[0]->ndim != 3) ebb_fail(EBB_ERR_SHAPE, "expected a matrix, got %d dimensions", ebb__batch_ndim(b, 0));
+    else ebb_batch_give(b, 0, ebb_sum(ebb_diagonal(b->in[0], 0, 1, 2), .dim = EBB_DIMS(1)));
+}
+
 const struct ebb_op ebb_op_trace = {
     EBB_SIGNATURE(trace, "Tensor self -> Tensor"),
     .doc = "The sum of the diagonal of a matrix. Integers sum to int64.",
@@ -292,6 +303,7 @@ const struct ebb_op ebb_op_trace = {
     .node = "TraceBackward0",
     .compose = trace_compose,
     .vjp = trace_vjp,
+    .batch = batch_trace,
     .formula = {"g * eye(self.size(0), self.size(1), dtype=g.dtype)"},
     .samples = EBB_SAMPLES("(3,3)", "(2,4)", "(4,2)", "(0,3)", "i5(3,3)", "! (3)", "! (2,3,4)"),
 };

@@ -1,5 +1,6 @@
 /* Losses of regression: mse_loss, l1_loss, smooth_l1_loss, huber_loss, gaussian_nll_loss, poisson_nll_loss. */
 #define EBB_FAMILY "Losses"
+#include "ops/batching.h"
 #include "ops/loss.h"
 
 #define HALF_LOG_2_PI 0.91893853320467274178
@@ -79,6 +80,13 @@ static ebb_tensor *l1_compose(struct ebb_forward *f) {
 #define SHAPES "(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (3,4) reduction=none", "() ()", "(3,1) (4)"
 #define WEIGHTED "(3,4) (3,4) (3,4)", "(3,4) (4) (3,4) reduction=sum", "(3) (3) (3) reduction=none", "! (3,4) (3,4) (4)"
 
+/* A weighted mean is divided by the sum of the weights. */
+static void mse_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_mse_loss *a = b->attrs;
+    if (b->in[2] && a->reduction == EBB_REDUCTION_MEAN) ebb_batch_loop(b);
+    else ebb__batch_loss(b);
+}
+
 const struct ebb_op ebb_op_mse_loss = {
     EBB_SIGNATURE(mse_loss, "Tensor self, Tensor target, Tensor? weight, " EBB__REDUCTION " -> Tensor"),
     .order = "self, target, reduction, weight",
@@ -91,6 +99,7 @@ const struct ebb_op ebb_op_mse_loss = {
     .dtypes = EBB_FLOATING,
     .compose = mse_compose,
     .vjp = mse_vjp,
+    .batch = mse_batch,
     .saves = {TRIPLE, TRIPLE, TRIPLE | EBB_OUT(0)},
     .formula = {OF_SQUARES "g * 2 * (self - target) * w / n", OF_SQUARES "-g * 2 * (self - target) * w / n",
                 OF_SQUARES "g * ((self - target)**2 - (y if reduction == 'mean' else 0)) / n"},
@@ -171,6 +180,7 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
     .dtypes = EBB_FLOATING,
     .compose = smooth_l1_compose,
     .vjp = smooth_l1_vjp,
+    .batch = ebb__batch_loss,
     .saves = {PAIR, PAIR},
     .formula = {OF_DIFFERENCE "g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n",
                 OF_DIFFERENCE "-g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n"},
@@ -191,6 +201,7 @@ const struct ebb_op ebb_op_huber_loss = {
     .dtypes = EBB_FLOATING,
     .compose = huber_compose,
     .vjp = huber_vjp,
+    .batch = ebb__batch_loss,
     .saves = {TRIPLE, TRIPLE, PAIR},
     .formula = {OF_DIFFERENCE "g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
                 OF_DIFFERENCE "-g * clamp(d, -delta, delta) / n * (1 if weight == None else weight)",
@@ -221,7 +232,7 @@ static ebb_tensor *gaussian_compose(struct ebb_forward *f) {
     ebb_tensor *x = f->in[0], *target = f->in[1];
     if (!ebb__loss_defined(f)) return NULL;
     ebb_tensor *var = variance(f->in[2], x);
-    if (var && var->numel && ebb_item(ebb_amin(var)) < 0)
+    if (var && var->numel && !ebb__is_batched(var) && ebb_item(ebb_amin(var)) < 0)
         return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "var has a negative entry");
     if (var && ebb_tensor_is_number(var)) var = ebb_full_like(x, ebb_item(var));
     var = ebb__at_least(var, a->eps.value);

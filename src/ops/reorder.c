@@ -1,5 +1,6 @@
 /* Elements in another order along dimensions: flip, roll, rot90. */
 #define EBB_FAMILY "Shape"
+#include "ops/batching.h"
 #include "ops/region.h"
 
 /* ---- flip ---- */
@@ -49,6 +50,7 @@ const struct ebb_op ebb_op_flip = {
     .halves = true,
     .vjp = vjp_flip,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"flip(g, dims)"},
     .samples = EBB_SAMPLES("(3,4) dims=(0)", "(3,4) dims=(-1)", "(2,3,4) dims=(0,2)", "(3,4) dims=()", "() dims=(0)",
                            "(0,3) dims=(1)", "! (3,4) dims=(2)", "! (3,4) dims=(0,0)"),
@@ -116,6 +118,18 @@ static void vjp_roll(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_roll(v->grad[0], back, .dims = a->dims));
 }
 
+static void batch_roll(struct ebb_batch_call *b) {
+    const struct ebb__attrs_roll *a = b->attrs;
+    ebb_tensor *x = b->in[0];
+    ebb_dims dims = a->dims;
+    for (int k = 0; k < dims.n; k++) dims.d[k] += dims.d[k] < 0 ? x->ndim : 1;
+    if (dims.n == 0) { /* flattened */
+        dims = EBB_DIMS(1);
+        x = ebb_reshape(x, EBB_DIMS(b->size, b->size ? x->numel / b->size : 0));
+    }
+    ebb_batch_give(b, 0, ebb_roll(x, a->shifts, .dims = dims));
+}
+
 const struct ebb_op ebb_op_roll = {
     EBB_SIGNATURE(roll, "Tensor self, shape shifts, shape dims=() -> Tensor"),
     .doc = "A copy with the elements moved on by shifts[i] along dims[i], those that leave at the end coming in at the "
@@ -128,6 +142,7 @@ const struct ebb_op ebb_op_roll = {
     .halves = true,
     .vjp = vjp_roll,
     .jvp = ebb_jvp_linear,
+    .batch = batch_roll,
     .formula = {"roll(g, -shifts, dims)"},
     .samples =
         EBB_SAMPLES("(3,4) shifts=(1)", "(3,4) shifts=(1) dims=(0)", "(3,4) shifts=(-1,2) dims=(0,-1)",
@@ -185,6 +200,7 @@ const struct ebb_op ebb_op_rot90 = {
     .halves = true,
     .vjp = vjp_rot90,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"rot90(g, -k, dims)"},
     .samples = EBB_SAMPLES("(3,4) k=1 dims=(0,1)", "(3,4) k=2 dims=(0,1)", "(3,4) k=-1 dims=(1,0)",
                            "(2,3,4) k=5 dims=(0,-1)", "(3,4) k=0 dims=(0,1)", "(0,3) k=1 dims=(0,1)",

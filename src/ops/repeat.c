@@ -1,5 +1,6 @@
 /* Elements more than once: repeat, tile, repeat_interleave. */
 #define EBB_FAMILY "Shape"
+#include "ops/batching.h"
 #include "ops/region.h"
 
 /* ---- repeat ---- */
@@ -91,6 +92,17 @@ static void vjp_repeat(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_reshape(g, shape));
 }
 
+static void batch_repeat(struct ebb_batch_call *b) {
+    const struct ebb__attrs_repeat *a = b->attrs;
+    ebb_dims repeats = {1, {1}};
+    if (a->repeats.n == EBB_MAX_NDIM) {
+        ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", EBB_MAX_NDIM, EBB_MAX_NDIM);
+        return;
+    }
+    for (int k = 0; k < a->repeats.n; k++) repeats.d[repeats.n++] = a->repeats.d[k];
+    ebb_batch_give(b, 0, ebb_repeat(ebb__batch_aligned(b->in[0], repeats.n), repeats));
+}
+
 const struct ebb_op ebb_op_repeat = {
     EBB_SIGNATURE(repeat, "Tensor self, shape repeats -> Tensor"),
     .doc =
@@ -103,6 +115,7 @@ const struct ebb_op ebb_op_repeat = {
     .halves = true,
     .vjp = vjp_repeat,
     .jvp = ebb_jvp_linear,
+    .batch = batch_repeat,
     .formula = {"'g summed over the repetitions'"},
     .samples =
         EBB_SAMPLES("(3) repeats=(2)", "(2,3) repeats=(2,2)", "(2,3) repeats=(4,1,2)", "() repeats=(2,3)",
@@ -226,6 +239,7 @@ const struct ebb_op ebb_op_repeat_interleave_tensor = {
     .torch = "torch.repeat_interleave",
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_tensor,
+    .batch = ebb_batch_refuse,
     .formula =
         {"n = self.numel() if not dim or self.ndim == 0 else self.size(dim[0]); "
          "i = repeat_interleave(arange(n), expand(repeats, (n,))); index_add(zeros_like(self), dim[0], i, g) if dim and self.ndim > 0 else "
@@ -248,5 +262,6 @@ const struct ebb_op ebb_op_repeat_interleave_places = {
     .overload = "repeat_interleave",
     .compose = compose_repeat_interleave_places,
     .no_derivative = true,
+    .batch = ebb_batch_refuse,
     .samples = EBB_SAMPLES("i3(4)", "i3(0)", "i5()", "! (3)", "! i3(2,2)", "! i1(2) output_size=3"),
 };

@@ -1,5 +1,6 @@
 /* Running sums, products and extremes along one dimension, and the recurrence that their gradients are made of. */
 #define EBB_FAMILY "Reductions"
+#include "ops/batching.h"
 #include "ops/scan.h"
 #include <math.h>
 
@@ -78,8 +79,8 @@ static void logcumsumexp_vjp(struct ebb_vjp_call *v) {
 }
 
 #define CUMULATIVE(op, text, ...) \
-    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .torch = "torch." #op, .forward = op##_forward, \
-                                       .vjp = op##_vjp, __VA_ARGS__};
+    const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, text), .batch = ebb_batch_dims, .torch = "torch." #op, \
+                                       .forward = op##_forward, .vjp = op##_vjp,         __VA_ARGS__};
 #define SAMPLES \
     "(3,4) dim=1", "(3,4) dim=0", "(2,3,4) dim=-2", "(70,2) dim=0", "(2,70) dim=0", "() dim=0", "(0,3) dim=0"
 #define OF_NUMBERS \
@@ -172,6 +173,17 @@ static void linear_recurrence_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 1, a->reverse ? ebb_mul(ebb__shifted(h, a->dim, 0), y) : ebb_mul(h, ebb__shifted(y, a->dim, 0)));
 }
 
+/* factor broadcasts to self. */
+static void batch_linear(struct ebb_batch_call *b) {
+    struct ebb__attrs_linear_recurrence a = *(const struct ebb__attrs_linear_recurrence *)b->attrs;
+    int ndim = ebb__batch_ndim(b, 0);
+    if (ndim == 0) ndim = 1;
+    ebb_tensor *in[] = {ebb__batch_input(b, 0, ndim), b->in[1]};
+    if (b->batched[1]) in[1] = ebb__batch_aligned(in[1], ndim + 1);
+    a.dim++;
+    if (in[0] && in[1]) ebb__batch_forward(b, in, &a);
+}
+
 const struct ebb_op ebb_op_linear_recurrence = {
     EBB_SIGNATURE(linear_recurrence, "Tensor self, Number factor, dim dim, bool reverse=false -> Tensor"),
     .doc = "y[k] = self[k] + factor[k] * y[k - 1] along dim, with y[0] = self[0]; in reverse y[k] = self[k] + "
@@ -185,6 +197,7 @@ const struct ebb_op ebb_op_linear_recurrence = {
     .infer = linear_infer,
     .forward = linear_recurrence_forward,
     .vjp = linear_recurrence_vjp,
+    .batch = batch_linear,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
     .formula = {"'h = linear_recurrence(g, factor, the other way)'", "'h * y[k - 1], in reverse h[k - 1] * y'"},
     .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(3,4) (3,4) dim=-1 reverse=true", "(2,3,4) (3,1) dim=1 reverse=true",

@@ -1,7 +1,7 @@
 /* Where values lie among others, and how many there are: searchsorted, bucketize, isin, bincount, one_hot. */
 #define EBB_FAMILY "Indexing"
 #include "kernel/sorting.h"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- searchsorted ---- */
 
@@ -160,6 +160,7 @@ const struct ebb_op ebb_op_bincount = {
     .torch = "torch.bincount",
     .compose = bincount_compose,
     .no_derivative = true,
+    .batch = ebb_batch_refuse,
     .samples = EBB_SAMPLES("i5(9)", "i5(9) (9)", "i5(9) none minlength=8", "i5(0) none minlength=3", "i5(0)",
                            "! i5(2,2)", "! (3)", "! i5(3) (4)", "! i5(3) none minlength=-1"),
 };
@@ -172,16 +173,17 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
         ebb_fail(EBB_ERR_DTYPE, "expected int64, got %s", ebb_dtype_name((ebb_dtype)x->dtype));
         return NULL;
     }
-    int64_t n = count_of(x), classes = a->num_classes > 0 ? a->num_classes : n;
+    int64_t n = ebb__is_batched(x) ? 0 : count_of(x), classes = a->num_classes > 0 ? a->num_classes : n;
     if (n < 0) return NULL;
     if (classes == 0 || n > classes || shape.n == EBB_MAX_NDIM) {
-        if (classes == 0) ebb_fail(EBB_ERR_ARGUMENT, "no elements, and no num_classes");
+        if (classes == 0)
+            ebb_fail(EBB_ERR_ARGUMENT, "num_classes must be given where there are no elements, and inside ebb_vmap");
         else if (n > classes) ebb_fail(EBB_ERR_INDEX, "class %lld of %lld", (long long)n - 1, (long long)classes);
         else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
         return NULL;
     }
     shape.d[shape.n++] = classes;
-    return ebb_scatter_(ebb_zeros(shape, .dtype = EBB_I64), ebb_unsqueeze(x, -1), 1, -1);
+    return ebb_scatter_(ebb__zeros_beside(shape, EBB_I64, x, NULL), ebb_unsqueeze(x, -1), 1, -1);
 }
 
 const struct ebb_op ebb_op_one_hot = {

@@ -74,6 +74,7 @@ const struct ebb_op ebb_op_pixel_shuffle = {
     .node = "PixelShuffleBackward0",
     .compose = pixel_shuffle,
     .vjp = shuffle_vjp,
+    .batch = ebb_batch_leading,
     .formula = {"pixel_unshuffle(g, upscale_factor)"},
     .samples = EBB_SAMPLES("(2,8,2,3) upscale_factor=2", "(9,1,2) upscale_factor=3", "(2,2,4,1,2) upscale_factor=2",
                            "(0,4,2,2) upscale_factor=2", "(2,3,2,2) upscale_factor=1", "i9(4,2,2) upscale_factor=2",
@@ -88,6 +89,7 @@ const struct ebb_op ebb_op_pixel_unshuffle = {
     .node = "PixelUnshuffleBackward0",
     .compose = pixel_unshuffle,
     .vjp = unshuffle_vjp,
+    .batch = ebb_batch_leading,
     .formula = {"pixel_shuffle(g, downscale_factor)"},
     .samples =
         EBB_SAMPLES("(2,2,4,6) downscale_factor=2", "(1,3,6) downscale_factor=3", "(0,1,4,4) downscale_factor=2",

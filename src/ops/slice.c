@@ -1,6 +1,7 @@
 /* Parts of a tensor, as views: select, slice, narrow, diagonal, unfold; and their gradients, zeros with one part filled
  * in. */
 #define EBB_FAMILY "Shape"
+#include "ops/batching.h"
 #include "ops/region.h"
 #include <string.h>
 
@@ -183,6 +184,7 @@ const struct ebb_op ebb_op_select = {
     .view = true,
     .infer = infer_select,
     .vjp = vjp_select,
+    .batch = ebb_batch_dims,
     .formula = {"select_backward(g, self.shape, dim, index)"},
     .samples =
         EBB_SAMPLES("(3,4) dim=0 index=1", "(3,4) dim=-1 index=-1", "(3) dim=0 index=2", "(2,0,3) dim=2 index=0",
@@ -198,6 +200,7 @@ const struct ebb_op ebb_op_select_backward = {
     .forward = forward_select_backward,
     .vjp = vjp_select_backward,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"select(g, dim, index)"},
     .samples = EBB_SAMPLES("(4) input_sizes=(3,4) dim=0 index=1", "() input_sizes=(3) dim=0 index=-1",
                            "! (4) input_sizes=(3,5) dim=0 index=1", "! (4) input_sizes=(4) dim=0 index=1"),
@@ -214,6 +217,7 @@ const struct ebb_op ebb_op_slice = {
     .view = true,
     .infer = infer_slice,
     .vjp = vjp_slice,
+    .batch = ebb_batch_dims,
     .formula = {"slice_backward(g, self.shape, dim, start, end, step)"},
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 end=3", "(5,4) dim=1 start=-3 end=-1", "(5,4) dim=0 start=0 end=100 step=2",
@@ -231,6 +235,7 @@ const struct ebb_op ebb_op_slice_backward = {
     .forward = forward_slice_backward,
     .vjp = vjp_slice_backward,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"slice(g, dim, start, end, step)"},
     .samples =
         EBB_SAMPLES("(2,4) input_sizes=(5,4) dim=0 start=1 end=3", "(3) input_sizes=(5) dim=0 start=0 end=5 step=2",
@@ -271,6 +276,7 @@ const struct ebb_op ebb_op_diagonal = {
     .view = true,
     .infer = infer_diagonal,
     .vjp = vjp_diagonal,
+    .batch = ebb_batch_dims,
     .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
     .samples =
         EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(3,4) offset=1 dim1=0 dim2=1", "(4,3) offset=-2 dim1=0 dim2=1",
@@ -287,6 +293,7 @@ const struct ebb_op ebb_op_diagonal_backward = {
     .forward = forward_diagonal_backward,
     .vjp = vjp_diagonal_backward,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples =
         EBB_SAMPLES("(3) input_sizes=(3,4) offset=0 dim1=0 dim2=1", "(3,2) input_sizes=(2,3,4) offset=0 dim1=2 dim2=0",
@@ -303,6 +310,7 @@ const struct ebb_op ebb_op_unfold = {
     .view = true,
     .infer = infer_unfold,
     .vjp = vjp_unfold,
+    .batch = ebb_batch_dims,
     .formula = {"unfold_backward(g, self.shape, dimension, size, step)"},
     .samples = EBB_SAMPLES(
         "(5) dimension=0 size=3 step=1", "(3,7) dimension=-1 size=2 step=3", "(5,2) dimension=0 size=2 step=1",
@@ -311,6 +319,15 @@ const struct ebb_op ebb_op_unfold = {
         "! (3) dimension=0 size=4 step=1", "! (3) dimension=0 size=2 step=0", "! (3) dimension=0 size=-1 step=1",
         "! (3) dimension=1 size=1 step=1", "! () dimension=0 size=2 step=1"),
 };
+
+static void batch_unfold_backward(struct ebb_batch_call *b) {
+    struct ebb__attrs_unfold_backward a = *(const struct ebb__attrs_unfold_backward *)b->attrs;
+    struct ebb_batch_call all = *b;
+    if (a.dimension >= 0) a.dimension++;
+    all.attrs = &a;
+    if (a.input_sizes.n) ebb_batch_dims(&all);
+    else ebb_batch_loop(b);
+}
 
 const struct ebb_op ebb_op_unfold_backward = {
     EBB_SIGNATURE(unfold_backward, "Tensor grad_in, shape input_sizes, int dimension, int size, int step -> Tensor"),
@@ -321,6 +338,7 @@ const struct ebb_op ebb_op_unfold_backward = {
     .forward = forward_unfold_backward,
     .vjp = vjp_unfold_backward,
     .jvp = ebb_jvp_linear,
+    .batch = batch_unfold_backward,
     .formula = {"unfold(g, dimension, size, step)"},
     .samples = EBB_SAMPLES(
         "(3,3) input_sizes=(5) dimension=0 size=3 step=1", "(3,2,2) input_sizes=(3,7) dimension=1 size=2 step=3",
@@ -365,6 +383,7 @@ const struct ebb_op ebb_op_diag_embed = {
     .compose = compose_diag_embed,
     .vjp = vjp_diag_embed,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"diagonal(g, offset, dim1, dim2)"},
     .samples =
         EBB_SAMPLES("(3) offset=0 dim1=-2 dim2=-1", "(2,3) offset=1 dim1=-2 dim2=-1", "(2,3) offset=-2 dim1=0 dim2=2",
@@ -385,6 +404,7 @@ const struct ebb_op ebb_op_diagonal_copy = {
     .compose = compose_diagonal_copy,
     .vjp = vjp_diagonal,
     .jvp = ebb_jvp_linear,
+    .batch = ebb_batch_dims,
     .formula = {"diagonal_backward(g, self.shape, offset, dim1, dim2)"},
     .samples = EBB_SAMPLES("(3,4) offset=0 dim1=0 dim2=1", "(2,3,4) offset=-1 dim1=2 dim2=0",
                            "(3,0) offset=0 dim1=0 dim2=1", "! (3) offset=0 dim1=0 dim2=0"),

@@ -92,6 +92,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor self, dim dim, dtype dtype=none -> Tensor"), \
         .doc = words " Computed without overflow; dtype casts first.", \
+        .batch = ebb_batch_dims, \
         .torch = "torch." #name_, \
         .node = node_ "Backward0", \
         .infer = infer, \
@@ -108,6 +109,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, "Tensor grad_output, Tensor output, dim dim -> Tensor"), \
         .doc = "The gradient of " #name_ " along dim, from its output: " words ".", \
+        .batch = ebb_batch_dims, \
         .torch = "torch._" #name_ "_backward_data", \
         .node = node_ "BackwardDataBackward0", \
         .promote = EBB_PROMOTE_COMMON, \

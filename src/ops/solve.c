@@ -1,5 +1,6 @@
 /* Linear systems: solve, solve_triangular, cholesky, cholesky_solve. */
 #define EBB_FAMILY "Linear algebra"
+#include "ops/batching.h"
 #include "ops/linalg.h"
 #include <string.h>
 
@@ -110,6 +111,14 @@ static void solve_vjp(struct ebb_vjp_call *v) {
     else ebb_vjp_give(v, 0, ebb_neg(left ? ebb_matmul(gb, ebb__turned(x)) : ebb_matmul(ebb__turned(x), gb)));
 }
 
+/* Right sides that are vectors, or as many matrices as there are on the left. */
+static void solve_batch(struct ebb_batch_call *b) {
+    int left = ebb__batch_ndim(b, 0), right = ebb__batch_ndim(b, 1);
+    bool alike = left == right || (left == 2 && right == 1);
+    if (alike) ebb_batch_leading(b);
+    else ebb_batch_loop(b);
+}
+
 const struct ebb_op ebb_op_solve = {
     EBB_SIGNATURE(solve, "Tensor A, Tensor B, bool? left=true -> Tensor"),
     .doc =
@@ -123,6 +132,7 @@ const struct ebb_op ebb_op_solve = {
     .forward = solve_forward,
     .contiguous = true,
     .vjp = solve_vjp,
+    .batch = solve_batch,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
     .formula = {"b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim < A.ndim else "
                 "-b @ y.mT if left else -y.mT @ b",
@@ -189,6 +199,11 @@ static void triangular_vjp(struct ebb_vjp_call *v) {
                  a->upper ? ebb_triu(ga, .diagonal = a->unitriangular) : ebb_tril(ga, .diagonal = -a->unitriangular));
 }
 
+static void triangular_batch(struct ebb_batch_call *b) {
+    if (ebb__batch_ndim(b, 0) == ebb__batch_ndim(b, 1)) ebb_batch_leading(b);
+    else ebb_batch_loop(b);
+}
+
 const struct ebb_op ebb_op_solve_triangular = {
     EBB_SIGNATURE(solve_triangular,
                   "Tensor self|A, Tensor B, bool upper, bool? left=true, bool unitriangular=false -> Tensor"),
@@ -203,6 +218,7 @@ const struct ebb_op ebb_op_solve_triangular = {
     .forward = triangular_forward,
     .contiguous = true,
     .vjp = triangular_vjp,
+    .batch = triangular_batch,
     .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
     .formula =
         {"b = solve_triangular(self.mT, g, not upper, left, unitriangular); a = -b @ y.mT if left else -y.mT @ b; "
@@ -274,6 +290,7 @@ const struct ebb_op ebb_op_cholesky = {
     .forward = cholesky_forward,
     .contiguous = true,
     .vjp = cholesky_vjp,
+    .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0)},
     .formula =
         {"L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m = tril(m) + tril(m, -1); m = (m + m.mT) / 4; "

@@ -1,6 +1,7 @@
 /* Order along a dimension: sort, argsort, msort, topk, kthvalue. The element that is picked receives the gradient. */
 #define EBB_FAMILY "Indexing"
 #include "kernel/sorting.h"
+#include "ops/batching.h"
 #include "ops/reduce.h"
 
 /* The dimension that `dim` lists, the last one where it lists none. */
@@ -30,7 +31,7 @@ static void give_picked(struct ebb_vjp_call *v, const ebb_dims *dim, bool keeps)
     ebb_dims shape = ebb_vjp_shape(v, 0), one = EBB_DIMS(one_dim(dim, shape.n));
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &one, keeps);
     ebb_tensor *index = ebb__reduced_restore(v->out[1], shape, &one, keeps);
-    ebb_vjp_give(v, 0, ebb_scatter_(ebb_zeros(shape, .dtype = ebb_tensor_dtype(g)), index, g, one.d[0]));
+    ebb_vjp_give(v, 0, ebb_scatter_(ebb__zeros_beside(shape, ebb_tensor_dtype(g), index, g), index, g, one.d[0]));
 }
 
 /* ---- sort ---- */
@@ -70,6 +71,7 @@ const struct ebb_op ebb_op_sort = {
     .infer = sort_infer,
     .forward = sort_forward,
     .vjp = sort_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
     .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
     .samples = EBB_SAMPLES("(3,4)", "(3,4) dim=(0) descending=true", "(2,5,3) dim=(-2) stable=true", "()",
@@ -141,6 +143,7 @@ const struct ebb_op ebb_op_topk = {
     .infer = topk_infer,
     .forward = topk_forward,
     .vjp = topk_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
     .formula = {"scatter(zeros_like(self), dim[0] if dim else -1, indices, g)"},
     .samples = EBB_SAMPLES("(3,4) k=2", "(3,4) k=3 dim=(0) largest=false", "(2,5,3) k=1 dim=(-2) sorted=false",
@@ -177,6 +180,7 @@ const struct ebb_op ebb_op_kthvalue = {
     .infer = kthvalue_infer,
     .forward = kthvalue_forward,
     .vjp = kthvalue_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_OUT(1)},
     .formula = {"d = dim if dim else [-1]; "
                 "scatter(zeros_like(self), d[0], restore(indices, self, d, keepdim), restore(g, self, d, keepdim))"},

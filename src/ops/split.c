@@ -41,6 +41,7 @@ const struct ebb_op ebb_op_split = {
     .count = split_count,
     .infer = split_infer,
     .vjp = split_vjp,
+    .batch = ebb_batch_dims,
     .formula = {"cat(g, dim)"},
     .samples = EBB_SAMPLES("(5) split_size=2", "(3,4) split_size=2 dim=1", "(2,3,4) split_size=3 dim=-1",
                            "(4,2) split_size=4", "(0,3) split_size=2", "(0) split_size=0", "! () split_size=1",
@@ -94,6 +95,7 @@ const struct ebb_op ebb_op_split_with_sizes = {
     .count = split_with_sizes_count,
     .infer = split_with_sizes_infer,
     .vjp = split_with_sizes_vjp,
+    .batch = ebb_batch_dims,
     .formula = {"cat(g, dim)"},
     .samples =
         EBB_SAMPLES("(5) split_sizes=(2,3)", "(3,4) split_sizes=(1,0,3) dim=1", "(2,3,4) split_sizes=(3) dim=-2",
@@ -236,6 +238,7 @@ const struct ebb_op ebb_op_unbind = {
     .count = unbind_count,
     .infer = unbind_infer,
     .vjp = unbind_vjp,
+    .batch = ebb_batch_dims,
     .formula = {"stack(g, dim)"},
     .samples = EBB_SAMPLES("(5)", "(3,4) dim=1", "(2,3,4) dim=-2", "(0,3)", "(3,0)", "! ()", "! (3,4) dim=2"),
 };

@@ -114,6 +114,7 @@ const struct ebb_op ebb_op_svd = {
     .contiguous = true,
     .vjp = svd_vjp,
     .undefined_grads = true,
+    .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
         {"'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
@@ -138,6 +139,7 @@ const struct ebb_op ebb_op_svdvals = {
     .forward = forward,
     .contiguous = true,
     .vjp = svdvals_vjp,
+    .batch = ebb_batch_leading,
     .saves = {EBB_IN(0)},
     .formula = {"U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2)", "wc(2,3)", "wc(2,3,2)", "(1,1)", "(0,0)", "(0,3,2)", "(0,3)", "(3,0)",
@@ -206,6 +208,7 @@ const struct ebb_op ebb_op_pinv = {
     .dtypes = EBB_FLOATING,
     .compose = pinv,
     .vjp = pinv_vjp,
+    .batch = ebb_batch_leading,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
     .formula = {"'-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)'"},
     .samples =
@@ -247,7 +250,8 @@ static ebb_list lstsq(struct ebb_forward *f) {
         s = ebb_svdvals(x);
         rank = s ? rank_of(x, s, &a->rcond) : NULL;
     }
-    full = ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
+    full = ebb__is_batched(rank); /* which cannot be looked at */
+    full = full || ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
     bool residuals = a->driver != GELSY && ebb__rows(x) > ebb__columns(x) && full;
     if (residuals) out[1] = ebb_sum(ebb_square(ebb_sub(ebb_matmul(x, out[0]), b)), .dim = EBB_DIMS(-2));
     else out[1] = ebb_empty(EBB_DIMS(0), .dtype = ebb_tensor_dtype(x));
@@ -265,7 +269,7 @@ const struct ebb_op ebb_op_lstsq = {
         "case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method, decides "
         "what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of "
         "singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A "
-        "has more rows than columns and full rank. singular_values: of gelsd and gelss.",
+        "has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd and gelss.",
     .torch = "torch.linalg.lstsq",
     .compose_list = lstsq,
     .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",

@@ -269,6 +269,7 @@ const struct ebb_op ebb_op_linalg_cross = {
     .dtypes = EBB_NUMERIC,
     .compose = linalg_cross,
     .vjp = linalg_cross_vjp,
+    .batch = ebb_batch_dims,
     .saves = {EBB_IN(1), EBB_IN(0)},
     .formula = {"linalg_cross(other, g, dim)", "linalg_cross(g, self, dim)"},
     .samples = EBB_SAMPLES("(3) (3)", "(4,3) (4,3)", "(3,2) (3,2) dim=0", "(2,3,1) (1,3,4) dim=1", "(0,3) (0,3)",

@@ -1,6 +1,6 @@
 /* Elementwise operators of three tensors, and bounds: lerp, addcmul, addcdiv, clamp, masked_fill. */
 #define EBB_FAMILY "Arithmetic"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- lerp, addcmul, addcdiv ---- */
 
@@ -103,6 +103,7 @@ const struct ebb_op ebb_op_clamp = {
     .inplace = true,
     .compose = clamp_compose,
     .vjp = clamp_vjp,
+    .batch = ebb_batch_elementwise,
     .saves = {ALL, ALL, ALL},
     .formula = {"where((min == None or min <= self) and (max == None or self <= max), g, 0)",
                 "where(self < min and (max == None or min < max), g, 0)",
@@ -178,6 +179,18 @@ static const char *fill_node(const void *attrs, ebb_tensor *const *in) {
     return ebb_tensor_is_number(in[2]) ? "MaskedFillBackward0" : "MaskedFillBackward1";
 }
 
+/* A value of each sample is where's. */
+static void masked_fill_batch(struct ebb_batch_call *b) {
+    int ndim = ebb__batch_ndim(b, 0) > ebb__batch_ndim(b, 1) ? ebb__batch_ndim(b, 0) : ebb__batch_ndim(b, 1);
+    if (!b->batched[2]) {
+        ebb_batch_elementwise(b);
+        return;
+    }
+    ebb_tensor *self = ebb__batch_input(b, 0, ndim), *mask = ebb__batch_input(b, 1, ndim);
+    ebb_tensor *value = self ? ebb_to(ebb__batch_input(b, 2, ndim), ebb_tensor_dtype(self)) : NULL;
+    ebb_batch_give(b, 0, ebb_where(mask, value, self));
+}
+
 const struct ebb_op ebb_op_masked_fill = {
     EBB_SIGNATURE(masked_fill, "Tensor self, Tensor mask, Number value -> Tensor"),
     .torch = "torch.masked_fill",
@@ -192,6 +205,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .infer = fill_infer,
     .forward = fill_forward,
     .vjp = fill_vjp,
+    .batch = masked_fill_batch,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
     .formula = {"where(mask, 0, g)", "", "sum(where(mask, g, 0))"},
     .samples = EBB_SAMPLES("(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2",

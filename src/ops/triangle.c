@@ -66,6 +66,7 @@ static ebb_status keep(struct ebb_forward *f, int64_t diagonal, bool lower) {
         EBB_SIGNATURE(name, "Tensor self, int diagonal=0 -> Tensor"), \
         .doc = "Matrices, in the last two dimensions, with zeros " text \
                " a diagonal: the main one, or one above it for diagonal > 0.", \
+        .batch = ebb_batch_leading, \
         .torch = "torch." #name, \
         .node = Node, \
         .contiguous = true, \

@@ -1,7 +1,7 @@
 /* Tensors of another shape over the same elements: view, reshape, flatten, unflatten, squeeze,
  * unsqueeze, expand. */
 #define EBB_FAMILY "Shape"
-#include "ops/ops.h"
+#include "ops/batching.h"
 
 /* ---- view, reshape ---- */
 
@@ -67,6 +67,7 @@ const struct ebb_op ebb_op_view = {
     .view = true,
     .infer = infer_view,
     .vjp = vjp_shape,
+    .batch = ebb_batch_dims,
     .formula = {"reshape(g, self.shape)"},
     .samples =
         EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(2,3,4) size=(6,-1,2)", "() size=(1,1)", "(1) size=()",
@@ -108,6 +109,7 @@ const struct ebb_op ebb_op_view_dtype = {
     .overload = "view",
     .compose = compose_view_dtype,
     .no_derivative = true,
+    .batch = ebb_batch_leading,
     .samples = EBB_SAMPLES("float64(3,4) dtype=int64", "int32(3,4) dtype=float32", "b(4) dtype=uint8",
                            "float64() dtype=int64", "float64(0,4) dtype=int64", "! float32(3) dtype=float64",
                            "! float32() dtype=uint8", "! (3) dtype=none"),
@@ -127,6 +129,7 @@ const struct ebb_op ebb_op_reshape_alias = {
     .view = true,
     .infer = infer_reshape_alias,
     .vjp = vjp_shape,
+    .batch = ebb_batch_dims,
     .formula = {"reshape(g, self.shape)"},
     .samples = EBB_SAMPLES("(3,4) size=(2,6)", "() size=(1)", "(0,3) size=(3,0)", "! (3,4) size=(5,-1)"),
 };
@@ -148,6 +151,7 @@ const struct ebb_op ebb_op_unsafe_view = {
     .node = "UnsafeViewBackward0",
     .compose = compose_unsafe_view,
     .vjp = vjp_shape,
+    .batch = ebb_batch_dims,
     .formula = {"reshape(g, self.shape)"},
     .samples =
         EBB_SAMPLES("(3,4) size=(2,6)", "(3,4) size=(-1)", "(0,3) size=(3,0)", "() size=(1,1)", "! (3,4) size=(5)"),
@@ -262,6 +266,7 @@ const struct ebb_op ebb_op_squeeze = {
     .view = true,
     .infer = infer_squeeze,
     .vjp = vjp_shape,
+    .batch = ebb_batch_dims,
     .formula = {"reshape(g, self.shape)"},
     .samples = EBB_SAMPLES("(1,3,1)", "(1,3,1) dim=(0)", "(1,3,1) dim=(1)", "(1,3,1,2) dim=(0,-2)", "()", "() dim=(0)",
                            "(1,0)", "! (1,3) dim=(2)", "! (1,3) dim=(0,-2)"),
@@ -297,6 +302,7 @@ const struct ebb_op ebb_op_unsqueeze = {
     .view = true,
     .infer = infer_unsqueeze,
     .vjp = vjp_unsqueeze,
+    .batch = ebb_batch_dims,
     .formula = {"squeeze(g, dim)"},
     .samples = EBB_SAMPLES("(3,4) dim=0", "(3,4) dim=1", "(3,4) dim=-1", "() dim=0", "(0) dim=1", "! (3) dim=2",
                            "! (3) dim=-3", "! (1,1,1,1,1,1,1,1) dim=0"),
@@ -338,6 +344,17 @@ static ebb_status infer_expand(struct ebb_infer *f) {
 
 static void vjp_expand(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]); }
 
+static void batch_expand(struct ebb_batch_call *b) {
+    const struct ebb__attrs_expand *a = b->attrs;
+    ebb_dims size = {1, {b->size}};
+    if (a->size.n == EBB_MAX_NDIM) {
+        ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", EBB_MAX_NDIM, EBB_MAX_NDIM);
+        return;
+    }
+    for (int k = 0; k < a->size.n; k++) size.d[size.n++] = a->size.d[k];
+    ebb_batch_give(b, 0, ebb_expand(ebb__batch_aligned(b->in[0], size.n), size));
+}
+
 const struct ebb_op ebb_op_expand = {
     EBB_SIGNATURE(expand, "Tensor self, shape size -> Tensor"),
     .doc =
@@ -348,6 +365,7 @@ const struct ebb_op ebb_op_expand = {
     .view = true,
     .infer = infer_expand,
     .vjp = vjp_expand,
+    .batch = batch_expand,
     .formula = {"sum_to_size(g, self.shape)"},
     .samples =
         EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "(1,3) size=(-1,3)", "() size=(2,2)", "(3,1) size=(2,-1,4)",

@@ -35,6 +35,7 @@ const struct ebb_op ebb_op_where = {
     .infer = infer,
     .forward = forward,
     .vjp = vjp,
+    .batch = ebb_batch_elementwise,
     .saves = {0, EBB_IN(0), EBB_IN(0)},
     .formula = {"", "where(condition, g, 0)", "where(condition, 0, g)"},
     .samples = EBB_SAMPLES("b(3,4) (3,4) (3,4)", "b(3,1) (4) ()", "b(2,2) (2,2) 0", "b(2) 1.5 (3,2)", "b(0,3) (3) (1)",

@@ -42,7 +42,7 @@ static const char *element(const ebb_tensor *t, int64_t index) {
 
 struct ebb__bad ebb__bad_of(ebb_tensor *t) {
     struct ebb__bad bad = {-1, 0};
-    if (!t || !t->data || ebb__all_finite(t)) return bad;
+    if (!t || !t->data || ebb__is_batched(t) || ebb__all_finite(t)) return bad; /* (of a batch: the samples) */
     for (int64_t i = 0; i < t->numel; i++) {
         double v = ebb__load(element(t, i), (ebb_dtype)t->dtype);
         if (isnan(v)) return (struct ebb__bad){i, v};

@@ -56,7 +56,12 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
     if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "takes %d inputs, got %lld", op->n_in, (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        if (EBB_LIKELY(in[i])) continue;
+        if (EBB_LIKELY(in[i])) {
+            if (EBB_LIKELY(!ebb__is_batched(in[i])) || !ebb__batch_escaped(in[i])) continue;
+            return ebb__fail_op(op->name, EBB_ERR_ARGUMENT,
+                                "%s belongs to a call of ebb_vmap that has ended: what leaves it are its results only",
+                                input_name(op, n, i));
+        }
         if (!optional(op, n, i) || ebb_error()) return ebb__fail_null(op->name, input_name(op, n, i));
     }
     if (op->attrs_size > EBB__ATTRS_MAX)
@@ -114,10 +119,8 @@ static void describe(ebb_meta *m, const ebb_tensor *t, bool strides) {
     for (int d = 0; d < m->strides.n; d++) m->strides.d[d] = ebb__strides(t)[d];
 }
 
-/* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. Without `ret_out`: only how
- * many there are. */
-static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs, ebb_dtype dtype,
-                        ebb_meta *ret_out, int64_t *n_out) {
+ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           ebb_dtype dtype, ebb_meta *ret_out, int64_t *n_out) {
     ebb_meta small[EBB_OP_MAX_IN], *metas = small;
     if (n > EBB_OP_MAX_IN && !(metas = ebb__alloc((size_t)n * sizeof *metas))) return ebb_error_status();
     for (int64_t i = 0; i < n; i++) describe(&metas[i], in[i], op->view);
@@ -138,15 +141,18 @@ static ebb_status infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     return status;
 }
 
-static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
-    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
-    if (!t) return NULL;
+void ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
+}
+
+static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
+    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
+    if (t) ebb__view_of(t, of);
     return t;
 }
 
@@ -178,13 +184,13 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     ebb_status status = EBB_OK;
     if (op->n_out == EBB_OUT_LIST) {
         int64_t count = 0;
-        status = infer(op, in, n, attrs, dtype, NULL, &count);
+        status = ebb__call_infer(op, in, n, attrs, dtype, NULL, &count);
         if (!status) status = outputs_room(out, count);
     }
     if (status) return status;
     size_t block = out->n > EBB_OP_MAX_OUT ? (size_t)out->n * sizeof *metas : 0;
     if (block && !(metas = ebb__alloc(block))) return ebb_error_status();
-    status = infer(op, in, n, attrs, dtype, metas, &out->n);
+    status = ebb__call_infer(op, in, n, attrs, dtype, metas, &out->n);
     for (int64_t i = 0; i < out->n && !status; i++) {
         if (op->view) out->t[i] = make_view(in[0], &metas[i]);
         else if (op->ordered) out->t[i] = ebb__tensor_new_ordered(metas[i].dtype, &metas[i].shape, in, n);
@@ -237,7 +243,7 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     ebb_meta out;
     int64_t n_out = 1;
-    ebb_status status = dtype ? infer(op, in, n, attrs, dtype, &out, &n_out) : ebb_error_status();
+    ebb_status status = dtype ? ebb__call_infer(op, in, n, attrs, dtype, &out, &n_out) : ebb_error_status();
     if (!status) status = ebb__fits_inplace(in[0], out.dtype, out.shape.n, out.shape.d);
     if (status) return status;
     struct prepared p;
@@ -259,23 +265,23 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
 
 /* ---- compositions ---- */
 
-/* With a rule of its own a composition is computed unrecorded and becomes one node; without one its parts are
- * recorded. */
+/* With a rule of its own a composition is computed unrecorded, and at no level but, when inputs are batched there, this
+ * one, and becomes one node; without one its parts are recorded. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                          ebb_tensor **out) {
+                          ebb_tensor **out, struct ebb__level *batch) {
     struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     if (whole) ebb__thread.no_grad = true;
-    if (whole) ebb__thread.levels = NULL;
+    if (whole) ebb__thread.levels = batch;
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
     if (t) {
         bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
         for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
-        if (whole && !fresh) t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+        if (whole && !fresh) t = ebb__detached(t);
         else ebb__ref(t);
     }
     out[0] = t;
@@ -283,12 +289,9 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     return t ? EBB_OK : ebb_error_status();
 }
 
-static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                               struct outputs *out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
-    bool before = ebb__failing();
-    ebb_scope scope = ebb_scope_open();
-    ebb_list list = op->compose_list(&f);
+/* The tensors of a list that was made in a scope, which is closed, as the outputs; no tensors are a failure when there
+ * is an error that was not there before. */
+static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope scope, bool before, struct outputs *out) {
     ebb_status status = list.n == 0 && !before && ebb__failing() ? ebb_error_status() : EBB_OK;
     for (int64_t i = 0; i < list.n; i++) ebb__ref(list.t[i]);
     size_t bytes = (size_t)list.n * sizeof *list.t;
@@ -308,6 +311,14 @@ static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, i
     return status;
 }
 
+static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                               struct outputs *out) {
+    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
+    bool before = ebb__failing();
+    ebb_scope scope = ebb_scope_open();
+    return take_list(op, op->compose_list(&f), scope, before, out);
+}
+
 /* ---- the call ---- */
 
 /* A tensor that was made, not computed, is a leaf, and its attribute `requires_grad` says whether it gathers
@@ -322,8 +333,12 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
     return EBB_OK;
 }
 
-static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                      struct outputs *out) {
+/* Whether the call is recorded by the calls of its parts. */
+static bool is_parts(const struct ebb_op *op) { return op->compose_list || (op->compose && !op->vjp); }
+
+/* At no level. */
+static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                   struct outputs *out) {
     ebb_status status;
     if (EBB_UNLIKELY(ebb__thread.saved_hooks != NULL) && ebb__packed_ahead(op, in, n)) return ebb_error_status();
     if (op->loops && !op->infer) {
@@ -332,20 +347,51 @@ static ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
     } else if (op->compose_list) {
         return compose_list(op, in, n, attrs, out); /* its parts are recorded */
     } else {
-        status = op->compose ? compose(op, in, n, attrs, out->t) : compute(op, in, n, attrs, out);
+        status = op->compose ? compose(op, in, n, attrs, out->t, NULL) : compute(op, in, n, attrs, out);
         if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
-    status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
-    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward(op, in, n, attrs, out->t, out->n);
-    return status;
+    return ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
 }
 
-/* The same, with a look at the results, though not at those of the operators that it is composed of. */
+/* All samples at once: a composition without a rule of its own through its parts, which are batched themselves. */
+static ebb_status run_batched(struct ebb__level *batch, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                              const void *attrs, struct outputs *out) {
+    if (!op->batch && op->compose_list) return compose_list(op, in, n, attrs, out);
+    if (!op->batch && is_parts(op)) return compose(op, in, n, attrs, out->t, batch);
+    bool before = ebb__failing();
+    ebb_scope scope = ebb_scope_open();
+    ebb_status status = take_list(op, ebb__batch_call(batch, op, in, n, attrs), scope, before, out);
+    if (status) return status;
+    if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
+    status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
+    ebb_node *node = NULL;
+    for (int64_t k = 0; k < out->n && !node; k++) node = out->t[k]->grad_fn;
+    if (!status) status = ebb__share_with_saved(node, in, out->t, 0, out->n);
+    return status ? status : ebb__forward(op, in, n, attrs, out->t, out->n, batch);
+}
+
+static EBB_NOINLINE ebb_status run_at_levels(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                                             const void *attrs, struct outputs *out) {
+    struct ebb__level *batch = ebb__batch_level(op, in, n);
+    if (batch) return run_batched(batch, op, in, n, attrs, out);
+    ebb_status status = run_plain(op, in, n, attrs, out);
+    if (status || is_parts(op) || !ebb__is_recorded(op)) return status;
+    return ebb__forward(op, in, n, attrs, out->t, out->n, NULL);
+}
+
+static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                             struct outputs *out) {
+    return EBB_LIKELY(!ebb__thread.levels) ? run_plain(op, in, n, attrs, out) : run_at_levels(op, in, n, attrs, out);
+}
+
+/* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
+ * those of the call on all samples. */
 static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
     uint8_t checks = ebb__thread.checks;
+    if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
     ebb__thread.checks = 0;
     ebb_status status = run(op, in, n, attrs, out);
     ebb__thread.checks = checks;

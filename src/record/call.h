@@ -77,6 +77,14 @@ ebb_status ebb__fits_inplace(const ebb_tensor *into, ebb_dtype dtype, int ndim, 
 ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs, char *buffer);
 
+/* The outputs' shapes and dtypes: the operator's rule, or all inputs broadcast together. Without `ret_out`: only how
+ * many there are. */
+ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           ebb_dtype dtype, ebb_meta *ret_out, int64_t *n_out);
+
+/* Make t, an alias of elements of `of`, a view of it to histories. */
+void ebb__view_of(ebb_tensor *t, ebb_tensor *of);
+
 /* An operator that updates: its result written into in[0], which is not recorded. */
 ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
 

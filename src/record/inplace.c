@@ -1,5 +1,6 @@
 /* The in-place forms of operators: the result goes into input 0, whose version and history move on. */
 #include "record/anomaly.h"
+#include "record/saved.h"
 #include "record/tangent.h"
 
 static ebb_status fail_self(ebb_status status, const ebb_tensor *self, const char *why) {
@@ -76,8 +77,8 @@ static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_te
     return status;
 }
 
-/* Of a composition that is recorded as its parts: computed like any other call, and copied into self. What the parts
- * save of self is a copy, since self is overwritten. */
+/* Of a composition that is recorded as its parts, and of any call on a batch: computed like any other call, and copied
+ * into self. What the parts save of self is a copy, since self is overwritten. */
 static ebb_status copy_parts(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *from[EBB__ROW], *old = in[0];
@@ -107,25 +108,35 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         status = ebb_fail(EBB_ERR_ARGUMENT, "takes at most %d inputs in place, got %lld", EBB__ROW, (long long)n);
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
     if (!status) status = check_self(self, in, n);
-    if (!status && op->compose && !op->vjp && !op->no_derivative) {
+    struct ebb__level *batch = NULL;
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) batch = ebb__batch_level(op, in, n);
+    bool copies = batch && op == ebb_op_find("copy");
+    if (EBB_UNLIKELY(batch) && !ebb__tangent_get(self, batch))
+        status =
+            fail_self(EBB_ERR_ARGUMENT, self,
+                      "is the same for all samples inside ebb_vmap and cannot take results that differ between "
+                      "them: use the form that is not in place, or make self from what is batched (ebb_zeros_like)");
+    if (!status && ((op->compose && !op->vjp && !op->no_derivative) || (batch && !copies))) {
         status = copy_parts(op, in, n, attrs);
         if (!status) return self;
     }
-    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, &apart);
+    if (!status && EBB_UNLIKELY(atomic_load_explicit(&self->storage->special, memory_order_relaxed) & EBB__NOTED))
+        status = ebb__budget_write(self);
+    if (EBB_UNLIKELY(ebb__thread.levels) && !status) status = ebb__forward_apart(op, in, n, attrs, batch, &apart);
     /* what overlaps self without being self is read before it is written */
     for (int64_t i = 0; i < n && !status; i++) {
         saved[i] = in[i];
-        if (!in[i]) continue;
+        if (!in[i] || batch) continue;
         bool overlaps = in[i]->storage == self->storage && in[i] != self && !same_elements(in[i], self);
         if (overlaps) from[i] = ebb__cast(in[i], (ebb_dtype)in[i]->dtype);
         else ebb__ref(from[i] = in[i]);
         if (!from[i]) status = ebb_error_status();
     }
-    if (!status && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
+    if (!status && !batch && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
         old = saved[0] = ebb__cast(self, (ebb_dtype)self->dtype);
         if (!old) status = ebb_error_status();
     }
-    if (!status) status = compute_into(self, op, from, n, attrs);
+    if (!status) status = batch ? ebb__batch_copy_into(batch, op, self, in[1]) : compute_into(self, op, from, n, attrs);
     for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__written(self, op->name, true);
@@ -134,7 +145,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         if (!status && self->base && recorded) status = ebb__view_written(self);
         const char *name = recorded ? ebb_tensor_name(self) : "";
         if (!status && name[0]) status = ebb__node_set_name(self->grad_fn, self->output_nr, name);
-        if (!status && apart) status = ebb__forward_into(self, apart);
+        if (!status && apart) status = ebb__forward_into(self, apart, batch);
     }
     ebb__unref(old);
     ebb__unref(apart);
@@ -148,6 +159,7 @@ static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor
                                              const void *attrs) {
     uint8_t checks = ebb__thread.checks;
     bool before = ebb__failing();
+    if (ebb__thread.levels && ebb__batch_level(op, in, n > 0 && in ? n : 0)) return call_inplace(op, in, n, attrs);
     struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
     ebb__thread.checks = 0;
     ebb_tensor *self = call_inplace(op, in, n, attrs);

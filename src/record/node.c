@@ -99,7 +99,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     ebb__free(a, sizeof *a);
 }
 
-/* ---- freeing ----
+/* ---- freeing (I8) ----
  * A dying node may hold the last reference to others, and so on for millions: they wait in a list (linked through
  * `pass`, which a dying node no longer needs) that the outermost call empties. */
 
@@ -193,7 +193,7 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     s->version = 0;
     s->what = (uint32_t)kind | index << 2;
     if (!t) return true;
-    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) {
+    if (EBB_UNLIKELY(t->flags & EBB__INFERENCE) && kind != EBB__SAVED_META) { /* I13 */
         s->t = NULL;
         ebb_fail(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward; clone it first, or make it under "
                                 "no_grad instead of in inference mode");
@@ -290,7 +290,7 @@ static ebb_status no_rule(const struct ebb_op *op) {
 static void move_retained(ebb_tensor *t, ebb_node *before) {
     for (int i = 0; i < before->n_out; i++)
         if (before->extra->retain[i] == t) before->extra->retain[i] = NULL;
-    t->flags &= (uint8_t)~EBB__RETAINS_GRAD;
+    t->flags &= (uint16_t)~EBB__RETAINS_GRAD;
     ebb__retain(t);
 }
 

@@ -98,7 +98,7 @@ struct ebb__autograd {
     ebb_tensor *grad;              /* a reference */
     _Atomic int lock;              /* guards grad while passes accumulate */
     char *name;                    /* EBB__NAME_BYTES of it, or NULL */
-    struct ebb__tangent *tangents; /* of forward mode (record/tangent.h) */
+    struct ebb__tangent *tangents; /* what it carries at the open levels (record/tangent.h) */
     struct ebb_node leaf;
 };
 

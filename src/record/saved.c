@@ -95,7 +95,8 @@ static void put_back(struct aside *a) {
 
 ebb_status ebb__pack(ebb_tensor *t, struct ebb__packed *ret_packed) {
     struct ebb__hooks *h = ebb__thread.saved_hooks;
-    if (!h || h->refused || t->flags & EBB__NUMBER) return EBB_OK;
+    /* of a batch, nobody outside can read the samples */
+    if (!h || h->refused || t->flags & EBB__NUMBER || ebb__is_batched(t)) return EBB_OK;
     uint32_t version = ebb__version(t);
     struct aside a = set_aside();
     void *value = h->call.pack(t, h->call.context);
@@ -231,7 +232,7 @@ ebb_tensor *ebb__saved_get(ebb_node *n, const struct ebb__saved *s, bool *ret_ow
     *ret_owned = false;
     if (!t || ebb__saved_kind(s) == EBB__SAVED_META) return t;
     uint32_t version = ebb__version(t);
-    if (EBB_UNLIKELY(version != s->version)) {
+    if (EBB_UNLIKELY(version != s->version)) { /* I3 */
         ebb__fail_overwritten(n, s);
         return NULL;
     }

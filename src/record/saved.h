@@ -41,6 +41,9 @@ void ebb__node_packed_release(ebb_node *n); /* let go of it: of a node with extr
  * pending then. */
 bool ebb__packed_ahead(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in);
 
+/* Of a storage that has notes: tell memory budgets (autograd/values.c) that it is about to be written in place. */
+ebb_status ebb__budget_write(ebb_tensor *t);
+
 /* A tensor that shares t's storage and has another history. NULL and an error when out of memory. */
 ebb_tensor *ebb__alias_with_history(ebb_tensor *t, ebb_node *n, uint32_t nr);
 

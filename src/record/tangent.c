@@ -1,4 +1,4 @@
-/* The tangents of tensors: kept by the tensor and listed by their level, which takes them off when it is closed. */
+/* What tensors carry at levels: kept by the tensor and listed by the level, which takes it off when it is closed. */
 #include "record/tangent.h"
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
@@ -47,7 +47,7 @@ ebb_status ebb__tangent_set(ebb_tensor *t, struct ebb__level *level, ebb_tensor 
     ebb__ref(value);
     *e = (struct ebb__tangent){.next = a->tangents, .level = level, .of = a, .value = value};
     a->tangents = e;
-    t->flags |= EBB__HAS_TANGENT;
+    t->flags |= (uint16_t)(level->batching ? EBB__HAS_TANGENT | EBB__BATCHED : EBB__HAS_TANGENT);
     lock();
     e->level_next = level->entries;
     e->level_link = &level->entries;
@@ -85,19 +85,41 @@ void ebb__tangents_release(struct ebb__autograd *a) {
     }
 }
 
-ebb_dual_level ebb_dual_level_open(void) {
-    struct ebb__level *level = ebb__alloc(sizeof *level);
-    if (!level) return (ebb_dual_level){NULL, true};
-    *level = (struct ebb__level){.outer = ebb__thread.levels};
-    ebb__thread.levels = level;
-    return (ebb_dual_level){level, true};
+ebb_tensor *ebb__batch_samples(const ebb_tensor *t) {
+    struct ebb__autograd *a = state(t);
+    struct ebb__tangent *e = a ? a->tangents : NULL;
+    while (e && !e->level->batching) e = e->next;
+    return e ? e->value : NULL;
+}
+
+bool ebb__batch_escaped(const ebb_tensor *t) { return !ebb__batch_samples(t); }
+
+ebb_tensor *ebb__detached(ebb_tensor *t) {
+    ebb_tensor *d = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
+    struct ebb__autograd *a = ebb__is_batched(t) ? state(t) : NULL;
+    for (struct ebb__tangent *e = a ? a->tangents : NULL; d && e; e = e->next) {
+        if (!e->level->batching) continue;
+        ebb_tensor *samples = ebb__detached(e->value);
+        if (!samples || ebb__tangent_set(d, e->level, samples)) {
+            ebb__unref(d);
+            d = NULL;
+        }
+        ebb__unref(samples);
+    }
+    return d;
+}
+
+/* ---- levels ---- */
+
+struct ebb__level *ebb__level_open(void) {
+    struct ebb__level *level = ebb__alloc_zeroed(sizeof *level);
+    if (!level) return NULL;
+    level->outer = ebb__thread.levels;
+    return ebb__thread.levels = level;
 }
 
 /* Taking a tangent off may free tensors, and so other entries: one at a time, from the front. */
-void ebb_dual_level_close(ebb_dual_level *handle) {
-    if (!handle || !handle->open) return;
-    handle->open = false;
-    struct ebb__level *level = handle->level;
+void ebb__level_close(struct ebb__level *level) {
     if (!level) return;
     for (struct ebb__level **at = &ebb__thread.levels; *at; at = &(*at)->outer) {
         if (*at != level) continue;
@@ -112,11 +134,19 @@ void ebb_dual_level_close(ebb_dual_level *handle) {
             struct ebb__tangent **at = &e->of->tangents;
             while (*at != e) at = &(*at)->next;
             *at = e->next;
-            if (!e->of->tangents) e->of->self->flags &= (uint8_t)~EBB__HAS_TANGENT;
+            if (!e->of->tangents) e->of->self->flags &= (uint16_t)~EBB__HAS_TANGENT;
         }
         unlock();
         if (!e) break;
         entry_free(e);
     }
     ebb__free(level, sizeof *level);
+}
+
+ebb_dual_level ebb_dual_level_open(void) { return (ebb_dual_level){ebb__level_open(), true}; }
+
+void ebb_dual_level_close(ebb_dual_level *handle) {
+    if (!handle || !handle->open) return;
+    handle->open = false;
+    ebb__level_close(handle->level);
 }

@@ -1,5 +1,6 @@
 /* What a tensor is to autograd: whether it gathers gradients, its gradient, its name; and the thread's grad mode. */
 #include "record/call.h"
+#include "record/tangent.h"
 #include <string.h>
 
 /* ---- grad mode, inference mode ---- */
@@ -63,7 +64,7 @@ ebb_tensor *(ebb_requires_grad_)(ebb_tensor *t, bool requires_grad) {
         return NULL;
     }
     if (!t->grad_fn)
-        t->flags = (uint8_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
+        t->flags = (uint16_t)(requires_grad ? t->flags | EBB__REQUIRES_GRAD : t->flags & ~EBB__REQUIRES_GRAD);
     return t;
 }
 
@@ -110,7 +111,7 @@ ebb_tensor *(ebb_detach)(ebb_tensor *t) {
         ebb__fail_null("detach", "tensor");
         return NULL;
     }
-    return ebb__own(ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0));
+    return ebb__own(ebb__detached(t));
 }
 
 ebb_tensor *(ebb_name)(ebb_tensor *t, const char *name) {

@@ -28,7 +28,16 @@ char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s
     return text;
 }
 
-void *ebb_tensor_data(const ebb_tensor *t) { return t ? t->data : NULL; }
+/* Whether t stands for a batch, so that there is no one value to look at; then it is an error. */
+static bool is_batched(const char *op, const ebb_tensor *t) {
+    if (EBB_LIKELY(!ebb__is_batched(t))) return false;
+    ebb__fail_op(op, EBB_ERR_ARGUMENT,
+                 "the elements differ between the samples of a batch: inside ebb_vmap they cannot "
+                 "be read, nor can what is done next depend on them");
+    return true;
+}
+
+void *ebb_tensor_data(const ebb_tensor *t) { return t && !is_batched("data", t) ? t->data : NULL; }
 
 int64_t ebb_tensor_storage_offset(const ebb_tensor *t) {
     return t && t->storage ? (t->data - t->storage->data) / (int64_t)ebb__dtype_sizes[t->dtype] : 0;
@@ -51,6 +60,7 @@ int64_t(ebb_tensor_size)(const ebb_tensor *t, int dim) {
 static const char *only_element(const char *op, const ebb_tensor *t) {
     char text[EBB__SHAPE_TEXT];
     if (!t) ebb__fail_null(op, "tensor");
+    else if (is_batched(op, t)) return NULL;
     else if (t->numel != 1)
         ebb__fail_op(op, EBB_ERR_SHAPE, "needs a tensor of one element, not of shape %s",
                      ebb__shape_text(text, t->ndim, ebb__sizes(t)));
@@ -74,6 +84,7 @@ double(ebb_at_index)(const ebb_tensor *t, ebb_dims index) {
         ebb__fail_null("at_index", "tensor");
         return (double)NAN;
     }
+    if (is_batched("at_index", t)) return (double)NAN;
     char shape[EBB__SHAPE_TEXT], text[EBB__SHAPE_TEXT];
     bool fits = index.n == t->ndim;
     int64_t at = 0;
@@ -93,6 +104,7 @@ double(ebb_at_index)(const ebb_tensor *t, ebb_dims index) {
 
 ebb_status(ebb_tensor_read)(const ebb_tensor *t, ebb_dtype dtype, void *ret_data) {
     if (!t) return ebb__fail_null("read", "tensor");
+    if (is_batched("read", t)) return ebb_error_status();
     size_t to = ebb_dtype_size(dtype);
     if (!to) return ebb__fail_op("read", EBB_ERR_DTYPE, "%d is not a dtype", (int)dtype);
     if (t->numel && !ret_data) return ebb__fail_null("read", "ret_data");

@@ -115,7 +115,7 @@ ebb_tensor *ebb__tensor_new_ordered(ebb_dtype dtype, const ebb_dims *shape, ebb_
         ebb__strides(t)[order[i]] = stride;
         stride *= shape->d[order[i]];
     }
-    if (!ebb__strides_contiguous(shape->n, shape->d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (!ebb__strides_contiguous(shape->n, shape->d, ebb__strides(t))) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     return t;
 }
 

@@ -137,7 +137,7 @@ ebb_tensor *ebb__tensor_new_like(const ebb_tensor *like, ebb_dtype dtype) {
 ebb_tensor *ebb__tensor_new_laid_out(const ebb_tensor *like, ebb_dtype dtype) {
     ebb_tensor *t = ebb__tensor_new(dtype, like->ndim, like->dims);
     for (int i = 0; t && i < t->ndim; i++) ebb__strides(t)[i] = ebb__strides(like)[i];
-    if (t && !ebb__is_contiguous(like)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (t && !ebb__is_contiguous(like)) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     return t;
 }
 
@@ -149,7 +149,7 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
         ebb__strides(t)[i] = strides[i];
         t->numel *= sizes[i];
     }
-    if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (!ebb__strides_contiguous(ndim, sizes, strides)) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     t->flags |= of->flags & EBB__INFERENCE;
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
@@ -248,7 +248,7 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         if (ebb__strides(t)[i] > 0) last += (shape.d[i] - 1) * ebb__strides(t)[i];
     }
     t->storage->bytes = t->numel ? (size_t)(last + 1) * ebb__dtype_sizes[dtype] : 0;
-    if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint8_t)~EBB__CONTIGUOUS;
+    if (!ebb__strides_contiguous(shape.n, shape.d, ebb__strides(t))) t->flags &= (uint16_t)~EBB__CONTIGUOUS;
     if (!ebb__own(t)) return NULL; /* on failure the memory stays the caller's */
     e->release = release;
     return t;

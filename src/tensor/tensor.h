@@ -37,12 +37,13 @@ struct ebb__external {
 enum ebb__tensor_flag {
     EBB__REQUIRES_GRAD = 1, /* a leaf that gathers gradients */
     EBB__CONTIGUOUS = 2,
-    EBB__NUMBER = 4,          /* promotes as a Python number does */
-    EBB__RETAINS_GRAD = 8,    /* not a leaf, but keeps its gradient */
-    EBB__NO_GRAD_VIEW = 16,   /* a view made while recording was off, or of such a view: a constant */
-    EBB__HAS_TANGENT = 32,    /* a dual number at some level of forward mode */
-    EBB__INFERENCE = 64,      /* made in inference mode, or shares the storage of what was */
-    EBB__INFERENCE_VIEW = 128 /* made there as a view of an ordinary tensor */
+    EBB__NUMBER = 4,           /* promotes as a Python number does */
+    EBB__RETAINS_GRAD = 8,     /* not a leaf, but keeps its gradient */
+    EBB__NO_GRAD_VIEW = 16,    /* a view made while recording was off, or of such a view: a constant */
+    EBB__HAS_TANGENT = 32,     /* carries something at some level (record/tangent.h) */
+    EBB__INFERENCE = 64,       /* made in inference mode, or shares the storage of what was */
+    EBB__INFERENCE_VIEW = 128, /* made there as a view of an ordinary tensor */
+    EBB__BATCHED = 256         /* stands for the samples of a batch: its own data is one sample's, and not to be read */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
@@ -56,7 +57,7 @@ struct ebb_tensor {
     _Atomic uint64_t refs;
     uint8_t dtype : 4;
     uint8_t ndim : 4;
-    uint8_t flags;
+    uint16_t flags;
     uint16_t output_nr; /* which output of grad_fn this is */
     struct ebb__storage *storage;
     char *data; /* the first element */
@@ -70,6 +71,8 @@ struct ebb_tensor {
 static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
 static inline int64_t *ebb__strides(const ebb_tensor *t) { return (int64_t *)t->dims + t->ndim; }
 static inline bool ebb__is_contiguous(const ebb_tensor *t) { return t->flags & EBB__CONTIGUOUS; }
+/* Whether t, which may be NULL, stands for the samples of a batch. */
+static inline bool ebb__is_batched(const ebb_tensor *t) { return t && t->flags & EBB__BATCHED; }
 /* Whether t is a view that gets its history from its base, should it have none yet: the base was written since. */
 static inline bool ebb__inherits(const ebb_tensor *t) {
     return t->base && t->base->grad_fn && !(t->flags & EBB__NO_GRAD_VIEW);

@@ -38,8 +38,6 @@ def check_arguments(name, named):
     random = name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0)
     if random or named.get("dropout_p"):
         raise Refused("random")
-    if name == "norm" and isinstance(named.get("p"), str):
-        raise Refused("a norm given as a word")
     if name == "svd" and named.get("full_matrices", True) and named["A"].shape[-1] != named["A"].shape[-2]:
         raise Refused("a basis of what is left, which is any")
     if name == "to" and "other" in named:

@@ -8,7 +8,7 @@ side without a counterpart are printed. The same versions write the same bytes a
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [exact] [shapes] [sign] [logits] exact: to rounding; shapes: values are free; sign: |output| is compared;
+    op NAME [shapes] [sign] [logits]         shapes: values are free; sign: |output| is compared;
                                              logits: the first argument goes through log_softmax(-1)
     sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
@@ -220,8 +220,6 @@ def results(name, function, args, kwargs, named):
         if name == "argsort":
             raise Refused("which of equal elements is first")
         return [outputs[0].detach()]
-    if name in table.ONLY_FIRST:
-        outputs = outputs[:1]
     return [y.abs() for y in outputs] if name in table.UP_TO_SIGN else outputs
 
 
@@ -365,9 +363,8 @@ def attempt(file, name, call, dtype, layout, entry, **flags):
 
 
 def write_operator(file, name):
-    exact = name in table.EXACT or any(name in table.FAMILIES[f].split() for f in table.EXACT_FAMILIES)
     start = len(file.lines)
-    words = ["op", name] + ["exact"] * exact + ["shapes"] * (name in table.VALUES_FREE)
+    words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
     words += ["sign"] * (name in table.UP_TO_SIGN) + ["logits"] * (name in table.LOGITS)
     file.lines.append(" ".join(words))
     spent = 0

@@ -63,23 +63,6 @@ SOURCES = {
 PREFER_LINALG = set("""cholesky qr svd inv det slogdet solve eigh eigvalsh svdvals lstsq pinv matrix_norm vector_norm
     matrix_power multi_dot vecdot solve_triangular tensorinv tensorsolve lu_factor lu_solve inv_ex cholesky_ex vander""".split())
 
-# Families and operators whose results are exact to rounding: compared to 1e-12 of the largest element, others to 1e-9.
-EXACT_FAMILIES = {"shape", "indexing", "creation"}
-EXACT = set("""abs neg sqrt square reciprocal sign floor ceil round trunc frac nan_to_num isnan isinf isfinite signbit positive
-    sgn isposinf isneginf bitwise_not logical_not add sub mul div fmod remainder floor_divide maximum minimum fmax fmin
-    copysign lerp addcmul addcdiv where clamp clamp_min clamp_max masked_fill eq ne lt le gt ge logical_and logical_or
-    logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift heaviside nextafter gcd lcm isclose
-    rsub true_divide sum mean prod amax amin max min argmax argmin cumsum cumprod cummax cummin trace any all count_nonzero
-    nansum nanmean median nanmedian mode aminmax diff mm bmm matmul mv dot vdot outer inner addmm addmv addr addbmm baddbmm
-    multi_dot chain_matmul einsum tensordot kron cross linalg_cross vecdot linear bilinear relu relu6 leaky_relu hardtanh hardswish
-    hardsigmoid prelu threshold hardshrink softshrink conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
-    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d pixel_shuffle pixel_unshuffle
-    channel_shuffle im2col fold mse_loss l1_loss""".split())
-
-# Of several results PyTorch gives more than Ebb does.
-ONLY_FIRST = {"lstsq"}
-
 # PyTorch's gradient of ctc_loss is that of log_probs before log_softmax, where both mean the same: log_softmax comes before.
 LOGITS = {"ctc_loss"}
 
@@ -99,7 +82,7 @@ DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices",
            "norm_type", "compute_mode"}
 # ... but for operators where it does.
 NOT_DROPPED = {("adaptive_" + kind + f"_pool{n}d", "output_size") for kind in ("avg", "max") for n in (1, 2, 3)}
-NOT_DROPPED |= {("fold", "output_size")}
+NOT_DROPPED |= {("fold", "output_size"), ("lstsq", "driver"), ("embedding", "norm_type")}
 
 # Defaults of arguments that a call in C always writes.
 ALWAYS = {
@@ -133,11 +116,9 @@ WITHOUT = {
     "names": "no named dimensions",
     "size_average": "deprecated for reduction",
     "reduce": "deprecated for reduction",
-    "antialias": "resampling without a filter",
-    "max_norm": "weights are not changed by looking them up",
     "sparse": "dense gradients only",
     "sparse_grad": "dense gradients only",
 }
 SAYS_NOTHING = [None, False, torch.strided, torch.contiguous_format, torch.preserve_format]
 # Operators that have an argument of such a name that is not the deprecated one.
-NOT_WITHOUT = {("scatter_reduce", "reduce"), ("index_reduce", "reduce")}
+NOT_WITHOUT = {("scatter", "reduce"), ("scatter_reduce", "reduce"), ("index_reduce", "reduce")}

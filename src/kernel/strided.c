@@ -40,7 +40,7 @@ void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n,
     enum { SOME = 256, MOST = 3 };
     _Alignas(64) char buffer[MOST][SOME * 8];
     int64_t steps[MOST];
-    bool apart[MOST], repeated = true; /* all inputs are */
+    bool apart[MOST] = {false}, repeated = true; /* all inputs are */
     for (int k = 0; k < operands; k++) {
         apart[k] = stride[k] != bytes[k] && (k == 0 || stride[k] != 0);
         repeated = repeated && (k == 0 || stride[k] == 0);

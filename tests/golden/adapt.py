@@ -22,6 +22,10 @@ def as_ebb(name, named, fails):
     if name == "tensordot" and not isinstance(named.get("dims", 2), int):  # two lists: an operator of its own in C
         a, b = named.pop("dims")
         named = {"self": named["a"], "other": named["b"], "dims_self": list(a), "dims_other": list(b)}
+    if name.startswith("unique") and "tensors" in named:
+        named = {"self": named.pop("tensors")[0]} | named
+    if name == "embedding" and named.get("max_norm") is None:
+        named.pop("norm_type", None)
     check_arguments(name, named)
     result = {}
     for argument, value in named.items():

@@ -173,10 +173,10 @@ EBB_TEST(a_model_to_the_bit) {
 }
 
 EBB_TEST(higher_derivatives) {
+    ebb_memory_budget_report r; /* outlives the graphs */
     EBB_SCOPE {
         ebb_tensor *x = parameter(64, 0.5), *g, *h, *want[2];
         for (int k = 0; k < 2; k++) {
-            ebb_memory_budget_report r;
             EBB_MEMORY_BUDGET(k ? 512 : 1 << 20, &r) {
                 ebb_tensor *y = ebb_sum(ebb_mul(ebb_tanh(ebb_exp(ebb_sin(x))), x));
                 CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), &g, .create_graph = true) == EBB_OK);

@@ -1,5 +1,6 @@
 /* Reading a command's words and options, from a table that also is its help. */
 #include "cli/args.h"
+#include <ebb/expr.h>
 #include "cli/cli.h"
 #include "tool/terminal.h"
 
@@ -169,4 +170,18 @@ enum cli_parsed cli_parse(const struct cli_command *command, int argc, char **ar
     }
     if (command->word && !have_word) return wrong(command, "a word is missing:", command->word_choices, NULL);
     return CLI_GO_ON;
+}
+
+/* Tell the error, with the line that it points into. */
+int cli_expression_failed(const char *command) {
+    char caret[1024];
+    (void)fprintf(stderr, "ebb %s: %s\n", command, ebb_error() ? ebb_error()->message : "failed");
+    if (ebb_eval_caret(caret, sizeof caret)) (void)fprintf(stderr, "\n    ");
+    for (const char *c = caret; *c; c++) {
+        (void)fputc(*c, stderr);
+        if (*c == '\n') (void)fputs("    ", stderr);
+    }
+    if (caret[0]) (void)fputc('\n', stderr);
+    ebb_clear_error();
+    return CLI_FAILED;
 }

@@ -2,6 +2,7 @@
 #include "cli/args.h"
 #include "cli/chapter.h"
 #include "cli/cli.h"
+#include <ebb/explain.h>
 
 #include <errno.h>
 #include <string.h>
@@ -79,10 +80,47 @@ static int run(const struct chapter_options *options, const char *out, bool json
     return result;
 }
 
+/* The three examples as a page, small enough that every number is seen. */
+static int write_page(const struct chapter_options *options, enum chapter_language language) {
+    static const char *const scalar[] = {"x=2", "y=3"};
+    static const char *const linear[] = {"X=randn(4,3)", "W=randn(3,2)", "b=randn(2)"};
+    static const char *const network[] = {"x=[1,2]",       "y=[0.5]",     "W1=randn(2,2)", "b1=randn(2)",
+                                          "W2=randn(2,2)", "b2=randn(2)", "W3=randn(1,2)", "b3=randn(1)"};
+#define VALUES(list) .values = list, .n_values = sizeof list / sizeof *list
+    static const ebb_explain_item items[CHAPTER_EXAMPLES] = {
+        {.expression = "z = x*y + sin(x)",
+         VALUES(scalar),
+         .title = "1. Scalars",
+         .title_zh = "1. 标量",
+         .text = "Two paths lead from x to z: what comes back along them is added.",
+         .text_zh = "从 x 到 z 有两条路径：沿两条路径传回的梯度相加。"},
+        {.expression = "Y = X @ W + b; L = sum(Y * Y)",
+         VALUES(linear),
+         .title = "2. A linear layer",
+         .title_zh = "2. 线性层",
+         .text =
+             "Two products of matrices, with the transposed weights and the transposed input; the bias was broadcast over "
+             "the rows, so its gradient is summed over them.",
+         .text_zh = "反向是两个矩阵乘法，分别用转置的权重和转置的输入；偏置在各行上广播，所以它的梯度对各行求和。"},
+        {.expression =
+             "h1 = W1 @ x + b1; h2 = relu(h1); h3 = W2 @ h2 + b2; yhat = W3 @ h3 + b3; L = sum((yhat - y)**2)",
+         VALUES(network),
+         .title = "3. Four layers",
+         .title_zh = "3. 四层网络",
+         .text =
+             "Layer by layer back through the network. ReLU lets through what was positive on the way forward: its mask.",
+         .text_zh = "逐层穿过网络传回。ReLU 只放行前向时为正的部分：这就是它的掩码。"}};
+    ebb_explain_options o = {
+        .lang = language == CHAPTER_ZH ? EBB_CHINESE : EBB_ENGLISH, .seed = options->seed, .dtype = options->dtype};
+    const int64_t first = options->example ? options->example - 1 : 0, n = options->example ? 1 : CHAPTER_EXAMPLES;
+    if (!(ebb_explain_page)(items + first, n, o)) return CLI_OK;
+    return cli_expression_failed("chapter");
+}
+
 int ebb_cmd_chapter(int argc, char **argv) {
     struct chapter_options o = {.seed = 42, .batch = 32, .in = 128, .out = 64};
     const char *out = NULL;
-    bool json = false;
+    bool json = false, html = false;
     int64_t example = 0;
     int dtype = 0, language = CHAPTER_EN;
     const struct cli_option options[] = {
@@ -96,6 +134,7 @@ int ebb_cmd_chapter(int argc, char **argv) {
          "draw example 3 into this folder: network.dot, and network.svg by Graphviz"},
         {"lang", CLI_CHOICE, &language, "en|zh", 0, 0, "the language of the texts (en)"},
         {"json", CLI_FLAG, &json, NULL, 0, 0, "the facts as one JSON object"},
+        {"html", CLI_FLAG, &html, NULL, 0, 0, "the examples as a page to walk through in a browser"},
         {.name = NULL},
     };
     const struct cli_command command = {
@@ -109,5 +148,6 @@ int ebb_cmd_chapter(int argc, char **argv) {
     if (parsed != CLI_GO_ON) return parsed == CLI_HELP_SHOWN ? CLI_OK : CLI_MISUSED;
     o.example = (int)example;
     o.dtype = dtype ? EBB_F64 : EBB_F32;
+    if (html) return write_page(&o, (enum chapter_language)language);
     return run(&o, out, json, (enum chapter_language)language);
 }

@@ -6,20 +6,6 @@
 #include <ebb/explain.h>
 #include <ebb/expr.h>
 
-/* Tell the error, with the line that it points into. */
-int cli_expression_failed(const char *command) {
-    char caret[1024];
-    (void)fprintf(stderr, "ebb %s: %s\n", command, ebb_error() ? ebb_error()->message : "failed");
-    if (ebb_eval_caret(caret, sizeof caret)) (void)fprintf(stderr, "\n    ");
-    for (const char *c = caret; *c; c++) {
-        (void)fputc(*c, stderr);
-        if (*c == '\n') (void)fputs("    ", stderr);
-    }
-    if (caret[0]) (void)fputc('\n', stderr);
-    ebb_clear_error();
-    return CLI_FAILED;
-}
-
 int ebb_cmd_explain(int argc, char **argv) {
     static struct cli_names names;
     static const ebb_dtype dtypes[] = {EBB_F64, EBB_F32, EBB_BF16, EBB_F16};

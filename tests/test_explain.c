@@ -2,6 +2,7 @@
  * ends. */
 #include "explain/expression.h"
 #include "tests/check.h"
+#include <ctype.h>
 #include <ebb/ebb.h>
 #include <math.h>
 
@@ -187,6 +188,133 @@ EBB_TEST(text_markdown_latex_and_dot) {
     CHECK_OK();
     CHECK_NO_LEAK();
 }
+
+/* ---- whole outputs ---- In tests/explain; written anew when EBB_WRITE_EXPECTED is set. */
+
+/* Rounding errors, which machines differ in: "1.3e-11" becomes "~". */
+static void forget_errors(char *text) {
+    char *to = text;
+    for (const char *c = text; *c;) {
+        bool error = isdigit((unsigned char)c[0]) && c[1] == '.' && isdigit((unsigned char)c[2]) && c[3] == 'e' &&
+                     (c[4] == '-' || c[4] == '+');
+        *to++ = error ? '~' : *c;
+        c += error ? 7 : 1;
+    }
+    *to = '\0';
+}
+
+static void compare_file(const char *name) {
+    static char expected[sizeof output];
+    char path[128];
+    const char *write = getenv("EBB_WRITE_EXPECTED");
+    forget_errors(output);
+    (void)snprintf(path, sizeof path, "tests/explain/%s", name);
+    FILE *file = fopen(path, write ? "w" : "r");
+    CHECK(file != NULL);
+    if (write) (void)fputs(output, file);
+    else {
+        size_t n = fread(expected, 1, sizeof expected - 1, file);
+        expected[n] = '\0';
+        if (strcmp(output, expected) != 0) print_error("%s is not what is written: %s\n", path, output);
+        CHECK(strcmp(output, expected) == 0);
+    }
+    (void)fclose(file);
+}
+
+EBB_TEST(whole_outputs) {
+#define NETWORK \
+    VALUES("x=[1, 2]", "y=0.5", "W1=randn(2,2)", "W2=randn(2,2)", "W3=randn(1,2)", "b1=randn(2)", "b2=randn(2)", \
+           "b3=randn(1)")
+    const struct {
+        const char *file, *text;
+        ebb_explain_options o;
+    } cases[] = {
+        {"scalar.txt", "z = x*y + sin(x)", {.limit = 0, VALUES("x=2", "y=3"), .order = 2, .forward_mode = true}},
+        {"scalar.zh.txt",
+         "z = x*y + sin(x)",
+         {.limit = 0, VALUES("x=2", "y=3"), .lang = EBB_CHINESE, .order = 2, .forward_mode = true}},
+        {"scalar.md", "z = x*y + sin(x)", {.limit = 0, VALUES("x=2", "y=3"), .format = EBB_EXPLAIN_MARKDOWN}},
+        {"scalar.tex",
+         "z = x*y + sin(x)",
+         {.limit = 0, VALUES("x=2", "y=3"), .format = EBB_EXPLAIN_LATEX, .lang = EBB_CHINESE}},
+        {"network.txt", "L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)", {.limit = 0, NETWORK}},
+        {"network.dot",
+         "L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)",
+         {.limit = 0, NETWORK, .format = EBB_EXPLAIN_DOT}},
+        {"softmax.txt",
+         "s = softmax(x @ W + b, dim=-1); L = mean((s - s.mean(0))**2)",
+         {.limit = 0, VALUES("x=randn(4,3)", "W=randn(3,2)", "b=[0.1, -0.2]")}},
+        {"batch.zh.txt",
+         "A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))",
+         {.limit = 0, VALUES("x=randn(2,2,3)"), .lang = EBB_CHINESE}},
+        {"norm.txt",
+         "v = (x**2).mean(1, keepdim=True); L = sum(w * (x / sqrt(v + 1e-5) * g))",
+         {.limit = 0, VALUES("x=randn(2,3)", "g=[1, 2, 0.5]", "w=randn(2,3)"), .grad_of = "x, g"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(!explain(cases[i].text, cases[i].o));
+        compare_file(cases[i].file);
+    }
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+/* ---- graphs of C programs ---- */
+
+static ebb_status explain_graph(ebb_tensor *t, ebb_explain_options o) {
+    o.to = tmpfile();
+    CHECK(o.to != NULL);
+    ebb_status status = (ebb_explain)(t, o);
+    rewind(o.to);
+    size_t n = fread(output, 1, sizeof output - 1, o.to);
+    output[n] = '\0';
+    (void)fclose(o.to);
+    return status;
+}
+
+EBB_TEST(graphs_have_the_names_of_their_lines) {
+    EBB_SCOPE {
+        double w[] = {0.5, -1, 2, 0.25};
+        ebb_tensor *W = ebb_name(ebb_requires_grad_(ebb_from_data(w, EBB_F64, EBB_DIMS(2, 2)), true), "W");
+        ebb_tensor *x = ebb_requires_grad_(ebb_ones(EBB_DIMS(2), .dtype = EBB_F64), true);
+        ebb_explain_recording *recording = ebb_explain_begin();
+        ebb_tensor *hidden = ebb_tanh(ebb_matmul(W, x));
+        ebb_tensor *named = ebb_name(ebb_mul(hidden, 3.0), "three");
+        ebb_tensor *loss = ebb_sum(ebb_mul(named, hidden));
+        CHECK(!explain_graph(loss, (ebb_explain_options){.recording = recording}));
+        CONTAINS("The graph of loss", "hidden = tanh(t1)   TanhBackward0, ",
+                 "tests/test_explain.c:", "= dloss/dt1 · leaf1ᵀ", "three = hidden · 3", "leaf1.grad += dloss/dleaf1",
+                 "that needs the function");
+        ebb_explain_end(recording);
+        /* nothing watched: computed again, but for constants */
+        CHECK(!explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
+        CONTAINS("hidden  = tanh(t1)", "three   = hidden · 3", "[-1.3864  2.9341]");
+        ebb_tensor *shifted = ebb_add(hidden, 0.5); /* saves neither */
+        CHECK(!explain_graph(ebb_sum(ebb_mul(shifted, shifted)), (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
+        CONTAINS("shifted  = hidden + …", "[0.037883  1.478]");
+        CHECK(!ebb_tensor_grad(W));
+        CHECK(!ebb_backward(loss)); /* the graph is as it was */
+        CHECK(explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}) == EBB_ERR_FREED);
+        ebb_clear_error();
+        CHECK(explain_graph(ebb_ones(EBB_DIMS(2)), (ebb_explain_options){.limit = 0}) == EBB_ERR_GRAPH);
+        ebb_clear_error();
+    }
+    CHECK_NO_LEAK();
+}
+
+static void explain_a_graph(void) {
+    FILE *nowhere = fopen("/dev/null", "w");
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_scalar(2.0, .requires_grad = true);
+        ebb_explain_recording *recording = ebb_explain_begin();
+        ebb_tensor *y = ebb_mul(ebb_sin(x), x);
+        if (y && recording) (void)ebb_explain(y, .recording = recording, .to = nowhere);
+        ebb_explain_end(recording);
+    }
+    if (nowhere) (void)fclose(nowhere);
+}
+
+EBB_TEST(every_allocation_failing_of_a_graph) { CHECK_ALLOCATIONS_FAILING(explain_a_graph, 100000); }
 
 EBB_TEST(second_derivatives_and_tangents) {
     CHECK(!EXPLAIN("h = tanh(W @ x); h = h + x.sum(); sum(h * h)", VALUES("x=[1,2]", "W=randn(3,2)"), .order = 2,

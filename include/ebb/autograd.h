@@ -389,6 +389,8 @@ EBB_API ebb_tensor *ebb_node_variable(const ebb_node *node);
 EBB_API int64_t ebb_node_n_outputs(const ebb_node *node);
 EBB_API ebb_dims ebb_node_output_shape(const ebb_node *node, int64_t i);
 EBB_API ebb_dtype ebb_node_output_dtype(const ebb_node *node, int64_t i);
+/* the name (ebb_name) of the tensor that is output i; "" when it has none */
+EBB_API const char *ebb_node_output_name(const ebb_node *node, int64_t i);
 
 /* Let a node live on, with all that it was computed from; and give that back (NULL is fine). */
 EBB_API ebb_node *ebb_node_keep(ebb_node *node);

@@ -1,6 +1,6 @@
 /* Explaining expressions: evaluated under watch, reported, checked, written. */
 #include "explain/expression.h"
-#include "explain/report_view.h"
+#include "explain/page.h"
 #include <ebb/ops.h>
 
 #include <string.h>
@@ -104,7 +104,8 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
                                               .context = &naming};
     r->expression = e->program.text;
     r->seed = o->seed;
-    if (!status) status = ebb__report_make(r, &source);
+    if (!status) status = ebb__report_gather(r, &source);
+    if (!status) status = ebb__report_derive(r, &source);
     r->n_calls = naming.n_calls;
     for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__pointers_find(&naming.calls, r->nodes[i].node);
     if (!status && check) status = ebb__report_check(r, e);
@@ -114,7 +115,9 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
     return status;
 }
 
-ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options) {
+/* Explain one expression; on a page, where one is given. */
+static ebb_status explain(const char *text, ebb_explain_options options, struct ebb__page *page,
+                          const struct ebb__page_words *words) {
     struct ebb__expression e;
     struct ebb__trace trace = {0};
     struct ebb__report r = {0};
@@ -130,7 +133,7 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
     ebb_status status = ebb__expression_begin(&e, text, &options);
     if (!status) status = ebb__expression_choose(&e, options.grad_of);
     if (!status) status = ebb__expression_report(&r, &e, &trace, &options, true);
-    if (!status) status = ebb__report_write(&r, &options);
+    if (!status) status = page ? ebb__page_add(page, &r, words) : ebb__report_write(&r, &options);
     if (status) ebb__expression_place_error(&e);
     ebb__report_free(&r);
     ebb__trace_free(&trace);
@@ -139,5 +142,26 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
     ebb_scope_close(&scope);
     ebb_set_rng_state(rng);
     (void)ebb_set_default_dtype(before);
+    return status;
+}
+
+ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options) {
+    return explain(text, options, NULL, NULL);
+}
+
+ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_explain_options options) {
+    struct ebb__page page = {.to = options.to ? options.to : stdout, .lang = options.lang};
+    if (ebb_error()) return ebb_error_status();
+    if (!items || n < 1) return ebb_fail(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");
+    ebb_status status = EBB_OK;
+    ebb__page_begin(&page);
+    for (int64_t i = 0; i < n && !status; i++) {
+        const struct ebb__page_words words = {{items[i].title, items[i].title_zh}, {items[i].text, items[i].text_zh}};
+        options.values = items[i].values;
+        options.n_values = items[i].n_values;
+        status = explain(items[i].expression, options, &page, &words);
+    }
+    ebb__page_end(&page);
+    if (!status && ferror(page.to)) status = ebb_fail(EBB_ERR_IO, "explain_page: the output cannot be written");
     return status;
 }

@@ -148,16 +148,27 @@ static bool input(struct building *b, struct ebb__report_node *n, int64_t i, ebb
 }
 
 /* Where the derivative of relu is 1. */
-static bool add_mask(struct building *b, struct ebb__report_node *n) {
+static bool add_mask(struct ebb__report *r, struct ebb__report_node *n) {
     ebb_tensor *y = n->n_out ? n->out[0].value : NULL;
     bool six = strcmp(n->op->name, "relu6") == 0;
     if (!y || (!six && strcmp(n->op->name, "relu") != 0)) return true;
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *mask = ebb_gt(y, 0.0);
     if (six) mask = ebb_logical_and(mask, ebb_lt(y, 6.0));
-    n->mask = ebb__report_keep(b->r, ebb_keep(mask));
+    n->mask = ebb__report_keep(r, ebb_keep(mask));
     ebb_scope_close(&scope);
     return n->mask != NULL;
+}
+
+/* An input that the node saved, where nobody watched; NULL when it did not. */
+static ebb_tensor *saved_input(const ebb_node *node, int64_t i) {
+    const struct ebb_op *op = ebb_node_op(node);
+    int64_t entry, n_in = ebb_node_n_inputs(node);
+    if (n_in != op->n_in) return NULL; /* which entry of a list is not told */
+    const char *role = op->in[ebb__formula_declared(op, n_in, i, &entry)].name;
+    for (int64_t k = 0; k < ebb_node_n_saved(node); k++)
+        if (strcmp(ebb_node_saved_name(node, k), role) == 0) return (ebb_node_saved)((ebb_node *)(uintptr_t)node, k);
+    return NULL;
 }
 
 static bool add_operation(struct building *b, const ebb_node *node) {
@@ -173,8 +184,11 @@ static bool add_operation(struct building *b, const ebb_node *node) {
                                     .n_in = ebb_node_n_inputs(node)};
     made.in = ebb__arena_get(&r->arena, (size_t)made.n_in * sizeof *made.in);
     if (!made.in || !outputs(r, &made, ebb_node_n_outputs(node))) return false;
-    for (int64_t i = 0; i < made.n_in; i++) /* constants come before what uses them */
-        if (!input(b, &made, i, traced && i < traced->n_in ? traced->in[i] : NULL)) return false;
+    for (int64_t i = 0; i < made.n_in; i++) { /* constants come before what uses them */
+        bool constant = !traced && !ebb_node_input(node, i);
+        ebb_tensor *given = traced && i < traced->n_in ? traced->in[i] : constant ? saved_input(node, i) : NULL;
+        if (ebb_error() || !input(b, &made, i, given)) return false;
+    }
     for (int64_t k = 0; k < made.n_out; k++) {
         const char *role = made.op->n_out == EBB_OUT_LIST || k >= EBB_OP_MAX_OUT ? "" : made.op->out[k];
         made.out[k] = (struct ebb__report_output){
@@ -184,7 +198,7 @@ static bool add_operation(struct building *b, const ebb_node *node) {
     }
     r->forward[r->n_forward++] = (int32_t)r->n_nodes;
     r->nodes[r->n_nodes] = made;
-    return ebb__pointers_set(&b->ids, node, r->n_nodes++) && add_mask(b, &r->nodes[r->n_nodes - 1]);
+    return ebb__pointers_set(&b->ids, node, r->n_nodes++);
 }
 
 /* ---- what is saved ---- */
@@ -248,7 +262,20 @@ static bool make_nodes(struct building *b) {
     return true;
 }
 
-ebb_status ebb__report_make(struct ebb__report *r, const struct ebb__report_source *source) {
+/* Which output of its node the root is. */
+static int32_t root_output(const struct ebb__report *r, const struct ebb__report_source *source) {
+    const struct ebb__report_node *n = &r->nodes[r->root];
+    const struct ebb__traced *traced = ebb__trace_find(source->trace, n->node);
+    ebb_dims shape = ebb_tensor_shape(source->root);
+    for (int32_t k = 0; traced && k < traced->n_out; k++)
+        if (traced->out[k] == source->root) return k;
+    for (int32_t k = 0; k < n->n_out; k++)
+        if (n->out[k].shape.n == shape.n && memcmp(n->out[k].shape.d, shape.d, (size_t)shape.n * sizeof *shape.d) == 0)
+            return k;
+    return 0;
+}
+
+ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_source *source) {
     struct building b = {.r = r, .source = source};
     const ebb_node *root = ebb_tensor_gradient_node(source->root);
     if (!root)
@@ -263,8 +290,16 @@ ebb_status ebb__report_make(struct ebb__report *r, const struct ebb__report_sour
     ebb__pointers_free(&b.ids);
     ebb__pointers_free(&b.constants);
     if (!ok) return ebb_error_status();
+    r->root_output = root_output(r, source);
     r->dtype = ebb_tensor_dtype(source->root);
     r->summed_root = ebb_tensor_numel(source->root) != 1;
-    ebb_status status = ebb__report_name_all(r, source);
+    return EBB_OK;
+}
+
+ebb_status ebb__report_derive(struct ebb__report *r, const struct ebb__report_source *source) {
+    bool ok = true;
+    for (int64_t i = 0; i < r->n_nodes && ok; i++)
+        if (r->nodes[i].kind == EBB__OPERATION) ok = add_mask(r, &r->nodes[i]);
+    ebb_status status = ok ? ebb__report_name_all(r, source) : ebb_error_status();
     return status ? status : ebb__report_backward(r, source);
 }

@@ -152,8 +152,10 @@ struct ebb__report_source {
     void *context;
 };
 
-/* Build the report of a graph, and run a backward pass over it. ebb__report_free() also after a failure. */
-ebb_status ebb__report_make(struct ebb__report *r, const struct ebb__report_source *source);
+/* Build the report of a graph; then, with what values there are, name everything and run a backward pass over it.
+ * ebb__report_free() also after a failure. */
+ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_source *source);
+ebb_status ebb__report_derive(struct ebb__report *r, const struct ebb__report_source *source);
 void ebb__report_free(struct ebb__report *r);
 
 /* Give the report a reference. Returns t; NULL, and an error, when there is no room: the reference is given back. */

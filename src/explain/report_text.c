@@ -284,7 +284,7 @@ static void tell_gradients(struct teller *t) {
         else {
             struct ebb__table one = {.columns = 5};
             gradient_row(t, &one, i);
-            for (int k = 0; k < 3; k++) ebb__table_add(&table, one.cells[k]);
+            for (int k = 0; k < 3 && k < one.n; k++) ebb__table_add(&table, one.cells[k]);
             ebb__table_free(&one);
         }
     }

@@ -38,7 +38,8 @@ ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_opti
     static ebb_status (*const formats[])(const struct ebb__report *, const struct ebb__view *) = {
         [EBB_EXPLAIN_TEXT] = ebb__report_text,   [EBB_EXPLAIN_MARKDOWN] = ebb__report_markdown,
         [EBB_EXPLAIN_LATEX] = ebb__report_latex, [EBB_EXPLAIN_JSON] = ebb__report_json,
-        [EBB_EXPLAIN_DOT] = ebb__report_dot,     [EBB_EXPLAIN_SVG] = ebb__report_svg,
+        [EBB_EXPLAIN_HTML] = ebb__report_page,   [EBB_EXPLAIN_DOT] = ebb__report_dot,
+        [EBB_EXPLAIN_SVG] = ebb__report_svg,
     };
     const struct ebb__view view = {options->to ? options->to : stdout, options->lang,
                                    options->limit > 0 ? options->limit : LIMIT};

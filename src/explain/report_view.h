@@ -17,6 +17,7 @@ ebb_status ebb__report_markdown(const struct ebb__report *r, const struct ebb__v
 ebb_status ebb__report_latex(const struct ebb__report *r, const struct ebb__view *view);
 ebb_status ebb__report_dot(const struct ebb__report *r, const struct ebb__view *view);
 ebb_status ebb__report_svg(const struct ebb__report *r, const struct ebb__view *view);
+ebb_status ebb__report_page(const struct ebb__report *r, const struct ebb__view *view);
 ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view);
 
 /* Write in the format of these options, to their stream. EBB_ERR_IO when that fails. */

@@ -52,6 +52,12 @@ ebb_dtype ebb_node_output_dtype(const ebb_node *n, int64_t i) {
     return n && i >= 0 && i < n->n_out ? ebb__node_meta(n, (uint32_t)i).dtype : EBB_DTYPE_NONE;
 }
 
+const char *ebb_node_output_name(const ebb_node *n, int64_t i) {
+    if (!n || i < 0 || i >= n->n_out) return "";
+    if (n->flags & EBB__NODE_LEAF) return ebb_tensor_name(ebb__leaf_tensor(n));
+    return ebb__node_output_name(n, (uint32_t)i);
+}
+
 /* ---- what is saved ---- */
 
 /* The i-th saved value: slots that only keep a shape are not counted. */

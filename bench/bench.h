@@ -57,6 +57,7 @@ extern const struct bench_family bench_gemm, bench_bmm, bench_builtin;          
 extern const struct bench_family bench_conv, bench_pool;                                     /* convolutions.c */
 extern const struct bench_family bench_train, bench_loss, bench_watched;                     /* training.c */
 extern const struct bench_family bench_tape;                                                 /* tape.c */
+extern const struct bench_family bench_batches;                                              /* batches.c */
 extern const struct bench_family bench_gmm, bench_kmeans, bench_logsumexp, bench_lstm;       /* objectives.c */
 
 double bench_now(void);  /* seconds, of the clock in use: on the wall, or of this process's work */

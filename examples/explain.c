@@ -1,5 +1,4 @@
-/* A gradient explained: the layer of the chapter, y = relu(W x + b), every step of its backward pass with its
- * formula. */
+/* A gradient explained: a layer of the chapter, relu(W x + b), every step of its backward pass with its formula. */
 #include <ebb/ebb.h>
 #include <ebb/explain.h>
 

@@ -151,7 +151,7 @@ EBB_TEST(errors) {
         CHECK_ERROR(EBB_ERR_ARGUMENT, "2 inputs and 1 tangents");
         CHECK(ebb_jvp(cubic, NULL, EBB_LIST(f64(1), f64(1)), EBB_LIST(ebb_zeros(EBB_DIMS(2), .dtype = EBB_F64), NULL),
                       NULL, &dy) != EBB_OK);
-        CHECK_ERROR(EBB_ERR_SHAPE, "the tangent is float64 [2], the primal float64 []");
+        CHECK_ERROR(EBB_ERR_SHAPE, "tangent 0 is float64 [2], its input float64 []");
     }
 }
 

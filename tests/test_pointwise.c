@@ -113,7 +113,7 @@ EBB_TEST(dtypes_of_functions_of_one_tensor) {
         ebb_tensor *of_bool = call(unary[k].name, b, NULL);
         if (strcmp(unary[k].name, "sign") == 0) CHECK(ebb_tensor_dtype(of_bool) == EBB_BOOL);
         else if (strcmp(unary[k].name, "square") == 0) CHECK(ebb_tensor_dtype(of_bool) == EBB_I64);
-        else if (keeps) CHECK_ERROR(EBB_ERR_DTYPE, "not defined for bool; inputs: self bool [2]");
+        else if (keeps) CHECK_ERROR(EBB_ERR_DTYPE, "not defined for bool; it takes numbers; inputs: self bool [2]");
         else CHECK(ebb_tensor_dtype(of_bool) == EBB_F32);
     }
     CHECK_VALUES(ebb_floor(i), 0, -2, 3);

@@ -488,9 +488,9 @@ EBB_TEST(errors) {
         CHECK(ebb_hvp(scalar, NULL, EBB_LIST(x, w), EBB_LIST(x), NULL, d) == EBB_ERR_ARGUMENT);
         CHECK_ERROR(EBB_ERR_ARGUMENT, "2 inputs and 1 vectors");
         CHECK(ebb_hvp(scalar, NULL, EBB_LIST(x, w), EBB_LIST(w, NULL), NULL, d) == EBB_ERR_SHAPE);
-        CHECK_ERROR(EBB_ERR_SHAPE, "the tangent is float64 [2, 3], the primal float64 [3]");
+        CHECK_ERROR(EBB_ERR_SHAPE, "vector 0 is float64 [2, 3], its input float64 [3]");
         CHECK(ebb_vhp(scalar, NULL, EBB_LIST(x, w), EBB_LIST(w, NULL), NULL, d) == EBB_ERR_SHAPE);
-        CHECK_ERROR(EBB_ERR_SHAPE, "the upstream gradient has shape [2, 3]");
+        CHECK_ERROR(EBB_ERR_SHAPE, "vector 0 is float64 [2, 3], its input float64 [3]");
         CHECK(ebb_hvp(doubled, NULL, EBB_LIST(ebb_scalar(1.0)), EBB_LIST(ebb_scalar(1.0)), NULL, d, .strict = true));
         CHECK_ERROR(EBB_ERR_GRAPH, "strict: the gradient by input 0 does not depend on the inputs");
         CHECK(ebb_vhp(doubled, NULL, EBB_LIST(ebb_scalar(1.0)), EBB_LIST(ebb_scalar(1.0)), NULL, d, .strict = true));
@@ -499,6 +499,37 @@ EBB_TEST(errors) {
         CHECK_ERROR(EBB_ERR_SHAPE, "mv: ");
         CHECK(ebb_jacobian(doubled, NULL, EBB_LIST(ebb_ones(EBB_DIMS(1, 1, 1, 1, 1))), &j) == EBB_ERR_SHAPE);
         CHECK_ERROR(EBB_ERR_SHAPE, "an output of 5 and an input of 5 dimensions make more than 8");
+    }
+}
+
+static ebb_status squares(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    return give(ret_out, ebb_square(in.t[0]));
+}
+
+EBB_TEST(errors_name_the_transform_and_the_line_of_its_call) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(3)), *v = ebb_ones(EBB_DIMS(2)), *i = ebb_ones(EBB_DIMS(3), .dtype = EBB_I64);
+        ebb_tensor *d[1];
+        ebb_outputs y;
+        ebb_list h;
+        CHECK(ebb_hvp(squares, NULL, EBB_LIST(x), EBB_LIST(v), NULL, d));
+        CHECK(strcmp(ebb_error()->op, "hvp") == 0);
+        CHECK_ERROR(EBB_ERR_SHAPE, "vector 0 is float32 [2], its input float32 [3]");
+        CHECK(ebb_jvp(squares, NULL, EBB_LIST(x), EBB_LIST(i), NULL, &y));
+        CHECK_ERROR(EBB_ERR_DTYPE, "tangent 0 is int64 [3], its input float32 [3]");
+        CHECK(ebb_jvp(squares, NULL, EBB_LIST(NULL), EBB_LIST(x), NULL, &y));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "tangent 0 is given for an input that is NULL");
+        int line = __LINE__ + 1;
+        CHECK(ebb_hessian(squares, NULL, EBB_LIST(x), &h));
+        CHECK(strcmp(ebb_error()->op, "hessian") == 0 && ebb_error()->line == line);
+        CHECK_ERROR(EBB_ERR_SHAPE, "first output must be one floating-point number, not float32 [3]");
+        CHECK(ebb_hessian(squares, NULL, EBB_LIST(x), &h, .inner = EBB_MODE_FORWARD));
+        CHECK_ERROR(EBB_ERR_SHAPE, "the function must return one number, not 1 outputs of 3 elements");
+        CHECK(ebb_jacobian(squares, NULL, EBB_LIST(x), &h, .mode = (enum ebb_differentiation)3));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "3 is no mode of differentiation");
+        CHECK(ebb_vmap(squares, NULL, EBB_LIST(x), &y, .randomness = (enum ebb_vmap_randomness)3));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "3 is no kind of randomness");
     }
 }
 

@@ -18,7 +18,8 @@ def run(work, rounds):
         for _ in range(rounds):
             once()
         figure = (sides.clock() - start) / rounds
-    return figure, time.perf_counter() - wall
+    seconds, on_wall = sides.clock() - start, time.perf_counter() - wall
+    return figure, seconds if seconds > on_wall / 5000 else on_wall
 
 
 def setup(side, case):

@@ -1,4 +1,5 @@
 /* ebb_backward, for one tensor or a list, and ebb_grad: roots, their upstream gradients, and what is asked for. */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
 #include <ebb/ops.h>
@@ -78,8 +79,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     const char *file = p->file = ebb__thread.file;
     int line = p->line = ebb__thread.line;
     ebb_inference_mode inference = ebb_inference_mode_open(false); /* gradients are ordinary tensors */
-    uint8_t checks = ebb__thread.checks; /* what rules compute on the way is not looked at, only what they give */
-    ebb__thread.checks = 0;
+    struct ebb__checked checked =
+        ebb__checks_begin(op); /* of rules what they give is looked at, not what they compute */
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = EBB_OK;
@@ -102,7 +103,7 @@ static ebb_status pass(struct ebb__pass *p, const char *op, ebb_list outputs, eb
     ebb_scope_close(&scope);
     ebb_set_grad_enabled(before);
     ebb_inference_mode_close(&inference);
-    ebb__thread.checks = checks;
+    ebb__checks_end(checked);
     ebb__thread.file = file;
     ebb__thread.line = line;
     ebb__free(roots, bytes);

@@ -105,10 +105,14 @@ static ebb_status call_rule(struct call *c) {
     struct ebb__thread *th = &ebb__thread;
     uint64_t failures = th->failures;
     bool once = EBB_UNLIKELY(c->v.op->once_differentiable) && !th->no_grad;
+    bool before = ebb__failing();
     if (once) th->no_grad = true;
     c->v.op->vjp(&c->v);
     if (once) th->no_grad = false;
-    if (ebb__failed_since(failures)) return ebb_error_status();
+    if (ebb__failed_since(failures)) {
+        if (!before) ebb__error_within(c->v.node->name, "");
+        return ebb_error_status();
+    }
     return once ? ebb__once_only(&c->v) : EBB_OK;
 }
 
@@ -153,11 +157,14 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     ebb_scope scope = ebb_scope_open();
     th->file = n->file; /* what a rule computes belongs to the line of the call it differentiates */
     th->line = n->line;
+    const char *calling = th->calling;
+    th->calling = n->name;
     ebb_status status = execute(p, n, grad, &c);
     ebb_scope_close(&scope);
     if (c.block) ebb__free(c.in, c.block);
     th->file = file;
     th->line = line;
+    th->calling = calling;
     if (!p->keep_graph && c.v.op) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }

@@ -18,9 +18,21 @@ static ebb_status make_duals(ebb_list inputs, ebb_list tangents, ebb_tensor **re
 static ebb_status check_pairs(const char *op, const char *what, ebb_list inputs, ebb_list vectors) {
     if (inputs.n < 0 || (inputs.n && (!inputs.t || !vectors.t)))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "a list is NULL, or of %lld tensors", (long long)inputs.n);
-    if (inputs.n == vectors.n) return EBB_OK;
-    return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld inputs and %lld %s", (long long)inputs.n, (long long)vectors.n,
-                        what);
+    if (inputs.n != vectors.n)
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld inputs and %lld %ss", (long long)inputs.n, (long long)vectors.n,
+                            what);
+    for (int64_t i = 0; i < inputs.n; i++) {
+        const ebb_tensor *x = inputs.t[i], *v = vectors.t[i];
+        char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+        if (!v || (x && x->dtype == v->dtype && ebb__same_shape(x, v))) continue;
+        if (!x)
+            return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s %lld is given for an input that is NULL", what, (long long)i);
+        return ebb__fail_op(op, x->dtype == v->dtype ? EBB_ERR_SHAPE : EBB_ERR_DTYPE,
+                            "%s %lld is %s %s, its input %s %s", what, (long long)i,
+                            ebb_dtype_name((ebb_dtype)v->dtype), ebb__shape_text(a, v->ndim, ebb__sizes(v)),
+                            ebb_dtype_name((ebb_dtype)x->dtype), ebb__shape_text(b, x->ndim, ebb__sizes(x)));
+    }
+    return EBB_OK;
 }
 
 /* Results and their tangents, one after the other, in `both`. */
@@ -41,7 +53,7 @@ static ebb_status on_duals(const char *op, ebb_function function, void *context,
 
 ebb_status ebb__jvp(const char *op, ebb_function function, void *context, ebb_list inputs, ebb_list tangents,
                     ebb_outputs *ret_out, ebb_outputs *ret_tangents) {
-    if (check_pairs(op, "tangents", inputs, tangents)) return ebb_error_status();
+    if (check_pairs(op, "tangent", inputs, tangents)) return ebb_error_status();
     ebb_tensor *both[2 * EBB_FUNCTION_MAX_OUT];
     int64_t n = 0;
     ebb_scope scope = ebb_scope_open();
@@ -80,8 +92,8 @@ static ebb_status gradient(struct ebb__run *r, bool recorded, bool strict, ebb_t
     char shape[EBB__SHAPE_TEXT];
     if (!y || y->numel != 1 || !ebb__is_floating(y->dtype))
         return ebb__fail_op(r->op, y && y->numel == 1 ? EBB_ERR_DTYPE : EBB_ERR_SHAPE,
-                            "the function's first output must be one floating-point number, not %s %s",
-                            y ? ebb_dtype_name((ebb_dtype)y->dtype) : "none",
+                            "the function's first output must be one floating-point number, not %s%s%s",
+                            y ? ebb_dtype_name((ebb_dtype)y->dtype) : "none", y ? " " : "",
                             y ? ebb__shape_text(shape, y->ndim, ebb__sizes(y)) : "");
     ebb_tensor *one = ebb_ones_like(y);
     if (!one) return ebb_error_status();
@@ -102,8 +114,8 @@ static ebb_status leave(ebb_scope *scope, ebb_outputs *out, ebb_tensor **g, int6
     return status;
 }
 
-static ebb_status value_and_grad(const char *op, ebb_function function, void *context, ebb_list inputs,
-                                 ebb_outputs *ret_out, ebb_tensor **ret_grads, const ebb_transform_options *options) {
+ebb_status ebb__value_and_grad(const char *op, ebb_function function, void *context, ebb_list inputs,
+                               ebb_outputs *ret_out, ebb_tensor **ret_grads, const ebb_transform_options *options) {
     if (!ret_grads) return ebb__fail_null(op, "ret_grads");
     struct ebb__run r;
     ebb_outputs out = {0};
@@ -124,7 +136,7 @@ static ebb_status value_and_grad(const char *op, ebb_function function, void *co
 
 ebb_status(ebb_value_and_grad)(ebb_function function, void *context, ebb_list inputs, ebb_outputs *ret_out,
                                ebb_tensor **ret_grads, ebb_transform_options options) {
-    return value_and_grad("value_and_grad", function, context, inputs, ret_out, ret_grads, &options);
+    return ebb__value_and_grad("value_and_grad", function, context, inputs, ret_out, ret_grads, &options);
 }
 
 /* ---- products with the Hessian ---- */
@@ -136,7 +148,7 @@ static ebb_status gradient_along(ebb_function function, void *context, ebb_list 
     int64_t n = inputs.n;
     ebb_tensor **in = ebb__alloc((size_t)n * sizeof *in);
     ebb_status status = in ? make_duals(inputs, vectors, in) : ebb_error_status();
-    if (!status) status = value_and_grad(op, function, context, (ebb_list){n, in}, NULL, both, options);
+    if (!status) status = ebb__value_and_grad(op, function, context, (ebb_list){n, in}, NULL, both, options);
     for (int64_t i = 0; i < n && !status; i++) {
         ebb_tensor *g = both[i];
         both[n + i] = NULL;
@@ -154,7 +166,7 @@ static ebb_status gradient_along(ebb_function function, void *context, ebb_list 
 ebb_status(ebb_hvp)(ebb_function function, void *context, ebb_list inputs, ebb_list vectors, ebb_tensor **ret_grads,
                     ebb_tensor **ret_hvp, ebb_transform_options options) {
     if (!ret_hvp) return ebb__fail_null("hvp", "ret_hvp");
-    if (check_pairs("hvp", "vectors", inputs, vectors)) return ebb_error_status();
+    if (check_pairs("hvp", "vector", inputs, vectors)) return ebb_error_status();
     int64_t n = inputs.n;
     ebb_tensor **both = ebb__alloc_zeroed((size_t)(2 * n) * sizeof *both);
     if (!both) return ebb_error_status();
@@ -196,7 +208,7 @@ static ebb_status gradient_pulled(struct ebb__run *r, ebb_list vectors, ebb_tens
 ebb_status(ebb_vhp)(ebb_function function, void *context, ebb_list inputs, ebb_list vectors, ebb_tensor **ret_grads,
                     ebb_tensor **ret_vhp, ebb_transform_options options) {
     if (!ret_vhp) return ebb__fail_null("vhp", "ret_vhp");
-    if (check_pairs("vhp", "vectors", inputs, vectors)) return ebb_error_status();
+    if (check_pairs("vhp", "vector", inputs, vectors)) return ebb_error_status();
     struct ebb__run r;
     int64_t n = inputs.n;
     ebb_tensor **both = ebb__alloc_zeroed((size_t)(2 * n) * sizeof *both);

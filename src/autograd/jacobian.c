@@ -252,6 +252,8 @@ static ebb_status give(struct jacobian *j, ebb_scope *scope, ebb_list *ret_jacob
 static ebb_status jacobian(const char *op, ebb_function function, void *context, ebb_list inputs,
                            ebb_list *ret_jacobian, const ebb_jacobian_options *options) {
     if (!function) return ebb__fail_null(op, "function");
+    if (options->mode > EBB_MODE_FORWARD)
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%d is no mode of differentiation", (int)options->mode);
     if (options->chunk_size < 0 || (options->chunk_size && !options->vectorize))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "chunk_size is %lld: it must be positive, and goes with vectorize",
                             (long long)options->chunk_size);
@@ -291,8 +293,9 @@ static ebb_status forward_gradient(const struct hessian *h, ebb_list in, ebb_lis
     ebb_status status = jacobian("hessian", h->function, h->context, in, ret, &o);
     if (status) return status;
     if (out.n != 1 || out.t[0]->numel != 1)
-        return ebb__fail_op("hessian", EBB_ERR_SHAPE, "the function must return one scalar, not %lld outputs",
-                            (long long)out.n);
+        return ebb__fail_op("hessian", EBB_ERR_SHAPE,
+                            "the function must return one number, not %lld outputs of %lld elements", (long long)out.n,
+                            (long long)(out.n ? out.t[0]->numel : 0));
     ebb_tensor **g = (ebb_tensor **)(uintptr_t)ret->t;
     for (int64_t i = 0; i < ret->n; i++)
         if (g[i] && !(g[i] = ebb_reshape(g[i], ebb_tensor_shape(in.t[i])))) return ebb_error_status();
@@ -303,7 +306,8 @@ static ebb_status reverse_gradient(const struct hessian *h, ebb_list in, ebb_lis
     ebb_tensor **g = ebb_list_room(in.n);
     if (!g) return ebb_error_status();
     *ret = (ebb_list){in.n, g};
-    return ebb_value_and_grad(h->function, h->context, in, NULL, g, .argnums = h->o->argnums, .strict = h->o->strict);
+    const ebb_transform_options o = {.argnums = h->o->argnums, .strict = h->o->strict};
+    return ebb__value_and_grad("hessian", h->function, h->context, in, NULL, g, &o);
 }
 
 /* The gradient as a function of all inputs: one output for each that is differentiated by. */

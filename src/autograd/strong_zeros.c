@@ -107,7 +107,7 @@ static ebb_tensor *of_product(const struct ebb_vjp_call *v, int64_t i, ebb_tenso
 }
 
 ebb_tensor *ebb__strong_zeros(const struct ebb_vjp_call *v, int64_t i, ebb_tensor *full) {
-    if (ebb__all_finite(full)) return full;
+    if (ebb__is_batched(full) || ebb__all_finite(full)) return full;
     if (is_product(v->op)) return of_product(v, i, full);
     uint64_t failures = ebb__thread.failures;
     bool recording = ebb_set_grad_enabled(false);

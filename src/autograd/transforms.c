@@ -9,8 +9,12 @@ ebb_status ebb__function_call(const char *op, ebb_function function, void *conte
                               ebb_outputs *ret_out) {
     ebb_outputs out = {0};
     uint64_t failures = ebb__thread.failures;
+    const char *file = ebb__thread.file;
+    int line = ebb__thread.line;
     ebb_status status = function(inputs, &out, context);
     if (!status && ebb__failed_since(failures)) status = ebb_error_status();
+    ebb__thread.file = file; /* what is wrong with the results is said of the call of the transform */
+    ebb__thread.line = line;
     if (status) return ebb__fail_op(op, status, "the function failed");
     if (out.n < 0 || out.n > EBB_FUNCTION_MAX_OUT)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "the function returned %lld outputs; at most %d are possible",

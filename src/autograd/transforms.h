@@ -14,6 +14,10 @@ ebb_status ebb__function_call(const char *op, ebb_function function, void *conte
 ebb_status ebb__jvp(const char *op, ebb_function function, void *context, ebb_list inputs, ebb_list tangents,
                     ebb_outputs *ret_out, ebb_outputs *ret_tangents);
 
+/* ebb_value_and_grad, of another name in errors. */
+ebb_status ebb__value_and_grad(const char *op, ebb_function function, void *context, ebb_list inputs,
+                               ebb_outputs *ret_out, ebb_tensor **ret_grads, const ebb_transform_options *options);
+
 /* Which inputs are differentiated by: *ret_wanted [inputs.n], to be freed with inputs.n bytes. */
 ebb_status ebb__wanted_inputs(const char *op, ebb_list inputs, const ebb_dims *argnums, bool **ret_wanted);
 

@@ -9,7 +9,8 @@
 static int64_t entry(ebb_ints dims, int64_t i) { return dims.n == 0 ? 0 : dims.d[dims.n == 1 ? 0 : i]; }
 
 static ebb_status check_count(const char *op, const char *what, ebb_ints dims, int64_t n, const char *of) {
-    if (dims.n >= 0 && (dims.n == 0 || dims.d) && (dims.n <= 1 || dims.n == n)) return EBB_OK;
+    if (dims.n && !dims.d) return ebb__fail_null(op, what);
+    if (dims.n >= 0 && (dims.n <= 1 || dims.n == n)) return EBB_OK;
     return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%s has %lld entries for %lld %s", what, (long long)dims.n, (long long)n,
                         of);
 }
@@ -100,6 +101,8 @@ ebb_status(ebb_vmap)(ebb_function function, void *context, ebb_list inputs, ebb_
                      ebb_vmap_options options) {
     static const char *op = "vmap";
     int64_t size = 0;
+    if (options.randomness > EBB_VMAP_RANDOM_SAME)
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%d is no kind of randomness", (int)options.randomness);
     if (!function || !ret_out) return ebb__fail_null(op, function ? "ret_out" : "function");
     if (inputs.n < 0 || (inputs.n && !inputs.t))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors",

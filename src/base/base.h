@@ -46,11 +46,14 @@ void ebb__alloc_thread_release(void); /* hand this thread's cached blocks to the
 /* ---- errors (error.c) ---- */
 struct ebb__error {
     ebb_error_info info;
+    bool within; /* the message begins with the name of what failed inside of `op` */
     char op[64];
     char message[1024];
 };
 /* ebb_fail with the operator's name; both keep the first error of the thread. */
 ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, ...) EBB_PRINTF(3, 4);
+/* The pending error came up inside of `op`, which the user called, in what it was computed by. */
+void ebb__error_within(const char *op, const char *suffix);
 /* For a NULL argument: the pending error's status, or a new EBB_ERR_ARGUMENT that names what is NULL. */
 ebb_status ebb__fail_null(const char *op, const char *what);
 
@@ -63,6 +66,8 @@ struct ebb__thread {
     uint8_t checks;                  /* whether results of calls are looked at now, and */
     uint8_t anomaly;                 /* what for (record/anomaly.h) */
     bool strong_zeros;               /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
+    bool tracing;                    /* tensors that are made are noted with their line (record/trace.h), and with */
+    const char *calling;             /* what is being called, then; NULL: nothing that is known */
     uint8_t inference;               /* in inference mode the flag of new tensors, which is off */
     struct ebb__error *error;        /* NULL: none */
     struct ebb__error *error_record; /* kept between errors */

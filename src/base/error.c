@@ -64,6 +64,7 @@ static EBB_PRINTF(3, 0) ebb_status
     tidy(record->op, sizeof record->op, snprintf(record->op, sizeof record->op, "%s", op ? op : ""));
     tidy(record->message, sizeof record->message,
          vsnprintf(record->message, sizeof record->message, format, arguments));
+    record->within = false;
     record->info =
         (ebb_error_info){status, record->op, record->message, th->file ? th->file : "", th->file ? th->line : 0};
     th->error = record;
@@ -84,6 +85,19 @@ ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, .
     (void)keep_first(op, status, format, arguments);
     va_end(arguments);
     return status;
+}
+
+void ebb__error_within(const char *op, const char *suffix) {
+    struct ebb__error *e = ebb__thread.error;
+    size_t n = strlen(op);
+    if (!e || e == &no_memory || !e->op[0] || (strncmp(e->op, op, n) == 0 && strcmp(e->op + n, suffix) == 0)) return;
+    if (!e->within) {
+        char message[sizeof e->message];
+        tidy(message, sizeof message, snprintf(message, sizeof message, "%s: %s", e->op, e->message));
+        memcpy(e->message, message, sizeof message);
+    }
+    e->within = true;
+    tidy(e->op, sizeof e->op, snprintf(e->op, sizeof e->op, "%s%s", op, suffix));
 }
 
 ebb_status ebb__fail_null(const char *op, const char *what) {

@@ -38,10 +38,12 @@ static const char *assigned(struct ebb__arena *a, const char *text) {
     return NULL;
 }
 
-/* The text of a line of a file; false when there is none. */
+/* The text of a line of a file; false when there is none. Compilers are called in folders beside the sources, so that
+ * the way to a file may begin with some "../" too many. */
 static bool read_line(const char *file, int number, char *text, size_t size) {
     FILE *in = fopen(file, "r");
     bool found = false;
+    while (!in && strncmp(file, "../", 3) == 0) in = fopen(file += 3, "r");
     for (int i = 1; in && i <= number; i++) {
         found = fgets(text, (int)size, in) != NULL;
         if (!found) break;

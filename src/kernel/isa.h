@@ -73,6 +73,8 @@ typedef struct ebb__isa_table {
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
 
+/* n elements of so many bytes each, `stride` bytes apart, one after another. */
+void ebb__gather(int64_t n, int bytes, void *to, const char *from, int64_t stride);
 /* Elements anywhere, for a loop whose operands have to be contiguous, or repeated beside others that are not: some at a
  * time, by way of a buffer. `bytes` are those of an element of each operand. */
 void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,

@@ -30,10 +30,7 @@ enum { N_SUMS = 8, GATHER = 512 };
         T sum = 0, x[GATHER]; \
         for (int64_t i = 0; i < n; i += GATHER) { \
             const int64_t m = n - i < GATHER ? n - i : GATHER; \
-            if (stride == 2 * (int64_t)sizeof(T)) /* vectors, and every second element of them */ \
-                for (int64_t j = 0; j < m; j++) x[j] = ((const T *)p)[2 * (i + j)]; \
-            else \
-                for (int64_t j = 0; j < m; j++) x[j] = *(const T *)(p + (i + j) * stride); \
+            ebb__gather(m, sizeof(T), x, p + i * stride, stride); \
             sum += flat_sum_##F(m, x); \
         } \
         *(T *)ret = sum; \
@@ -41,37 +38,33 @@ enum { N_SUMS = 8, GATHER = 512 };
 DEFINE_SUM(f32, float)
 DEFINE_SUM(f64, double)
 
-/* ---- everything else: R accumulates T by `step`, which reads r and x ---- */
+/* ---- everything else: R accumulates T by `step`, which reads r and x; strided elements in a buffer first ---- */
 #define DEFINE_RUN(name, T, R, start, step) \
     static void name##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
         enum { LANES = 32 }; \
+        const bool flat = stride == (int64_t)sizeof(T); \
         R lane[LANES]; \
+        T buffer[GATHER]; \
         const T first = *(const T *)p; \
         (void)first; \
-        int64_t i = 0; \
         for (int k = 0; k < LANES; k++) lane[k] = start; \
-        if (stride == (int64_t)sizeof(T)) { \
-            const T *xs = (const T *)p; \
-            for (; i + LANES <= n; i += LANES) { \
+        for (int64_t m; n > 0; n -= m, p += m * stride) { \
+            const T *xs = flat ? (const T *)p : buffer; \
+            int64_t i = 0; \
+            m = flat || n < GATHER ? n : GATHER; \
+            if (!flat) ebb__gather(m, sizeof(T), buffer, p, stride); \
+            for (; i + LANES <= m; i += LANES) { \
                 for (int k = 0; k < LANES; k++) { \
                     const R r = lane[k]; \
                     const T x = xs[i + k]; \
                     lane[k] = step; \
                 } \
             } \
-        } else { \
-            for (; i + LANES <= n; i += LANES) { \
-                for (int k = 0; k < LANES; k++) { \
-                    const R r = lane[k]; \
-                    const T x = *(const T *)(p + (i + k) * stride); \
-                    lane[k] = step; \
-                } \
+            for (; i < m; i++) { \
+                const R r = lane[0]; \
+                const T x = xs[i]; \
+                lane[0] = step; \
             } \
-        } \
-        for (; i < n; i++) { \
-            const R r = lane[0]; \
-            const T x = *(const T *)(p + i * stride); \
-            lane[0] = step; \
         } \
         name##_merge(16, lane, lane + 16); \
         name##_merge(8, lane, lane + 8); \

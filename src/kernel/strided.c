@@ -17,7 +17,7 @@ DEFINE(uint16_t)
 DEFINE(uint32_t)
 DEFINE(uint64_t)
 
-static void gather(int64_t n, int bytes, void *to, const char *from, int64_t stride) {
+void ebb__gather(int64_t n, int bytes, void *to, const char *from, int64_t stride) {
     switch (bytes) {
     case 1: gather_uint8_t(n, to, from, stride); break;
     case 2: gather_uint16_t(n, to, from, stride); break;
@@ -52,7 +52,7 @@ void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n,
         char *at[MOST];
         for (int k = 0; k < operands; k++) {
             at[k] = apart[k] ? buffer[k] : p[k] + i * stride[k];
-            if (k > 0 && apart[k]) gather(m, bytes[k], buffer[k], p[k] + i * stride[k], stride[k]);
+            if (k > 0 && apart[k]) ebb__gather(m, bytes[k], buffer[k], p[k] + i * stride[k], stride[k]);
         }
         loop(m, at, steps, param);
         if (apart[0]) scatter(m, bytes[0], p[0] + i * stride[0], stride[0], buffer[0]);

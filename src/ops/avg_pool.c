@@ -110,7 +110,7 @@ static bool check_lists(const ebb_tensor *x, const ebb_dims *const *lists, int n
     const struct ebb__pooling o = {.n = 1};
     int64_t ignored[3];
     for (int i = 0; i < n; i++)
-        if (ebb__spatial("a list", lists[i], 1, 0, 0, ignored)) return false;
+        if (ebb__spatial("one of its settings", lists[i], 1, 0, 0, ignored)) return false;
     if (x->ndim == o.n + 1 || x->ndim == o.n + 2) return true;
     ebb_fail(EBB_ERR_SHAPE, "expected an input of 3 dimensions, or 2 without a batch; got %d", (int)x->ndim);
     return false;

@@ -7,8 +7,8 @@
 static bool one_dim(const ebb_dims *dim, int64_t otherwise, int ndim, int64_t *ret_dim) {
     *ret_dim = dim->n ? dim->d[0] : otherwise;
     if (dim->n <= 1 && ebb__wrap_dim(ret_dim, ndim)) return true;
-    (void)ebb_fail(EBB_ERR_INDEX, "expected one dimension of %d, got %s %lld", ndim, dim->n > 1 ? "several, first" : "",
-                   (long long)*ret_dim);
+    if (dim->n > 1) (void)ebb_fail(EBB_ERR_INDEX, "dim lists %d dimensions; expected one", (int)dim->n);
+    else (void)ebb_fail(EBB_ERR_INDEX, "dim is out of range: dimension %lld of %d", (long long)*ret_dim, ndim);
     return false;
 }
 

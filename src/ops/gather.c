@@ -13,7 +13,10 @@ static ebb_status check_index(const ebb_meta *index, const ebb_meta *other, cons
         fits = i == dim || size <= (other->shape.n ? other->shape.d[i] : 1);
     }
     for (int i = 0; i < index->shape.n; i++) empty = empty || index->shape.d[i] == 0;
-    if (!fits && !empty) return ebb_fail(EBB_ERR_SHAPE, "index does not fit inside %s", name);
+    if (!fits && !empty)
+        return ebb_fail(EBB_ERR_SHAPE,
+                        "index does not fit inside %s: expected %d dimension%s, none but dim = %lld larger", name, n,
+                        n == 1 ? "" : "s", (long long)dim);
     return empty ? EBB_OK : ebb__index_dtype(index); /* where nothing is read, any dtype does, as in PyTorch */
 }
 

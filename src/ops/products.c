@@ -9,8 +9,8 @@
 static ebb_status check_dtypes(const struct ebb_infer *f) {
     for (int64_t i = 1; i < f->n_in; i++)
         if (f->in[i].dtype != f->in[0].dtype)
-            return ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s", ebb_dtype_name(f->in[0].dtype),
-                            ebb_dtype_name(f->in[i].dtype));
+            return ebb_fail(EBB_ERR_DTYPE, "inputs must have one dtype, got %s and %s; ebb_to() converts",
+                            ebb_dtype_name(f->in[0].dtype), ebb_dtype_name(f->in[i].dtype));
     return EBB_OK;
 }
 
@@ -442,6 +442,18 @@ static void addbmm_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_matmul(ebb_transpose(v->in[1], 1, 2), g), a->alpha.value));
 }
 
+/* The sum over pairs is inside of one product: (n, b m) by (b m, p). */
+static void addbmm_batch(struct ebb_batch_call *b) {
+    const struct ebb__attrs_addbmm *a = b->attrs;
+    ebb_tensor *x = b->batched[0] ? ebb__batch_aligned(b->in[0], 3) : b->in[0];
+    ebb_tensor *y = ebb__batch_input(b, 1, 3), *z = ebb__batch_input(b, 2, 3);
+    if (!x || !y || !z) return;
+    int64_t pairs = y->dims[1], n = y->dims[2], m = y->dims[3], p = z->dims[3];
+    y = ebb_reshape(ebb_transpose(y, 1, 2), EBB_DIMS(b->size, n, pairs * m));
+    z = ebb_reshape(z, EBB_DIMS(b->size, pairs * m, p));
+    ebb_batch_give(b, 0, ebb_baddbmm(x, y, z, .beta = a->beta, .alpha = a->alpha));
+}
+
 const struct ebb_op ebb_op_addbmm = {
     EBB_SIGNATURE(addbmm, "Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1 -> Tensor"),
     .doc =
@@ -452,6 +464,7 @@ const struct ebb_op ebb_op_addbmm = {
     .compose = addbmm,
     .inplace = true,
     .vjp = addbmm_vjp,
+    .batch = addbmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
     .formula = {"beta * g", "alpha * g @ batch2.mT", "alpha * batch1.mT @ g"},
     .samples = EBB_SAMPLES("(3,5) (2,3,4) (2,4,5)", "(5) (2,3,4) (2,4,5) beta=0.5 alpha=-2",

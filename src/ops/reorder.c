@@ -70,7 +70,7 @@ static ebb_status infer_roll(struct ebb_infer *f) {
     for (int i = 0; i < a->dims.n; i++) {
         int64_t dim = a->dims.d[i];
         if (n == 0 || !ebb__wrap_dim(&dim, n))
-            return ebb_fail(EBB_ERR_INDEX, "dims: there is no dimension %lld in %d", (long long)dim, n);
+            return ebb_fail(EBB_ERR_INDEX, "dims names dimension %lld of %d", (long long)dim, n);
     }
     return infer_same(f);
 }

@@ -178,7 +178,9 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
     if (classes == 0 || n > classes || shape.n == EBB_MAX_NDIM) {
         if (classes == 0)
             ebb_fail(EBB_ERR_ARGUMENT, "num_classes must be given where there are no elements, and inside ebb_vmap");
-        else if (n > classes) ebb_fail(EBB_ERR_INDEX, "class %lld of %lld", (long long)n - 1, (long long)classes);
+        else if (n > classes)
+            ebb_fail(EBB_ERR_INDEX, "class %lld is out of range for num_classes = %lld", (long long)n - 1,
+                     (long long)classes);
         else ebb_fail(EBB_ERR_SHAPE, "the result would have more than %d dimensions", EBB_MAX_NDIM);
         return NULL;
     }

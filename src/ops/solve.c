@@ -329,6 +329,7 @@ const struct ebb_op ebb_op_cholesky_solve = {
     .node = "CholeskySolveBackward0",
     .compose = cholesky_solve,
     .vjp = cholesky_solve_vjp,
+    .batch = triangular_batch,
     .saves = {EBB_IN(1), EBB_IN(1) | EBB_OUT(0)},
     .formula = {"cholesky_solve(g, input2, upper)",
                 "s = cholesky_solve(g, input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else "

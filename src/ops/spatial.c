@@ -4,7 +4,10 @@
 ebb_status ebb__spatial(const char *name, const ebb_dims *given, int n, int64_t otherwise, int64_t front,
                         int64_t ret_values[3]) {
     if (given->n > 1 && given->n != n)
-        return ebb_fail(EBB_ERR_ARGUMENT, "%s lists %d numbers; expected one, or %d", name, (int)given->n, n);
+        return ebb_fail(EBB_ERR_ARGUMENT, "%s lists %d numbers; expected %s", name, (int)given->n,
+                        n == 1   ? "one"
+                        : n == 2 ? "one, or 2"
+                                 : "one, or 3");
     for (int i = 0; i < 3; i++)
         ret_values[i] = i < 3 - n       ? front
                         : given->n == 0 ? otherwise

@@ -5,8 +5,24 @@
 #include "record/call.h"
 #include <ebb/debug.h>
 
-/* Bits of the thread's `anomaly` and `watch`. */
-enum { EBB__ANOMALY_ON = 1, EBB__ANOMALY_NAN_ONLY = 2, EBB__ANOMALY_BACKWARD_ONLY = 4 };
+/* Bits of the thread's `anomaly` and `checks`; the last of `checks` only: the thread traces (record/trace.h). */
+enum { EBB__ANOMALY_ON = 1, EBB__ANOMALY_NAN_ONLY = 2, EBB__ANOMALY_BACKWARD_ONLY = 4, EBB__CHECK_TRACE = 8 };
+
+/* A call that is looked at, from before its parts are run to after them. */
+struct ebb__checked {
+    uint8_t checks;
+    const char *calling;
+};
+static inline struct ebb__checked ebb__checks_begin(const char *name) {
+    struct ebb__checked w = {ebb__thread.checks, ebb__thread.calling};
+    ebb__thread.checks = 0;
+    ebb__thread.calling = name;
+    return w;
+}
+static inline void ebb__checks_end(struct ebb__checked w) {
+    ebb__thread.checks = w.checks;
+    ebb__thread.calling = w.calling;
+}
 
 /* The first NaN of a tensor in row-major order, or where it has none the first infinity; index -1: all is finite. */
 struct ebb__bad {

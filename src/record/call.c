@@ -30,10 +30,16 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
             snprintf(text + at, size - at, ", …");
             break;
         }
-        at +=
-            (size_t)snprintf(text + at, size - at, "%s%s%s%s%s%s %s %s", at ? ", " : "; inputs: ", input_name(op, n, i),
-                             name[0] ? " " : "", quote, name, quote, ebb_dtype_name((ebb_dtype)in[i]->dtype),
-                             ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
+        char entry[32] = "";
+        int64_t declared = ebb__op_input(op, n, i), first;
+        if (ebb__is_list(op->in[declared].kind)) {
+            ebb__op_given(op, n, declared, &first);
+            snprintf(entry, sizeof entry, "[%lld]", (long long)(i - first));
+        }
+        at += (size_t)snprintf(text + at, size - at, "%s%s%s%s%s%s%s %s %s",
+                               at ? ", " : "; inputs: ", input_name(op, n, i), entry, name[0] ? " " : "", quote, name,
+                               quote, ebb_dtype_name((ebb_dtype)in[i]->dtype),
+                               ebb__shape_text(shape, in[i]->ndim, ebb__sizes(in[i])));
     }
 }
 
@@ -46,6 +52,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
         describe_inputs(inputs, sizeof inputs, op, in, n);
         size_t used = strlen(e->message);
         snprintf(e->message + used, sizeof e->message - used, "%s", inputs);
+    } else if (!before) {
+        ebb__error_within(op->name, suffix);
     }
     return ebb_error_status();
 }
@@ -388,13 +396,12 @@ static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int
 
 /* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
  * those of the call on all samples. */
-static EBB_NOINLINE ebb_status run_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+static EBB_NOINLINE ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                            struct outputs *out) {
-    uint8_t checks = ebb__thread.checks;
     if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
-    ebb__thread.checks = 0;
+    struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_status status = run(op, in, n, attrs, out);
-    ebb__thread.checks = checks;
+    ebb__checks_end(w);
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
 }
 
@@ -412,7 +419,7 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_watched(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_checked(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);

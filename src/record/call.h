@@ -63,6 +63,7 @@ bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims);
 
 /* The dtype an operator computes in for these inputs; EBB_DTYPE_NONE and an error when it does not accept it. */
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);
+ebb_status ebb__fail_dtype(const struct ebb_op *op, ebb_dtype dtype); /* that it does not accept this one */
 
 /* elementwise.c: the result of an elementwise operator, not yet recorded; into `into` when that is given (in-place
  * forms), else a new reference. NULL and an error on failure. */
@@ -88,7 +89,8 @@ void ebb__view_of(ebb_tensor *t, ebb_tensor *of);
 /* An operator that updates: its result written into in[0], which is not recorded. */
 ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
 
-/* Complete the thread's error with the operator and its inputs, unless there was one before this call. */
+/* Complete the thread's error with the operator and its inputs, unless there was one before this call. Of an operator
+ * that was called by another one the inputs are told, and the name after that of the one that the user called. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n, bool before);
 
 /* Arithmetic that the call path needs, defined by the ops layer. Not recorded; new references. */

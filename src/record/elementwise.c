@@ -117,7 +117,7 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
     if (!dtype) return NULL;
     bool half = !op->loops[dtype] && ebb__is_half(dtype) && op->loops[EBB_F32];
     if (!op->loops[dtype] && !half) {
-        ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(dtype));
+        ebb__fail_dtype(op, dtype);
         return NULL;
     }
     ebb_dims shape;

@@ -154,21 +154,20 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     return NULL;
 }
 
-/* The same, with a look at the result, but not at that of the operators that it is composed of. */
-static EBB_NOINLINE ebb_tensor *call_watched(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+/* The same, with a look at the result, though not at those of the operators that it is composed of. */
+static EBB_NOINLINE ebb_tensor *call_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                              const void *attrs) {
-    uint8_t checks = ebb__thread.checks;
-    bool before = ebb__failing();
+    bool before = ebb__failing(), looks = ebb__thread.checks & EBB__ANOMALY_ON;
     if (ebb__thread.levels && ebb__batch_level(op, in, n > 0 && in ? n : 0)) return call_inplace(op, in, n, attrs);
-    struct ebb__bad was = ebb__bad_of(n > 0 && in ? in[0] : NULL);
-    ebb__thread.checks = 0;
+    struct ebb__bad was = ebb__bad_of(n > 0 && in && looks ? in[0] : NULL);
+    struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_tensor *self = call_inplace(op, in, n, attrs);
-    ebb__thread.checks = checks;
+    ebb__checks_end(w);
     if (!self || !ebb__check_inplace(op, in, n, attrs, was)) return self;
     ebb__call_failed(op, "_", in, n, before);
     return NULL;
 }
 
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
-    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_watched(op, in, n, attrs);
+    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_checked(op, in, n, attrs);
 }

@@ -3,6 +3,7 @@
 #include "record/hooks.h"
 #include "record/saved.h"
 #include "record/tangent.h"
+#include "record/trace.h"
 #include <string.h>
 
 /* ---- leaves and their state ---- */
@@ -94,6 +95,7 @@ void ebb__tensor_release_autograd(ebb_tensor *t) {
     if (!a) return;
     ebb__unref(a->grad);
     ebb__tangents_release(a);
+    if (EBB_UNLIKELY(a->trace)) ebb__trace_end(a->trace);
     extra_free(&a->leaf);
     if (a->name) ebb__free(a->name, EBB__NAME_BYTES);
     ebb__free(a, sizeof *a);

@@ -99,6 +99,7 @@ struct ebb__autograd {
     _Atomic int lock;              /* guards grad while passes accumulate */
     char *name;                    /* EBB__NAME_BYTES of it, or NULL */
     struct ebb__tangent *tangents; /* what it carries at the open levels (record/tangent.h) */
+    struct ebb__trace *trace;      /* where it was made, if that was noted (record/trace.h) */
     struct ebb_node leaf;
 };
 

@@ -22,6 +22,20 @@ static ebb_dtype result_type(const struct ebb_op *op, ebb_tensor *const *in, int
     return combine(dims, combine(zero, number));
 }
 
+ebb_status ebb__fail_dtype(const struct ebb_op *op, ebb_dtype dtype) {
+    static const struct {
+        uint32_t dtypes;
+        const char *text;
+    } sets[] = {{EBB_FLOATING, "; it takes floating point"},
+                {EBB_INTEGRAL, "; it takes integers"},
+                {EBB_INTEGRAL | EBB_DTYPES(EBB_BOOL), "; it takes integers and bool"},
+                {EBB_NUMERIC, "; it takes numbers"}};
+    const char *takes = "";
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (op->dtypes == sets[i].dtypes) takes = sets[i].text;
+    return ebb_fail(EBB_ERR_DTYPE, "not defined for %s%s", ebb_dtype_name(dtype), takes);
+}
+
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     ebb_dtype dtype = EBB_DTYPE_NONE;
     if (op->promote == EBB_PROMOTE_NONE || op->promote == EBB_PROMOTE_FIRST)
@@ -30,7 +44,7 @@ ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     if (op->promote == EBB_PROMOTE_FLOAT && !ebb_dtype_is_floating(dtype)) dtype = ebb_default_dtype();
     if (op->promote == EBB_PROMOTE_NUMERIC && dtype == EBB_BOOL) dtype = EBB_I64;
     if (op->dtypes && dtype && !(op->dtypes & EBB_DTYPES(dtype))) {
-        ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name(dtype));
+        ebb__fail_dtype(op, dtype);
         return EBB_DTYPE_NONE;
     }
     return dtype;

@@ -1,38 +1,9 @@
 /* Printing, in the very words of PyTorch (torch/_tensor_str.py), except that dtypes are named without "torch.". */
+#include "base/out.h"
 #include "tensor/tensor.h"
 #include <ebb/autograd.h>
 #include <math.h>
 #include <string.h>
-
-/* ---- where the text goes ---- */
-
-struct text {
-    char *to; /* or NULL: */
-    FILE *file;
-    size_t size;
-    size_t length; /* of the whole text, written or not */
-    size_t line;   /* where its last line begins */
-};
-
-static void put(struct text *out, const char *s) {
-    size_t n = strlen(s);
-    if (out->file) (void)fwrite(s, 1, n, out->file);
-    else if (out->length + 1 < out->size) {
-        size_t room = out->size - 1 - out->length, part = n < room ? n : room;
-        memcpy(out->to + out->length, s, part);
-        out->to[out->length + part] = 0;
-    }
-    out->length += n;
-}
-
-static void put_spaces(struct text *out, int64_t n) {
-    for (; n > 0; n--) put(out, " ");
-}
-
-static void put_line(struct text *out) {
-    put(out, "\n");
-    out->line = out->length;
-}
 
 /* ---- numbers ---- */
 
@@ -40,7 +11,7 @@ static void put_line(struct text *out) {
 #define NUMBER_TEXT 512
 
 struct printer {
-    struct text *out;
+    struct ebb__out *out;
     const ebb_tensor *t;
     int precision, edgeitems, linewidth;
     bool summarize, floating;
@@ -135,52 +106,52 @@ static void choose_format(struct printer *p) {
 static void put_element(const struct printer *p, const char *at) {
     char text[NUMBER_TEXT];
     element_text(p, at, text);
-    put_spaces(p->out, p->width - (int64_t)strlen(text));
-    put(p->out, text);
+    ebb__out_spaces(p->out, p->width - (int64_t)strlen(text));
+    ebb__out_put(p->out, text);
 }
 
 static void put_vector(const struct printer *p, const char *at, int indent) {
     int dim = p->t->ndim - 1;
     int64_t per_line = (p->linewidth - indent) / (p->width + 2), on_line = 0;
     if (per_line < 1) per_line = 1;
-    put(p->out, "[");
+    ebb__out_put(p->out, "[");
     for (int64_t i = 0, before = -1; i < p->t->dims[dim]; before = i, i = next(p, dim, i)) {
         bool gap = i != before + 1; /* "..." takes a place of its own */
         for (int part = gap ? 0 : 1; part < 2; part++) {
             if (on_line == per_line) {
-                put(p->out, ",");
-                put_line(p->out);
-                put_spaces(p->out, indent + 1);
+                ebb__out_put(p->out, ",");
+                ebb__out_line(p->out);
+                ebb__out_spaces(p->out, indent + 1);
                 on_line = 0;
-            } else if (i > 0) put(p->out, ", ");
-            if (part == 0) put(p->out, " ...");
+            } else if (i > 0) ebb__out_put(p->out, ", ");
+            if (part == 0) ebb__out_put(p->out, " ...");
             else put_element(p, element(p, dim, at, i));
             on_line++;
         }
     }
-    put(p->out, "]");
+    ebb__out_put(p->out, "]");
 }
 
 static void put_separator(const struct printer *p, int dim, int indent) {
-    put(p->out, ",");
-    for (int i = dim; i < p->t->ndim - 1; i++) put_line(p->out);
-    put_spaces(p->out, indent + 1);
+    ebb__out_put(p->out, ",");
+    for (int i = dim; i < p->t->ndim - 1; i++) ebb__out_line(p->out);
+    ebb__out_spaces(p->out, indent + 1);
 }
 
 static void put_nested(const struct printer *p, int dim, const char *at, int indent) {
     if (p->t->ndim == 0) put_element(p, at);
     else if (dim == p->t->ndim - 1) put_vector(p, at, indent);
     else {
-        put(p->out, "[");
+        ebb__out_put(p->out, "[");
         for (int64_t i = 0, before = -1; i < p->t->dims[dim]; before = i, i = next(p, dim, i)) {
             if (i > 0) put_separator(p, dim, indent);
             if (i != before + 1) {
-                put(p->out, "...");
+                ebb__out_put(p->out, "...");
                 put_separator(p, dim, indent);
             }
             put_nested(p, dim + 1, element(p, dim, at, i), indent + 1);
         }
-        put(p->out, "]");
+        ebb__out_put(p->out, "]");
     }
 }
 
@@ -191,17 +162,17 @@ static void put_nested(const struct printer *p, int dim, const char *at, int ind
 static void put_suffix(struct printer *p, int indent, const char *name, const char *value, const char *end) {
     int64_t n = (int64_t)(strlen(name) + strlen(value) + strlen(end));
     if (p->column + n + 2 > p->linewidth) {
-        put(p->out, ",");
-        put_line(p->out);
-        put_spaces(p->out, indent);
+        ebb__out_put(p->out, ",");
+        ebb__out_line(p->out);
+        ebb__out_spaces(p->out, indent);
         p->column = indent + n;
     } else {
-        put(p->out, ", ");
+        ebb__out_put(p->out, ", ");
         p->column += n + 2;
     }
-    put(p->out, name);
-    put(p->out, value);
-    put(p->out, end);
+    ebb__out_put(p->out, name);
+    ebb__out_put(p->out, value);
+    ebb__out_put(p->out, end);
 }
 
 static void put_suffixes(struct printer *p, int indent) {
@@ -219,12 +190,12 @@ static void put_suffixes(struct printer *p, int indent) {
     if (!usual) put_suffix(p, indent, "dtype=", ebb_dtype_name(dtype), "");
     if (ebb_tensor_grad_fn(t)) put_suffix(p, indent, "grad_fn=<", ebb_node_name(ebb_tensor_grad_fn(t)), ">");
     else if (ebb_tensor_requires_grad(t)) put_suffix(p, indent, "requires_grad=True", "", "");
-    put(p->out, ")");
+    ebb__out_put(p->out, ")");
 }
 
 static int option(int given, int otherwise) { return given > 0 ? given : otherwise; }
 
-static void put_tensor(struct text *out, const ebb_tensor *t, const ebb_print_options *options) {
+static void put_tensor(struct ebb__out *out, const ebb_tensor *t, const ebb_print_options *options) {
     const ebb_print_options none = {0}, *o = options ? options : &none;
     struct printer p = {.out = out, .t = t, .floating = ebb_dtype_is_floating((ebb_dtype)t->dtype)};
     p.precision = option(o->precision, 4);
@@ -234,8 +205,8 @@ static void put_tensor(struct text *out, const ebb_tensor *t, const ebb_print_op
     p.summarize = t->numel > option(o->threshold, 1000);
     static const char prefix[] = "tensor(";
     int indent = (int)sizeof prefix - 1;
-    put(out, prefix);
-    if (t->numel == 0) put(out, "[]");
+    ebb__out_put(out, prefix);
+    if (t->numel == 0) ebb__out_put(out, "[]");
     else {
         choose_format(&p);
         put_nested(&p, 0, t->data, indent);
@@ -245,15 +216,14 @@ static void put_tensor(struct text *out, const ebb_tensor *t, const ebb_print_op
 
 ebb_status(ebb_print)(const ebb_tensor *t) {
     if (!t) return ebb__fail_null("print", "tensor");
-    struct text out = {.file = stdout};
+    struct ebb__out out = {.file = stdout};
     put_tensor(&out, t, NULL);
-    put(&out, "\n");
-    return ferror(stdout) ? ebb__fail_op("print", EBB_ERR_IO, "stdout cannot be written") : EBB_OK;
+    ebb__out_put(&out, "\n");
+    return ebb__out_end(&out, "print");
 }
 
 size_t ebb_format(char *ret_text, size_t size, const ebb_tensor *t, const ebb_print_options *options) {
-    struct text out = {.to = ret_text, .size = ret_text ? size : 0};
-    if (out.size) ret_text[0] = 0;
+    struct ebb__out out = ebb__out_to_text(ret_text, size);
     if (!t) {
         ebb__fail_null("format", "tensor");
         return 0;

@@ -86,7 +86,7 @@ static ebb_tensor *fail_size(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     for (int i = 0; i < ndim; i++) negative |= sizes[i] < 0;
     ebb__shape_text(text, ndim, sizes);
     if (negative) ebb_fail(EBB_ERR_SHAPE, "sizes must not be negative: %s", text);
-    else ebb_fail(EBB_ERR_MEMORY, "a %s tensor of shape %s is too large to be addressed", ebb_dtype_name(dtype), text);
+    else ebb_fail(EBB_ERR_MEMORY, "a tensor %s %s is too large to be addressed", ebb_dtype_name(dtype), text);
     return NULL;
 }
 
@@ -98,6 +98,13 @@ ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes) {
     ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
     t->numel = numel;
     return t;
+}
+
+/* A new tensor, noted; released when that fails. */
+static EBB_NOINLINE ebb_tensor *traced(ebb_tensor *t) {
+    if (ebb__trace(t)) return t;
+    ebb__tensor_free(t);
+    return NULL;
 }
 
 /* With numel known to fit. */
@@ -119,7 +126,7 @@ static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *s
         return NULL;
     }
     t->data = t->storage->data;
-    return t;
+    return EBB_LIKELY(!ebb__thread.tracing) ? t : traced(t);
 }
 
 ebb_tensor *ebb__tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes) {
@@ -154,7 +161,7 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
     t->storage = of->storage;
     t->data = of->data ? of->data + offset * (int64_t)ebb__dtype_sizes[of->dtype] : NULL;
     if (t->storage) atomic_fetch_add_explicit(&t->storage->refs, 1, memory_order_relaxed);
-    return t;
+    return EBB_LIKELY(!ebb__thread.tracing) ? t : traced(t);
 }
 
 /* A tensor that nodes hold gives up its history with its last handle: while we have one, nobody else can free it. */

@@ -127,6 +127,8 @@ static inline ebb_tensor *ebb__own(ebb_tensor *t) {
 void ebb__tensor_release_autograd(ebb_tensor *t);
 /* The same for one that only nodes will hold from now on: what leads to other tensors. */
 void ebb__tensor_release_history(ebb_tensor *t);
+/* Note a new tensor with the line that made it, while the thread traces: likewise. False and an error: no memory. */
+bool ebb__trace(ebb_tensor *t);
 
 static inline uint32_t ebb__version(const ebb_tensor *t) {
     return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;

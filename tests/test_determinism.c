@@ -97,7 +97,7 @@ static void compare(const struct ebb_op *op, const char *text, const struct ebb_
         ebb_set_num_threads(threads[t]);
         call(op, s, t ? &b : &first);
         CHECK_OK();
-        if (t && (b.n != first.n || memcmp(b.at, first.at, b.n) != 0)) {
+        if (t && (b.n != first.n || (b.n && memcmp(b.at, first.at, b.n) != 0))) {
             print_error("%s %s: %d threads give other bits than 1\n", op->name, text, threads[t]);
             _fail(__FILE__, __LINE__);
         }

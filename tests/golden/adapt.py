@@ -22,6 +22,8 @@ def as_ebb(name, named, fails):
     if name == "tensordot" and not isinstance(named.get("dims", 2), int):  # two lists: an operator of its own in C
         a, b = named.pop("dims")
         named = {"self": named["a"], "other": named["b"], "dims_self": list(a), "dims_other": list(b)}
+    if name == "embedding" and named.get("max_norm") is None:
+        named.pop("norm_type", None)
     check_arguments(name, named)
     result = {}
     for argument, value in named.items():
@@ -36,6 +38,8 @@ def as_ebb(name, named, fails):
 
 def check_arguments(name, named):
     random = name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0)
+    if name.startswith("unique"):
+        raise Refused("results that are not asked for: empty in Ebb, left out in PyTorch")
     if random or named.get("dropout_p"):
         raise Refused("random")
     if name == "svd" and named.get("full_matrices", True) and named["A"].shape[-1] != named["A"].shape[-2]:

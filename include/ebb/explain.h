@@ -16,7 +16,7 @@ enum ebb_explain_format {
     EBB_EXPLAIN_MARKDOWN,
     EBB_EXPLAIN_LATEX,
     EBB_EXPLAIN_JSON, /* docs/explain-json.md */
-    EBB_EXPLAIN_HTML, /* not written yet: EBB_ERR_UNSUPPORTED */
+    EBB_EXPLAIN_HTML, /* one file that needs nothing else */
     EBB_EXPLAIN_DOT,
     EBB_EXPLAIN_SVG /* drawn by Graphviz's program `dot`, which must be installed */
 };

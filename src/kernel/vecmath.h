@@ -4,8 +4,8 @@
  * The methods are the usual ones (Cody and Waite 1980; Muller, Elementary Functions, 2016): an argument is reduced to a
  * small interval by a multiple of ln 2 or pi / 2 that is given in parts, and a polynomial does the rest. Coefficients
  * are minimax ones for the relative error of the result, fitted by Lawson's iteration and rounded to float32 one after
- * another, those that remain being fitted anew. Errors are the largest over every float32, in units of the last place.
- * Double precision goes to SLEEF and libm. */
+ * another, those that remain being fitted anew. Errors are the largest found over every 101st float32 or fewer, in
+ * units of the last place. Double precision goes to SLEEF and libm. */
 #ifndef EBB_KERNEL_VECMATH_H
 #define EBB_KERNEL_VECMATH_H
 

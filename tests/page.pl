@@ -31,7 +31,7 @@ sub written {
 # The page's elements after its script has run.
 sub opened {
     my ($url) = @_;
-    my @command = ('timeout', '100', $browser, qw(--headless --no-sandbox --disable-gpu --virtual-time-budget=20000),
+    my @command = ('timeout', '300', $browser, qw(--headless --no-sandbox --disable-gpu --virtual-time-budget=20000),
         "--user-data-dir=$folder/profile", '--dump-dom', $url);
     open my $in, '-|:encoding(UTF-8)', 'sh', '-c', 'exec "$@" 2> /dev/null', 'sh', @command or die "chromium: $!\n";
     local $/;
@@ -77,7 +77,7 @@ for my $i (0 .. 2) {
     check(keys %shown == (2, 3, 8)[$i], "chapter, example @{[$i + 1]}: all gradients are there");
 }
 
-my $long = 'y = x' . join('', map { $_ % 2 ? '; y = sin(y) + x*y' : '; y = y*0.5 + x' } 1 .. 2000) . '; sum(y)';
+my $long = 'y = x' . join('', map { $_ % 2 ? '; y = sin(y) + x*y' : '; y = y*0.5 + x' } 1 .. 1700) . '; sum(y)';
 written('long.html', $ebb, 'explain', $long, 'x=[0.3,0.5]', '--format', 'html');
 my $nodes = decode_json(written('long.json', $ebb, 'explain', $long, 'x=[0.3,0.5]', '--format', 'json'))->{nodes};
 for my $step (1, 'end') {

@@ -150,18 +150,18 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
 }
 
 ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_explain_options options) {
-    struct ebb__page page = {.to = options.to ? options.to : stdout, .lang = options.lang};
+    struct ebb__page page = {.lang = options.lang};
+    FILE *to = options.to ? options.to : stdout;
     if (ebb_error()) return ebb_error_status();
     if (!items || n < 1) return ebb_fail(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");
-    ebb_status status = EBB_OK;
-    ebb__page_begin(&page);
+    ebb_status status = ebb__page_begin(&page);
     for (int64_t i = 0; i < n && !status; i++) {
         const struct ebb__page_words words = {{items[i].title, items[i].title_zh}, {items[i].text, items[i].text_zh}};
         options.values = items[i].values;
         options.n_values = items[i].n_values;
         status = explain(items[i].expression, options, &page, &words);
     }
-    ebb__page_end(&page);
-    if (!status && ferror(page.to)) status = ebb_fail(EBB_ERR_IO, "explain_page: the output cannot be written");
+    status = ebb__page_end(&page, to, status);
+    if (!status && ferror(to)) status = ebb_fail(EBB_ERR_IO, "explain_page: the output cannot be written");
     return status;
 }

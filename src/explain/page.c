@@ -15,7 +15,10 @@ static const char *const languages[] = {[EBB_ENGLISH] = "en", [EBB_CHINESE] = "z
 
 static void part(FILE *to, const unsigned char *text, unsigned long size) { (void)fwrite(text, 1, size, to); }
 
-void ebb__page_begin(struct ebb__page *page) {
+static ebb_status no_file(void) { return ebb_fail(EBB_ERR_IO, "explain: no temporary file: %s", strerror(errno)); }
+
+ebb_status ebb__page_begin(struct ebb__page *page) {
+    if (!(page->to = tmpfile())) return no_file();
     (void)fprintf(page->to,
                   "<!doctype html>\n<html lang=\"%s\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
                   "content=\"width=device-width, initial-scale=1\">\n<title>Ebb</title>\n<style>\n",
@@ -24,12 +27,21 @@ void ebb__page_begin(struct ebb__page *page) {
     (void)fputs("</style>\n<body>\n", page->to);
     part(page->to, ebb__page_html, ebb__page_html_size);
     (void)fputs("<script type=\"application/json\" id=\"data\">\n[", page->to);
+    return EBB_OK;
 }
 
-void ebb__page_end(struct ebb__page *page) {
+ebb_status ebb__page_end(struct ebb__page *page, FILE *to, ebb_status status) {
+    char bytes[4096];
+    if (!page->to) return status;
     (void)fputs("]\n</script>\n<script>\n", page->to);
     part(page->to, ebb__page_js, ebb__page_js_size);
     (void)fputs("</script>\n</body>\n</html>\n", page->to);
+    if (!status && (fflush(page->to) || ferror(page->to)))
+        status = ebb_fail(EBB_ERR_IO, "explain: a temporary file: %s", strerror(errno));
+    rewind(page->to);
+    for (size_t n; !status && (n = fread(bytes, 1, sizeof bytes, page->to)) > 0;) (void)fwrite(bytes, 1, n, to);
+    (void)fclose(page->to);
+    return status;
 }
 
 /* ---- JSON inside a page: nothing in it may end the script ---- */
@@ -58,8 +70,6 @@ static void both(FILE *to, const char *key, const char *const *text) {
     (void)fputs("},\n", to);
 }
 
-static ebb_status no_file(void) { return ebb_fail(EBB_ERR_IO, "explain: no temporary file: %s", strerror(errno)); }
-
 static ebb_status add_json(struct ebb__page *page, const struct ebb__report *r) {
     FILE *file = tmpfile();
     if (!file) return no_file();
@@ -76,18 +86,6 @@ static ebb_status add_json(struct ebb__page *page, const struct ebb__report *r) 
 
 /* ---- the graph ---- */
 
-static void escaped(FILE *to, const char *text) {
-    for (; *text; text++) {
-        switch (*text) {
-        case '&': (void)fputs("&amp;", to); break;
-        case '<': (void)fputs("&lt;", to); break;
-        case '>': (void)fputs("&gt;", to); break;
-        case '"': (void)fputs("&quot;", to); break;
-        default: (void)fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
-        }
-    }
-}
-
 /* Two lines are left free in each node: the script writes the value and the gradient there. */
 static void write_node(FILE *to, const struct ebb__report *r, int64_t id) {
     static const char *const classes[] = {"variable", "constant", "operation"};
@@ -97,12 +95,12 @@ static void write_node(FILE *to, const struct ebb__report *r, int64_t id) {
                   n->kind == EBB__OPERATION ? "filled" : "rounded,filled");
     for (int64_t k = 0; k < n->n_out && k < 4; k++) {
         if (k) (void)fputs(", ", to);
-        escaped(to, n->out[k].name.in[EBB__UNICODE]);
+        ebb__label_text(to, n->out[k].name.in[EBB__UNICODE]);
     }
     (void)fputs("</b>", to);
     if (n->kind == EBB__OPERATION) {
         (void)fputs("&#160;= ", to);
-        escaped(to, n->text.in[EBB__UNICODE]);
+        ebb__label_text(to, n->text.in[EBB__UNICODE]);
     }
     (void)fputs("<br/><font point-size=\"11\">00000000000</font><br/><font point-size=\"11\">00000000000</font>>];\n",
                 to);
@@ -168,13 +166,13 @@ ebb_status ebb__page_add(struct ebb__page *page, const struct ebb__report *r, co
 }
 
 ebb_status ebb__report_page(const struct ebb__report *r, const struct ebb__view *view) {
-    struct ebb__page page = {.to = view->to, .lang = view->lang};
+    struct ebb__page page = {.lang = view->lang};
     struct ebb__arena a = {0};
     const char *title = ebb__report_title(&a, r, view->lang);
     const struct ebb__page_words words = {.title = {title, title}};
-    ebb__page_begin(&page);
-    ebb_status status = ebb__page_add(&page, r, &words);
-    if (!status) ebb__page_end(&page);
+    ebb_status status = ebb__page_begin(&page);
+    if (!status) status = ebb__page_add(&page, r, &words);
+    status = ebb__page_end(&page, view->to, status);
     ebb__arena_free(&a);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "explain/report_view.h"
 
 struct ebb__page {
-    FILE *to;
+    FILE *to; /* a temporary file until the page is whole */
     enum ebb_language lang;
     int64_t n; /* reports written so far */
 };
@@ -15,8 +15,9 @@ struct ebb__page_words {
     const char *title[2], *text[2];
 };
 
-void ebb__page_begin(struct ebb__page *page);
+ebb_status ebb__page_begin(struct ebb__page *page);
 ebb_status ebb__page_add(struct ebb__page *page, const struct ebb__report *r, const struct ebb__page_words *words);
-void ebb__page_end(struct ebb__page *page);
+/* Write the page where nothing has failed, so that no half of one is ever written; returns what failed. */
+ebb_status ebb__page_end(struct ebb__page *page, FILE *to, ebb_status status);
 
 #endif

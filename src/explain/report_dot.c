@@ -16,8 +16,7 @@ static const char *const looks[] = {
 static const char *const root_look =
     "shape=box, style=\"rounded,filled\", fillcolor=\"#fef3c7\", color=\"#d97706\", fontcolor=\"#78350f\"";
 
-/* Text inside an HTML-like label; lines are broken. */
-static void escaped(FILE *to, const char *text) {
+void ebb__label_text(FILE *to, const char *text) {
     for (; *text; text++) {
         switch (*text) {
         case '&': (void)fputs("&amp;", to); break;
@@ -32,8 +31,8 @@ static void escaped(FILE *to, const char *text) {
 
 static void line(FILE *to, const char *before, const char *text) {
     (void)fputs("<br/><font point-size=\"10\">", to);
-    escaped(to, before);
-    escaped(to, text);
+    ebb__label_text(to, before);
+    ebb__label_text(to, text);
     (void)fputs("</font>", to);
 }
 
@@ -43,12 +42,12 @@ static void write_node(const struct ebb__report *r, const struct ebb__view *view
     (void)fprintf(view->to, "    n%lld [%s, label=<<b>", (long long)id, id == r->root ? root_look : looks[n->kind]);
     for (int64_t k = 0; k < n->n_out && k < 4; k++) {
         if (k) (void)fputs(", ", view->to);
-        escaped(view->to, n->out[k].name.in[EBB__UNICODE]);
+        ebb__label_text(view->to, n->out[k].name.in[EBB__UNICODE]);
     }
     (void)fputs("</b>", view->to);
     if (n->kind == EBB__OPERATION) {
         (void)fputs(" = ", view->to);
-        escaped(view->to, n->text.in[EBB__UNICODE]);
+        ebb__label_text(view->to, n->text.in[EBB__UNICODE]);
     }
     if (!n->number) {
         const char *value = ebb__value_text(a, view->lang, n->out[0].value);
@@ -82,7 +81,7 @@ ebb_status ebb__report_dot(const struct ebb__report *r, const struct ebb__view *
                   font);
     if (r->expression) {
         (void)fputs(", labelloc=b, label=<", view->to);
-        escaped(view->to, ebb__report_title(&a, r, view->lang));
+        ebb__label_text(view->to, ebb__report_title(&a, r, view->lang));
         (void)fputs(">", view->to);
     }
     (void)fprintf(view->to, "];\n    node [%s, fontsize=12, margin=\"0.12,0.06\", height=0.35];\n", font);

@@ -48,6 +48,8 @@ check_c_source_compiles("
 if(EBB_HAVE_PACK_FLAG AND EBB_HAVE_RELR_LOADER)
     set(EBB_HAVE_PACKED_RELOCATIONS TRUE)
 endif()
+# Calls between the library's own functions are direct, also of those that it exports: nobody replaces one.
+check_linker_flag(C LINKER:-Bsymbolic-functions EBB_HAVE_SYMBOLIC_FLAG)
 
 add_library(ebb_flags INTERFACE)
 target_compile_options(ebb_flags INTERFACE

@@ -49,6 +49,10 @@ EBB_TEST(views_copies_and_what_fails) {
     has("strides (1, 0)");
     has("dL/dw = dL/dy");
     has("summed over dim 0, where w was broadcast: (3×4) → (4)");
+    CHECK(!DIMS("max(x, dim=0).values", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
+    has("after   y.indices  shape (4)");
+    CHECK(DIMS("max(x, dim=0).valuse", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1) == EBB_ERR_NAME);
+    CHECK_ERROR(EBB_ERR_NAME, "a list has no attribute valuse; did you mean values?; there are: values, indices");
     CHECK(!DIMS("a, b = split(arange(10).view(2, 5), [2, 3], 1); cat([b, a], 1)"));
     has("y[1]  shape (2×3)  strides (5, 1)  offset 2  not contiguous");
     has("dL/db = dL/dy[:, 0:3]");

@@ -193,18 +193,17 @@ EBB_TEST(embedding_with_max_norm) {
 EBB_TEST(unique_elements) {
     ebb_tensor *x = REALS(3, 1, 3, -2, 1, 3), *at, *n, *g;
     ebb_requires_grad_(x, true);
-    ebb_tensor *y =
-        ebb_unique(x, .return_inverse = true, .return_counts = true, .ret_inverse_indices = &at, .ret_counts = &n);
+    ebb_tensor *y = ebb_unique(x, .ret_inverse_indices = &at, .ret_counts = &n);
     CHECK_VALUES(y, 0, -2, 1, 3);
     CHECK_VALUES(at, 0, 2, 1, 2, 0, 1, 2);
     CHECK_VALUES(n, 0, 1, 2, 3);
     CHECK(!ebb_grad(EBB_LIST(weighed(y)), EBB_LIST(x), &g));
     CHECK_VALUES(g, 0, 3, 2, 0, 1, 0, 0); /* to the first of each */
-    CHECK_VALUES(ebb_unique_consecutive(LIST(1, 1, 2, 2, 1), .return_counts = true, .ret_counts = &n), 0, 1, 2, 1);
+    CHECK_VALUES(ebb_unique_consecutive(LIST(1, 1, 2, 2, 1), .ret_counts = &n), 0, 1, 2, 1);
     CHECK_VALUES(n, 0, 2, 2, 1);
     CHECK_SHAPE(ebb_unique(REALS(NAN, NAN, 1)), 3); /* NaN equals nothing */
     ebb_tensor *rows = ebb_reshape(LIST(1, 2, 0, 9, 1, 2, 1, 0), EBB_DIMS(4, 2));
-    y = ebb_unique(rows, .dim = EBB_DIMS(0), .return_inverse = true, .ret_inverse_indices = &at);
+    y = ebb_unique(rows, .dim = EBB_DIMS(0), .ret_inverse_indices = &at);
     CHECK_VALUES(y, 0, 0, 9, 1, 0, 1, 2);
     CHECK_VALUES(at, 0, 2, 0, 2, 1);
 }

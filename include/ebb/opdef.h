@@ -165,7 +165,8 @@ struct ebb_attr {
      * which may leave it out then. NULL: nothing. */
     const char *otherwise;
     /* Optional: another name for it in calls by name. Several arguments may have it: a value goes to the first that
-     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers. */
+     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers; the lists of a list go to
+     * one each, as tensordot's dims=((0),(1)). */
     const char *also;
 };
 
@@ -328,6 +329,9 @@ struct ebb_op {
     const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    /* Optional: the bool attribute by which a call by name asks for an output, "return_indices"; without it, it leaves
+     * that output out. NULL: it is always given. */
+    const char *asked[EBB_OP_MAX_OUT];
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;

@@ -4,7 +4,9 @@
  * computed. Inputs are borrowed; NULL for an input gives NULL. Each function comes with a macro of its name that notes
  * the caller's line, takes numbers where the signature says Number, and options by name: ebb_sum(x, .keepdim = true).
  * In gradients, g is the upstream gradient and y the result; what was broadcast is summed back, dtypes are converted
- * back. Forms with a trailing underscore write the result into their first argument and return it. */
+ * back. Forms with a trailing underscore write the result into their first argument and return it. The first output is
+ * returned, others are stored where the options ret_NAME say; "Tensor indices[return_indices]" is given by calls by name
+ * only with that argument. */
 /* clang-format off */
 #ifndef EBB_OPS_H
 #define EBB_OPS_H
@@ -3105,7 +3107,7 @@ typedef struct ebb_max_pool1d_options {
  * is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the
  * end.
  *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.max_pool1d */
 EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
@@ -3130,7 +3132,7 @@ typedef struct ebb_max_pool2d_options {
  * gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window
  * reach beyond the end.
  *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Not for bool. torch.nn.functional.max_pool2d */
 EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
@@ -3155,7 +3157,7 @@ typedef struct ebb_max_pool3d_options {
  * the gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last
  * window reach beyond the end.
  *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Not for bool. torch.nn.functional.max_pool3d */
 EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
@@ -3174,7 +3176,8 @@ typedef struct ebb_adaptive_max_pool1d_options {
 /* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool1d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
@@ -3193,7 +3196,8 @@ typedef struct ebb_adaptive_max_pool2d_options {
 /* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool2d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
@@ -3212,7 +3216,8 @@ typedef struct ebb_adaptive_max_pool3d_options {
 /* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Floating point only. torch.nn.functional.adaptive_max_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
@@ -5511,18 +5516,19 @@ EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *ve
 EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
 #define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
 
-/* Sums of products over the last `dims` dimensions of a and the first of b.
- *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+/* Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of
+ * dimensions, too: dims=((0),(1)) is tensordot_dims.
+ *     tensordot(Tensor a|self, Tensor b|other, int dims[=2]) -> Tensor
  * torch.tensordot */
 EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
 #define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
 
-/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
- * dimension of one element meets any other.
- *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+/* Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A dimension
+ * of one element meets any other.
+ *     tensordot_dims(Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims) -> Tensor
  * torch.tensordot */
-EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
-#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *a, ebb_tensor *b, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(a, b, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(a), EBB_AT(b), dims_self, dims_other)
 
 /* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
  *     kron(Tensor self, Tensor other) -> Tensor
@@ -6059,8 +6065,6 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
 
 typedef struct ebb_unique_options {
     ebb_setting sorted; /* EBB_SET(x); default true */
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6069,10 +6073,10 @@ typedef struct ebb_unique_options {
 
 /* The different elements of self, in rising order, or its different slices along dim, in the order of their first
  * elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how
- * often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case.
- * Of equal elements the first one receives the gradient.
+ * often each is there (int64). Every NaN is different. They are sorted in any case. Of equal elements the first one
+ * receives the gradient.
  *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
- *     Tensor output, Tensor inverse_indices, Tensor counts
+ *     Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique */
 EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
@@ -6084,8 +6088,6 @@ EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_
 #endif
 
 typedef struct ebb_unique_consecutive_options {
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6095,7 +6097,7 @@ typedef struct ebb_unique_consecutive_options {
 /* The elements of self, in row-major order, or its slices along dim, without those that equal the one before them;
  * and with return_inverse and return_counts as unique has them, how long each run is.
  *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
- *     output, Tensor inverse_indices, Tensor counts
+ *     output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique_consecutive */
 EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);

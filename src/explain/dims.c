@@ -175,12 +175,20 @@ static const char *source_of(struct gathering *g, int32_t id) {
     return ebb__arena_copy(&g->r->arena, p->text + from, (size_t)(a->place.end - from));
 }
 
+/* Result k of several: "y.indices", or "y[1]" where they have no names. */
+static const char *part_name(struct gathering *g, const char *result, const char *op_name, ebb_args args, int64_t k) {
+    const char *names[EBB_OP_MAX_OUT];
+    const struct ebb_op *op = ebb_op_find(op_name);
+    int n = op ? ebb__result_names(op, args, names) : 0;
+    return k < n ? ebb__arena_print(&g->r->arena, "%s.%s", result, names[k])
+                 : ebb__arena_print(&g->r->arena, "%s[%lld]", result, (long long)k);
+}
+
 static void called(void *context, int32_t id, const char *name, ebb_args args, ebb_list results) {
     struct gathering *g = context;
     struct ebb__dims_report *r = g->r;
     struct ebb__text local = {0};
     const struct ebb__ast *a = &g->run->program->ast[id];
-    (void)args;
     if (g->failed || ebb_error() || strcmp(name, "setitem") == 0) return;
     g->failed = true;
     if (!ebb__array_grow(&r->steps, &r->room, r->n + 1, sizeof *r->steps)) return;
@@ -200,9 +208,8 @@ static void called(void *context, int32_t id, const char *name, ebb_args args, e
     static const char *const letters[] = {"y", "z", "r", "s", NULL};
     const char *result = free_name(g, s, letters);
     for (int64_t k = 0; k < results.n && !g->failed; k++)
-        g->failed = !results.t[k] ||
-                    !take(g, &s->out[s->n_out++], results.t[k],
-                          results.n == 1 ? result : ebb__arena_print(&r->arena, "%s[%lld]", result, (long long)k));
+        g->failed = !results.t[k] || !take(g, &s->out[s->n_out++], results.t[k],
+                                           results.n == 1 ? result : part_name(g, result, name, args, k));
     if (g->failed || !s->local) return;
     for (int64_t i = 0; i < s->n_in && s->n_out; i++) s->shares = s->shares || s->in[i].storage == s->out[0].storage;
     say(s);

@@ -30,7 +30,8 @@ struct ebb__value {
         ebb_tensor *t;
         const struct ebb__value *list;
     } as;
-    int64_t n; /* of a list */
+    int64_t n;                /* of a list */
+    const char *const *names; /* [n] of results; NULL where they have none */
 };
 
 /* Something that is called while a program runs. */
@@ -100,6 +101,9 @@ struct ebb__argument {
     struct ebb__place place;
     bool object; /* of a method, x in x.f(…) */
 };
+/* The names of what a call gives, as the operator's definition has them: all outputs, without those that such arguments
+ * do not ask for. Returns how many; 0 for one result, and for lists, which have no names. */
+int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]);
 struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args,
                                int64_t n);
 struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name);

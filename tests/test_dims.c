@@ -78,7 +78,7 @@ EBB_TEST(the_companion) {
         has("\"failure\"");
     }
     CHECK(DIMS(NULL, .format = EBB_EXPLAIN_SVG) == EBB_ERR_ARGUMENT);
-    CHECK_ERROR(EBB_ERR_ARGUMENT, "text or JSON");
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "text, JSON or a page");
     CHECK_NO_LEAK();
 }
 
@@ -87,11 +87,10 @@ EBB_TEST(places_are_where_the_elements_are) {
     struct ebb__dims_report r = {0};
     const ebb_explain_options o = {.seed = 0};
     EBB_SCOPE {
-        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o,
-                              false));
+        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o));
         CHECK(r.n == 6);
         for (int64_t k = 0; k < r.n; k++) {
-            ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage];
+            ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage].t;
             for (int64_t i = 0; i < ebb_tensor_numel(t); i++) {
                 double at = ebb_at_index(ebb_reshape(t, EBB_DIMS(-1)), EBB_DIMS(i));
                 CHECK(at == ebb_at_index(ebb_reshape(whole, EBB_DIMS(-1)), EBB_DIMS(ebb__dims_place(t, i))));

@@ -197,27 +197,20 @@ static void tell_forward(struct writer *w) {
 }
 
 /* Formulas are set in lines of their own. */
-static void display(struct writer *w, const char *symbol, const char *formula, bool words, ebb_tensor *v, bool more) {
+static void display(struct writer *w, const char *symbol, const char *formula, ebb_tensor *v, bool more) {
     OUT(w, "%s%s %s ", w->latex ? "\\[ " : "$$", or_empty(symbol), more ? "\\mathrel{+}=" : "=");
-    if (formula && formula[0]) OUT(w, words ? "\\text{(%s)} = " : "%s = ", formula);
+    if (formula && formula[0]) OUT(w, "%s = ", formula);
     value(w, v);
     OUT(w, "%s\n", w->latex ? " \\]" : "$$");
-}
-
-/* Words in a formula, with what LaTeX reads otherwise kept from it. */
-static const char *words_of(struct writer *w, const char *words) {
-    const char *shown = "";
-    for (; *words; words++) shown = or_empty(PRINT(w, strchr("_^#$%&{}", *words) ? "%s\\%c" : "%s%c", shown, *words));
-    return shown;
 }
 
 static void tell_give(struct writer *w, const struct ebb__report_give *g) {
     const struct ebb__report_output *o = ebb__report_of(w->r, g->to, g->output);
     const char *formula = g->formula.in[EBB__LATEX], *name = or_empty(o->name.in[EBB__UNICODE]);
-    display(w, g->symbol.in[EBB__LATEX], g->words ? words_of(w, or_empty(formula)) : formula, g->words, g->value,
-            g->arrival > 1);
-    const char *notes[3] = {NULL, NULL, NULL};
+    display(w, g->symbol.in[EBB__LATEX], g->words ? NULL : formula, g->value, g->arrival > 1);
+    const char *notes[4] = {NULL, NULL, NULL, NULL};
     int n = 0;
+    if (g->words) notes[n++] = ebb__formula_words(w->view->lang, or_empty(formula));
     if (g->shapes) notes[n++] = g->shapes;
     if (g->summed.n)
         notes[n++] = SAY(w, EBB__SAY_SUMMED,
@@ -228,7 +221,7 @@ static void tell_give(struct writer *w, const struct ebb__report_give *g) {
         text(w, notes[i]);
         OUT(w, "%s", i + 1 < n ? "; " : "\n");
     }
-    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, false, g->total, false);
+    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, g->total, false);
     OUT(w, "\n");
 }
 
@@ -326,7 +319,7 @@ static void tell_hessian(struct writer *w) {
                                  : PRINT(w, "\\frac{\\partial^2 %s}{\\partial %s\\,\\partial %s}", root, a, b);
         int64_t rows = ebb_tensor_numel(row->value), columns = ebb_tensor_numel(column->value);
         ebb_scope scope = ebb_scope_open();
-        display(w, symbol, NULL, false, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
+        display(w, symbol, NULL, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
         ebb_scope_close(&scope);
     }
     if (w->r->n_hessian)

@@ -184,7 +184,8 @@ static void give_row(struct teller *t, struct ebb__table *table, const struct eb
     enum { LONG = 52 };
     const char *formula = g->formula.in[EBB__UNICODE], *shown = value(t, g->value), *cell = "";
     bool none = !formula || !formula[0], wide = !none && ebb__columns(formula) > LONG;
-    if (!none) cell = PRINT(t, g->words ? "(%s)%s" : "%s%s", formula, under_formula(t, g));
+    if (!none && g->words) formula = PRINT(t, "(%s)", ebb__formula_words(t->view->lang, formula));
+    if (!none) cell = PRINT(t, "%s%s", formula, under_formula(t, g));
     if (!none) shown = indented(t, "= ", shown);
     if (wide) cell = PRINT(t, "%s\n%s", cell, shown);
     ebb__table_add(table, target(t, g->symbol.in[EBB__UNICODE], g->arrival > 1, width));

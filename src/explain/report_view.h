@@ -20,6 +20,10 @@ ebb_status ebb__report_svg(const struct ebb__report *r, const struct ebb__view *
 ebb_status ebb__report_page(const struct ebb__report *r, const struct ebb__view *view);
 ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view);
 
+/* As one value of JSON that is being written. */
+struct ebb__json_view;
+ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__json_view *v);
+
 /* Text inside an HTML-like label of Graphviz's; lines are broken. (report_dot.c) */
 void ebb__label_text(FILE *to, const char *text);
 

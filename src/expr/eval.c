@@ -33,6 +33,7 @@ ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, ebb_args ar
     if (!first && ebb_error()) {
         const struct ebb__ast *a = ebb__ast_of(r, id);
         (void)ebb__fail_here(r->program->text, a->mark.end ? a->mark : a->place);
+        if (r->observer.failed) r->observer.failed(r->observer.context, id, name, args);
         return (ebb_list){0, NULL};
     }
     if (r->observer.called) r->observer.called(r->observer.context, id, name, args, results);

@@ -38,6 +38,8 @@ struct ebb__value {
 struct ebb__observer {
     /* An operator was called for the tree's node `ast`: its name, inputs by name, results. */
     void (*called)(void *context, int32_t ast, const char *name, ebb_args args, ebb_list results);
+    /* It failed: the error is the thread's. */
+    void (*failed)(void *context, int32_t ast, const char *name, ebb_args args);
     /* Names got values, from the expression `root`. */
     void (*assigned)(void *context, int32_t root, const char *name, const struct ebb__value *value);
     void *context;

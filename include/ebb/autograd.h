@@ -32,6 +32,22 @@ EBB_API ebb_status ebb_retain_grad(ebb_tensor *t);
 EBB_API ebb_tensor *ebb_detach(ebb_tensor *t);
 #define ebb_detach(t) ebb_detach(EBB_AT(t))
 
+/* Cut t itself off from its graph: a leaf afterwards, that requires no gradients. What was computed from it keeps the
+ * history; hooks stay with the value, and a retained gradient is not updated any more. Returns t. EBB_ERR_GRAPH for
+ * views. t.detach_() */
+EBB_API ebb_tensor *ebb_detach_(ebb_tensor *t);
+#define ebb_detach_(t) ebb_detach_(EBB_AT(t))
+
+/* From now on self has source's storage, shape and strides: they share their data. Otherwise self stays what it is: a
+ * leaf, with its gradient (that of another shape is to be cleared, ebb_set_grad), its hooks and its name. This counts
+ * as a write: what a node has saved of self is not used any more. Views of self, and what else shared its storage,
+ * stay with the old one. Returns self.
+ *     EBB_NO_GRAD { ebb_set_(w, ebb_cat(EBB_LIST(w, rows), 0)); }      the parameter w gets more rows
+ * Errors: EBB_ERR_DTYPE for another dtype; EBB_ERR_GRAPH for views, and while recording when self or source requires
+ * gradients, since there is no derivative. t.set_(source), and under EBB_NO_GRAD t.data = source */
+EBB_API ebb_tensor *ebb_set_(ebb_tensor *self, ebb_tensor *source);
+#define ebb_set_(...) ((void)EBB_HERE, ebb_set_(__VA_ARGS__))
+
 /* ---- backward and grad ---- */
 
 typedef struct ebb_backward_options {

@@ -84,6 +84,13 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     return copy ? ebb_copy_(copy, grad) : NULL;
 }
 
+static void fail_other_shape(const ebb_tensor *t, const ebb_tensor *grad) {
+    char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+    ebb__fail_op("backward", EBB_ERR_SHAPE, "%s has shape %s, and a gradient of shape %s from before; clear it first",
+                 ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "a leaf", ebb__shape_text(a, t->ndim, ebb__sizes(t)),
+                 ebb__shape_text(b, grad->ndim, ebb__sizes(grad)));
+}
+
 /* I7, PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the
  * pass itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
@@ -105,6 +112,8 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     if (!a->grad) {
         if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
         else result = take(copy_for(grad, t));
+    } else if (EBB_UNLIKELY(!ebb__same_shape(a->grad, grad))) { /* it was set to another storage */
+        fail_other_shape(t, a->grad);
     } else {
         bool apart = recorded || ebb__is_batched(grad);
         result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));

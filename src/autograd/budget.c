@@ -18,7 +18,7 @@ static bool is_exact(struct ebb__pool *p, const struct ebb_op *op, ebb_list in, 
     for (int64_t i = 0; i < in.n && exact; i++) {
         if (!in.t[i]) continue;
         const char *writer = atomic_load_explicit(&in.t[i]->storage->writer, memory_order_relaxed);
-        exact = !ebb__version(in.t[i]) || !writer || strcmp(writer, op->name) != 0;
+        exact = !ebb__data_version(in.t[i]) || !writer || strcmp(writer, op->name) != 0;
         for (int64_t k = 0; k < out.n && exact; k++) exact = in.t[i] != out.t[k];
     }
     return exact;
@@ -159,12 +159,12 @@ static ebb_tensor *tensor_of(struct ebb__value *v) {
 
 static ebb_status check_held(struct ebb__value *v) {
     char writer[EBB__WRITER_TEXT];
-    if (!v->t || ebb__version(v->t) == v->held_version) return EBB_OK;
+    if (!v->t || ebb__data_version(v->t) == v->held_version) return EBB_OK;
     if (v->by) return ebb__value_drop(v), EBB_OK;
     return ebb__fail_op(budget, EBB_ERR_VERSION,
                         "a tensor that was needed at version %u, to be computed with again, has been overwritten in "
                         "place since, %s",
-                        v->held_version, ebb__writer_text(writer, v->t->storage));
+                        v->held_version, ebb__writer_text(writer, v->t));
 }
 
 /* Call what computed v again, and hold v and those of its other outputs that are saved. */

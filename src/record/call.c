@@ -149,19 +149,22 @@ ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-void ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+    if (EBB_UNLIKELY(!t || ebb__move_along(t, of))) {
+        ebb__unref(t);
+        return NULL;
+    }
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
+    return t;
 }
 
 static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
-    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
-    if (t) ebb__view_of(t, of);
-    return t;
+    return ebb__view_of(ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset), of);
 }
 
 /* The outputs of a call: in the caller's array where their number is fixed, else in one made when it is known, which

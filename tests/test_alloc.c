@@ -333,11 +333,11 @@ static void large_cache_is_bounded(void **state) {
 static void large_cache_learns(void **state) {
     (void)state;
     if (EBB__PLAIN_ALLOC) skip();
-    enum { BLOCKS = 12, ROUNDS = 4 };
+    enum { BLOCKS = 12, TURNS = 4 };
     const size_t sizes[] = {(size_t)(48 * MB), (size_t)(64 * MB)};
     void *waiting[BLOCKS];
     (void)ebb_memory_trim();
-    for (int round = 0; round < 2 * ROUNDS; round++) {
+    for (int round = 0; round < 2 * TURNS; round++) {
         for (int i = 0; i < BLOCKS; i++) assert_non_null(waiting[i] = ebb__alloc(sizes[round % 2]));
         for (int i = 0; i < BLOCKS; i++) ebb__free(waiting[i], sizes[round % 2]);
     }

@@ -79,6 +79,24 @@ for my $i (0 .. 2) {
     check(keys %shown == (2, 3, 8)[$i], "chapter, example @{[$i + 1]}: all gradients are there");
 }
 
+# A page in Chinese says nothing in English: two words of it beside each other, outside of programs and of operators' documentation.
+sub speaks_chinese {
+    my ($dom, $what) = @_;
+    $dom =~ s{<(script|style|svg|pre|h1|code|button)\b.*?</\1>}{}gs;
+    $dom =~ s{<div class="about" lang="en">.*?</div>}{}gs;
+    my @english = $dom =~ /(?:title|aria-label)="([^"]*\b[a-z]{3,} [a-z]{2,}\b[^"]*)"/g;
+    $dom =~ s/<[^>]*>/ | /g;
+    push @english, $dom =~ /\b([a-z]{2,} [a-z]{3,})\b/g;
+    check(!@english, "$what: all in Chinese" . (@english ? ", but not: @english[0 .. ($#english > 4 ? 4 : $#english)]" : ''));
+}
+my $embedding = 'p = pad(x, (1, 1), mode="reflect"); y = p.repeat(2, 1); q, r = qr(y @ w); sum(q) + sum(x.sum(0) * unique(v))';
+written('words.html', $ebb, 'explain', $embedding, 'x=randn(2,4)', 'w=randn(6,3)', 'v=[3,1,2,2,0]', '--format', 'html', '--lang', 'zh');
+for my $step (0, 3, 'end') {
+    my $dom = opened("file://$folder/words.html#step=$step");
+    check($dom =~ /data-ready="1"/, "sentences: opens at step $step");
+    speaks_chinese($dom, "sentences at step $step");
+}
+
 # ---- dimensions ----
 
 # The cells of tensors and of storages: an array of hashes of what their attributes say.
@@ -133,6 +151,7 @@ for my $words (@dims) {
     step_is_shown(opened("file://$folder/dims.html#step=$_"), $steps->[$_], "$words->[0]: step $_ is shown as it is") for 0 .. $#$steps;
     my $dom = opened("file://$folder/dims.html#walk=1&lang=zh");
     check($dom =~ /data-end="1"/, "$words->[0]: walked to the end, in Chinese");
+    speaks_chinese($dom, $words->[0]);
     step_is_shown($dom, $steps->[-1], "$words->[0]: and shown");
 }
 

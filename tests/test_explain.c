@@ -369,6 +369,16 @@ EBB_TEST(errors) {
     CHECK_NO_LEAK();
 }
 
+/* Beside a tie there is one value more, which x has no element for. */
+EBB_TEST(what_is_not_defined_nearby_is_not_checked) {
+    CHECK(!explain("sum(x * unique(v))", (ebb_explain_options){VALUES("v=[3, 1, 2, 2, 0]", "x=[1, 2, 3, 4]")}));
+    has("Differences were taken for 3 of 5 elements.");
+    has("The gradients agree");
+    CHECK(!EXPLAIN("sum(x * unique(v))", VALUES("v=[2, 2]", "x=[1]"), .grad_of = "v", .order = 2));
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
 static void explain_all(void) {
     (void)EXPLAIN("h = W @ x; h += 1; a, i = max(relu(h), 0); sum(h * a)", VALUES("x=[1,2]", "W=randn(3,2)"));
 }

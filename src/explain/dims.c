@@ -150,15 +150,21 @@ static const char *input_name(struct gathering *g, struct ebb__dims_step *s, int
     return name;
 }
 
+/* The tensor that a value is, or stands for; NULL when it is none. */
+static ebb_tensor *tensor_of(const struct ebb__value *v) {
+    bool results = v->kind == EBB__V_RESULTS && v->n && v->as.list[0].kind == EBB__V_TENSOR;
+    return results ? v->as.list[0].as.t : v->kind == EBB__V_TENSOR ? v->as.t : NULL;
+}
+
 /* The text of a tree's part, with a name in the place of every tensor in it: the call by itself. */
 static void localize(struct gathering *g, struct ebb__dims_step *s, int32_t id, int depth, struct ebb__text *out,
                      int32_t *from) {
     enum { DEEP = 64 };
     const struct ebb__program *p = g->run->program;
     const struct ebb__ast *a = &p->ast[id];
-    const struct ebb__value *v = &g->run->values[id];
-    if (depth > 0 && v->kind == EBB__V_TENSOR) {
-        const char *name = input_name(g, s, id, v->as.t);
+    ebb_tensor *t = tensor_of(&g->run->values[id]);
+    if (depth > 0 && t) {
+        const char *name = input_name(g, s, id, t);
         ebb__text_add(out, p->text + *from, (size_t)(a->place.at - *from));
         ebb__text_put(out, "%s", name);
         *from = a->place.end;
@@ -280,7 +286,7 @@ static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *
     for (int64_t i = 0; i < rule->n; i++) {
         const struct ebb__report_give *g = &rule->gives[i];
         struct ebb__dims_give *to = &s->gives[s->n_gives];
-        if (!g->formula.in[EBB__UNICODE] || g->words) continue;
+        if (!g->formula.in[EBB__UNICODE]) continue;
         for (int c = 0; c < EBB__N_SCRIPTS; c++) to->symbol.in[c] = copy(r, g->symbol.in[c]);
         for (int c = 0; c < EBB__N_SCRIPTS; c++) to->formula.in[c] = copy(r, g->formula.in[c]);
         to->shapes = copy(r, g->shapes);

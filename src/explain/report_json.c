@@ -1,7 +1,6 @@
 /* The report as JSON: everything that it holds, for pages and programs. docs/explain-json.md describes it. */
 #include "explain/json.h"
 #include "explain/report_view.h"
-#include "explain/words.h"
 #include <ebb/ops.h>
 
 #include <math.h>
@@ -191,8 +190,7 @@ static void write_give(const struct ebb__json_view *v, const struct ebb__report 
     ebb__json_int(j, "to", g->to);
     ebb__json_int(j, "output", g->output);
     shown(j, "symbol", "symbol_latex", &g->symbol);
-    const char *words = g->words ? g->formula.in[EBB__UNICODE] : NULL;
-    if (words) ebb__json_say(v, "words", words, ebb__formula_words(EBB_CHINESE, words));
+    if (g->words[EBB_ENGLISH]) ebb__json_say(v, "words", g->words[EBB_ENGLISH], g->words[EBB_CHINESE]);
     else shown(j, "formula", "formula_latex", &g->formula);
     if (g->shapes) ebb__json_text(j, "shapes", g->shapes);
     ebb__json_dims(j, "shape", g->shape);

@@ -206,11 +206,11 @@ static void display(struct writer *w, const char *symbol, const char *formula, e
 
 static void tell_give(struct writer *w, const struct ebb__report_give *g) {
     const struct ebb__report_output *o = ebb__report_of(w->r, g->to, g->output);
-    const char *formula = g->formula.in[EBB__LATEX], *name = or_empty(o->name.in[EBB__UNICODE]);
-    display(w, g->symbol.in[EBB__LATEX], g->words ? NULL : formula, g->value, g->arrival > 1);
+    const char *name = or_empty(o->name.in[EBB__UNICODE]);
+    display(w, g->symbol.in[EBB__LATEX], g->formula.in[EBB__LATEX], g->value, g->arrival > 1);
     const char *notes[4] = {NULL, NULL, NULL, NULL};
     int n = 0;
-    if (g->words) notes[n++] = ebb__formula_words(w->view->lang, or_empty(formula));
+    if (g->words[0]) notes[n++] = or_empty(g->words[w->view->lang]);
     if (g->shapes) notes[n++] = g->shapes;
     if (g->summed.n)
         notes[n++] = SAY(w, EBB__SAY_SUMMED,
@@ -291,11 +291,8 @@ static void tell_gradients(struct writer *w) {
     }
     table_end(w);
     bool ok;
-    double worst = ebb__report_worst(w->r, &ok);
     OUT(w, "\n");
-    text(w, w->r->checked ? SAY(w, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD, PRINT(w, "%.1e", worst),
-                                PRINT(w, "%.0e", w->r->tolerance))
-                          : SAY(w, EBB__SAY_CHECK_NONE));
+    text(w, ebb__report_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n\n");
     text(w, w->r->saved_bytes ? SAY(w, EBB__SAY_SAVED, integer(w, w->r->saved_bytes)) : SAY(w, EBB__SAY_SAVED_NOTHING));
     OUT(w, "\n");

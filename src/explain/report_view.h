@@ -36,5 +36,8 @@ const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r,
 const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node);
 /* The largest difference of all checks, and whether all are within the tolerance. */
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok);
+/* What the checks say, in a sentence; in the arena. */
+const char *ebb__report_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                bool *ret_ok);
 
 #endif

@@ -61,7 +61,7 @@ ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__exp
             t->expected = sum_of(r->nodes[i].out[0].gradient);
             double away = fabs(t->sum - t->expected) / fmax(1, fabs(t->expected));
             if (isnan(t->sum) && isnan(t->expected)) away = 0;
-            if (!(away <= r->tangents_worst)) r->tangents_worst = away;
+            r->tangents_worst = ebb__worse(r->tangents_worst, away);
         }
     }
     return EBB_OK;

@@ -52,6 +52,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_CHECK_NONE] =
         {"Gradients of a graph are not checked against finite differences: that needs the function.",
          "只有计算图而没有函数，无法用有限差分检验梯度。"},
+    [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression cannot be evaluated.",
+                                "没有检验：在这一点附近，表达式无法求值。"},
     [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",

@@ -221,7 +221,15 @@ struct ebb_forward {
     ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
     ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
     int64_t n_out;
+    ebb_tensor *const *given; /* [n_in] the inputs as they were given */
+    bool recorded, followed;  /* grad mode was on at the call; derivatives by all inputs may be needed */
 };
+
+/* Whether a derivative by input i may be asked for later: otherwise what only its rule would read need not be computed.
+ * False where nothing is recorded (PyTorch tells what it would be there, too), but true of all inside an open level of
+ * forward mode or ebb_vmap, and when the operator is called again for what it saved. ctx.needs_input_grad in forward
+ *     if (ebb_forward_needs(f, 0)) ...                     compute the output that is saved for the rule */
+EBB_API bool ebb_forward_needs(const struct ebb_forward *f, int64_t i);
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
 struct ebb_vjp_call {

@@ -123,13 +123,17 @@ static ebb_tensor *call_again(const struct ebb__recipe *r, ebb_tensor *const *in
     struct ebb__thread *th = &ebb__thread;
     th->file = r->file;
     th->line = r->line;
+    bool before = th->followed;
+    th->followed = true;
+    ebb_status status = EBB_OK;
     if (r->op->n_out == EBB_OUT_LIST) {
         ebb_list list = ebb_call_op_list(r->op, in, r->n_in, r->attrs);
         for (int64_t k = 0; k < list.n && k < r->n_out; k++) ret_all[k] = list.t[k];
-    } else if (ebb_call_op(r->op, in, r->n_in, r->attrs, ret_all)) {
-        return NULL;
+    } else {
+        status = ebb_call_op(r->op, in, r->n_in, r->attrs, ret_all);
     }
-    return ret_all[nr];
+    th->followed = before;
+    return status ? NULL : ret_all[nr];
 }
 
 static ebb_tensor *tensor_of(struct ebb__value *v);

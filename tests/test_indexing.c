@@ -284,4 +284,36 @@ EBB_TEST(threads) {
     CHECK(same_bits(ebb_contiguous(ebb_t(got[0][2])), got[0][0]));
 }
 
+/* Wherever it is found, by however many threads: the first one is named, and nothing was written in place. */
+EBB_TEST(wrong_indices_among_many) {
+    enum { ROWS = 100, COLUMNS = 500 };
+    static int64_t places[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * COLUMNS; i++) places[i] = i % COLUMNS;
+    places[77 * COLUMNS + 300] = COLUMNS, places[99 * COLUMNS] = -1;
+    const ebb_dims shape = EBB_DIMS(ROWS, COLUMNS);
+    ebb_tensor *x = ebb_ones(shape), *index = ebb_from_data(places, EBB_I64, shape), *zeros = ebb_zeros(shape);
+    ebb_tensor *flat = ebb_reshape(index, EBB_DIMS(-1)), *line = ebb_ones(EBB_DIMS(COLUMNS));
+    for (int threads = 1; threads < 4; threads++) {
+        ebb_set_num_threads(threads);
+        for (int call = 0; call < 8; call++) {
+            ebb_tensor *y = call == 0   ? ebb_gather(x, index, 1)
+                            : call == 1 ? ebb_scatter_add(x, index, x, 1)
+                            : call == 2 ? ebb_scatter_add_(zeros, index, x, 1)
+                            : call == 3 ? ebb_scatter_(zeros, index, x, 1)
+                            : call == 4 ? ebb_index_select(x, flat, 1)
+                            : call == 5 ? ebb_index(x, EBB_LIST(NULL, flat))
+                            : call == 6 ? ebb_scatter_reduce_(zeros, index, x, 1, EBB_SCATTER_AMAX)
+                                        : ebb_index_put_(zeros, EBB_LIST(NULL, flat), ebb_ones(EBB_DIMS(1)));
+            CHECK(!y);
+            CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for dimension 1 of size 500");
+        }
+        CHECK(!ebb_take(line, flat));
+        CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for 500 elements");
+        CHECK(!ebb_put_(line, flat, ebb_zeros(EBB_DIMS(ROWS * COLUMNS))));
+        CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for 500 elements");
+    }
+    ebb_set_num_threads(0);
+    CHECK(ebb_item(ebb_sum(ebb_abs(zeros))) == 0 && ebb_item(ebb_sum(line)) == COLUMNS);
+}
+
 EBB_TEST_MAIN

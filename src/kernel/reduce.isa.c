@@ -112,17 +112,23 @@ DEFINE_FLOATING_FOLDS(f64, double, fabs)
 /* ---- sums and extremes of floating numbers, by vectors ---- */
 
 /* Along a run CHAINS vectors go side by side: none waits for the one before, and no lane adds more than 4096 / CHAINS /
- * width numbers in a row. `step` has two vectors a and b, for the chains k and k + 1. */
+ * width numbers in a row. They are joined in v[0] and v[1], which take what is left, and are all of a short run.
+ * `step` has two vectors a and b, for the chains k and k + 1. */
 enum { CHAINS = 8 };
-#define ALONG_RUN(F, T, filler, step) \
+#define ALONG_RUN(F, T, v, filler, step, join) \
     { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         int64_t i = 0; \
-        for (; i + CHAINS * W <= n; i += CHAINS * W) { \
-            EBB__UNROLL for (int k = 0; k < CHAINS; k += 2) { \
-                const ebb__v##F a = ebb__load_##F(x + i + k * W), b = ebb__load_##F(x + i + (k + 1) * W); \
-                step; \
+        if (n >= CHAINS * W) { \
+            EBB__UNROLL for (int k = 2; k < CHAINS; k++) v[k] = v[0]; \
+            for (; i + CHAINS * W <= n; i += CHAINS * W) { \
+                EBB__UNROLL for (int k = 0; k < CHAINS; k += 2) { \
+                    const ebb__v##F a = ebb__load_##F(x + i + k * W), b = ebb__load_##F(x + i + (k + 1) * W); \
+                    step; \
+                } \
             } \
+            EBB__UNROLL for (int k = 0; k < 4; k++) v[k] = join(v[k], v[k + 4]); \
+            EBB__UNROLL for (int k = 0; k < 2; k++) v[k] = join(v[k], v[k + 2]); \
         } \
         for (; i < n; i += 2 * W) { \
             enum { k = 0 }; \
@@ -131,11 +137,8 @@ enum { CHAINS = 8 };
             const ebb__v##F b = more > 0 ? ebb__load_part_##F(x + i + W, more, filler) : ebb__splat_##F(filler); \
             step; \
         } \
+        v[0] = join(v[0], v[1]); \
     }
-#define JOIN_CHAINS(v, join) \
-    EBB__UNROLL for (int k = 0; k < 4; k++) v[k] = join(v[k], v[k + 4]); \
-    EBB__UNROLL for (int k = 0; k < 2; k++) v[k] = join(v[k], v[k + 2]); \
-    v[0] = join(v[0], v[1]);
 
 /* Up to EBB__LEAF_ROWS rows are put together in registers, BESIDE vectors of each row at a time: a whole run of cache
  * lines. v[k] begins as the first row's a, and `step` puts the
@@ -162,10 +165,8 @@ enum { BESIDE = 4 };
 #define ADDED(a, b) (a) + (b)
 #define DEFINE_FLOATING_SUM(name, F, T) \
     static T name##_flat(int64_t n, const T *x) { \
-        ebb__v##F sum[CHAINS]; \
-        EBB__UNROLL for (int k = 0; k < CHAINS; k++) sum[k] = ebb__splat_##F(0); \
-        ALONG_RUN(F, T, 0, sum[k] += a; sum[k + 1] += b) \
-        JOIN_CHAINS(sum, ADDED) \
+        ebb__v##F sum[CHAINS] = {ebb__splat_##F(0), ebb__splat_##F(0)}; \
+        ALONG_RUN(F, T, sum, 0, sum[k] += a; sum[k + 1] += b, ADDED) \
         return ebb__total_##F(sum[0]); \
     } \
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
@@ -175,13 +176,11 @@ enum { BESIDE = 4 };
 #define DEFINE_FLOATING_EXTREME(name, F, T, NONE, beats, across) \
     static T name##_flat(int64_t n, const T *x) { \
         const T first = x[0]; \
-        ebb__v##F best[CHAINS]; \
-        ebb__nans_##F nans[CHAINS]; \
-        EBB__UNROLL for (int k = 0; k < CHAINS; k++) best[k] = ebb__splat_##F(first), nans[k] = NONE; \
-        ALONG_RUN(F, T, first, best[k] = beats##_##F(a, best[k]); best[k + 1] = beats##_##F(b, best[k + 1]); \
-                  nans[k] = ebb__add_nans_##F(nans[k], a, b)) \
-        JOIN_CHAINS(best, beats##_##F) \
-        JOIN_CHAINS(nans, ebb__both_nans) \
+        ebb__v##F best[CHAINS] = {ebb__splat_##F(first), ebb__splat_##F(first)}; \
+        ebb__nans_##F nans[CHAINS] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE}; \
+        ALONG_RUN(F, T, best, first, best[k] = beats##_##F(a, best[k]); best[k + 1] = beats##_##F(b, best[k + 1]); \
+                  nans[k] = ebb__add_nans_##F(nans[k], a, b), beats##_##F) \
+        nans[0] = ebb__both_nans(ebb__both_nans(nans[0], nans[2]), ebb__both_nans(nans[4], nans[6])); \
         return ebb__any_nan_##F(nans[0]) ? (T)NAN : across##_##F(best[0]); \
     } \
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \

@@ -3,14 +3,17 @@
 #include "tests/check.h"
 
 #include "base/base.h"
+#include "base/half.h"
 #include "kernel/kernel.h"
 
 #include <math.h>
 
-static const char *const isas[] = {"baseline", "avx2", "avx512"};
-#define EACH_ISA(i) \
-    for (int i = 0; i < 3; i++) \
+static const char *const isas[] = {"baseline", "avx2", "avx512", "avx512bf16"};
+#define EACH_ISA_OF(n, i) \
+    for (int i = 0; i < n; i++) \
         if (ebb__kernel_use(isas[i]))
+#define EACH_ISA(i) EACH_ISA_OF(3, i)
+#define EACH_PRODUCT_ISA(i) EACH_ISA_OF(4, i) /* the last has products of its own only */
 
 static uint32_t random_state = 1;
 static double uniform(void) {
@@ -21,6 +24,8 @@ static double get(ebb_dtype dtype, const void *p, int64_t i) {
     switch (dtype) {
     case EBB_I32: return ((const int32_t *)p)[i];
     case EBB_I64: return (double)((const int64_t *)p)[i];
+    case EBB_F16: return (double)ebb__f16_to_float(((const uint16_t *)p)[i]);
+    case EBB_BF16: return (double)ebb__bf16_to_float(((const uint16_t *)p)[i]);
     case EBB_F32: return (double)((const float *)p)[i];
     case EBB_F64: return ((const double *)p)[i];
     default: return ((const uint8_t *)p)[i];
@@ -30,6 +35,8 @@ static void put(ebb_dtype dtype, void *p, int64_t i, double x) {
     switch (dtype) {
     case EBB_I32: ((int32_t *)p)[i] = (int32_t)(x * 100); break;
     case EBB_I64: ((int64_t *)p)[i] = (int64_t)(x * 100); break;
+    case EBB_F16: ((uint16_t *)p)[i] = ebb__f16_of_float((float)x); break;
+    case EBB_BF16: ((uint16_t *)p)[i] = ebb__bf16_of_float((float)x); break;
     case EBB_F32: ((float *)p)[i] = (float)x; break;
     case EBB_F64: ((double *)p)[i] = x; break;
     case EBB_U8: ((uint8_t *)p)[i] = (uint8_t)(int)(fabs(x) * 200); break;
@@ -366,6 +373,7 @@ EBB_TEST(softmax_and_back) {
 /* ---- products ---- */
 
 static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, double beta) {
+    const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
     const int64_t step = layout & 8 ? 2 : 1, size = (int64_t)ebb_dtype_size(dtype), ldc = n + (layout & 4 ? 3 : 0);
     const int64_t a_rs = layout & 1 ? step : step * k, a_cs = layout & 1 ? step * m : step;
     const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
@@ -394,7 +402,8 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
             bound += fabs(x);
         }
         if (dtype == EBB_U8) want = fmod(want, 256);
-        bound *= epsilon(dtype) * (4 + (double)k / 4);
+        bound *= epsilon(half ? EBB_F32 : dtype) * (4 + (double)k / 4);
+        if (half) bound += fabs(want) * (dtype == EBB_F16 ? 0x1p-11 : 0x1p-8) + 0x1p-25; /* rounded once */
         if (!(fabs(get(dtype, c, i) - want) <= bound))
             fail_msg("%s %s %dx(%d,%d,%d) layout %d beta %g: element %d is %.17g, not %.17g", ebb__kernel_isa(),
                      ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i),
@@ -408,26 +417,53 @@ EBB_TEST(products_of_all_layouts) {
                                        {1, 1, 33, 65},   {1, 13, 17, 300}, {1, 6, 16, 2},   {4, 5, 9, 3},
                                        {1, 70, 100, 33}, {1, 4, 4, 0},     {1, 0, 3, 2},    {3, 1, 40, 9},
                                        {5, 30, 1, 20},   {2, 12, 31, 259}, {1, 1, 1, 1000}};
-    EACH_ISA(isa)
+    EACH_PRODUCT_ISA(isa)
     for (int s = 0; s < 15; s++)
         for (int layout = 0; layout < 16; layout += CHECK_STEP(5))
             for (int beta = 0; beta < 2; beta++)
                 for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
-                    if (d != EBB_F16 && d != EBB_BF16)
-                        check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
+                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
     float x = 0;
     CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
     CHECK_ERROR(EBB_ERR_DTYPE, "bool");
 }
 
 EBB_TEST(large_products) {
-    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},
-                                       {1, 300, 257, 128}, {1, 1, 3000, 900}, {1, 3000, 1, 900}};
-    EACH_ISA(isa)
-    for (int s = 0; s < 6; s++)
+    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},  {1, 300, 257, 128},
+                                       {1, 1, 3000, 900},  {1, 3000, 1, 900}, {2, 40, 70, 2500}};
+    EACH_PRODUCT_ISA(isa)
+    for (int s = 0; s < 7; s++)
         for (int layout = 0; layout < 16; layout += CHECK_SANITIZED ? 15 : 3)
-            for (int d = EBB_F32; d <= EBB_F64; d++)
+            for (int d = EBB_BF16; d <= EBB_F64; d++)
                 check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
+}
+
+/* More rows, columns and depth than the packed blocks have. */
+EBB_TEST(products_of_many_blocks) {
+    EACH_PRODUCT_ISA(isa)
+    if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, 1);
+}
+
+static void square_of(float *x, ebb_dtype dtype, double *ret_value) {
+    uint16_t half = dtype == EBB_BF16 ? ebb__bf16_of_float(*x) : ebb__f16_of_float(*x), square;
+    CHECK(!ebb__gemm(dtype, 1, 1, 1, &half, 1, 1, &half, 1, 1, 0, &square, 1));
+    *ret_value = get(dtype, &square, 0);
+}
+
+/* What is no number stays none, and what is too large becomes an infinity. */
+EBB_TEST(products_of_halves_at_the_edges) {
+    EACH_PRODUCT_ISA(isa)
+    for (int d = EBB_F16; d <= EBB_BF16; d++) {
+        double y;
+        square_of(&(float){NAN}, (ebb_dtype)d, &y);
+        CHECK(y != y);
+        square_of(&(float){-INFINITY}, (ebb_dtype)d, &y);
+        CHECK(y == (double)INFINITY);
+        square_of(&(float){d == EBB_F16 ? 0x1p9f : 0x1p64f}, (ebb_dtype)d, &y);
+        CHECK(y == (double)INFINITY);
+        square_of(&(float){d == EBB_F16 ? 0x1p-13f : 0x1p-100f}, (ebb_dtype)d, &y);
+        CHECK(y == 0);
+    }
 }
 
 /* A repeated row or column has stride 0. */

@@ -11,6 +11,7 @@
 #define EBB__ISA_baseline 0
 #define EBB__ISA_avx2 1
 #define EBB__ISA_avx512 2
+#define EBB__ISA_avx512bf16 2
 #define EBB__ISA_LEVEL EBB__CAT(EBB__ISA_, EBB_ISA_NAME)
 
 #if EBB__ISA_LEVEL > 0 || defined(__SSE2__)

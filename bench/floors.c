@@ -17,8 +17,8 @@ typedef struct machine {
 
 static volatile double sink;
 
-/* Without vector instructions of our own: what the compiler makes of it. Sums begin at different numbers here and below,
- * since of equal ones it would compute one. */
+/* Without vector instructions of our own: what the compiler makes of it. Sums begin at different numbers here and
+ * below, since of equal ones it would compute one. */
 static double plain_fma_f32(int64_t n) {
     float a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int64_t i = 0; i < n; i++)

@@ -1,6 +1,8 @@
 /* Large blocks: rounded to size classes, kept for reuse when given back, because mapping and first touching fresh
- * memory costs a multiple of the arithmetic on it. What waits and what is in use are together at most what was once in
- * use, or KEEP_AT_LEAST more than now; the block that waited longest goes first. */
+ * memory costs a multiple of the arithmetic on it. What waits and what is in use are together at most a quarter more
+ * than what was once in use, or KEEP_AT_LEAST more than now; the block that waited longest goes first. The quarter is
+ * for the classes that are at their fullest at different times: without it a training step, whose blocks come round
+ * in the same order each time, would give back just those that it needs next. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -45,6 +47,11 @@ static void detach(struct waiting *w) {
     if (w->newer) w->newer->older = w->older;
     else newest = w->older;
     cached -= (int64_t)w->bytes;
+}
+
+static int64_t kept(void) {
+    const int64_t keep = in_use_peak + in_use_peak / 4 - in_use;
+    return keep > KEEP_AT_LEAST ? keep : KEEP_AT_LEAST;
 }
 
 /* Detach the oldest blocks until at most `keep` bytes wait; returns them linked by next. Unmapping is left for when the
@@ -101,7 +108,7 @@ void ebb__large_give(void *block, size_t bytes) {
     (void)pthread_mutex_lock(&lock);
     count(-(int64_t)w->bytes);
     append(w);
-    struct waiting *list = surplus(in_use_peak - in_use > KEEP_AT_LEAST ? in_use_peak - in_use : KEEP_AT_LEAST);
+    struct waiting *list = surplus(kept());
     (void)pthread_mutex_unlock(&lock);
     unmap_list(list);
 }

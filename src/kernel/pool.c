@@ -105,18 +105,56 @@ static ebb_status mean(const ebb__pool *p, const void *x, void *y) {
 SPREAD(f32, float)
 SPREAD(f64, double)
 
+/* Along a row of outputs, those whose windows are whole and lie at equal distances: all but some at the edges. */
+struct even {
+    int64_t first, n, stride, length;
+};
+
+static struct even even_of(const ebb__windows *w) {
+    struct even e = {.stride = 1};
+    for (int64_t i = 1; i < w->out; i++)
+        if (w->length[i] > w->length[e.first]) e.first = i;
+    if (w->out) e.length = w->length[e.first];
+    if (e.first + 1 < w->out) e.stride = w->start[e.first + 1] - w->start[e.first];
+    for (e.n = w->out > 0; e.first + e.n < w->out && w->length[e.first + e.n] == e.length; e.n++)
+        if (w->start[e.first + e.n] - w->start[e.first] != e.n * e.stride) break;
+    return e;
+}
+
+enum { TAPS = 64 };
+
+/* The maxima of such a run, whose windows have n0, n1 and e->length elements and begin with the one at `start`. */
+static bool max_run(const ebb__pool *p, const struct even *e, int64_t n0, int64_t n1, int64_t start, const float *x,
+                    float *y, int64_t *index) {
+    int32_t taps[TAPS];
+    const int64_t n2 = e->length, n = n0 * n1 * n2;
+    STEPS(p)
+    if (n > TAPS || p->w[0].in * p->w[1].in * p->w[2].in > INT32_MAX) return false;
+    for (int64_t t = 0; t < n; t++) taps[t] = (int32_t)(t / (n1 * n2) * step0 + t / n2 % n1 * step1 + t % n2 * step2);
+    ebb__isa.window.max(e->n, x + start, e->stride, n, taps, start, y, index);
+    return true;
+}
+
 #define NEVER(v) false
 #define IS_NAN(v) ((v) != (v))
-#define MAX(T, type, is_nan) \
+#define ONE_BY_ONE false
+#define IN_RUNS o2 == e.first &&max_run(p, &e, n0, n1, start, x, y + i, index + i)
+#define MAX(T, type, is_nan, run) \
     static void max_##T(void *context, int64_t first, int64_t last) { \
         const struct job *j = context; \
         const ebb__pool *p = j->p; \
+        const struct even e = even_of(&p->w[2]); \
         STEPS(p) \
         for (int64_t plane = first; plane < last; plane++) { \
             const type *x = (const type *)j->from + plane * j->in; \
             type *y = (type *)j->to + plane * j->out; \
             int64_t *index = j->index + plane * j->out; \
             FOR_OUTPUTS(p, { \
+                if (run) { \
+                    o2 += e.n - 1; \
+                    i += e.n - 1; \
+                    continue; \
+                } \
                 type best = x[start]; \
                 int64_t best_at = start; \
                 FOR_WINDOW({ \
@@ -131,11 +169,11 @@ SPREAD(f64, double)
             }) \
         } \
     }
-MAX(f32, float, IS_NAN)
-MAX(f64, double, IS_NAN)
-MAX(i64, int64_t, NEVER)
-MAX(i32, int32_t, NEVER)
-MAX(u8, uint8_t, NEVER)
+MAX(f32, float, IS_NAN, IN_RUNS)
+MAX(f64, double, IS_NAN, ONE_BY_ONE)
+MAX(i64, int64_t, NEVER, ONE_BY_ONE)
+MAX(i32, int32_t, NEVER, ONE_BY_ONE)
+MAX(u8, uint8_t, NEVER, ONE_BY_ONE)
 
 typedef void (*body)(void *context, int64_t first, int64_t last);
 

@@ -170,16 +170,18 @@ static EBB__INLINE ebb__vf32 ebb__magnitude(ebb__vf32 x) { return ebb__of_bits(e
 static EBB__INLINE ebb__vf32 ebb__with_sign(ebb__vf32 magnitude, ebb__vf32 sign) {
     return ebb__of_bits((ebb__bits(magnitude) & INT32_MAX) | (ebb__bits(sign) & INT32_MIN));
 }
-/* Masks: of a < b, false for NaN; of odd numbers. pick(m, a, b): a where m, else b. */
+/* Masks: of a < b, false for NaN; of NaN; of odd numbers. pick(m, a, b): a where m, else b. */
 #if EBB__ISA_LEVEL == 2
 typedef __mmask16 ebb__mask;
 #define ebb__less(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_LT_OQ)
+#define ebb__unordered(a) _mm512_cmp_ps_mask((__m512)(a), (__m512)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) _mm512_test_epi32_mask((__m512i)(i), _mm512_set1_epi32(1))
 #define ebb__pick(m, a, b) ((ebb__vf32)_mm512_mask_blend_ps(m, (__m512)(b), (__m512)(a)))
 #define ebb__all_less(a, limit) (ebb__less(a, ebb__splat_f32(limit)) == 0xffff)
 #elif EBB__ISA_LEVEL == 1
 typedef __m256 ebb__mask;
 #define ebb__less(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_LT_OQ)
+#define ebb__unordered(a) _mm256_cmp_ps((__m256)(a), (__m256)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) ((__m256)((i) << 31)) /* the highest bit decides */
 #define ebb__pick(m, a, b) ((ebb__vf32)_mm256_blendv_ps((__m256)(b), (__m256)(a), m))
 #define ebb__all_less(a, limit) (_mm256_movemask_ps(ebb__less(a, ebb__splat_f32(limit))) == 0xff)
@@ -187,8 +189,10 @@ typedef __m256 ebb__mask;
 typedef ebb__vi32 ebb__mask;
 #if defined(__GNUC__)
 #define ebb__less(a, b) ((ebb__vi32)((a) < (b)))
+#define ebb__unordered(a) ((ebb__vi32)((a) != (a)))
 #else
 #define ebb__less(a, b) (-(int32_t)((a) < (b)))
+#define ebb__unordered(a) (-(int32_t)((a) != (a)))
 #endif
 #define ebb__pick(m, a, b) ebb__of_bits((ebb__bits(a) & (m)) | (ebb__bits(b) & ~(m)))
 #endif
@@ -261,6 +265,16 @@ EBB__VEC_PART(f64, double)
 #else
 #define ebb__fma_f32(a, b, c) ((a) * (b) + (c))
 #define ebb__fma_f64(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* Every second element of two vectors side by side, the first, third, .... */
+#if EBB__ISA_LEVEL == 2
+#define ebb__evens_f32(a, b) \
+    ((ebb__vf32)_mm512_permutex2var_ps( \
+        (__m512)(a), _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), (__m512)(b)))
+#elif EBB__ISA_LEVEL == 1
+#define ebb__evens_f32(a, b) \
+    ((ebb__vf32)_mm256_permute4x64_pd((__m256d)_mm256_shuffle_ps((__m256)(a), (__m256)(b), 0x88), 0xd8))
 #endif
 
 /* All lanes added up, the greatest and the least of them: halves are put together until one is left. */

@@ -3849,7 +3849,7 @@ typedef struct ebb_qr_options {
  * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
  * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
  *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
- * Gradient (LinalgQrBackward0) of A: '(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'.
+ * Gradient (LinalgQrBackward0) of A: '(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'.
  * Floating point only. torch.linalg.qr */
 EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5374,8 +5374,8 @@ typedef struct ebb_svd_options {
  * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
  * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
  *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
- * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
- * outside, E = S_j^2 - S_i^2'.
+ * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what
+ * lies outside, E = S_j^2 - S_i^2'.
  * Floating point only. torch.linalg.svd */
 EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 #ifdef __cplusplus

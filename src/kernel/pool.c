@@ -2,7 +2,7 @@
 #include "kernel/pool.h"
 
 #include "base/base.h"
-#include "kernel/kernel.h"
+#include "kernel/isa.h"
 #include <string.h>
 
 enum { PIECE_WORK = 1 << 15 };

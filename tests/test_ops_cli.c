@@ -30,6 +30,10 @@ EBB_TEST(one_operator) {
     CHECK(ebb("ops max_dim") == 0);
     CHECK_OUTPUT("Overload of max");
     CHECK_OUTPUT("Outputs\n      values\n      indices\n");
+    CHECK(ebb("ops max_pool2d triplet_margin_loss matmul") == 0);
+    CHECK_OUTPUT("Outputs\n      output\n      indices           given by name with return_indices\n");
+    CHECK_OUTPUT("Derivative  that of its parts\n    Formula     d = pairwise_distance(anchor, negative, p, eps)\n");
+    CHECK_OUTPUT("Formula     'dot, mv, mm or bmm");
 }
 
 EBB_TEST(operators_as_json) {

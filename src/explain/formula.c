@@ -57,6 +57,7 @@ ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *
     ebb_ints ints;
     ebb_floats floats;
     ebb_setting setting;
+    const char *text;
     ebb_arg arg = ebb__arg_none(a->name, NULL);
     switch (a->kind) {
     case EBB_ATTR_BOOL: memcpy(&b, at, sizeof b); return ebb__arg_bool(a->name, b);
@@ -82,7 +83,7 @@ ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *
         if (e) arg.kind = EBB_VALUE_DTYPE;
         return arg;
     case EBB_ATTR_ENUM: memcpy(&e, at, sizeof e); return word(arena, a, e);
-    case EBB_ATTR_STRING: return arg;
+    case EBB_ATTR_STRING: memcpy(&text, at, sizeof text); return ebb__arg_string(a->name, text ? text : a->otherwise);
     }
     return arg;
 }
@@ -125,17 +126,28 @@ static void add_outputs(struct names *names, const struct ebb__formula_call *c) 
     }
 }
 
+static bool add_call(struct names *names, const struct ebb__formula_call *call) {
+    names->arg = ebb__arena_get(names->arena, MAX_NAMES * sizeof *names->arg);
+    if (!names->arg) return false;
+    add_inputs(names, call);
+    for (int i = 0; i < call->op->n_attrs && call->attrs; i++)
+        add(names, ebb__formula_attribute(names->arena, &call->op->attrs[i], call->attrs));
+    return true;
+}
+
+ebb_args ebb__formula_call_names(struct ebb__arena *a, const struct ebb__formula_call *call) {
+    struct names names = {.arena = a};
+    return add_call(&names, call) ? (ebb_args){names.n, names.arg} : (ebb_args){0, NULL};
+}
+
 const char *ebb__formula_of(struct ebb__arena *a, const struct ebb__formula_call *call, int64_t k,
                             ebb_args *ret_names) {
     struct names names = {.arena = a};
     int64_t entry;
     int declared = ebb__formula_declared(call->op, call->n_in, k, &entry);
     const char *formula = call->op->formula[declared];
-    if (!formula || !formula[0] || !(names.arg = ebb__arena_get(a, MAX_NAMES * sizeof *names.arg))) return NULL;
-    add_inputs(&names, call);
+    if (!formula || !formula[0] || !add_call(&names, call)) return NULL;
     add_outputs(&names, call);
-    for (int i = 0; i < call->op->n_attrs && call->attrs; i++)
-        add(&names, ebb__formula_attribute(a, &call->op->attrs[i], call->attrs));
     if (is_list(call->op->in[declared].kind)) add(&names, ebb__arg_int("k", entry));
     *ret_names = (ebb_args){names.n, names.arg};
     return ebb_error() ? NULL : formula;

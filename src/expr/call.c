@@ -84,7 +84,8 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         name += strspn(name, " ");
         if (name >= end) break;
         take_param(p, find_param(op, name, strcspn(name, "=|[, ")));
-        at = name + strcspn(name, ",");
+        at = name;
+        for (int depth = 0; at < end && (*at != ',' || depth); at++) depth += (*at == '(') - (*at == ')');
         at += strspn(at, ", ");
     }
     for (int i = 0; i < op->n_in + op->n_attrs; i++) take_param(p, i);

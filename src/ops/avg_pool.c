@@ -263,6 +263,8 @@ const struct ebb_op ebb_op_avg_pool1d = {
     .doc = AVERAGE_DOC("L") "it is avg_pool2d of one row.",
     .torch = "torch.nn.functional.avg_pool1d",
     .compose = avg_pool1d,
+    .parts =
+        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)",
     .samples =
         EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
                     "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
@@ -275,6 +277,7 @@ const struct ebb_op ebb_op_adaptive_avg_pool1d = {
            "adaptive_avg_pool2d of one row.",
     .torch = "torch.nn.functional.adaptive_avg_pool1d",
     .compose = adaptive_avg_pool1d,
+    .parts = "adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)",
     .samples = EBB_SAMPLES("(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3",
                            "! (2,3,5) output_size=(2,2)", "! (5) output_size=2"),
 };

@@ -3012,8 +3012,8 @@ typedef struct ebb_multilabel_margin_loss_options {
  * negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by
  * C.
  *     multilabel_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * Gradient (MultilabelMarginLossBackward0) of self: 'g / C for each class i that is not listed, -g / C for each y
- * that is, of all pairs with 1 - self[y] + self[i] > 0'.
+ * Gradient (MultilabelMarginLossBackward0) of self: 'g / C for each i not listed, -g / C for each y listed, where 1
+ * - self[y] + self[i] > 0'.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multilabel_margin_loss */
 EBB_API ebb_tensor *ebb_multilabel_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus

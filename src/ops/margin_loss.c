@@ -303,9 +303,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .compose = multilabel_margin_compose,
     .vjp = multilabel_margin_vjp,
     .saves = {EBB_IN(0) | EBB_IN(1)},
-    .formula =
-        {"'g / C for each class i that is not listed, -g / C for each y that is, of all pairs with 1 - self[y] + self[i] "
-         "> 0'"},
+    .formula = {"'g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0'"},
     .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
                            "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"),
 };

@@ -129,6 +129,24 @@ EBB_TEST(outputs_that_are_asked_for) {
     CHECK_VALUES(out.t[1], 0, 6, 5, 5);
 }
 
+/* In C 0 is an option that is not given; by name it is 0. */
+EBB_TEST(zero_is_no_default_by_name) {
+    ebb_tensor *x = ebb_ones(EBB_DIMS(1, 1, 4)), *w = ebb_ones(EBB_DIMS(1, 1, 2));
+    CHECK_SHAPE(ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG("groups", 1))), 1, 1, 3);
+    CHECK(!ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG("groups", 0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "conv1d: argument 'groups' must be an int other than 0, not int 0");
+    CHECK(!ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG_TEXT("groups", "0"))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "conv1d: argument 'groups' must be an int other than 0, not text '0'");
+    x = ebb_ones(EBB_DIMS(1, 2, 2));
+    CHECK_VALUES(
+        ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", 2))), 0, 2);
+    CHECK_VALUES(
+        ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", NULL))), 0,
+        1);
+    CHECK(!ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", 0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'divisor_override' must be an int other than 0, not int 0");
+}
+
 EBB_TEST(overloads) {
     ebb_tensor *x = matrix();
     CHECK_VALUES(ebb_call("max", EBB_LIST(x)), 0, 6);

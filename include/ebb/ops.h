@@ -454,15 +454,15 @@ typedef struct ebb_avg_pool2d_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool2d_options;
 
 /* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, H, W), or
  * (C, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0).
- * ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are divided by.
+ * ceil_mode lets a last window reach beyond the end; divisor_override is what sums are divided by.
  *     avg_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
- *     count_include_pad=1, int divisor_override=0) -> Tensor
+ *     count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g, input.shape, kernel_size, stride, padding,
  * ceil_mode, count_include_pad, divisor_override).
  * Not for bool. torch.nn.functional.avg_pool2d */
@@ -479,16 +479,15 @@ typedef struct ebb_avg_pool3d_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool3d_options;
 
 /* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, D, H, W),
  * or (C, D, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is
- * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are
- * divided by.
+ * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override is what sums are divided by.
  *     avg_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
- *     count_include_pad=1, int divisor_override=0) -> Tensor
+ *     count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g, input.shape, kernel_size, stride, padding,
  * ceil_mode, count_include_pad, divisor_override).
  * Not for bool. torch.nn.functional.avg_pool3d */
@@ -505,13 +504,13 @@ typedef struct ebb_avg_pool2d_backward_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool2d_backward_options;
 
 /* The gradient of avg_pool2d for an input of shape input_size.
  *     avg_pool2d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
- *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g, kernel_size, stride, padding, ceil_mode,
  * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool2d_backward */
@@ -528,13 +527,13 @@ typedef struct ebb_avg_pool3d_backward_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool3d_backward_options;
 
 /* The gradient of avg_pool3d for an input of shape input_size.
  *     avg_pool3d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
- *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g, kernel_size, stride, padding, ceil_mode,
  * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool3d_backward */

@@ -2,6 +2,7 @@
 #include "explain/formula.h"
 
 #include <ebb/autograd.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAMES = 160 };
@@ -47,6 +48,15 @@ static ebb_arg word(struct ebb__arena *arena, const struct ebb_attr *a, int valu
     return ebb__arg_string(a->name, text ? text : "");
 }
 
+/* An option's zero is its default. */
+static ebb_arg integer(const struct ebb_attr *a, const char *at) {
+    int64_t i;
+    memcpy(&i, at, sizeof i);
+    bool none = !i && !a->required && a->otherwise && strcmp(a->otherwise, "none") == 0;
+    if (none) return ebb__arg_none(a->name, NULL);
+    return ebb__arg_int(a->name, i || a->required || !a->otherwise ? i : strtoll(a->otherwise, NULL, 10));
+}
+
 ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *a, const void *attrs) {
     const char *at = (const char *)attrs + a->offset;
     int64_t i;
@@ -61,7 +71,7 @@ ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *
     ebb_arg arg = ebb__arg_none(a->name, NULL);
     switch (a->kind) {
     case EBB_ATTR_BOOL: memcpy(&b, at, sizeof b); return ebb__arg_bool(a->name, b);
-    case EBB_ATTR_INT:
+    case EBB_ATTR_INT: return integer(a, at);
     case EBB_ATTR_DIM:
     case EBB_ATTR_NEWDIM: memcpy(&i, at, sizeof i); return ebb__arg_int(a->name, i);
     case EBB_ATTR_FLOAT: memcpy(&f, at, sizeof f); return ebb__arg_float(a->name, f);

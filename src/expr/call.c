@@ -151,6 +151,8 @@ static bool number_list(struct binding *b, const struct ebb_attr *a, const struc
     return true;
 }
 
+static bool is_none(const char *otherwise) { return otherwise && strcmp(otherwise, "none") == 0; }
+
 static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
     ebb_dims dims;
     bool number = ebb__value_is_number(v);
@@ -159,7 +161,7 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
         *arg = ebb__arg_string(a->name, "none");
         return a->values && strncmp(a->values, "none", 4) == 0;
     }
-    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && a->kind != EBB_ATTR_INT;
+    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && (a->kind != EBB_ATTR_INT || is_none(a->otherwise));
     switch (a->kind) {
     case EBB_ATTR_BOOL: *arg = ebb__arg_bool(a->name, v->as.i != 0); return v->kind == EBB__V_BOOL;
     case EBB_ATTR_INT:

@@ -245,8 +245,11 @@ static bool bind_lists(struct binding *b, const ebb_arg *arg) {
 /* One argument to the first of its name that takes it. */
 static bool bind_arg(struct binding *b, const ebb_arg *arg) {
     const struct ebb_op *op = b->op;
+    char instead[96];
+    bool idle;
     int first = find_slot(op, 0, arg->name);
-    if (first < 0) return unknown_argument(b, arg->name);
+    if (first < 0 && !ebb_op_instead(op, arg, instead, sizeof instead, &idle)) return unknown_argument(b, arg->name);
+    if (first < 0) return idle || WRONG(b, EBB_ERR_NAME, "has no argument '%s': %s", arg->name, instead);
     if (is_lists(arg) && bind_lists(b, arg)) return true;
     for (int slot = first; slot >= 0; slot = find_slot(op, slot + 1, arg->name)) {
         int a = slot - op->n_in;

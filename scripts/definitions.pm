@@ -116,7 +116,7 @@ sub read_definitions {
     while ($text =~ /\bconst\s+struct\s+ebb_op\s+ebb_op_(\w+)\s*=\s*(\{(?:"(?:\\.|[^"\\])*"|[^{}"]|(?2))*\})/g) {
         my %op = (name => $1, file => $file);
         for my $field (split_top(substr $2, 1, -1)) { $op{$1} = $2 if $field =~ /^\.(\w+)\s*=\s*(.+)$/s }
-        $op{$_} = join '', strings($op{$_} // '') for qw(doc torch node family overload order);
+        $op{$_} = join '', strings($op{$_} // '') for qw(doc torch node family overload order parts);
         eval {
             (my $name, $op{signature}) = strings($op{generate} // '');
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};

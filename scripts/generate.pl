@@ -49,6 +49,7 @@ sub documentation {
     my @gradients = map { "$_->[0]: $_->[1]" } grep { length $_->[1] } @named;
     my $node = length $op->{node} ? " ($op->{node})" : '';
     my $gradient = @gradients ? "Gradient$node of " . join('; of ', @gradients) . '.' : '';
+    $gradient = "Formula: $op->{parts}; its gradient is that of these parts." if length $op->{parts};
     $gradient = 'No gradient.' if $op->{no_derivative} && !$op->{vjp};
     my @facts = dtypes($op);
     push @facts, 'Shares the storage of its input.' if $op->{view};
@@ -243,6 +244,7 @@ sub operator_section {
     my @lines = ("### $op->{name}", "    $op->{name}($inputs) -> $outputs", $op->{doc} =~ s/([*<])/\\$1/gr,
         join(' · ', @facts));
     my @rows = map { "- gradient of `$_->[0]`: `$_->[1]`" } @gradients;
+    push @rows, "- formula: `$op->{parts}`; the gradient is that of these parts" if length $op->{parts};
     return join("\n\n", grep({ length } @lines), @rows ? join "\n", @rows : ()) . "\n";
 }
 
@@ -262,7 +264,7 @@ brackets counts for calls by name only: `ebb_call("flatten", EBB_LIST(x))`. An o
 argument, in C where its `ret_` option says where it goes. Behind a bar stands another name for calls by name; where several arguments have it, a value goes to
 the first that takes its kind, and the lists of a list go to one each.
 
-Gradients are [expressions](expressions.md), and tested to be what is computed: g is the upstream gradient, y the result, `restore` puts
+Gradients, and what compositions are made of, are [expressions](expressions.md), and tested to be what is computed: g is the upstream gradient, y the result, `restore` puts
 dimensions back that were reduced; what was broadcast is summed back, dtypes are converted back. Those in quotes are words. The name after
 PyTorch's counterpart is that of the node in the graph.
 

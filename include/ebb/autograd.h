@@ -210,9 +210,12 @@ EBB_API ebb_tensor *ebb_unpack_dual(ebb_tensor *dual, ebb_tensor **ret_tangent);
 
 /* All zero: PyTorch's defaults. */
 typedef struct ebb_gradcheck_options {
-    double eps;        /* the step of the finite differences; 0 means 1e-6 */
-    double atol, rtol; /* |backward - differences| <= atol + rtol * |differences|; 0 means 1e-5 and 1e-3 */
-    double nondet_tol; /* how far two backward passes over the same graph may differ */
+    double eps; /* the step of the finite differences; 0 means 1e-6 */
+    /* Entry by entry |backward - differences| <= atol + rtol * |differences|: EBB_SET(x), EBB_SET(0) too; 1e-5 and 1e-3
+     * where they are not given. Along a random direction atol is multiplied with the sum of the sizes of its
+     * entries. */
+    ebb_setting atol, rtol;
+    double nondet_tol; /* how far two backward passes over the same graph may differ: 0, not at all */
     bool forward_mode; /* also compare the Jacobian by ebb_jvp with the one by backward */
     bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
     uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
@@ -234,7 +237,8 @@ typedef struct ebb_gradcheck_options {
  *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, w))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
  * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
- * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
+ * EBB_ERR_ARGUMENT for one whose elements share memory (expanded), and for a tolerance below 0; whatever the function
+ * fails with.
  * torch.autograd.gradcheck */
 EBB_API ebb_status ebb_gradcheck(ebb_function function, void *context, ebb_list inputs,
                                  ebb_gradcheck_options options EBB_DEFAULT);

@@ -162,6 +162,9 @@ typedef struct ebb_call_options {
  * "keepdim", and what signatures separate by a bar: split_size|split_size_or_sections. Arguments may share such a name:
  * a value goes to the first that takes its kind, lists of a list to one each: tensordot's dims=((0),(1)).
  *
+ * Arguments of PyTorch's function that are not here are accepted where they ask for nothing, as inplace=False,
+ * size_average=None and device="cpu" do; else the error says what there is instead.
+ *
  * Values are converted as PyTorch does: an integer or a bool for a float, one integer for a list of integers; nothing
  * else, but for what C cannot tell apart: 0 and 1 for a bool, an enumerator (EBB_F64, EBB_REDUCTION_SUM) for a dtype or
  * a word. An input that may be a number takes one by name: EBB_ARG("min", 0).
@@ -191,6 +194,11 @@ extern "C++" inline ebb_tensor *ebb_call(const char *name, ebb_list inputs, ebb_
 /* "Tensor", "Number", "Tensor?", "Tensors", "Number?"; "bool", "int", "float", …: kinds as signatures name them. */
 EBB_API const char *ebb_input_kind_name(enum ebb_input_kind kind);
 EBB_API const char *ebb_attr_kind_name(enum ebb_attr_kind kind);
+
+/* An argument of PyTorch's function that the operator does not have, as relu's inplace: what there is instead, "use
+ * relu_", into text [size]; false when there is no such one. *ret_idle tells whether the value asks for nothing, as
+ * inplace=False and size_average=None do: calls by name accept it then, and refuse it otherwise with that text. */
+EBB_API bool ebb_op_instead(const struct ebb_op *op, const ebb_arg *arg, char *text, size_t size, bool *ret_idle);
 
 /* The name of the operator that is most like `word`; NULL when none is. */
 EBB_API const char *ebb_op_did_you_mean(const char *word);

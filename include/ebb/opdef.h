@@ -360,8 +360,8 @@ struct ebb_op {
     ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
-    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs, without a rule; no
-                                                        tensors are a failure when an error is set */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs; no tensors are a
+                                                        failure when an error is set */
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
@@ -398,6 +398,9 @@ struct ebb_op {
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];
+    /* What a composition without a rule is made of, in the names of the signature; its gradient is that of these parts.
+     * Like a formula an expression (docs/expressions.md), or words: a string in quotes. */
+    const char *parts;
 
     /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. NULL: none. */
     const char *const *samples; /* NULL after the last: EBB_SAMPLES("(3,4)", "()") */

@@ -177,6 +177,7 @@ static bool is_default(const struct ebb_attr *a, const ebb_arg *v) {
     if (v->kind == EBB_VALUE_INTS) return v->value.ints.n == 0;
     if (v->kind == EBB_VALUE_FLOATS) return v->value.floats.n == 0;
     if (v->kind == EBB_VALUE_STRING) return a->values && strncmp(a->values, v->value.text, strlen(v->value.text)) == 0;
+    if (a->kind == EBB_ATTR_INT && a->otherwise) return v->value.i == strtoll(a->otherwise, NULL, 10);
     return v->value.i == 0 && a->kind != EBB_ATTR_DIM && a->kind != EBB_ATTR_NEWDIM;
 }
 

@@ -84,7 +84,8 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         name += strspn(name, " ");
         if (name >= end) break;
         take_param(p, find_param(op, name, strcspn(name, "=|[, ")));
-        at = name + strcspn(name, ",");
+        at = name;
+        for (int depth = 0; at < end && (*at != ',' || depth); at++) depth += (*at == '(') - (*at == ')');
         at += strspn(at, ", ");
     }
     for (int i = 0; i < op->n_in + op->n_attrs; i++) take_param(p, i);
@@ -150,6 +151,8 @@ static bool number_list(struct binding *b, const struct ebb_attr *a, const struc
     return true;
 }
 
+static bool is_none(const char *otherwise) { return otherwise && strcmp(otherwise, "none") == 0; }
+
 static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
     ebb_dims dims;
     bool number = ebb__value_is_number(v);
@@ -158,7 +161,7 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
         *arg = ebb__arg_string(a->name, "none");
         return a->values && strncmp(a->values, "none", 4) == 0;
     }
-    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && a->kind != EBB_ATTR_INT;
+    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && (a->kind != EBB_ATTR_INT || is_none(a->otherwise));
     switch (a->kind) {
     case EBB_ATTR_BOOL: *arg = ebb__arg_bool(a->name, v->as.i != 0); return v->kind == EBB__V_BOOL;
     case EBB_ATTR_INT:
@@ -337,6 +340,19 @@ static bool unknown_name(const struct binding *b, const struct ebb__argument *ar
                  list_params(&b->p, list, sizeof list));
 }
 
+/* An argument of PyTorch's that the operator does not have, and does not need for this value, as inplace=False. */
+static bool is_idle(const struct binding *b, const struct ebb__argument *arg) {
+    const struct ebb__value *v = &arg->value;
+    char instead[96];
+    bool idle;
+    ebb_arg given = ebb__arg_int(arg->name, 1); /* something */
+    if (v->kind == EBB__V_NONE) given = ebb__arg_none(arg->name, NULL);
+    if (v->kind == EBB__V_BOOL) given = ebb__arg_bool(arg->name, v->as.i != 0);
+    if (v->kind == EBB__V_STRING) given = ebb__arg_string(arg->name, v->as.s);
+    if (!ebb_op_instead(b->p.op, &given, instead, sizeof instead, &idle)) return unknown_name(b, arg);
+    return idle || WRONG(b, arg->place, "%s has no argument %s: %s", b->called, arg->name, instead);
+}
+
 static bool must_be_given(const struct ebb_op *op, int i) {
     if (i < op->n_in) return !none_allowed(op->in[i].kind) && !(op->otherwise && op->otherwise[i]);
     return op->attrs[i - op->n_in].required && !op->attrs[i - op->n_in].otherwise;
@@ -371,8 +387,8 @@ static bool bind(struct binding *b, const struct ebb__argument *args, int64_t n)
     while (k < n) {
         if (args[k].name) {
             int i = find_param(b->p.op, args[k].name, strlen(args[k].name));
-            if (i < 0) return unknown_name(b, &args[k]);
-            if (!bind_one(b, i, &args[k++])) return false;
+            if (i < 0 ? !is_idle(b, &args[k]) : !bind_one(b, i, &args[k])) return false;
+            k++;
             continue;
         }
         at = next_param(b, at);

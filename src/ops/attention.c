@@ -389,6 +389,7 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         "parts.",
     .torch = "torch.nn.functional.scaled_dot_product_attention",
     .compose = attention_compose,
+    .parts = "'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'",
     .samples = EBB_SAMPLES(
         "(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true", "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3",
         "(3,4) (3,4) (3,4) (3,3) is_causal=true", "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true",

@@ -143,8 +143,8 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
 #define AVERAGE(name_, image, node_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, " \
-                             "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
-        .doc = AVERAGE_DOC(image) "divisor_override, unless 0, is what sums are divided by.", \
+                             "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
+        .doc = AVERAGE_DOC(image) "divisor_override is what sums are divided by.", \
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
@@ -172,7 +172,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2"
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, \
                       "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, " \
-                      "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
+                      "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
         .doc = "The gradient of " #name_ " for an input of shape input_size.", \
         .batch = ebb_batch_fold, \
         .torch = "torch.ops.aten." #name_ "_backward", \
@@ -263,6 +263,8 @@ const struct ebb_op ebb_op_avg_pool1d = {
     .doc = AVERAGE_DOC("L") "it is avg_pool2d of one row.",
     .torch = "torch.nn.functional.avg_pool1d",
     .compose = avg_pool1d,
+    .parts =
+        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)",
     .samples =
         EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
                     "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
@@ -275,6 +277,7 @@ const struct ebb_op ebb_op_adaptive_avg_pool1d = {
            "adaptive_avg_pool2d of one row.",
     .torch = "torch.nn.functional.adaptive_avg_pool1d",
     .compose = adaptive_avg_pool1d,
+    .parts = "adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)",
     .samples = EBB_SAMPLES("(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3",
                            "! (2,3,5) output_size=(2,2)", "! (5) output_size=2"),
 };

@@ -301,6 +301,7 @@ const struct ebb_op ebb_op_einsum = {
         "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.",
     .torch = "torch.einsum",
     .compose = einsum,
+    .parts = "'permute and reshape of each of tensors, and a bmm for each after the first'",
     .samples = EBB_SAMPLES(
         "[(2,3) (3,4)] equation=ij,jk->ik", "[(2,3) (3,4)] equation=ij,jk", "[(3,3)] equation=ii",
         "[(3,3)] equation=ii->i", "[(2,3)] equation=ji", "[(2,3)] equation=ij->", "[(3) (4)] equation=i,j->ij",

@@ -205,6 +205,8 @@ const struct ebb_op ebb_op_scatter_mode = {
     .order = "self, dim, index, src, reduce",
     .compose = scatter_mode_compose,
     .inplace = true,
+    .parts =
+        "s = to(src, self.dtype); s = s.expand(index.shape) if s.ndim == 0 else s; scatter_add(self, dim, index, s) if reduce == 'add' else scatter_reduce(self, dim, index, s, 'prod')",
     .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
                            "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
                            "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
@@ -383,7 +385,7 @@ static void extreme_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) give_src(v, ebb_mul(src_is, ebb_gather(g, index, a->dim)));
 }
 
-static void reduce_vjp(struct ebb_vjp_call *v) {
+void ebb__scatter_reduce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     switch ((enum ebb_scatter_reduction)a->reduce) {
     case EBB_SCATTER_SUM:
@@ -412,7 +414,7 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .forward = reduce_forward,
     .inplace = true,
     .updates = true,
-    .vjp = reduce_vjp,
+    .vjp = ebb__scatter_reduce_vjp,
     .batch = ebb_batch_dims,
     .saves = {ALL, 0, ALL},
     .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,

@@ -948,7 +948,7 @@ const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
@@ -958,7 +958,7 @@ const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
@@ -967,7 +967,7 @@ const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
@@ -977,7 +977,7 @@ const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_baddbmm[] = {

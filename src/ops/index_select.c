@@ -232,14 +232,25 @@ const struct ebb_op ebb_op_index_fill = {
 
 /* ---- index_reduce ---- */
 
-static ebb_tensor *reduce_compose(struct ebb_forward *f) {
+/* Attributes and index of the scatter_reduce that it is. */
+static struct ebb__attrs_scatter_reduce as_scatter(const struct ebb__attrs_index_reduce *a) {
     static const enum ebb_scatter_reduction reductions[] = {EBB_SCATTER_PROD, EBB_SCATTER_MEAN, EBB_SCATTER_AMAX,
                                                             EBB_SCATTER_AMIN};
+    return (struct ebb__attrs_scatter_reduce){
+        .dim = a->dim, .reduce = (int)reductions[a->reduce], .include_self = a->include_self};
+}
+
+static ebb_tensor *spread_index(ebb_tensor *index, const ebb_dims *shape, int64_t dim) {
+    ebb_dims list = {shape->n, {0}};
+    for (int d = 0; d < shape->n; d++) list.d[d] = d == dim ? ebb_tensor_numel(index) : 1;
+    return ebb_expand(ebb_reshape(index, list), *shape);
+}
+
+static ebb_tensor *reduce_compose(struct ebb_forward *f) {
     const struct ebb__attrs_index_reduce *a = f->attrs;
     ebb_tensor *x = f->in[0], *index = f->in[1], *source = f->in[2];
-    ebb_dims shape = ebb_tensor_shape(x), list = {shape.n, {0}};
+    ebb_dims shape = ebb_tensor_shape(x);
     int64_t count = ebb_tensor_numel(index);
-    for (int d = 0; d < shape.n; d++) list.d[d] = d == a->dim ? count : 1;
     if (shape.n) shape.d[a->dim] = count;
     ebb_dims given = ebb_tensor_shape(source);
     if (ebb_tensor_ndim(index) > 1 || (!shape.n && count != 1) || !ebb__dims_equal(&given, &shape)) {
@@ -247,10 +258,22 @@ static ebb_tensor *reduce_compose(struct ebb_forward *f) {
                  (long long)count, (long long)a->dim);
         return NULL;
     }
-    return ebb_scatter_reduce(x, ebb_expand(ebb_reshape(index, list), shape), source, a->dim,
-                              (int)reductions[a->reduce], .include_self = a->include_self);
+    return ebb_scatter_reduce(x, spread_index(index, &shape, a->dim), source, a->dim, as_scatter(a).reduce,
+                              .include_self = a->include_self);
 }
 
+/* That of scatter_reduce. */
+static void reduce_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_scatter_reduce attrs = as_scatter(v->attrs);
+    ebb_dims shape = ebb_tensor_shape(v->in[2]);
+    ebb_tensor *in[] = {v->in[0], spread_index(v->in[1], &shape, attrs.dim), v->in[2]};
+    struct ebb_vjp_call call = *v;
+    call.attrs = &attrs;
+    call.in = in;
+    if (in[1]) ebb__scatter_reduce_vjp(&call);
+}
+
+#define REDUCED (EBB_IN(0) | EBB_IN(1) | EBB_IN(2) | EBB_OUT(0))
 const struct ebb_op ebb_op_index_reduce = {
     EBB_SIGNATURE(index_reduce, "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, "
                                 "bool? include_self=true -> Tensor"),
@@ -259,8 +282,14 @@ const struct ebb_op ebb_op_index_reduce = {
         "together with what self has there, or with include_self false without it: scatter_reduce of slices.",
     .torch = "torch.index_reduce",
     .order = "self, dim, index, source, reduce, include_self",
+    .node = "IndexReduceBackward0",
     .compose = reduce_compose,
     .inplace = true,
+    .vjp = reduce_vjp,
+    .batch = batch_list,
+    .saves = {REDUCED, 0, REDUCED},
+    .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
+                "'the same for source, of the slices that index names'"},
     .samples =
         EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
                     "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",

@@ -36,6 +36,9 @@ struct ebb__places ebb__places_of_list(const ebb_tensor *index, const ebb_tensor
 struct ebb__places ebb__places_of_index(const ebb_tensor *index, const ebb_tensor *moving, const ebb_tensor *fixed,
                                         int64_t dim);
 
+/* The rule of scatter_reduce, of whose kind index_reduce is. */
+void ebb__scatter_reduce_vjp(struct ebb_vjp_call *v);
+
 /* An operator that updates: its output made what input 0 is, which it may be already. */
 static inline ebb_status ebb__begin_update(struct ebb_forward *f) {
     return f->out[0] == f->in[0] ? EBB_OK : ebb__copy_into(f->out[0], f->in[0]);

@@ -428,6 +428,7 @@ const struct ebb_op ebb_op_interpolate = {
         "bits, and rounded after each dimension.",
     .torch = "torch.nn.functional.interpolate",
     .compose = interpolate,
+    .parts = "'the operator of the mode, upsample_nearest2d and the like, or adaptive_avg_pool2d for area'",
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
         "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",

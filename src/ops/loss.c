@@ -346,6 +346,8 @@ const struct ebb_op ebb_op_cross_entropy = {
     .compose = cross_entropy,
     .formula = {"'(softmax(self) - target) * weight * g / count, target as probabilities'",
                 "'-log_softmax(self) * weight * g / count, for probabilities'"},
+    .parts =
+        "d = 1 if self.ndim > 1 else 0; s = label_smoothing; w = 1 if weight == None else weight.view([-1] + [1, 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p, target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l)",
     .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1",
                            "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
                            "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",

@@ -134,6 +134,7 @@ const struct ebb_op ebb_op_movedim = {
     .doc = "A view with dimension source[i] moved to place destination[i]; the others keep their order.",
     .torch = "torch.movedim",
     .compose = compose_movedim,
+    .formula = {"movedim(g, destination, source)"},
     .samples = EBB_SAMPLES("(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
                            "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
                            "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",

@@ -168,6 +168,8 @@ const struct ebb_op ebb_op_kl_div = {
         "as the definition has it; mean by the number of terms. Recorded as its parts.",
     .torch = "torch.nn.functional.kl_div",
     .compose = kl_compose,
+    .parts =
+        "l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) / (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
                     "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"),

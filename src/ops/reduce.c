@@ -213,6 +213,7 @@ const struct ebb_op ebb_op_nanmean = {
     .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
     .torch = "torch.nanmean",
     .compose = nanmean_compose,
+    .parts = "nansum(self, dim, keepdim, dtype) / sum(not isnan(self), dim, keepdim)",
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"),
 };

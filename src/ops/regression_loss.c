@@ -113,6 +113,8 @@ const struct ebb_op ebb_op_l1_loss = {
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
     .compose = l1_compose,
+    .parts =
+        "l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "! (3) (4)"),
     .domain = {0.3, 3},
 };
@@ -253,6 +255,8 @@ const struct ebb_op ebb_op_gaussian_nll_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = gaussian_compose,
+    .parts =
+        "v = to(var, self.dtype); v = clamp(v[..., None] if 0 < v.ndim < self.ndim else v * ones_like(self), eps); l = (log(v) + (self - target)**2 / v) / 2 + (log(2 * pi) / 2 if full else 0)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
                            "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
                            "! (3) (3) -1.0"),
@@ -285,6 +289,8 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
     .compose = poisson_compose,
+    .parts =
+        "l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target > 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
                            "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"),
     .domain = {0.3, 3},

@@ -136,6 +136,7 @@ const struct ebb_op ebb_op_tile = {
     .doc = "The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.",
     .torch = "torch.tile",
     .compose = compose_tile,
+    .parts = "repeat(self, [1, 1, 1, 1, 1, 1, 1, 1][:max(self.ndim - len(dims), 0)] + dims)",
     .samples = EBB_SAMPLES("(2,3) dims=(2)", "(2,3) dims=(2,1,2)", "() dims=(2)", "(2,3) dims=()", "(0,3) dims=(2)",
                            "! (2) dims=(-1)"),
 };

@@ -293,7 +293,7 @@ struct ebb__attrs_avg_pool2d {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool2d \
     .name = "avg_pool2d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -311,7 +311,7 @@ struct ebb__attrs_avg_pool3d {
 extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
 #define EBB__SIG_avg_pool3d \
     .name = "avg_pool3d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -330,7 +330,7 @@ struct ebb__attrs_avg_pool2d_backward {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool2d_backward \
     .name = "avg_pool2d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -349,7 +349,7 @@ struct ebb__attrs_avg_pool3d_backward {
 extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
 #define EBB__SIG_avg_pool3d_backward \
     .name = "avg_pool3d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \

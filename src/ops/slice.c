@@ -261,6 +261,7 @@ const struct ebb_op ebb_op_narrow = {
     .doc = "A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.",
     .torch = "torch.narrow",
     .compose = compose_narrow,
+    .parts = "s = start if start >= 0 else start + self.shape[dim]; slice(self, dim, s, s + length)",
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 length=3", "(5,4) dim=-1 start=-2 length=2", "(5) dim=0 start=5 length=0",
                     "! (5) dim=0 start=3 length=3", "! (5) dim=0 start=-6 length=1", "! (5) dim=0 start=0 length=-1",
@@ -425,6 +426,7 @@ const struct ebb_op ebb_op_diag = {
            "diagonal > 0, below for < 0.",
     .torch = "torch.diag",
     .compose = compose_diag,
+    .parts = "diag_embed(self, diagonal) if self.ndim == 1 else diagonal(self, diagonal)",
     .samples = EBB_SAMPLES("(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7",
                            "! ()", "! (2,3,4)"),
 };

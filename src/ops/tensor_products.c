@@ -22,6 +22,7 @@ const struct ebb_op ebb_op_outer = {
     .doc = "The products of all elements of one vector with all of another: (n) and (m) give (n, m).",
     .torch = "torch.outer",
     .compose = outer,
+    .parts = "self[:, None] * vec2",
     .samples = EBB_SAMPLES("(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"),
 };
 
@@ -87,6 +88,7 @@ const struct ebb_op ebb_op_inner = {
         "Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.",
     .torch = "torch.inner",
     .compose = inner,
+    .parts = "self * other if self.ndim == 0 or other.ndim == 0 else tensordot(self, other, [[-1], [-1]])",
     .samples = EBB_SAMPLES("(4) (4)", "(2,4) (3,4)", "(4) (2,3,4)", "() (3)", "(2,3) ()", "(0,4) (4)", "(2,0) (0)",
                            "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3,2)"),
 };
@@ -174,6 +176,8 @@ const struct ebb_op ebb_op_tensordot = {
            "dimensions, too: dims=((0),(1)) is tensordot_dims.",
     .torch = "torch.tensordot",
     .compose = tensordot,
+    .formula = {"tensordot(g, b, [range(a.ndim - dims, g.ndim), range(dims, b.ndim)])",
+                "tensordot(a, g, [range(a.ndim - dims), range(a.ndim - dims)])"},
     .samples = EBB_SAMPLES("(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
                            "() (3) dims=0", "(2,0) (0,3) dims=1", "i5(2,3) i5(3,2) dims=1", "! (2,3) (4,3) dims=1",
                            "! (2,3) (3) dims=2", "! (2) (2) dims=-1"),
@@ -187,6 +191,7 @@ const struct ebb_op ebb_op_tensordot_dims = {
     .torch = "torch.tensordot",
     .overload = "tensordot",
     .compose = tensordot_dims,
+    .parts = "'permute and reshape of both, and one mm'",
     .samples =
         EBB_SAMPLES("(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
                     "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
@@ -226,6 +231,7 @@ const struct ebb_op ebb_op_kron = {
         "Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.",
     .torch = "torch.kron",
     .compose = kron,
+    .parts = "'each element of self times the whole of other: one product of both, reshaped so that they broadcast'",
     .samples = EBB_SAMPLES("(2,3) (4,2)", "(3) (2)", "(2,3) (4)", "(4) (2,1,3)", "() (3)", "() ()", "(0,2) (3,2)",
                            "i5(2) (2)", "! (1,1,1,1,2) (2)", "! (2) (1,1,1,1,2)", "(1,2,1,2) (2,1,2,1)"),
 };
@@ -292,6 +298,7 @@ const struct ebb_op ebb_op_cross = {
     .doc = "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.",
     .torch = "torch.cross",
     .compose = cross,
+    .parts = "'linalg_cross(self, other, dim), along the first dimension of 3 elements where none is given'",
     .samples = EBB_SAMPLES("(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)",
                            "(1,3) (4,3) dim=1", "! (2) (2)", "! (3) (2,3)", "! (3) (2)"),
 };
@@ -321,6 +328,7 @@ const struct ebb_op ebb_op_matrix_power = {
     .doc = "Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.",
     .torch = "torch.linalg.matrix_power",
     .compose = matrix_power,
+    .parts = "'products of self, or of inv(self), by squaring'",
     .samples = EBB_SAMPLES("wc(3,3) n=3", "wc(2,3,3) n=2", "wc(3,3) n=1", "wc(3,3) n=0", "wc(3,3) n=-2", "wc(2,2) n=7",
                            "(0,0) n=2", "(0,3,3) n=3", "i3(2,2) n=2", "! (2,3) n=2", "! (3) n=2"),
 };
@@ -390,6 +398,7 @@ const struct ebb_op ebb_op_multi_dot = {
         "vector and the last a column vector, of one dimension.",
     .torch = "torch.linalg.multi_dot",
     .compose = multi_dot,
+    .parts = "'products of two matrices, in the order that needs the fewest multiplications'",
     .samples = EBB_SAMPLES("[(2,3) (3,4)]", "[(2,5) (5,1) (1,4) (4,3)]", "[(3) (3,4) (4)]", "[(3) (3,4)]",
                            "[(3,4) (4)]", "[(3) (3)]", "[(0,3) (3,2) (2,2)]", "! [(2,3)]", "! [(2,3) (2,3)]",
                            "! [(2,3) (3) (3,2)]", "! [(2,2,2) (2,2)]"),

@@ -216,7 +216,7 @@ bool ebb__attr_default(const struct ebb_attr *a, void *attrs) {
     return !a->required || (a->otherwise && read_attr(a, a->otherwise, (char *)attrs + a->offset, NULL));
 }
 
-bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
+static bool assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
     void *at = (char *)attrs + a->offset;
     switch (arg->kind) {
     case EBB_VALUE_NONE: return ebb__attr_default(a, attrs);
@@ -241,6 +241,18 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs,
     return false;
 }
 
+/* Whether 0 in C stands for a default that is another number, as of groups, or none: then it is not a value. */
+static bool zero_is_default(const struct ebb_attr *a) {
+    return a->kind == EBB_ATTR_INT && !a->required && a->otherwise && strcmp(a->otherwise, "0") != 0;
+}
+
+bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
+    bool word = arg->kind == EBB_VALUE_TEXT && strcmp(arg->value.text, "none") == 0;
+    if (!assign(a, arg, attrs, room)) return false;
+    if (word || arg->kind == EBB_VALUE_NONE || !zero_is_default(a)) return true;
+    return *(const int64_t *)(const void *)((char *)attrs + a->offset) != 0;
+}
+
 /* ---- by name ---- */
 
 const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size) {
@@ -260,7 +272,7 @@ const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size
         [EBB_ATTR_INTS] = "a list of ints",
         [EBB_ATTR_FLOATS] = "a list of floats",
     };
-    size_t at = (size_t)snprintf(text, size, "%s", words[a->kind]);
+    size_t at = (size_t)snprintf(text, size, "%s%s", words[a->kind], zero_is_default(a) ? " other than 0" : "");
     for (const char *v = a->kind == EBB_ATTR_ENUM && a->values ? a->values : ""; *v && at + 3 < size; v++) {
         text[at++] = *v;
         if (*v == ',') text[at++] = ' ';

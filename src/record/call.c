@@ -297,6 +297,15 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
 
 /* ---- compositions ---- */
 
+/* A new reference of what a composition gave, or of an alias without history where it is no tensor of its own: it is to
+ * become the result of a node. NULL for NULL. */
+static ebb_tensor *own_result(ebb_tensor *t, ebb_tensor *const *in, int64_t n) {
+    bool fresh = t && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
+    for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
+    if (fresh) ebb__ref(t);
+    return fresh || !t ? t : ebb__detached(t);
+}
+
 /* With a rule of its own a composition is computed unrecorded, and at no level but, when inputs are batched there, this
  * one, and becomes one node; without one its parts are recorded. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
@@ -310,15 +319,10 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
-    if (t) {
-        bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
-        for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
-        if (whole && !fresh) t = ebb__detached(t);
-        else ebb__ref(t);
-    }
-    out[0] = t;
+    out[0] = whole ? own_result(t, in, n) : t;
+    if (!whole && t) ebb__ref(t);
     ebb_scope_close(&scope);
-    return t ? EBB_OK : ebb_error_status();
+    return out[0] ? EBB_OK : ebb_error_status();
 }
 
 /* The tensors of a list that was made in a scope, which is closed, as the outputs; no tensors are a failure when there
@@ -343,12 +347,26 @@ static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope sc
     return status;
 }
 
+/* The same for several results. */
 static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                               struct outputs *out) {
+                               struct outputs *out, struct ebb__level *batch) {
     struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
-    bool before = ebb__failing();
+    bool failing = ebb__failing(), before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
-    return take_list(op, op->compose_list(&f), scope, before, out);
+    if (op->vjp) ebb__thread.no_grad = true;
+    if (op->vjp) ebb__thread.levels = batch;
+    ebb_list list = op->compose_list(&f);
+    ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
+    ebb_status status = take_list(op, list, scope, failing, out);
+    for (int64_t k = 0; op->vjp && !status && k < out->n; k++) {
+        ebb_tensor *t = out->t[k];
+        out->t[k] = own_result(t, in, n);
+        if (t && !out->t[k]) status = ebb_error_status();
+        ebb__unref(t);
+    }
+    return status;
 }
 
 /* ---- the call ---- */
@@ -366,7 +384,7 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
 }
 
 /* Whether the call is recorded by the calls of its parts. */
-static bool is_parts(const struct ebb_op *op) { return op->compose_list || (op->compose && !op->vjp); }
+static bool is_parts(const struct ebb_op *op) { return (op->compose || op->compose_list) && !op->vjp; }
 
 /* At no level. */
 static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
@@ -376,11 +394,11 @@ static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *i
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();
-    } else if (op->compose_list) {
-        return compose_list(op, in, n, attrs, out); /* its parts are recorded */
     } else {
-        status = op->compose ? compose(op, in, n, attrs, out->t, NULL) : compute(op, in, n, attrs, out);
-        if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
+        status = op->compose        ? compose(op, in, n, attrs, out->t, NULL)
+                 : op->compose_list ? compose_list(op, in, n, attrs, out, NULL)
+                                    : compute(op, in, n, attrs, out);
+        if (status == EBB_OK && is_parts(op)) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
@@ -390,8 +408,8 @@ static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *i
 /* All samples at once: a composition without a rule of its own through its parts, which are batched themselves. */
 static ebb_status run_batched(struct ebb__level *batch, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                               const void *attrs, struct outputs *out) {
-    if (!op->batch && op->compose_list) return compose_list(op, in, n, attrs, out);
-    if (!op->batch && is_parts(op)) return compose(op, in, n, attrs, out->t, batch);
+    if (!op->batch && is_parts(op))
+        return op->compose ? compose(op, in, n, attrs, out->t, batch) : compose_list(op, in, n, attrs, out, batch);
     bool before = ebb__failing();
     bool followed = ebb__thread.followed;
     ebb_scope scope = ebb_scope_open();

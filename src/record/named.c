@@ -99,7 +99,7 @@ static bool is_none(const ebb_arg *arg) {
     }
 }
 
-/* "int 3", "str 'a'", "list of ints" */
+/* "int", "int 0", "str 'a'", "list of ints" */
 static void describe_value(const ebb_arg *arg, char *text, size_t size) {
     static const char *const names[] = {
         [EBB_VALUE_NONE] = "None",
@@ -118,8 +118,9 @@ static void describe_value(const ebb_arg *arg, char *text, size_t size) {
     };
     bool known = (unsigned)arg->kind < sizeof names / sizeof *names;
     const char *name = is_none(arg) ? names[0] : known ? names[arg->kind] : "a value of no known kind";
+    bool zero = arg->kind == EBB_VALUE_INT && arg->value.i == 0;
     bool quoted = !is_none(arg) && (arg->kind == EBB_VALUE_STRING || arg->kind == EBB_VALUE_TEXT);
-    (void)snprintf(text, size, quoted ? "%s '%s'" : "%s", name, quoted ? arg->value.text : "");
+    (void)snprintf(text, size, quoted ? "%s '%s'" : "%s%s", name, quoted ? arg->value.text : zero ? " 0" : "");
 }
 
 static bool wrong_kind(const struct binding *b, const ebb_arg *arg, const char *expected) {
@@ -244,8 +245,11 @@ static bool bind_lists(struct binding *b, const ebb_arg *arg) {
 /* One argument to the first of its name that takes it. */
 static bool bind_arg(struct binding *b, const ebb_arg *arg) {
     const struct ebb_op *op = b->op;
+    char instead[96];
+    bool idle;
     int first = find_slot(op, 0, arg->name);
-    if (first < 0) return unknown_argument(b, arg->name);
+    if (first < 0 && !ebb_op_instead(op, arg, instead, sizeof instead, &idle)) return unknown_argument(b, arg->name);
+    if (first < 0) return idle || WRONG(b, EBB_ERR_NAME, "has no argument '%s': %s", arg->name, instead);
     if (is_lists(arg) && bind_lists(b, arg)) return true;
     for (int slot = first; slot >= 0; slot = find_slot(op, slot + 1, arg->name)) {
         int a = slot - op->n_in;

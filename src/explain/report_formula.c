@@ -113,6 +113,9 @@ static void typeset(struct ebb__report *r, const struct ebb__run *run, const str
                                  .n_symbols = symbols->n};
         ebb__typeset_program(&t);
         give->formula.in[script] = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
+        ebb__text_cut(&text, 0);
+        ebb__typeset_definitions(&t);
+        if (text.n) give->definitions.in[script] = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
         ebb__text_free(&text);
     }
     give->shapes = shapes_of(r, run, give->shape);

@@ -192,6 +192,7 @@ static void write_give(const struct ebb__json_view *v, const struct ebb__report 
     shown(j, "symbol", "symbol_latex", &g->symbol);
     if (g->words[EBB_ENGLISH]) ebb__json_say(v, "words", g->words[EBB_ENGLISH], g->words[EBB_CHINESE]);
     else shown(j, "formula", "formula_latex", &g->formula);
+    shown(j, "definitions", "definitions_latex", &g->definitions);
     if (g->shapes) ebb__json_text(j, "shapes", g->shapes);
     ebb__json_dims(j, "shape", g->shape);
     ebb__json_dims(j, "summed", g->summed);

@@ -149,13 +149,16 @@ static const char *dims_list(struct teller *t, ebb_dims d) {
     return text ? text : "";
 }
 
-/* What stands under a formula: the shapes in it, and what is summed. */
+/* What stands under a formula: definitions of names in it, its shapes, and what is summed. */
 static const char *under_formula(struct teller *t, const struct ebb__report_give *g) {
     const char *to = name_of(t->r, g->to, g->output), *text = "";
     const struct ebb__report_output *o = ebb__report_of(t->r, g->to, g->output);
+    if (g->definitions.in[EBB__UNICODE])
+        text = PRINT(t, "\n%s", SAY(t, EBB__SAY_WITH, g->definitions.in[EBB__UNICODE]));
     if (g->shapes && g->summed.n == 0)
-        text = PRINT(t, "\n%s, %s %s✓%s", g->shapes, SAY(t, EBB__SAY_SHAPE_OF, to), t->good, t->plain);
-    else if (g->shapes) text = PRINT(t, "\n%s", g->shapes);
+        text =
+            PRINT(t, "%s\n%s, %s %s✓%s", text ? text : "", g->shapes, SAY(t, EBB__SAY_SHAPE_OF, to), t->good, t->plain);
+    else if (g->shapes) text = PRINT(t, "%s\n%s", text ? text : "", g->shapes);
     if (g->summed.n && text)
         text = PRINT(t, "%s\n%s %s✓%s", text,
                      SAY(t, EBB__SAY_SUMMED, dims_list(t, g->summed), to, shape(t, g->shape), shape(t, o->shape)),
@@ -185,7 +188,8 @@ static void give_row(struct teller *t, struct ebb__table *table, const struct eb
     const char *words = g->words[t->view->lang],
                *formula = words ? PRINT(t, "(%s)", words) : g->formula.in[EBB__UNICODE], *shown = value(t, g->value),
                *cell = "";
-    bool none = !formula || !formula[0], wide = !none && ebb__columns(formula) > LONG;
+    bool none = !formula || !formula[0],
+         wide = !none && (ebb__columns(formula) > LONG || g->definitions.in[EBB__UNICODE]);
     if (!none) cell = PRINT(t, "%s%s", formula, under_formula(t, g));
     if (!none) shown = indented(t, "= ", shown);
     if (wide) cell = PRINT(t, "%s\n%s", cell, shown);

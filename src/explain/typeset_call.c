@@ -15,7 +15,7 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
         bool brackets = level > PRODUCT, scalar = ebb__typeset_is_scalar(t, condition);
         if (brackets) open_bracket(t);
         ebb__typeset(t, only_yes ? yes : no, PRODUCT);
-        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(",
+        PUT(t, latex(t) ? "%s\\mathbf{1}\\left(" : " %s 1(",
             latex(t) ? scalar ? " \\cdot " : " \\odot "
             : scalar ? "·"
                      : "⊙");
@@ -100,11 +100,11 @@ static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, cons
 /* "[:, 1:3]": an index along one dimension. */
 static void put_place(struct ebb__typeset *t, int64_t dim, int64_t start, int64_t end, int64_t step, bool one) {
     PUT(t, "[");
-    for (int64_t i = 0; i < dim; i++) PUT(t, ":, ");
+    for (int64_t i = 0; i < dim; i++) PUT(t, "%s, ", colon(t));
     PUT(t, "%lld", (long long)start);
-    if (!one && end >= INT32_MAX) PUT(t, ":");
-    else if (!one) PUT(t, ":%lld", (long long)end);
-    if (!one && step != 1) PUT(t, ":%lld", (long long)step);
+    if (!one) PUT(t, "%s", colon(t));
+    if (!one && end < INT32_MAX) PUT(t, "%lld", (long long)end);
+    if (!one && step != 1) PUT(t, "%s%lld", colon(t), (long long)step);
     PUT(t, "]");
 }
 
@@ -191,7 +191,7 @@ void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast
     else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, a, "Σ", "\\textstyle\\sum");
     else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, a, "mean", "\\operatorname{mean}");
     else if (is_called(t, id, "abs") && first >= 0)
-        put_between(t, latex(t) ? "\\left|" : "|", first, latex(t) ? "\\right|" : "|");
+        put_between(t, latex(t) ? "\\left\\lvert " : "|", first, latex(t) ? "\\right\\rvert " : "|");
     else if (is_called(t, id, "exp") && first >= 0 && latex(t)) put_between(t, "e^{", first, "}");
     else if (is_called(t, id, "sqrt") && first >= 0 && latex(t)) put_between(t, "\\sqrt{", first, "}");
     else if (is_called(t, id, "sqrt") && first >= 0) {

@@ -7,7 +7,7 @@
       start: 'Nothing is computed yet. Each machine takes values and hands its product on; Play sends them through.',
       saves: 'It keeps for the way back:', nothing: 'It keeps nothing for the way back.', upstream: 'What comes back from above:',
       gives: 'It hands back:', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
-      sofar: 'together so far', complete: 'All its paths have come: its gradient is complete and goes to', details: 'Node', choose: 'Point at a node, or move to one with Tab.',
+      sofar: 'together so far', with: 'with', complete: 'All its paths have come: its gradient is complete and goes to', details: 'Node', choose: 'Point at a node, or move to one with Tab.',
       gradients: 'Gradients', gradient: 'gradient', value: 'value', differences: 'finite differences', differ: 'differ by', shape: 'shape',
       formula: 'formula', saved: 'saved', bytes: 'bytes', source: 'source', operator: 'operator', kind: { variable: 'variable', constant: 'constant', operation: 'operation' },
       mask: 'mask: where the derivative is 1', heldall: b => b ? `For backward the graph holds ${b} bytes beyond the variables.` : 'For backward the graph holds nothing beyond the variables.',
@@ -16,7 +16,7 @@
     zh: {
       start: '还什么都没有算。每台机器取走原料，把产品传下去；按“播放”让数据流过去。',
       saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
-      gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', complete: '所有路径都到了：梯度已完整，写入',
+      gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', with: '其中', complete: '所有路径都到了：梯度已完整，写入',
       details: '节点', choose: '指向一个节点，或用 Tab 键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
       shape: '形状', formula: '公式', saved: '保存', bytes: '字节', source: '位置', operator: '算子', kind: { variable: '变量', constant: '常量', operation: '运算' },
       mask: '掩码：导数为 1 之处', heldall: b => b ? `除变量外，计算图为反向保存了 ${b} 字节。` : '除变量外，计算图没有为反向保存任何东西。',
@@ -233,6 +233,7 @@
     (b.upstream || []).forEach(u => box.append(`${w.upstream} `, make('b', {}, `${u.symbol} = ${short(u.value)}`), make('br')));
     (b.gives || []).forEach(g => {
       box.append(`${w.gives} `, make('b', {}, `${g.symbol} = ${g.formula || Ebb.both(g.words)}`), ` = `, make('b', {}, short(g.value)));
+      if (g.definitions) box.append(` (${w.with} `, make('b', {}, g.definitions), ')');
       if (g.shapes) box.append(` ${g.shapes}`);
       if (g.of > 1) box.append(` — ${w.adds(g.arrival, g.of)}` + (g.total ? `, ${w.sofar} ${short(g.total)}` : ''));
       box.append(make('br'));
@@ -252,7 +253,7 @@
     });
     if (n.mask) add(w.mask, heat(n.mask));
     const step = report().backward.find(s => s.node === id && s.gives && s.gives.length);
-    if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || Ebb.both(g.words)}`)));
+    if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || Ebb.both(g.words)}${g.definitions ? `, ${w.with} ${g.definitions}` : ''}`)));
     if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? ` (${w.shared})` : ''}`)));
     if (n.source && n.source.file) add(w.source, `${n.source.file}:${n.source.line}`);
     else if (n.source && report().expression) add(w.source, make('code', {}, part(report().expression, n.source)));

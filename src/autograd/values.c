@@ -212,25 +212,48 @@ static void meet_users(struct walk *w, struct ebb__value *v) {
         for (int64_t k = 0; k < u->user->n_out; k++) meet(w, u->user->out[k]);
 }
 
-/* The cost of having v again, and what is dropped around it: what it is computed from, and what from it. */
-static double cost_around(struct ebb__value *v) {
+/* The cost of having v again, and what is dropped around it: what it is computed from, and what from it. One that
+ * reaches the limit is not counted further. */
+static double cost_around(struct ebb__value *v, double limit) {
     static uint32_t marks; /* guarded by the lock */
     struct walk w = {.p = v->pool, .cost = v->by->cost, .mark = ++marks};
     meet_inputs(&w, v);
-    for (size_t i = 0; i < w.n; i++) meet_inputs(&w, w.p->walk[i]);
+    for (size_t i = 0; i < w.n && w.cost < limit; i++) meet_inputs(&w, w.p->walk[i]);
     w.n = 0;
     meet_users(&w, v);
-    for (size_t i = 0; i < w.n; i++) meet_users(&w, w.p->walk[i]);
+    for (size_t i = 0; i < w.n && w.cost < limit; i++) meet_users(&w, w.p->walk[i]);
     return w.cost;
 }
 
+#define LEAST_SAMPLE 8
+
+/* A step by which a walk round n places visits each once, and those of a short one lie far apart: near n divided by the
+ * golden ratio, without a divisor in common with it. */
+static size_t sample_step(size_t n) {
+    for (size_t step = (size_t)((double)n * 0.618); step > 1; step--) {
+        size_t a = n, b = step;
+        while (b) {
+            size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) return step;
+    }
+    return 1;
+}
+
+/* The least of a sample: of n values that are held the root of n, as in the paper, since to look at all costs more than
+ * a better choice saves. Which ones follows from nothing but how many there are and how often one was chosen. */
 static struct ebb__value *choose(struct ebb__pool *p) {
     struct ebb__value *best = NULL;
     double least = INFINITY;
-    for (size_t i = 0; i < p->n_held; i++) {
-        struct ebb__value *v = p->held[i];
+    size_t n = p->n_held, at = n ? p->chosen++ % n : 0, looked = 0;
+    const size_t step = sample_step(n), enough = LEAST_SAMPLE + (size_t)sqrt((double)n);
+    for (size_t i = 0; i < n && looked < enough; i++, at = (at + step) % n) {
+        struct ebb__value *v = p->held[at];
         if (v->locks || !v->by || !v->bytes) continue;
-        double stale = p->clock - v->used + 1e-9, h = cost_around(v) / ((double)v->bytes * stale);
+        double saved = (double)v->bytes * (p->clock - v->used + 1e-9), h = cost_around(v, least * saved) / saved;
+        looked++;
         if (h < least || !best) {
             best = v;
             least = h;

@@ -125,6 +125,10 @@ static bool by_vector(const struct product *given) {
     }
     if ((p.b.rs != 1 && p.k != 1) || (p.a.cs != 1 && p.a.rs != 1 && p.k != 1)) return false;
     p.m_tile = 64;
+    if (p.a.cs != 1) { /* a column is read as far as it goes; a sum is the same however outputs are cut */
+        const int64_t threads = ebb_num_threads();
+        p.m_tile = round_up(p.batch < threads ? count(p.m, threads) : p.m, 64);
+    }
     p.m_tiles = count(p.m, p.m_tile);
     if (p.batch * p.m * p.k < TILE_WORK / 16) {
         gemv_rows(&p, 0, p.batch * p.m_tiles);

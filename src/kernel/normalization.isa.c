@@ -5,7 +5,7 @@
 enum { BLOCK = 1024, CHAINS = 4 };
 
 /* For each block of [0, n): `begin`; then for each vector of it, at `at` with `left` elements left, the last arguments,
- * with k telling which chain of additions is next; then `end`. */
+ * with k telling which chain of additions is next, a constant, so that chains stay in registers; then `end`. */
 #define BLOCKS(F, T, begin, end, ...) \
     enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
     for (int64_t block = 0; block < n; block += BLOCK) { \
@@ -18,7 +18,8 @@ enum { BLOCK = 1024, CHAINS = 4 };
                 __VA_ARGS__; \
             } \
         } \
-        for (int k = 0; i < last; i += W, k = (k + 1) % CHAINS) { \
+        for (; i < last; i += W) { \
+            enum { k = 0 }; \
             const int64_t at = i, left = last - i; \
             __VA_ARGS__; \
         } \
@@ -29,12 +30,7 @@ enum { BLOCK = 1024, CHAINS = 4 };
 
 #define DEFINE_NORM(F, T) \
     static EBB__INLINE double all_##F(const ebb__v##F *v) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        T a[W]; \
-        double total = 0; \
-        ebb__store_##F(a, (v[0] + v[1]) + (v[2] + v[3])); \
-        for (int k = 0; k < W; k++) total += (double)a[k]; \
-        return total; \
+        return (double)ebb__total_##F((v[0] + v[1]) + (v[2] + v[3])); \
     } \
     static double sum_##F(int64_t n, const void *x_) { \
         const T *x = x_; \

@@ -3738,7 +3738,7 @@ typedef struct ebb_addmm_options {
 /* beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n)
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (AddmmBackward0) of input: beta * g; of mat1: alpha * g @ mat2.T; of mat2: alpha * mat1.T @ g.
+ * Gradient (AddmmBackward0) of input: beta * g; of mat1: (alpha * g) @ mat2.T; of mat2: mat1.T @ (alpha * g).
  * Not for bool. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);

@@ -47,6 +47,28 @@ static ebb_status product(const ebb_tensor *a, const ebb_tensor *b, double beta,
                      b->ndim == 2 ? bs[1] : 1, beta, c->data, n ? n : 1);
 }
 
+/* Whether matrices are such that sum += a b, and lie so that the kernel can do that. */
+static bool adds_up(const ebb_tensor *sum, const ebb_tensor *a, const ebb_tensor *b) {
+    return sum && a && b && ebb__is_contiguous(sum) && !ebb__is_half(sum->dtype) && a->dtype == sum->dtype &&
+           b->dtype == sum->dtype && a->ndim == 2 && b->ndim == 2 && a->dims[1] == b->dims[0] &&
+           a->dims[0] == sum->dims[0] && b->dims[1] == sum->dims[1];
+}
+
+/* The matrix product a b is the gradient of input i, or a part of it: added to what there is, without a temporary;
+ * otherwise laid out as it will be wanted. */
+static void give_product(struct ebb_vjp_call *v, int64_t i, ebb_tensor *a, ebb_tensor *b) {
+    ebb_tensor *sum = ebb_vjp_sum(v, i);
+    const bool turned = ebb_vjp_transposed(v, i);
+    if (turned) { /* (a b)^T = b^T a^T */
+        ebb_tensor *left = ebb_t(b);
+        b = ebb_t(a);
+        a = left;
+        if (sum) sum = ebb_t(sum);
+    }
+    if (adds_up(sum, a, b)) (void)product(a, b, 1, sum);
+    else ebb_vjp_give(v, i, turned ? ebb_t(ebb_mm(a, b)) : ebb_mm(a, b));
+}
+
 /* ---- dot ---- */
 
 static ebb_status dot_infer(struct ebb_infer *f) { return check(f, 0, 1, 1); }
@@ -141,8 +163,8 @@ static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f
 
 static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mm(g, ebb_t(v->in[1])));
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
+    if (v->needs[0]) give_product(v, 0, g, ebb_t(v->in[1]));
+    if (v->needs[1]) give_product(v, 1, ebb_t(v->in[0]), g);
 }
 
 /* With one right factor the rows of all samples are those of one matrix. */
@@ -271,8 +293,9 @@ static void addmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
-    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_mm(g, ebb_t(v->in[2])), a->alpha.value));
-    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mm(ebb_t(v->in[1]), g), a->alpha.value));
+    if (v->needs[1] || v->needs[2]) g = times(g, a->alpha.value);
+    if (v->needs[1]) give_product(v, 1, g, ebb_t(v->in[2]));
+    if (v->needs[2]) give_product(v, 2, ebb_t(v->in[1]), g);
 }
 
 /* One call where the right factor and a row that is added are the same for all, else a product for each sample. */
@@ -304,7 +327,7 @@ const struct ebb_op ebb_op_addmm = {
     .inplace = true,
     .batch = addmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * g @ mat2.T", "alpha * mat1.T @ g"},
+    .formula = {"beta * g", "(alpha * g) @ mat2.T", "mat1.T @ (alpha * g)"},
     .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
                            "(5) (0,4) (4,5)", "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2",
                            "(5) (3,4) (4,5) beta=0", "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0",

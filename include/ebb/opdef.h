@@ -254,6 +254,20 @@ EBB_API void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradien
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
 
+/* What the rules that ran before gave for input i, added up, when nobody else holds it and this rule may add to it in
+ * place: it then gives nothing for this input. NULL where there is nothing yet, or anybody would notice, as while the
+ * pass is recorded: then the rule gives its gradient. Whatever the rule does without it must be right; with it a sum of
+ * many gradients, of a weight that is used again and again or of a tensor's slices, needs no memory of its own.
+ *
+ *     ebb_tensor *sum = ebb_vjp_sum(v, 0);
+ *     if (sum) ebb_addmm_(sum, a, b);
+ *     else ebb_vjp_give(v, 0, ebb_mm(a, b)); */
+EBB_API ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i);
+
+/* Whether input i is a matrix that ebb_t has transposed: then its gradient had better lie in memory by columns, so that
+ * it lies by rows where it is gathered. */
+EBB_API bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i);
+
 /* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
 struct ebb_jvp_call {
     const struct ebb_op *op;

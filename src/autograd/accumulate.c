@@ -1,32 +1,24 @@
-/* Adding gradients up: along joining paths, back to the shape of a broadcast input, and into .grad. */
+/* Adding gradients up: along joining paths, by rules themselves, back to the shape of a broadcast input, and into
+ * .grad. */
 #include "autograd/anomaly.h"
-#include "autograd/pass.h"
+#include "autograd/hooks.h"
 #include <ebb/ops.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
 #endif
 
-static bool has_one_reference(ebb_tensor *t) { return atomic_load_explicit(&t->refs, memory_order_acquire) == 1; }
-
-/* Nobody else can see this memory. */
-static bool sole_owner(ebb_tensor *t) {
-    if (t->flags & EBB__HAS_TANGENT) return false;
-    return has_one_reference(t) && t->storage && !t->base && !t->grad_fn &&
-           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 &&
-           !(atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL);
+static bool held_once(const ebb_tensor *t) {
+    return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && !t->grad_fn && !(t->flags & EBB__HAS_TANGENT);
 }
 
-/* A view of all of a tensor that only the view holds, as rules give them that undo a transposition or a reshape, takes
- * its place: nobody could tell. */
-static void replace_base(ebb_tensor *t) {
-    const unsigned other = EBB__MOVED | EBB__HAS_TANGENT | EBB__INFERENCE_VIEW | EBB__REQUIRES_GRAD;
-    ebb_tensor *base = t->base;
-    if (!base || t->numel != base->numel || (t->flags | base->flags) & other || t->grad_fn || base->grad_fn ||
-        base->autograd || !has_one_reference(t) || !has_one_reference(base) || !ebb__is_dense(t))
-        return;
-    t->base = NULL;
-    t->flags &= (uint16_t)~EBB__NO_GRAD_VIEW;
-    ebb__unref(base);
+/* Nobody else can see this memory: t has it alone, or is a view of all that its base has, which nobody else holds. */
+static bool sole_owner(const ebb_tensor *t) {
+    const ebb_tensor *base = t->base;
+    if (!held_once(t) || !t->storage ||
+        atomic_load_explicit(&t->storage->refs, memory_order_acquire) != (base ? 2 : 1) ||
+        atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL)
+        return false;
+    return !base || (held_once(base) && base->numel == t->numel && ebb__is_dense(t));
 }
 
 static ebb_tensor *take(ebb_tensor *t) {
@@ -36,8 +28,6 @@ static ebb_tensor *take(ebb_tensor *t) {
 
 ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     ebb_scope scope = ebb_scope_open();
-    replace_base(a);
-    replace_base(b);
     if (!sole_owner(a) && sole_owner(b)) { /* addition commutes exactly */
         ebb_tensor *other = a;
         a = b;
@@ -50,6 +40,38 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     ebb__unref(a);
     ebb__unref(b);
     return sum;
+}
+
+/* ---- by rules themselves ---- */
+
+extern const struct ebb_op ebb_op_t; /* ops/permute.c */
+
+static bool is_transposition(const ebb_node *n) { return n->op == &ebb_op_t; }
+
+/* Whether all that comes to e's node goes on through it, and nobody looks at it there. */
+static bool passes_through(const struct ebb__entry *e) {
+    return e->waits == 1 && e->run && !e->captured && !e->node->extra && !e->grad.one;
+}
+
+ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i) {
+    const struct ebb__thread *th = &ebb__thread;
+    if (!v->node || !v->needs[i] || !th->no_grad || th->anomaly || th->strong_zeros || th->levels ||
+        ebb__hook_kinds(v->node) & EBB__HOOK_AFTER)
+        return NULL;
+    const struct ebb__edge *edge = &ebb__node_edges(v->node)[i];
+    struct ebb__entry *to = ebb__pass_find(th->pass, edge->node);
+    const bool turned = is_transposition(edge->node) && passes_through(to);
+    if (turned) {
+        edge = ebb__node_edges(edge->node);
+        to = ebb__pass_find(th->pass, edge->node);
+    }
+    ebb_tensor *sum = to->node->n_out == 1 ? to->grad.one : to->grad.many ? to->grad.many[edge->nr] : NULL;
+    if (!sum || !sole_owner(sum)) return NULL;
+    return turned ? ebb_t(sum) : sum;
+}
+
+bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i) {
+    return v->node && v->needs[i] && is_transposition(ebb__node_edges(v->node)[i].node);
 }
 
 ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
@@ -77,6 +99,8 @@ ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
     return grad && grad->dtype != m.dtype ? ebb_to(grad, m.dtype) : grad;
 }
 
+/* ---- into .grad ---- */
+
 static void lock(struct ebb__autograd *a) {
     while (atomic_exchange_explicit(&a->lock, 1, memory_order_acquire)) {
 #if defined(__unix__) || defined(__APPLE__)
@@ -99,6 +123,11 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     if (EBB_LIKELY(ebb__is_contiguous(t)) || !ebb__is_dense(t)) return ebb_clone(grad);
     ebb_tensor *copy = ebb__own(ebb__tensor_new_laid_out(t, (ebb_dtype)grad->dtype));
     return copy ? ebb_copy_(copy, grad) : NULL;
+}
+
+/* A gradient without another owner; of a view its memory, so that no base goes on living beside it. */
+static ebb_tensor *taken_over(ebb_tensor *grad) {
+    return grad->base ? ebb__tensor_alias(grad, grad->ndim, ebb__sizes(grad), ebb__strides(grad), 0) : take(grad);
 }
 
 static void fail_other_shape(const ebb_tensor *t, const ebb_tensor *grad) {
@@ -127,8 +156,7 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     ebb_tensor *result = NULL;
     lock(a);
     if (!a->grad) {
-        replace_base(grad);
-        if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
+        if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = taken_over(grad);
         else result = take(copy_for(grad, t));
     } else if (EBB_UNLIKELY(!ebb__same_shape(a->grad, grad))) { /* it was set to another storage */
         fail_other_shape(t, a->grad);

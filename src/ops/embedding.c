@@ -51,6 +51,11 @@ static void vjp(struct ebb_vjp_call *v) {
         ebb_tensor *count = ebb_index_add_(ebb__zeros_beside(EBB_DIMS(shape.d[0]), dtype, index, NULL), index, ones, 0);
         g = ebb_div(g, ebb_unsqueeze(ebb_index_select(count, index, 0), 1));
     }
+    ebb_tensor *sum = a->padding_idx.given ? NULL : ebb_vjp_sum(v, 1);
+    if (sum) {
+        (void)ebb_index_add_(sum, index, g, 0);
+        return;
+    }
     ebb_tensor *w = ebb_index_add_(ebb__zeros_beside(shape, dtype, index, g), index, g, 0);
     if (a->padding_idx.given) w = ebb_index_fill_(w, ebb_full(EBB_DIMS(1), a->padding_idx.whole), 0, 0);
     ebb_vjp_give(v, 1, w);

@@ -103,6 +103,7 @@ const struct ebb_op ebb_op_dot = {
     .dtypes = EBB_NUMERIC,
     .infer = dot_infer,
     .forward = dot_forward,
+    .halves = true,
     .vjp = dot_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = dot_batch,
@@ -142,6 +143,7 @@ const struct ebb_op ebb_op_mv = {
     .dtypes = EBB_NUMERIC,
     .infer = mv_infer,
     .forward = mv_forward,
+    .halves = true,
     .vjp = mv_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = mv_batch,
@@ -183,6 +185,7 @@ const struct ebb_op ebb_op_mm = {
     .dtypes = EBB_NUMERIC,
     .infer = mm_infer,
     .forward = mm_forward,
+    .halves = true,
     .vjp = mm_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = mm_batch,
@@ -225,6 +228,7 @@ const struct ebb_op ebb_op_bmm = {
     .dtypes = EBB_NUMERIC,
     .infer = bmm_infer,
     .forward = bmm_forward,
+    .halves = true,
     .vjp = bmm_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = ebb_batch_fold,
@@ -253,25 +257,45 @@ static void scale(ebb_tensor *t, double factor) {
     ebb__loops_mul[t->dtype](t->numel, (char *[]){t->data, t->data, (char *)&number}, (int64_t[]){size, size, 0}, NULL);
 }
 
+typedef ebb_status (*add_product)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c);
+
 /* Input 0 lies in the result already when the product is added to it: no temporary, but for an alpha other than 1,
  * which multiplies the left factor. What is multiplied by 0 is not read, so that its NaN does not spread. */
-static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha,
-                              ebb_status (*add)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c)) {
-    ebb_tensor *out = f->out[0], *a = f->in[1];
+static ebb_status sum_into(ebb_tensor *out, ebb_tensor *const *in, double beta, double alpha, add_product add) {
+    ebb_tensor *a = in[1];
+    ebb_status status = beta != 0 ? ebb__copy_into(out, in[0]) : EBB_OK;
+    if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
+    if (!status && beta != 0 && beta != 1) scale(out, beta);
+    if (status || alpha == 0) return status;
+    if (alpha == 1) return add(a, in[2], beta != 0, out);
+    if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
+    scale(a, alpha);
+    status = add(a, in[2], beta != 0, out);
+    ebb__unref(a);
+    return status;
+}
+
+/* The same by way of float32: what is multiplied by a factor is not rounded before it is added up. */
+static ebb_status sum_through_f32(ebb_tensor *out, ebb_tensor *const *in, double beta, double alpha, add_product add) {
+    ebb_tensor *wide[4] = {ebb__tensor_new_like(out, EBB_F32)};
+    ebb_status status = wide[0] ? EBB_OK : ebb_error_status();
+    for (int i = 0; i < 3 && !status; i++)
+        if (!(wide[i + 1] = ebb__cast(in[i], EBB_F32))) status = ebb_error_status();
+    if (!status) status = sum_into(wide[0], wide + 1, beta, alpha, add);
+    if (!status) status = ebb__copy_into(out, wide[0]);
+    for (int i = 0; i < 4; i++) ebb__unref(wide[i]);
+    return status;
+}
+
+static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha, add_product add) {
+    ebb_tensor *out = f->out[0];
     if (!ebb__is_floating(out->dtype)) { /* as PyTorch makes integers of them */
         beta = trunc(beta);
         alpha = trunc(alpha);
     }
-    ebb_status status = beta != 0 ? ebb__copy_into(out, f->in[0]) : EBB_OK;
-    if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
-    if (!status && beta != 0 && beta != 1) scale(out, beta);
-    if (status || alpha == 0) return status;
-    if (alpha == 1) return add(a, f->in[2], beta != 0, out);
-    if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
-    scale(a, alpha);
-    status = add(a, f->in[2], beta != 0, out);
-    ebb__unref(a);
-    return status;
+    const bool factors = (beta != 0 && beta != 1) || (alpha != 0 && alpha != 1);
+    if (factors && ebb__is_half(out->dtype)) return sum_through_f32(out, f->in, beta, alpha, add);
+    return sum_into(out, f->in, beta, alpha, add);
 }
 
 static ebb_tensor *times(ebb_tensor *t, double factor) { return factor == 1 ? t : ebb_mul(t, factor); }
@@ -323,6 +347,7 @@ const struct ebb_op ebb_op_addmm = {
     .dtypes = EBB_NUMERIC,
     .infer = addmm_infer,
     .forward = addmm_forward,
+    .halves = true,
     .vjp = addmm_vjp,
     .inplace = true,
     .batch = addmm_batch,
@@ -378,6 +403,7 @@ const struct ebb_op ebb_op_addmv = {
     .dtypes = EBB_NUMERIC,
     .infer = addmv_infer,
     .forward = addmv_forward,
+    .halves = true,
     .vjp = addmv_vjp,
     .inplace = true,
     .batch = addmv_batch,
@@ -431,6 +457,7 @@ const struct ebb_op ebb_op_baddbmm = {
     .dtypes = EBB_NUMERIC,
     .infer = baddbmm_infer,
     .forward = baddbmm_forward,
+    .halves = true,
     .vjp = baddbmm_vjp,
     .inplace = true,
     .batch = baddbmm_batch,

@@ -257,11 +257,8 @@ EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
 /* What the rules that ran before gave for input i, added up, when nobody else holds it and this rule may add to it in
  * place: it then gives nothing for this input. NULL where there is nothing yet, or anybody would notice, as while the
  * pass is recorded: then the rule gives its gradient. Whatever the rule does without it must be right; with it a sum of
- * many gradients, of a weight that is used again and again or of a tensor's slices, needs no memory of its own.
- *
- *     ebb_tensor *sum = ebb_vjp_sum(v, 0);
- *     if (sum) ebb_addmm_(sum, a, b);
- *     else ebb_vjp_give(v, 0, ebb_mm(a, b)); */
+ * many gradients, of a weight that is used again and again or of a tensor's slices, needs no memory of its own. A
+ * product's rule calls ebb_addmm_(sum, a, b) where there is a sum, and gives ebb_mm(a, b) where not. */
 EBB_API ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i);
 
 /* Whether input i is a matrix that ebb_t has transposed: then its gradient had better lie in memory by columns, so that

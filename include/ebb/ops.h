@@ -5537,8 +5537,8 @@ typedef struct ebb_lstsq_options {
  * has more rows than columns and full rank. singular_values: of gelsd and gelss.
  *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
  *     solution, Tensor residuals, Tensor rank, Tensor singular_values
- * Gradient (LinalgLstsqBackward0) of self: 'that of pinv(self), whose gradient is g_solution @ b.mT; and what the
- * residuals add'; of b: 'pinv(self).mT @ g_solution; and what the residuals add'.
+ * Gradient (LinalgLstsqBackward0) of self: 'that of pinv(self), whose gradient is g_solution @ b.mT; and the share
+ * of the sums of squares'; of b: 'pinv(self).mT @ g_solution; and the share of the sums of squares'.
  * torch.linalg.lstsq */
 EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -44,6 +44,8 @@ static const char *const sentences[][2] = {
     {"the same for source, of the slices that index names", "对 source 同样处理，取 index 指定的切片"},
     {"that of pinv(self), whose gradient is g_solution @ b.mT; and the share of the sums of squares",
      "与 pinv(self) 相同，其上游梯度为 g_solution @ b.mT；再加上残差平方和的贡献"},
+    {"g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0",
+     "对每个未列出的 i 是 g / C，对每个列出的 y 是 -g / C，凡 1 - self[y] + self[i] > 0 处"},
     {"pinv(self).mT @ g_solution; and the share of the sums of squares",
      "pinv(self).mT @ g_solution；再加上残差平方和的贡献"},
     {"U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what lies outside, E = S_j^2 - S_i^2",

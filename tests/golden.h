@@ -29,6 +29,8 @@ struct golden_sample {
     size_t length;    /* to the first of its results */
     ebb_dtype dtype;
     bool each, fails;
+    const char *prepare; /* what the argument prepared goes through, or NULL */
+    int prepared;
     ebb_arg arg[GOLDEN_MAX];
     char names[4096]; /* of the arguments, and their strings */
     int n_args, n_leaves, n_entries;
@@ -210,6 +212,15 @@ static inline ebb_list golden_entries(struct golden_file *f, struct golden_sampl
     return list;
 }
 
+/* "NAME HOW": that the argument goes through something. */
+static inline void golden_prepare(struct golden_file *f, struct golden_sample *s, size_t *used) {
+    const char *name = golden_word(f);
+    for (s->prepared = 0; s->prepared < s->n_args; s->prepared++)
+        if (strcmp(s->arg[s->prepared].name, name) == 0) break;
+    s->prepare = golden_keep(f, s, used, f->rest);
+    if (s->prepared == s->n_args || s->arg[s->prepared].kind != EBB_VALUE_TENSOR) f->damaged = true;
+}
+
 static inline void golden_argument(struct golden_file *f, struct golden_sample *s, size_t *used) {
     char kind = f->line[0];
     const char *name = golden_keep(f, s, used, golden_word(f)), *text = f->rest;
@@ -277,9 +288,10 @@ static inline void golden_read(struct golden_file *f, struct golden_sample *s) {
     size_t used = 0;
     for (golden_next(f); golden_line(f) && strcmp(f->line, "sample") != 0 && strcmp(f->line, "op") != 0;
          golden_next(f)) {
-        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlz", f->line[0]);
+        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlzp", f->line[0]);
         if (!argument && !s->length) s->length = (size_t)(f->at - s->text);
-        if (argument) golden_argument(f, s, &used);
+        if (f->line[0] == 'p') golden_prepare(f, s, &used);
+        else if (argument) golden_argument(f, s, &used);
         else golden_result(f, s);
     }
     if (!s->length) s->length = (size_t)(f->at - s->text);

@@ -51,6 +51,14 @@ def check_arguments(name, named):
             raise Refused(f"a number given as a tensor, {argument}")
 
 
+def preparation(name, named):
+    """An argument, and what it goes through; or twice None."""
+    argument, how = table.PREPARED.get(name, (None, None))
+    if name == "pinv" and not named.get("hermitian") or not isinstance(named.get(argument), torch.Tensor):
+        return None, None
+    return argument, "triu" if how == "tril" and named.get("upper") else how
+
+
 def check_values(name, leaves):
     if name in table.POLES and any(((t <= 0) & (t == t.round()) | ~t.isfinite()).any() for t in leaves):
         raise Refused("at a pole")

@@ -8,13 +8,14 @@ side without a counterpart are printed. The same versions write the same bytes a
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [shapes] [sign] [logits]         shapes: values are free; sign: |output| is compared;
-                                             logits: the first argument goes through log_softmax(-1)
+    op NAME [shapes] [sign]                  shapes: values are free; sign: |output| is compared
     sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
         L NAME N, then N of t g z            a list of tensors
         i NAME 3 | f NAME 0.5 | b NAME 1 | s NAME text | d NAME float64 | l NAME 1,2 | z NAME (None)
+        p NAME log_softmax                   before the call an argument above goes through log_softmax(-1), tril, triu or
+                                             symmetric: (a + a.mT) / 2
       tol RTOL ATOL                          in float32, where PyTorch's tests ask for less than is usual
       y TENSOR                               each output; Y where it is differentiable, followed by
       v TENSOR                               its upstream gradient
@@ -35,8 +36,10 @@ import re
 import sys
 import zlib
 
-# Sets are iterated over in one order, and results do not depend on where memory lies.
-REPEATABLE = {"PYTHONHASHSEED": "0", "MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "1"}
+# Sets are iterated over in one order, and results depend neither on where memory lies nor on what the processor can do
+# beyond AVX2.
+REPEATABLE = {"PYTHONHASHSEED": "0", "MKL_CBWR": "AVX2,STRICT", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+              "OMP_NUM_THREADS": "1"}
 if any(os.environ.get(name) != value for name, value in REPEATABLE.items()):
     os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | REPEATABLE)
 
@@ -205,11 +208,16 @@ def write_derivatives(file, outputs, leaves, lines, second):
     lines += ["ddv " + file.tensor(d) for d in dd[len(leaves) :]]
 
 
+PREPARE = {"log_softmax": lambda t: torch.nn.functional.log_softmax(t, -1), "symmetric": lambda t: (t + t.mT) / 2,
+           "tril": torch.tril, "triu": torch.triu}
+
+
 def results(name, function, args, kwargs, named):
     """What is compared of what PyTorch computes."""
     seed(name)
-    if name in table.LOGITS:
-        args = (torch.nn.functional.log_softmax(args[0], -1), *args[1:])
+    argument, how = adapt.preparation(name, named)
+    if how:
+        args, kwargs = map_tensors(lambda t: PREPARE[how](t) if t is named[argument] else t, args, kwargs)
     try:
         outputs = flat_outputs(function(*args, **kwargs))
     except (RuntimeError, ValueError, IndexError) as e:  # a view of another layout, values that rounding took apart
@@ -229,6 +237,8 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     if numel_of(call) > 5 * NUMEL:
         raise Refused("too large")
     args, kwargs = map_tensors(rounded, args, kwargs)
+    if name in table.ZERO_FREE and dtype == torch.float64:
+        args, kwargs = map_tensors(lambda t: t.detach().masked_fill_(t == 0, 0.5).requires_grad_(t.requires_grad), args, kwargs)
     if layout != "contiguous":
         args, kwargs = map_tensors(lambda t: spread(t, layout), args, kwargs)
     named = adapt.as_ebb(name, by_name(function, args, kwargs), fails)
@@ -238,6 +248,7 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     adapt.check_values(name, leaves)
     before = len(file.blob)
     if not fails:
+        lines += ["p %s %s" % p for p in [adapt.preparation(name, named)] if p[1]]
         outputs = results(name, function, args, kwargs, named)
         if dtype == torch.float32 and entry:
             lines += tolerance(entry)
@@ -365,7 +376,7 @@ def attempt(file, name, call, dtype, layout, entry, **flags):
 def write_operator(file, name):
     start = len(file.lines)
     words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
-    words += ["sign"] * (name in table.UP_TO_SIGN) + ["logits"] * (name in table.LOGITS)
+    words += ["sign"] * (name in table.UP_TO_SIGN)
     file.lines.append(" ".join(words))
     spent = 0
     for thunk, each in samples.of(name):

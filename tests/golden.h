@@ -150,15 +150,16 @@ static inline struct golden_tensor golden_tensor(struct golden_file *f, const ch
     return t;
 }
 
-/* The tensor with its strides, as a new one of the scope. */
+/* The tensor with its strides, as a new one of the scope; with strides, somewhere in its storage. */
 static inline ebb_tensor *golden_build(const struct golden_tensor *g, bool requires_grad) {
     ebb_tensor *t = ebb_from_data(g->data, g->dtype, g->shape);
     if (t && g->strides.n) {
-        int64_t room = 1, size = (int64_t)ebb_dtype_size(g->dtype), index[EBB_MAX_NDIM];
+        enum { BEFORE = 3 };
+        int64_t room = BEFORE + 1, size = (int64_t)ebb_dtype_size(g->dtype), index[EBB_MAX_NDIM];
         for (int i = 0; i < g->shape.n; i++) room += (g->shape.d[i] - 1) * g->strides.d[i];
         ebb_tensor *all = ebb__tensor_new(g->dtype, 1, &room), *r = NULL;
-        if (all) memset(all->data, 0, (size_t)(room * size));
-        if (all) r = ebb__own(ebb__tensor_alias(all, g->shape.n, g->shape.d, g->strides.d, 0));
+        if (all) memset(all->data, 0xff, (size_t)(room * size)); /* between the elements: NaN, -1, no bool */
+        if (all) r = ebb__own(ebb__tensor_alias(all, g->shape.n, g->shape.d, g->strides.d, BEFORE));
         ebb__unref(all);
         for (int64_t e = 0; r && e < ebb_tensor_numel(t); e++) {
             int64_t rest = e, to = 0;

@@ -23,8 +23,9 @@ static const struct difference {
     double most;
     const char *reason;
 } differences[] = {
-    {"digamma", "float32", DERIVATIVES, BY, 2e-5, "PyTorch's trigamma in float32 loses four digits near its poles"},
+    {"digamma", "float32", DERIVATIVES, BY, 3e-5, "PyTorch's trigamma in float32 loses four digits near its poles"},
     {"polygamma", "float32", ALL, BY, 2e-5, "PyTorch's trigamma in float32 loses four digits near its poles"},
+    {"polygamma", "i n 1; g self float64", ALL, BY, 5e-10, "PyTorch's trigamma is good to 4.9e-10; Ebb's is to 5e-16"},
     {"sinc", "", 1u << SECOND, FOR_NAN, 0, "at 0 PyTorch divides by 0"},
     {"gelu", "each", 1u << SECOND, FOR_NAN, 0, "PyTorch multiplies infinity by 0 for the largest numbers"},
     {"mish", "", 1u << SECOND, FOR_NAN, 0, "PyTorch multiplies infinity by 0 for large numbers"},
@@ -59,9 +60,31 @@ static const struct difference {
     {"adaptive_max_pool3d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
     {"layer_norm", "float32(1)", DERIVATIVES, BY, 1e-2, "of one element 1 / sqrt(eps) times what rounding leaves of 0"},
     {"batch_norm", "(0)", ALL, REFUSED, 0, "one dimension is no (N, C); PyTorch lets it through where it is empty"},
-    {"celu", "alpha 0.8", DERIVATIVES, BY, 4e-8, "PyTorch rounds 1 / alpha to float32"},
+    {"batch_norm", "input float64(2,0)", ALL, REFUSED, 0,
+     "PyTorch does not look at statistics where the input is empty"},
+    {"batch_norm", "fails; g input float64(2,0)", ALL, COMPUTED, 0,
+     "PyTorch looks for the first weight where there is none"},
+    {"instance_norm", "fails; g input float64(0,", ALL, COMPUTED, 0,
+     "PyTorch looks for the first weight where there is none"},
+    {"group_norm", "(1,6,0)", DERIVATIVES, FOR_NAN, 0, "the gradient of weight is a sum of nothing: PyTorch has NaN"},
+    {"std", "self float64()", 1u << SECOND, FOR_NAN, 0, "PyTorch divides by the deviation where it is 0"},
+    {"index_add", "self float64(3,0)...i dim -1", ALL, REFUSED, 0,
+     "PyTorch does not look at indices where self is empty"},
+    {"lstsq", "self float64(2,0)...driver gels;", ALL, BY, 1e5,
+     "without unknowns the residuals are those of 0, as PyTorch's other drivers have it; with gels it gives 0"},
+    {"pixel_unshuffle", "self float64(0,1,6,6)", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
+    {"pixel_unshuffle", "self float64(1,1,6,0)", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
+    {"scaled_dot_product_attention", "key float64(0,6,8)", ALL, REFUSED, 0,
+     "4 queries' batches do not broadcast with 0 keys'; PyTorch gives zeros"},
+    {"copy", "fails; g self float64()", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
+    {"normal", "expanded fails", ALL, COMPUTED, 0,
+     "the result does not overlap itself, as PyTorch's does where self does"},
+    {"take_along_dim", "transposed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
+    {"kron", "mixed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
+    {"celu", "alpha 0.8", DERIVATIVES, BY, 1e-7, "PyTorch rounds 1 / alpha to float32"},
     {"hardsigmoid", "float64", DERIVATIVES, BY, 4e-8, "PyTorch rounds 1 / 6 to float32"},
-    {"binary_cross_entropy", "float64(4)", DERIVATIVES, BY, 5e-9, "PyTorch rounds the bound 1e-12 to float32"},
+    {"binary_cross_entropy", "float64", DERIVATIVES, BY, 5e-9,
+     "PyTorch rounds the bound 1e-12 to float32, and adds it to input * (1 - input) in the second derivative"},
 };
 
 /* In float64 all is compared to 1e-12, but the derivatives of these to 1e-9: for what PyTorch's own are good to, or
@@ -73,11 +96,12 @@ static const struct {
     {"digamma", "the first is PyTorch's trigamma, good to 4.9e-10; Ebb's is to 5e-16"},
     {"sinc", "near 0, and where it is 0, they are what cancellation leaves, in PyTorch as here"},
     {"logcumsumexp", "PyTorch goes through logarithms of gradients"},
-    {"celu", "PyTorch rounds 1 / alpha to float32"},
     {"layer_norm", "of one or two elements: 1 / sqrt(eps) times what rounding leaves of 0"},
     {"normalize", "of one element: what rounding leaves of 0"},
-    {"binary_cross_entropy", "in its second derivative PyTorch adds 1e-12 to input * (1 - input)"},
 };
+
+#define N_COARSE (sizeof coarse / sizeof *coarse)
+static double coarse_worst[N_COARSE];
 
 #define N_DIFFERENCES (sizeof differences / sizeof *differences)
 
@@ -95,7 +119,8 @@ struct totals {
 /* The operator and the sample that are being replayed. */
 static struct {
     char op[64];
-    bool coarse, shapes, sign, wanted;
+    size_t coarse; /* its place in that table, or N_COARSE */
+    bool shapes, sign, wanted;
     struct golden_sample sample;
     bool meant[N_DIFFERENCES]; /* the differences that are meant in it */
     struct totals own, family, all;
@@ -230,10 +255,11 @@ static void compare_values(enum what what, const char *name, int index, const do
                            const struct golden_tensor *want, int64_t n) {
     int64_t at = 0;
     double d = apart(what, got, want, n, &at);
-    double most = !ebb_dtype_is_floating(want->dtype) ? 0
-                  : want->dtype == EBB_F32            ? now.sample.rtol
-                  : now.coarse && what != FORWARD     ? 1e-9
-                                                      : 1e-12;
+    double most = !ebb_dtype_is_floating(want->dtype)        ? 0
+                  : want->dtype == EBB_F32                   ? now.sample.rtol
+                  : now.coarse < N_COARSE && what != FORWARD ? 1e-9
+                                                             : 1e-12;
+    if (d <= most && most == 1e-9) coarse_worst[now.coarse] = fmax(coarse_worst[now.coarse], d);
     if (d <= most) now.own.worst[what] = fmax(now.own.worst[what], d);
     else if (!excused(what, BY, d))
         complain("%s %d differs by %.3g at %lld: %.17g, not %.17g", name, index, d, (long long)at, got[at],
@@ -387,8 +413,7 @@ static void begin_operator(struct golden_file *f) {
     const char *only = getenv("EBB_OP");
     end_operator();
     (void)snprintf(now.op, sizeof now.op, "%s", golden_word(f));
-    now.coarse = false;
-    for (size_t i = 0; i < sizeof coarse / sizeof *coarse; i++) now.coarse |= strcmp(coarse[i].op, now.op) == 0;
+    for (now.coarse = 0; now.coarse < N_COARSE && strcmp(coarse[now.coarse].op, now.op) != 0;) now.coarse++;
     now.shapes = strstr(f->rest, "shapes") != NULL;
     now.sign = strstr(f->rest, "sign") != NULL;
     now.wanted = !only || strcmp(only, now.op) == 0;
@@ -452,10 +477,14 @@ EBB_TEST(together) {
         "%d operators, %d samples, %d of them refused as PyTorch does, %d results deliberately different: %d failures "
         "in %d operators\n",
         t->operators, t->samples, t->refusals, t->different, t->failures, t->failed_operators);
-    for (size_t i = 0; i < sizeof coarse / sizeof *coarse && !getenv("EBB_OP"); i++)
-        print_message("derivatives to 1e-9: %s: %s\n", coarse[i].op, coarse[i].reason);
     int stale = 0;
     bool all = t->families == 10 && !getenv("EBB_OP");
+    for (size_t i = 0; i < N_COARSE && all; i++) {
+        bool needed = coarse_worst[i] > 1e-12;
+        print_message("%sderivatives to 1e-9: %s, %.1e: %s\n", needed ? "" : "FAIL no longer ", coarse[i].op,
+                      coarse_worst[i], coarse[i].reason);
+        stale += !needed;
+    }
     for (size_t i = 0; i < N_DIFFERENCES; i++) {
         const struct difference *d = &differences[i];
         char most[64] = "";

@@ -3684,7 +3684,7 @@ typedef struct ebb_soft_margin_loss_options {
     int ebb__at;
 } ebb_soft_margin_loss_options;
 
-/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
+/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.
  *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
  * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
  * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *

@@ -203,6 +203,7 @@ static ebb_tensor *multilabel_margin_compose(struct ebb_forward *f) {
     ebb_tensor *x = at_least_1d(f->in[0]), *target = at_least_1d(f->in[1]), *counts, *others;
     if (!ebb__loss_defined(f) || !classes_fit(x, target, true)) return NULL;
     int64_t classes = x->dims[x->ndim - 1];
+    if (classes == 0) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "needs classes, got none");
     if (!read_lists(target, classes, &counts, &others)) return NULL;
     ebb_tensor *mine = ebb_gather(x, ebb_maximum(target, 0), x->ndim - 1);
     ebb_tensor *terms = ebb_relu(ebb_sub(ebb_add(ebb_unsqueeze(x, -2), 1), ebb_unsqueeze(mine, -1)));
@@ -222,7 +223,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,
     .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
-                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"),
+                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (2,0) i1(2,0)", "! (3,4) (3,4)"),
 };
 
 static ebb_tensor *multilabel_soft_compose(struct ebb_forward *f) {

@@ -42,8 +42,11 @@ def check_arguments(name, named):
         raise Refused("results that are not asked for: empty in Ebb, left out in PyTorch")
     if random or named.get("dropout_p"):
         raise Refused("random")
-    if name == "svd" and named.get("full_matrices", True) and named["A"].shape[-1] != named["A"].shape[-2]:
+    if name == "svd" and named.get("full_matrices", True) and len(set(named["A"].shape[-2:])) > 1:
         raise Refused("a basis of what is left, which is any")
+    if name.endswith("margin_loss") and name.startswith("multi") and named.get("reduction", "mean") == "mean":
+        if any(isinstance(t, torch.Tensor) and not t.numel() for t in named.values()):
+            raise Refused("memory that PyTorch does not initialize")
     if name == "to" and "other" in named:
         raise Refused("the dtype of another tensor")
     for argument, value in named.items():

@@ -51,8 +51,9 @@ from torch.utils._pytree import tree_leaves
 import adapt
 import samples
 import table
+import variants
 from adapt import Without
-from calls import Refused, by_name, capture, map_tensors, rounded, spread
+from calls import Refused, by_name, capture, map_tensors, rounded
 
 SEED = 20
 HERE = pathlib.Path(__file__).parent
@@ -216,9 +217,9 @@ def results(name, function, args, kwargs, named):
     """What is compared of what PyTorch computes."""
     seed(name)
     argument, how = adapt.preparation(name, named)
-    if how:
-        args, kwargs = map_tensors(lambda t: PREPARE[how](t) if t is named[argument] else t, args, kwargs)
     try:
+        if how:
+            args, kwargs = map_tensors(lambda t: PREPARE[how](t) if t is named[argument] else t, args, kwargs)
         outputs = flat_outputs(function(*args, **kwargs))
     except (RuntimeError, ValueError, IndexError) as e:  # a view of another layout, values that rounding took apart
         raise Refused(f"PyTorch refuses: {str(e)[:50]}") from None
@@ -232,15 +233,13 @@ def results(name, function, args, kwargs, named):
 
 
 def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False):
-    """The call on rounded leaves in a layout; returns how many bytes its results need."""
+    """The call on rounded leaves; returns how many bytes its results need."""
     function, args, kwargs = call
     if numel_of(call) > 5 * NUMEL:
         raise Refused("too large")
     args, kwargs = map_tensors(rounded, args, kwargs)
     if name in table.ZERO_FREE and dtype == torch.float64:
         args, kwargs = map_tensors(lambda t: t.detach().masked_fill_(t == 0, 0.5).requires_grad_(t.requires_grad), args, kwargs)
-    if layout != "contiguous":
-        args, kwargs = map_tensors(lambda t: spread(t, layout), args, kwargs)
     named = adapt.as_ebb(name, by_name(function, args, kwargs), fails)
     lines, leaves = [], []
     for argument, value in named.items():
@@ -327,6 +326,10 @@ def calls_of(entry, dtype, small=True):
                 continue
             if error or key_of(call) in seen:
                 continue
+            strange = [t.dtype for t in variants.tensors_of(call) if t.dtype not in DTYPES]
+            if strange:
+                count("refused", f"dtype {strange[0]}: {entry.name}")
+                continue
             seen.add(key_of(call))
             calls.append(call)
     except (RuntimeError, ValueError, IndexError, TypeError) as e:
@@ -373,32 +376,69 @@ def attempt(file, name, call, dtype, layout, entry, **flags):
     return 0
 
 
+def refused(call):
+    """Whether PyTorch refuses the call; None where it is no call that could be made."""
+    function, args, kwargs = call
+    try:
+        function(*args, **kwargs)
+    except (RuntimeError, ValueError, IndexError):
+        return True
+    except TypeError:
+        return None
+    return False
+
+
+def write_variants(file, name, calls, dtype, entry, seen):
+    """Some of the calls in other layouts and shapes."""
+    for call in variants.bases(calls, 2 if dtype == torch.float64 else 1):
+        place = file.next
+        for layout in variants.LAYOUTS:
+            file.next = place  # the same upstream gradients, so that results can be the same bytes
+            other = variants.arranged(name, call, layout)
+            if other:
+                attempt(file, name, other, dtype, layout, entry, fails=bool(refused(other)))
+        for other in variants.shapes(call) if dtype == torch.float64 or not entry else ():
+            key = key_of(other)
+            if key not in seen and refused(other) is not None:
+                attempt(file, name, other, dtype, "contiguous", entry, fails=refused(other))
+            seen.add(key)
+
+
 def write_operator(file, name):
     start = len(file.lines)
     words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
     words += ["sign"] * (name in table.UP_TO_SIGN)
     file.lines.append(" ".join(words))
-    spent = 0
+    spent, own, seen = 0, {}, set()
     for thunk, each in samples.of(name):
         call, error = capture(thunk, last=True)
         if error:
             print(f"samples.py, {name}: {str(error)[:200]}")
             continue
-        dtypes = [t.dtype for t in tree_leaves(call[1:]) if isinstance(t, torch.Tensor)] or [torch.float64]
+        dtypes = [t.dtype for t in variants.tensors_of(call)] or [torch.float64]
         attempt(file, name, call, dtypes[0], "contiguous", None, each=each)
+        if not each:
+            own.setdefault(dtypes[0], []).append(call)
+    for dtype, calls in own.items():
+        write_variants(file, name, calls, dtype, None, seen)
     entries = entries_of(name)
     for dtype, most in MOST.items():
         for e in entries:
             if dtype not in e.dtypes:
                 continue
-            chosen = spaced(calls_of(e, dtype), max(2, most // len(entries)))
+            calls = calls_of(e, dtype)
+            chosen = spaced(calls, max(2, most // len(entries)))
             for i, call in enumerate(chosen):
                 if i >= 4 and spent > BUDGET:
                     break
                 n = attempt(file, name, call, dtype, "contiguous", e)
                 spent += n if dtype == torch.float64 else 0
                 if dtype == torch.float64 and i % 3 == 0 and n < BUDGET // 8:
-                    attempt(file, name, call, dtype, ("spread", "transposed")[i // 3 % 2], e)
+                    layout = ("spread", "transposed")[i // 3 % 2]
+                    other = variants.arranged(name, call, layout)
+                    if other:
+                        attempt(file, name, other, dtype, layout, e, fails=bool(refused(other)))
+            write_variants(file, name, calls, dtype, e, seen)
     for e in entries:
         for call in list(failing_calls(e)):
             attempt(file, name, call, torch.float64, "contiguous", e, fails=True)

@@ -71,6 +71,13 @@ PREPARED = {"ctc_loss": ("log_probs", "log_softmax"), "pinv": ("self", "symmetri
 # Which of equal elements is found is not specified: of those only the values are compared, unless the sort is stable.
 TIED = set("sort argsort topk kthvalue median nanmedian mode".split())
 
+# Of a matrix whose rows are all equal these are not defined, or only rounding is left of them.
+DECOMPOSED = PREFER_LINALG - {"vander", "vecdot", "multi_dot", "matrix_norm", "vector_norm"} | {
+    "logdet", "cholesky_solve", "cholesky_inverse", "matrix_exp"}
+
+# What lies between a tensor's elements can be read by these.
+STORAGE_READ = {"as_strided"}
+
 # Compared in shape and dtype only: PyTorch's random bits, and memory that is not filled.
 VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())

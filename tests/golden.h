@@ -38,6 +38,8 @@ struct golden_sample {
     int n_numbers;
     ebb_tensor *leaf[GOLDEN_MAX], *entry[GOLDEN_MAX];
     double rtol, atol;
+    double least, most; /* of values that are free */
+    bool ranged;
     bool differentiable[GOLDEN_MAX]; /* an output; v has their upstream gradients, in order */
     struct golden_tensors out, v, dx, w, ddx, ddv;
 };
@@ -264,6 +266,12 @@ static inline void golden_result(struct golden_file *f, struct golden_sample *s)
     if (strcmp(f->line, "tol") == 0) {
         s->rtol = strtod(golden_word(f), NULL);
         s->atol = strtod(golden_word(f), NULL);
+        return;
+    }
+    if (strcmp(f->line, "in") == 0) {
+        s->least = strtod(golden_word(f), NULL);
+        s->most = strtod(golden_word(f), NULL);
+        s->ranged = true;
         return;
     }
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

@@ -60,6 +60,14 @@ static const struct difference {
     {"adaptive_max_pool3d", "fails...l output_size -1", ALL, COMPUTED, 0, "-1 keeps the size, as None does"},
     {"layer_norm", "float32(1)", DERIVATIVES, BY, 1e-2, "of one element 1 / sqrt(eps) times what rounding leaves of 0"},
     {"batch_norm", "(0)", ALL, REFUSED, 0, "one dimension is no (N, C); PyTorch lets it through where it is empty"},
+    {"slice", "fails...i step 0", ALL, COMPUTED, 0, "0 is the option's default, a step of 1"},
+    {"one_hot", "fails...i num_classes 0", ALL, COMPUTED, 0, "0 is the option's default, as many as there are"},
+    {"bincount", "self int32(0)...weights float32(5)", ALL, REFUSED, 0,
+     "PyTorch does not look at weights where self is empty"},
+    {"adaptive_avg_pool1d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
+    {"adaptive_avg_pool2d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
+    {"adaptive_avg_pool3d", ",0)@...i output_size 1;", ALL, REFUSED, 0, "PyTorch takes the mean of nothing for NaN"},
+    {"fill", "fails...value float64(1)@", ALL, COMPUTED, 0, "value broadcasts"},
     {"batch_norm", "input float64(2,0)", ALL, REFUSED, 0,
      "PyTorch does not look at statistics where the input is empty"},
     {"batch_norm", "fails; g input float64(2,0)", ALL, COMPUTED, 0,
@@ -74,12 +82,18 @@ static const struct difference {
      "without unknowns the residuals are those of 0, as PyTorch's other drivers have it; with gels it gives 0"},
     {"pixel_unshuffle", "self float64(0,1,6,6)", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
     {"pixel_unshuffle", "self float64(1,1,6,0)", ALL, SHAPE, 0, "PyTorch gives an empty input as it is"},
-    {"scaled_dot_product_attention", "key float64(0,6,8)", ALL, REFUSED, 0,
-     "4 queries' batches do not broadcast with 0 keys'; PyTorch gives zeros"},
-    {"copy", "fails; g self float64()", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
+    {"scaled_dot_product_attention", "key float64(0,", ALL, REFUSED, 0,
+     "batches that do not broadcast with none: PyTorch gives zeros"},
+    {"scaled_dot_product_attention", "key float32(0,", ALL, REFUSED, 0,
+     "batches that do not broadcast with none: PyTorch gives zeros"},
+    {"scaled_dot_product_attention", "t attn_mask...b is_causal 1;", ALL, COMPUTED, 0,
+     "a mask and is_causal both apply"},
+    {"copy", "fails...()@", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
+    {"copy", "fails...self float64(3)@", ALL, COMPUTED, 0, "self broadcasts, too, unless it is written to"},
     {"normal", "expanded fails", ALL, COMPUTED, 0,
      "the result does not overlap itself, as PyTorch's does where self does"},
     {"take_along_dim", "transposed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
+    {"kron", "transposed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
     {"kron", "mixed fails", ALL, COMPUTED, 0, "PyTorch's view fails where the elements must be copied"},
     {"celu", "alpha 0.8", DERIVATIVES, BY, 1e-7, "PyTorch rounds 1 / alpha to float32"},
     {"hardsigmoid", "float64", DERIVATIVES, BY, 4e-8, "PyTorch rounds 1 / 6 to float32"},
@@ -120,7 +134,7 @@ struct totals {
 static struct {
     char op[64];
     size_t coarse; /* its place in that table, or N_COARSE */
-    bool shapes, sign, wanted;
+    bool shapes, sign, order, wanted;
     struct golden_sample sample;
     bool meant[N_DIFFERENCES]; /* the differences that are meant in it */
     struct totals own, family, all;
@@ -266,6 +280,27 @@ static void compare_values(enum what what, const char *name, int index, const do
                  element(want->data, want->dtype, at));
 }
 
+/* Whether numbers that were drawn are in their range, and of many not all the same. */
+static void check_drawn(const double *values, int64_t n) {
+    const struct golden_sample *s = &now.sample;
+    int64_t different = 0;
+    if (!s->ranged) return;
+    for (int64_t i = 0; i < n; i++) {
+        if (!(values[i] >= s->least && values[i] <= s->most)) {
+            complain("%g is drawn, not %g to %g", values[i], s->least, s->most);
+            return;
+        }
+        different += values[i] != values[0];
+    }
+    if (n >= 20 && s->most > s->least && !different)
+        complain("all %lld that are drawn are %g", (long long)n, values[0]);
+}
+
+static int by_value(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
 /* False when nothing that follows can be compared, which is not meant to be. */
 static bool compare(enum what what, const char *name, int index, const ebb_tensor *got,
                     const struct golden_tensor *want) {
@@ -287,8 +322,11 @@ static bool compare(enum what what, const char *name, int index, const ebb_tenso
     }
     int64_t n = ebb_tensor_numel(got);
     double *values = malloc(((size_t)n + 1) * sizeof *values);
-    if (!now.shapes && values && !ebb_tensor_read(got, EBB_F64, values))
-        compare_values(what, name, index, values, want, n);
+    if (values && !ebb_tensor_read(got, EBB_F64, values)) {
+        if (now.order) qsort(values, (size_t)n, sizeof *values, by_value);
+        if (now.shapes) check_drawn(values, n);
+        else compare_values(what, name, index, values, want, n);
+    }
     free(values);
     return true;
 }
@@ -416,6 +454,7 @@ static void begin_operator(struct golden_file *f) {
     for (now.coarse = 0; now.coarse < N_COARSE && strcmp(coarse[now.coarse].op, now.op) != 0;) now.coarse++;
     now.shapes = strstr(f->rest, "shapes") != NULL;
     now.sign = strstr(f->rest, "sign") != NULL;
+    now.order = strstr(f->rest, "order") != NULL;
     now.wanted = !only || strcmp(only, now.op) == 0;
     golden_next(f);
 }

@@ -4682,7 +4682,8 @@ typedef struct ebb_isin_options {
 } ebb_isin_options;
 
 /* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
- *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ *     isin(Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false)
+ *     -> Tensor
  * No gradient.
  * torch.isin */
 EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);

@@ -8,7 +8,7 @@ side without a counterpart are printed. The same versions write the same bytes a
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [shapes] [sign]                  shapes: values are free; sign: |output| is compared
+    op NAME [shapes] [sign] [order]          shapes: values are free; sign: |output| is compared; order: elements are, sorted
     sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
@@ -17,6 +17,7 @@ A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
         p NAME log_softmax                   before the call an argument above goes through log_softmax(-1), tril, triu or
                                              symmetric: (a + a.mT) / 2
       tol RTOL ATOL                          in float32, where PyTorch's tests ask for less than is usual
+      in LOW HIGH                            where all elements of free values are
       y TENSOR                               each output; Y where it is differentiable, followed by
       v TENSOR                               its upstream gradient
       dx TENSOR | dx none                    the gradient of each g, in order
@@ -229,6 +230,8 @@ def results(name, function, args, kwargs, named):
         if name == "argsort":
             raise Refused("which of equal elements is first")
         return [outputs[0].detach()]
+    if name in table.UP_TO_ORDER:
+        return [y.sort().values for y in outputs]
     return [y.abs() for y in outputs] if name in table.UP_TO_SIGN else outputs
 
 
@@ -252,6 +255,7 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
         if dtype == torch.float32 and entry:
             lines += tolerance(entry)
         if name in table.VALUES_FREE:
+            lines += ["in %s %s" % tuple(map(number, b)) for b in [adapt.bounds(name, named)] if b]
             lines += [f"y {DTYPES[y.dtype]}({','.join(map(str, y.shape))})@0" for y in outputs]
         else:
             write_derivatives(file, outputs, leaves, lines, dtype == torch.float64 and (not entry or entry.supports_gradgrad))
@@ -407,17 +411,17 @@ def write_variants(file, name, calls, dtype, entry, seen):
 def write_operator(file, name):
     start = len(file.lines)
     words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
-    words += ["sign"] * (name in table.UP_TO_SIGN)
+    words += ["sign"] * (name in table.UP_TO_SIGN) + ["order"] * (name in table.UP_TO_ORDER)
     file.lines.append(" ".join(words))
     spent, own, seen = 0, {}, set()
     for thunk, each in samples.of(name):
         call, error = capture(thunk, last=True)
-        if error:
+        if isinstance(error, (TypeError, AttributeError)):
             print(f"samples.py, {name}: {str(error)[:200]}")
             continue
         dtypes = [t.dtype for t in variants.tensors_of(call)] or [torch.float64]
-        attempt(file, name, call, dtypes[0], "contiguous", None, each=each)
-        if not each:
+        attempt(file, name, call, dtypes[0], "contiguous", None, each=each, fails=error is not None)
+        if not each and not error:
             own.setdefault(dtypes[0], []).append(call)
     for dtype, calls in own.items():
         write_variants(file, name, calls, dtype, None, seen)
@@ -479,6 +483,7 @@ def main():
     parser.add_argument("names", nargs="*", help="only these operators or families")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cuda.enable_flash_sdp(False)  # on the processor, too: attention by its formula can be differentiated twice
     have, own = names_in_ebb()
     without_samples, not_in_ebb, known = [], [], set()
     for family, names in table.FAMILIES.items():

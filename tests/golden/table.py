@@ -78,9 +78,12 @@ DECOMPOSED = PREFER_LINALG - {"vander", "vecdot", "multi_dot", "matrix_norm", "v
 # What lies between a tensor's elements can be read by these.
 STORAGE_READ = {"as_strided"}
 
-# Compared in shape and dtype only: PyTorch's random bits, and memory that is not filled.
-VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
+# Compared in shape, dtype and range only: PyTorch's random bits, and memory that is not filled.
+VALUES_FREE = set("""rand randn randint bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())
+
+# A permutation is compared sorted.
+UP_TO_ORDER = {"randperm"}
 
 # Eigenvectors and singular vectors are defined up to sign: the absolute values of outputs are compared and differentiated.
 UP_TO_SIGN = {"eigh", "svd"}

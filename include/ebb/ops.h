@@ -3778,7 +3778,7 @@ typedef struct ebb_soft_margin_loss_options {
     int ebb__at;
 } ebb_soft_margin_loss_options;
 
-/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
+/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.
  *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
  * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
  * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *
@@ -4789,7 +4789,8 @@ typedef struct ebb_isin_options {
 } ebb_isin_options;
 
 /* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
- *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ *     isin(Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false)
+ *     -> Tensor
  * No gradient.
  * torch.isin */
 EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);

@@ -264,7 +264,9 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
  * above 0. */
 static ebb_tensor *label_margins(ebb_tensor *x, ebb_tensor *target) {
     ebb_tensor *counts, *others;
-    if (!classes_fit(x, target, true) || !read_lists(target, x->dims[x->ndim - 1], &counts, &others)) return NULL;
+    if (!classes_fit(x, target, true)) return NULL;
+    if (x->dims[x->ndim - 1] == 0) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "needs classes, got none");
+    if (!read_lists(target, x->dims[x->ndim - 1], &counts, &others)) return NULL;
     ebb_tensor *mine = ebb_gather(x, ebb_maximum(target, 0), x->ndim - 1);
     ebb_tensor *terms = ebb_sub(ebb_add(ebb_unsqueeze(x, -2), 1), ebb_unsqueeze(mine, -1));
     ebb_tensor *pairs = ebb_logical_and(ebb_unsqueeze(others, -2), ebb_unsqueeze(counts, -1));
@@ -305,7 +307,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .saves = {EBB_IN(0) | EBB_IN(1)},
     .formula = {"'g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0'"},
     .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
-                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"),
+                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (2,0) i1(2,0)", "! (3,4) (3,4)"),
 };
 
 static ebb_tensor *multilabel_soft_compose(struct ebb_forward *f) {

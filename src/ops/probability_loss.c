@@ -180,7 +180,10 @@ const struct ebb_op ebb_op_kl_div = {
 
 static ebb_tensor *soft_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_soft_margin_loss *a = f->attrs;
+    ebb_dims shape = ebb_tensor_shape(f->in[0]), target = ebb_tensor_shape(f->in[1]), all = shape;
     if (!ebb__loss_defined(f)) return NULL;
+    if (ebb__broadcast(&all, &target) && !ebb__dims_equal(&all, &shape))
+        return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "target must broadcast to the shape of self");
     return ebb__loss_reduced(ebb_neg(ebb_logsigmoid(ebb_mul(f->in[1], f->in[0]))), a->reduction);
 }
 
@@ -194,7 +197,8 @@ static void soft_margin_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_soft_margin_loss = {
     EBB_SIGNATURE(soft_margin_loss, "Tensor self, Tensor target, " EBB__REDUCTION " -> Tensor"),
-    .doc = "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.",
+    .doc =
+        "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.",
     .torch = "torch.nn.functional.soft_margin_loss",
     .node = "SoftMarginLossBackward0",
     .promote = EBB_PROMOTE_COMMON,
@@ -206,5 +210,5 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .formula = {"n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
                 "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"},
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
-                           "! i5(3) i5(3)"),
+                           "! (4) (3,4)", "! i5(3) i5(3)"),
 };

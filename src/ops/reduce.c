@@ -28,6 +28,8 @@ int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim) {
     return count;
 }
 
+ebb_tensor *ebb__reduced_share(ebb_tensor *g, int64_t count) { return count ? ebb_div(g, (double)count) : g; }
+
 struct ebb__reduction ebb__reduction_of(const ebb_tensor *x, const ebb_dims *dim, size_t element) {
     struct ebb__reduction r = {{0}, {0}};
     int64_t next = (int64_t)element;
@@ -174,7 +176,7 @@ static const char *mean_node(const void *attrs, ebb_tensor *const *in) {
 static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mean *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
-    ebb_tensor *g = ebb_div(v->grad[0], (double)ebb__reduced_count(&shape, &a->dim));
+    ebb_tensor *g = ebb__reduced_share(v->grad[0], ebb__reduced_count(&shape, &a->dim));
     ebb_vjp_give(v, 0, ebb_expand(ebb__reduced_restore(g, shape, &a->dim, a->keepdim), shape));
 }
 

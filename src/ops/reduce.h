@@ -10,6 +10,10 @@ ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool kee
 /* How many elements become one. */
 int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim);
 
+/* The share of g that each of `count` elements has. Where there are none g itself: its own gradient is a sum of
+ * nothing, which divided by 0 would be NaN. */
+ebb_tensor *ebb__reduced_share(ebb_tensor *g, int64_t count);
+
 /* As the kernels take a reduction: strides in bytes of x, and of a contiguous result of elements of `element` bytes,
  * which are 0 for the dimensions reduced. */
 struct ebb__reduction {

@@ -2,6 +2,7 @@
 #define EBB_FAMILY "Losses"
 #include "ops/batching.h"
 #include "ops/loss.h"
+#include "ops/reduce.h"
 
 #define HALF_LOG_2_PI 0.91893853320467274178
 
@@ -11,7 +12,7 @@ ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction) {
 }
 
 ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reduction) {
-    return reduction == EBB_REDUCTION_MEAN ? ebb_div(g, (double)ebb_tensor_numel(like)) : g;
+    return reduction == EBB_REDUCTION_MEAN ? ebb__reduced_share(g, ebb_tensor_numel(like)) : g;
 }
 
 ebb_tensor *ebb__at_least(ebb_tensor *t, double least) {
@@ -53,7 +54,8 @@ static void mse_vjp(struct ebb_vjp_call *v) {
     bool mean = a->reduction == EBB_REDUCTION_MEAN;
     if (mean && weight) g = ebb_div(g, ebb_sum(weight));
     if (v->needs[0] || v->needs[1]) {
-        double scale = mean && !weight ? 2 / (double)ebb_tensor_numel(difference) : 2;
+        double scale = 2;
+        if (mean && !weight && difference && difference->numel) scale /= (double)ebb_tensor_numel(difference);
         ebb_tensor *d = ebb_mul(difference, ebb_mul(g, scale));
         if (weight) d = ebb_mul(d, weight);
         ebb_vjp_give(v, 0, d);

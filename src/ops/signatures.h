@@ -3393,8 +3393,9 @@ struct ebb__attrs_isin {
 extern const struct ebb_attr ebb__attr_table_isin[2];
 #define EBB__SIG_isin \
     .name = "isin", \
-    .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
+    .signature = "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor", \
     .in = EBB_INPUTS({"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){"element", "test_element"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_isin, .n_attrs = 2, \

@@ -99,6 +99,26 @@ EBB_TEST(copies_of_all_layouts) {
     for (int i = 0; i < 6; i++) CHECK(many[i] == 3);
 }
 
+/* So much that it goes past the caches: rows that begin and end inside of lines. */
+EBB_TEST(copies_of_much) {
+    enum { ROWS = 9, ROW = 1000003, APART = ROW + 13 };
+    float *from = malloc(ROWS * ROW * sizeof *from), *to = malloc((ROWS * APART + 1) * sizeof *to);
+    for (int i = 0; i < ROWS * ROW; i++) from[i] = (float)i;
+    for (int i = 0; i <= ROWS * APART; i++) to[i] = -1;
+    for (int threads = 1; threads < 3; threads++) {
+        ebb_set_num_threads(threads);
+        ebb__copy(2, (int64_t[]){ROWS, ROW}, EBB_F32, to + 1, (int64_t[]){APART * 4, 4}, EBB_F32, from,
+                  (int64_t[]){ROW * 4, 4});
+        for (int r = 0; r < ROWS; r++) {
+            CHECK(memcmp(to + 1 + r * APART, from + r * ROW, ROW * sizeof *from) == 0);
+            CHECK(to[r * APART] == -1 && to[1 + r * APART + ROW] == -1);
+        }
+        for (int r = 0; r < ROWS; r++) to[1 + r * APART + ROW / 2] = to[1 + r * APART] = 0;
+    }
+    ebb_set_num_threads(0);
+    free(from), free(to);
+}
+
 /* ---- reductions ---- */
 
 struct plan {

@@ -147,6 +147,7 @@ struct pass {
     const char *data;
     char *owned; /* what `data` is when it is not the input */
     size_t owned_bytes;
+    char *result; /* of the last pass: where it writes; else NULL */
 };
 
 static int64_t product(const ebb_dims *shape, int from, int to) {
@@ -167,11 +168,12 @@ static ebb_status resample(struct pass *p, int dim, int64_t to, bool back, const
                              .index = t->index,
                              .weight = t->weight};
     const size_t bytes = (size_t)(r.outer * to * r.inner) * ebb_dtype_size(p->dtype);
-    char *made = ebb__alloc(bytes);
+    char *made = p->result ? p->result : ebb__alloc(bytes);
     if (!made) return EBB_ERR_MEMORY;
     (back ? ebb__resample_backward : ebb__resample_forward)(&r, p->data, made);
     ebb__free(p->owned, p->owned_bytes);
-    p->data = p->owned = made;
+    p->data = made;
+    p->owned = p->result ? NULL : made;
     p->owned_bytes = bytes;
     p->shape.d[dim] = to;
     return EBB_OK;
@@ -199,9 +201,10 @@ static ebb_status run(struct ebb_forward *f, const struct upsampling *u, bool ba
     if (y->numel == 0) return EBB_OK;
     for (int i = 2; i < x->ndim && !status; i++) {
         const int dim = back ? i : x->ndim + 1 - i;
+        if (i == x->ndim - 1) p.result = y->data;
         status = pass(&p, dim, y->dims[dim], back);
     }
-    if (!status) memcpy(y->data, p.data, (size_t)y->numel * ebb_dtype_size(p.dtype));
+    if (!status && p.data != p.result) memcpy(y->data, p.data, (size_t)y->numel * ebb_dtype_size(p.dtype));
     ebb__free(p.owned, p.owned_bytes);
     return status;
 }

@@ -280,7 +280,7 @@ ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__l
            .formula = {"where(self > 0, g, g * weight)", "where(self > 0, 0, g * self)"},
            .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"))
 ACTIVATION(
-    prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
+    prelu, "Tensor self, Tensor weight -> Tensor", .autocast = EBB_AUTOCAST_LOW, .compose = prelu_compose,
     .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
            "prelu_kernel.",
     .samples = EBB_SAMPLES("(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"))

@@ -309,6 +309,7 @@ const struct ebb_op ebb_op_ctc_loss = {
         "count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity makes "
         "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ctc_compose,
     .samples =
         EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
@@ -336,6 +337,7 @@ const struct ebb_op ebb_op_ctc_loss_lengths = {
         ", bool zero_infinity=false -> Tensor"),
     .doc = "ctc_loss with lengths that are lists of numbers. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .overload = "ctc_loss",
     .compose = lengths_compose,
     .samples = EBB_SAMPLES("(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",

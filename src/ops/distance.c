@@ -108,6 +108,7 @@ const struct ebb_op ebb_op_cdist = {
         "The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p of "
         "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as its parts.",
     .torch = "torch.cdist",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cdist_compose,
     .samples = EBB_SAMPLES("(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
                            "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"),

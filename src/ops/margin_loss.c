@@ -28,6 +28,7 @@ const struct ebb_op ebb_op_cosine_embedding_loss = {
         "margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its "
         "parts.",
     .torch = "torch.nn.functional.cosine_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cosine_compose,
     .formula = {"'of the cosine: -g where target is 1, g where target is -1 and cos > margin'", "'likewise'"},
     .samples = EBB_SAMPLES("(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum",
@@ -48,6 +49,7 @@ const struct ebb_op ebb_op_hinge_embedding_loss = {
         "For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as "
         "its parts.",
     .torch = "torch.nn.functional.hinge_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = hinge_compose,
     .formula = {"n = (self - target).numel() if reduction == 'mean' else 1; "
                 "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"},
@@ -71,6 +73,7 @@ const struct ebb_op ebb_op_margin_ranking_loss = {
         "max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater, "
         "where it is -1, input2. Recorded as its parts.",
     .torch = "torch.nn.functional.margin_ranking_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ranking_compose,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum",
                            "(3,1) (1,4) (3,4) reduction=none", "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"),
@@ -98,6 +101,7 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
         "max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the "
         "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
     .torch = "torch.nn.functional.triplet_margin_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = triplet_compose,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
                            "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
@@ -154,6 +158,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
         "For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target of "
         "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.",
     .torch = "torch.nn.functional.multi_margin_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
@@ -218,6 +223,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
         "negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by "
         "C. Recorded as its parts.",
     .torch = "torch.nn.functional.multilabel_margin_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,

@@ -108,6 +108,7 @@ const struct ebb_op ebb_op_svd = {
         "this.",
     .torch = "torch.linalg.svd",
     .node = "LinalgSvdBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,
@@ -134,6 +135,7 @@ const struct ebb_op ebb_op_svdvals = {
     .doc = "Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.",
     .torch = "torch.linalg.svdvals",
     .node = "LinalgSvdBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,
@@ -271,6 +273,7 @@ const struct ebb_op ebb_op_lstsq = {
         "singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A "
         "has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd and gelss.",
     .torch = "torch.linalg.lstsq",
+    .autocast = EBB_AUTOCAST_F32,
     .compose_list = lstsq,
     .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",
                            "wc(2,3,2) (2,3)", "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)",

@@ -463,7 +463,7 @@ EBB_TEST(training_follows_float32) {
     double exact[STEPS], low[STEPS];
     train(false, exact);
     train(true, low);
-    for (int i = 0; i < STEPS; i++) CHECK_CLOSE(low[i], exact[i], 0.02);
+    for (int i = 0; i < STEPS; i++) CHECK_CLOSE(low[i], exact[i], 0.005);
     CHECK(exact[STEPS - 1] < exact[0] / 2 && low[STEPS - 1] < low[0] / 2);
 }
 

@@ -17,19 +17,20 @@ typedef struct machine {
 
 static volatile double sink;
 
-/* Without vector instructions of our own: what the compiler makes of it. */
+/* Without vector instructions of our own: what the compiler makes of it. Sums begin at different numbers here and
+ * below, since of equal ones it would compute one. */
 static double plain_fma_f32(int64_t n) {
-    float a[8] = {0};
+    float a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < 8; j++) a[j] = fmaf(a[j], 0.5f, 1.0f);
-    sink = (double)(a[0] + a[7]);
+    sink = (double)(((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])));
     return 16.0 * (double)n;
 }
 static double plain_fma_f64(int64_t n) {
-    double a[8] = {0};
+    double a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < 8; j++) a[j] = fma(a[j], 0.5, 1.0);
-    sink = a[0] + a[7];
+    sink = ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
     return 16.0 * (double)n;
 }
 static void plain_stream(int64_t n, const float *x, float *y) {
@@ -40,8 +41,9 @@ static void plain_stream(int64_t n, const float *x, float *y) {
 /* Twelve independent sums hide the latency of a multiply-add on every core there is. */
 #define DEFINE_FMA(name, target_, V, P, S, width) \
     __attribute__((target(target_))) static double name(int64_t n) { \
-        V a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11; \
-        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = a10 = a11 = P##set1_##S(0); \
+        V a0 = P##set1_##S(0), a1 = P##set1_##S(1), a2 = P##set1_##S(2), a3 = P##set1_##S(3); \
+        V a4 = P##set1_##S(4), a5 = P##set1_##S(5), a6 = P##set1_##S(6), a7 = P##set1_##S(7); \
+        V a8 = P##set1_##S(8), a9 = P##set1_##S(9), a10 = P##set1_##S(10), a11 = P##set1_##S(11); \
         const V x = P##set1_##S(0.5), y = P##set1_##S(1); \
         for (int64_t i = 0; i < n; i++) { \
             a0 = P##fmadd_##S(a0, x, y), a1 = P##fmadd_##S(a1, x, y), a2 = P##fmadd_##S(a2, x, y); \

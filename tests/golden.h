@@ -222,6 +222,7 @@ static inline void golden_argument(struct golden_file *f, struct golden_sample *
     case 'i': arg = ebb__arg_int(name, strtoll(text, NULL, 10)); break;
     case 'f': arg = ebb__arg_float(name, strtod(text, NULL)); break;
     case 'b': arg = ebb__arg_bool(name, *text == '1'); break;
+    case 'm': arg = ebb__arg_text(name, golden_keep(f, s, used, text)); break;
     case 's': arg = ebb__arg_string(name, golden_keep(f, s, used, text)); break;
     case 'd':
         arg = ebb__arg_int(name, ebb_dtype_from_name(text));
@@ -277,7 +278,7 @@ static inline void golden_read(struct golden_file *f, struct golden_sample *s) {
     size_t used = 0;
     for (golden_next(f); golden_line(f) && strcmp(f->line, "sample") != 0 && strcmp(f->line, "op") != 0;
          golden_next(f)) {
-        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlz", f->line[0]);
+        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlmz", f->line[0]);
         if (!argument && !s->length) s->length = (size_t)(f->at - s->text);
         if (argument) golden_argument(f, s, &used);
         else golden_result(f, s);

@@ -31,7 +31,6 @@ LEFT_OUT = {
     "layout": "dense tensors", "sparse": "dense gradients", "sparse_grad": "dense gradients",
     "memory_format": "one memory format", "names": "no named dimensions",
     "generator": "the thread's generator, which can be saved and restored",
-    "return_indices": "indices are a second result always",
     "as_tuple": "nonzero_tuple is an operator of its own",
     "driver": "one driver", "out_dtype": "accelerators only", "_stacklevel": "the caller's line is known",
     "size_average": "deprecated for reduction", "reduce": "deprecated for reduction",

@@ -102,6 +102,33 @@ EBB_TEST(all_outputs) {
     CHECK(out.n == 1);
 }
 
+EBB_TEST(outputs_that_are_asked_for) {
+    ebb_tensor *x = ebb_reshape(ebb_arange(0.0, 16, 1, .dtype = EBB_F64), EBB_DIMS(1, 1, 4, 4)), *at;
+    static const char *const pools[] = {"max_pool2d", "adaptive_max_pool2d"};
+    for (int i = 0; i < 2; i++) {
+        ebb_list out = {0};
+        const char *size = i ? "output_size" : "kernel_size";
+        CHECK_VALUES(ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2)), .ret_outputs = &out), 0, 5, 7, 13, 15);
+        CHECK(out.n == 1);
+        (void)ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2), EBB_ARG("return_indices", false)),
+                       .ret_outputs = &out);
+        CHECK(out.n == 1);
+        (void)ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2), EBB_ARG("return_indices", true)),
+                       .ret_outputs = &out);
+        CHECK(out.n == 2);
+        CHECK_VALUES(out.t[1], 0, 5, 7, 13, 15);
+    }
+    CHECK_VALUES(ebb_max_pool2d(x, EBB_DIMS(2), .ret_indices = &at), 0, 5, 7, 13, 15); /* in C by its place */
+    CHECK_VALUES(at, 0, 5, 7, 13, 15);
+    ebb_tensor *list = ebb_reshape(ebb_fmod(x, 3.0), EBB_DIMS(-1));
+    ebb_list out = {0};
+    CHECK_VALUES(ebb_call("unique", EBB_LIST(list), .ret_outputs = &out), 0, 0, 1, 2);
+    CHECK(out.n == 1);
+    (void)ebb_call("unique", EBB_LIST(list), EBB_ARGS(EBB_ARG("return_counts", true)), .ret_outputs = &out);
+    CHECK(out.n == 2);
+    CHECK_VALUES(out.t[1], 0, 6, 5, 5);
+}
+
 EBB_TEST(overloads) {
     ebb_tensor *x = matrix();
     CHECK_VALUES(ebb_call("max", EBB_LIST(x)), 0, 6);

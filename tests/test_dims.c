@@ -2,6 +2,7 @@
 #include "explain/dims.h"
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/expr.h>
 
 static char output[1 << 18];
 
@@ -40,8 +41,12 @@ EBB_TEST(views_copies_and_what_fails) {
     CHECK(!DIMS("arange(6).view(2, 3).t().reshape(6)"));
     has("y: a new storage of 6 elements");
     has("No strides describe the new shape in the old storage");
+    has("Dims 0 and 1 of x cannot become one: a step in dim 0 is 1 in the storage, all of dim 1 is 2·3 = 6.");
     CHECK(DIMS("arange(6).view(2, 3).t().view(6)") == EBB_ERR_SHAPE);
-    has("not contiguous"); /* the calls before */
+    has("y is not contiguous: to be counted row by row its strides would have to be (2, 1)."); /* the calls before, */
+    /* and the one that fails */
+    has("  4  .view(6)\n     before  x  shape (3×2)");
+    has("view may not copy, reshape would.\n     Dims 0 and 1 of x cannot become one");
     CHECK_ERROR(EBB_ERR_SHAPE, "column 26: view");
     CHECK(!DIMS("x[1:, ::2]", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
     has("strides (4, 2)  offset 4  not contiguous");
@@ -49,10 +54,71 @@ EBB_TEST(views_copies_and_what_fails) {
     has("strides (1, 0)");
     has("dL/dw = dL/dy");
     has("summed over dim 0, where w was broadcast: (3×4) → (4)");
+    CHECK(!DIMS("max(x, dim=0).values", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
+    has("after   y.indices  shape (4)");
+    CHECK(DIMS("max(x, dim=0).valuse", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1) == EBB_ERR_NAME);
+    CHECK_ERROR(EBB_ERR_NAME, "a list has no attribute valuse; did you mean values?; there are: values, indices");
     CHECK(!DIMS("a, b = split(arange(10).view(2, 5), [2, 3], 1); cat([b, a], 1)"));
     has("y[1]  shape (2×3)  strides (5, 1)  offset 2  not contiguous");
     has("dL/db = dL/dy[:, 0:3]");
     CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+/* Its error is the thread's, with its place, though the derivatives of the calls before were computed after it. */
+EBB_TEST(what_fails_is_told_and_returned) {
+    char caret[256];
+    for (int page = 0; page < 2; page++) {
+        CHECK(DIMS("arange(6.).view(2, 3).t().view(6)", .format = page ? EBB_EXPLAIN_HTML : EBB_EXPLAIN_JSON) ==
+              EBB_ERR_SHAPE);
+        CHECK_ERROR(EBB_ERR_SHAPE, "column 27: view: view of shape [6]");
+        CHECK(ebb_eval_caret(caret, sizeof caret) && strstr(caret, "\n                          ^^^^"));
+        has("\"failure\": \"column 27: view: view of shape [6]");
+        has("\"formula\": \"t(dL/dy)\"");
+        has("\"outputs\": []");
+        has(page ? "\"zh\": \"x 的第 0 维与第 1 维无法合并" : "\"why_no_view\": \"Dims 0 and 1 of x cannot become one");
+    }
+    CHECK(DIMS("arange(6).view(2, 3); w", .format = EBB_EXPLAIN_JSON) == EBB_ERR_NAME); /* no call */
+    CHECK_ERROR(EBB_ERR_NAME, "w has no value");
+    has("\"failure\": \"column 23: w has no value\"");
+    CHECK(DIMS("arange(6).view(2, 3", .format = EBB_EXPLAIN_HTML) == EBB_ERR_FORMAT);
+    CHECK_ERROR(EBB_ERR_FORMAT, "column");
+    CHECK(output[0] == '\0'); /* no half of a page */
+    CHECK_NO_LEAK();
+}
+
+/* Which shapes a tensor can be viewed in is what view itself says, and the reason is there when it cannot. */
+EBB_TEST(a_clash_is_why_view_fails) {
+    static const char *const tensors[] = {"arange(24.).view(2, 3, 4).permute(2, 0, 1)",
+                                          "arange(24.).view(4, 6).t()",
+                                          "arange(24.).view(2, 12)[:, ::2]",
+                                          "arange(2.).view(2, 1, 1).expand(2, 3, 4)",
+                                          "arange(24.).view(2, 1, 12).transpose(0, 1)",
+                                          "arange(24.).view(2, 3, 4)[:, 1:]",
+                                          "zeros(0, 3).t()",
+                                          "arange(24.)",
+                                          "arange(24.).view(1, 24, 1).expand(2, 24, 1)"};
+    static const ebb_dims shapes[] = {{1, {-1}},    {2, {2, -1}},    {2, {-1, 2}}, {3, {2, 3, -1}},
+                                      {2, {4, -1}}, {3, {-1, 2, 2}}, {2, {3, -1}}};
+    int views = 0, clashes = 0;
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) EBB_SCOPE {
+                ebb_tensor *t = ebb_eval(tensors[i]), *copy = ebb_reshape(t, shapes[k]);
+                struct ebb__dims_clash clash;
+                if (!copy) { /* another number of elements */
+                    ebb_clear_error();
+                    continue;
+                }
+                bool clashing = ebb__dims_clash(t, ebb_tensor_shape(copy), &clash),
+                     viewed = ebb_view(t, shapes[k]) != NULL;
+                ebb_clear_error();
+                CHECK(viewed == !clashing);
+                views += viewed;
+                clashes += clashing;
+                if (clashing)
+                    CHECK(clash.outer < clash.inner && clash.outer_stride != clash.inner_size * clash.inner_stride);
+            }
+    CHECK(views > 15 && clashes > 15);
     CHECK_NO_LEAK();
 }
 
@@ -74,7 +140,7 @@ EBB_TEST(the_companion) {
         has("\"failure\"");
     }
     CHECK(DIMS(NULL, .format = EBB_EXPLAIN_SVG) == EBB_ERR_ARGUMENT);
-    CHECK_ERROR(EBB_ERR_ARGUMENT, "text or JSON");
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "text, JSON or a page");
     CHECK_NO_LEAK();
 }
 
@@ -83,11 +149,10 @@ EBB_TEST(places_are_where_the_elements_are) {
     struct ebb__dims_report r = {0};
     const ebb_explain_options o = {.seed = 0};
     EBB_SCOPE {
-        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o,
-                              false));
+        CHECK(!ebb__dims_make(&r, "arange(24).view(2, 3, 4).permute(2, 0, 1)[1:, :, ::2].flip(0).transpose(0, 2)", &o));
         CHECK(r.n == 6);
         for (int64_t k = 0; k < r.n; k++) {
-            ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage];
+            ebb_tensor *t = r.steps[k].out[0].t, *whole = r.storages[r.steps[k].out[0].storage].t;
             for (int64_t i = 0; i < ebb_tensor_numel(t); i++) {
                 double at = ebb_at_index(ebb_reshape(t, EBB_DIMS(-1)), EBB_DIMS(i));
                 CHECK(at == ebb_at_index(ebb_reshape(whole, EBB_DIMS(-1)), EBB_DIMS(ebb__dims_place(t, i))));
@@ -102,6 +167,10 @@ EBB_TEST(places_are_where_the_elements_are) {
 static void all(void) {
     (void)DIMS("x.t().reshape(-1)[2:] + w", .values = (const char *const[]){"x=randn(2,3)", "w=randn(4)"},
                .n_values = 2);
+    if (ebb_error()) return;
+    if (DIMS("x.t().view(6)", .values = (const char *const[]){"x=randn(2,3)"}, .n_values = 1,
+             .format = EBB_EXPLAIN_HTML) == EBB_ERR_SHAPE)
+        ebb_clear_error(); /* as it should */
 }
 
 EBB_TEST(every_allocation_failing) { CHECK_ALLOCATIONS_FAILING(all, 100000); }

@@ -165,7 +165,8 @@ struct ebb_attr {
      * which may leave it out then. NULL: nothing. */
     const char *otherwise;
     /* Optional: another name for it in calls by name. Several arguments may have it: a value goes to the first that
-     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers. */
+     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers; the lists of a list go to
+     * one each, as tensordot's dims=((0),(1)). */
     const char *also;
 };
 
@@ -228,7 +229,15 @@ struct ebb_forward {
     ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
     ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
     int64_t n_out;
+    ebb_tensor *const *given; /* [n_in] the inputs as they were given */
+    bool recorded, followed;  /* grad mode was on at the call; derivatives by all inputs may be needed */
 };
+
+/* Whether a derivative by input i may be asked for later: otherwise what only its rule would read need not be computed.
+ * False where nothing is recorded (PyTorch tells what it would be there, too), but true of all inside an open level of
+ * forward mode or ebb_vmap, and when the operator is called again for what it saved. ctx.needs_input_grad in forward
+ *     if (ebb_forward_needs(f, 0)) ...                     compute the output that is saved for the rule */
+EBB_API bool ebb_forward_needs(const struct ebb_forward *f, int64_t i);
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
 struct ebb_vjp_call {
@@ -336,6 +345,9 @@ struct ebb_op {
     const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    /* Optional: the bool attribute by which a call by name asks for an output, "return_indices"; without it, it leaves
+     * that output out. NULL: it is always given. */
+    const char *asked[EBB_OP_MAX_OUT];
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;

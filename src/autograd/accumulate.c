@@ -6,12 +6,27 @@
 #include <sched.h>
 #endif
 
+static bool has_one_reference(ebb_tensor *t) { return atomic_load_explicit(&t->refs, memory_order_acquire) == 1; }
+
 /* Nobody else can see this memory. */
 static bool sole_owner(ebb_tensor *t) {
     if (t->flags & EBB__HAS_TANGENT) return false;
-    return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
+    return has_one_reference(t) && t->storage && !t->base && !t->grad_fn &&
            atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 &&
            !(atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL);
+}
+
+/* A view of all of a tensor that only the view holds, as rules give them that undo a transposition or a reshape, takes
+ * its place: nobody could tell. */
+static void replace_base(ebb_tensor *t) {
+    const unsigned other = EBB__MOVED | EBB__HAS_TANGENT | EBB__INFERENCE_VIEW | EBB__REQUIRES_GRAD;
+    ebb_tensor *base = t->base;
+    if (!base || t->numel != base->numel || (t->flags | base->flags) & other || t->grad_fn || base->grad_fn ||
+        base->autograd || !has_one_reference(t) || !has_one_reference(base) || !ebb__is_dense(t))
+        return;
+    t->base = NULL;
+    t->flags &= (uint16_t)~EBB__NO_GRAD_VIEW;
+    ebb__unref(base);
 }
 
 static ebb_tensor *take(ebb_tensor *t) {
@@ -21,6 +36,8 @@ static ebb_tensor *take(ebb_tensor *t) {
 
 ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     ebb_scope scope = ebb_scope_open();
+    replace_base(a);
+    replace_base(b);
     if (!sole_owner(a) && sole_owner(b)) { /* addition commutes exactly */
         ebb_tensor *other = a;
         a = b;
@@ -84,6 +101,13 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     return copy ? ebb_copy_(copy, grad) : NULL;
 }
 
+static void fail_other_shape(const ebb_tensor *t, const ebb_tensor *grad) {
+    char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+    ebb__fail_op("backward", EBB_ERR_SHAPE, "%s has shape %s, and a gradient of shape %s from before; clear it first",
+                 ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "a leaf", ebb__shape_text(a, t->ndim, ebb__sizes(t)),
+                 ebb__shape_text(b, grad->ndim, ebb__sizes(grad)));
+}
+
 /* I7, PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the
  * pass itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
@@ -103,8 +127,11 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     ebb_tensor *result = NULL;
     lock(a);
     if (!a->grad) {
+        replace_base(grad);
         if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
         else result = take(copy_for(grad, t));
+    } else if (EBB_UNLIKELY(!ebb__same_shape(a->grad, grad))) { /* it was set to another storage */
+        fail_other_shape(t, a->grad);
     } else {
         bool apart = recorded || ebb__is_batched(grad);
         result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));

@@ -21,7 +21,7 @@ struct ebb__level *ebb__batch_open(int64_t size, enum ebb_vmap_randomness random
 static ebb_tensor *wrap(struct ebb__level *level, ebb_tensor *samples, ebb_tensor *of) {
     ebb_tensor *t =
         ebb__tensor_alias(samples, samples->ndim - 1, ebb__sizes(samples) + 1, ebb__strides(samples) + 1, 0);
-    if (t && of) ebb__view_of(t, of);
+    if (of) t = ebb__view_of(t, of);
     if (!t || !ebb__tangent_set(t, level, samples)) return ebb__own(t);
     ebb__unref(t);
     return NULL;

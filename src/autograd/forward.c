@@ -24,7 +24,7 @@ static ebb_tensor *region_of(ebb_tensor *whole, const ebb_tensor *view) {
 }
 
 ebb_tensor *ebb__tangent_of(ebb_tensor *t, struct ebb__level *level) {
-    ebb_tensor *own = ebb__tangent_get(t, level), *base = t->base;
+    ebb_tensor *own = ebb__tangent_get(t, level), *base = ebb__base(t);
     if (own || !base || !(base->flags & EBB__HAS_TANGENT) || level->batching) return own;
     ebb_tensor *whole = ebb__tangent_get(base, level);
     if (!whole) return NULL;
@@ -292,10 +292,11 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
+    ebb_tensor *base = ebb__base(self);
+    if (!t && !base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
     if (!t) {
-        ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(self->base), value);
-        if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
+        ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(base), value);
+        if (!zeros || ebb__tangent_set(base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;

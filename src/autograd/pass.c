@@ -54,9 +54,9 @@ static struct ebb__entry *reach(struct ebb__pass *p, ebb_node *n) {
 }
 
 /* The entries are at once the queue of the search. */
-ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots) {
-    for (size_t i = 0; i < n_roots; i++)
-        if (!reach(p, roots[i])) return ebb_error_status();
+ebb_status ebb__pass_discover(struct ebb__pass *p, const ebb_edge *roots, int64_t n_roots) {
+    for (int64_t i = 0; i < n_roots; i++)
+        if (!reach(p, roots[i].node)) return ebb_error_status();
     for (size_t at = 0; at < p->n; at++) {
         ebb_node *n = p->entries[at].node;
         const struct ebb__edge *edges = ebb__node_edges(n);

@@ -43,7 +43,7 @@ struct ebb__pass {
 };
 
 /* Gather everything reachable from the roots and count the edges. */
-ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots);
+ebb_status ebb__pass_discover(struct ebb__pass *p, const ebb_edge *roots, int64_t n_roots);
 
 /* Decide which entries have to run for the captures. */
 ebb_status ebb__pass_prune(struct ebb__pass *p);

@@ -38,7 +38,7 @@ double ebb__budget_time(void) {
 
 static bool is_of(const struct ebb__value *v, const struct ebb__pool *p, const ebb_tensor *t) {
     ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
-    return v->pool == p && v->data == t->data && v->version == ebb__version(t) && v->dtype == t->dtype &&
+    return v->pool == p && v->data == t->data && v->version == ebb__data_version(t) && v->dtype == t->dtype &&
            ebb__dims_equal(&v->shape, &shape) && ebb__dims_equal(&v->strides, &strides);
 }
 
@@ -69,7 +69,7 @@ struct ebb__value *ebb__value_new(struct ebb__pool *p, ebb_tensor *t) {
     v->refs = 1;
     v->pool = p;
     v->data = t->data;
-    v->version = ebb__version(t);
+    v->version = ebb__data_version(t);
     v->dtype = (ebb_dtype)t->dtype;
     v->shape = ebb_tensor_shape(t);
     v->strides = ebb_tensor_strides(t);
@@ -114,7 +114,7 @@ ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like, bool first) {
         v->t = ebb__tensor_alias(like, v->shape.n, v->shape.d, first ? v->strides.d : ebb__strides(like), offset);
     }
     if (!v->t) return ebb_error_status();
-    v->held_version = ebb__version(v->t);
+    v->held_version = ebb__data_version(v->t);
     v->used = p->clock;
     if (!v->counts) return EBB_OK;
     v->at = p->n_held;
@@ -260,7 +260,7 @@ ebb_status ebb__budget_write(ebb_tensor *t) {
         bool here = v->t && v->t->storage == t->storage;
         if (here && v->by) {
             ebb__value_drop(v);
-        } else if (here && v->held_version == ebb__version(t)) {
+        } else if (here && v->held_version == ebb__data_version(t)) {
             ebb_tensor *copy =
                 ebb__is_dense(v->t) ? ebb__tensor_new_laid_out(v->t, v->dtype) : ebb__tensor_new_like(v->t, v->dtype);
             if (!copy || ebb__copy_into(copy, v->t)) status = ebb_error_status();

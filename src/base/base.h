@@ -82,8 +82,9 @@ struct ebb__thread {
     bool freeing;
     struct ebb__level *levels;      /* that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
-    struct ebb__pass *pass;         /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
-    struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
+    bool followed;           /* whether derivatives by all inputs of what is called may be needed (ebb_forward_needs) */
+    struct ebb__pass *pass;  /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
+    struct ebb_watch *watch; /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
     int passes; /* backward passes that run on this stack, one inside the other */
     struct ebb__kept_cast {

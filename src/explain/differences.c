@@ -12,27 +12,37 @@ struct function {
     ebb_tensor **tensors; /* copies in float64 where they are floating */
 };
 
-/* The sum of the elements of the result. NaN, and an error, when it cannot be evaluated. */
-static double evaluate(const struct function *f) {
-    double value = (double)NAN;
+/* The sum of the elements of the result. False when it cannot be evaluated: shapes may depend on values, and some
+ * functions are defined only here and there. An error only when memory ends. */
+static bool evaluate(const struct function *f, double *ret_value) {
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *t = ebb__expression_value(f->e, f->tensors, NULL);
     if (t) t = ebb_sum(ebb_to(t, EBB_F64));
-    if (t) value = (ebb_item)(t);
+    if (t) *ret_value = (ebb_item)(t);
     ebb_scope_close(&scope);
-    return value;
+    if (ebb_error() && ebb_error_status() != EBB_ERR_MEMORY) {
+        ebb_clear_error();
+        return false;
+    }
+    return !ebb_error();
 }
 
-/* Central differences at element i of the variable, and how large a rounding error of the function's value would be. */
-static double difference(const struct function *f, double *x, double *ret_size) {
+/* Central differences at element i of the variable, and how large a rounding error of the function's value would be.
+ * False when the function is not defined on both sides. */
+static bool difference(const struct function *f, double *x, double *ret_difference, double *ret_size) {
     double at = *x, h = 6e-6 * fmax(1, fabs(at)); /* about the cube root of the rounding error */
+    double above, below;
     *x = at + h;
-    double above = evaluate(f), right = *x;
+    bool defined = evaluate(f, &above);
+    double right = *x;
     *x = at - h;
-    double below = evaluate(f), left = *x;
+    defined = defined && evaluate(f, &below);
+    double left = *x;
     *x = at;
+    if (!defined) return false;
     *ret_size = fmax(fabs(above), fabs(below));
-    return (above - below) / (right - left);
+    *ret_difference = (above - below) / (right - left);
+    return true;
 }
 
 static double tolerance_of(ebb_dtype dtype) {
@@ -54,13 +64,16 @@ static ebb_status check_variable(struct ebb__report *r, const struct function *f
     if (o->gradient && (ebb_tensor_read)(o->gradient, EBB_F64, gradient)) return ebb_error_status();
     c->ok = true;
     for (int64_t i = 0; i < n && !ebb_error(); i += step) {
-        double size, d = to[i] = difference(f, &x[i], &size);
+        double size, d;
+        if (!difference(f, &x[i], &d, &size)) continue;
+        to[i] = d;
         double away = fabs(gradient[i] - d) / fmax(fmax(1, fabs(d)), size * 1e-3);
         if (d == gradient[i] || (isnan(d) && isnan(gradient[i]))) away = 0; /* infinities, too */
-        if (!(away <= c->worst)) c->worst = away;
+        c->worst = ebb__worse(c->worst, away);
         c->ok = c->ok && away <= r->tolerance;
         c->checked++;
     }
+    if (n && !c->checked) c->numeric = NULL;
     return ebb_error_status();
 }
 

@@ -87,7 +87,7 @@ static void end_naming(struct naming *n) {
 ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
                                   const ebb_explain_options *o, bool check) {
     struct naming naming = {.e = e, .trace = trace};
-    const struct ebb__observer observer = {called, assigned, &naming};
+    const struct ebb__observer observer = {.called = called, .assigned = assigned, .context = &naming};
     for (int64_t i = 0; i < e->n; i++) /* a constant is called what it is in the expression */
         if (!ebb_tensor_requires_grad(e->tensors[i])) give_name(&naming, e->tensors[i], 0, e->names[i]);
     ebb__trace_open(trace);
@@ -150,7 +150,7 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
 }
 
 ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_explain_options options) {
-    struct ebb__page page = {.lang = options.lang};
+    struct ebb__page page = {.kind = EBB__PAGE_GRADIENTS, .lang = options.lang};
     FILE *to = options.to ? options.to : stdout;
     if (ebb_error()) return ebb_error_status();
     if (!items || n < 1) return ebb_fail(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");

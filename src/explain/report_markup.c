@@ -197,27 +197,20 @@ static void tell_forward(struct writer *w) {
 }
 
 /* Formulas are set in lines of their own. */
-static void display(struct writer *w, const char *symbol, const char *formula, bool words, ebb_tensor *v, bool more) {
+static void display(struct writer *w, const char *symbol, const char *formula, ebb_tensor *v, bool more) {
     OUT(w, "%s%s %s ", w->latex ? "\\[ " : "$$", or_empty(symbol), more ? "\\mathrel{+}=" : "=");
-    if (formula && formula[0]) OUT(w, words ? "\\text{(%s)} = " : "%s = ", formula);
+    if (formula && formula[0]) OUT(w, "%s = ", formula);
     value(w, v);
     OUT(w, "%s\n", w->latex ? " \\]" : "$$");
 }
 
-/* Words in a formula, with what LaTeX reads otherwise kept from it. */
-static const char *words_of(struct writer *w, const char *words) {
-    const char *shown = "";
-    for (; *words; words++) shown = or_empty(PRINT(w, strchr("_^#$%&{}", *words) ? "%s\\%c" : "%s%c", shown, *words));
-    return shown;
-}
-
 static void tell_give(struct writer *w, const struct ebb__report_give *g) {
     const struct ebb__report_output *o = ebb__report_of(w->r, g->to, g->output);
-    const char *formula = g->formula.in[EBB__LATEX], *name = or_empty(o->name.in[EBB__UNICODE]);
-    display(w, g->symbol.in[EBB__LATEX], g->words ? words_of(w, or_empty(formula)) : formula, g->words, g->value,
-            g->arrival > 1);
-    const char *notes[3] = {NULL, NULL, NULL};
+    const char *name = or_empty(o->name.in[EBB__UNICODE]);
+    display(w, g->symbol.in[EBB__LATEX], g->formula.in[EBB__LATEX], g->value, g->arrival > 1);
+    const char *notes[4] = {NULL, NULL, NULL, NULL};
     int n = 0;
+    if (g->words[0]) notes[n++] = or_empty(g->words[w->view->lang]);
     if (g->shapes) notes[n++] = g->shapes;
     if (g->summed.n)
         notes[n++] = SAY(w, EBB__SAY_SUMMED,
@@ -228,7 +221,7 @@ static void tell_give(struct writer *w, const struct ebb__report_give *g) {
         text(w, notes[i]);
         OUT(w, "%s", i + 1 < n ? "; " : "\n");
     }
-    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, false, g->total, false);
+    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, g->total, false);
     OUT(w, "\n");
 }
 
@@ -298,11 +291,8 @@ static void tell_gradients(struct writer *w) {
     }
     table_end(w);
     bool ok;
-    double worst = ebb__report_worst(w->r, &ok);
     OUT(w, "\n");
-    text(w, w->r->checked ? SAY(w, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD, PRINT(w, "%.1e", worst),
-                                PRINT(w, "%.0e", w->r->tolerance))
-                          : SAY(w, EBB__SAY_CHECK_NONE));
+    text(w, ebb__report_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n\n");
     text(w, w->r->saved_bytes ? SAY(w, EBB__SAY_SAVED, integer(w, w->r->saved_bytes)) : SAY(w, EBB__SAY_SAVED_NOTHING));
     OUT(w, "\n");
@@ -326,7 +316,7 @@ static void tell_hessian(struct writer *w) {
                                  : PRINT(w, "\\frac{\\partial^2 %s}{\\partial %s\\,\\partial %s}", root, a, b);
         int64_t rows = ebb_tensor_numel(row->value), columns = ebb_tensor_numel(column->value);
         ebb_scope scope = ebb_scope_open();
-        display(w, symbol, NULL, false, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
+        display(w, symbol, NULL, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
         ebb_scope_close(&scope);
     }
     if (w->r->n_hessian)

@@ -182,9 +182,11 @@ static const char *target(struct teller *t, const char *symbol, bool more, int w
 /* A formula and its value, beside each other or, when they are long, one under the other. */
 static void give_row(struct teller *t, struct ebb__table *table, const struct ebb__report_give *g, int width) {
     enum { LONG = 52 };
-    const char *formula = g->formula.in[EBB__UNICODE], *shown = value(t, g->value), *cell = "";
+    const char *words = g->words[t->view->lang],
+               *formula = words ? PRINT(t, "(%s)", words) : g->formula.in[EBB__UNICODE], *shown = value(t, g->value),
+               *cell = "";
     bool none = !formula || !formula[0], wide = !none && ebb__columns(formula) > LONG;
-    if (!none) cell = PRINT(t, g->words ? "(%s)%s" : "%s%s", formula, under_formula(t, g));
+    if (!none) cell = PRINT(t, "%s%s", formula, under_formula(t, g));
     if (!none) shown = indented(t, "= ", shown);
     if (wide) cell = PRINT(t, "%s\n%s", cell, shown);
     ebb__table_add(table, target(t, g->symbol.in[EBB__UNICODE], g->arrival > 1, width));
@@ -294,14 +296,10 @@ static void tell_gradients(struct teller *t) {
 
 static void tell_check(struct teller *t) {
     bool ok;
-    double worst = ebb__report_worst(t->r, &ok);
+    const char *verdict = ebb__report_verdict(&t->arena, t->r, t->view->lang, &ok);
     (void)fputc('\n', t->to);
-    if (!t->r->checked) remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CHECK_NONE));
-    else
-        (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad,
-                      ebb__phrase_of(&t->arena, t->view->lang, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD,
-                                     PRINT(t, "%.1e", worst), PRINT(t, "%.0e", t->r->tolerance)),
-                      t->plain);
+    if (!t->r->checked) remark(t, verdict);
+    else (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad, verdict, t->plain);
     if (t->r->saved_bytes) remark(t, SAY(t, EBB__SAY_SAVED, integer(t, t->r->saved_bytes)));
     else remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }

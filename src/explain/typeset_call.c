@@ -30,9 +30,9 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
     }
     PUT(t, latex(t) ? "\\begin{cases} " : "{");
     ebb__typeset(t, yes, 0);
-    PUT(t, latex(t) ? " & " : " where ");
+    PUT(t, latex(t) ? " & " : " if ");
     ebb__typeset(t, condition, 0);
-    PUT(t, latex(t) ? " \\\\ " : ", else ");
+    PUT(t, latex(t) ? " \\\\ " : " else ");
     ebb__typeset(t, no, 0);
     PUT(t, latex(t) ? " & \\text{else} \\end{cases}" : "}");
 }

@@ -52,6 +52,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_CHECK_NONE] =
         {"Gradients of a graph are not checked against finite differences: that needs the function.",
          "只有计算图而没有函数，无法用有限差分检验梯度。"},
+    [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression cannot be evaluated.",
+                                "没有检验：在这一点附近，表达式无法求值。"},
     [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
@@ -134,6 +136,14 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "左边的行配右边的列：左边的最后一维须等于右边的倒数第二维；更前面的维按广播处理。"},
     [EBB__SAY_REDUCE] = {"The dimensions that are reduced go, or become 1 with keepdim.",
                          "被归约的维消失；若 keepdim 则变为 1。"},
+    [EBB__SAY_VIEW_FAILS] = {"No strides describe the new shape in the old storage; view may not copy, reshape would.",
+                             "旧的存储里，没有任何步长能描述新形状；view 不能拷贝，reshape 则会拷贝。"},
+    [EBB__SAY_WHY_NO_VIEW] =
+        {"Dims {1} and {2} of {3} cannot become one: a step in dim {1} is {4} in the storage, all of dim {2} is {5}.",
+         "{3} 的第 {1} 维与第 {2} 维无法合并：第 {1} 维走一步，在存储里前进 {4}；而走完整个第 {2} 维是 {5}。"},
+    [EBB__SAY_WHY_NOT_CONTIGUOUS] =
+        {"{1} is not contiguous: to be counted row by row its strides would have to be {2}.",
+         "{1} 不连续：要逐行连续，步长须为 {2}。"},
     [EBB__SAY_BACK_RESHAPE] = {"the gradient is given the old shape", "梯度换回原来的形状"},
     [EBB__SAY_BACK_SQUEEZE] = {"the dimensions of size 1 come back", "大小为 1 的维恢复"},
     [EBB__SAY_BACK_UNSQUEEZE] = {"the dimension of size 1 goes again", "插入的维去掉"},
@@ -208,13 +218,13 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
 };
 
 const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...) {
-    const char *put[4] = {"", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
+    const char *put[6] = {"", "", "", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
     int places = 0;
     for (const char *c = text; (c = strchr(c, '{')); c++)
         if (c[1] - '0' > places) places = c[1] - '0';
     va_list arguments;
     va_start(arguments, phrase);
-    for (int i = 0; i < places && i < 4; i++) put[i] = va_arg(arguments, const char *);
+    for (int i = 0; i < places && i < 6; i++) put[i] = va_arg(arguments, const char *);
     va_end(arguments);
     struct ebb__text out = {0};
     while (*text) {

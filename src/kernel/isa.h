@@ -70,6 +70,20 @@ typedef void (*ebb__philox_batch)(uint64_t seed, uint64_t block, uint32_t ret_wo
 typedef void (*ebb__drop)(int64_t n, const uint32_t *words, uint32_t least, double scale, const void *x, void *y,
                           uint8_t *mask);
 
+/* For im2col.c and pool.c, in float32; strides in elements. */
+typedef struct ebb__window_rows {
+    /* to: rows of left + n + right elements, one behind the other: zeros, then those `stride` apart from `from` on. */
+    void (*unfold)(int64_t rows, int64_t left, int64_t n, int64_t right, const float *from, int64_t from_row,
+                   int64_t stride, float *to);
+    /* Add n elements a row to those `stride` apart from `to` on. */
+    void (*fold)(int64_t rows, int64_t n, const float *from, int64_t from_row, float *to, int64_t to_row,
+                 int64_t stride);
+    /* y: the greatest elements of n windows, `stride` apart, that read x[taps[0 .. n_taps)]; index: where they lie,
+     * from `place` on: the first of several, the last NaN. */
+    void (*max)(int64_t n, const float *x, int64_t stride, int64_t n_taps, const int32_t *taps, int64_t place, float *y,
+                int64_t *index);
+} ebb__window_rows;
+
 typedef struct ebb__isa_table {
     ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
     ebb__reducer moments[EBB_DTYPE_COUNT]; /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
@@ -78,6 +92,7 @@ typedef struct ebb__isa_table {
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
+    ebb__window_rows window;
     int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
@@ -103,6 +118,7 @@ void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n,
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
     X(ebb__init_dropout_##isa) \
+    X(ebb__init_window_##isa) \
     X(ebb__init_gemm_##isa)
 #define EBB__ISA_NARROW_FILES(X, isa) \
     X(ebb__init_compare_##isa) \

@@ -27,9 +27,9 @@ static ebb_status forward(struct ebb_forward *f, struct ebb__pooling o) {
     size_t bytes;
     void *windows = ebb__pool_windows(&o, &shape, (ebb_dtype)x->dtype, &p, &bytes);
     if (!windows) return ebb_error_status();
-    ebb__pool_average(&p, x->data, f->out[0]->data);
+    ebb_status status = ebb__pool_average(&p, x->data, f->out[0]->data);
     ebb__free(windows, bytes);
-    return EBB_OK;
+    return status;
 }
 
 static ebb_status backward_infer(struct ebb_infer *f, struct ebb__pooling o, const ebb_dims *input_size) {

@@ -35,8 +35,7 @@ static ebb_status forward(struct ebb_forward *f) {
         p.moving_stride[d] = d == last ? ebb__step(weight, 1) : 0;
         p.index[0].stride[d] = d == last ? 0 : ebb__step(index, d);
     }
-    ebb_status status = ebb__check_places(&p, 0, 0, false);
-    if (!status) ebb__place(&p, EBB__TAKE, (ebb_dtype)weight->dtype);
+    ebb_status status = ebb__place_along(&p, EBB__TAKE, (ebb_dtype)weight->dtype, 0, false);
     ebb__unref(index);
     return status;
 }

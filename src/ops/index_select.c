@@ -17,11 +17,11 @@ static ebb_status select_infer(struct ebb_infer *f) {
 /* The places of `moving` that the list of indices in input 1 names along dim, and those of `fixed`: what is done. */
 static ebb_status place(struct ebb_forward *f, int64_t dim, const ebb_tensor *moving, const ebb_tensor *fixed,
                         bool negative, enum ebb__placing what) {
-    struct ebb__places p;
     ebb_tensor *index = ebb__index_i64(f->in[1]);
-    ebb_status status = index ? ebb__places_of_list(&p, index, moving, fixed, dim, negative) : ebb_error_status();
-    if (!status && what != EBB__TAKE) status = ebb__begin_update(f);
-    if (!status) ebb__place(&p, what, (ebb_dtype)moving->dtype);
+    if (!index) return ebb_error_status();
+    ebb_status status = what == EBB__TAKE ? EBB_OK : ebb__begin_update(f);
+    const struct ebb__places p = ebb__places_of_list(index, moving, fixed, dim, negative);
+    if (!status) status = ebb__place_along(&p, what, (ebb_dtype)moving->dtype, dim, f->out[0] == f->in[0]);
     ebb__unref(index);
     return status;
 }

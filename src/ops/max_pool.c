@@ -111,7 +111,8 @@ const struct ebb_op ebb_op_max_pool_backward = {
     static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, " \
-                             "bool ceil_mode=false -> Tensor output, Tensor indices"), \
+                             "bool ceil_mode=false, bool return_indices=false -> Tensor output, " \
+                             "Tensor indices[return_indices]"), \
         .doc = \
             DOC(", stride apart (kernel_size, where none is listed)", image, \
                 " Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the " \
@@ -150,7 +151,8 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
     static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
-        EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor output, Tensor indices"), \
+        EBB_SIGNATURE(name_, "Tensor input, shape output_size, bool return_indices=false -> Tensor output, " \
+                             "Tensor indices[return_indices]"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \

@@ -133,6 +133,24 @@ const struct ebb_op ebb_op_mv = {
 
 /* ---- mm ---- */
 
+extern const struct ebb_op ebb_op_t, ebb_op_transpose;
+
+/* Whether the gradient of input i goes on through a transposition, as that of a linear layer's weight does. */
+static bool goes_through_t(const struct ebb_vjp_call *v, int i) {
+    const ebb_node *next = v->node ? ebb__node_edges(v->node)[i].node : NULL;
+    return next && (next->op == &ebb_op_t || next->op == &ebb_op_transpose);
+}
+
+/* The gradients a b of a product's inputs. One that is about to be transposed is computed transposed, so that what
+ * comes out lies row by row and needs no copy. */
+static ebb_tensor *gradient(const struct ebb_vjp_call *v, int i, ebb_tensor *a, ebb_tensor *b) {
+    return goes_through_t(v, i) ? ebb_t(ebb_mm(ebb_t(b), ebb_t(a))) : ebb_mm(a, b);
+}
+static ebb_tensor *mt(ebb_tensor *t) { return ebb_transpose(t, 1, 2); }
+static ebb_tensor *gradients(const struct ebb_vjp_call *v, int i, ebb_tensor *a, ebb_tensor *b) {
+    return goes_through_t(v, i) ? mt(ebb_bmm(mt(b), mt(a))) : ebb_bmm(a, b);
+}
+
 static ebb_status mm_infer(struct ebb_infer *f) {
     ebb_status status = check(f, 0, 2, 2);
     f->out->shape = EBB_DIMS(f->in[0].shape.d[0], f->in[1].shape.d[1]);
@@ -143,8 +161,8 @@ static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f
 
 static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mm(g, ebb_t(v->in[1])));
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
+    if (v->needs[0]) ebb_vjp_give(v, 0, gradient(v, 0, g, ebb_t(v->in[1])));
+    if (v->needs[1]) ebb_vjp_give(v, 1, gradient(v, 1, ebb_t(v->in[0]), g));
 }
 
 /* With one right factor the rows of all samples are those of one matrix. */
@@ -195,8 +213,8 @@ static ebb_status bmm_forward(struct ebb_forward *f) { return products(f->in[0],
 
 static void bmm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_bmm(g, ebb_transpose(v->in[1], 1, 2)));
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_bmm(ebb_transpose(v->in[0], 1, 2), g));
+    if (v->needs[0]) ebb_vjp_give(v, 0, gradients(v, 0, g, mt(v->in[1])));
+    if (v->needs[1]) ebb_vjp_give(v, 1, gradients(v, 1, mt(v->in[0]), g));
 }
 
 const struct ebb_op ebb_op_bmm = {
@@ -297,8 +315,8 @@ static void addmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
-    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_mm(g, ebb_t(v->in[2])), a->alpha.value));
-    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mm(ebb_t(v->in[1]), g), a->alpha.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(gradient(v, 1, g, ebb_t(v->in[2])), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(gradient(v, 2, ebb_t(v->in[1]), g), a->alpha.value));
 }
 
 /* One call where the right factor and a row that is added are the same for all, else a product for each sample. */
@@ -414,8 +432,8 @@ static void baddbmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_baddbmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
-    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_bmm(g, ebb_transpose(v->in[2], 1, 2)), a->alpha.value));
-    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_bmm(ebb_transpose(v->in[1], 1, 2), g), a->alpha.value));
+    if (v->needs[1]) ebb_vjp_give(v, 1, times(gradients(v, 1, g, mt(v->in[2])), a->alpha.value));
+    if (v->needs[2]) ebb_vjp_give(v, 2, times(gradients(v, 2, mt(v->in[1]), g), a->alpha.value));
 }
 
 static void baddbmm_batch(struct ebb_batch_call *b) {

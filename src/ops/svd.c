@@ -118,7 +118,7 @@ const struct ebb_op ebb_op_svd = {
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
-        {"'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
+        {"'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
                            "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
                            "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),

@@ -169,8 +169,9 @@ static ebb_tensor *tensordot(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_tensordot = {
-    EBB_SIGNATURE(tensordot, "Tensor a, Tensor b, int dims -> Tensor"),
-    .doc = "Sums of products over the last `dims` dimensions of a and the first of b.",
+    EBB_SIGNATURE(tensordot, "Tensor a|self, Tensor b|other, int dims[=2] -> Tensor"),
+    .doc = "Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of "
+           "dimensions, too: dims=((0),(1)) is tensordot_dims.",
     .torch = "torch.tensordot",
     .compose = tensordot,
     .samples = EBB_SAMPLES("(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
@@ -179,10 +180,10 @@ const struct ebb_op ebb_op_tensordot = {
 };
 
 const struct ebb_op ebb_op_tensordot_dims = {
-    EBB_SIGNATURE(tensordot_dims, "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor"),
-    .doc =
-        "Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A "
-        "dimension of one element meets any other.",
+    EBB_SIGNATURE(tensordot_dims,
+                  "Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims -> Tensor"),
+    .doc = "Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A "
+           "dimension of one element meets any other.",
     .torch = "torch.tensordot",
     .overload = "tensordot",
     .compose = tensordot_dims,

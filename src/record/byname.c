@@ -234,6 +234,7 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs,
     case EBB_VALUE_TEXT:
         return read_attr(a, arg->value.text, at, room) ||
                (strcmp(arg->value.text, "none") == 0 && ebb__attr_default(a, attrs));
+    case EBB_VALUE_LISTS: /* one for each of several: named.c */
     case EBB_VALUE_TENSOR:
     case EBB_VALUE_TENSORS: return false;
     }

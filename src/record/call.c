@@ -149,19 +149,22 @@ ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-void ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+    if (EBB_UNLIKELY(!t || ebb__move_along(t, of))) {
+        ebb__unref(t);
+        return NULL;
+    }
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
+    return t;
 }
 
 static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
-    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
-    if (t) ebb__view_of(t, of);
-    return t;
+    return ebb__view_of(ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset), of);
 }
 
 /* The outputs of a call: in the caller's array where their number is fixed, else in one made when it is known, which
@@ -209,9 +212,30 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-static ebb_status forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                          const struct outputs *out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out->t, .n_out = out->n};
+bool ebb_forward_needs(const struct ebb_forward *f, int64_t i) {
+    const ebb_tensor *t = i >= 0 && i < f->n_in ? f->given[i] : NULL;
+    if (!t || !ebb__is_floating(t->dtype)) return false;
+    return f->followed || (f->recorded && ebb__requires_grad(t));
+}
+
+/* `in` are the inputs `given`, or those prepared. */
+static struct ebb_forward forward_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *given,
+                                       int64_t n, const void *attrs, ebb_tensor *const *out, int64_t n_out) {
+    const struct ebb__thread *th = &ebb__thread;
+    return (struct ebb_forward){.op = op,
+                                .attrs = attrs,
+                                .n_in = n,
+                                .in = in,
+                                .out = out,
+                                .n_out = n_out,
+                                .given = given,
+                                .recorded = !th->no_grad,
+                                .followed = th->followed || th->levels};
+}
+
+static ebb_status forward(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *given, int64_t n,
+                          const void *attrs, const struct outputs *out) {
+    struct ebb_forward f = forward_call(op, in, given, n, attrs, out->t, out->n);
     bool halves = false;
     for (int64_t k = 0; k < out->n; k++) halves = halves || ebb__is_half(out->t[k]->dtype);
     if (EBB_LIKELY(!halves || op->halves)) return op->forward(&f);
@@ -242,7 +266,7 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
     if (status || op->view) return status;
     struct prepared p;
     status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
-    if (!status) status = forward(op, p.in, n, attrs, out);
+    if (!status) status = forward(op, p.in, in, n, attrs, out);
     unprepare(&p, n);
     return status;
 }
@@ -262,7 +286,7 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
         if (!wide) status = ebb_error_status();
     }
     if (!status) {
-        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = &self, .n_out = 1};
+        struct ebb_forward f = forward_call(op, p.in, in, n, attrs, &self, 1);
         status = op->forward(&f);
     }
     if (!status && wide) status = ebb__copy_into(in[0], wide);
@@ -277,7 +301,7 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
  * one, and becomes one node; without one its parts are recorded. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           ebb_tensor **out, struct ebb__level *batch) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
+    struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
@@ -321,7 +345,7 @@ static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope sc
 
 static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                                struct outputs *out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
+    struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
     bool before = ebb__failing();
     ebb_scope scope = ebb_scope_open();
     return take_list(op, op->compose_list(&f), scope, before, out);
@@ -369,8 +393,12 @@ static ebb_status run_batched(struct ebb__level *batch, const struct ebb_op *op,
     if (!op->batch && op->compose_list) return compose_list(op, in, n, attrs, out);
     if (!op->batch && is_parts(op)) return compose(op, in, n, attrs, out->t, batch);
     bool before = ebb__failing();
+    bool followed = ebb__thread.followed;
     ebb_scope scope = ebb_scope_open();
-    ebb_status status = take_list(op, ebb__batch_call(batch, op, in, n, attrs), scope, before, out);
+    ebb__thread.followed = true; /* what requires gradients is the batch, not its samples */
+    ebb_list list = ebb__batch_call(batch, op, in, n, attrs);
+    ebb__thread.followed = followed;
+    ebb_status status = take_list(op, list, scope, before, out);
     if (status) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
     status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);

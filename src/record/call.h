@@ -86,8 +86,8 @@ ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64
 /* A call of an operator with one output, whose dimensions need no normalizing: the result is a new reference. */
 ebb_tensor *ebb__call_new(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
 
-/* Make t, an alias of elements of `of`, a view of it to histories. */
-void ebb__view_of(ebb_tensor *t, ebb_tensor *of);
+/* Make t, an alias of elements of `of`, a view of it to histories; returns t. NULL for NULL, and when out of memory. */
+ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of);
 
 /* An operator that updates: its result written into in[0], which is not recorded. */
 ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);

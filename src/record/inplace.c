@@ -29,7 +29,8 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         if (in[i] && ebb__refresh(in[i])) return ebb_error_status();
         needed = needed || (in[i] && ebb__requires_grad(in[i]));
     }
-    if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
+    const ebb_tensor *base = ebb__base(self);
+    if (!needed && !(base && ebb__requires_grad(base))) return EBB_OK;
     if (self->flags & EBB__REQUIRES_GRAD && !self->grad_fn)
         return fail_self(
             EBB_ERR_GRAPH, self,
@@ -46,7 +47,11 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(EBB_ERR_GRAPH, self,
                          "is a view made while recording was off and cannot be written in place while recording; make "
                          "the view while recording, or write under EBB_NO_GRAD");
-    if (self->base && expanded(self->base))
+    if (self->base && !base)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is a view of a tensor that has been set to another storage since, so that others of its "
+                         "views would not know that it is written while recording; make a view anew, or clone it");
+    if (base && expanded(base))
         return fail_self(EBB_ERR_ARGUMENT, self, "is a view of a tensor whose elements share memory; clone it first");
     return EBB_OK;
 }

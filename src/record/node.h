@@ -132,6 +132,7 @@ static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? 
 
 /* Register t, which has a grad_fn, with it as a tensor that keeps its gradient. */
 ebb_status ebb__retain(ebb_tensor *t);
+void ebb__unretain(const ebb_tensor *t); /* its node forgets it, when it knows it */
 
 /* ---- views and writing in place (view.c) ---- */
 

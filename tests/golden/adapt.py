@@ -19,9 +19,6 @@ def as_ebb(name, named, fails):
         named["correction"] = int(named.pop("unbiased"))
     if name.startswith("adaptive_") and isinstance(named["output_size"], (list, tuple)):
         named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
-    if name == "tensordot" and not isinstance(named.get("dims", 2), int):  # two lists: an operator of its own in C
-        a, b = named.pop("dims")
-        named = {"self": named["a"], "other": named["b"], "dims_self": list(a), "dims_other": list(b)}
     if name == "embedding" and named.get("max_norm") is None:
         named.pop("norm_type", None)
     check_arguments(name, named)
@@ -38,10 +35,10 @@ def as_ebb(name, named, fails):
 
 def check_arguments(name, named):
     random = name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0)
-    if name.startswith("unique"):
-        raise Refused("results that are not asked for: empty in Ebb, left out in PyTorch")
     if random or named.get("dropout_p"):
         raise Refused("random")
+    if name == "unique" and not named.get("sorted", True):
+        raise Refused("in any order: unique")
     if name == "svd" and named.get("full_matrices", True) and named["A"].shape[-1] != named["A"].shape[-2]:
         raise Refused("a basis of what is left, which is any")
     if name == "to" and "other" in named:

@@ -15,6 +15,7 @@ A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
         L NAME N, then N of t g z            a list of tensors
         i NAME 3 | f NAME 0.5 | b NAME 1 | s NAME text | d NAME float64 | l NAME 1,2 | z NAME (None)
+        m NAME ((0),(1,2))                   lists of integers
       tol RTOL ATOL                          in float32, where PyTorch's tests ask for less than is usual
       y TENSOR                               each output; Y where it is differentiable, followed by
       v TENSOR                               its upstream gradient
@@ -151,6 +152,8 @@ def write_argument(file, name, value, lines, leaves):
             write_argument(file, str(i), v, lines, leaves)
     elif isinstance(value, (list, tuple)) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
         lines.append(f"l {name} {','.join(map(str, value))}")
+    elif isinstance(value, (list, tuple)) and all(isinstance(v, (list, tuple)) for v in value):
+        lines.append(f"m {name} ({','.join('(' + ','.join(map(str, v)) + ')' for v in value)})")
     else:
         raise Refused("an argument that is " + type(value).__name__)
 

@@ -77,7 +77,7 @@ VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal ra
 UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
-DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace", "non_blocking",
+DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "inplace", "non_blocking",
            "copy", "output_size", "driver",
            "norm_type", "compute_mode"}
 # ... but for operators where it does.

@@ -42,6 +42,12 @@ sub dtypes {
     return grep { length } $promotion{$how} // '', $accepted{$which} // '';
 }
 
+sub autocast {
+    my ($op) = @_;
+    my %policy = (LOW => 'in the lower precision', F32 => 'in float32', WIDEST => 'in the widest dtype of its inputs');
+    return map { "under autocast $_" } grep { defined } $policy{($op->{autocast} // '') =~ s/^EBB_AUTOCAST_//r};
+}
+
 sub documentation {
     my ($op) = @_;
     my @formula = strings($op->{formula} // '');
@@ -53,6 +59,7 @@ sub documentation {
     $gradient = 'No gradient.' if $op->{no_derivative} && !$op->{vjp};
     my @facts = dtypes($op);
     push @facts, 'Shares the storage of its input.' if $op->{view};
+    push @facts, map { ucfirst "$_." } autocast($op);
     push @facts, "In place: $op->{forms}[1]." if $op->{inplace};
     my ($inputs, $outputs) = split /\s*->\s*/, $op->{signature};
     return comment($op->{doc}, "    $op->{name}($inputs) -> $outputs", $gradient, join ' ', @facts, $op->{torch});
@@ -236,6 +243,7 @@ sub operator_section {
     push @facts, $op->{node} if length $op->{node};
     push @facts, "in place: `$op->{name}_`" if $op->{inplace};
     push @facts, 'a view of its input' if $op->{view};
+    push @facts, autocast($op);
     push @facts, 'no gradient' if $op->{no_derivative};
     push @facts, "a call of `$op->{overload}` by name" if length $op->{overload};
     push @facts, "without names in the order `$op->{order}`" if length $op->{order};

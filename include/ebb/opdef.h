@@ -181,6 +181,14 @@ enum ebb_promotion {
     EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
 };
 
+/* What becomes of floating-point inputs while autocast is on (autocast.h); not of float64 ones, and not in place. */
+enum ebb_autocast_policy {
+    EBB_AUTOCAST_NONE = 0, /* they stay as they are */
+    EBB_AUTOCAST_LOW,      /* cast to the lower precision */
+    EBB_AUTOCAST_F32,      /* cast to float32 */
+    EBB_AUTOCAST_WIDEST    /* cast to float32 if one of them is float32, else to the lower precision */
+};
+
 /* What the gradient of one input reads; the union over the inputs that need gradients is saved. Inputs are counted as
  * they are declared, a list as one: its bit stands for all its entries. */
 #define EBB_IN(i) (1u << (i))          /* input i */
@@ -358,6 +366,7 @@ struct ebb_op {
     enum ebb_promotion promote;
     uint32_t dtypes; /* accepted for the promoted dtype; 0 is any */
     uint32_t keeps;  /* EBB_IN(i) for inputs that promotion leaves as they are: where's condition */
+    enum ebb_autocast_policy autocast;
 
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);

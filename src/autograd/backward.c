@@ -119,8 +119,8 @@ static ebb_status pass(struct ebb__pass *p, const char *op, const struct roots *
     const char *file = p->file = ebb__thread.file;
     int line = p->line = ebb__thread.line;
     ebb_inference_mode inference = ebb_inference_mode_open(false); /* gradients are ordinary tensors */
-    struct ebb__checked checked =
-        ebb__checks_begin(op); /* of rules what they give is looked at, not what they compute */
+    struct ebb__checked checked = ebb__checks_begin(op);
+    ebb__thread.checks = 0; /* of rules what they give is looked at, not what they compute, and nothing is cast */
     bool before = ebb_set_grad_enabled(create_graph);
     ebb_scope scope = ebb_scope_open();
     ebb_status status = edges_of(op, r, at);

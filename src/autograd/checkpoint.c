@@ -7,6 +7,7 @@
  * run at once share nothing that is written, and one that ends leaves nothing behind. */
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
+#include "record/autocast.h"
 #include "record/saved.h"
 
 static const char *const checkpoint = "checkpoint";
@@ -35,6 +36,7 @@ struct state {
     ebb_rng_state rng;
     bool no_grad;
     uint8_t default_dtype;
+    uint32_t autocast;
 };
 
 struct frame {
@@ -96,7 +98,7 @@ static struct frame *frame_new(ebb_function function, void *context, ebb_list in
     f->function = function;
     f->context = context;
     f->options = *options;
-    f->state = (struct state){th->rng, th->no_grad, th->default_dtype};
+    f->state = (struct state){th->rng, th->no_grad, th->default_dtype, ebb__autocast_mode()};
     f->file = th->file;
     f->line = th->line;
     f->n_in = inputs.n;
@@ -275,11 +277,13 @@ static struct ebb__recomputed *recompute(struct frame *f) {
     if (!r) return NULL;
     r->frame = f;
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    struct state before = {th->rng, th->no_grad, th->default_dtype};
+    struct state before = {.rng = th->rng, .no_grad = th->no_grad, .default_dtype = th->default_dtype};
     bool failing = ebb__failing();
     r->failures = th->failures;
     ebb_scope scope = ebb_scope_open();
+    ebb_mode autocast = ebb__autocast_set(f->state.autocast);
     ebb_status status = call_again(r);
+    ebb_autocast_close(&autocast);
     ebb_scope_close(&scope);
     if (!f->options.no_rng) th->rng = before.rng;
     th->no_grad = before.no_grad;

@@ -63,8 +63,9 @@ struct ebb__thread {
     int line;
     bool no_grad;                    /* recording is off */
     uint8_t default_dtype;           /* 0: float32 */
-    uint8_t checks;                  /* whether results of calls are looked at now, and */
+    uint8_t checks;                  /* whether results of calls are looked at, or inputs cast, now, and */
     uint8_t anomaly;                 /* what for (record/anomaly.h) */
+    uint8_t autocast;                /* to which dtype (record/autocast.c) */
     bool strong_zeros;               /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
     bool tracing;                    /* tensors that are made are noted with their line (record/trace.h), and with */
     const char *calling;             /* what is being called, then; NULL: nothing that is known */
@@ -86,6 +87,11 @@ struct ebb__thread {
     struct ebb_watch *watch; /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
     int passes; /* backward passes that run on this stack, one inside the other */
+    struct ebb__kept_cast {
+        ebb_tensor *leaf, *cast; /* references */
+        uint32_t version;        /* of the leaf, when it was cast */
+    } * casts;                   /* of parameters, until the outermost autocast block ends */
+    size_t n_casts, cast_capacity;
 };
 extern EBB_TLS struct ebb__thread ebb__thread;
 

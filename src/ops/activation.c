@@ -280,7 +280,7 @@ ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__l
            .formula = {"where(self > 0, g, g * weight)", "where(self > 0, 0, g * self)"},
            .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"))
 ACTIVATION(
-    prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
+    prelu, "Tensor self, Tensor weight -> Tensor", .autocast = EBB_AUTOCAST_LOW, .compose = prelu_compose,
     .parts =
         "prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1, 1][:self.ndim - 2]))",
     .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "

@@ -389,6 +389,7 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         "several heads of query share one of key and value. Recorded as flash_attention, and with dropout as its "
         "parts.",
     .torch = "torch.nn.functional.scaled_dot_product_attention",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = attention_compose,
     .parts = "'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'",
     .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",

@@ -78,6 +78,7 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
             ", or one for all. PyTorch's padding=\"valid\" and \"same\" are .auto_padding = EBB_PADDING_VALID and " \
             "EBB_PADDING_SAME.", \
         .torch = "torch.nn.functional." #name_, \
+        .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
         .parts = PARTS("dilation, groups=groups"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
@@ -116,6 +117,7 @@ CONV(conv3d, 3, "D, H, W", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2)
             "), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * " \
             "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.", \
         .torch = "torch.nn.functional." #name_, \
+        .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
         .parts = PARTS("dilation, True, output_padding, groups"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \

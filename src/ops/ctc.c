@@ -309,6 +309,7 @@ const struct ebb_op ebb_op_ctc_loss = {
         "count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity makes "
         "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ctc_compose,
     .parts = "'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'",
     .samples =
@@ -337,6 +338,7 @@ const struct ebb_op ebb_op_ctc_loss_lengths = {
         ", bool zero_infinity=false -> Tensor"),
     .doc = "ctc_loss with lengths that are lists of numbers. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .overload = "ctc_loss",
     .compose = lengths_compose,
     .parts =

@@ -136,6 +136,7 @@ const struct ebb_op ebb_op_cdist = {
     .node = "CdistBackward0",
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cdist_compose,
     .vjp = cdist_vjp,
     .batch = ebb_batch_elementwise, /* what stands before the matrices broadcasts */

@@ -156,6 +156,7 @@ const struct ebb_op ebb_op_index_copy = {
            "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
     .torch = "torch.index_copy",
     .node = "IndexCopyBackward0",
+    .autocast = EBB_AUTOCAST_WIDEST,
     .infer = copy_infer,
     .forward = copy_forward,
     .inplace = true,

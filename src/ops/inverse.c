@@ -215,6 +215,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .batch = ebb_batch_leading, \
         .torch = torch_, \
         .node = "LinalgInvExBackward0", \
+        .autocast = EBB_AUTOCAST_F32, \
         .dtypes = EBB_FLOATING, \
         .infer = inv_infer, \
         .forward = inv_forward, \

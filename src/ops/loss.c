@@ -150,6 +150,7 @@ const struct ebb_op ebb_op_nll_loss = {
         "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype.",
     .torch = "torch.nn.functional.nll_loss",
     .node = "NllLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .node_variant = nll_node,
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -343,6 +344,7 @@ const struct ebb_op ebb_op_cross_entropy = {
         "list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1] mixes the target with "
         "the uniform distribution.",
     .torch = "torch.nn.functional.cross_entropy",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cross_entropy,
     .formula = {"'(softmax(self) - target) * weight * g / count, target as probabilities'",
                 "'-log_softmax(self) * weight * g / count, for probabilities'"},

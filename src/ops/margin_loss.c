@@ -28,6 +28,7 @@ const struct ebb_op ebb_op_cosine_embedding_loss = {
         "margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its "
         "parts.",
     .torch = "torch.nn.functional.cosine_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cosine_compose,
     .parts =
         "d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d) + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0)" EBB__REDUCED,
@@ -49,6 +50,7 @@ const struct ebb_op ebb_op_hinge_embedding_loss = {
         "For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as "
         "its parts.",
     .torch = "torch.nn.functional.hinge_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = hinge_compose,
     .formula = {"n = (self - target).numel() if reduction == 'mean' else 1; "
                 "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"},
@@ -72,6 +74,7 @@ const struct ebb_op ebb_op_margin_ranking_loss = {
         "max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater, "
         "where it is -1, input2. Recorded as its parts.",
     .torch = "torch.nn.functional.margin_ranking_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ranking_compose,
     .parts = "l = relu(margin - target * (input1 - input2))" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum",
@@ -100,6 +103,7 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
         "max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the "
         "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
     .torch = "torch.nn.functional.triplet_margin_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = triplet_compose,
     .parts =
         "d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p, eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin)" EBB__REDUCED,
@@ -209,6 +213,7 @@ const struct ebb_op ebb_op_multi_margin_loss = {
         "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2.",
     .torch = "torch.nn.functional.multi_margin_loss",
     .node = "MultiMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
@@ -300,6 +305,7 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
         "C.",
     .torch = "torch.nn.functional.multilabel_margin_loss",
     .node = "MultilabelMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,

@@ -95,6 +95,7 @@ const struct ebb_op ebb_op_matmul = {
         "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
         "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.",
     .torch = "torch.matmul",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = matmul,
     .parts = "'dot, mv, mm or bmm of the last two dimensions, by how many there are'",
     .samples =
@@ -131,6 +132,7 @@ const struct ebb_op ebb_op_linear = {
     EBB_SIGNATURE(linear, "Tensor input, Tensor weight, Tensor? bias -> Tensor"),
     .doc = "input weight^T + bias, for input (*, in), weight (out, in) and bias (out).",
     .torch = "torch.nn.functional.linear",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = linear,
     .parts = "input @ weight.T if bias == None else input @ weight.T + bias",
     .samples = EBB_SAMPLES("(3,4) (5,4) (5)", "(3,4) (5,4)", "(4) (5,4) (5)", "(2,3,4) (5,4) (5)", "(0,4) (5,4) (5)",

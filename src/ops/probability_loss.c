@@ -63,6 +63,7 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
         "of one shape. The logarithms are taken as at least -100.",
     .torch = "torch.nn.functional.binary_cross_entropy",
     .node = "BinaryCrossEntropyBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = bce_compose,
@@ -131,6 +132,7 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
         "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.",
     .torch = "torch.nn.functional.binary_cross_entropy_with_logits",
     .node = "BinaryCrossEntropyWithLogitsBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = logits_compose,
@@ -167,6 +169,7 @@ const struct ebb_op ebb_op_kl_div = {
         "target is; with log_target exp(target) * (target - self). batchmean divides the sum by the first dimension's size, "
         "as the definition has it; mean by the number of terms. Recorded as its parts.",
     .torch = "torch.nn.functional.kl_div",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = kl_compose,
     .parts =
         "l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) / (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
@@ -201,6 +204,7 @@ const struct ebb_op ebb_op_soft_margin_loss = {
         "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.",
     .torch = "torch.nn.functional.soft_margin_loss",
     .node = "SoftMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = soft_margin_compose,

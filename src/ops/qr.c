@@ -104,6 +104,7 @@ const struct ebb_op ebb_op_qr = {
         "not at all.",
     .torch = "torch.linalg.qr",
     .node = "LinalgQrBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,

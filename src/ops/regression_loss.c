@@ -97,6 +97,7 @@ const struct ebb_op ebb_op_mse_loss = {
         "then divides by the sum of the weights.",
     .torch = "torch.nn.functional.mse_loss",
     .node = "MseLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = mse_compose,
@@ -114,6 +115,7 @@ const struct ebb_op ebb_op_l1_loss = {
     .order = "self, target, reduction, weight",
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = l1_compose,
     .parts =
         "l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
@@ -180,6 +182,7 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
         "With beta 0 it is l1_loss.",
     .torch = "torch.nn.functional.smooth_l1_loss",
     .node = "SmoothL1LossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = smooth_l1_compose,
@@ -201,6 +204,7 @@ const struct ebb_op ebb_op_huber_loss = {
         "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number.",
     .torch = "torch.nn.functional.huber_loss",
     .node = "HuberLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = huber_compose,
@@ -290,6 +294,7 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
         "log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = poisson_compose,
     .parts =
         "l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target > 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0)" EBB__REDUCED,

@@ -1,6 +1,6 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/anomaly.h"
-#include "record/call.h"
+#include "record/autocast.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
@@ -442,13 +442,55 @@ static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int
 
 /* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
  * those of the call on all samples. */
-static EBB_NOINLINE ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                                           struct outputs *out) {
+static ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                              struct outputs *out) {
     if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
     struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_status status = run(op, in, n, attrs, out);
     ebb__checks_end(w);
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
+}
+
+static inline ebb_status run_observed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                      struct outputs *out) {
+    return ebb__thread.checks & ~(unsigned)EBB__CHECK_AUTOCAST ? run_checked(op, in, n, attrs, out)
+                                                               : run(op, in, n, attrs, out);
+}
+
+/* Under autocast: with inputs cast, after which nothing is cast inside of the call; of a composition that has no policy
+ * the inputs of its parts. */
+static ebb_status run_cast(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           struct outputs *out) {
+    struct ebb__thread *th = &ebb__thread;
+    const uint8_t checks = th->checks;
+    struct ebb__row row;
+    if (!op->autocast && is_parts(op)) return run_observed(op, in, n, attrs, out);
+    th->checks &= (uint8_t)~EBB__CHECK_AUTOCAST;
+    ebb_status status = EBB_OK;
+    if (op->autocast) {
+        status = ebb__autocast_inputs(&row, op, in, n);
+        if (!status) status = run_observed(op, row.in, n, attrs, out);
+        ebb__autocast_end(&row);
+    } else {
+        status = run_observed(op, in, n, attrs, out);
+    }
+    th->checks = checks;
+    return status;
+}
+
+/* Everything that the thread's `checks` may ask for. */
+static EBB_NOINLINE ebb_status run_special(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                           struct outputs *out) {
+    return ebb__thread.checks & EBB__CHECK_AUTOCAST ? run_cast(op, in, n, attrs, out)
+                                                    : run_checked(op, in, n, attrs, out);
+}
+
+ebb_tensor *ebb__call_new(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    ebb_tensor *t = NULL;
+    struct outputs out = {&t, 1};
+    if (!run(op, in, n, attrs, &out)) return t;
+    ebb__unref(t);
+    return NULL;
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
@@ -465,7 +507,7 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
     ebb_status status = ebb__call_check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_checked(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_special(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);

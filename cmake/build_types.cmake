@@ -22,6 +22,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(release_flags -O2 -fno-math-errno -fno-trapping-math)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND release_flags -ftree-vectorize -fvect-cost-model=dynamic --param=vect-epilogues-nomask=0)
+    # Code begins where it comes to lie: filling up to multiples of 16 bytes takes 45 kB, and no time can be seen in it.
+    list(APPEND release_flags -falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1)
 endif()
 # The size of code before all; but large structs cleared and copied by the C library, not by rep stos, which starts slowly.
 set(EBB_SMALL_FLAGS -Os)

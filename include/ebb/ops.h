@@ -315,7 +315,8 @@ EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
  *     prelu(Tensor self, Tensor weight) -> Tensor
  * Formula: prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1,
  * 1][:self.ndim - 2])); its gradient is that of these parts.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in the lower precision.
+ * torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
 #define ebb_prelu(self, weight) ebb_prelu(EBB_AT(self), EBB_AT(weight))
 
@@ -437,7 +438,7 @@ typedef struct ebb_scaled_dot_product_attention_options {
  *     bool is_causal=false, float? scale=none, bool enable_gqa=false) -> Tensor
  * Formula: 'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'; its
  * gradient is that of these parts.
- * torch.nn.functional.scaled_dot_product_attention */
+ * Under autocast in the lower precision. torch.nn.functional.scaled_dot_product_attention */
 EBB_API ebb_tensor *ebb_scaled_dot_product_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_scaled_dot_product_attention(...) ((void)EBB_HERE, ebb_scaled_dot_product_attention(__VA_ARGS__))
@@ -490,7 +491,7 @@ typedef struct ebb_avg_pool3d_options {
  *     count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g, input.shape, kernel_size, stride, padding,
  * ceil_mode, count_include_pad, divisor_override).
- * Not for bool. torch.nn.functional.avg_pool3d */
+ * Not for bool. Under autocast in float32. torch.nn.functional.avg_pool3d */
 EBB_API ebb_tensor *ebb_avg_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_avg_pool3d(...) ((void)EBB_HERE, ebb_avg_pool3d(__VA_ARGS__))
@@ -559,7 +560,7 @@ EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_s
  * and -1 for the size of the input.
  *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
  * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g, input.shape, output_size).
- * Floating point only. torch.nn.functional.adaptive_avg_pool3d */
+ * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_avg_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool3d(input, output_size) ebb_adaptive_avg_pool3d(EBB_AT(input), output_size)
 
@@ -844,14 +845,14 @@ EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB
  * are promoted. Empty 1-d tensors are passed over.
  *     cat(Tensors tensors, int dim[=0]) -> Tensor
  * Gradient (CatBackward0) of tensors: part_of(g, tensors, k, dim).
- * torch.cat */
+ * Under autocast in the widest dtype of its inputs. torch.cat */
 EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
 #define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
 
 /* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
  *     stack(Tensors tensors, newdim dim[=0]) -> Tensor
  * Gradient (StackBackward0) of tensors: select(g, dim, k).
- * torch.stack */
+ * Under autocast in the widest dtype of its inputs. torch.stack */
 EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 #define ebb_stack(tensors, dim) ebb_stack(EBB_AT_LIST(tensors), dim)
 
@@ -1024,7 +1025,7 @@ typedef struct ebb_conv1d_options {
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
- * torch.nn.functional.conv1d */
+ * Under autocast in the lower precision. torch.nn.functional.conv1d */
 EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv1d(...) ((void)EBB_HERE, ebb_conv1d(__VA_ARGS__))
@@ -1050,7 +1051,7 @@ typedef struct ebb_conv2d_options {
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
- * torch.nn.functional.conv2d */
+ * Under autocast in the lower precision. torch.nn.functional.conv2d */
 EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv2d(...) ((void)EBB_HERE, ebb_conv2d(__VA_ARGS__))
@@ -1076,7 +1077,7 @@ typedef struct ebb_conv3d_options {
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
- * torch.nn.functional.conv3d */
+ * Under autocast in the lower precision. torch.nn.functional.conv3d */
 EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv3d(...) ((void)EBB_HERE, ebb_conv3d(__VA_ARGS__))
@@ -1103,7 +1104,7 @@ typedef struct ebb_conv_transpose1d_options {
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
  * parts.
- * torch.nn.functional.conv_transpose1d */
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose1d */
 EBB_API ebb_tensor *ebb_conv_transpose1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose1d(...) ((void)EBB_HERE, ebb_conv_transpose1d(__VA_ARGS__))
@@ -1130,7 +1131,7 @@ typedef struct ebb_conv_transpose2d_options {
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
  * parts.
- * torch.nn.functional.conv_transpose2d */
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose2d */
 EBB_API ebb_tensor *ebb_conv_transpose2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose2d(...) ((void)EBB_HERE, ebb_conv_transpose2d(__VA_ARGS__))
@@ -1157,7 +1158,7 @@ typedef struct ebb_conv_transpose3d_options {
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
  * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
  * parts.
- * torch.nn.functional.conv_transpose3d */
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose3d */
 EBB_API ebb_tensor *ebb_conv_transpose3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose3d(...) ((void)EBB_HERE, ebb_conv_transpose3d(__VA_ARGS__))
@@ -1668,7 +1669,7 @@ typedef struct ebb_ctc_loss_options {
  *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
  * Formula: 'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'; its
  * gradient is that of these parts.
- * torch.nn.functional.ctc_loss */
+ * Under autocast in float32. torch.nn.functional.ctc_loss */
 EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
@@ -1689,7 +1690,7 @@ typedef struct ebb_ctc_loss_lengths_options {
  *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
  * Formula: ctc_loss(log_probs, targets, tensor(input_lengths), tensor(target_lengths), blank, reduction,
  * zero_infinity); its gradient is that of these parts.
- * torch.nn.functional.ctc_loss */
+ * Under autocast in float32. torch.nn.functional.ctc_loss */
 EBB_API ebb_tensor *ebb_ctc_loss_lengths(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_ctc_loss_lengths(...) ((void)EBB_HERE, ebb_ctc_loss_lengths(__VA_ARGS__))
@@ -1776,7 +1777,7 @@ typedef struct ebb_cdist_options {
  * :, None, :] - x2[..., None, :, :]; n = y[..., None]; m = abs(d) == n; h = g[..., None] * (zeros_like(d) if p == 0
  * else where(n == 0, 0, d / n) if p == 2 else sign(d) * m / sum(m, -1, True) if p == inf else where(n == 0, 0,
  * sign(d) * abs(d)**(p - 1) * n**(1 - p))); -sum(h, -3).
- * Inputs are promoted to a common dtype. Floating point only. torch.cdist */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32. torch.cdist */
 EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cdist(...) ((void)EBB_HERE, ebb_cdist(__VA_ARGS__))
@@ -2159,7 +2160,7 @@ typedef struct ebb_eigh_options {
  * g_eigenvectors == None else V.mT @ g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[...,
  * None, :] - w[..., None] + d); V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @
  * V.mT.
- * Floating point only. torch.linalg.eigh */
+ * Floating point only. Under autocast in float32. torch.linalg.eigh */
 EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
@@ -2177,7 +2178,7 @@ typedef struct ebb_eigvalsh_options {
  * second derivative needs distinct eigenvalues.
  *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
  * Gradient (LinalgEighBackward0) of self: V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT.
- * Floating point only. torch.linalg.eigvalsh */
+ * Floating point only. Under autocast in float32. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
@@ -2599,7 +2600,7 @@ EBB_API ebb_tensor *ebb_index_add_(ebb_tensor *self, ebb_tensor *index, ebb_tens
  * = source[i] for dim 0. The gradient of source is right where no index is named twice.
  *     index_copy(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
  * Gradient (IndexCopyBackward0) of self: index_fill(g, dim, index, 0); of source: index_select(g, dim, index).
- * In place: ebb_index_copy_. torch.index_copy */
+ * Under autocast in the widest dtype of its inputs. In place: ebb_index_copy_. torch.index_copy */
 EBB_API ebb_tensor *ebb_index_copy(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
 EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
 #define ebb_index_copy(self, index, source, dim) ebb_index_copy(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
@@ -2759,7 +2760,7 @@ EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
 /* Inverses of square matrices. A singular one is an error.
  *     inv(Tensor A) -> Tensor
  * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
- * Floating point only. torch.linalg.inv */
+ * Floating point only. Under autocast in float32. torch.linalg.inv */
 EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
 #define ebb_inv(A) ebb_inv(EBB_AT(A))
 
@@ -2772,7 +2773,7 @@ typedef struct ebb_inv_ex_options {
  * zero on the diagonal: int32, counted from 1, 0 where all went well.
  *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
  * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
- * Floating point only. torch.linalg.inv_ex */
+ * Floating point only. Under autocast in float32. torch.linalg.inv_ex */
 EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_inv_ex(...) ((void)EBB_HERE, ebb_inv_ex(__VA_ARGS__))
@@ -2823,7 +2824,7 @@ typedef struct ebb_nll_loss_options {
  *     reduction=mean) -> Tensor output, Tensor total_weight
  * Gradient (NllLossBackward0) of self: nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index,
  * reduction).
- * Floating point only. torch.nn.functional.nll_loss */
+ * Floating point only. Under autocast in float32. torch.nn.functional.nll_loss */
 EBB_API ebb_tensor *ebb_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_nll_loss(...) ((void)EBB_HERE, ebb_nll_loss(__VA_ARGS__))
@@ -2871,7 +2872,7 @@ typedef struct ebb_cross_entropy_options {
  * 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p,
  * target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c
  * or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l); its gradient is that of these parts.
- * torch.nn.functional.cross_entropy */
+ * Under autocast in float32. torch.nn.functional.cross_entropy */
 EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cross_entropy(...) ((void)EBB_HERE, ebb_cross_entropy(__VA_ARGS__))
@@ -2897,7 +2898,7 @@ typedef struct ebb_cosine_embedding_loss_options {
  * Formula: d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d)
  * + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0); mean(l) if reduction ==
  * 'mean' else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
- * torch.nn.functional.cosine_embedding_loss */
+ * Under autocast in float32. torch.nn.functional.cosine_embedding_loss */
 EBB_API ebb_tensor *ebb_cosine_embedding_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cosine_embedding_loss(...) ((void)EBB_HERE, ebb_cosine_embedding_loss(__VA_ARGS__))
@@ -2918,7 +2919,7 @@ typedef struct ebb_hinge_embedding_loss_options {
  *     Tensor
  * Gradient of self: n = (self - target).numel() if reduction == 'mean' else 1; (where(target == -1, 0, g) +
  * where(target != 1 and self < margin, -g, 0)) / n.
- * torch.nn.functional.hinge_embedding_loss */
+ * Under autocast in float32. torch.nn.functional.hinge_embedding_loss */
 EBB_API ebb_tensor *ebb_hinge_embedding_loss(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_hinge_embedding_loss(...) ((void)EBB_HERE, ebb_hinge_embedding_loss(__VA_ARGS__))
@@ -2939,7 +2940,7 @@ typedef struct ebb_margin_ranking_loss_options {
  *     reduction=mean) -> Tensor
  * Formula: l = relu(margin - target * (input1 - input2)); mean(l) if reduction == 'mean' else sum(l) if reduction ==
  * 'sum' else l; its gradient is that of these parts.
- * torch.nn.functional.margin_ranking_loss */
+ * Under autocast in float32. torch.nn.functional.margin_ranking_loss */
 EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_margin_ranking_loss(...) ((void)EBB_HERE, ebb_margin_ranking_loss(__VA_ARGS__))
@@ -2964,7 +2965,7 @@ typedef struct ebb_triplet_margin_loss_options {
  * Formula: d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p,
  * eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin); mean(l) if reduction ==
  * 'mean' else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
- * torch.nn.functional.triplet_margin_loss */
+ * Under autocast in float32. torch.nn.functional.triplet_margin_loss */
 EBB_API ebb_tensor *ebb_triplet_margin_loss(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_triplet_margin_loss(...) ((void)EBB_HERE, ebb_triplet_margin_loss(__VA_ARGS__))
@@ -2993,7 +2994,8 @@ typedef struct ebb_multi_margin_loss_options {
  * h = g / (self.shape[-1] * (self.shape[0] if reduction == 'mean' and self.ndim > 1 else 1)); h = h[..., None] if
  * reduction == 'none' and self.ndim > 1 else h; index_add(zeros_like(weight), 0, t.view(-1), (sum(c * z**p, -1,
  * True) * h).view(-1)).
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multi_margin_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.multi_margin_loss */
 EBB_API ebb_tensor *ebb_multi_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_multi_margin_loss(...) ((void)EBB_HERE, ebb_multi_margin_loss(__VA_ARGS__))
@@ -3013,7 +3015,8 @@ typedef struct ebb_multilabel_margin_loss_options {
  *     multilabel_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
  * Gradient (MultilabelMarginLossBackward0) of self: 'g / C for each i not listed, -g / C for each y listed, where 1
  * - self[y] + self[i] > 0'.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multilabel_margin_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.multilabel_margin_loss */
 EBB_API ebb_tensor *ebb_multilabel_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_multilabel_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_margin_loss(__VA_ARGS__))
@@ -3096,7 +3099,7 @@ EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
  *     matmul(Tensor self, Tensor other) -> Tensor
  * Formula: 'dot, mv, mm or bmm of the last two dimensions, by how many there are'; its gradient is that of these
  * parts.
- * torch.matmul */
+ * Under autocast in the lower precision. torch.matmul */
 EBB_API ebb_tensor *ebb_matmul(ebb_tensor *self, ebb_tensor *other);
 #define ebb_matmul(self, other) ebb_matmul(EBB_AT(self), EBB_AT(other))
 
@@ -3108,7 +3111,7 @@ typedef struct ebb_linear_options {
 /* input weight^T + bias, for input (*, in), weight (out, in) and bias (out).
  *     linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor
  * Formula: input @ weight.T if bias == None else input @ weight.T + bias; its gradient is that of these parts.
- * torch.nn.functional.linear */
+ * Under autocast in the lower precision. torch.nn.functional.linear */
 EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_linear(...) ((void)EBB_HERE, ebb_linear(__VA_ARGS__))
@@ -3242,7 +3245,7 @@ typedef struct ebb_max_pool3d_options {
  *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
  *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
- * Not for bool. torch.nn.functional.max_pool3d */
+ * Not for bool. Under autocast in float32. torch.nn.functional.max_pool3d */
 EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_max_pool3d(...) ((void)EBB_HERE, ebb_max_pool3d(__VA_ARGS__))
@@ -3302,7 +3305,7 @@ typedef struct ebb_adaptive_max_pool3d_options {
  *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
- * Floating point only. torch.nn.functional.adaptive_max_pool3d */
+ * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_max_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_adaptive_max_pool3d(...) ((void)EBB_HERE, ebb_adaptive_max_pool3d(__VA_ARGS__))
@@ -3712,7 +3715,8 @@ typedef struct ebb_binary_cross_entropy_options {
  * weight == None else weight; g * w * (log(1 - self) - log(self)) / n; of weight: n = (self if weight == None else
  * self * weight).numel() if reduction == 'mean' else 1; w = 1 if weight == None else weight; -g * (target *
  * log(self) + (1 - target) * log(1 - self)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.binary_cross_entropy */
 EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy(...) ((void)EBB_HERE, ebb_binary_cross_entropy(__VA_ARGS__))
@@ -3741,7 +3745,8 @@ typedef struct ebb_binary_cross_entropy_with_logits_options {
  * target) * logsigmoid(self)) / n; of pos_weight: p = 1 if pos_weight == None else pos_weight; w = 1 if weight ==
  * None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; -g * w * target * logsigmoid(self) /
  * n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.binary_cross_entropy_with_logits */
 EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy_with_logits(...) ((void)EBB_HERE, ebb_binary_cross_entropy_with_logits(__VA_ARGS__))
@@ -3764,7 +3769,7 @@ typedef struct ebb_kl_div_options {
  * Formula: l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) /
  * (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if
  * reduction == 'sum' else l; its gradient is that of these parts.
- * torch.nn.functional.kl_div */
+ * Under autocast in float32. torch.nn.functional.kl_div */
 EBB_API ebb_tensor *ebb_kl_div(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_kl_div(...) ((void)EBB_HERE, ebb_kl_div(__VA_ARGS__))
@@ -3783,7 +3788,8 @@ typedef struct ebb_soft_margin_loss_options {
  * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
  * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *
  * sigmoid(-target * self) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.soft_margin_loss */
 EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_soft_margin_loss(...) ((void)EBB_HERE, ebb_soft_margin_loss(__VA_ARGS__))
@@ -3812,14 +3818,14 @@ EBB_API ebb_tensor *ebb_mv(ebb_tensor *self, ebb_tensor *vec);
 /* The product of a matrix (m, k) and a matrix (k, n).
  *     mm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (MmBackward0) of self: g @ mat2.T; of mat2: self.T @ g.
- * Not for bool. torch.mm */
+ * Not for bool. Under autocast in the lower precision. torch.mm */
 EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_mm(self, mat2) ebb_mm(EBB_AT(self), EBB_AT(mat2))
 
 /* The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.
  *     bmm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (BmmBackward0) of self: g @ mat2.mT; of mat2: self.mT @ g.
- * Not for bool. torch.bmm */
+ * Not for bool. Under autocast in the lower precision. torch.bmm */
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
 
@@ -3833,7 +3839,7 @@ typedef struct ebb_addmm_options {
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddmmBackward0) of input: beta * g; of mat1: (alpha * g) @ mat2.T; of mat2: mat1.T @ (alpha * g).
- * Not for bool. In place: ebb_addmm_. torch.addmm */
+ * Not for bool. Under autocast in the lower precision. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3883,7 +3889,7 @@ typedef struct ebb_baddbmm_options {
 /* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (BaddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
+ * Not for bool. Under autocast in the lower precision. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3909,7 +3915,7 @@ typedef struct ebb_addbmm_options {
  * broadcasts to (m, n).
  *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * In place: ebb_addbmm_. torch.addbmm */
+ * Under autocast in the lower precision. In place: ebb_addbmm_. torch.addbmm */
 EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3939,7 +3945,7 @@ typedef struct ebb_qr_options {
  * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
  *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
  * Gradient (LinalgQrBackward0) of A: '(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'.
- * Floating point only. torch.linalg.qr */
+ * Floating point only. Under autocast in float32. torch.linalg.qr */
 EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
@@ -4201,7 +4207,7 @@ typedef struct ebb_prod_options {
  *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
  * Gradient (ProdBackward0) of self: restore(g * y, self, dim, keepdim) / self # without the division where self is
  * 0.
- * torch.prod */
+ * Under autocast in float32. torch.prod */
 EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
@@ -4213,7 +4219,7 @@ EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFA
 /* The sum of the diagonal of a matrix. Integers sum to int64.
  *     trace(Tensor self) -> Tensor
  * Gradient (TraceBackward0) of self: g * eye(self.size(0), self.size(1), dtype=g.dtype).
- * torch.trace */
+ * Under autocast in float32. torch.trace */
 EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
 #define ebb_trace(self) ebb_trace(EBB_AT(self))
 
@@ -4235,7 +4241,8 @@ typedef struct ebb_mse_loss_options {
  * weight; -g * 2 * (self - target) * w / n; of weight: n = 1 if reduction != 'mean' else (self - target).numel() if
  * weight == None else sum(weight); w = 1 if weight == None else weight; g * ((self - target)**2 - (y if reduction ==
  * 'mean' else 0)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.mse_loss */
 EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
@@ -4255,7 +4262,7 @@ typedef struct ebb_l1_loss_options {
  * Formula: l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and
  * reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l; its gradient is
  * that of these parts.
- * torch.nn.functional.l1_loss */
+ * Under autocast in float32. torch.nn.functional.l1_loss */
 EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
@@ -4276,7 +4283,8 @@ typedef struct ebb_smooth_l1_loss_options {
  * Gradient (SmoothL1LossBackward0) of self: d = self - target; n = d.numel() if reduction == 'mean' else 1; g *
  * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n; of target: d = self - target; n = d.numel() if reduction
  * == 'mean' else 1; -g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.smooth_l1_loss */
 EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_smooth_l1_loss(...) ((void)EBB_HERE, ebb_smooth_l1_loss(__VA_ARGS__))
@@ -4301,7 +4309,8 @@ typedef struct ebb_huber_loss_options {
  * reduction == 'mean' else 1; -g * clamp(d, -delta, delta) / n * (1 if weight == None else weight); of weight: d =
  * self - target; n = d.numel() if reduction == 'mean' else 1; g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) -
  * delta / 2)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.huber_loss */
 EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_huber_loss(...) ((void)EBB_HERE, ebb_huber_loss(__VA_ARGS__))
@@ -4355,7 +4364,7 @@ typedef struct ebb_poisson_nll_loss_options {
  * Formula: l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target >
  * 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0); mean(l) if reduction == 'mean'
  * else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
- * torch.nn.functional.poisson_nll_loss */
+ * Under autocast in float32. torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_poisson_nll_loss(...) ((void)EBB_HERE, ebb_poisson_nll_loss(__VA_ARGS__))
@@ -5071,7 +5080,7 @@ typedef struct ebb_solve_options {
  *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
  * Gradient (LinalgSolveExBackward0) of A: b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim <
  * A.ndim else -b @ y.mT if left else -y.mT @ b; of B: solve(A.mT, g, left).
- * Floating point only. torch.linalg.solve */
+ * Floating point only. Under autocast in float32. torch.linalg.solve */
 EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
@@ -5112,7 +5121,7 @@ typedef struct ebb_cholesky_options {
  *     cholesky(Tensor self|A, bool upper=false) -> Tensor
  * Gradient (LinalgCholeskyExBackward0) of self: L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m =
  * tril(m) + tril(m, -1); m = (m + m.mT) / 4; solve_triangular(L, solve_triangular(L.mT, m, True), False, False).
- * Floating point only. torch.linalg.cholesky */
+ * Floating point only. Under autocast in float32. torch.linalg.cholesky */
 EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
@@ -5130,7 +5139,7 @@ typedef struct ebb_cholesky_solve_options {
  *     cholesky_solve(Tensor self, Tensor input2, bool upper=false) -> Tensor
  * Gradient (CholeskySolveBackward0) of self: cholesky_solve(g, input2, upper); of input2: s = cholesky_solve(g,
  * input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else -tril(s @ tril(input2)).
- * torch.cholesky_solve */
+ * Under autocast in float32. torch.cholesky_solve */
 EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
@@ -5485,7 +5494,7 @@ typedef struct ebb_svd_options {
  *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
  * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what
  * lies outside, E = S_j^2 - S_i^2'.
- * Floating point only. torch.linalg.svd */
+ * Floating point only. Under autocast in float32. torch.linalg.svd */
 EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
@@ -5497,7 +5506,7 @@ EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 /* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
  *     svdvals(Tensor A) -> Tensor
  * Gradient (LinalgSvdBackward0) of A: U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh.
- * Floating point only. torch.linalg.svdvals */
+ * Floating point only. Under autocast in float32. torch.linalg.svdvals */
 EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
 #define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
 
@@ -5540,7 +5549,7 @@ typedef struct ebb_lstsq_options {
  *     solution, Tensor residuals, Tensor rank, Tensor singular_values
  * Gradient (LinalgLstsqBackward0) of self: 'that of pinv(self), whose gradient is g_solution @ b.mT; and the share
  * of the sums of squares'; of b: 'pinv(self).mT @ g_solution; and the share of the sums of squares'.
- * torch.linalg.lstsq */
+ * Under autocast in float32. torch.linalg.lstsq */
 EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))

@@ -28,7 +28,7 @@ typedef struct ebb_autocast_options {
  * Casts are recorded (ToCopyBackward0), so that the gradient of a float32 leaf is float32. A leaf that requires
  * gradients is cast once: the result is kept until the outermost block is closed, and made anew when the leaf has been
  * written since. Parameters, gradients and the optimizer's state stay float32; the step belongs outside of the block.
- *     EBB_AUTOCAST() { loss = ebb_cross_entropy(model(x), target); }
+ *     EBB_AUTOCAST() { loss = ebb_mse_loss(ebb_linear(x, w), y); }
  *     ebb_backward(loss);
  * A backward pass suspends autocast: rules compute in the dtypes that forward had, whether the pass is started inside
  * of the block or outside. A checkpoint's function is called again with the mode that its first call had.

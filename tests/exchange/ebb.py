@@ -90,9 +90,15 @@ def error():
     return text
 
 
+class Missing(Exception):
+    """What this build of the library is without."""
+
+
 def good(value):
     """A tensor that is there, or a status that is 0."""
     text = error()
+    if text and "this build is without" in text:
+        raise Missing(text[text.index("this build"):])
     assert text is None, text
     return value
 

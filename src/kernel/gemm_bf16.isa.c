@@ -15,7 +15,7 @@ enum {
 /* ---- packing ---- */
 
 static EBB__INLINE __mmask16 first_lanes(int64_t n) {
-    return n >= W ? (__mmask16)-1 : n < 1 ? 0 : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= W ? 0xffffu : n < 1 ? 0u : (1u << n) - 1);
 }
 
 /* Elements as float32, or as the lower halves of words. */

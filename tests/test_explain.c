@@ -243,7 +243,7 @@ EBB_TEST(whole_outputs) {
          "L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)",
          {.limit = 0, NETWORK, .format = EBB_EXPLAIN_DOT}},
         {"softmax.txt",
-         "s = softmax(x @ W + b, dim=-1); L = mean((s - s.mean(0))**2)",
+         "s = softmax(x @ W + b, dim=-1); L = mean((s + s.mean(0))**2)",
          {.limit = 0, VALUES("x=randn(4,3)", "W=randn(3,2)", "b=[0.1, -0.2]")}},
         {"batch.zh.txt",
          "A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))",

@@ -4,7 +4,9 @@
  * computed. Inputs are borrowed; NULL for an input gives NULL. Each function comes with a macro of its name that notes
  * the caller's line, takes numbers where the signature says Number, and options by name: ebb_sum(x, .keepdim = true).
  * In gradients, g is the upstream gradient and y the result; what was broadcast is summed back, dtypes are converted
- * back. Forms with a trailing underscore write the result into their first argument and return it. */
+ * back. Forms with a trailing underscore write the result into their first argument and return it. The first output is
+ * returned, others are stored where the options ret_NAME say; "Tensor indices[return_indices]" is given by calls by name
+ * only with that argument. */
 /* clang-format off */
 #ifndef EBB_OPS_H
 #define EBB_OPS_H
@@ -3108,7 +3110,7 @@ typedef struct ebb_max_pool1d_options {
  * is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the
  * end.
  *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.max_pool1d */
 EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
@@ -3133,7 +3135,7 @@ typedef struct ebb_max_pool2d_options {
  * gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window
  * reach beyond the end.
  *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Not for bool. torch.nn.functional.max_pool2d */
 EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
@@ -3158,7 +3160,7 @@ typedef struct ebb_max_pool3d_options {
  * the gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last
  * window reach beyond the end.
  *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Not for bool. Under autocast in float32. torch.nn.functional.max_pool3d */
 EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
@@ -3177,7 +3179,8 @@ typedef struct ebb_adaptive_max_pool1d_options {
 /* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool1d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
@@ -3196,7 +3199,8 @@ typedef struct ebb_adaptive_max_pool2d_options {
 /* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool2d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
@@ -3215,7 +3219,8 @@ typedef struct ebb_adaptive_max_pool3d_options {
 /* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_max_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
@@ -3850,7 +3855,7 @@ typedef struct ebb_qr_options {
  * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
  * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
  *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
- * Gradient (LinalgQrBackward0) of A: '(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'.
+ * Gradient (LinalgQrBackward0) of A: '(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'.
  * Floating point only. Under autocast in float32. torch.linalg.qr */
 EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5378,8 +5383,8 @@ typedef struct ebb_svd_options {
  * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
  * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
  *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
- * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
- * outside, E = S_j^2 - S_i^2'.
+ * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what
+ * lies outside, E = S_j^2 - S_i^2'.
  * Floating point only. Under autocast in float32. torch.linalg.svd */
 EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5520,18 +5525,19 @@ EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *ve
 EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
 #define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
 
-/* Sums of products over the last `dims` dimensions of a and the first of b.
- *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+/* Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of
+ * dimensions, too: dims=((0),(1)) is tensordot_dims.
+ *     tensordot(Tensor a|self, Tensor b|other, int dims[=2]) -> Tensor
  * torch.tensordot */
 EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
 #define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
 
-/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
- * dimension of one element meets any other.
- *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+/* Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A dimension
+ * of one element meets any other.
+ *     tensordot_dims(Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims) -> Tensor
  * torch.tensordot */
-EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
-#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *a, ebb_tensor *b, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(a, b, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(a), EBB_AT(b), dims_self, dims_other)
 
 /* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
  *     kron(Tensor self, Tensor other) -> Tensor
@@ -6068,8 +6074,6 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
 
 typedef struct ebb_unique_options {
     ebb_setting sorted; /* EBB_SET(x); default true */
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6078,10 +6082,10 @@ typedef struct ebb_unique_options {
 
 /* The different elements of self, in rising order, or its different slices along dim, in the order of their first
  * elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how
- * often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case.
- * Of equal elements the first one receives the gradient.
+ * often each is there (int64). Every NaN is different. They are sorted in any case. Of equal elements the first one
+ * receives the gradient.
  *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
- *     Tensor output, Tensor inverse_indices, Tensor counts
+ *     Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique */
 EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
@@ -6093,8 +6097,6 @@ EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_
 #endif
 
 typedef struct ebb_unique_consecutive_options {
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6104,7 +6106,7 @@ typedef struct ebb_unique_consecutive_options {
 /* The elements of self, in row-major order, or its slices along dim, without those that equal the one before them;
  * and with return_inverse and return_counts as unique has them, how long each run is.
  *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
- *     output, Tensor inverse_indices, Tensor counts
+ *     output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique_consecutive */
 EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);

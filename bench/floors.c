@@ -12,6 +12,7 @@
 
 typedef struct machine {
     double (*fma_f32)(int64_t n), (*fma_f64)(int64_t n); /* n rounds; returns flops */
+    double (*dot_bf16)(int64_t n);                       /* the same; where there is no instruction, fma_f32 */
     void (*stream)(int64_t n, const float *x, float *y); /* n a multiple of 64 */
 } machine;
 
@@ -73,15 +74,35 @@ DEFINE_STREAM(avx2_stream, "avx2", __m256, _mm256_, 8)
 DEFINE_FMA(avx512_fma_f32, "avx512f", __m512, _mm512_, ps, 16)
 DEFINE_FMA(avx512_fma_f64, "avx512f", __m512d, _mm512_, pd, 8)
 DEFINE_STREAM(avx512_stream, "avx512f", __m512, _mm512_, 16)
+
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+__attribute__((target("avx512f,avx512bf16"))) static double avx512_dot_bf16(int64_t n) {
+    __m512 sums[12];
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80);
+    for (int j = 0; j < 12; j++) sums[j] = _mm512_set1_ps((float)j);
+    for (int64_t i = 0; i < n; i++) {
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++) sums[j] = _mm512_dpbf16_ps(sums[j], ones, ones);
+    }
+    for (int j = 1; j < 12; j++) sums[0] = _mm512_add_ps(sums[0], sums[j]);
+    sink = (double)sums[0][0];
+    return 12.0 * 64 * (double)n;
+}
+#endif
 #endif
 
 static machine this_machine(void) {
 #if X86
-    if (__builtin_cpu_supports("avx512f")) return (machine){avx512_fma_f32, avx512_fma_f64, avx512_stream};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return (machine){avx2_fma_f32, avx2_fma_f64, avx2_stream};
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+    if (__builtin_cpu_supports("avx512bf16"))
+        return (machine){avx512_fma_f32, avx512_fma_f64, avx512_dot_bf16, avx512_stream};
 #endif
-    return (machine){plain_fma_f32, plain_fma_f64, plain_stream};
+    if (__builtin_cpu_supports("avx512f"))
+        return (machine){avx512_fma_f32, avx512_fma_f64, avx512_fma_f32, avx512_stream};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return (machine){avx2_fma_f32, avx2_fma_f64, avx2_fma_f32, avx2_stream};
+#endif
+    return (machine){plain_fma_f32, plain_fma_f64, plain_fma_f32, plain_stream};
 }
 
 #if defined(_OPENMP)
@@ -131,6 +152,7 @@ bool bench_floors_measure(int threads, bench_floors *ret_floors) {
         memset(x, 0, half), memset(y, 0, half);
         ret_floors->flops_f32 = measure_fma(threads, m.fma_f32);
         ret_floors->flops_f64 = measure_fma(threads, m.fma_f64);
+        ret_floors->flops_bf16 = measure_fma(threads, m.dot_bf16);
         for (int k = FLOORS_FIRST; k <= FLOORS_LAST; k++)
             ret_floors->stream[k - FLOORS_FIRST] = measure_stream(threads, m.stream, x, y, (int64_t)1 << k);
     }
@@ -142,7 +164,10 @@ bool bench_floors_measure(int threads, bench_floors *ret_floors) {
 
 double bench_floor(const bench_floors *floors, const bench_job *job) {
     double least = 0;
-    if (job->flops > 0) least = job->flops / (job->dtype == EBB_F64 ? floors->flops_f64 : floors->flops_f32);
+    const double peak = job->dtype == EBB_F64    ? floors->flops_f64
+                        : job->dtype == EBB_BF16 ? floors->flops_bf16
+                                                 : floors->flops_f32;
+    if (job->flops > 0) least = job->flops / peak;
     if (job->bytes > 0) {
         int k = (int)lround(log2(job->bytes));
         k = k < FLOORS_FIRST ? FLOORS_FIRST : k > FLOORS_LAST ? FLOORS_LAST : k;

@@ -55,7 +55,7 @@ EBB_TEST(leaves_operators_and_root) {
 EBB_TEST(names_cannot_break_the_text) {
     EBB_SCOPE {
         draw(ebb_sin(leaf("a\"b<c>&\n\\")), (ebb_graph_options){0});
-        CHECK(count("<b>a&quot;b&lt;c&gt;&amp; \\</b>") == 1);
+        CHECK(count("<b>a&quot;b&lt;c&gt;&amp;<br/>\\</b>") == 1);
     }
 }
 

@@ -97,6 +97,47 @@ for my $step (0, 3, 'end') {
     speaks_chinese($dom, "sentences at step $step");
 }
 
+# Everything that is read stands out from what it stands on: WCAG's ratio of 4.5 for texts, 3 for what is drawn.
+sub light { my ($r, $g, $b) = map { $_ <= 0.03928 ? $_ / 12.92 : (($_ + 0.055) / 1.055)**2.4 } map { $_ / 255 } @_; return 0.2126 * $r + 0.7152 * $g + 0.0722 * $b }
+sub contrast { my ($x, $y) = sort { $b <=> $a } map { light(@$_) } @_; return ($x + 0.05) / ($y + 0.05) }
+sub hsl { # as CSS computes it
+    my ($h, $s, $l) = @_;
+    my $reach = $s * ($l < 0.5 ? $l : 1 - $l);
+    return map {
+        my $k = $_ + $h / 30;
+        $k -= 12 if $k >= 12;
+        my ($least) = sort { $a <=> $b } $k - 3, 9 - $k, 1;
+        255 * ($l - $reach * ($least < -1 ? -1 : $least));
+    } 0, 8, 4;
+}
+for my $kind (['explain', 'z = x*y', 'x=2', 'y=3'], ['dims', 'arange(6)']) {
+    my $looks = written('looks.html', $ebb, @$kind, '--format', 'html');
+    for my $theme ('', '\[data-theme="dark"\]') {
+        my %colour;
+        for my $rule ($looks =~ /^:root$theme \{(.*?)\}/gms) {
+            $colour{$1} = [map { hex } $2, $3, $4] while $rule =~ /--([\w-]+): #(..)(..)(..);/g;
+            $colour{$1} = [$2, $3, $4] while $rule =~ /--([\w-]+): (\d+), (\d+), (\d+);/g;
+            $colour{s} = $1 / 100 if $rule =~ /--s: (\d+)%/;
+            $colour{l} = $1 / 100 if $rule =~ /--l: (\d+)%/;
+        }
+        my @pairs = map { my ($on, @what) = @$_; map { [$_, $on, 4.5] } @what } (['bg', qw(fg soft go back good)], ['panel', qw(fg soft go back)]);
+        push @pairs, ['edge', 'bg', 3], ['focus', 'bg', 3];
+        push @pairs, map { my $on = $_; map { [$_, $on, 4.5] } qw(fg go back) } qw(node leaf root) if $kind->[0] eq 'explain';
+        push @pairs, ['hit', 'bg', 3], ['from', 'bg', 3] if $kind->[0] eq 'dims';
+        for (qw(cell cell-minus)) { # the strongest with a number in it
+            my ($over, $under) = @colour{$_, 'bg'};
+            $colour{"$_ at its strongest"} = [map { 0.5 * $over->[$_] + 0.5 * $under->[$_] } 0 .. 2];
+            push @pairs, ['fg', "$_ at its strongest", 4.5];
+        }
+        for my $hue ($kind->[0] eq 'dims' ? map { 10 * $_ } 0 .. 35 : ()) {
+            $colour{"hue $hue"} = [hsl($hue, @colour{qw(s l)})];
+            push @pairs, ['fg', "hue $hue", 4.5], ['hit', "hue $hue", 3], ['from', "hue $hue", 3];
+        }
+        my @low = grep { !$colour{ $_->[0] } || !$colour{ $_->[1] } || contrast(@colour{ @$_[0, 1] }) < $_->[2] } @pairs;
+        check(!@low && @pairs > 12, "$kind->[0]" . ($theme ? ', dark' : ', light') . ': ' . @pairs . ' pairs of colours' . join '', map { ", $_->[0] on $_->[1] too low" } @low);
+    }
+}
+
 # ---- dimensions ----
 
 # The cells of tensors and of storages: an array of hashes of what their attributes say.

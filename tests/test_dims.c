@@ -1,66 +1,55 @@
 /* What `ebb dims` tells of expressions: shapes, strides, places in the storage, and how gradients come back. */
 #include "explain/dims.h"
-#include "tests/check.h"
+#include "tests/output.h"
 #include <ebb/ebb.h>
 #include <ebb/expr.h>
 
-static char output[1 << 18];
-
 static ebb_status dims(const char *text, ebb_explain_options o) {
-    o.to = tmpfile();
-    CHECK(o.to != NULL);
+    o.to = output_begin();
     ebb_status status = (ebb_explain_dims)(text, o);
-    rewind(o.to);
-    size_t n = fread(output, 1, sizeof output - 1, o.to);
-    output[n] = '\0';
-    (void)fclose(o.to);
+    output_end(o.to);
     return status;
 }
 #define DIMS(...) DIMS_(__VA_ARGS__, .limit = 0)
 #define DIMS_(text, ...) dims(text, (ebb_explain_options){__VA_ARGS__})
 
-static void has(const char *text) {
-    if (strstr(output, text)) return;
-    print_error("expected %s in %s\n", text, output);
-    fail();
-}
-
 EBB_TEST(an_expression_call_by_call) {
     CHECK(!DIMS("arange(24).view(2,3,4).permute(2,0,1)"));
-    has("     before  x  shape (2×3×4)  strides (12, 4, 1)  offset 0  contiguous\n"
-        "     after   y  shape (4×2×3)  strides (1, 12, 4)  offset 0  not contiguous\n"
-        "     y: shares the storage of x\n");
-    has("     element y   0   6  12  18   1   7  13");
-    has("y[i, j, k] lies at i + 12·j + 4·k of the storage");
-    has("dL/dx = permute(dL/dy, (1, 2, 0))");
+    CHECK_OUTPUT("     before  x  shape (2×3×4)  strides (12, 4, 1)  offset 0  contiguous\n"
+                 "     after   y  shape (4×2×3)  strides (1, 12, 4)  offset 0  not contiguous\n"
+                 "     y: shares the storage of x\n");
+    CHECK_OUTPUT("     element y   0   6  12  18   1   7  13");
+    CHECK_OUTPUT("y[i, j, k] lies at i + 12·j + 4·k of the storage");
+    CHECK_OUTPUT("dL/dx = permute(dL/dy, (1, 2, 0))");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
 
 EBB_TEST(views_copies_and_what_fails) {
     CHECK(!DIMS("arange(6).view(2, 3).t().reshape(6)"));
-    has("y: a new storage of 6 elements");
-    has("No strides describe the new shape in the old storage");
-    has("Dims 0 and 1 of x cannot become one: a step in dim 0 is 1 in the storage, all of dim 1 is 2·3 = 6.");
+    CHECK_OUTPUT("y: a new storage of 6 elements");
+    CHECK_OUTPUT("No strides describe the new shape in the old storage");
+    CHECK_OUTPUT("Dims 0 and 1 of x cannot become one: a step in dim 0 is 1 in the storage, all of dim 1 is 2·3 = 6.");
     CHECK(DIMS("arange(6).view(2, 3).t().view(6)") == EBB_ERR_SHAPE);
-    has("y is not contiguous: to be counted row by row its strides would have to be (2, 1)."); /* the calls before, */
+    /* the calls before, */
+    CHECK_OUTPUT("y is not contiguous: to be counted row by row its strides would have to be (2, 1).");
     /* and the one that fails */
-    has("  4  .view(6)\n     before  x  shape (3×2)");
-    has("view may not copy, reshape would.\n     Dims 0 and 1 of x cannot become one");
+    CHECK_OUTPUT("  4  .view(6)\n     before  x  shape (3×2)");
+    CHECK_OUTPUT("view may not copy, reshape would.\n     Dims 0 and 1 of x cannot become one");
     CHECK_ERROR(EBB_ERR_SHAPE, "column 26: view");
     CHECK(!DIMS("x[1:, ::2]", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
-    has("strides (4, 2)  offset 4  not contiguous");
+    CHECK_OUTPUT("strides (4, 2)  offset 4  not contiguous");
     CHECK(!DIMS("x.expand(3, 4) + w", .values = (const char *const[]){"x=randn(3,1)", "w=randn(4)"}, .n_values = 2));
-    has("strides (1, 0)");
-    has("dL/dw = dL/dy");
-    has("summed over dim 0, where w was broadcast: (3×4) → (4)");
+    CHECK_OUTPUT("strides (1, 0)");
+    CHECK_OUTPUT("dL/dw = dL/dy");
+    CHECK_OUTPUT("summed over dim 0, where w was broadcast: (3×4) → (4)");
     CHECK(!DIMS("max(x, dim=0).values", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1));
-    has("after   y.indices  shape (4)");
+    CHECK_OUTPUT("after   y.indices  shape (4)");
     CHECK(DIMS("max(x, dim=0).valuse", .values = (const char *const[]){"x=randn(3,4)"}, .n_values = 1) == EBB_ERR_NAME);
     CHECK_ERROR(EBB_ERR_NAME, "a list has no attribute valuse; did you mean values?; there are: values, indices");
     CHECK(!DIMS("a, b = split(arange(10).view(2, 5), [2, 3], 1); cat([b, a], 1)"));
-    has("y[1]  shape (2×3)  strides (5, 1)  offset 2  not contiguous");
-    has("dL/db = dL/dy[:, 0:3]");
+    CHECK_OUTPUT("y[1]  shape (2×3)  strides (5, 1)  offset 2  not contiguous");
+    CHECK_OUTPUT("dL/db = dL/dy[:, 0:3]");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -73,14 +62,15 @@ EBB_TEST(what_fails_is_told_and_returned) {
               EBB_ERR_SHAPE);
         CHECK_ERROR(EBB_ERR_SHAPE, "column 27: view: view of shape [6]");
         CHECK(ebb_eval_caret(caret, sizeof caret) && strstr(caret, "\n                          ^^^^"));
-        has("\"failure\": \"column 27: view: view of shape [6]");
-        has("\"formula\": \"t(dL/dy)\"");
-        has("\"outputs\": []");
-        has(page ? "\"zh\": \"x 的第 0 维与第 1 维无法合并" : "\"why_no_view\": \"Dims 0 and 1 of x cannot become one");
+        CHECK_OUTPUT("\"failure\": \"column 27: view: view of shape [6]");
+        CHECK_OUTPUT("\"formula\": \"t(dL/dy)\"");
+        CHECK_OUTPUT("\"outputs\": []");
+        CHECK_OUTPUT(page ? "\"zh\": \"x 的第 0 维与第 1 维无法合并"
+                          : "\"why_no_view\": \"Dims 0 and 1 of x cannot become one");
     }
     CHECK(DIMS("arange(6).view(2, 3); w", .format = EBB_EXPLAIN_JSON) == EBB_ERR_NAME); /* no call */
     CHECK_ERROR(EBB_ERR_NAME, "w has no value");
-    has("\"failure\": \"column 23: w has no value\"");
+    CHECK_OUTPUT("\"failure\": \"column 23: w has no value\"");
     CHECK(DIMS("arange(6).view(2, 3", .format = EBB_EXPLAIN_HTML) == EBB_ERR_FORMAT);
     CHECK_ERROR(EBB_ERR_FORMAT, "column");
     CHECK(output[0] == '\0'); /* no half of a page */
@@ -124,20 +114,20 @@ EBB_TEST(a_clash_is_why_view_fails) {
 
 EBB_TEST(matmul_is_aligned) {
     CHECK(!DIMS("ones(5, 1, 2, 3) @ ones(6, 3, 4)"));
-    has("     x        5    1    2    3\n     w             6    3    4\n     y        5    6    2    4\n");
+    CHECK_OUTPUT("     x        5    1    2    3\n     w             6    3    4\n     y        5    6    2    4\n");
     CHECK(!DIMS("ones(2, 3) @ ones(3)"));
-    has("     x        2    3\n     w        3\n     y        2\n");
+    CHECK_OUTPUT("     x        2    3\n     w        3\n     y        2\n");
     CHECK_NO_LEAK();
 }
 
 EBB_TEST(the_companion) {
     for (int lang = 0; lang < 2; lang++) {
         CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang));
-        has(lang ? "此处出错：column 26" : "This fails: column 26");
-        has(lang ? "广播：形状不同也能运算" : "Broadcasting: shapes that differ");
+        CHECK_OUTPUT(lang ? "此处出错：column 26" : "This fails: column 26");
+        CHECK_OUTPUT(lang ? "广播：形状不同也能运算" : "Broadcasting: shapes that differ");
         CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang, .format = EBB_EXPLAIN_JSON));
-        has("\"format\": \"ebb-dims\"");
-        has("\"failure\"");
+        CHECK_OUTPUT("\"format\": \"ebb-dims\"");
+        CHECK_OUTPUT("\"failure\"");
     }
     CHECK(DIMS(NULL, .format = EBB_EXPLAIN_SVG) == EBB_ERR_ARGUMENT);
     CHECK_ERROR(EBB_ERR_ARGUMENT, "text, JSON or a page");

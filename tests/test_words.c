@@ -2,20 +2,10 @@
  * them, nor has the companion on dimensions. */
 #include "explain/formula.h"
 #include "explain/words.h"
-#include "tests/check.h"
+#include "tests/output.h"
 #include <ctype.h>
 #include <ebb/ebb.h>
 #include <ebb/explain.h>
-
-static char output[1 << 20];
-
-/* The stream is closed here. */
-static void take(FILE *file) {
-    rewind(file);
-    size_t n = fread(output, 1, sizeof output - 1, file);
-    output[n] = '\0';
-    (void)fclose(file);
-}
 
 static size_t word_at(const char *text) {
     size_t n = 0;
@@ -73,10 +63,9 @@ static bool check_sample(const struct ebb_op *op, const char *text) {
             for (int64_t k = out.n - 1; k >= 0; k--)
                 if (out.t[k] && ebb_tensor_grad_fn(out.t[k])) root = out.t[k];
             for (size_t f = 0; root && f < sizeof formats / sizeof *formats; f++) {
-                FILE *to = tmpfile();
-                CHECK(to != NULL);
+                FILE *to = output_begin();
                 CHECK(!ebb_explain(root, .to = to, .lang = EBB_CHINESE, .format = formats[f]));
-                take(to);
+                output_end(to);
                 reports++;
                 right = is_chinese(op->name, text) && right;
             }
@@ -118,10 +107,9 @@ EBB_TEST(every_formula_of_words_has_its_chinese) {
 }
 
 EBB_TEST(the_companion_is_in_chinese) {
-    FILE *to = tmpfile();
-    CHECK(to != NULL);
+    FILE *to = output_begin();
     CHECK(!ebb_explain_dims(NULL, .to = to, .lang = EBB_CHINESE));
-    take(to);
+    output_end(to);
     char *failure = strstr(output, "此处出错"); /* the message of an error is as the library has it */
     CHECK(failure != NULL);
     memset(failure, ' ', strcspn(failure, "\n"));

@@ -24,9 +24,6 @@ ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view 
 struct ebb__json_view;
 ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__json_view *v);
 
-/* Text inside an HTML-like label of Graphviz's; lines are broken. (report_dot.c) */
-void ebb__label_text(FILE *to, const char *text);
-
 /* Write in the format of these options, to their stream. EBB_ERR_IO when that fails. */
 ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options);
 

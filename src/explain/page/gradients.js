@@ -7,7 +7,7 @@
       start: 'Nothing is computed yet. Each machine takes values and hands its product on; Play sends them through.',
       saves: 'It keeps for the way back:', nothing: 'It keeps nothing for the way back.', upstream: 'What comes back from above:',
       gives: 'It hands back:', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
-      sofar: 'together so far', with: 'with', complete: 'All its paths have come: its gradient is complete and goes to', details: 'Node', choose: 'Point at a node, or move to one with Tab.',
+      sofar: 'together so far', with: 'with', complete: 'All its paths have come: its gradient is complete and goes to', details: 'Node', graph: 'The graph', choose: 'Point at a node, or move to one with Tab.',
       gradients: 'Gradients', gradient: 'gradient', value: 'value', differences: 'finite differences', differ: 'differ by', shape: 'shape',
       formula: 'formula', saved: 'saved', bytes: 'bytes', source: 'source', operator: 'operator', kind: { variable: 'variable', constant: 'constant', operation: 'operation' },
       mask: 'mask: where the derivative is 1', heldall: b => b ? `For backward the graph holds ${b} bytes beyond the variables.` : 'For backward the graph holds nothing beyond the variables.',
@@ -17,7 +17,7 @@
       start: '还什么都没有算。每台机器取走原料，把产品传下去；按“播放”让数据流过去。',
       saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
       gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', with: '其中', complete: '所有路径都到了：梯度已完整，写入',
-      details: '节点', choose: '指向一个节点，或用 Tab 键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
+      details: '节点', graph: '计算图', choose: '指向一个节点，或用 Tab 键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
       shape: '形状', formula: '公式', saved: '保存', bytes: '字节', source: '位置', operator: '算子', kind: { variable: '变量', constant: '常量', operation: '运算' },
       mask: '掩码：导数为 1 之处', heldall: b => b ? `除变量外，计算图为反向保存了 ${b} 字节。` : '除变量外，计算图没有为反向保存任何东西。',
       shared: '不另占内存', keys: '按键：<kbd>←</kbd> <kbd>→</kbd> 单步，<kbd>空格</kbd> 播放，<kbd>Home</kbd> <kbd>End</kbd>，<kbd>Tab</kbd> 移到节点。',
@@ -93,8 +93,7 @@
 
   function choosable(g, id) {
     g.setAttribute('tabindex', '0');
-    g.setAttribute('role', 'button');
-    g.setAttribute('aria-label', report().nodes[id].name);
+    g.setAttribute('role', 'img');
     g.addEventListener('pointerenter', () => choose(id));
     g.addEventListener('focus', () => choose(id));
     g.addEventListener('click', () => choose(id));
@@ -160,6 +159,7 @@
     g.append(b);
   }
 
+  const named = n => n.text ? `${n.name} = ${n.text}` : n.name;
   function show(animate) {
     const r = report(), s = steps(), now = s ? s.forward !== undefined ? s.forward : s.back.node : -1;
     if (!Ebb.item.svg) tape(now < 0 ? r.forward[0] : now);
@@ -174,11 +174,15 @@
       d.textContent = grad && !small(g, d, grad) ? '∂ ' + short(grad) : '';
       if (!grad) small(g, d, null);
       joined(g, d, p.arrived[key], o.uses);
+      g.setAttribute('aria-label', named(r.nodes[id]) + (known ? `: ${short(o.value)}` : '') + (grad ? `; ${say().gradient} ${short(grad)}` : ''));
     }
     for (const [id, g] of Object.entries(edges)) {
       g.classList.toggle('lit', p.lit.has(id));
       g.classList.toggle('back', p.backed.has(id));
     }
+    const svg = $('stage').querySelector('svg');
+    svg.setAttribute('role', 'group');
+    svg.setAttribute('aria-label', say().graph);
     tell(s);
     const place = s && r.nodes[now].source;
     Ebb.title(r.expression || Ebb.both(Ebb.item.title), place && place.end ? place : null);
@@ -243,7 +247,7 @@
   function details(id) {
     const n = report().nodes[id], w = say(), list = make('dl');
     const add = (name, ...value) => list.append(make('dt', {}, name), make('dd', {}, ...value));
-    add(w.kind[n.kind], make('span', { class: 'formula' }, n.text ? `${n.name} = ${n.text}` : n.name));
+    add(w.kind[n.kind], make('span', { class: 'formula' }, named(n)));
     if (n.op) add(w.operator, `${n.op}${n.attributes ? ` (${n.attributes})` : ''}, ${n.node}`, n.doc ? make('div', { class: 'about', lang: 'en' }, n.doc) : null);
     n.outputs.forEach(o => {
       if (n.outputs.length > 1) add(o.role || '', o.name);

@@ -8,9 +8,9 @@ const Ebb = (function () {
   'use strict';
   const WORDS = {
     en: { play: 'Play', pause: 'Pause', first: 'To the start', back: 'Back', next: 'Next', last: 'To the end', step: 'Step', theme: 'Light or dark', walk: 'Walk through the steps',
-      items: 'What is shown', none: 'none', means: 'means of blocks', count: (k, n) => `Step ${k} of ${n}` },
+      items: 'What is shown', beside: 'Beside', none: 'none', means: 'means of blocks', count: (k, n) => `Step ${k} of ${n}` },
     zh: { play: '播放', pause: '暂停', first: '回到开头', back: '上一步', next: '下一步', last: '到末尾', step: '步骤', theme: '浅色或深色', walk: '逐步浏览',
-      items: '所示内容', none: '无', means: '分块平均', count: (k, n) => `第 ${k} / ${n} 步` }
+      items: '所示内容', beside: '旁栏', none: '无', means: '分块平均', count: (k, n) => `第 ${k} / ${n} 步` }
   };
   const page = document.documentElement, items = JSON.parse(document.getElementById('data').textContent);
   const Ebb = { items, item: items[0], at: 0, lang: page.lang === 'zh' ? 'zh' : 'en' };
@@ -34,7 +34,7 @@ const Ebb = (function () {
   /* A tensor as rows of a matrix; of a large one the means of blocks. */
   const gridOf = v => v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
   const most = grid => Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
-  /* Numbers on a colour by sign and size. */
+  /* Numbers on a colour by sign and size, pale enough to be read on; where there are none the colour is stronger. */
   function heat(v) {
     if (!v) return make('span', {}, say().none);
     if (v.data && count(v) === 1) return make('span', {}, digits(v.data[0]));
@@ -44,7 +44,7 @@ const Ebb = (function () {
       const row = make('tr');
       for (let j = 0; j < grid.columns; j++) {
         const x = grid.data[i * grid.columns + j];
-        row.append(make('td', { class: x < 0 ? 'minus' : undefined, style: `--a:${(Math.abs(x) / largest * .75 || 0).toFixed(3)}`, title: small ? digits(x) : undefined }, small ? '' : digits(x)));
+        row.append(make('td', { class: x < 0 ? 'minus' : undefined, style: `--a:${(Math.abs(x) / largest * (small ? .75 : .5) || 0).toFixed(3)}`, title: small ? digits(x) : undefined }, small ? '' : digits(x)));
       }
       rows.push(row);
     }
@@ -83,13 +83,13 @@ const Ebb = (function () {
     clearInterval(timer);
     timer = 0;
     $('play').textContent = say().play;
-    $('play').setAttribute('aria-pressed', 'false');
+    $('now').setAttribute('aria-live', 'polite');
   }
   function play() {
     if (timer) { stop(); return; }
     timer = setInterval(() => go(Ebb.at + 1, true), walk.pace);
     $('play').textContent = say().pause;
-    $('play').setAttribute('aria-pressed', 'true');
+    $('now').setAttribute('aria-live', 'off'); /* nobody can listen that fast */
     go(Ebb.at === walk.last() ? 0 : Ebb.at + 1, true);
   }
 
@@ -97,7 +97,7 @@ const Ebb = (function () {
     const w = say();
     page.lang = Ebb.lang;
     for (const id of ['first', 'back', 'next', 'last']) { $(id).setAttribute('aria-label', w[id]); $(id).title = w[id]; }
-    for (const [id, word] of [['theme', w.theme], ['scrub', w.step], ['controls', w.walk], ['items', w.items]]) $(id).setAttribute('aria-label', word);
+    for (const [id, word] of [['theme', w.theme], ['scrub', w.step], ['controls', w.walk], ['items', w.items], ['beside', w.beside]]) $(id).setAttribute('aria-label', word);
     $('theme').title = w.theme;
     $('lang').textContent = Ebb.lang === 'zh' ? 'English' : '中文';
     $('lang').lang = Ebb.lang === 'zh' ? 'en' : 'zh';

@@ -21,7 +21,7 @@ def as_ebb(name, named, fails):
         named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
     if name == "embedding" and named.get("max_norm") is None:
         named.pop("norm_type", None)
-    check_arguments(name, named)
+    check_arguments(name, named, fails)
     result = {}
     for argument, value in named.items():
         reason = table.WITHOUT.get(argument) if (name, argument) not in table.NOT_WITHOUT else None
@@ -33,7 +33,7 @@ def as_ebb(name, named, fails):
     return result
 
 
-def check_arguments(name, named):
+def check_arguments(name, named, fails):
     random = name in ("dropout", "alpha_dropout") and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0)
     if random or named.get("dropout_p"):
         raise Refused("random")
@@ -41,7 +41,7 @@ def check_arguments(name, named):
         raise Refused("in any order: unique")
     if name == "svd" and named.get("full_matrices", True) and len(set(named["A"].shape[-2:])) > 1:
         raise Refused("a basis of what is left, which is any")
-    if name in ("multi_margin_loss", "multilabel_margin_loss") and named.get("reduction", "mean") == "mean":
+    if not fails and name in ("multi_margin_loss", "multilabel_margin_loss") and named.get("reduction") != "none":
         if any(isinstance(t, torch.Tensor) and not t.numel() for t in named.values()):
             raise Refused("memory that PyTorch does not initialize")
     if name == "to" and "other" in named:

@@ -171,6 +171,18 @@ def multilabel_soft_margin():
     yield lambda: f(rand(2, 3), rand(2, 2, grad=False))
 
 
+def margins(name):
+    f = getattr(F, name)
+    of = lambda *shape: draw(3, *shape) if name == "multi_margin_loss" else draw(3, *shape, 3)  # noqa: E731
+    for reduction, shape in itertools.product(("mean", "sum", "none"), ((), (4,), (0,))):
+        if shape != (0,) or reduction != "mean":
+            yield lambda r=reduction, s=shape: f(rand(*s, 3), of(*s), reduction=r)
+    yield lambda: f(rand(4, 3, dtype=torch.float32), of(4))
+    yield lambda: f(rand(4, 0), torch.zeros(4, *(0,) * (name != "multi_margin_loss"), dtype=torch.int64))
+    yield lambda: f(rand(4, 3), of(3))
+    yield lambda: f(rand(2, 4, 3), of(2))
+
+
 # ---- indexing ----
 
 
@@ -392,6 +404,13 @@ def overwritten(name):
         yield lambda: at(rand(3), 2)
 
 
+def broadcast_to():
+    for a, b in (((3,), (2, 3)), ((1, 3), (4, 3)), ((), (2, 2)), ((0, 3), (2, 0, 3)), ((1,), (0,)), ((2, 1, 3), (5, 2, 4, 3)), ((2, 3), (2, 3))):
+        yield lambda a=a, b=b: torch.broadcast_to(rand(*a), b)
+    for a, b in (((2,), (3,)), ((2, 3), (3,)), ((0,), (2,)), ((2,), (2, -3))):
+        yield lambda a=a, b=b: torch.broadcast_to(rand(*a), b)
+
+
 def triangle(name):
     f = getattr(torch, name)
     for row, col, offset in ((3, 3, 0), (3, 4, 1), (4, 3, -1), (3, 4, 5), (4, 2, -5), (1, 5, 2), (5, 1, -2), (0, 3, 0), (3, 0, 0), (2, 7, -1)):
@@ -404,11 +423,14 @@ def of(name):
     simple = {"scaled_dot_product_attention": attention, "fold": folds, "conv_transpose3d": transposed_convolution, "ctc_loss": ctc,
               "multilabel_soft_margin_loss": multilabel_soft_margin, "embedding": embedding, "one_hot": one_hot, "bincount": bincount,
               "slice": slices, "isin": contained, "gelu": gelus, "leaky_relu": leaky_relu, "hardswish": hardswish,
+              "broadcast_to": broadcast_to, "im2col": lambda: [lambda: F.unfold(rand(), 2), lambda: F.unfold(rand(1, 2, 3, 4), (2, 3), padding=1)],
               "logcumsumexp": logcumsumexp, "msort": msort, "randint": randint, "randperm": randperm, "bernoulli": bernoulli}
     if name in simple:
         return simple[name]()
     if name in PRODUCTS:
         return products(name, *PRODUCTS[name])
+    if name in ("multi_margin_loss", "multilabel_margin_loss"):
+        return margins(name)
     if name.startswith("adaptive_"):
         return adaptive(int(name[-2]), name[9:12])
     if name in ("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor"):

@@ -63,7 +63,7 @@ def arranged(name, call, how):
 
 
 def without_elements(t, dim):
-    return t.detach().narrow(dim, 0, 0).contiguous().requires_grad_(t.requires_grad) if t.ndim else t
+    return t.detach().narrow(dim, 0, 0).clone().requires_grad_(t.requires_grad) if t.ndim else t
 
 
 def without_dimensions(t):

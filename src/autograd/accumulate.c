@@ -35,7 +35,7 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     return sum;
 }
 
-ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+ebb_tensor *ebb__refit_gradient(ebb_tensor *grad, struct ebb__meta m) {
     bool same = grad->ndim == m.ndim;
     for (int i = 0; i < m.ndim && same; i++) same = grad->dims[i] == m.sizes[i];
     if (!same) {

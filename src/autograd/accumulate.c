@@ -42,6 +42,7 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     return sum;
 }
 
+<<<<<<< HEAD
 /* ---- by rules themselves ---- */
 
 extern const struct ebb_op ebb_op_t; /* ops/permute.c */
@@ -75,6 +76,9 @@ bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i) {
 }
 
 ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+=======
+ebb_tensor *ebb__refit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+>>>>>>> graph
     bool same = grad->ndim == m.ndim;
     for (int i = 0; i < m.ndim && same; i++) same = grad->dims[i] == m.sizes[i];
     if (!same) {

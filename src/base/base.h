@@ -119,6 +119,21 @@ static inline bool ebb__scope_push(ebb_tensor *t) {
     return true;
 }
 
+enum { EBB__SCOPE_MARK = 2 }; /* the bit of an entry that is no tensor, but where a scope begins */
+
+/* Take the innermost scope's reference to t, when t is among the last few that it was given: whether that was so. */
+static inline bool ebb__scope_take(const ebb_tensor *t) {
+    struct ebb__thread *th = &ebb__thread;
+    for (size_t at = th->scope_n, looked = 0; at-- > 0 && looked < 4; looked++) {
+        if ((uintptr_t)th->scope[at] & EBB__SCOPE_MARK) return false;
+        if (th->scope[at] != t) continue;
+        if (at + 1 == th->scope_n) th->scope_n = at;
+        else th->scope[at] = NULL;
+        return true;
+    }
+    return false;
+}
+
 /* ---- threads (threads.c) ---- */
 /* Run body(context, first, last) over [0, n) in pieces of at least `grain`. Pieces depend on n and grain only, never on
  * the number of threads, and start at multiples of grain. One thread, or a call inside a piece, runs the same pieces

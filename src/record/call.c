@@ -58,7 +58,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
     return ebb_error_status();
 }
 
-ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+/* What is not right, or a reason why it is all the same. */
+static EBB_NOINLINE ebb_status check_closely(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
     if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
@@ -76,6 +77,13 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
     return EBB_OK;
 }
+
+static inline ebb_status check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    bool plain = n == op->n_in && op->attrs_size <= EBB__ATTRS_MAX && (in || !n);
+    for (int64_t i = 0; i < n && plain; i++) plain = in[i] && !(in[i]->flags & EBB__BATCHED);
+    return EBB_LIKELY(plain) ? EBB_OK : check_closely(op, in, n);
+}
+ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) { return check(op, in, n); }
 
 /* ---- operators with a shape rule ---- */
 
@@ -505,7 +513,7 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
                        struct outputs *out) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_status status = ebb__call_check(op, in, n_in);
+    ebb_status status = check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
     if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_special(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
@@ -535,8 +543,10 @@ ebb_list ebb_call_op_list(const struct ebb_op *op, ebb_tensor *const *in, int64_
 }
 
 ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs) {
-    ebb_tensor *out[EBB_OP_MAX_OUT];
-    return ebb_call_op(op, in, n_in, attrs, out) ? NULL : out[0];
+    ebb_tensor *t[EBB_OP_MAX_OUT] = {NULL};
+    struct outputs out = {t, 1};
+    if (EBB_UNLIKELY(ebb__op_n_out(op) != 1)) return ebb_call_op(op, in, n_in, attrs, t) ? NULL : t[0];
+    return call(op, in, n_in, attrs, &out) ? NULL : t[0];
 }
 
 /* ---- the table ---- */

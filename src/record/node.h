@@ -120,7 +120,8 @@ static inline void ebb__node_unref(ebb_node *n) {
     if (!n) return;
     if (n->flags & EBB__NODE_LEAF) {
         ebb__unref(ebb__leaf_tensor(n));
-    } else if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
+    } else if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1 || /* nobody else counts */
+               atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
         ebb__node_free_later(n);
     }
 }

@@ -29,7 +29,9 @@ static EBB_NOINLINE void end_special(struct ebb__storage *s, unsigned special) {
 }
 
 void ebb__storage_unref(struct ebb__storage *s) {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    if (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 && /* nobody else counts */
+        atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
     unsigned special = atomic_load_explicit(&s->special, memory_order_relaxed);
     if (EBB_UNLIKELY(special)) end_special(s, special);
     else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);

@@ -140,7 +140,9 @@ static inline void ebb__unref(ebb_tensor *t) {
 static inline void ebb__hold(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, EBB__HOLD, memory_order_relaxed); }
 static inline void ebb__unhold(ebb_tensor *t) {
     if (!t) return;
-    if (atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD) ebb__tensor_free(t);
+    if (atomic_load_explicit(&t->refs, memory_order_acquire) == EBB__HOLD ||
+        atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD)
+        ebb__tensor_free(t);
 }
 /* Into the innermost scope; releases t and returns NULL when that fails. */
 static inline ebb_tensor *ebb__own(ebb_tensor *t) {

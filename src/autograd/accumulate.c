@@ -42,7 +42,6 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     return sum;
 }
 
-<<<<<<< HEAD
 /* ---- by rules themselves ---- */
 
 extern const struct ebb_op ebb_op_t; /* ops/permute.c */
@@ -75,10 +74,7 @@ bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i) {
     return v->node && v->needs[i] && is_transposition(ebb__node_edges(v->node)[i].node);
 }
 
-ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
-=======
 ebb_tensor *ebb__refit_gradient(ebb_tensor *grad, struct ebb__meta m) {
->>>>>>> graph
     bool same = grad->ndim == m.ndim;
     for (int i = 0; i < m.ndim && same; i++) same = grad->dims[i] == m.sizes[i];
     if (!same) {

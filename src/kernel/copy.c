@@ -1,7 +1,7 @@
 /* Strided copies that convert: whole runs with memcpy, transpositions in blocks that fit the cache, the rest by
  * rows. */
 #include "base/base.h"
-#include "kernel/kernel.h"
+#include "kernel/isa.h"
 #include "kernel/walk.h"
 
 #include <string.h>
@@ -46,15 +46,6 @@ static void stream(char *to, const char *from, size_t n) {
     memcpy(to, from, n);
 }
 
-/* Short rows that lie apart are no pattern that a CPU would see by itself. */
-static void fetch(const char *row, int64_t bytes) {
-#if defined(__GNUC__)
-    for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch(row + k);
-#else
-    (void)row, (void)bytes;
-#endif
-}
-
 static void copy_rows(void *context, int64_t first, int64_t last) {
     const struct copy *c = context;
     ebb__cursor at = ebb__walk_at(&c->outer, first / c->pieces);
@@ -65,8 +56,8 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
         if (++piece == c->pieces) {
             piece = 0;
             ebb__walk_next(&c->outer, &at);
-            if (!c->loop && c->row <= FETCHED / (int64_t)c->size)
-                fetch(c->src + at.offset[1], c->row * (int64_t)c->size);
+            const int64_t next = c->loop || c->row > FETCHED / (int64_t)c->size ? 0 : c->row * (int64_t)c->size;
+            for (int64_t k = 0; k < next; k += 64) ebb__fetch(c->src + at.offset[1], k);
         }
         if (c->loop) {
             c->loop(n, (char *[]){to, (char *)(uintptr_t)from}, (int64_t[]){c->row_to, c->row_from}, NULL);

@@ -99,6 +99,16 @@ typedef struct ebb__isa_table {
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
 
+/* Ask for the line so many bytes ahead, which may be anywhere, while something else is done: where no pattern of
+ * addresses tells the CPU in time. */
+static inline void ebb__fetch(const void *p, int64_t ahead) {
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead));
+#else
+    (void)p, (void)ahead;
+#endif
+}
+
 /* n elements of so many bytes each, `stride` bytes apart, one after another. */
 void ebb__gather(int64_t n, int bytes, void *to, const char *from, int64_t stride);
 /* Elements anywhere, for a loop whose operands have to be contiguous, or repeated beside others that are not: some at a

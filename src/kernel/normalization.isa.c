@@ -59,11 +59,13 @@ enum { BLOCK = 1024, CHAINS = 4 };
     static void scale_##F(int64_t n, const void *x_, const void *w_, const void *b_, double mean, double scale, \
                           double shift, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const int64_t next = n * (int64_t)sizeof(T); /* a run behind this one: memory is idle meanwhile */ \
         const T *x = x_, *w = w_, *b = b_; \
         T *y = y_; \
         const ebb__v##F m = ebb__splat_##F((T)mean), s = ebb__splat_##F((T)scale), c = ebb__splat_##F((T)shift); \
         for (int64_t at = 0; at < n; at += W) { \
             const int64_t left = n - at; \
+            ebb__fetch(x + at, next); \
             ebb__v##F v = (LOAD(F, x) - m) * s; \
             if (w) v *= LOAD(F, w); \
             v += b ? LOAD(F, b) : c; \
@@ -73,12 +75,14 @@ enum { BLOCK = 1024, CHAINS = 4 };
     static void slope_##F(int64_t n, const void *g_, const void *x_, const void *w_, double mean, double of_g, \
                           double of_x, double shift, void *dx_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const int64_t next = n * (int64_t)sizeof(T); \
         const T *g = g_, *x = x_, *w = w_; \
         T *dx = dx_; \
         const ebb__v##F m = ebb__splat_##F((T)mean), a = ebb__splat_##F((T)of_g), b = ebb__splat_##F((T)of_x), \
                         c = ebb__splat_##F((T)shift); \
         for (int64_t at = 0; at < n; at += W) { \
             const int64_t left = n - at; \
+            ebb__fetch(x + at, next), ebb__fetch(g + at, next); \
             ebb__v##F u = LOAD(F, g); \
             if (w) u *= LOAD(F, w); \
             ebb__store_part_##F(dx + at, left, ebb__fma_##F(u, a, ebb__fma_##F(LOAD(F, x) - m, b, c))); \

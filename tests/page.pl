@@ -165,7 +165,6 @@ sub step_is_shown {
         $right &&= !grep { abs($of[$_]{text} - $t->{data}[$_]) > 5e-3 * abs $t->{data}[$_] } 0 .. $#of;
         my ($row) = $dom =~ /<tr data-name="\Q$t->{name}\E"[^>]*>(.*?)<\/tr>/s;
         my ($shape, $strides, $offset) = (join('×', @{ $t->{shape} }), join(', ', @{ $t->{strides} }), $t->{offset});
-        $strides .= ',' if @{ $t->{strides} } == 1;
         $right &&= $row =~ m{<td>\(\Q$shape\E\)</td><td>\(\Q$strides\E\)</td><td>$offset</td>};
         my %read; # how often each cell is
         my @readers = grep { $_->{storage} == $t->{storage} } @{ $step->{outputs} };

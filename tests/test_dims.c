@@ -115,8 +115,18 @@ EBB_TEST(a_clash_is_why_view_fails) {
 EBB_TEST(matmul_is_aligned) {
     CHECK(!DIMS("ones(5, 1, 2, 3) @ ones(6, 3, 4)"));
     CHECK_OUTPUT("     x        5    1    2    3\n     w             6    3    4\n     y        5    6    2    4\n");
+    CHECK(!DIMS("A @ A", .values = (const char *const[]){"A=randn(2,2)"}, .n_values = 1));
+    CHECK_OUTPUT("     A        2    2\n     A        2    2\n     y        2    2\n", "dL/dA += Aᵀ · dL/dy");
     CHECK(!DIMS("ones(2, 3) @ ones(3)"));
     CHECK_OUTPUT("     x        2    3\n     w        3\n     y        2\n");
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(values_are_those_of_their_time) {
+    CHECK(!DIMS("x = arange(6); x[0] = 9; x.view(2, 3)"));
+    CHECK_OUTPUT("     y = [0  1  2  3  4  5]\n", "     y = [9  1  2]\n         [3  4  5]\n");
+    CHECK(!DIMS("1 + 2"));
+    CHECK_OUTPUT("there are no dimensions to show");
     CHECK_NO_LEAK();
 }
 

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
-enum { WORK = 400000, LEAST = 24, MOST = 4000 }; /* calls of operators that a check may take; evaluations */
+/* Calls of operators that a check may take, and elements that take as long as a call; evaluations; and elements of
+ * which even the fewest would take too long. */
+enum { WORK = 400000, CALL = 128, LEAST = 24, MOST = 4000, HUGE_GRAPH = 10000000 };
 
 /* The expression as a function of variables that can be written. */
 struct function {
@@ -12,8 +14,8 @@ struct function {
     ebb_tensor **tensors; /* copies in float64 where they are floating */
 };
 
-/* The sum of the elements of the result. False when it cannot be evaluated: shapes may depend on values, and some
- * functions are defined only here and there. An error only when memory ends. */
+/* The sum of the elements of the result. False when it cannot be evaluated: shapes may depend on values. An error only
+ * when memory ends. */
 static bool evaluate(const struct function *f, double *ret_value) {
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *t = ebb__expression_value(f->e, f->tensors, NULL);
@@ -28,7 +30,7 @@ static bool evaluate(const struct function *f, double *ret_value) {
 }
 
 /* Central differences at element i of the variable, and how large a rounding error of the function's value would be.
- * False when the function is not defined on both sides. */
+ * False when the function is not defined, or not a number, on both sides. */
 static bool difference(const struct function *f, double *x, double *ret_difference, double *ret_size) {
     double at = *x, h = 6e-6 * fmax(1, fabs(at)); /* about the cube root of the rounding error */
     double above, below;
@@ -39,7 +41,7 @@ static bool difference(const struct function *f, double *x, double *ret_differen
     defined = defined && evaluate(f, &below);
     double left = *x;
     *x = at;
-    if (!defined) return false;
+    if (!defined || isnan(above) || isnan(below)) return false;
     *ret_size = fmax(fabs(above), fabs(below));
     *ret_difference = (above - below) / (right - left);
     return true;
@@ -68,7 +70,7 @@ static ebb_status check_variable(struct ebb__report *r, const struct function *f
         if (!difference(f, &x[i], &d, &size)) continue;
         to[i] = d;
         double away = fabs(gradient[i] - d) / fmax(fmax(1, fabs(d)), size * 1e-3);
-        if (d == gradient[i] || (isnan(d) && isnan(gradient[i]))) away = 0; /* infinities, too */
+        if (d == gradient[i]) away = 0; /* infinities, too */
         c->worst = ebb__worse(c->worst, away);
         c->ok = c->ok && away <= r->tolerance;
         c->checked++;
@@ -77,13 +79,27 @@ static ebb_status check_variable(struct ebb__report *r, const struct function *f
     return ebb_error_status();
 }
 
+/* Of all outputs together. */
+static int64_t elements_of(const struct ebb__report *r) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->n_nodes; i++)
+        for (int64_t k = 0; k < r->nodes[i].n_out; k++) {
+            ebb_dims shape = r->nodes[i].out[k].shape;
+            int64_t size = 1;
+            for (int d = 0; d < shape.n; d++) size *= shape.d[d];
+            n += size;
+        }
+    return n;
+}
+
 static ebb_status check_all(struct ebb__report *r, const struct function *f) {
     int64_t variables = 0;
     for (int64_t i = 0; i < r->n_nodes; i++) variables += r->nodes[i].kind == EBB__VARIABLE;
     r->checks = ebb__arena_get(&r->arena, (size_t)variables * sizeof *r->checks);
     if (!r->checks) return ebb_error_status();
-    int64_t evaluations = WORK / (r->n_forward + 1);
-    evaluations = evaluations < LEAST ? LEAST : evaluations > MOST ? MOST : evaluations;
+    int64_t evaluations = WORK / (r->n_forward + 1 + elements_of(r) / CALL), least = LEAST;
+    if (elements_of(r) > HUGE_GRAPH) least = 4;
+    evaluations = evaluations < least ? least : evaluations > MOST ? MOST : evaluations;
     int64_t budget = evaluations / 2 / (variables ? variables : 1);
     r->tolerance = tolerance_of(r->dtype);
     r->checked = true;

@@ -111,8 +111,11 @@ static int32_t storage_of(struct ebb__dims_report *r, ebb_tensor *t) {
 }
 
 static bool take(struct gathering *g, struct ebb__dims_tensor *to, ebb_tensor *t, const char *name) {
+    enum { COPIED = 4096 };
     to->t = keep(g->r, ebb_detach(t));
-    to->storage = to->t ? storage_of(g->r, to->t) : -1;
+    to->then = to->t && ebb_tensor_numel(t) <= COPIED ? keep(g->r, ebb_clone(to->t)) : to->t;
+    if (!to->then) return false;
+    to->storage = storage_of(g->r, to->t);
     to->name = name;
     return to->storage >= 0;
 }
@@ -295,6 +298,7 @@ static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *
         to->shape = g->shape;
         to->to = input->shape;
         to->summed = g->summed;
+        to->again = g->arrival > 1;
         s->n_gives++;
     }
     return ebb_error_status();

@@ -9,6 +9,7 @@
 struct ebb__dims_tensor {
     const char *name; /* a variable's, or how it is called in the formulas: x, y */
     ebb_tensor *t;    /* kept, without history */
+    ebb_tensor *then; /* a copy of what is not large, as it was before later writes in place; else t */
     int32_t storage;
 };
 
@@ -17,6 +18,7 @@ struct ebb__dims_give {
     struct ebb__shown symbol, formula;
     const char *shapes;
     const char *name;           /* of the input */
+    bool again;                 /* it is added to one before */
     ebb_dims shape, to, summed; /* what the formula gives; what the input has; what is summed where it was broadcast */
 };
 

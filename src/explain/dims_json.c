@@ -25,7 +25,7 @@ static void write_tensor(const struct ebb__json_view *v, const struct ebb__dims_
     ebb__json_int(j, "storage", x->storage);
     ebb__json_int(j, "storage_elements", r->storages[x->storage].elements);
     ebb__json_text(j, "address", ebb__dims_address(v->arena, x->t));
-    if (n <= WHOLE && !(ebb_tensor_read)(x->t, EBB_F64, data)) {
+    if (n <= WHOLE && !(ebb_tensor_read)(x->then, EBB_F64, data)) {
         ebb__json_open(j, "places", '(');
         for (int64_t i = 0; i < n; i++) ebb__json_int(j, NULL, ebb__dims_place(x->t, i));
         ebb__json_close(j);
@@ -42,6 +42,7 @@ static void write_gives(struct ebb__json *j, const struct ebb__dims_step *s) {
         const struct ebb__dims_give *g = &s->gives[i];
         ebb__json_open(j, NULL, '{');
         ebb__json_text(j, "to", g->name);
+        ebb__json_bool(j, "again", g->again);
         ebb__json_text(j, "symbol", g->symbol.in[EBB__UNICODE]);
         ebb__json_text(j, "symbol_latex", g->symbol.in[EBB__LATEX]);
         ebb__json_text(j, "formula", g->formula.in[EBB__UNICODE]);

@@ -99,21 +99,28 @@ static void align(struct ebb__text *text, const struct ebb__dims_tensor *x, int 
     }
 }
 
+/* An input; the factors of A @ A are one. */
+static const struct ebb__dims_tensor *factor(const struct ebb__dims_step *s, int64_t i) {
+    return &s->in[i < s->n_in ? i : s->n_in - 1];
+}
+
 const char *ebb__dims_alignment(struct ebb__arena *a, const struct ebb__dims_step *s) {
     bool matrices = s->what == EBB__SAY_MATMUL, broadcast = s->what == EBB__SAY_BROADCAST;
-    if ((!matrices && !broadcast) || s->n_out != 1 || s->n_in < 2) return NULL;
+    if ((!matrices && !broadcast) || s->n_out != 1 || !s->n_in) return NULL;
+    int64_t n_in = matrices ? 2 : s->n_in;
     int width = matrices ? 2 : 1;
     struct ebb__text text = {0};
-    for (int64_t i = 0; i <= s->n_in; i++) {
-        int n = ebb_tensor_ndim(i < s->n_in ? s->in[i].t : s->out[0].t);
+    for (int64_t i = 0; i <= n_in; i++) {
+        int n = ebb_tensor_ndim(i < n_in ? factor(s, i)->t : s->out[0].t);
         if (n > width) width = n;
     }
-    for (int64_t i = 0; i < s->n_in; i++) {
-        align(&text, &s->in[i], width, matrices && i == 1 && ebb_tensor_ndim(s->in[i].t) == 1);
+    for (int64_t i = 0; i < n_in; i++) {
+        align(&text, factor(s, i), width, matrices && i == 1 && ebb_tensor_ndim(factor(s, i)->t) == 1);
         ebb__text_put(&text, "\n");
     }
     /* of a product the row, or the column, that was made up is gone again */
-    align(&text, &s->out[0], width, matrices && ebb_tensor_ndim(s->in[1].t) == 1 && ebb_tensor_ndim(s->out[0].t) > 0);
+    align(&text, &s->out[0], width,
+          matrices && ebb_tensor_ndim(factor(s, 1)->t) == 1 && ebb_tensor_ndim(s->out[0].t) > 0);
     const char *copy = ebb__arena_copy(a, ebb__text_of(&text), (size_t)text.n);
     ebb__text_free(&text);
     return copy;

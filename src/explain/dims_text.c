@@ -94,7 +94,7 @@ static void strip(struct teller *t, const struct ebb__dims_tensor *x) {
 }
 
 static void tell_value(struct teller *t, const struct ebb__dims_tensor *x) {
-    const char *value = ebb__value_text(&t->arena, t->lang, x->t);
+    const char *value = ebb__value_text(&t->arena, t->lang, x->then);
     struct ebb__table table = {.columns = 2};
     ebb__table_add(&table, PRINT(t, "%s =", x->name));
     ebb__table_add(&table, value);
@@ -139,8 +139,8 @@ static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
         if (g->summed.n)
             note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
                        ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
-        ebb__table_add(
-            &table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
+        ebb__table_add(&table, PRINT(t, "%s %s %s", or_empty(g->symbol.in[EBB__UNICODE]), g->again ? "+=" : "=",
+                                     or_empty(g->formula.in[EBB__UNICODE])));
         ebb__table_add(&table, note);
     }
     ebb__table_print(&table, t->to, 7, "", "", 3);
@@ -198,6 +198,7 @@ void ebb__dims_text(const struct ebb__dims_report *r, bool lesson, FILE *to, enu
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(to, which[i]);
     (void)fprintf(to, "%s%s%s\n", ebb__style(to, EBB__TITLE), r->expression, t.plain);
+    if (!r->n && !r->error.status) (void)fprintf(to, "%s\n", SAY(&t, EBB__SAY_DIMS_NOTHING));
     for (int64_t i = lesson && r->n ? r->n - 1 : 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
     if (lesson) tell_failure(&t); /* otherwise the error is reported as any other */
     ebb__arena_free(&t.arena);

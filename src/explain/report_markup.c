@@ -200,6 +200,7 @@ static void tell_forward(struct writer *w) {
     int64_t n = w->r->n_forward, half = w->view->limit / 2;
     bool all = n <= w->view->limit;
     heading(w, SAY(w, EBB__SAY_FORWARD, integer(w, n)));
+    if (!n) return;
     table_begin(w, 5, heads);
     for (int64_t i = 0; i < n; i++) {
         const struct ebb__report_node *node = &w->r->nodes[w->r->forward[i]];

@@ -130,6 +130,7 @@ static void tell_forward(struct teller *t) {
         last = t->view->limit - first;
     }
     heading(t, SAY(t, EBB__SAY_FORWARD, integer(t, n)));
+    if (!n) return;
     head(t, &table, phrases);
     for (int64_t i = 0; i < first; i++) operation_rows(t, &table, i);
     print_table(t, &table);
@@ -268,7 +269,7 @@ static void gradient_row(struct teller *t, struct ebb__table *table, int32_t i) 
                                       : ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
     bool all = c && c->numeric && c->checked == ebb_tensor_numel(c->numeric);
     ebb__table_add(
-        table, !c || !c->numeric ? ""
+        table, !c || !c->numeric ? "–"
                : all             ? value(t, c->numeric)
                      : SAY(t, EBB__SAY_CHECK_SOME, integer(t, c->checked), integer(t, ebb_tensor_numel(c->numeric))));
     if (c && c->numeric)

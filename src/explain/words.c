@@ -48,14 +48,14 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "梯度与 float64 中心差分一致：相对误差至多 {1}，允许 {2}。"},
     [EBB__SAY_CHECK_BAD] =
         {"The gradients do NOT all agree with central finite differences: relative differences reach {1} "
-         "(allowed: {2}). At a kink, as of relu at 0, both are right in their way.",
-         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处），两者各有道理。"},
+         "(allowed: {2}). At a kink, as of relu at 0, and at a jump or a pole, differences say little.",
+         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处）、跳跃处或极点，差分说明不了什么。"},
     [EBB__SAY_CHECK_SOME] = {"Differences were taken for {1} of {2} elements.", "对 {2} 个元素中的 {1} 个取了差分。"},
     [EBB__SAY_CHECK_NONE] =
         {"Gradients of a graph are not checked against finite differences: that needs the function.",
          "只有计算图而没有函数，无法用有限差分检验梯度。"},
-    [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression cannot be evaluated.",
-                                "没有检验：在这一点附近，表达式无法求值。"},
+    [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression has no value.",
+                                "没有检验：在这一点附近，表达式没有值。"},
     [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
@@ -95,6 +95,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储的第 {3} 个位置"},
     [EBB__SAY_DIMS_BACKWARD] = {"backward", "反向"},
     [EBB__SAY_DIMS_FAILS] = {"This fails: {1}", "此处出错：{1}"},
+    [EBB__SAY_DIMS_NOTHING] = {"No operator is called: there are no dimensions to show.",
+                               "没有调用任何算子，也就没有维度可看。"},
     [EBB__SAY_VIEW] =
         {"The same elements in the same order, counted in other dimensions: only shape and strides are new.",
          "同样的元素，同样的次序，换一种维度来数：只有形状和步长是新的。"},

@@ -73,7 +73,7 @@
     return from;
   }
   function sourcesOf(step, t, e) {
-    const [x, w] = step.inputs;
+    const [x, w = x] = step.inputs;
     if (step.shares || step.outputs.length !== 1 || t !== step.outputs[0] || !x) return [];
     if (IN_ORDER.includes(step.op)) return [[x, e]];
     if (!step.alignment) return [];
@@ -208,7 +208,7 @@
   }
 
   /* ---- a step ---- */
-  const tuple = list => '(' + list.join(', ') + (list.length === 1 ? ',' : '') + ')';
+  const tuple = list => '(' + list.join(', ') + ')';
   function facts(step) {
     const w = say(), head = ['', w.name, w.shape, w.strides, w.offset, w.contiguous, w.storage];
     const row = (t, role) => make('tr', { 'data-name': t.name, 'data-role': role }, make('th', { scope: 'row' }, w[role]), make('td', { class: 'formula' }, t.name), make('td', {}, shapeOf(t)), make('td', {}, tuple(t.strides)),
@@ -240,7 +240,7 @@
     if (!step.backward) return [step.inputs.length ? w.elsewhere : w.nowhere];
     return [both(step.backward), ...step.gives.flatMap(g => {
       const to = step.inputs.find(t => t.name === g.to);
-      return [make('br'), make('b', {}, `${g.symbol} = ${g.formula}`), g.summed.length ? ` ${w.summed(g.summed.join(', '), g.to, shapeOf(g), to ? shapeOf(to) : '')}` : g.shapes ? ` ${g.shapes}` : ''];
+      return [make('br'), make('b', {}, `${g.symbol} ${g.again ? '+=' : '='} ${g.formula}`), g.summed.length ? ` ${w.summed(g.summed.join(', '), g.to, shapeOf(g), to ? shapeOf(to) : '')}` : g.shapes ? ` ${g.shapes}` : ''];
     })];
   }
 

@@ -192,8 +192,13 @@
     if (chosen >= 0) choose(chosen);
     else if (now >= 0) details(now);
     if (animate && s) travel(s);
-    const g = shapes[now];
-    if (g && g.scrollIntoView && animate) g.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (shapes[now]) reveal(shapes[now]);
+  }
+
+  function reveal(g) { /* the graph is moved, the page is not */
+    const graph = $('stage'), node = g.getBoundingClientRect(), seen = graph.getBoundingClientRect();
+    if (node.top < seen.top || node.bottom > seen.bottom) graph.scrollTop += (node.top + node.bottom - seen.top - seen.bottom) / 2;
+    if (node.left < seen.left || node.right > seen.right) graph.scrollLeft += (node.left + node.right - seen.left - seen.right) / 2;
   }
 
   /* Values go along the edges of the step, gradients come back along them. */

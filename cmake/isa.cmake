@@ -31,6 +31,12 @@ if(EBB_HAVE_UNWIND_FLAG)
     list(APPEND kernel_flags "$<$<CONFIG:Release>:-fno-asynchronous-unwind-tables>")
 endif()
 
+# The code behind a loop goes on from where its pointers are, rather than compute that once more.
+check_c_compiler_flag(-fno-tree-scev-cprop EBB_HAVE_FINAL_VALUE_FLAG)
+if(EBB_HAVE_FINAL_VALUE_FLAG)
+    list(APPEND kernel_flags "$<$<CONFIG:Release>:-fno-tree-scev-cprop>")
+endif()
+
 # GCC places 64-byte vectors in the fake stack frames of this check at multiples of 32.
 check_c_compiler_flag(--param=asan-use-after-return=0 EBB_HAVE_FAKE_STACK_FLAG)
 if(EBB_HAVE_FAKE_STACK_FLAG)

@@ -37,6 +37,7 @@ sub dtypes {
         COMMON => @{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype.' : '',
         NUMERIC => 'Bool becomes int64.', FLOAT => 'Integers and bool become the default dtype.', FIRST => 'The result has the dtype of the first input.',
         COMPARE => (@{$op->{inputs}} > 1 ? 'Inputs are promoted to a common dtype; the' : 'The') . ' result is bool.',
+        TRUTH => 'The result is bool.',
     );
     my %accepted = (FLOATING => $how eq 'FLOAT' ? '' : 'Floating point only.', NUMERIC => $how eq 'NUMERIC' ? '' : 'Not for bool.');
     return grep { length } $promotion{$how} // '', $accepted{$which} // '';

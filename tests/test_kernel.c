@@ -87,12 +87,10 @@ REAL(gt, a > b)
 WHOLE(gt, a > b)
 REAL(ge, a >= b)
 WHOLE(ge, a >= b)
-REAL(logical_not, a == 0)
 WHOLE(logical_not, a == 0)
-REAL(logical_and, a != 0 && b != 0)
 WHOLE(logical_and, a != 0 && b != 0)
-REAL(logical_or, a != 0 || b != 0)
 WHOLE(logical_or, a != 0 || b != 0)
+WHOLE(logical_xor, (a != 0) != (b != 0))
 /* clang-format on */
 
 /* What an error is measured by where cancellation makes the result small. */
@@ -121,6 +119,8 @@ static const struct entry {
     { #name, ebb__loops_##name, inputs, dtypes, false, 0.51, real_##name, whole_##name, NULL }
 #define TEST(name, inputs) \
     { #name, ebb__loops_##name, inputs, ALL, true, 0, real_##name, whole_##name, NULL }
+#define LOGIC(name, inputs) \
+    { #name, ebb__loops_##name, inputs, BOOL, true, 0, NULL, whole_##name, NULL }
     ANY(neg, 1, NUMBERS),
     ANY(abs, 1, NUMBERS),
     ANY(relu, 1, NUMBERS),
@@ -155,9 +155,10 @@ static const struct entry {
     TEST(le, 2),
     TEST(gt, 2),
     TEST(ge, 2),
-    TEST(logical_not, 1),
-    TEST(logical_and, 2),
-    TEST(logical_or, 2),
+    LOGIC(logical_not, 1),
+    LOGIC(logical_and, 2),
+    LOGIC(logical_or, 2),
+    LOGIC(logical_xor, 2),
 };
 enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
 

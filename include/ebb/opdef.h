@@ -178,7 +178,8 @@ enum ebb_promotion {
     EBB_PROMOTE_FLOAT,    /* the same, with integers and bool becoming the default dtype */
     EBB_PROMOTE_NUMERIC,  /* the same as COMMON, with bool becoming int64 */
     EBB_PROMOTE_COMPARE,  /* COMMON for the inputs, bool out */
-    EBB_PROMOTE_FIRST     /* input 0's dtype; the others are cast to it */
+    EBB_PROMOTE_FIRST,    /* input 0's dtype; the others are cast to it */
+    EBB_PROMOTE_TRUTH     /* bool: of each input, where it is not 0 */
 };
 
 /* What becomes of floating-point inputs while autocast is on (autocast.h); not of float64 ones, and not in place. */

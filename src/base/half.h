@@ -34,15 +34,15 @@ static inline float ebb__f16_to_float(uint16_t h) {
     return ebb__float_of_bits(bits | sign);
 }
 
-/* Subnormal results are rounded by an addition: in 0.5 + x, units of the last place are those of the result. */
+/* Subnormal results are rounded by an addition: in 0.5 + x, units of the last place are those of the result. 65520 and
+ * above becomes infinity, the largest; NaN is infinity with one more bit. */
 static inline uint16_t ebb__f16_of_float(float f) {
     uint32_t bits = ebb__bits_of_float(f), size = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
     uint32_t normal = (size - (112u << 23) + 0xfffu + (size >> 13 & 1)) >> 13;
     uint32_t tiny = ebb__bits_of_float(ebb__float_of_bits(size) + 0.5f) - 0x3f000000u;
-    uint32_t h = size < 0x38800000u ? tiny : normal;
-    h = size >= 0x477ff000u ? 0x7c00u : h; /* 65520 and above */
-    h = size > 0x7f800000u ? 0x7e00u : h;
-    return (uint16_t)(h | sign);
+    normal = normal < 0x7c00u ? normal : 0x7c00u;
+    uint32_t h = size < 0x38800000u ? tiny : normal, nan = (uint32_t)(size > 0x7f800000u) << 9;
+    return (uint16_t)(h | nan | sign);
 }
 
 #endif

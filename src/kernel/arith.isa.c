@@ -46,14 +46,9 @@
     X(maximum, S, T, a > b ? a : b) \
     X(minimum, S, T, a < b ? a : b)
 
-#define BOOL_BINARY(X, S, T) \
-    X(add, S, T, (a | b) != 0) \
-    X(mul, S, T, a != 0 && b != 0) \
-    X(maximum, S, T, (a | b) != 0) \
-    X(minimum, S, T, a != 0 && b != 0)
-
 #define ALPHA(T) const T alpha = (T)((const ebb_setting *)param)->value
 #define WHOLE_ALPHA(T) const T alpha = (T)ebb__whole(param)
+#define BOOL_ALPHA const uint8_t alpha = ((const ebb_setting *)param)->value != 0 ? 255 : 0
 
 #define DEFINE_UNARY(name, S, T, expr) EBB__UNARY(name##_##S, T, T, expr)
 #define DEFINE_BINARY(name, S, T, expr) EBB__BINARY(name##_##S, T, T, expr)
@@ -61,25 +56,32 @@ FLOAT_UNARY(DEFINE_UNARY, f32, float)
 FLOAT_UNARY(DEFINE_UNARY, f64, double)
 FLOAT_BINARY(DEFINE_BINARY, f32, float)
 FLOAT_BINARY(DEFINE_BINARY, f64, double)
+EBB__BINARY_PARAM(add_scaled_f32, float, float, ALPHA(float), a + alpha * b)
+EBB__BINARY_PARAM(add_scaled_f64, double, double, ALPHA(double), a + alpha * b)
+#define FLOATS(name) [EBB_F32] = name##_f32, [EBB_F64] = name##_f64
+
+#if EBB__ISA_LEVEL < 2 /* integers are seldom worth more than AVX2 */
 INT_UNARY(DEFINE_UNARY, u8, uint8_t, unsigned)
 INT_UNARY(DEFINE_UNARY, i32, int32_t, uint32_t)
 INT_UNARY(DEFINE_UNARY, i64, int64_t, uint64_t)
 INT_BINARY(DEFINE_BINARY, u8, uint8_t, unsigned)
 INT_BINARY(DEFINE_BINARY, i32, int32_t, uint32_t)
 INT_BINARY(DEFINE_BINARY, i64, int64_t, uint64_t)
-BOOL_BINARY(DEFINE_BINARY, b8, uint8_t)
-
+EBB__BINARY(add_b8, uint8_t, uint8_t, (a | b) != 0)
+EBB__BINARY(mul_b8, uint8_t, uint8_t, a != 0 && b != 0)
 EBB__UNARY(sign_b8, uint8_t, uint8_t, a)
-EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, ALPHA(bool), a != 0 || (alpha && b != 0))
-EBB__BINARY_PARAM(add_scaled_f32, float, float, ALPHA(float), a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_f64, double, double, ALPHA(double), a + alpha * b)
-EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, WHOLE_ALPHA(unsigned), a + alpha * b)
+#define maximum_b8 add_b8
+#define minimum_b8 mul_b8
+EBB__BINARY_PARAM(add_scaled_b8, uint8_t, uint8_t, BOOL_ALPHA, (a | (b & alpha)) != 0)
+EBB__BINARY_PARAM(add_scaled_u8, uint8_t, uint8_t, WHOLE_ALPHA(uint8_t), a + alpha * b)
 EBB__BINARY_PARAM(add_scaled_i32, int32_t, int32_t, WHOLE_ALPHA(uint32_t), (uint32_t)a + alpha * (uint32_t)b)
 EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, WHOLE_ALPHA(uint64_t), (uint64_t)a + alpha * (uint64_t)b)
-
-#define FLOATS(name) [EBB_F32] = name##_f32, [EBB_F64] = name##_f64
 #define NUMBERS(name) [EBB_U8] = name##_u8, [EBB_I32] = name##_i32, [EBB_I64] = name##_i64, FLOATS(name)
 #define ALL(name) [EBB_BOOL] = name##_b8, NUMBERS(name)
+#else
+#define NUMBERS(name) FLOATS(name)
+#define ALL(name) FLOATS(name)
+#endif
 
 /* clang-format off */
 #define TABLES(X) \
@@ -103,10 +105,4 @@ EBB__BINARY_PARAM(add_scaled_i64, int64_t, int64_t, WHOLE_ALPHA(uint64_t), (uint
     X(sigmoid_backward, FLOATS) \
     X(tanh_backward, FLOATS)
 /* clang-format on */
-#define DEFINE_TABLE(name, which) EBB__TABLE(name, which(name))
-TABLES(DEFINE_TABLE)
-
-void EBB__ISA(ebb__init_arith)(void) {
-#define USE_TABLE(name, which) EBB__TABLE_USE(name)
-    TABLES(USE_TABLE)
-}
+EBB__TABLES_INIT(arith)

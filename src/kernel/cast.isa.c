@@ -17,75 +17,81 @@ static EBB__INLINE int64_t i64_of_float(float a) {
 }
 
 /* TO_<to>_<kind of from>(a): integers of any width share a kind. */
-#define TO_b8(from) VALUE_##from != 0
-#define TO_f16(from) TO_f16_##from
-#define TO_f16_int ebb__f16_of_float((float)a)
-#define TO_f16_f16 a /* as it is: of a NaN every bit */
-#define TO_f16_bf16 ebb__f16_of_float(VALUE_bf16)
-#define TO_f16_f32 ebb__f16_of_float(a)
-#define TO_f16_f64 ebb__f16_of_float((float)a)
-#define TO_bf16(from) TO_bf16_##from
-#define TO_bf16_int ebb__bf16_of_float((float)a)
-#define TO_bf16_f16 ebb__bf16_of_float(VALUE_f16)
-#define TO_bf16_bf16 a
-#define TO_bf16_f32 ebb__bf16_of_float(a)
-#define TO_bf16_f64 ebb__bf16_of_float((float)a)
-#define TO_f32(from) VALUE_##from
-#define TO_f64(from) VALUE_##from
-#define VALUE_int a
-#define VALUE_f16 ebb__f16_to_float(a)
-#define VALUE_bf16 ebb__bf16_to_float(a)
-#define VALUE_f32 a
-#define VALUE_f64 a
+#define TO_b8(from) a != 0
 #define TO_u8(from) TO_u8_##from
-#define TO_i32(from) TO_i32_##from
-#define TO_i64(from) TO_i64_##from
 #define TO_u8_int (uint32_t) a & 255
 #define TO_u8_f32 (uint32_t) i32_of_float(a) & 255
-#define TO_u8_f16 (uint32_t) i32_of_float(VALUE_f16) & 255
-#define TO_u8_bf16 (uint32_t) i32_of_float(VALUE_bf16) & 255
 #define TO_u8_f64 (uint32_t) i32_of_double(a) & 255
+#define TO_i32(from) TO_i32_##from
 #define TO_i32_int (uint32_t) a
 #define TO_i32_f32 i32_of_float(a)
-#define TO_i32_f16 i32_of_float(VALUE_f16)
-#define TO_i32_bf16 i32_of_float(VALUE_bf16)
 #define TO_i32_f64 i32_of_double(a)
+#define TO_i64(from) TO_i64_##from
 #define TO_i64_int a
 #define TO_i64_f32 i64_of_float(a)
-#define TO_i64_f16 i64_of_float(VALUE_f16)
-#define TO_i64_bf16 i64_of_float(VALUE_bf16)
 #define TO_i64_f64 i64_of_double(a)
+#define TO_f32(from) a
+#define TO_f64(from) a
 
-#define FROM_EACH(X, to, R) \
-    X(to, R, b8, uint8_t, int) \
-    X(to, R, u8, uint8_t, int) \
-    X(to, R, i32, int32_t, int) \
-    X(to, R, i64, int64_t, int) \
-    X(to, R, f16, uint16_t, f16) X(to, R, bf16, uint16_t, bf16) X(to, R, f32, float, f32) X(to, R, f64, double, f64)
 #define DEFINE_CAST(to, R, from, A, kind) EBB__UNARY(cast_##to##_##from, A, R, TO_##to(kind))
-FROM_EACH(DEFINE_CAST, b8, uint8_t)
-FROM_EACH(DEFINE_CAST, u8, uint8_t)
-FROM_EACH(DEFINE_CAST, i32, int32_t)
-FROM_EACH(DEFINE_CAST, i64, int64_t)
-FROM_EACH(DEFINE_CAST, f16, uint16_t)
-FROM_EACH(DEFINE_CAST, bf16, uint16_t)
-FROM_EACH(DEFINE_CAST, f32, float)
-FROM_EACH(DEFINE_CAST, f64, double)
+#define FROM_EACH(to, R) \
+    DEFINE_CAST(to, R, u8, uint8_t, int) \
+    DEFINE_CAST(to, R, i32, int32_t, int) \
+    DEFINE_CAST(to, R, i64, int64_t, int) DEFINE_CAST(to, R, f32, float, f32) DEFINE_CAST(to, R, f64, double, f64)
+FROM_EACH(b8, uint8_t)
+FROM_EACH(u8, uint8_t)
+FROM_EACH(i32, int32_t)
+FROM_EACH(i64, int64_t)
+FROM_EACH(f32, float)
+FROM_EACH(f64, double)
 
-#define ROW(to) \
-    { \
-        [EBB_BOOL] = cast_##to##_b8, [EBB_U8] = cast_##to##_u8, [EBB_I32] = cast_##to##_i32, \
-        [EBB_I64] = cast_##to##_i64, [EBB_F16] = cast_##to##_f16, [EBB_BF16] = cast_##to##_bf16, \
-        [EBB_F32] = cast_##to##_f32, [EBB_F64] = cast_##to##_f64 \
+/* Floating point of 16 bits goes through float32, by way of a buffer. */
+static void through_f32(int64_t n, char *const *p, const int64_t *stride, ebb__loop to_f32, ebb__loop from_f32) {
+    enum { SOME = 256 };
+    float buffer[SOME];
+    char *const between = (char *)buffer;
+    for (int64_t i = 0; i < n; i += SOME) {
+        const int64_t m = n - i < SOME ? n - i : SOME;
+        to_f32(m, (char *const[]){between, p[1] + i * stride[1]}, (const int64_t[]){sizeof(float), stride[1]}, NULL);
+        from_f32(m, (char *const[]){p[0] + i * stride[0], between}, (const int64_t[]){stride[0], sizeof(float)}, NULL);
     }
-#define TABLE \
-    { \
-        [EBB_BOOL] = ROW(b8), [EBB_U8] = ROW(u8), [EBB_I32] = ROW(i32), [EBB_I64] = ROW(i64), [EBB_F16] = ROW(f16), \
-        [EBB_BF16] = ROW(bf16), [EBB_F32] = ROW(f32), [EBB_F64] = ROW(f64) \
+}
+#define DEFINE_THROUGH(to, from) \
+    static void cast_##to##_##from(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        (void)param; \
+        through_f32(n, p, stride, cast_f32_##from, cast_##to##_f32); \
     }
+#define DEFINE_HALF(half) \
+    EBB__UNARY(cast_##half##_f32, float, uint16_t, ebb__##half##_of_float(a)) \
+    EBB__UNARY(cast_f32_##half, uint16_t, float, ebb__##half##_to_float(a)) \
+    DEFINE_THROUGH(half, u8) \
+    DEFINE_THROUGH(half, i32) \
+    DEFINE_THROUGH(half, i64) \
+    DEFINE_THROUGH(half, f64) \
+    DEFINE_THROUGH(b8, half) \
+    DEFINE_THROUGH(u8, half) \
+    DEFINE_THROUGH(i32, half) DEFINE_THROUGH(i64, half) DEFINE_THROUGH(f64, half)
+DEFINE_HALF(f16)
+DEFINE_HALF(bf16)
+DEFINE_THROUGH(f16, bf16)
+DEFINE_THROUGH(bf16, f16)
+EBB__UNARY(same, uint16_t, uint16_t, a) /* of a NaN every bit */
+#define cast_f16_f16 same
+#define cast_bf16_bf16 same
+
 #if EBB__ISA_LEVEL == 0
-ebb__loop ebb__loops_cast[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT] = TABLE;
+ebb__loop ebb__loops_cast[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT];
 #endif
-static const ebb__loop table[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT] = TABLE;
-
-void EBB__ISA(ebb__init_cast)(void) { memcpy(ebb__loops_cast, table, sizeof table); }
+#define ROW(dtype, to) \
+    { \
+        ebb__loops_cast[dtype], { \
+            [EBB_BOOL] = cast_##to##_u8, [EBB_U8] = cast_##to##_u8, [EBB_I32] = cast_##to##_i32, \
+            [EBB_I64] = cast_##to##_i64, [EBB_F16] = cast_##to##_f16, [EBB_BF16] = cast_##to##_bf16, \
+            [EBB_F32] = cast_##to##_f32, [EBB_F64] = cast_##to##_f64 \
+        } \
+    }
+void EBB__ISA(ebb__init_cast)(void) {
+    static const ebb__loop_row rows[] = {ROW(EBB_BOOL, b8), ROW(EBB_U8, u8),     ROW(EBB_I32, i32), ROW(EBB_I64, i64),
+                                         ROW(EBB_F16, f16), ROW(EBB_BF16, bf16), ROW(EBB_F32, f32), ROW(EBB_F64, f64)};
+    ebb__loops_take(rows, (int)(sizeof rows / sizeof *rows));
+}

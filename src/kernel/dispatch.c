@@ -15,7 +15,7 @@ static void fill_avx2(void) { EBB__ISA_FILES(CALL, avx2) EBB__ISA_NARROW_FILES(C
 static bool have_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 #if defined(EBB_HAVE_ISA_AVX512)
-static void fill_avx512(void) { EBB__ISA_FILES(CALL, avx512) EBB__ISA_NARROW_FILES(CALL, avx2) }
+static void fill_avx512(void) { EBB__ISA_FILES(CALL, avx512) }
 static bool have_avx512(void) {
     return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
@@ -29,7 +29,7 @@ static void fill_avx512bf16(void) {
 static bool have_avx512bf16(void) { return have_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 
-/* Best last. */
+/* Best last: what one does not have, it takes over from those before it. */
 static const struct isa {
     const char *name;
     bool (*available)(void);
@@ -51,10 +51,16 @@ enum { N_ISAS = sizeof isas / sizeof isas[0] };
 static const struct isa *current = &isas[0];
 static atomic_bool ready;
 
+void ebb__loops_take(const ebb__loop_row *rows, int n) {
+    for (const ebb__loop_row *row = rows; row < rows + n; row++)
+        for (int dtype = 0; dtype < EBB_DTYPE_COUNT; dtype++)
+            if (row->loops[dtype]) row->table[dtype] = row->loops[dtype];
+}
+
 bool ebb__kernel_use(const char *name) {
     for (int i = 0; i < N_ISAS; i++) {
         if (strcmp(isas[i].name, name) != 0 || !isas[i].available()) continue;
-        isas[i].fill();
+        for (int j = 0; j <= i; j++) isas[j].fill();
         current = &isas[i];
         return true;
     }

@@ -22,7 +22,6 @@ DEFINE_NONFINITE(bf16, uint16_t, 1u << 7)
 DEFINE_NONFINITE(f32, uint32_t, 1u << 23)
 DEFINE_NONFINITE(f64, uint64_t, UINT64_C(1) << 52)
 
-EBB__TABLE(nonfinite, [EBB_F16] = nonfinite_f16, [EBB_BF16] = nonfinite_bf16, [EBB_F32] = nonfinite_f32,
-           [EBB_F64] = nonfinite_f64)
-
-void EBB__ISA(ebb__init_finite)(void) { EBB__TABLE_USE(nonfinite) }
+#define EACH(name) [EBB_F16] = name##_f16, [EBB_BF16] = name##_bf16, [EBB_F32] = name##_f32, [EBB_F64] = name##_f64
+#define TABLES(X) X(nonfinite, EACH)
+EBB__TABLES_INIT(finite)

@@ -111,14 +111,20 @@ static inline void ebb__fetch(const void *p, int64_t ahead) {
 
 /* n elements of so many bytes each, `stride` bytes apart, one after another. */
 void ebb__gather(int64_t n, int bytes, void *to, const char *from, int64_t stride);
-/* Elements anywhere, for a loop whose operands have to be contiguous, or repeated beside others that are not: some at a
- * time, by way of a buffer. `bytes` are those of an element of each operand. */
-void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
-                  const void *param);
+/* Elements anywhere, for a loop that wants contiguous operands: some at a time, by way of a buffer. `sizes` are the
+ * bytes of an element of each operand. */
+#define EBB__SIZES(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+void ebb__strided(int64_t n, char *const *p, const int64_t *stride, const void *param, ebb__loop loop, uint32_t sizes);
 
-/* Fill every table with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow
- * ones are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: there AVX2's are
- * used. */
+/* The loops that one compilation has for a table, to be written over those that are there. */
+typedef struct ebb__loop_row {
+    ebb__loop *table;
+    ebb__loop loops[EBB_DTYPE_COUNT];
+} ebb__loop_row;
+void ebb__loops_take(const ebb__loop_row *rows, int n);
+
+/* Fill the tables with one instruction set's code. Each *.isa.c file has one such function per compilation. Narrow ones
+ * are those whose results have fewer bytes than their operands, which gain nothing by AVX-512: AVX2's stay. */
 /* clang-format off */
 #define EBB__ISA_FILES(X, isa) \
     X(ebb__init_arith_##isa) \

@@ -57,8 +57,8 @@ extern ebb__loop_table ebb__loops_pow;
 extern ebb__loop_table ebb__loops_add_scaled;
 /* Comparisons, of every dtype; the output is bool. With NaN false, but ne true. */
 extern ebb__loop_table ebb__loops_eq, ebb__loops_ne, ebb__loops_lt, ebb__loops_le, ebb__loops_gt, ebb__loops_ge;
-/* Of every dtype, where non-zero is true (NaN too); the output is bool. */
-extern ebb__loop_table ebb__loops_logical_not, ebb__loops_logical_and, ebb__loops_logical_or;
+/* Of bool, where all but 0 is true. */
+extern ebb__loop_table ebb__loops_logical_not, ebb__loops_logical_and, ebb__loops_logical_or, ebb__loops_logical_xor;
 /* Of every dtype. where: p[1] (bool) ? p[2] : p[3]. fill: no inputs; param points at the value, in the dtype itself. */
 extern ebb__loop_table ebb__loops_where, ebb__loops_fill;
 /* Floating only, and nothing is written but the atomic_bool that param points to a pointer to: true when an element of

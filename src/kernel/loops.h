@@ -1,77 +1,92 @@
-/* The shapes of elementwise loops, written once: contiguous, one operand repeated; other strides by way of a buffer
- * (strided.c). For *.isa.c files. */
+/* The shape of elementwise loops, written once: by rounds of vectors where operands are contiguous, or repeated beside
+ * one that is; one by one what is left of them, or few; all else by way of a buffer (strided.c). For *.isa.c files. */
 #ifndef EBB_KERNEL_LOOPS_H
 #define EBB_KERNEL_LOOPS_H
 
 #include "kernel/vec.h"
 
-/* Statements run over i; `a`, `b` are the operands that `expr` reads. A repeated operand is read before the loop, since
- * the output may not overlap it then. */
-#define EBB__UNARY(fn, A, R, expr) \
-    static void fn(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
-        (void)param; \
-        char *const po = p[0]; \
-        const char *const pa = p[1]; \
-        const int64_t so = stride[0], sa = stride[1]; \
-        if (n == 1) { \
-            const A a = *(const A *)pa; \
-            *(R *)po = (R)(expr); \
-        } else if (so == (int64_t)sizeof(R) && sa == (int64_t)sizeof(A)) { \
-            R *o = (R *)po; \
-            const A *x = (const A *)pa; \
-            EBB__IVDEP for (int64_t i = 0; i < n; i++) { \
-                const A a = x[i]; \
-                o[i] = (R)(expr); \
-            } \
-        } else { \
-            ebb__strided(fn, 2, (const uint8_t[]){sizeof(R), sizeof(A)}, n, p, stride, param); \
-        } \
-    }
+#define EBB__FEW 64 /* so many elements are not worth a buffer; no round is longer */
 
-#define EBB__BINARY_FLAT(A, R, index_a, index_b, expr) \
-    { \
-        R *o = (R *)po; \
-        const A *x = (const A *)pa, *y = (const A *)pb; \
-        const A x0 = x[0], y0 = y[0]; \
-        (void)x0, (void)y0; \
-        EBB__IVDEP for (int64_t i = 0; i < n; i++) { \
-            const A a = index_a, b = index_b; \
-            o[i] = (R)(expr); \
-        } \
-    }
+/* Where code is to be small there are no vectors, and one loop serves all strides. */
+#if defined(__OPTIMIZE_SIZE__)
+#define EBB__ROUNDS 0
+#else
+#define EBB__ROUNDS 1
+#endif
 
-#define EBB__BINARY_PARAM(fn, A, R, setup, expr) \
+/* A round: as many elements as fill a vector of the narrowest operand. */
+#define EBB__ROUND(T, U) ((int)(EBB__VBYTES / (sizeof(T) < sizeof(U) ? sizeof(T) : sizeof(U))))
+
+/* Operand k, of type T: where it is, s bytes from element to element; its element i. A repeated one is read from a
+ * block of copies, so that it takes no loop of its own. */
+#define EBB__OPERAND(k) \
+    const char *p##k = p[k]; \
+    const int64_t s##k = stride[k];
+#define EBB__FLAT(T, k) (s##k == (int64_t)sizeof(T))
+#define EBB__FLAT_OR_REPEATED(T, k) (EBB__FLAT(T, k) || s##k == 0)
+#define EBB__REPEAT(T, k) \
+    T copies##k[ROUND]; \
+    if (s##k == 0) { \
+        for (int j = 0; j < ROUND; j++) copies##k[j] = *(const T *)p##k; \
+        p##k = (const char *)copies##k; \
+    }
+#define EBB__AT(T, k) (((const T *)p##k)[i])
+
+/* Of operands() the declarations, of flat() whether rounds will do, of repeat() the copies, of at() the names that
+ * `expr` has for element i; step(m) goes on by m elements. */
+#define EBB__LOOP(fn, R, round, sizes, setup, operands, flat, repeat, at, step, expr) \
     static void fn(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        enum { ROUND = round }; \
         setup; \
-        char *const po = p[0]; \
-        const char *const pa = p[1], *const pb = p[2]; \
-        const int64_t so = stride[0], sa = stride[1], sb = stride[2], size = (int64_t)sizeof(A); \
-        const bool flat = so == (int64_t)sizeof(R); \
-        if (n < 1) return; \
-        if (n == 1) { \
-            const A a = *(const A *)pa, b = *(const A *)pb; \
-            *(R *)po = (R)(expr); \
-        } else if (flat && sa == size && sb == size) { \
-            EBB__BINARY_FLAT(A, R, x[i], y[i], expr) \
-        } else if (flat && sa == size && sb == 0) { \
-            EBB__BINARY_FLAT(A, R, x[i], y0, expr) \
-        } else if (flat && sa == 0 && sb == size) { \
-            EBB__BINARY_FLAT(A, R, x0, y[i], expr) \
-        } else { \
-            ebb__strided(fn, 3, (const uint8_t[]){sizeof(R), sizeof(A), sizeof(A)}, n, p, stride, param); \
+        char *p0 = p[0]; \
+        const int64_t s0 = stride[0]; \
+        operands; \
+        if (EBB__ROUNDS && n >= ROUND && s0 == (int64_t)sizeof(R) && flat) { \
+            repeat; \
+            for (; n >= ROUND; n -= ROUND, p0 += ROUND * s0, step(ROUND)) { \
+                EBB__IVDEP for (int i = 0; i < ROUND; i++) { \
+                    at; \
+                    ((R *)p0)[i] = (R)(expr); \
+                } \
+            } \
+        } else if (EBB__ROUNDS && n > EBB__FEW) { \
+            ebb__strided(n, p, stride, param, fn, sizes); \
+            return; \
+        } \
+        const int i = 0; \
+        for (; n > 0; n--, p0 += s0, step(1)) { \
+            EBB__ONE_BY_ONE; \
+            at; \
+            *(R *)p0 = (R)(expr); \
         } \
     }
+
+#define EBB__STEP_1(m) p1 += (m)*s1
+#define EBB__UNARY(fn, A, R, expr) \
+    EBB__LOOP(fn, R, EBB__ROUND(A, R), EBB__SIZES(sizeof(R), sizeof(A), 0, 0), (void)param, EBB__OPERAND(1), \
+              EBB__FLAT(A, 1), , const A a = EBB__AT(A, 1), EBB__STEP_1, expr)
+
+#define EBB__STEP_2(m) p1 += (m)*s1, p2 += (m)*s2
+#define EBB__BINARY_PARAM(fn, A, R, setup, expr) \
+    EBB__LOOP(fn, R, EBB__ROUND(A, R), EBB__SIZES(sizeof(R), sizeof(A), sizeof(A), 0), setup, \
+              EBB__OPERAND(1) EBB__OPERAND(2), EBB__FLAT_OR_REPEATED(A, 1) && EBB__FLAT_OR_REPEATED(A, 2), \
+              EBB__REPEAT(A, 1) EBB__REPEAT(A, 2), const A a = EBB__AT(A, 1); \
+              const A b = EBB__AT(A, 2), EBB__STEP_2, expr)
 #define EBB__BINARY(fn, A, R, expr) EBB__BINARY_PARAM(fn, A, R, (void)param, expr)
 
-/* The tables themselves live in the baseline compilation, filled before the program starts; others overwrite. */
+/* A file lists its tables as TABLES(X): X(name, which), where which(name) are the loops that it has. The tables live in
+ * the baseline's compilation, which has all of them; others overwrite what they have (dispatch.c). */
 #if EBB__ISA_LEVEL == 0
-#define EBB__TABLE_HOME(name, ...) ebb__loop ebb__loops_##name[EBB_DTYPE_COUNT] = {__VA_ARGS__};
+#define EBB__TABLE_HOME(name, which) ebb__loop_table ebb__loops_##name;
 #else
-#define EBB__TABLE_HOME(name, ...)
+#define EBB__TABLE_HOME(name, which)
 #endif
-#define EBB__TABLE(name, ...) \
-    EBB__TABLE_HOME(name, __VA_ARGS__) \
-    static const ebb__loop table_##name[EBB_DTYPE_COUNT] = {__VA_ARGS__};
-#define EBB__TABLE_USE(name) memcpy(ebb__loops_##name, table_##name, sizeof table_##name);
+#define EBB__TABLE_ROW(name, which) {ebb__loops_##name, {which(name)}},
+#define EBB__TABLES_INIT(file) \
+    TABLES(EBB__TABLE_HOME) \
+    void EBB__ISA(ebb__init_##file)(void) { \
+        static const ebb__loop_row rows[] = {TABLES(EBB__TABLE_ROW)}; \
+        ebb__loops_take(rows, (int)(sizeof rows / sizeof *rows)); \
+    }
 
 #endif

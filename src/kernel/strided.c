@@ -35,24 +35,27 @@ static void scatter(int64_t n, int bytes, char *to, int64_t stride, const void *
     }
 }
 
-void ebb__strided(ebb__loop loop, int operands, const uint8_t *bytes, int64_t n, char *const *p, const int64_t *stride,
-                  const void *param) {
-    enum { SOME = 256, MOST = 3 };
+void ebb__strided(int64_t n, char *const *p, const int64_t *stride, const void *param, ebb__loop loop, uint32_t sizes) {
+    enum { SOME = 256, MOST = 4 };
     _Alignas(64) char buffer[MOST][SOME * 8];
+    int bytes[MOST];
     int64_t steps[MOST];
-    bool apart[MOST] = {false}, repeated = true; /* all inputs are */
-    for (int k = 0; k < operands; k++) {
-        apart[k] = stride[k] != bytes[k] && (k == 0 || stride[k] != 0);
-        repeated = repeated && (k == 0 || stride[k] == 0);
+    bool apart[MOST], repeated[MOST];
+    char *at[MOST];
+    const int64_t most = n < SOME ? n : SOME;
+    for (int k = 0; k < MOST; k++) {
+        bytes[k] = sizes >> 8 * k & 255;
+        steps[k] = bytes[k];
+        apart[k] = bytes[k] > 0 && stride[k] != bytes[k];
+        repeated[k] = apart[k] && k > 0 && stride[k] == 0;
+        at[k] = apart[k] ? buffer[k] : NULL;
+        if (repeated[k]) ebb__gather(most, bytes[k], buffer[k], p[k], 0);
     }
-    apart[1] = apart[1] || repeated;
-    for (int k = 0; k < operands; k++) steps[k] = apart[k] ? bytes[k] : stride[k];
     for (int64_t i = 0; i < n; i += SOME) {
         const int64_t m = n - i < SOME ? n - i : SOME;
-        char *at[MOST];
-        for (int k = 0; k < operands; k++) {
-            at[k] = apart[k] ? buffer[k] : p[k] + i * stride[k];
-            if (k > 0 && apart[k]) ebb__gather(m, bytes[k], buffer[k], p[k] + i * stride[k], stride[k]);
+        for (int k = 0; k < MOST && bytes[k] > 0; k++) {
+            if (!apart[k]) at[k] = p[k] + i * stride[k];
+            else if (k > 0 && !repeated[k]) ebb__gather(m, bytes[k], buffer[k], p[k] + i * stride[k], stride[k]);
         }
         loop(m, at, steps, param);
         if (apart[0]) scatter(m, bytes[0], p[0] + i * stride[0], stride[0], buffer[0]);

@@ -91,48 +91,42 @@ EBB__VEC_MATH(cos, f32, float, cosf)
         const T *x = (const T *)p[1]; \
         T *y = (T *)p[0]; \
         if (n > 1 && (stride[0] != (int64_t)sizeof(T) || stride[1] != (int64_t)sizeof(T))) { \
-            ebb__strided(fn##_##F, 2, (const uint8_t[]){sizeof(T), sizeof(T)}, n, p, stride, param); \
+            ebb__strided(n, p, stride, param, fn##_##F, EBB__SIZES(sizeof(T), sizeof(T), 0, 0)); \
             return; \
         } \
         for (int64_t i = 0; i < n; i += W) \
             ebb__store_part_##F(y + i, n - i, ebb__##fn##_##F(ebb__load_part_##F(x + i, n - i, 1))); \
     }
-#define UNARY(X) X(exp) X(log) X(sin) X(cos) X(tanh) X(sigmoid) X(logsigmoid) X(erf) X(silu) X(gelu) X(gelu_tanh)
 #define DEFINE_BOTH(fn) DEFINE_UNARY(fn, f32, float) DEFINE_UNARY(fn, f64, double)
-UNARY(DEFINE_BOTH)
+DEFINE_BOTH(exp)
+DEFINE_BOTH(log)
+DEFINE_BOTH(sin)
+DEFINE_BOTH(cos)
+DEFINE_BOTH(tanh)
+DEFINE_BOTH(sigmoid)
+DEFINE_BOTH(logsigmoid)
+DEFINE_BOTH(erf)
+DEFINE_BOTH(silu)
+DEFINE_BOTH(gelu)
+DEFINE_BOTH(gelu_tanh)
 
 /* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is
  * inf and -0 to it is 0, not NaN and -0 as the roots are ---- */
-#define DEFINE_POW(F, T, SQRT) \
-    static EBB__INLINE bool plain_exponent_##F(T b) { return b == 2 || b == 3 || b == (T)0.5 || b == (T)-0.5; } \
-    static EBB__INLINE T plain_power_##F(T a, T b) { \
-        return b == 2 ? a * a : b == 3 ? a * a * a : b > 0 ? SQRT(a) : 1 / SQRT(a); \
-    } \
-    static void pow_plain_##F(int64_t n, char *const *p, const int64_t *stride, T b) { \
-        for (int64_t i = 0; i < n; i++) { \
-            const T a = *(const T *)(p[1] + i * stride[1]); \
-            *(T *)(p[0] + i * stride[0]) = plain_power_##F(a, b); \
-        } \
-    } \
-    static void pow_flat_##F(int64_t n, T *o, const T *a, T b) { \
-        if (b == 2) { \
-            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i]; \
-        } else if (b == 3) { \
-            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = a[i] * a[i] * a[i]; \
-        } else if (b > 0) { \
-            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = SQRT(a[i]); \
-        } else { \
-            EBB__IVDEP for (int64_t i = 0; i < n; i++) o[i] = 1 / SQRT(a[i]); \
-        } \
+#define DEFINE_POW(F, T, dtype) \
+    EBB__UNARY(cube_##F, T, T, a *a *a) \
+    static ebb__loop plain_loop_##F(T b) { \
+        return b == 2         ? ebb__loops_square[dtype] \
+               : b == 3       ? cube_##F \
+               : b == (T)0.5  ? ebb__loops_sqrt[dtype] \
+               : b == -(T)0.5 ? ebb__loops_rsqrt[dtype] \
+                              : NULL; \
     } \
     static void pow_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        (void)param; \
-        const int64_t so = stride[0], sa = stride[1], sb = stride[2], size = (int64_t)sizeof(T); \
-        if (n < 1) return; \
-        if ((n == 1 || sb == 0) && plain_exponent_##F(*(const T *)p[2])) { \
-            if (n > 1 && so == size && sa == size) pow_flat_##F(n, (T *)p[0], (const T *)p[1], *(const T *)p[2]); \
-            else pow_plain_##F(n, p, stride, *(const T *)p[2]); \
+        const int64_t so = stride[0], sa = stride[1], sb = stride[2]; \
+        const ebb__loop plain = n == 1 || sb == 0 ? plain_loop_##F(*(const T *)p[2]) : NULL; \
+        if (plain) { \
+            plain(n, p, stride, param); \
             return; \
         } \
         for (int64_t i = 0; i < n; i += W) { \
@@ -145,14 +139,18 @@ UNARY(DEFINE_BOTH)
             } \
             ebb__store_##F(c, ebb__pow_##F(ebb__load_##F(a), ebb__load_##F(b))); \
             for (int j = 0; j < m; j++) { \
-                if (plain_exponent_##F(b[j]) && (a[j] > 0 || b[j] > 1)) c[j] = plain_power_##F(a[j], b[j]); \
+                const ebb__loop one = plain_loop_##F(b[j]); \
+                if (one && (a[j] > 0 || b[j] > 1)) \
+                    one(1, (char *const[]){(char *)(c + j), (char *)(a + j)}, (const int64_t[]){0, 0}, NULL); \
                 *(T *)(p[0] + (i + j) * so) = c[j]; \
             } \
         } \
     }
-DEFINE_POW(f32, float, sqrtf)
-DEFINE_POW(f64, double, sqrt)
+DEFINE_POW(f32, float, EBB_F32)
+DEFINE_POW(f64, double, EBB_F64)
 
+#define FLOATS(fn) [EBB_F32] = fn##_f32, [EBB_F64] = fn##_f64
+#if EBB__ISA_LEVEL == 0 /* no vectors */
 /* Wrapping in 64 bits and cutting off gives the wrapped result of every narrower type. */
 static int64_t integer_power(int64_t base, int64_t exponent) {
     if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent & 1 ? -1 : 1) : 0;
@@ -164,13 +162,24 @@ static int64_t integer_power(int64_t base, int64_t exponent) {
 EBB__BINARY(pow_u8, uint8_t, uint8_t, integer_power(a, b))
 EBB__BINARY(pow_i32, int32_t, int32_t, integer_power(a, b))
 EBB__BINARY(pow_i64, int64_t, int64_t, integer_power(a, b))
+#define NUMBERS(fn) [EBB_U8] = fn##_u8, [EBB_I32] = fn##_i32, [EBB_I64] = fn##_i64, FLOATS(fn)
+#else
+#define NUMBERS(fn) FLOATS(fn)
+#endif
 
-#define FLOATS(fn) [EBB_F32] = fn##_f32, [EBB_F64] = fn##_f64
-#define DEFINE_TABLE(fn) EBB__TABLE(fn, FLOATS(fn))
-UNARY(DEFINE_TABLE)
-EBB__TABLE(pow, FLOATS(pow), [EBB_U8] = pow_u8, [EBB_I32] = pow_i32, [EBB_I64] = pow_i64)
-
-void EBB__ISA(ebb__init_transcendental)(void) {
-    UNARY(EBB__TABLE_USE)
-    EBB__TABLE_USE(pow)
-}
+/* clang-format off */
+#define TABLES(X) \
+    X(exp, FLOATS) \
+    X(log, FLOATS) \
+    X(sin, FLOATS) \
+    X(cos, FLOATS) \
+    X(tanh, FLOATS) \
+    X(sigmoid, FLOATS) \
+    X(logsigmoid, FLOATS) \
+    X(erf, FLOATS) \
+    X(silu, FLOATS) \
+    X(gelu, FLOATS) \
+    X(gelu_tanh, FLOATS) \
+    X(pow, NUMBERS)
+/* clang-format on */
+EBB__TABLES_INIT(transcendental)

@@ -21,6 +21,13 @@
 #include <sleef.h>
 #endif
 
+/* Keeps a loop from being vectorized. */
+#if defined(__GNUC__)
+#define EBB__ONE_BY_ONE __asm__ volatile("")
+#else
+#define EBB__ONE_BY_ONE (void)0
+#endif
+
 /* In-place use has output and input at the same address: no element depends on another, which compilers must be
  * told. */
 #if defined(__clang__)

@@ -2,25 +2,23 @@
 #define EBB_FAMILY "Arithmetic"
 #include "ops/ops.h"
 
-static ebb_tensor *logical_xor_compose(struct ebb_forward *f) {
-    return ebb_ne(ebb_ne(f->in[0], 0), ebb_ne(f->in[1], 0));
-}
-
 /* The result is bool, which has no history; in place it becomes floating, and constant. */
 static void constant_vjp(struct ebb_vjp_call *v) {
     for (int i = 0; i < v->n_in; i++)
         if (v->needs[i]) ebb_vjp_give(v, i, ebb_zeros(ebb_vjp_shape(v, i), .dtype = ebb_vjp_dtype(v, i)));
 }
 
-#define COMPARE(op, signature_text, ...) \
+#define TO_BOOL(op, how, signature_text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), \
                                        .torch = "torch." #op, \
-                                       .promote = EBB_PROMOTE_COMPARE, \
+                                       .promote = EBB_PROMOTE_##how, \
                                        .loops = ebb__loops_##op, \
                                        .vjp = constant_vjp, \
                                        .no_derivative = true, \
                                        .inplace = true, \
                                        __VA_ARGS__};
+#define COMPARE(op, ...) TO_BOOL(op, COMPARE, PAIR, PAIRS, __VA_ARGS__)
+#define LOGIC(op, ...) TO_BOOL(op, TRUTH, __VA_ARGS__)
 #define PAIR "Number self, Number other -> Tensor"
 #define PAIRS \
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() (3)", "(2,3) 1", "1.5 (2,3)", "(0,3) (3)", "i5(4) i5(4)", \
@@ -39,34 +37,21 @@ NODE(le, "Le")
 NODE(gt, "Gt")
 NODE(ge, "Ge")
 
-COMPARE(eq, PAIR, PAIRS, .node = "EqBackward0", .node_variant = eq_node, .formula = {"0", "0"}, .doc = "self == other.")
-COMPARE(ne, PAIR, PAIRS, .node = "NeBackward0", .node_variant = ne_node, .formula = {"0", "0"},
+COMPARE(eq, .node = "EqBackward0", .node_variant = eq_node, .formula = {"0", "0"}, .doc = "self == other.")
+COMPARE(ne, .node = "NeBackward0", .node_variant = ne_node, .formula = {"0", "0"},
         .doc = "self != other; true where either is NaN.")
-COMPARE(lt, PAIR, PAIRS, .node = "LtBackward0", .node_variant = lt_node, .formula = {"0", "0"}, .doc = "self < other.")
-COMPARE(le, PAIR, PAIRS, .node = "LeBackward0", .node_variant = le_node, .formula = {"0", "0"}, .doc = "self <= other.")
-COMPARE(gt, PAIR, PAIRS, .node = "GtBackward0", .node_variant = gt_node, .formula = {"0", "0"}, .doc = "self > other.")
-COMPARE(ge, PAIR, PAIRS, .node = "GeBackward0", .node_variant = ge_node, .formula = {"0", "0"}, .doc = "self >= other.")
-COMPARE(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = {"0", "0"},
-        .doc = "Whether both are true; what is not 0 is true.")
-COMPARE(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = {"0", "0"},
-        .doc = "Whether either is true; what is not 0 is true.")
-COMPARE(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = {"0"},
-        .doc = "Whether self is 0, or false.", .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
-
-const struct ebb_op ebb_op_logical_xor = {
-    EBB_SIGNATURE(logical_xor, PAIR),
-    .torch = "torch.logical_xor",
-    .promote = EBB_PROMOTE_COMPARE,
-    .compose = logical_xor_compose,
-    .vjp = constant_vjp,
-    .no_derivative = true,
-    .inplace = true,
-    .node = "LogicalXorBackward0",
-    .batch = ebb_batch_elementwise,
-    .formula = {"0", "0"},
-    PAIRS,
-    .doc = "Whether one is true and the other is not; what is not 0 is true.",
-};
+COMPARE(lt, .node = "LtBackward0", .node_variant = lt_node, .formula = {"0", "0"}, .doc = "self < other.")
+COMPARE(le, .node = "LeBackward0", .node_variant = le_node, .formula = {"0", "0"}, .doc = "self <= other.")
+COMPARE(gt, .node = "GtBackward0", .node_variant = gt_node, .formula = {"0", "0"}, .doc = "self > other.")
+COMPARE(ge, .node = "GeBackward0", .node_variant = ge_node, .formula = {"0", "0"}, .doc = "self >= other.")
+LOGIC(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = {"0", "0"},
+      .doc = "Whether both are true; what is not 0 is true.")
+LOGIC(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = {"0", "0"},
+      .doc = "Whether either is true; what is not 0 is true.")
+LOGIC(logical_xor, PAIR, PAIRS, .node = "LogicalXorBackward0", .formula = {"0", "0"},
+      .doc = "Whether one is true and the other is not; what is not 0 is true.")
+LOGIC(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = {"0"},
+      .doc = "Whether self is 0, or false.", .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
 
 #define BITWISE(op, signature_text, ...) \
     const struct ebb_op ebb_op_##op = {EBB_SIGNATURE(op, signature_text), \

@@ -40,7 +40,7 @@ ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t 
     ebb_dtype dtype = EBB_DTYPE_NONE;
     if (op->promote == EBB_PROMOTE_NONE || op->promote == EBB_PROMOTE_FIRST)
         dtype = n > 0 && in[0] ? (ebb_dtype)in[0]->dtype : EBB_DTYPE_NONE;
-    else dtype = result_type(op, in, n);
+    else dtype = op->promote == EBB_PROMOTE_TRUTH ? EBB_BOOL : result_type(op, in, n);
     if (op->promote == EBB_PROMOTE_FLOAT && !ebb_dtype_is_floating(dtype)) dtype = ebb_default_dtype();
     if (op->promote == EBB_PROMOTE_NUMERIC && dtype == EBB_BOOL) dtype = EBB_I64;
     if (op->dtypes && dtype && !(op->dtypes & EBB_DTYPES(dtype))) {

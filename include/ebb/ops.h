@@ -916,7 +916,7 @@ EBB_API ebb_tensor *ebb_ge_(ebb_tensor *self, ebb_tensor *other);
 /* Whether both are true; what is not 0 is true.
  *     logical_and(Number self, Number other) -> Tensor
  * Gradient (LogicalAndBackward0) of self: 0; of other: 0.
- * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_and_. torch.logical_and */
+ * The result is bool. In place: ebb_logical_and_. torch.logical_and */
 EBB_API ebb_tensor *ebb_logical_and(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_logical_and_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_and(self, other) ebb_logical_and(EBB_NUM(self), EBB_NUM(other))
@@ -925,11 +925,20 @@ EBB_API ebb_tensor *ebb_logical_and_(ebb_tensor *self, ebb_tensor *other);
 /* Whether either is true; what is not 0 is true.
  *     logical_or(Number self, Number other) -> Tensor
  * Gradient (LogicalOrBackward0) of self: 0; of other: 0.
- * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_or_. torch.logical_or */
+ * The result is bool. In place: ebb_logical_or_. torch.logical_or */
 EBB_API ebb_tensor *ebb_logical_or(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_logical_or_(ebb_tensor *self, ebb_tensor *other);
 #define ebb_logical_or(self, other) ebb_logical_or(EBB_NUM(self), EBB_NUM(other))
 #define ebb_logical_or_(self, other) ebb_logical_or_(EBB_NUM(self), EBB_NUM(other))
+
+/* Whether one is true and the other is not; what is not 0 is true.
+ *     logical_xor(Number self, Number other) -> Tensor
+ * Gradient (LogicalXorBackward0) of self: 0; of other: 0.
+ * The result is bool. In place: ebb_logical_xor_. torch.logical_xor */
+EBB_API ebb_tensor *ebb_logical_xor(ebb_tensor *self, ebb_tensor *other);
+EBB_API ebb_tensor *ebb_logical_xor_(ebb_tensor *self, ebb_tensor *other);
+#define ebb_logical_xor(self, other) ebb_logical_xor(EBB_NUM(self), EBB_NUM(other))
+#define ebb_logical_xor_(self, other) ebb_logical_xor_(EBB_NUM(self), EBB_NUM(other))
 
 /* Whether self is 0, or false.
  *     logical_not(Tensor self) -> Tensor
@@ -939,15 +948,6 @@ EBB_API ebb_tensor *ebb_logical_not(ebb_tensor *self);
 EBB_API ebb_tensor *ebb_logical_not_(ebb_tensor *self);
 #define ebb_logical_not(self) ebb_logical_not(EBB_AT(self))
 #define ebb_logical_not_(self) ebb_logical_not_(EBB_AT(self))
-
-/* Whether one is true and the other is not; what is not 0 is true.
- *     logical_xor(Number self, Number other) -> Tensor
- * Gradient (LogicalXorBackward0) of self: 0; of other: 0.
- * Inputs are promoted to a common dtype; the result is bool. In place: ebb_logical_xor_. torch.logical_xor */
-EBB_API ebb_tensor *ebb_logical_xor(ebb_tensor *self, ebb_tensor *other);
-EBB_API ebb_tensor *ebb_logical_xor_(ebb_tensor *self, ebb_tensor *other);
-#define ebb_logical_xor(self, other) ebb_logical_xor(EBB_NUM(self), EBB_NUM(other))
-#define ebb_logical_xor_(self, other) ebb_logical_xor_(EBB_NUM(self), EBB_NUM(other))
 
 /* The bits that are set in both; of bools, and.
  *     bitwise_and(Number self, Number other) -> Tensor

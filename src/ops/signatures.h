@@ -690,18 +690,18 @@ extern const struct ebb_attr ebb__attr_table_stack[1];
     .n_in = 2, \
     .n_out = 1
 
-#define EBB__SIG_logical_not \
-    .name = "logical_not", \
-    .signature = "Tensor self -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
-    .n_in = 1, \
-    .n_out = 1
-
 #define EBB__SIG_logical_xor \
     .name = "logical_xor", \
     .signature = "Number self, Number other -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_NUMBER}, {"other", EBB_INPUT_NUMBER}), \
     .n_in = 2, \
+    .n_out = 1
+
+#define EBB__SIG_logical_not \
+    .name = "logical_not", \
+    .signature = "Tensor self -> Tensor", \
+    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
+    .n_in = 1, \
     .n_out = 1
 
 #define EBB__SIG_bitwise_and \

@@ -3,7 +3,7 @@
  * (winograd.isa.c); in between are 16 matrix products over channels, one for each point of the transformed tiles. The
  * gradient of the image is the convolution of y with the taps turned round, that of the taps the transpose of all this.
  *
- * Errors are those of sums of four elements more: about twice those of the definition. (ADR 20.) */
+ * Errors are at most about twice those of the definition. (ADR 24.) */
 #include "base/base.h"
 #include "kernel/conv.h"
 #include "kernel/isa.h"

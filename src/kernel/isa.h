@@ -4,6 +4,7 @@
 #define EBB_KERNEL_ISA_H
 
 #include "kernel/kernel.h"
+#include "kernel/winograd.h"
 
 #define EBB__CAT_(a, b) a##b
 #define EBB__CAT(a, b) EBB__CAT_(a, b)
@@ -93,6 +94,7 @@ typedef struct ebb__isa_table {
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
     ebb__window_rows window;
+    ebb__winograd_table winograd;
     int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
@@ -135,6 +137,7 @@ void ebb__loops_take(const ebb__loop_row *rows, int n);
     X(ebb__init_norm_##isa) \
     X(ebb__init_dropout_##isa) \
     X(ebb__init_window_##isa) \
+    X(ebb__init_winograd_##isa) \
     X(ebb__init_gemm_##isa)
 #define EBB__ISA_NARROW_FILES(X, isa) \
     X(ebb__init_compare_##isa) \

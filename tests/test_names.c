@@ -16,7 +16,7 @@ static struct { int lines, functions, failures; } total;
 /* ---- values ---- */
 
 static ebb_dims read_shape(char *text) {
-    ebb_dims shape = {0, {0}};
+    ebb_dims shape = {0};
     for (char *p = text; *p && *p != ')'; p += *p == ',') shape.d[shape.n++] = strtoll(p, &p, 10);
     return shape;
 }

@@ -237,7 +237,7 @@ static ebb_tensor *reduce_compose(struct ebb_forward *f) {
                                                             EBB_SCATTER_AMIN};
     const struct ebb__attrs_index_reduce *a = f->attrs;
     ebb_tensor *x = f->in[0], *index = f->in[1], *source = f->in[2];
-    ebb_dims shape = ebb_tensor_shape(x), list = {shape.n, {0}};
+    ebb_dims shape = ebb_tensor_shape(x), list = {{0}, shape.n};
     int64_t count = ebb_tensor_numel(index);
     for (int d = 0; d < shape.n; d++) list.d[d] = d == a->dim ? count : 1;
     if (shape.n) shape.d[a->dim] = count;

@@ -436,7 +436,7 @@ EBB_TEST(arguments_are_checked) {
     CHECK_ERROR(EBB_ERR_INDEX, "output 1 has 1 dimensions with the batch: no place 1");
     CHECK(ebb_vmap(two, NULL, ((ebb_list){2, NULL}), &y));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "the list of inputs is NULL");
-    ebb_dims eight = {8, {2, 1, 1, 1, 1, 1, 1, 1}};
+    ebb_dims eight = {{2, 1, 1, 1, 1, 1, 1, 1}, 8};
     CHECK(ebb_vmap(plain, ebb_zeros(eight), EBB_LIST(x), &y)); /* an output of eight dimensions for all samples */
     CHECK_ERROR(EBB_ERR_SHAPE, "a batch of tensors of 8 dimensions has more than 8");
 }

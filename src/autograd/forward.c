@@ -4,6 +4,7 @@
  * operator, so that its rule for J'g gives J t as well; a view of the tangent belongs to a view; and of any other rule
  * J t is the derivative by g of <J'g, t>, since J'g is linear in g (Christianson 1992; Townsend 2017, "a new trick for
  * calculating Jacobian vector products"). */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
 #include "record/call.h"
@@ -229,7 +230,8 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     uint64_t failures = ebb__thread.failures;
     for (int64_t i = 0; i < j->n_in; i++) j->tangent[i] = j->in[i] ? ebb__tangent_of(j->in[i], level) : NULL;
     for (int64_t k = 0; k < j->n_out; k++) j->given[k] = NULL;
-    apply(j);
+    if (EBB_UNLIKELY(ebb__thread.strong_zeros)) ebb__strong_tangents(j, apply);
+    else apply(j);
     if (ebb__failed_since(failures)) return ebb_error_status();
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;

@@ -26,6 +26,10 @@ ebb_status ebb__function_call(const char *op, ebb_function function, void *conte
 }
 
 ebb_status ebb__wanted_inputs(const char *op, ebb_list inputs, const ebb_dims *argnums, bool **ret_wanted) {
+    if (ebb__dims_bare(argnums))
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT,
+                            "argnums is a list that does not say how many entries it has: write .argnums = "
+                            "EBB_DIMS(...)");
     if (inputs.n < 0 || (inputs.n && !inputs.t))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors",
                             (long long)inputs.n);

@@ -86,7 +86,7 @@ static const char *latex_shape(struct writer *w, ebb_dims d) {
 /* A matrix of what is small, a shape of what is not. `small`: in a line of text, or a table. */
 static void value(struct writer *w, ebb_tensor *t, bool small) {
     enum { ROWS = 6, COLUMNS = 8 };
-    ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0, {0}};
+    ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0};
     int64_t columns = d.n ? d.d[d.n - 1] : 1, rows = d.n == 2 ? d.d[0] : 1;
     double data[ROWS * COLUMNS];
     if (!t || d.n > 2 || columns > COLUMNS || rows > ROWS || columns == 0 || rows == 0 ||

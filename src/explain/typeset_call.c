@@ -80,7 +80,7 @@ static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
 
 /* Σ₁(x), mean₁(x): the dimensions below the sign. */
 static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, const char *sign, const char *latex_sign) {
-    ebb_dims dims = {0, {0}};
+    ebb_dims dims = {0};
     if (a->n > 2) (void)ebb__value_as_ints(worth(t, kid(t, a, 2)), &dims);
     PUT(t, "%s", latex(t) ? latex_sign : sign);
     if (latex(t) && dims.n) PUT(t, "_{\\text{dim }");
@@ -152,7 +152,7 @@ static bool put_part_of(struct ebb__typeset *t, const struct ebb__ast *a) {
 /* expand(g, shape): a scalar times a tensor of ones. */
 static void put_expand(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t of = kid(t, a, 1);
-    ebb_dims shape, own = {0, {0}};
+    ebb_dims shape, own = {0};
     const struct ebb__value *v = worth(t, of);
     bool known = ebb__value_as_ints(worth(t, kid(t, a, 2)), &shape);
     int64_t n = v->kind == EBB__V_TENSOR ? ebb_tensor_numel(v->as.t) : 1, wanted = 1;

@@ -57,7 +57,7 @@ static struct ebb__value transposed(struct ebb__run *r, int32_t id, ebb_tensor *
         return ebb__do_call(r, id, "transpose", args, 3);
     }
     if (n < 2) return ebb__value_tensor(t);
-    ebb_dims backwards = {n, {0}};
+    ebb_dims backwards = {{0}, n};
     for (int i = 0; i < n; i++) backwards.d[i] = n - 1 - i;
     args[1].value = ebb__value_dims(r, backwards);
     return ebb__do_call(r, id, "permute", args, 2);

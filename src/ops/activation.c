@@ -159,7 +159,7 @@ static ebb_tensor *prelu_compose(struct ebb_forward *f) {
                  (long long)channels);
         return NULL;
     }
-    ebb_dims shape = {n == 1 ? 0 : ebb_tensor_ndim(x), {0}};
+    ebb_dims shape = {{0}, n == 1 ? 0 : ebb_tensor_ndim(x)};
     for (int i = 0; i < shape.n; i++) shape.d[i] = i == 1 ? n : 1;
     return ebb_prelu_kernel(x, ebb_reshape(weight, shape));
 }

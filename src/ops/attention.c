@@ -329,7 +329,7 @@ static ebb_tensor *shared_heads(ebb_tensor *t, int64_t heads) {
 
 /* Leading dimensions broadcast together. */
 static bool broadcast_heads(ebb_tensor *x[3]) {
-    ebb_dims lead[3], all = {0, {0}};
+    ebb_dims lead[3], all = {0};
     for (int i = 0; i < 3; i++) {
         lead[i] = ebb_tensor_shape(x[i]);
         lead[i].n -= 2;

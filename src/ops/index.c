@@ -72,7 +72,7 @@ static int place_of_indices(const struct subscripts *s) {
 
 static ebb_status result_shape(const struct subscripts *s, const ebb_tensor *self, ebb_dims *ret_shape) {
     int at = place_of_indices(s), n = self->ndim - s->n + s->shape.n;
-    *ret_shape = (ebb_dims){0, {0}};
+    *ret_shape = (ebb_dims){0};
     if (n > EBB_MAX_NDIM)
         return ebb_fail(EBB_ERR_SHAPE, "the result would have %d dimensions; at most %d are possible", n, EBB_MAX_NDIM);
     for (int d = 0, done = 0; d < self->ndim || !done; d++) {

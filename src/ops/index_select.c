@@ -242,7 +242,7 @@ static struct ebb__attrs_scatter_reduce as_scatter(const struct ebb__attrs_index
 }
 
 static ebb_tensor *spread_index(ebb_tensor *index, const ebb_dims *shape, int64_t dim) {
-    ebb_dims list = {shape->n, {0}};
+    ebb_dims list = {{0}, shape->n};
     for (int d = 0; d < shape->n; d++) list.d[d] = d == dim ? ebb_tensor_numel(index) : 1;
     return ebb_expand(ebb_reshape(index, list), *shape);
 }

@@ -314,7 +314,7 @@ const struct ebb_op ebb_op_upsample = {
 static ebb_status backward_infer(struct ebb_infer *f) {
     const struct ebb__attrs_upsample_backward *a = f->attrs;
     const ebb_dims *g = &f->in[0].shape, *x = &a->input_size;
-    ebb_dims size = {g->n > 2 ? g->n - 2 : 0, {0}}, shape;
+    ebb_dims size = {{0}, g->n > 2 ? g->n - 2 : 0}, shape;
     int64_t numel;
     for (int i = 0; i < size.n; i++) size.d[i] = g->d[i + 2];
     if (!ebb__numel(x->n, x->d, 8, &numel) || x->n != g->n)
@@ -333,7 +333,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 
 static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample_backward *a = v->attrs;
-    ebb_dims shape = ebb_vjp_shape(v, 0), size = {shape.n - 2, {0}};
+    ebb_dims shape = ebb_vjp_shape(v, 0), size = {{0}, shape.n - 2};
     for (int i = 0; i < size.n; i++) size.d[i] = shape.d[i + 2];
     ebb_vjp_give(v, 0, ebb_upsample(v->grad[0], size, OPTIONS));
 }
@@ -360,7 +360,7 @@ const struct ebb_op ebb_op_upsample_backward = {
 
 /* The sizes that scales give, as PyTorch rounds them. */
 static bool scaled_size(const ebb_dims *x, const ebb_floats *scales, ebb_dims *ret_size) {
-    *ret_size = (ebb_dims){x->n - 2, {0}};
+    *ret_size = (ebb_dims){{0}, x->n - 2};
     if (scales->n > 1 && scales->n != x->n - 2) {
         ebb_fail(EBB_ERR_ARGUMENT, "scale_factor lists %lld numbers for %d dimensions", (long long)scales->n,
                  (int)x->n - 2);

@@ -7,7 +7,7 @@
  * has dimensions behind the classes is copied. */
 
 static ebb_dims target_shape(const ebb_dims *shape) {
-    ebb_dims r = {0, {0}};
+    ebb_dims r = {0};
     for (int i = 0; i < shape->n; i++)
         if (i != (shape->n > 1)) r.d[r.n++] = shape->d[i];
     return r;
@@ -42,7 +42,7 @@ static ebb_status check(const ebb_dims *shape, ebb_dtype dtype, const ebb_meta *
 
 /* A view of t, of at least two dimensions, with the classes last: (N, d1, …, C). A new reference. */
 static ebb_tensor *classes_last(const ebb_tensor *t) {
-    ebb_dims sizes = {t->ndim, {0}}, strides = sizes;
+    ebb_dims sizes = {{0}, t->ndim}, strides = sizes;
     for (int i = 0; i < t->ndim; i++) {
         int from = i == 0 ? 0 : i == t->ndim - 1 ? 1 : i + 1;
         sizes.d[i] = t->dims[from];
@@ -266,7 +266,7 @@ const struct ebb_op ebb_op_nll_loss_backward = {
 
 /* weight (C) so that it broadcasts along the classes of a tensor of ndim dimensions; NULL stays NULL. */
 static ebb_tensor *along_classes(ebb_tensor *weight, int ndim) {
-    ebb_dims shape = {ndim > 1 ? ndim - 1 : 1, {0}};
+    ebb_dims shape = {{0}, ndim > 1 ? ndim - 1 : 1};
     for (int i = 0; i < shape.n; i++) shape.d[i] = i ? 1 : weight->numel;
     return ebb_view(weight, shape);
 }

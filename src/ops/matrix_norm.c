@@ -19,7 +19,7 @@ static bool dimensions(const ebb_tensor *x, const ebb_dims *given, int64_t ret_d
 
 /* Both dimensions last. */
 static ebb_tensor *as_matrices(ebb_tensor *x, const int64_t dim[2]) {
-    ebb_dims order = {0, {0}};
+    ebb_dims order = {0};
     for (int i = 0; i < x->ndim; i++)
         if (i != dim[0] && i != dim[1]) order.d[order.n++] = i;
     return ebb_permute(x, ebb__dims_ending(order, 0, EBB_DIMS(dim[0], dim[1])));
@@ -46,7 +46,7 @@ static ebb_tensor *norm(ebb_tensor *x, double ord) {
 static ebb_tensor *matrix_norm(ebb_tensor *x, double ord, const ebb_dims *dims, bool keepdim, ebb_dtype dtype) {
     int64_t dim[2];
     if (!dimensions(x, dims, dim)) return NULL;
-    ebb_dims shape = ebb_tensor_shape(x), kept = {0, {0}};
+    ebb_dims shape = ebb_tensor_shape(x), kept = {0};
     if (dtype) x = ebb_to(x, dtype);
     if (x && !ebb__is_floating(x->dtype)) {
         ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));

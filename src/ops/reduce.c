@@ -13,7 +13,7 @@ static bool is_reduced(int i, const ebb_dims *dim) {
 }
 
 ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool keepdim) {
-    ebb_dims r = {0, {0}};
+    ebb_dims r = {0};
     for (int i = 0; i < shape->n; i++) {
         bool gone = is_reduced(i, dim);
         if (!gone || keepdim) r.d[r.n++] = gone ? 1 : shape->d[i];

@@ -96,7 +96,7 @@ const struct ebb_op ebb_op_inner = {
 /* dims, counted from the front in `ret_order`, followed by the others, or after them; false with an error. */
 static bool order_of(const ebb_tensor *t, const ebb_dims *dims, bool in_front, ebb_dims *ret_order) {
     unsigned seen = 0;
-    ebb_dims rest = {0, {0}}, named = *dims;
+    ebb_dims rest = {0}, named = *dims;
     for (int i = 0; i < dims->n; i++) {
         if (!ebb__wrap_dim(&named.d[i], t->ndim) || t->ndim == 0) {
             ebb_fail(EBB_ERR_INDEX, "dimension %lld is out of range for %d dimensions", (long long)dims->d[i], t->ndim);
@@ -122,7 +122,7 @@ static int64_t product_of(const ebb_tensor *t, int first, int last) {
 
 /* Both permuted so that what is summed over meets in the middle: one matrix product. */
 static ebb_tensor *contract(ebb_tensor *a, ebb_tensor *b, const ebb_dims *of_a, const ebb_dims *of_b) {
-    ebb_dims order_a, order_b, shape = {0, {0}};
+    ebb_dims order_a, order_b, shape = {0};
     if (of_a->n != of_b->n) {
         ebb_fail(EBB_ERR_ARGUMENT, "both lists of dimensions must be of one length, got %d and %d", (int)of_a->n,
                  (int)of_b->n);
@@ -157,7 +157,7 @@ static ebb_tensor *tensordot_dims(struct ebb_forward *f) {
 
 static ebb_tensor *tensordot(struct ebb_forward *f) {
     int64_t n = ((const struct ebb__attrs_tensordot *)f->attrs)->dims;
-    ebb_dims of_a = {0, {0}}, of_b = {0, {0}};
+    ebb_dims of_a = {0}, of_b = {0};
     if (n < 0 || n > f->in[0]->ndim || n > f->in[1]->ndim) {
         ebb_fail(EBB_ERR_ARGUMENT, "dims is %lld, for tensors of %d and %d dimensions", (long long)n, f->in[0]->ndim,
                  f->in[1]->ndim);
@@ -206,7 +206,7 @@ const struct ebb_op ebb_op_tensordot_dims = {
 
 /* The sizes with a 1 in front, or behind each, of what has fewer dimensions counted as 1. */
 static ebb_dims spread(const ebb_tensor *t, int ndim, bool behind) {
-    ebb_dims s = {0, {0}};
+    ebb_dims s = {0};
     for (int i = 0; i < ndim; i++) {
         int k = i - (ndim - t->ndim);
         if (!behind) s.d[s.n++] = 1;
@@ -220,7 +220,7 @@ static ebb_tensor *kron(struct ebb_forward *f) {
     ebb_tensor *a = f->in[0], *b = f->in[1];
     int ndim = a->ndim > b->ndim ? a->ndim : b->ndim;
     if (2 * ndim > EBB_MAX_NDIM) return refuse("at most 4 dimensions", a, b);
-    ebb_dims sa = spread(a, ndim, true), sb = spread(b, ndim, false), shape = {ndim, {0}};
+    ebb_dims sa = spread(a, ndim, true), sb = spread(b, ndim, false), shape = {{0}, ndim};
     for (int i = 0; i < ndim; i++) shape.d[i] = sa.d[2 * i] * sb.d[2 * i + 1];
     return ebb_reshape(ebb_mul(ebb_reshape(a, sa), ebb_reshape(b, sb)), shape);
 }

@@ -349,7 +349,7 @@ static void vjp_expand(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]);
 
 static void batch_expand(struct ebb_batch_call *b) {
     const struct ebb__attrs_expand *a = b->attrs;
-    ebb_dims size = {1, {b->size}};
+    ebb_dims size = {{b->size}, 1};
     if (a->size.n == EBB_MAX_NDIM) {
         ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", EBB_MAX_NDIM, EBB_MAX_NDIM);
         return;

@@ -16,7 +16,7 @@ static bool read_int(const char *text, const char **end, int64_t *ret_value) {
 }
 
 bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims) {
-    ebb_dims dims = {0, {0}};
+    ebb_dims dims = {0};
     const char *p = text + 1;
     if (text[0] != '(') { /* one number is a list of one, as in PyTorch */
         dims.n = 1;
@@ -158,7 +158,7 @@ static bool from_int(const struct ebb_attr *a, const int64_t *v, void *at) {
     case EBB_ATTR_SETTING:
     case EBB_ATTR_COUNT: *(ebb_setting *)at = EBB_SET(*v); return true;
     case EBB_ATTR_DIMS:
-    case EBB_ATTR_SHAPE: *(ebb_dims *)at = (ebb_dims){1, {*v}}; return true;
+    case EBB_ATTR_SHAPE: *(ebb_dims *)at = (ebb_dims){{*v}, 1}; return true;
     case EBB_ATTR_INTS: *(ebb_ints *)at = (ebb_ints){1, v}; return true;
     case EBB_ATTR_DTYPE:
         if (*v <= 0 || *v >= EBB_DTYPE_COUNT) return false;

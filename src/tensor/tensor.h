@@ -197,12 +197,15 @@ void ebb__notes_erase(const struct ebb__storage *s); /* at its end */
 
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {
-    ebb_dims r = {n, {0}};
+    ebb_dims r = {{0}, n};
     for (int i = 0; i < n; i++) r.d[i] = d[i];
     return r;
 }
 bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* Whether a list that was given in an option has entries but does not say how many: C takes a number, or numbers, where
+ * a list is wanted for its first entries. */
+bool ebb__dims_bare(const ebb_dims *dims);
 /* Whether elements fill their memory without gaps and without sharing it, in whatever order of dimensions. */
 bool ebb__is_dense(const ebb_tensor *t);
 /* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */

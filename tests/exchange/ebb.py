@@ -7,11 +7,11 @@ DTYPES = ["none", "bool", "uint8", "int32", "int64", "float16", "bfloat16", "flo
 
 
 class Dims(ctypes.Structure):
-    _fields_ = [("n", ctypes.c_int32), ("d", ctypes.c_int64 * MAX_NDIM)]
+    _fields_ = [("d", ctypes.c_int64 * MAX_NDIM), ("n", ctypes.c_int32)]
 
     @classmethod
     def of(cls, sizes):
-        return cls(len(sizes), (ctypes.c_int64 * MAX_NDIM)(*sizes))
+        return cls((ctypes.c_int64 * MAX_NDIM)(*sizes), len(sizes))
 
     def tuple(self):
         return tuple(self.d[: self.n])

@@ -23,7 +23,7 @@ static struct {
 /* ---- values ---- */
 
 static inline ebb_dims names_shape(char *text) {
-    ebb_dims shape = {0, {0}};
+    ebb_dims shape = {0};
     for (char *p = text; *p && *p != ')'; p += *p == ',') shape.d[shape.n++] = strtoll(p, &p, 10);
     return shape;
 }

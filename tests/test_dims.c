@@ -88,8 +88,8 @@ EBB_TEST(a_clash_is_why_view_fails) {
                                           "zeros(0, 3).t()",
                                           "arange(24.)",
                                           "arange(24.).view(1, 24, 1).expand(2, 24, 1)"};
-    static const ebb_dims shapes[] = {{1, {-1}},    {2, {2, -1}},    {2, {-1, 2}}, {3, {2, 3, -1}},
-                                      {2, {4, -1}}, {3, {-1, 2, 2}}, {2, {3, -1}}};
+    static const ebb_dims shapes[] = {{{-1}, 1},    {{2, -1}, 2},    {{-1, 2}, 2}, {{2, 3, -1}, 3},
+                                      {{4, -1}, 2}, {{-1, 2, 2}, 3}, {{3, -1}, 2}};
     int views = 0, clashes = 0;
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
         for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) EBB_SCOPE {

@@ -115,9 +115,8 @@ static void print_arguments(const struct ebb_op *op) {
     }
     if (op->n_out > 1) (void)printf("\n    Outputs\n");
     for (int i = 0; i < op->n_out && op->n_out > 1; i++) {
-        const char *by = op->asked[i];
-        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i], by ? "given by name with " : "",
-                     by ? by : "");
+        const char *by = op->asked[i], *when = !by ? "" : *by ? "given by name with " : "kept for the gradient";
+        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i], when, by ? by : "");
     }
 }
 

@@ -84,14 +84,14 @@ sub parse_signature {
     $op->{gives_list} = $right eq 'Tensors';
     my (@outputs, @asked) = ();
     for my $output ($op->{gives_list} ? () : split_top($right)) {
-        $output =~ /^Tensor(?:\s+(\w+)(?:\[(\w+)\])?)?$/ or die "\"$output\" is no output\n";
+        $output =~ /^Tensor(?:\s+(\w+)(\[(\w*)\])?)?$/ or die "\"$output\" is no output\n";
         push @outputs, $1 // '';
-        push @asked, $2 // '';
+        push @asked, defined $2 ? $3 : undef;
     }
     @outputs = ('') if $op->{gives_list};
     die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
     @$op{qw(outputs asked)} = (\@outputs, \@asked);
-    for my $k (grep { length $asked[$_] } 0 .. $#asked) { # in C it is asked for by the place where it goes
+    for my $k (grep { length($asked[$_] // '') } 0 .. $#asked) { # in C it is asked for by the place where it goes
         my ($by) = grep { $_->{name} eq $asked[$k] && $_->{kind} eq 'bool' } @arguments;
         die "there is no bool $asked[$k]\n" unless $by && $k;
         ($by->{asks}, $by->{value}) = (1, "options.ret_$outputs[$k] != NULL");

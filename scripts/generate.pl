@@ -123,7 +123,7 @@ sub public_header {
  * In gradients, g is the upstream gradient and y the result; what was broadcast is summed back, dtypes are converted
  * back. Forms with a trailing underscore write the result into their first argument and return it. The first output is
  * returned, others are stored where the options ret_NAME say; "Tensor indices[return_indices]" is given by calls by name
- * only with that argument. */
+ * only with that argument, and "Tensor LU[]", which is kept for the gradient, never. */
 /* clang-format off */
 #ifndef EBB_OPS_H
 #define EBB_OPS_H
@@ -163,7 +163,7 @@ sub signature {
     my @otherwise = map { defined $_->{otherwise} && $_->{kind} !~ /\?$/ ? quoted($_->{otherwise}) : 'NULL' } @{$op->{inputs}};
     push @fields, '.otherwise = (const char *const[]){' . join(', ', @otherwise) . '}' if grep { $_ ne 'NULL' } @otherwise;
     push @fields, '.out = {' . join(', ', map { quoted($_) } @{$op->{outputs}}) . '}' if length $op->{outputs}[0];
-    my @asked = map { length ? quoted($_) : 'NULL' } @{$op->{asked}};
+    my @asked = map { defined ? quoted($_) : 'NULL' } @{$op->{asked}};
     push @fields, '.asked = {' . join(', ', @asked) . '}' if grep { $_ ne 'NULL' } @asked;
     push @fields, '.n_in = ' . @inputs, '.n_out = ' . ($op->{gives_list} ? 'EBB_OUT_LIST' : @{$op->{outputs}});
     if ($n_attrs) {
@@ -270,7 +270,7 @@ A signature has inputs first: `Tensor`; `Number`, a tensor or a number; with `?`
 `dim` is a dimension (negative ones count from the end), `newdim` one of a result with a dimension more, `dims` and `shape` are lists, an `enum` is
 one of its words. What has a default with `=` is an option in C: `ebb_sum(x, .keepdim = true)`; all else is a parameter, in this order. A default in
 brackets counts for calls by name only: `ebb_call("flatten", EBB_LIST(x))`. An output with an argument in brackets is given by calls by name that set this
-argument, in C where its `ret_` option says where it goes. Behind a bar stands another name for calls by name; where several arguments have it, a value goes to
+argument, in C where its `ret_` option says where it goes; one with empty brackets, kept for the gradient, in C only. Behind a bar stands another name for calls by name; where several arguments have it, a value goes to
 the first that takes its kind, and the lists of a list go to one each.
 
 Gradients, and what compositions are made of, are [expressions](expressions.md), and tested to be what is computed: g is the upstream gradient, y the result, `restore` puts

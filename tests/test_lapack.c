@@ -27,6 +27,15 @@ static double worst(ebb_tensor *a, ebb_tensor *b) {
 }
 #define CHECK_SAME(a, b, tolerance) CHECK(worst((a), (b)) <= (tolerance))
 
+/* P L U, out of lu_factor's results. */
+static ebb_tensor *unpacked(ebb_tensor *lu, ebb_tensor *pivots) {
+    int64_t m = ebb_tensor_size(lu, -2), n = ebb_tensor_size(lu, -1), k = m < n ? m : n;
+    ebb_tensor *eye = ebb_slice(ebb_eye(m, .dtype = ebb_tensor_dtype(lu)), 1, 0, k);
+    ebb_tensor *l = ebb_add(ebb_tril(ebb_slice(lu, 1, 0, k), .diagonal = -1), eye);
+    ebb_tensor *rows = ebb_matmul(l, ebb_triu(ebb_slice(lu, 0, 0, k)));
+    return ebb_index_copy(rows, ebb_lu_permutation(pivots, m), rows, 0);
+}
+
 /* What factors promise, whoever computed them; eps is what the dtype allows. */
 static void check_factors(ebb_tensor *a, double eps) {
     int64_t m = ebb_tensor_size(a, -2), n = ebb_tensor_size(a, -1), k = m < n ? m : n;
@@ -42,12 +51,23 @@ static void check_factors(ebb_tensor *a, double eps) {
     ebb_tensor *us = ebb_mul(ebb_slice(u, 1, 0, k), s);
     CHECK_SAME(ebb_matmul(us, ebb_slice(vh, 0, 0, k)), a, eps);
     CHECK_SAME(ebb_svdvals(a), s, eps);
+    ebb_tensor *pivots, *general = ebb_add(a, 1); /* a may be 0, of which no factors are told */
+    ebb_tensor *lu = ebb_lu_factor(general, .ret_pivots = &pivots);
+    CHECK_SAME(unpacked(lu, pivots), general, eps);
     if (m != n) return;
     ebb_tensor *p = positive(a), *l = ebb_cholesky(p), *b = ebb_slice(a, 1, 0, 2 < n ? 2 : n);
     CHECK_SAME(ebb_matmul(l, turned(l)), p, eps);
     CHECK_SAME(ebb_cholesky(p, .upper = true), turned(l), eps);
     CHECK_SAME(ebb_matmul(p, ebb_solve(p, b)), b, eps);
     CHECK_SAME(ebb_matmul(p, ebb_inv(p)), identity(a, n), eps);
+    for (int how = 0; how < 4; how++) { /* left or not, of the matrix or its transpose */
+        bool left = how & 1, adjoint = how & 2;
+        ebb_tensor *matrix = ebb_add(p, ebb_triu(a)), *c = left ? b : turned(b); /* that is not symmetric */
+        lu = ebb_lu_factor(matrix, .ret_pivots = &pivots);
+        ebb_tensor *x = ebb_lu_solve(lu, pivots, c, .left = EBB_SET(left), .adjoint = adjoint);
+        ebb_tensor *by = adjoint ? turned(matrix) : matrix;
+        CHECK_SAME(left ? ebb_matmul(by, x) : ebb_matmul(x, by), c, eps);
+    }
     CHECK_SAME(ebb_matmul(l, ebb_solve_triangular(l, b, false)), b, eps);
     CHECK_SAME(ebb_matmul(ebb_solve_triangular(l, turned(b), false, .left = EBB_SET(false)), l), turned(b), eps);
     ebb_tensor *logabsdet, *sign = ebb_slogdet(p, .ret_logabsdet = &logabsdet);

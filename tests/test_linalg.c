@@ -153,6 +153,43 @@ EBB_TEST(arguments_by_name) {
     CHECK_VALUES(ebb_call("tensordot", EBB_LIST(b, a), EBB_ARGS(EBB_ARG("dims", 1))), 0, 4, 32);
 }
 
+EBB_TEST(lu_factors) {
+    ebb_tensor *a = F64(EBB_DIMS(2, 2), 0, 2, 4, 3), *pivots, *b = F64(EBB_DIMS(2, 1), 2, 11);
+    ebb_tensor *lu = ebb_lu_factor(a, .ret_pivots = &pivots);
+    CHECK_VALUES(lu, 0, 4, 3, 0, 2);
+    CHECK_VALUES(pivots, 0, 2, 2);
+    CHECK(ebb_tensor_dtype(pivots) == EBB_I32);
+    CHECK_VALUES(ebb_lu_permutation(pivots, 2), 0, 1, 0);
+    CHECK_VALUES(ebb_lu_solve(lu, pivots, b), 0, 2, 1);
+    CHECK_VALUES(ebb_lu_solve(lu, pivots, F64(EBB_DIMS(2, 1), 4, 5), .adjoint = true), 0, 1, 1);
+    (void)ebb_lu_factor(F64(EBB_DIMS(2, 2), 1, 2, 2, 4));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "U[2,2] is zero and using it on lu_solve would result in a division by zero.");
+    (void)ebb_lu_factor(a, .pivot = EBB_SET(false));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "LU without pivoting is not implemented on the CPU");
+    (void)ebb_lu_solve(lu, ebb_mul(pivots, 7), b);
+    CHECK_ERROR(EBB_ERR_INDEX, "pivot 14 is none of 2 rows");
+}
+
+/* The factors that solve, det and slogdet keep give the gradients that factorizing again does, which is what a pass
+ * that is differentiated itself does. */
+EBB_TEST(gradients_by_kept_factors) {
+    ebb_tensor *a =
+        ebb_requires_grad_(F64(EBB_DIMS(2, 3, 3), 3, 1, 2, 0, -2, 1, 5, 1, 1, 2, 2, 0, 1, 4, 7, -1, 0, 3), true);
+    ebb_tensor *right = F64(EBB_DIMS(2, 3, 2), 1, 2, 3, 4, 5, 6, -1, 0, 2, 0, 3, 1), *kept, *again;
+    for (int what = 0; what < 5; what++) {
+        ebb_tensor *logarithm, *y = NULL;
+        if (what == 0) y = ebb_solve(a, right);
+        if (what == 1) y = ebb_solve(a, ebb_transpose(right, 1, 2), .left = EBB_SET(false));
+        if (what == 2) y = ebb_solve(a, ebb_select(right, 2, 0));
+        if (what == 3) y = ebb_det(a);
+        if (what == 4) y = ebb_slogdet(a, .ret_logabsdet = &logarithm) ? logarithm : NULL;
+        ebb_tensor *loss = ebb_sum(ebb_mul(y, ebb_add(ebb_detach(y), 1.0)));
+        CHECK(!ebb_grad(EBB_LIST(loss), EBB_LIST(a), &kept, .retain_graph = true));
+        CHECK(!ebb_grad(EBB_LIST(loss), EBB_LIST(a), &again, .create_graph = true));
+        CHECK(ebb_item(ebb_amax(ebb_abs(ebb_sub(kept, again)))) < 1e-12);
+    }
+}
+
 EBB_TEST(tensordot_by_name) {
     ebb_tensor *a = F64(EBB_DIMS(2, 2), 2, 0, 1, 4), *b = F64(EBB_DIMS(2, 2), 1, 2, 3, 5);
     const ebb_list ab = EBB_LIST(a, b);

@@ -358,7 +358,7 @@ struct ebb_op {
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
     /* Optional: the bool attribute by which a call by name asks for an output, "return_indices"; without it, it leaves
-     * that output out. NULL: it is always given. */
+     * that output out. "" of one that is for the rule, and never given by name. NULL: it is always given. */
     const char *asked[EBB_OP_MAX_OUT];
     const struct ebb_attr *attrs;
     int n_attrs;

@@ -433,10 +433,7 @@ int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_na
 static struct ebb__value results_of(struct ebb__run *r, const struct ebb_op *op, ebb_args args, ebb_list out) {
     const char *names[EBB_OP_MAX_OUT];
     int n = ebb__result_names(op, args, names);
-    /* Functions of torch give several results as a tuple, those of torch.nn.functional the first one, if no other is
-     * asked for. */
-    bool first = op->torch && strncmp(op->torch, "torch.nn.functional", 19) == 0 && !op->asked[1];
-    if (op->n_out != EBB_OUT_LIST && (out.n == 1 || first)) return ebb__value_tensor(out.t[0]);
+    if (op->n_out != EBB_OUT_LIST && out.n == 1) return ebb__value_tensor(out.t[0]);
     struct ebb__value v = ebb__value_tensors(r, out);
     if (n != out.n || v.kind != EBB__V_LIST) return v;
     const char **kept = ebb__arena_get(&r->arena, (size_t)n * sizeof *kept);

@@ -11,43 +11,54 @@ static void subtract(int64_t n, double f, const double *restrict x, double *rest
 
 /* ---- LU, with partial pivoting: algorithm 3.4.1 ---- */
 
-static void swap_rows(int64_t n, int64_t columns, double *a, int64_t i, int64_t k) {
+static void swap_rows(int64_t m, int64_t columns, double *a, int64_t i, int64_t k) {
     for (int64_t j = 0; j < columns && i != k; j++) {
-        double x = a[i + j * n];
-        a[i + j * n] = a[k + j * n];
-        a[k + j * n] = x;
+        double x = a[i + j * m];
+        a[i + j * m] = a[k + j * m];
+        a[k + j * m] = x;
     }
 }
 
-int ebb__own_lu(int64_t n, double *a, int *pivot) {
+int ebb__own_lu(int64_t m, int64_t n, double *a, int *pivot) {
     int info = 0;
-    for (int64_t k = 0; k < n; k++) {
-        double *c = a + k * n;
+    for (int64_t k = 0; k < m && k < n; k++) {
+        double *c = a + k * m;
         int64_t p = k;
-        for (int64_t i = k + 1; i < n; i++)
+        for (int64_t i = k + 1; i < m; i++)
             if (fabs(c[i]) > fabs(c[p])) p = i;
         pivot[k] = (int)p + 1;
         if (c[p] == 0) {
             if (!info) info = (int)k + 1;
             continue;
         }
-        swap_rows(n, n, a, k, p);
-        for (int64_t i = k + 1; i < n; i++) c[i] /= c[k];
-        for (int64_t j = k + 1; j < n; j++) subtract(n - k - 1, a[k + j * n], c + k + 1, a + j * n + k + 1);
+        swap_rows(m, n, a, k, p);
+        for (int64_t i = k + 1; i < m; i++) c[i] /= c[k];
+        for (int64_t j = k + 1; j < n; j++) subtract(m - k - 1, a[k + j * m], c + k + 1, a + j * m + k + 1);
     }
     return info;
 }
 
-void ebb__own_lu_solve(int64_t n, int64_t k, const double *lu, const int *pivot, double *b) {
-    for (int64_t i = 0; i < n; i++) swap_rows(n, k, b, i, pivot[i] - 1);
-    for (double *x = b; x < b + n * k; x += n) {
-        for (int64_t i = 0; i < n; i++) /* an identity on the right is mostly zeros */
-            if (x[i] != 0) subtract(n - i - 1, x[i], lu + i * n + i + 1, x + i + 1);
-        for (int64_t i = n - 1; i >= 0; i--) {
-            x[i] /= lu[i + i * n];
-            subtract(i, x[i], lu + i * n, x);
-        }
+static void solve_lu(int64_t n, const double *lu, double *x) {
+    for (int64_t i = 0; i < n; i++) /* an identity on the right is mostly zeros */
+        if (x[i] != 0) subtract(n - i - 1, x[i], lu + i * n + i + 1, x + i + 1);
+    for (int64_t i = n - 1; i >= 0; i--) {
+        x[i] /= lu[i + i * n];
+        subtract(i, x[i], lu + i * n, x);
     }
+}
+
+static void solve_lu_turned(int64_t n, const double *lu, double *x) {
+    int64_t first = 0; /* an identity on the right begins with zeros */
+    while (first < n && x[first] == 0) first++;
+    for (int64_t i = first; i < n; i++)
+        x[i] = (x[i] - ebb__inner(i - first, lu + i * n + first, x + first)) / lu[i + i * n];
+    for (int64_t i = n - 1; i >= 0; i--) x[i] -= ebb__inner(n - i - 1, lu + i * n + i + 1, x + i + 1);
+}
+
+void ebb__own_lu_solve(int64_t n, int64_t k, const double *lu, const int *pivot, bool turned, double *b) {
+    for (int64_t i = 0; i < n && !turned; i++) swap_rows(n, k, b, i, pivot[i] - 1);
+    for (double *x = b; x < b + n * k; x += n) (turned ? solve_lu_turned : solve_lu)(n, lu, x);
+    for (int64_t i = n - 1; i >= 0 && turned; i--) swap_rows(n, k, b, i, pivot[i] - 1);
 }
 
 /* ---- Cholesky: algorithm 4.2.1 ---- */

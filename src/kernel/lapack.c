@@ -67,15 +67,15 @@ static const struct routines *routines(ebb_dtype dtype) {
 
 static bool there(ebb_dtype dtype) { return routines(dtype)->all; }
 
-static int lu(ebb_dtype dtype, int n, void *a, int *pivot) {
+static int lu(ebb_dtype dtype, int m, int n, void *a, int *pivot) {
     int info = 0;
-    routines(dtype)->getrf(&n, &n, a, &n, pivot, &info);
+    routines(dtype)->getrf(&m, &n, a, &m, pivot, &info);
     return info;
 }
 
-static void lu_solve(ebb_dtype dtype, int n, int k, const void *lu, const int *pivot, void *b) {
+static void lu_solve(ebb_dtype dtype, int n, int k, const void *lu, const int *pivot, bool turned, void *b) {
     int info = 0;
-    routines(dtype)->getrs("N", &n, &k, lu, &n, pivot, b, &n, &info, 1);
+    routines(dtype)->getrs(turned ? "T" : "N", &n, &k, lu, &n, pivot, b, &n, &info, 1);
 }
 
 static int cholesky(ebb_dtype dtype, int n, void *a) {
@@ -175,14 +175,15 @@ struct ebb__lapack ebb__lapack_for(ebb_dtype dtype, int64_t n, double work) {
     return (struct ebb__lapack){library ? dtype : EBB_F64, library};
 }
 
-int ebb__lu(struct ebb__lapack how, int64_t n, void *a, int *pivot) {
-    IF_LIBRARY(how, return lu(how.dtype, (int)n, a, pivot));
-    return ebb__own_lu(n, a, pivot);
+int ebb__lu(struct ebb__lapack how, int64_t m, int64_t n, void *a, int *pivot) {
+    IF_LIBRARY(how, return lu(how.dtype, (int)m, (int)n, a, pivot));
+    return ebb__own_lu(m, n, a, pivot);
 }
 
-void ebb__lu_solve(struct ebb__lapack how, int64_t n, int64_t k, const void *factors, const int *pivot, void *b) {
-    IF_LIBRARY(how, lu_solve(how.dtype, (int)n, (int)k, factors, pivot, b));
-    if (!how.library) ebb__own_lu_solve(n, k, factors, pivot, b);
+void ebb__lu_solve(struct ebb__lapack how, int64_t n, int64_t k, const void *factors, const int *pivot, bool turned,
+                   void *b) {
+    IF_LIBRARY(how, lu_solve(how.dtype, (int)n, (int)k, factors, pivot, turned, b));
+    if (!how.library) ebb__own_lu_solve(n, k, factors, pivot, turned, b);
 }
 
 int ebb__cholesky(struct ebb__lapack how, int64_t n, void *a) {

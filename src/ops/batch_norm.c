@@ -138,7 +138,7 @@ static void batch_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_batch_norm = {
     EBB_SIGNATURE(batch_norm,
                   INPUTS "bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor "
-                         "save_mean, Tensor save_invstd"),
+                         "save_mean[], Tensor save_invstd[]"),
     .doc =
         "(input - mean) * rstd * weight + bias for an input (N, C, ...), with an element of each vector for each channel and "
         "rstd = 1 / sqrt(variance + eps) (Ioffe and Szegedy 2015). When training, mean and variance are those of the input "

@@ -212,6 +212,9 @@ extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
 extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
+extern const struct ebb_op ebb_op_lu_factor;
+extern const struct ebb_op ebb_op_lu_permutation;
+extern const struct ebb_op ebb_op_lu_solve;
 extern const struct ebb_op ebb_op_margin_ranking_loss;
 extern const struct ebb_op ebb_op_masked_fill;
 extern const struct ebb_op ebb_op_masked_scatter;
@@ -616,6 +619,9 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsumexp,
     &ebb_op_lstsq,
     &ebb_op_lt,
+    &ebb_op_lu_factor,
+    &ebb_op_lu_permutation,
+    &ebb_op_lu_solve,
     &ebb_op_margin_ranking_loss,
     &ebb_op_masked_fill,
     &ebb_op_masked_scatter,
@@ -808,7 +814,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 400;
+const int ebb__op_table_size = 403;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1491,6 +1497,19 @@ const struct ebb_attr ebb__attr_table_logsumexp[] = {
 const struct ebb_attr ebb__attr_table_lstsq[] = {
     {"rcond", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lstsq, rcond), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
     {"driver", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_lstsq, driver), false, "gelsy,gelsd,gelss,gels", {0, 0, EBB_DTYPE_NONE, false}, "gelsy", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_lu_factor[] = {
+    {"pivot", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lu_factor, pivot), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_lu_permutation[] = {
+    {"rows", EBB_ATTR_INT, offsetof(struct ebb__attrs_lu_permutation, rows), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+};
+
+const struct ebb_attr ebb__attr_table_lu_solve[] = {
+    {"left", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_lu_solve, left), false, NULL, {true, true, EBB_BOOL, true}, "true", NULL},
+    {"adjoint", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_lu_solve, adjoint), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_margin_ranking_loss[] = {
@@ -2939,9 +2958,13 @@ ebb_tensor *(ebb_cumsum_)(ebb_tensor *self, int64_t dim, ebb_cumsum_options opti
     return ebb_call_op_inplace(&ebb_op_cumsum, in, 1, &attrs);
 }
 
-ebb_tensor *(ebb_det)(ebb_tensor *A) {
+ebb_tensor *(ebb_det)(ebb_tensor *A, ebb_det_options options) {
     ebb_tensor *const in[] = {A};
-    return ebb_call_op1(&ebb_op_det, in, 1, NULL);
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_det, in, 1, NULL, out)) return NULL;
+    if (options.ret_LU) *options.ret_LU = out[1];
+    if (options.ret_pivots) *options.ret_pivots = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_diag)(ebb_tensor *self, ebb_diag_options options) {
@@ -3875,6 +3898,27 @@ ebb_tensor *(ebb_lt_)(ebb_tensor *self, ebb_tensor *other) {
     return ebb_call_op_inplace(&ebb_op_lt, in, 2, NULL);
 }
 
+ebb_tensor *(ebb_lu_factor)(ebb_tensor *A, ebb_lu_factor_options options) {
+    const struct ebb__attrs_lu_factor attrs = {.pivot = options.pivot};
+    ebb_tensor *const in[] = {A};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_lu_factor, in, 1, &attrs, out)) return NULL;
+    if (options.ret_pivots) *options.ret_pivots = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_lu_permutation)(ebb_tensor *pivots, int64_t rows) {
+    const struct ebb__attrs_lu_permutation attrs = {.rows = rows};
+    ebb_tensor *const in[] = {pivots};
+    return ebb_call_op1(&ebb_op_lu_permutation, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_lu_solve)(ebb_tensor *LU, ebb_tensor *pivots, ebb_tensor *B, ebb_lu_solve_options options) {
+    const struct ebb__attrs_lu_solve attrs = {.left = options.left, .adjoint = options.adjoint};
+    ebb_tensor *const in[] = {LU, pivots, B};
+    return ebb_call_op1(&ebb_op_lu_solve, in, 3, &attrs);
+}
+
 ebb_tensor *(ebb_margin_ranking_loss)(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options) {
     const struct ebb__attrs_margin_ranking_loss attrs = {.margin = options.margin, .reduction = options.reduction};
     ebb_tensor *const in[] = {input1, input2, target};
@@ -4724,9 +4768,11 @@ ebb_tensor *(ebb_slice_backward)(ebb_tensor *grad, ebb_dims input_sizes, int64_t
 
 ebb_tensor *(ebb_slogdet)(ebb_tensor *A, ebb_slogdet_options options) {
     ebb_tensor *const in[] = {A};
-    ebb_tensor *out[2];
+    ebb_tensor *out[4];
     if (ebb_call_op(&ebb_op_slogdet, in, 1, NULL, out)) return NULL;
     if (options.ret_logabsdet) *options.ret_logabsdet = out[1];
+    if (options.ret_LU) *options.ret_LU = out[2];
+    if (options.ret_pivots) *options.ret_pivots = out[3];
     return out[0];
 }
 
@@ -4792,7 +4838,11 @@ ebb_tensor *(ebb_softsign)(ebb_tensor *self) {
 ebb_tensor *(ebb_solve)(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options) {
     const struct ebb__attrs_solve attrs = {.left = options.left};
     ebb_tensor *const in[] = {A, B};
-    return ebb_call_op1(&ebb_op_solve, in, 2, &attrs);
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_solve, in, 2, &attrs, out)) return NULL;
+    if (options.ret_LU) *options.ret_LU = out[1];
+    if (options.ret_pivots) *options.ret_pivots = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_solve_triangular)(ebb_tensor *self, ebb_tensor *B, bool upper, ebb_solve_triangular_options options) {

@@ -3,75 +3,58 @@
 #include "ops/linalg.h"
 #include <math.h>
 
-static struct ebb__matrices lu_of(const struct ebb_forward *f, double more) {
-    struct ebb__matrices x = ebb__matrices_of(f);
-    double n = (double)x.n;
-    x.work = n * n * n * (1 + more) / 3;
-    x.how = ebb__lapack_for((ebb_dtype)f->in[0]->dtype, x.n, x.work);
-    x.scratch = (size_t)(x.n * x.n) * (more > 0 ? 2 : 1) * ebb_dtype_size(x.how.dtype) + (size_t)x.n * sizeof(int);
-    return x;
-}
-
-static double element(const struct ebb__matrices *x, const char *a, int64_t i) {
-    return ebb__load(a + i * ebb__dtype_sizes[x->how.dtype], x->how.dtype);
-}
-
 /* ---- det, slogdet ---- */
-
-/* Factorize matrix `item` in scratch; returns the pivots behind it. */
-static const int *factorize(const struct ebb__matrices *x, int64_t item, char *scratch) {
-    int *pivot = (int *)(void *)(scratch + x->n * x->n * ebb__dtype_sizes[x->how.dtype]);
-    ebb__matrix_load(x, x->f->in[0], item, x->n, x->n, scratch);
-    (void)ebb__lu(x->how, x->n, scratch, pivot);
-    return pivot;
-}
 
 static void set(ebb_tensor *t, int64_t item, double value) {
     ebb__store(t->data + item * ebb__dtype_sizes[t->dtype], (ebb_dtype)t->dtype, value);
 }
 
-static int det_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
-    const int *pivot = factorize(x, item, scratch);
-    double det = 1;
-    for (int64_t i = 0; i < x->n; i++) {
-        det *= element(x, scratch, i * (x->n + 1));
-        if (pivot[i] != i + 1) det = -det;
-    }
-    set(x->f->out[0], item, det);
-    return 0;
-}
-
-static int slogdet_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
-    const int *pivot = factorize(x, item, scratch);
-    double sign = 1, logarithm = 0;
-    for (int64_t i = 0; i < x->n; i++) {
-        double d = element(x, scratch, i * (x->n + 1));
-        sign *= (double)((d > 0) - (d < 0));
-        if (pivot[i] != i + 1) sign = -sign;
-        logarithm += log(fabs(d));
-    }
-    set(x->f->out[0], item, sign);
-    set(x->f->out[1], item, logarithm);
-    return 0;
-}
-
+/* The results, and with them LU and pivots, which come last. */
 static ebb_status det_infer(struct ebb_infer *f) {
+    const ebb_dims *s = &f->in[0].shape;
+    const int64_t lu = f->n_out - 2;
     ebb_status status = ebb__infer_square(f, 0);
-    for (int i = 0; i < (f->op->n_out ? f->op->n_out : 1) && !status; i++)
-        f->out[i].shape = ebb__dims_ending(f->in[0].shape, 2, EBB_NO_DIMS);
-    return status;
+    if (status) return status;
+    for (int64_t i = 0; i < lu; i++) f->out[i].shape = ebb__dims_ending(*s, 2, EBB_NO_DIMS);
+    f->out[lu].shape = *s;
+    f->out[lu + 1] = (ebb_meta){.dtype = EBB_I32, .shape = ebb__dims_ending(*s, 1, EBB_NO_DIMS)};
+    return EBB_OK;
+}
+
+/* A determinant out of one matrix's factors, or its sign and the logarithm of its size. */
+static double of_diagonal(const struct ebb__matrices *x, int64_t item, double *ret_logarithm) {
+    const ebb_tensor *lu = x->f->out[0];
+    const int *pivot = (const int *)(const void *)x->f->out[1]->data + item * x->n;
+    const int64_t size = ebb__dtype_sizes[lu->dtype];
+    const char *at = lu->data + item * x->n * x->n * size;
+    double det = 1, logarithm = 0;
+    for (int64_t i = 0; i < x->n; i++, at += (x->n + 1) * size) {
+        double d = ebb__load(at, (ebb_dtype)lu->dtype);
+        if (ret_logarithm) logarithm += log(fabs(d));
+        if (ret_logarithm) d = (double)((d > 0) - (d < 0));
+        det *= pivot[i] != i + 1 ? -d : d;
+    }
+    if (ret_logarithm) *ret_logarithm = logarithm;
+    return det;
 }
 
 static ebb_status det_forward(struct ebb_forward *f) {
-    struct ebb__matrices x = lu_of(f, 0);
-    x.one = det_one;
-    return ebb__each_matrix(&x);
+    const int64_t results = f->n_out - 2;
+    const struct ebb_forward factors = {.op = f->op, .n_in = 1, .in = f->in, .out = f->out + results, .n_out = 2};
+    struct ebb__matrices x;
+    ebb_status status = ebb__lu_factors(&factors, &x);
+    for (int64_t item = 0; item < x.count && !status; item++) {
+        double logarithm;
+        set(f->out[0], item, of_diagonal(&x, item, results > 1 ? &logarithm : NULL));
+        if (results > 1) set(f->out[1], item, logarithm);
+    }
+    return status;
 }
 
-static ebb_status slogdet_forward(struct ebb_forward *f) {
-    struct ebb__matrices x = lu_of(f, 0);
-    x.one = slogdet_one;
-    return ebb__each_matrix(&x);
+/* A^-T, with A's factors where they may be used. */
+static ebb_tensor *turned_inverse(ebb_tensor *a, ebb_tensor *lu, ebb_tensor *pivots) {
+    if (!ebb__may_use_factors(lu)) return ebb__turned(ebb_inv_ex(a));
+    return ebb_lu_solve(lu, pivots, ebb_eye(ebb__rows(lu), .dtype = (ebb_dtype)lu->dtype), .adjoint = true);
 }
 
 static bool any_zero(const ebb_tensor *t) {
@@ -97,7 +80,7 @@ static void det_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *a = v->in[0], *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[0], -1), -1);
     if (!any_zero(v->out[0])) {
         ebb_tensor *det = ebb_unsqueeze(ebb_unsqueeze(v->out[0], -1), -1);
-        ebb_vjp_give(v, 0, ebb_mul(ebb_mul(g, det), ebb__turned(ebb_inv(a))));
+        ebb_vjp_give(v, 0, ebb_mul(ebb_mul(g, det), turned_inverse(a, v->out[1], v->out[2])));
         return;
     }
     ebb_tensor *s, *vh, *u = ebb_svd(a, .ret_S = &s, .ret_Vh = &vh);
@@ -108,10 +91,10 @@ static void det_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_det = {
-    EBB_SIGNATURE(det, "Tensor A -> Tensor"),
+    EBB_SIGNATURE(det, "Tensor A -> Tensor output, Tensor LU[], Tensor pivots[]"),
     .doc =
         "Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there "
-        "needs distinct singular values.",
+        "needs distinct singular values. lu_factor's factors of A are kept for the gradient.",
     .torch = "torch.linalg.det",
     .node = "LinalgDetBackward0",
     .dtypes = EBB_FLOATING,
@@ -120,7 +103,8 @@ const struct ebb_op ebb_op_det = {
     .contiguous = true,
     .vjp = det_vjp,
     .batch = ebb_batch_leading,
-    .saves = {EBB_IN(0) | EBB_OUT(0)},
+    .constant_outs = EBB_OUT(1) | EBB_OUT(2),
+    .saves = {EBB_IN(0) | EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula = {"(g * y)[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
@@ -129,23 +113,24 @@ const struct ebb_op ebb_op_det = {
 static void slogdet_vjp(struct ebb_vjp_call *v) {
     if (!v->grad[1]) return;
     ebb_tensor *g = ebb_unsqueeze(ebb_unsqueeze(v->grad[1], -1), -1);
-    ebb_vjp_give(v, 0, ebb_mul(g, ebb__turned(ebb_inv_ex(v->in[0]))));
+    ebb_vjp_give(v, 0, ebb_mul(g, turned_inverse(v->in[0], v->out[2], v->out[3])));
 }
 
 const struct ebb_op ebb_op_slogdet = {
-    EBB_SIGNATURE(slogdet, "Tensor A -> Tensor sign, Tensor logabsdet"),
+    EBB_SIGNATURE(slogdet, "Tensor A -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]"),
     .doc = "Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the "
-           "gradient is not finite.",
+           "gradient is not finite. lu_factor's factors of A are kept for the gradient.",
     .torch = "torch.linalg.slogdet",
     .node = "LinalgSlogdetBackward0",
     .dtypes = EBB_FLOATING,
     .infer = det_infer,
-    .forward = slogdet_forward,
+    .forward = det_forward,
     .contiguous = true,
     .vjp = slogdet_vjp,
     .undefined_grads = true,
     .batch = ebb_batch_leading,
-    .saves = {EBB_IN(0)},
+    .constant_outs = EBB_OUT(2) | EBB_OUT(3),
+    .saves = {EBB_IN(0) | EBB_OUT(2) | EBB_OUT(3)},
     .formula = {"g_logabsdet[..., None, None] * inv(A).mT"},
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
                            "! i5(3,3)"),
@@ -174,11 +159,11 @@ static int inv_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
     char *b = scratch + n * n * size;
     int *pivot = (int *)(void *)(b + n * n * size);
     ebb__matrix_load(x, x->f->in[0], item, n, n, scratch);
-    int info = ebb__lu(x->how, n, scratch, pivot);
+    int info = ebb__lu(x->how, n, n, scratch, pivot);
     if (reports) set(x->f->out[1], item, info);
     if (info && !reports) return info;
     for (int64_t i = 0; i < n * n; i++) ebb__store(b + i * size, x->how.dtype, i % (n + 1) == 0);
-    ebb__lu_solve(x->how, n, n, scratch, pivot, b);
+    ebb__lu_solve(x->how, n, n, scratch, pivot, false, b);
     ebb__matrix_store(x, x->f->out[0], item, n, n, b);
     return 0;
 }
@@ -192,8 +177,11 @@ static ebb_status inv_infer(struct ebb_infer *f) {
 }
 
 static ebb_status inv_forward(struct ebb_forward *f) {
-    struct ebb__matrices x = lu_of(f, 2);
+    struct ebb__matrices x = ebb__matrices_of(f);
     char batch[48];
+    x.work = (double)x.n * (double)x.n * (double)x.n;
+    x.how = ebb__lapack_for((ebb_dtype)f->in[0]->dtype, x.n, x.work);
+    x.scratch = 2 * (size_t)(x.n * x.n) * ebb_dtype_size(x.how.dtype) + (size_t)x.n * sizeof(int);
     x.one = inv_one;
     ebb_status status = ebb__each_matrix(&x);
     if (status || x.failed < 0) return status;

@@ -4,6 +4,7 @@
 enum {
     PIECES = 16,          /* of a batch, at most */
     PIECE_WORK = 1 << 18, /* multiplications that make a piece worth a thread */
+    MANY = 1024           /* elements */
 };
 
 /* ---- the loop ---- */
@@ -65,12 +66,23 @@ const char *ebb__batch_element(const struct ebb__matrices *x, char text[48]) {
 
 /* ---- matrices in and out ---- */
 
+/* Few elements, which our own code computes in double precision: a loop here is less than what finds out which loop. */
+#define FEW(to_type, from_type) \
+    for (int64_t i = 0; i < m; i++) \
+        for (int64_t j = 0; j < n; j++) \
+            ((to_type *)(void *)to)[i * to_row + j * to_column] = \
+                (to_type)((const from_type *)(const void *)from)[i * from_row + j * from_column];
+
 static void copy(int64_t m, int64_t n, ebb_dtype to_dtype, char *to, int64_t to_row, int64_t to_column,
                  ebb_dtype from_dtype, const char *from, int64_t from_row, int64_t from_column) {
     int64_t a = ebb__dtype_sizes[to_dtype], b = ebb__dtype_sizes[from_dtype];
     if (m == 0 || n == 0) return;
-    ebb__copy(2, (int64_t[]){m, n}, to_dtype, to, (int64_t[]){to_row * a, to_column * a}, from_dtype, from,
-              (int64_t[]){from_row * b, from_column * b});
+    if (m * n <= MANY && to_dtype == EBB_F64 && from_dtype == EBB_F64) FEW(double, double)
+    else if (m * n <= MANY && to_dtype == EBB_F64 && from_dtype == EBB_F32) FEW(double, float)
+    else if (m * n <= MANY && to_dtype == EBB_F32 && from_dtype == EBB_F64) FEW(float, double)
+    else
+        ebb__copy(2, (int64_t[]){m, n}, to_dtype, to, (int64_t[]){to_row * a, to_column * a}, from_dtype, from,
+                  (int64_t[]){from_row * b, from_column * b});
 }
 
 static char *place(const ebb_tensor *t, int64_t number, int64_t size) {

@@ -41,6 +41,20 @@ void ebb__vector_store(const struct ebb__matrices *x, ebb_tensor *to, int64_t at
 ebb_status ebb__infer_matrix(const struct ebb_infer *f, int i);
 ebb_status ebb__infer_square(const struct ebb_infer *f, int i);
 
+/* out[0] (LU) and out[1] (pivots), lu_factor's, of in[0]; *ret_x tells whether a zero was met, and where. */
+ebb_status ebb__lu_factors(const struct ebb_forward *f, struct ebb__matrices *ret_x);
+
+/* out[0], the X of AX = B, or XA = B (not left), or of A's transpose (adjoint), for in[0] and in[1], A's factors, and
+ * in[2], B, of vectors or of matrices. */
+ebb_status ebb__lu_solutions(const struct ebb_forward *f, bool vector, bool left, bool adjoint);
+
+/* The shape of the solution of AX = B, or XA = B, for b of vectors or of matrices; batches broadcast. */
+ebb_status ebb__solution_shape(const ebb_dims *a, const ebb_dims *b, bool vector, bool left, ebb_dims *ret_shape);
+
+/* The matrix that belongs to matrix `item` of a result of this shape, in a tensor whose batch broadcasts to it;
+ * matrix_dims is 2, or 1 where the result is of vectors. */
+int64_t ebb__partner(const ebb_tensor *t, const ebb_tensor *out, int matrix_dims, int64_t item);
+
 /* PyTorch's rule for right sides: b is a batch of vectors when it has one dimension, or is shaped as a without its last
  * one. */
 bool ebb__is_vector(const ebb_dims *a, const ebb_dims *b);
@@ -53,6 +67,11 @@ ebb_dims ebb__dims_ending(ebb_dims shape, int drop, ebb_dims end);
 static inline ebb_tensor *ebb__turned(ebb_tensor *x) { return ebb_transpose(x, -1, -2); }
 static inline int64_t ebb__rows(const ebb_tensor *x) { return x ? x->dims[x->ndim - 2] : 0; }
 static inline int64_t ebb__columns(const ebb_tensor *x) { return x ? x->dims[x->ndim - 1] : 0; }
+/* Whether a rule may use factors that are kept beside the result: they have no history, so not where what the rule does
+ * is differentiated itself, and not where they were rounded to half precision. */
+static inline bool ebb__may_use_factors(const ebb_tensor *lu) {
+    return ebb__thread.no_grad && !ebb__thread.levels && lu && !ebb__is_half(lu->dtype);
+}
 /* x (…, n, n) with d, which broadcasts, on its diagonal. */
 ebb_tensor *ebb__with_diagonal(ebb_tensor *x, ebb_tensor *d);
 #endif

@@ -142,7 +142,7 @@ const struct ebb_op ebb_op_nll_loss = {
     EBB_SIGNATURE(
         nll_loss,
         "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean "
-        "-> Tensor output, Tensor total_weight"),
+        "-> Tensor output, Tensor total_weight[]"),
     .doc =
         "The negative log likelihood -weight[t] * self[..., t, ...] of the classes t that target (int64) names, for "
         "log-probabilities self (C), (N, C) or (N, C, d1, ...) and target (), (N) or (N, d1, ...). The mean divides by "

@@ -308,7 +308,7 @@ static void layer_batch(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_layer_norm = {
     EBB_SIGNATURE(layer_norm, "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> "
-                              "Tensor output, Tensor mean, Tensor rstd"),
+                              "Tensor output, Tensor mean[], Tensor rstd[]"),
     .order = "input, normalized_shape, weight, bias, eps",
     .doc =
         "(input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be "
@@ -365,7 +365,7 @@ static void rms_vjp(struct ebb_vjp_call *v) {
 const struct ebb_op ebb_op_rms_norm = {
     EBB_SIGNATURE(rms_norm,
                   "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor "
-                  "rstd"),
+                  "rstd[]"),
     .order = "input, normalized_shape, weight, eps",
     .doc =
         "input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be "
@@ -444,7 +444,7 @@ static void group_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_group_norm = {
     EBB_SIGNATURE(group_norm,
                   "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, "
-                  "Tensor mean, Tensor rstd"),
+                  "Tensor mean[], Tensor rstd[]"),
     .order = "input, num_groups, weight, bias, eps",
     .doc =
         "(input - mean) * rstd * weight + bias for an input (N, C, ...), whose channels are divided into num_groups: mean "

@@ -17,7 +17,7 @@ static ebb_status one_dtype(const struct ebb_infer *f) {
 }
 
 /* The matrix that belongs to matrix `item` of a batch of this shape, in a tensor whose batch broadcasts to it. */
-static int64_t partner(const ebb_tensor *t, const ebb_tensor *out, int matrix_dims, int64_t item) {
+int64_t ebb__partner(const ebb_tensor *t, const ebb_tensor *out, int matrix_dims, int64_t item) {
     int64_t at = 0, stride = 1;
     for (int i = t->ndim - 3, k = out->ndim - 1 - matrix_dims; i >= 0; i--, k--) {
         if (t->dims[i] != 1) at += item % out->dims[k] * stride;
@@ -36,7 +36,7 @@ static void load_turned(const struct ebb__matrices *x, const ebb_tensor *from, i
 /* ---- solve ---- */
 
 /* The shape of the solution; b's sizes beside a's are the last but one, or the last. */
-static ebb_status solution_shape(const ebb_dims *a, const ebb_dims *b, bool vector, bool left, ebb_dims *ret_shape) {
+ebb_status ebb__solution_shape(const ebb_dims *a, const ebb_dims *b, bool vector, bool left, ebb_dims *ret_shape) {
     ebb_dims batch = *a, other = *b;
     int64_t n = a->d[a->n - 1], beside = vector || !left ? b->d[b->n - 1] : b->d[b->n - 2];
     batch.n -= 2;
@@ -58,52 +58,39 @@ static ebb_status solve_infer(struct ebb_infer *f) {
     bool vector = ebb__is_vector(s, b);
     if (vector && a->left.value == 0)
         return ebb_fail(EBB_ERR_ARGUMENT, "left=false needs matrices for B, and vectors came");
-    return solution_shape(s, b, vector, a->left.value != 0, &f->out->shape);
-}
-
-/* x a = b is solved as a^T x^T = b^T, and what is stored by rows is its transpose stored by columns. The right sides
- * lie in the result already; x->m is the number of dimensions of one. */
-static int solve_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
-    const bool left = ((const struct ebb__attrs_solve *)x->f->attrs)->left.value != 0;
-    const int64_t n = x->n, k = x->k, size = ebb__dtype_sizes[x->how.dtype];
-    ebb_tensor *a = x->f->in[0], *out = x->f->out[0];
-    char *b = scratch + n * n * size;
-    int *pivot = (int *)(void *)(b + n * k * size);
-    (left ? ebb__matrix_load : load_turned)(x, a, partner(a, out, (int)x->m, item), n, n, scratch);
-    int info = ebb__lu(x->how, n, scratch, pivot);
-    if (info) return info;
-    (left ? ebb__matrix_load : load_turned)(x, out, item, n, k, b);
-    ebb__lu_solve(x->how, n, k, scratch, pivot, b);
-    if (left) ebb__matrix_store(x, out, item, n, k, b);
-    else ebb__vector_store(x, out, item, n * k, b);
-    return 0;
+    f->out[1].shape = *s;
+    f->out[2] = (ebb_meta){.dtype = EBB_I32, .shape = ebb__dims_ending(*s, 1, EBB_NO_DIMS)};
+    return ebb__solution_shape(s, b, vector, a->left.value != 0, &f->out[0].shape);
 }
 
 static ebb_status solve_forward(struct ebb_forward *f) {
     const bool left = ((const struct ebb__attrs_solve *)f->attrs)->left.value != 0;
     ebb_dims a = ebb_tensor_shape(f->in[0]), b = ebb_tensor_shape(f->in[1]);
-    ebb_tensor *out = f->out[0];
-    struct ebb__matrices x = ebb__matrices_of(f);
+    ebb_tensor *const in[] = {f->out[1], f->out[2], f->in[1]};
+    const struct ebb_forward factors = {.op = f->op, .n_in = 1, .in = f->in, .out = f->out + 1, .n_out = 2};
+    const struct ebb_forward solutions = {.op = f->op, .n_in = 3, .in = in, .out = f->out, .n_out = 1};
+    struct ebb__matrices x;
     char batch[48];
-    if (out->numel == 0) return EBB_OK;
-    x.m = ebb__is_vector(&a, &b) ? 1 : 2;
-    x.k = x.m == 1 ? 1 : left ? b.d[b.n - 1] : b.d[b.n - 2];
-    x.count = out->numel / (x.n * x.k);
-    x.work = (double)x.n * (double)x.n * ((double)x.n / 3 + (double)x.k);
-    x.how = ebb__lapack_for((ebb_dtype)out->dtype, x.n > x.k ? x.n : x.k, x.work);
-    x.scratch = (size_t)(x.n * (x.n + x.k)) * ebb_dtype_size(x.how.dtype) + (size_t)x.n * sizeof(int);
-    x.one = solve_one;
-    ebb_status status = ebb__copy_into(out, f->in[1]);
-    if (!status) status = ebb__each_matrix(&x);
-    if (status || x.failed < 0) return status;
+    ebb_status status = ebb__lu_factors(&factors, &x);
+    if (status) return status;
+    if (x.failed < 0 || f->out[0]->numel == 0)
+        return ebb__lu_solutions(&solutions, ebb__is_vector(&a, &b), left, false);
     return ebb_fail(EBB_ERR_ARGUMENT, "%sThe solver failed because the input matrix is singular.",
                     ebb__batch_element(&x, batch));
+}
+
+/* With A's factors, where they may be used. */
+static ebb_tensor *solve_turned(const struct ebb_vjp_call *v, ebb_setting left) {
+    ebb_tensor *a = v->in[0], *lu = v->out[1], *g = v->grad[0];
+    if (!ebb__may_use_factors(lu)) return ebb_solve(ebb__turned(a), g, .left = left);
+    if (g->ndim >= a->ndim) return ebb_lu_solve(lu, v->out[2], g, .left = left, .adjoint = true);
+    return ebb_squeeze(ebb_lu_solve(lu, v->out[2], ebb_unsqueeze(g, -1), .adjoint = true), .dim = EBB_DIMS(-1));
 }
 
 static void solve_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_solve *a = v->attrs;
     const bool left = a->left.value != 0;
-    ebb_tensor *gb = ebb_solve(ebb__turned(v->in[0]), v->grad[0], .left = a->left), *x = v->out[0];
+    ebb_tensor *gb = solve_turned(v, a->left), *x = v->out[0];
     if (v->needs[1]) ebb_vjp_give(v, 1, gb);
     if (!v->needs[0] || !gb) return;
     ebb_dims shape = ebb_vjp_shape(v, 0);
@@ -120,11 +107,11 @@ static void solve_batch(struct ebb_batch_call *b) {
 }
 
 const struct ebb_op ebb_op_solve = {
-    EBB_SIGNATURE(solve, "Tensor A, Tensor B, bool? left=true -> Tensor"),
+    EBB_SIGNATURE(solve, "Tensor A, Tensor B, bool? left=true -> Tensor output, Tensor LU[], Tensor pivots[]"),
     .doc =
         "X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches "
         "broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A "
-        "singular A is an error.",
+        "singular A is an error. lu_factor's factors of A are kept for the gradient.",
     .torch = "torch.linalg.solve",
     .node = "LinalgSolveExBackward0",
     .autocast = EBB_AUTOCAST_F32,
@@ -134,7 +121,8 @@ const struct ebb_op ebb_op_solve = {
     .contiguous = true,
     .vjp = solve_vjp,
     .batch = solve_batch,
-    .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(0)},
+    .constant_outs = EBB_OUT(1) | EBB_OUT(2),
+    .saves = {EBB_IN(0) | EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2), EBB_IN(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula = {"b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim < A.ndim else "
                 "-b @ y.mT if left else -y.mT @ b",
                 "solve(A.mT, g, left)"},
@@ -153,7 +141,7 @@ static ebb_status triangular_infer(struct ebb_infer *f) {
     if (!status) status = ebb__infer_matrix(f, 1);
     if (!status) status = one_dtype(f);
     return status ? status
-                  : solution_shape(&f->in[0].shape, &f->in[1].shape, false, a->left.value != 0, &f->out->shape);
+                  : ebb__solution_shape(&f->in[0].shape, &f->in[1].shape, false, a->left.value != 0, &f->out->shape);
 }
 
 /* In the result, where the right side lies; in scratch, should it be computed in another dtype. */
@@ -161,7 +149,7 @@ static int triangular_one(const struct ebb__matrices *x, int64_t item, char *scr
     const struct ebb__attrs_solve_triangular *a = x->f->attrs;
     const struct ebb__triangle is = {a->upper, a->unitriangular, a->left.value == 0};
     ebb_tensor *t = x->f->in[0], *out = x->f->out[0];
-    const int64_t n = x->n, k = x->k, size = ebb__dtype_sizes[x->how.dtype], from = partner(t, out, 2, item);
+    const int64_t n = x->n, k = x->k, size = ebb__dtype_sizes[x->how.dtype], from = ebb__partner(t, out, 2, item);
     if (x->how.dtype == out->dtype) {
         ebb__triangular_solve(x->how, is, n, k, t->data + from * n * n * size, out->data + item * n * k * size);
         return 0;

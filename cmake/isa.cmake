@@ -49,8 +49,8 @@ if(avx2 IN_LIST EBB_ISAS)
     target_compile_options(ebb_isa_small INTERFACE "$<$<CONFIG:Release>:${EBB_SMALL_FLAGS}>")
 endif()
 set(isa_only_bf16 "_bf16\\.isa\\.c$")
-# Loops whose results are narrower than their operands gain nothing by AVX-512: AVX2's are used (dispatch.c).
-set(isa_without_avx512 "/(compare|cast)\\.isa\\.c$")
+# Loops whose results are narrower than their operands gain little by AVX-512: AVX2's are used (dispatch.c).
+set(isa_without_avx512 "/compare\\.isa\\.c$")
 
 # Append the objects of `sources`, for each instruction set, to the list named by ret_objects.
 function(ebb_add_isa_objects ret_objects sources)

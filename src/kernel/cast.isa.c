@@ -63,6 +63,21 @@ static EBB__INLINE int64_t i64_of_float(float a) {
     X(to, R, i64, int64_t, int) \
     X(to, R, f16, uint16_t, f16) X(to, R, bf16, uint16_t, bf16) X(to, R, f32, float, f32) X(to, R, f64, double, f64)
 #define DEFINE_CAST(to, R, from, A, kind) EBB__UNARY(cast_##to##_##from, A, R, TO_##to(kind))
+
+#if EBB__ISA_LEVEL == 2
+/* What wider vectors make faster: conversions between float32 and 16 bits. The others are AVX2's. */
+DEFINE_CAST(f16, uint16_t, f32, float, f32)
+DEFINE_CAST(f32, float, f16, uint16_t, f16)
+DEFINE_CAST(bf16, uint16_t, f32, float, f32)
+DEFINE_CAST(f32, float, bf16, uint16_t, bf16)
+
+void EBB__ISA(ebb__init_cast)(void) {
+    ebb__loops_cast[EBB_F16][EBB_F32] = cast_f16_f32;
+    ebb__loops_cast[EBB_F32][EBB_F16] = cast_f32_f16;
+    ebb__loops_cast[EBB_BF16][EBB_F32] = cast_bf16_f32;
+    ebb__loops_cast[EBB_F32][EBB_BF16] = cast_f32_bf16;
+}
+#else
 FROM_EACH(DEFINE_CAST, b8, uint8_t)
 FROM_EACH(DEFINE_CAST, u8, uint8_t)
 FROM_EACH(DEFINE_CAST, i32, int32_t)
@@ -89,3 +104,4 @@ ebb__loop ebb__loops_cast[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT] = TABLE;
 static const ebb__loop table[EBB_DTYPE_COUNT][EBB_DTYPE_COUNT] = TABLE;
 
 void EBB__ISA(ebb__init_cast)(void) { memcpy(ebb__loops_cast, table, sizeof table); }
+#endif

@@ -15,7 +15,9 @@ static void fill_avx2(void) { EBB__ISA_FILES(CALL, avx2) EBB__ISA_NARROW_FILES(C
 static bool have_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 #if defined(EBB_HAVE_ISA_AVX512)
-static void fill_avx512(void) { EBB__ISA_FILES(CALL, avx512) EBB__ISA_NARROW_FILES(CALL, avx2) }
+static void fill_avx512(void) {
+    EBB__ISA_FILES(CALL, avx512) EBB__ISA_NARROW_FILES(CALL, avx2) ebb__init_cast_avx512();
+}
 static bool have_avx512(void) {
     return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");

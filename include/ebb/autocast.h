@@ -1,5 +1,4 @@
-/* Automatic mixed precision: products in 16 bits, what needs it in float32. docs/howto/mixed-precision.md is the
- * guide. */
+/* Automatic mixed precision: products in 16 bits, what needs it in float32. */
 #ifndef EBB_AUTOCAST_H
 #define EBB_AUTOCAST_H
 
@@ -17,7 +16,7 @@ typedef struct ebb_autocast_options {
 } ebb_autocast_options;
 
 /* While this is open, calls of this thread cast their floating-point inputs first, as the operator's `.autocast` says
- * (the table is in docs/howto/mixed-precision.md, and PyTorch's for the CPU):
+ * (docs/operators.md tells it for each; the table is PyTorch's for the CPU):
  *     EBB_AUTOCAST_LOW: to the lower precision: matrix products, convolutions, attention
  *     EBB_AUTOCAST_F32: to float32: losses, factorizations, prod
  *     EBB_AUTOCAST_WIDEST: to float32 if an input is float32, else to the lower precision: cat, stack, index_copy
@@ -28,7 +27,7 @@ typedef struct ebb_autocast_options {
  * Casts are recorded (ToCopyBackward0), so that the gradient of a float32 leaf is float32. A leaf that requires
  * gradients is cast once: the result is kept until the outermost block is closed, and made anew when the leaf has been
  * written since. Parameters, gradients and the optimizer's state stay float32; the step belongs outside of the block.
- *     EBB_AUTOCAST() { loss = ebb_cross_entropy(model(x), target); }
+ *     EBB_AUTOCAST() { loss = ebb_mse_loss(model(x), y); }
  *     ebb_backward(loss);
  * A backward pass suspends autocast: rules compute in the dtypes that forward had, whether the pass is started inside
  * of the block or outside. A checkpoint's function is called again with the mode that its first call had.

@@ -92,6 +92,20 @@ EBB_TEST(dtypes_are_pytorchs) {
     CHECK(failures == 0);
 }
 
+/* Operands of 16 bits beside float32 are read where they lie: the same as of what they are cast to. */
+EBB_TEST(mixed_operands) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_randn(EBB_DIMS(7, 300)), *half = ebb_to(ebb_randn(EBB_DIMS(7, 300)), EBB_BF16);
+        ebb_tensor *wide = ebb_to(half, EBB_F32), *row = ebb_slice(half, 0, 0, 1), *turned = ebb_t(half);
+        CHECK(same(ebb_add(x, half), ebb_add(x, wide)) && same(ebb_add(half, x), ebb_add(wide, x)));
+        CHECK(same(ebb_mul(x, row), ebb_mul(x, ebb_to(row, EBB_F32))));
+        CHECK(same(ebb_mul(ebb_t(x), turned), ebb_mul(ebb_t(x), ebb_t(wide))));
+        CHECK(same(ebb_gt(x, half), ebb_gt(x, wide)) &&
+              same(ebb_add(half, ebb_to(x, EBB_F16)), ebb_add(wide, ebb_to(ebb_to(x, EBB_F16), EBB_F32))));
+        CHECK(same(ebb_where(ebb_gt(x, 0.0), x, half), ebb_where(ebb_gt(x, 0.0), x, wide)));
+    }
+}
+
 /* ---- the mode ---- */
 
 EBB_TEST(blocks_nest) {

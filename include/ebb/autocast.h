@@ -1,5 +1,4 @@
-/* Automatic mixed precision: products in 16 bits, what needs it in float32. docs/howto/mixed-precision.md is the
- * guide. */
+/* Automatic mixed precision: products in 16 bits, what needs it in float32. */
 #ifndef EBB_AUTOCAST_H
 #define EBB_AUTOCAST_H
 
@@ -17,7 +16,7 @@ typedef struct ebb_autocast_options {
 } ebb_autocast_options;
 
 /* While this is open, calls of this thread cast their floating-point inputs first, as the operator's `.autocast` says
- * (the table is in docs/howto/mixed-precision.md, and PyTorch's for the CPU):
+ * (docs/operators.md tells it for each; the table is PyTorch's for the CPU):
  *     EBB_AUTOCAST_LOW: to the lower precision: matrix products, convolutions, attention
  *     EBB_AUTOCAST_F32: to float32: losses, factorizations, prod
  *     EBB_AUTOCAST_WIDEST: to float32 if an input is float32, else to the lower precision: cat, stack, index_copy

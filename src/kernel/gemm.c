@@ -95,10 +95,10 @@ static size_t space_bytes(const struct product *p) {
     if (p->library) return 0;
     if (p->dtype != EBB_BF16) return p->n_tile < PACKED_N || !ebb_dtype_is_floating(p->dtype) ? 0 : EBB__GEMM_SPACE;
     const int64_t rows = round_up(least(p->m_tile, EBB__BF16_ROWS), EBB__BF16_TILE_ROWS);
-    const int64_t packed = rows + round_up(least(p->n_tile, EBB__BF16_COLUMNS), EBB__BF16_TILE_COLUMNS);
-    const int64_t sums = round_up(least(p->n_tile, EBB__BF16_WIDTH), EBB__BF16_TILE_COLUMNS) * rows;
-    const int64_t words = packed * round_up(least(p->k, EBB__BF16_DEPTH), 2) / 2;
-    return (size_t)round_up(4 * (words + (p->k > EBB__BF16_DEPTH ? sums : 0)), 64);
+    const int64_t columns = round_up(least(p->n_tile, EBB__BF16_COLUMNS), EBB__BF16_TILE_COLUMNS);
+    const int64_t words = (rows + columns) * round_up(least(p->k, EBB__BF16_DEPTH), 2) / 2;
+    const int64_t sums = p->k > EBB__BF16_DEPTH ? least(p->m_tile, EBB__BF16_BLOCKS * EBB__BF16_ROWS) * columns : 0;
+    return (size_t)round_up(4 * (words + sums), 64);
 }
 
 /* ---- vectors ---- */

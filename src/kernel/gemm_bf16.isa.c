@@ -9,7 +9,7 @@ enum {
     W = 16,                   /* columns of a vector */
     MR = EBB__BF16_TILE_ROWS, /* of a register tile */
     NR = EBB__BF16_TILE_COLUMNS,
-    COLUMNS = EBB__BF16_COLUMNS
+    ROWS = EBB__BF16_ROWS /* of a block of a */
 };
 
 /* ---- packing ---- */
@@ -112,12 +112,12 @@ static EBB__INLINE void put(const struct target *t, int64_t i, int64_t j, int64_
 
 /* rows x (nv vectors); the constants unroll. m of the rows and n of the columns are there. */
 static EBB__INLINE void tile(const int rows, const int nv, int64_t pairs, const uint32_t *a, const uint32_t *b,
-                             int64_t ldb, const struct target *t, int64_t i, int64_t m, int64_t j, int64_t n) {
+                             const struct target *t, int64_t i, int64_t m, int64_t j, int64_t n) {
     __m512 acc[MR][2];
     EBB__UNROLL for (int r = 0; r < rows; r++) {
         EBB__UNROLL for (int v = 0; v < nv; v++) acc[r][v] = _mm512_setzero_ps();
     }
-    for (; pairs > 0; pairs--, a += MR, b += ldb) {
+    for (; pairs > 0; pairs--, a += MR, b += NR) {
         __m512bh bv[2];
         EBB__UNROLL for (int v = 0; v < nv; v++) bv[v] = (__m512bh)_mm512_loadu_si512(b + v * W);
         EBB__UNROLL for (int r = 0; r < rows; r++) {
@@ -131,18 +131,15 @@ static EBB__INLINE void tile(const int rows, const int nv, int64_t pairs, const 
     }
 }
 
-/* All rows under one panel of b. */
-static void panel(int64_t m, int64_t pairs, const uint32_t *a, const uint32_t *b, int64_t ldb, const struct target *t,
+/* The rows of one block under one panel of b, from row `first` of c on. */
+static void panel(int64_t m, int64_t pairs, const uint32_t *a, const uint32_t *b, const struct target *t, int64_t first,
                   int64_t j, int64_t n) {
     for (int64_t i = 0; i < m; i += MR, a += MR * pairs) {
-        const int64_t rows = m - i;
-        if (n > W) {
-            if (rows > 6) tile(MR, 2, pairs, a, b, ldb, t, i, rows, j, n);
-            else tile(6, 2, pairs, a, b, ldb, t, i, rows, j, n);
-        } else {
-            if (rows > 6) tile(MR, 1, pairs, a, b, ldb, t, i, rows, j, n);
-            else tile(6, 1, pairs, a, b, ldb, t, i, rows, j, n);
-        }
+        const int64_t rows = m - i, at = first + i;
+        if (rows > MR / 2 && n > W) tile(MR, 2, pairs, a, b, t, at, rows, j, n);
+        else if (rows > MR / 2) tile(MR, 1, pairs, a, b, t, at, rows, j, n);
+        else if (n > W) tile(MR / 2, 2, pairs, a, b, t, at, rows, j, n);
+        else tile(MR / 2, 1, pairs, a, b, t, at, rows, j, n);
     }
 }
 
@@ -150,27 +147,22 @@ static void panel(int64_t m, int64_t pairs, const uint32_t *a, const uint32_t *b
 
 static int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
-static void pack_b(int64_t k, int64_t n, const uint16_t *b, int64_t b_rs, int64_t b_cs, uint32_t *to) {
-    if (n > W) pack(k, n, b, b_rs, b_cs, to, NR);
-    else pack(k, n, b, b_rs, b_cs, to, W);
-}
-
-/* As many rows and columns of c as there is space for. */
+/* All of b that there is space for is packed once for the rows of many blocks of a; of these one at a time is packed,
+ * and read by one panel of b after the other. */
 static void part(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t a_rs, int64_t a_cs, const uint16_t *b,
                  int64_t b_rs, int64_t b_cs, struct target t, void *space) {
-    const int64_t most = k < EBB__BF16_DEPTH ? k : EBB__BF16_DEPTH;
-    uint32_t *packed_a = space, *packed_b = packed_a + round_up(m, MR) * ((most + 1) / 2);
-    t.sum = (float *)(void *)(packed_b + round_up(n < COLUMNS ? n : COLUMNS, NR) * ((most + 1) / 2));
-    t.sum_ld = round_up(n, NR);
+    const int64_t most = k < EBB__BF16_DEPTH ? k : EBB__BF16_DEPTH, words = (most + 1) / 2, width = round_up(n, NR);
+    uint32_t *packed_a = space, *packed_b = packed_a + round_up(m < ROWS ? m : ROWS, MR) * words;
+    t.sum = (float *)(void *)(packed_b + width * words);
+    t.sum_ld = width;
     for (int64_t p = 0; p < k; p += EBB__BF16_DEPTH, t.begun = true) {
         const int64_t depth = k - p < most ? k - p : most, pairs = (depth + 1) / 2;
         t.last = p + depth == k;
-        pack(depth, m, a + p * a_cs, a_cs, a_rs, packed_a, MR);
-        for (int64_t first = 0; first < n; first += COLUMNS) {
-            const int64_t columns = n - first < COLUMNS ? n - first : COLUMNS;
-            pack_b(depth, columns, b + p * b_rs + first * b_cs, b_rs, b_cs, packed_b);
-            for (int64_t j = 0; j < columns; j += NR)
-                panel(m, pairs, packed_a, packed_b + j * pairs, columns > W ? NR : W, &t, first + j, columns - j);
+        pack(depth, n, b + p * b_rs, b_rs, b_cs, packed_b, NR);
+        for (int64_t i = 0; i < m; i += ROWS) {
+            const int64_t rows = m - i < ROWS ? m - i : ROWS;
+            pack(depth, rows, a + i * a_rs + p * a_cs, a_cs, a_rs, packed_a, MR);
+            for (int64_t j = 0; j < n; j += NR) panel(rows, pairs, packed_a, packed_b + j * pairs, &t, i, j, n - j);
         }
     }
 }
@@ -179,10 +171,10 @@ static void gemm_bf16(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a
                       int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) {
     const uint16_t *a = a_, *b = b_;
     uint16_t *c = c_;
-    for (int64_t j = 0; j < n; j += EBB__BF16_WIDTH)
-        for (int64_t i = 0; i < m; i += EBB__BF16_ROWS) {
-            const int64_t rows = m - i < EBB__BF16_ROWS ? m - i : EBB__BF16_ROWS;
-            const int64_t columns = n - j < EBB__BF16_WIDTH ? n - j : EBB__BF16_WIDTH;
+    for (int64_t j = 0; j < n; j += EBB__BF16_COLUMNS)
+        for (int64_t i = 0; i < m; i += EBB__BF16_BLOCKS * ROWS) {
+            const int64_t rows = m - i < EBB__BF16_BLOCKS * ROWS ? m - i : EBB__BF16_BLOCKS * ROWS;
+            const int64_t columns = n - j < EBB__BF16_COLUMNS ? n - j : EBB__BF16_COLUMNS;
             const struct target t = {.c = c + i * ldc + j, .ldc = ldc, .accumulate = accumulate};
             part(rows, columns, k, a + i * a_rs, a_rs, a_cs, b + j * b_cs, b_rs, b_cs, t, space);
         }

@@ -47,16 +47,16 @@ typedef struct ebb__norm_runs {
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
 #define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
 #define EBB__GEMM_SPACE ((1536 + 1024) * EBB__GEMM_DEPTH + 128)
-/* Of bfloat16, where the CPU multiplies it (gemm_bf16.isa.c): any strides, and always with space, for packed rows of a
- * and columns of b, DEPTH of k at a time, in whole register tiles, and for sums of rows of WIDTH while there is more
- * of k to come. */
+/* Of bfloat16, where the CPU multiplies it (gemm_bf16.isa.c): any strides, and always with space: for a block of ROWS
+ * of a and for COLUMNS of b, DEPTH of k at a time, in whole register tiles; and, while there is more of k to come, for
+ * the sums of BLOCKS such blocks. */
 enum {
     EBB__BF16_TILE_ROWS = 12,
     EBB__BF16_TILE_COLUMNS = 32,
     EBB__BF16_ROWS = 22 * EBB__BF16_TILE_ROWS,
-    EBB__BF16_COLUMNS = 4 * EBB__BF16_TILE_COLUMNS,
-    EBB__BF16_DEPTH = 1024,
-    EBB__BF16_WIDTH = 2048
+    EBB__BF16_BLOCKS = 4,
+    EBB__BF16_COLUMNS = 32 * EBB__BF16_TILE_COLUMNS,
+    EBB__BF16_DEPTH = 1024
 };
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                                 const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,

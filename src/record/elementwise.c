@@ -53,6 +53,21 @@ static ebb_dtype number_dtype(const ebb_tensor *t, ebb_dtype dtype) {
     return (t->flags & EBB__NUMBER) && ebb__is_half(dtype) ? EBB_F32 : dtype;
 }
 
+/* The 16-bit dtype whose operands are converted to float32 piece by piece, on the way to a loop that computes in that:
+ * for the dtype computed in, where it has no loop of its own, or for operands beside others of float32. NONE: no
+ * operand is, or some are of the one and some of the other. */
+static ebb_dtype through_f32(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, ebb_dtype dtype) {
+    ebb_dtype half = EBB_DTYPE_NONE;
+    if (!op->loops[EBB_F32]) return EBB_DTYPE_NONE;
+    if (ebb__is_half(dtype)) return op->loops[dtype] ? EBB_DTYPE_NONE : dtype;
+    for (int64_t i = 0; i < n && dtype == EBB_F32; i++) {
+        if (!ebb__is_half(in[i]->dtype) || in[i]->ndim == 0 || op->keeps & EBB_IN(i)) continue;
+        if (half && half != in[i]->dtype) return EBB_DTYPE_NONE;
+        half = (ebb_dtype)in[i]->dtype;
+    }
+    return half;
+}
+
 /* Input i in the dtype computed in: itself, a stand-in for the value of a 0-d one in *buffer, or a new reference
  * (*ret_owned). */
 static ebb_tensor *as_dtype(ebb_tensor *t, ebb_dtype dtype, int64_t *buffer, char **ret_data, bool *ret_owned) {
@@ -115,7 +130,7 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
         return flat(op, like, in, n, attrs, into);
     ebb_dtype dtype = ebb__op_dtype(op, in, n);
     if (!dtype) return NULL;
-    bool half = !op->loops[dtype] && ebb__is_half(dtype) && op->loops[EBB_F32];
+    const ebb_dtype half = through_f32(op, in, n, dtype);
     if (!op->loops[dtype] && !half) {
         ebb__fail_dtype(op, dtype);
         return NULL;
@@ -128,10 +143,10 @@ ebb_tensor *ebb__elementwise(const struct ebb_op *op, ebb_tensor *const *in, int
     char *data[EBB__PLAN_MAX];
     bool owned[EBB__PLAN_MAX] = {false}, ok = true;
     int64_t buffer[EBB__PLAN_MAX];
-    struct ebb__through_f32 through = {op->loops[EBB_F32], attrs, dtype, (int)n + 1, ebb__is_half(out->dtype)};
+    struct ebb__through_f32 through = {op->loops[EBB_F32], attrs, half, (int)n + 1, ebb__is_half(out->dtype)};
     for (int64_t i = 0; i < n && ok; i++) {
-        bool keeps = op->keeps & EBB_IN(i);
-        ebb_dtype as = keeps ? (ebb_dtype)in[i]->dtype : number_dtype(in[i], dtype);
+        bool own = op->keeps & EBB_IN(i) || (half && in[i]->dtype == half && in[i]->ndim);
+        ebb_dtype as = own ? (ebb_dtype)in[i]->dtype : number_dtype(in[i], dtype);
         t[i + 1] = as_dtype(in[i], as, &buffer[i], &data[i], &owned[i]);
         through.halves |= (uint32_t)ebb__is_half(as) << (i + 1);
         ok = t[i + 1] != NULL;

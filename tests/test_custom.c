@@ -118,6 +118,11 @@ static ebb_status extra_forward(struct ebb_forward *f) {
     return EBB_OK;
 }
 
+static ebb_status copies_forward(struct ebb_forward *f) {
+    memcpy(ebb_tensor_data(f->out[0]), values(f->in[0]), (size_t)ebb_tensor_numel(f->in[0]) * sizeof(double));
+    return EBB_OK;
+}
+
 static void extra_vjp(struct ebb_vjp_call *v) {
     CHECK(!v->node || (v->grad[1] && !v->in[0] && !v->out[0])); /* what was not declared is not there */
     ebb_vjp_give(v, 0, ebb_mul(ebb_mul(v->grad[0], 2.0), ebb_mul(v->out[1], v->out[1])));
@@ -206,6 +211,36 @@ EBB_TEST(the_constant_output_has_no_tangent) {
             CHECK_CLOSE(ebb_item(t[0]), 2 * exp(1), 1e-14);
             CHECK(!t[1]);
         }
+    }
+}
+
+static bool fails;
+static void moody_vjp(struct ebb_vjp_call *v) {
+    if (fails) ebb_fail(EBB_ERR_CALLBACK, "not now");
+    else ebb_vjp_give(v, 0, ebb_mul(v->grad[0], v->in[0]));
+}
+static const struct ebb_op moody = {.name = "moody",
+                                    .node = "MoodyBackward",
+                                    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
+                                    .n_in = 1,
+                                    .n_out = 1,
+                                    .forward = copies_forward,
+                                    .vjp = moody_vjp,
+                                    .saves = {EBB_IN(0)},
+                                    ON_DOUBLES};
+
+/* What a rule reads is released when it has run, not when it has failed. */
+EBB_TEST(a_rule_that_has_failed_can_be_run_again) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(3), *y = ebb_call_op1(&moody, &x, 1, NULL);
+        fails = true;
+        CHECK(ebb_backward(y) == EBB_ERR_CALLBACK);
+        CHECK_ERROR(EBB_ERR_CALLBACK, "not now");
+        fails = false;
+        CHECK(!ebb_backward(y));
+        CHECK(grad_of(x) == 3);
+        CHECK(ebb_backward(y) == EBB_ERR_FREED);
+        CHECK_ERROR(EBB_ERR_FREED, "MoodyBackward");
     }
 }
 

@@ -156,11 +156,15 @@ EBB_TEST(backward_runs_the_hooks_of_its_inputs_nodes) {
         CHECK(ebb_node_register_prehook(ebb_tensor_grad_fn(y), before, "pre", NULL));
         CHECK(ebb_node_register_prehook(ebb_tensor_grad_fn(y), times_ten_before, NULL, NULL));
         CHECK(ebb_node_register_hook(ebb_tensor_grad_fn(y), after, "post", NULL));
-        CHECK(!ebb_backward(z, .inputs = EBB_LIST(y)) && noted("y pre post"));
+        CHECK(!ebb_backward(z, .inputs = EBB_LIST(y), .retain_graph = true) && noted("y pre post"));
         CHECK_CLOSE(grad_of(y), 5, 0);
         CHECK(!ebb_tensor_grad(x));
-        CHECK(!ebb_backward(y) && noted("y pre post x")); /* what its rule reads was not released */
+        CHECK(!ebb_backward(y, .retain_graph = true) && noted("y pre post x"));
         CHECK_CLOSE(grad_of(x), 40, 0);
+        CHECK(!ebb_backward(z, .inputs = EBB_LIST(y)) && noted("y pre post"));
+        CHECK(ebb_backward(y) == EBB_ERR_FREED); /* executed, and so released, though it led nowhere */
+        CHECK_ERROR(EBB_ERR_FREED, "MulBackward0");
+        CHECK(noted("y pre"));
     }
 }
 

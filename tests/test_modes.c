@@ -196,8 +196,15 @@ EBB_TEST(a_leaf_made_in_inference_mode) {
     EBB_SCOPE {
         ebb_tensor *i = NULL;
         EBB_INFERENCE_MODE i = ebb_ones(EBB_DIMS(2), .requires_grad = true);
-        CHECK(ebb_tensor_requires_grad(i) && !ebb_mul(i, i));
+        CHECK(ebb_tensor_requires_grad(i));
+        ebb_tensor *y = ebb_mul(i, i); /* of inference tensors alone nothing is recorded, nor saved */
+        CHECK(y && !ebb_tensor_requires_grad(y) && ebb_backward(ebb_sum(i)) == EBB_ERR_GRAPH);
+        CHECK_ERROR(EBB_ERR_GRAPH, "does not require gradients");
+        ebb_tensor *x = leaf(2);
+        CHECK(!ebb_mul(i, x));
         CHECK_ERROR(EBB_ERR_GRAPH, "an inference tensor cannot be saved for backward");
+        CHECK(!ebb_backward(ebb_sum(ebb_add(ebb_to(i, EBB_F64), x))));
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 1, 1);
     }
 }
 

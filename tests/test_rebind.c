@@ -334,12 +334,18 @@ EBB_TEST(a_tensor_is_cut_off_from_its_graph) {
     }
 }
 
+/* As one that is switched off: it gathers nothing, also in a pass over what was recorded before. */
 EBB_TEST(a_leaf_is_detached) {
     EBB_SCOPE {
-        ebb_tensor *w = leaf(2), *y = ebb_sum(ebb_mul(w, 3.0));
+        ebb_tensor *w = leaf(2), *v = leaf(2), *y = ebb_sum(ebb_add(ebb_mul(w, 3.0), ebb_mul(v, 3.0)));
         EBB_NO_GRAD CHECK(ebb_detach_(w) == w && !ebb_tensor_requires_grad(w));
+        ebb_requires_grad_(v, false);
+        CHECK(!ebb_backward(y, .retain_graph = true));
+        CHECK(!ebb_tensor_grad(w) && !ebb_tensor_grad(v));
+        ebb_requires_grad_(v, true);
         CHECK(!ebb_backward(y));
-        CHECK_VALUES(ebb_tensor_grad(w), 0, 3, 3);
+        CHECK(!ebb_tensor_grad(w));
+        CHECK_VALUES(ebb_tensor_grad(v), 0, 3, 3);
     }
 }
 

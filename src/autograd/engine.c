@@ -41,7 +41,6 @@ struct call {
 static bool call_begin(struct call *c, uint32_t n_in, uint32_t n_out) {
     uint32_t tensors = 2 * n_in + n_out;
     c->block = 0;
-    c->v.op = NULL; /* the rule was not called */
     c->in = c->small;
     c->needs = c->small_needs;
     if (n_in > SMALL || n_out > EBB_OP_MAX_OUT) {
@@ -174,14 +173,14 @@ static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) 
     th->file = file;
     th->line = line;
     th->calling = calling;
-    if (!p->keep_graph && c.v.op) ebb__node_release_saved(n, p->file, p->line);
     return status;
 }
 
-/* The leaf's .grad, and what watches it. */
+/* The leaf's .grad, unless it was switched off since the graph was recorded, and what watches it. */
 static ebb_status run_leaf(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
     unsigned kinds = EBB_UNLIKELY(n->extra) ? ebb__hook_kinds(n) : 0;
-    ebb_tensor *g = grad[0];
+    bool gathers = ebb__leaf_tensor(n)->flags & EBB__REQUIRES_GRAD;
+    ebb_tensor *g = gathers ? grad[0] : NULL;
     ebb_status status = EBB_OK;
     if (g) {
         if (kinds & EBB__HOOK_AFTER) ebb__ref(g); /* it will be shown */
@@ -229,14 +228,14 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     else one = e->grad.one;
     e->grad.one = NULL; /* (all of the union) ours now */
     e->grad.many = NULL;
-    if (!grad) { /* several outputs, nothing flowed */
-        if (!n->extra) return run ? send(p, n, NULL, NULL) : EBB_OK;
-        if (!(grad = ebb__alloc_zeroed(n->n_out * sizeof *grad))) return ebb_error_status();
-    }
+    /* several outputs, nothing flowed */
+    if (!grad && !(grad = ebb__alloc_zeroed(n->n_out * sizeof *grad))) return ebb_error_status();
     ebb_status status = EBB_OK;
     if (EBB_UNLIKELY(n->extra)) status = watch(p, n, captured, run, grad);
     else if (EBB_UNLIKELY(captured)) capture(p, n, grad);
-    if (!status && run) status = n->flags & EBB__NODE_LEAF ? run_leaf(p, n, grad) : run_rule(p, n, grad);
+    bool leaf = n->flags & EBB__NODE_LEAF;
+    if (!status && run) status = leaf ? run_leaf(p, n, grad) : run_rule(p, n, grad);
+    if (!status && run && !leaf && !p->keep_graph) ebb__node_release_saved(n, p->file, p->line);
     for (uint32_t k = 0; k < n->n_out; k++) ebb__unref(grad[k]);
     if (n->n_out > 1) ebb__free(grad, n->n_out * sizeof *grad);
     return status;

@@ -249,13 +249,15 @@ static bool save_all(ebb_node *n, uint32_t set, ebb_tensor *const *in, int64_t n
 
 uint32_t ebb__record_saves(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, bool *ret_needed) {
     bool needed = false;
-    uint32_t set = 0;
+    uint32_t set = 0, of_all = EBB__INFERENCE;
     for (int64_t i = 0; i < n_in; i++) {
-        if (!in[i] || !ebb__requires_grad(in[i])) continue;
+        if (!in[i]) continue;
+        of_all &= in[i]->flags;
+        if (!ebb__requires_grad(in[i])) continue;
         needed = true;
         set |= op->saves[ebb__op_input(op, n_in, i)];
     }
-    *ret_needed = needed;
+    *ret_needed = needed && !of_all; /* of inference tensors alone nothing is recorded, as in PyTorch (I13) */
     return set;
 }
 

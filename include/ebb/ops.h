@@ -6,7 +6,7 @@
  * In gradients, g is the upstream gradient and y the result; what was broadcast is summed back, dtypes are converted
  * back. Forms with a trailing underscore write the result into their first argument and return it. The first output is
  * returned, others are stored where the options ret_NAME say; "Tensor indices[return_indices]" is given by calls by name
- * only with that argument. */
+ * only with that argument, and "Tensor LU[]", which is kept for the gradient, never. */
 /* clang-format off */
 #ifndef EBB_OPS_H
 #define EBB_OPS_H
@@ -632,7 +632,8 @@ typedef struct ebb_batch_norm_options {
  * input over all but the channels, and the running ones, when they are given, become (1 - momentum) * running +
  * momentum * new in place, with the unbiased variance; else they are the running ones.
  *     batch_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool
- *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean, Tensor save_invstd
+ *     training=false, float? momentum=0.1, float? eps=1e-5) -> Tensor output, Tensor save_mean[], Tensor
+ *     save_invstd[]
  * Gradient (NativeBatchNormBackward0) of input: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2,
  * input.ndim); r = reshape(save_invstd, s); n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g
  * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of
@@ -2724,22 +2725,35 @@ EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options o
 /* ---- inverse.c ---------------------------------------------------------------------------------------------------
  * Determinants and inverses. */
 
+typedef struct ebb_det_options {
+    ebb_tensor **ret_LU; /* may be NULL */
+    ebb_tensor **ret_pivots; /* may be NULL */
+    int ebb__at;
+} ebb_det_options;
+
 /* Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there
- * needs distinct singular values.
- *     det(Tensor A) -> Tensor
+ * needs distinct singular values. lu_factor's factors of A are kept for the gradient.
+ *     det(Tensor A) -> Tensor output, Tensor LU[], Tensor pivots[]
  * Gradient (LinalgDetBackward0) of A: (g * y)[..., None, None] * inv(A).mT.
  * Floating point only. torch.linalg.det */
-EBB_API ebb_tensor *ebb_det(ebb_tensor *A);
-#define ebb_det(A) ebb_det(EBB_AT(A))
+EBB_API ebb_tensor *ebb_det(ebb_tensor *A, ebb_det_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_det(...) ((void)EBB_HERE, ebb_det(__VA_ARGS__))
+#else
+#define ebb_det(...) ebb__det_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__det_(A, ...) ebb_det(EBB_AT(A), (ebb_det_options){__VA_ARGS__})
+#endif
 
 typedef struct ebb_slogdet_options {
     ebb_tensor **ret_logabsdet; /* may be NULL */
+    ebb_tensor **ret_LU; /* may be NULL */
+    ebb_tensor **ret_pivots; /* may be NULL */
     int ebb__at;
 } ebb_slogdet_options;
 
 /* Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the gradient
- * is not finite.
- *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet
+ * is not finite. lu_factor's factors of A are kept for the gradient.
+ *     slogdet(Tensor A) -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]
  * Gradient (LinalgSlogdetBackward0) of A: g_logabsdet[..., None, None] * inv(A).mT.
  * Floating point only. torch.linalg.slogdet */
 EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_DEFAULT);
@@ -2821,7 +2835,7 @@ typedef struct ebb_nll_loss_options {
  * class, it is a list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of
  * self's dtype.
  *     nll_loss(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
- *     reduction=mean) -> Tensor output, Tensor total_weight
+ *     reduction=mean) -> Tensor output, Tensor total_weight[]
  * Gradient (NllLossBackward0) of self: nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index,
  * reduction).
  * Floating point only. Under autocast in float32. torch.nn.functional.nll_loss */
@@ -2879,6 +2893,57 @@ EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_
 #else
 #define ebb_cross_entropy(...) ebb__cross_entropy_(__VA_ARGS__, .ebb__at = EBB_HERE)
 #define ebb__cross_entropy_(self, target, ...) ebb_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_cross_entropy_options){__VA_ARGS__})
+#endif
+
+/* ---- lu.c --------------------------------------------------------------------------------------------------------
+ * LU factors, with partial pivoting. */
+
+/* The order in which lu_factor's exchanges of rows put them: for pivots (*, k) of int32 rows numbers (*, rows) of
+ * int64, so that row i of LU was row order[i] of A. PyTorch's lu_unpack has it as a matrix.
+ *     lu_permutation(Tensor pivots, int rows) -> Tensor
+ * No gradient.
+ * torch.lu_unpack */
+EBB_API ebb_tensor *ebb_lu_permutation(ebb_tensor *pivots, int64_t rows);
+#define ebb_lu_permutation(pivots, rows) ebb_lu_permutation(EBB_AT(pivots), rows)
+
+typedef struct ebb_lu_factor_options {
+    ebb_setting pivot; /* EBB_SET(x); default true */
+    ebb_tensor **ret_pivots; /* may be NULL */
+    int ebb__at;
+} ebb_lu_factor_options;
+
+/* A = P L U for matrices A (*, m, n): LU has U on and above the diagonal, and below it L, whose diagonal are ones;
+ * pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. A zero on
+ * U's diagonal is an error.
+ *     lu_factor(Tensor A, bool? pivot=true) -> Tensor LU, Tensor pivots
+ * Gradient (LinalgLuFactorExBackward0) of A: 'P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A'.
+ * Floating point only. torch.linalg.lu_factor */
+EBB_API ebb_tensor *ebb_lu_factor(ebb_tensor *A, ebb_lu_factor_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lu_factor(...) ((void)EBB_HERE, ebb_lu_factor(__VA_ARGS__))
+#else
+#define ebb_lu_factor(...) ebb__lu_factor_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lu_factor_(A, ...) ebb_lu_factor(EBB_AT(A), (ebb_lu_factor_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lu_solve_options {
+    ebb_setting left; /* EBB_SET(x); default true */
+    bool adjoint; /* default false */
+    int ebb__at;
+} ebb_lu_solve_options;
+
+/* X of AX = B, or of XA = B with left=false, and of A's transpose with adjoint, for lu_factor's factors and pivots
+ * of square matrices A, and matrices B (*, n, k) or (*, k, n); batches broadcast.
+ *     lu_solve(Tensor LU, Tensor pivots, Tensor B, bool? left=true, bool adjoint=false) -> Tensor
+ * Gradient (LinalgLuSolveBackward0) of LU: '-gB X^T for A, through A = P L U'; of B: lu_solve(LU, pivots, g, left,
+ * not adjoint).
+ * Floating point only. torch.linalg.lu_solve */
+EBB_API ebb_tensor *ebb_lu_solve(ebb_tensor *LU, ebb_tensor *pivots, ebb_tensor *B, ebb_lu_solve_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lu_solve(...) ((void)EBB_HERE, ebb_lu_solve(__VA_ARGS__))
+#else
+#define ebb_lu_solve(...) ebb__lu_solve_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lu_solve_(LU, pivots, B, ...) ebb_lu_solve(EBB_AT(LU), EBB_AT(pivots), EBB_AT(B), (ebb_lu_solve_options){__VA_ARGS__})
 #endif
 
 /* ---- margin_loss.c -----------------------------------------------------------------------------------------------
@@ -3558,7 +3623,7 @@ typedef struct ebb_layer_norm_options {
 /* (input - mean) * rstd * weight + bias, where mean and variance are those of the last dimensions, which must be
  * normalized_shape, and rstd = 1 / sqrt(variance + eps). weight and bias have that shape (Ba et al. 2016).
  *     layer_norm(Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5) -> Tensor
- *     output, Tensor mean, Tensor rstd
+ *     output, Tensor mean[], Tensor rstd[]
  * Gradient (NativeLayerNormBackward0) of input: d = range(-len(normalized_shape), 0); n = (input - mean) * rstd; u =
  * g if weight == None else g * weight; rstd * (u - mean(u, d, True) - n * mean(u * n, d, True)); of weight: n =
  * (input - mean) * rstd; sum_to_size(g * n, weight.shape); of bias: sum_to_size(g, bias.shape).
@@ -3580,7 +3645,8 @@ typedef struct ebb_rms_norm_options {
 
 /* input * rstd * weight with rstd = 1 / sqrt(mean(input^2) + eps) over the last dimensions, which must be
  * normalized_shape, weight's shape (Zhang and Sennrich 2019). Where eps is not given it is the dtype's epsilon.
- *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor rstd
+ *     rms_norm(Tensor input, Tensor? weight, shape normalized_shape, float? eps=none) -> Tensor output, Tensor
+ *     rstd[]
  * Gradient (FusedRmsNormBackward0) of input: d = range(-len(normalized_shape), 0); n = input * rstd; u = g if weight
  * == None else g * weight; rstd * (u - n * mean(u * n, d, True)); of weight: n = input * rstd; sum_to_size(g * n,
  * weight.shape).
@@ -3606,7 +3672,7 @@ typedef struct ebb_group_norm_options {
  * and variance are those of each of its groups, rstd = 1 / sqrt(variance + eps). weight and bias have an element for
  * each channel (Wu and He 2018).
  *     group_norm(Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5) -> Tensor output,
- *     Tensor mean, Tensor rstd
+ *     Tensor mean[], Tensor rstd[]
  * Gradient (NativeGroupNormBackward0) of input: c = [1, -1] + [1] * (input.ndim - 2); x = reshape(input,
  * [input.size(0), num_groups, -1]); n = (x - mean[..., None]) * rstd[..., None]; u = reshape(g if weight == None
  * else g * reshape(weight, c), x.shape); reshape(rstd[..., None] * (u - mean(u, 2, True) - n * mean(u * n, 2,
@@ -5071,13 +5137,15 @@ EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_optio
 
 typedef struct ebb_solve_options {
     ebb_setting left; /* EBB_SET(x); default true */
+    ebb_tensor **ret_LU; /* may be NULL */
+    ebb_tensor **ret_pivots; /* may be NULL */
     int ebb__at;
 } ebb_solve_options;
 
 /* X of AX = B, or of XA = B with left=false, for square matrices A (*, n, n) and matrices B (*, n, k); batches
  * broadcast. B is a batch of vectors (*, n) when it has one dimension, or A's shape without the last one. A singular
- * A is an error.
- *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
+ * A is an error. lu_factor's factors of A are kept for the gradient.
+ *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor output, Tensor LU[], Tensor pivots[]
  * Gradient (LinalgSolveExBackward0) of A: b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim <
  * A.ndim else -b @ y.mT if left else -y.mT @ b; of B: solve(A.mT, g, left).
  * Floating point only. Under autocast in float32. torch.linalg.solve */

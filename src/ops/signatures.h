@@ -448,9 +448,10 @@ struct ebb__attrs_batch_norm {
 extern const struct ebb_attr ebb__attr_table_batch_norm[3];
 #define EBB__SIG_batch_norm \
     .name = "batch_norm", \
-    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean, Tensor save_invstd", \
+    .signature = "Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool training=false, float? momentum=0.1, float? eps=1e-5 -> Tensor output, Tensor save_mean[], Tensor save_invstd[]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"running_mean", EBB_INPUT_OPTIONAL}, {"running_var", EBB_INPUT_OPTIONAL}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "save_mean", "save_invstd"}, \
+    .asked = {NULL, "", ""}, \
     .n_in = 5, \
     .n_out = 3, \
     .attrs = ebb__attr_table_batch_norm, .n_attrs = 3, \
@@ -1962,18 +1963,21 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
 
 #define EBB__SIG_det \
     .name = "det", \
-    .signature = "Tensor A -> Tensor", \
+    .signature = "Tensor A -> Tensor output, Tensor LU[], Tensor pivots[]", \
     .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
+    .out = {"output", "LU", "pivots"}, \
+    .asked = {NULL, "", ""}, \
     .n_in = 1, \
-    .n_out = 1
+    .n_out = 3
 
 #define EBB__SIG_slogdet \
     .name = "slogdet", \
-    .signature = "Tensor A -> Tensor sign, Tensor logabsdet", \
+    .signature = "Tensor A -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]", \
     .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
-    .out = {"sign", "logabsdet"}, \
+    .out = {"sign", "logabsdet", "LU", "pivots"}, \
+    .asked = {NULL, NULL, "", ""}, \
     .n_in = 1, \
-    .n_out = 2
+    .n_out = 4
 
 #define EBB__SIG_logdet \
     .name = "logdet", \
@@ -2018,9 +2022,10 @@ struct ebb__attrs_nll_loss {
 extern const struct ebb_attr ebb__attr_table_nll_loss[2];
 #define EBB__SIG_nll_loss \
     .name = "nll_loss", \
-    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight", \
+    .signature = "Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none) reduction=mean -> Tensor output, Tensor total_weight[]", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"target", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "total_weight"}, \
+    .asked = {NULL, ""}, \
     .n_in = 3, \
     .n_out = 2, \
     .attrs = ebb__attr_table_nll_loss, .n_attrs = 2, \
@@ -2055,6 +2060,47 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .n_out = 1, \
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
+
+struct ebb__attrs_lu_permutation {
+    int64_t rows;
+};
+extern const struct ebb_attr ebb__attr_table_lu_permutation[1];
+#define EBB__SIG_lu_permutation \
+    .name = "lu_permutation", \
+    .signature = "Tensor pivots, int rows -> Tensor", \
+    .in = EBB_INPUTS({"pivots", EBB_INPUT_TENSOR}), \
+    .n_in = 1, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lu_permutation, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lu_permutation)
+
+struct ebb__attrs_lu_factor {
+    ebb_setting pivot;
+};
+extern const struct ebb_attr ebb__attr_table_lu_factor[1];
+#define EBB__SIG_lu_factor \
+    .name = "lu_factor", \
+    .signature = "Tensor A, bool? pivot=true -> Tensor LU, Tensor pivots", \
+    .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
+    .out = {"LU", "pivots"}, \
+    .n_in = 1, \
+    .n_out = 2, \
+    .attrs = ebb__attr_table_lu_factor, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_lu_factor)
+
+struct ebb__attrs_lu_solve {
+    ebb_setting left;
+    bool adjoint;
+};
+extern const struct ebb_attr ebb__attr_table_lu_solve[2];
+#define EBB__SIG_lu_solve \
+    .name = "lu_solve", \
+    .signature = "Tensor LU, Tensor pivots, Tensor B, bool? left=true, bool adjoint=false -> Tensor", \
+    .in = EBB_INPUTS({"LU", EBB_INPUT_TENSOR}, {"pivots", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .n_in = 3, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_lu_solve, .n_attrs = 2, \
+    .attrs_size = sizeof(struct ebb__attrs_lu_solve)
 
 struct ebb__attrs_cosine_embedding_loss {
     double margin;
@@ -2524,9 +2570,10 @@ struct ebb__attrs_layer_norm {
 extern const struct ebb_attr ebb__attr_table_layer_norm[2];
 #define EBB__SIG_layer_norm \
     .name = "layer_norm", \
-    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, shape normalized_shape, float? eps=1e-5 -> Tensor output, Tensor mean[], Tensor rstd[]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
+    .asked = {NULL, "", ""}, \
     .n_in = 3, \
     .n_out = 3, \
     .attrs = ebb__attr_table_layer_norm, .n_attrs = 2, \
@@ -2539,9 +2586,10 @@ struct ebb__attrs_rms_norm {
 extern const struct ebb_attr ebb__attr_table_rms_norm[2];
 #define EBB__SIG_rms_norm \
     .name = "rms_norm", \
-    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd", \
+    .signature = "Tensor input, Tensor? weight, shape normalized_shape, float? eps=none -> Tensor output, Tensor rstd[]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "rstd"}, \
+    .asked = {NULL, ""}, \
     .n_in = 2, \
     .n_out = 2, \
     .attrs = ebb__attr_table_rms_norm, .n_attrs = 2, \
@@ -2554,9 +2602,10 @@ struct ebb__attrs_group_norm {
 extern const struct ebb_attr ebb__attr_table_group_norm[2];
 #define EBB__SIG_group_norm \
     .name = "group_norm", \
-    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean, Tensor rstd", \
+    .signature = "Tensor input, Tensor? weight, Tensor? bias, int num_groups, float? eps=1e-5 -> Tensor output, Tensor mean[], Tensor rstd[]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"weight", EBB_INPUT_OPTIONAL}, {"bias", EBB_INPUT_OPTIONAL}), \
     .out = {"output", "mean", "rstd"}, \
+    .asked = {NULL, "", ""}, \
     .n_in = 3, \
     .n_out = 3, \
     .attrs = ebb__attr_table_group_norm, .n_attrs = 2, \
@@ -3710,10 +3759,12 @@ struct ebb__attrs_solve {
 extern const struct ebb_attr ebb__attr_table_solve[1];
 #define EBB__SIG_solve \
     .name = "solve", \
-    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor", \
+    .signature = "Tensor A, Tensor B, bool? left=true -> Tensor output, Tensor LU[], Tensor pivots[]", \
     .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}, {"B", EBB_INPUT_TENSOR}), \
+    .out = {"output", "LU", "pivots"}, \
+    .asked = {NULL, "", ""}, \
     .n_in = 2, \
-    .n_out = 1, \
+    .n_out = 3, \
     .attrs = ebb__attr_table_solve, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_solve)
 

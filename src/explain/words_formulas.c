@@ -37,6 +37,8 @@ static const char *const sentences[][2] = {
     {"-(y g^T y)^T + (I - A y) g y^T y ... (Golub and Pereyra 1973)",
      "-(y g^T y)^T + (I - A y) g y^T y ……（Golub 与 Pereyra，1973）"},
     {"(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T", NULL},
+    {"P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A",
+     "P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T，其中 A 是方阵"},
     {"g summed over the repetitions", "g 对各次重复求和"},
     {"by reduction: g; g y / self; g / count; g where self is y, shared by ties",
      "依归约方式而定：g；g y / self；g / count；在 self 等于 y 处是 g，并列者平分"},

@@ -40,7 +40,8 @@ struct golden_sample {
     double rtol, atol;
     double least, most; /* of values that are free */
     bool ranged;
-    bool differentiable[GOLDEN_MAX]; /* an output; v has their upstream gradients, in order */
+    bool inputs, strided, empty, scalar; /* whether there are tensors, and such ones among them */
+    bool differentiable[GOLDEN_MAX];     /* an output; v has their upstream gradients, in order */
     struct golden_tensors out, v, dx, w, ddx, ddv;
 };
 
@@ -194,6 +195,10 @@ static inline char *golden_keep(struct golden_file *f, struct golden_sample *s, 
 static inline ebb_tensor *golden_input(struct golden_file *f, struct golden_sample *s, bool leaf) {
     struct golden_tensor g = golden_tensor(f, f->rest);
     if (f->damaged || s->n_leaves == GOLDEN_MAX) return NULL;
+    s->inputs = true;
+    s->strided |= g.strides.n > 0;
+    s->scalar |= g.shape.n == 0;
+    for (int i = 0; i < g.shape.n; i++) s->empty |= g.shape.d[i] == 0;
     ebb_tensor *t = golden_build(&g, leaf);
     if (leaf) s->leaf[s->n_leaves++] = t;
     return t;

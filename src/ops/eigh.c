@@ -14,7 +14,7 @@ static ebb_status infer(struct ebb_infer *f) {
 /* Both operators have the same attributes. The upper triangle by rows is the lower one by columns. x->k says whether
  * vectors are wanted. */
 static int one(const struct ebb__matrices *x, int64_t item, char *scratch) {
-    const bool upper = ((const struct ebb__attrs_eigh *)x->f->attrs)->UPLO == 1;
+    const bool upper = ((const struct ebb__attrs_eigh *)x->f->attrs)->UPLO % 2 == 1; /* U or u */
     const int64_t n = x->n, size = ebb__dtype_sizes[x->how.dtype];
     char *w = scratch + n * n * size;
     if (upper) ebb__vector_load(x, x->f->in[0], item, n * n, scratch);
@@ -58,7 +58,7 @@ static void eigh_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_eigh = {
-    EBB_SIGNATURE(eigh, "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors"),
+    EBB_SIGNATURE(eigh, "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors"),
     .doc =
         "Eigenvalues of symmetric matrices, ascending, and orthonormal eigenvectors in columns; only the triangle UPLO is "
         "read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that "
@@ -95,7 +95,7 @@ static void eigvalsh_vjp(struct ebb_vjp_call *v) {
 }
 
 const struct ebb_op ebb_op_eigvalsh = {
-    EBB_SIGNATURE(eigvalsh, "Tensor self|A, enum(L|U) UPLO=L -> Tensor"),
+    EBB_SIGNATURE(eigvalsh, "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor"),
     .doc =
         "Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the "
         "second derivative needs distinct eigenvalues.",

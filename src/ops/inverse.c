@@ -152,16 +152,17 @@ const struct ebb_op ebb_op_logdet = {
 
 /* ---- inv, inv_ex ---- */
 
-/* With a second result, why it failed, it goes on where the matrix is singular, dividing by zero. */
+/* With a second result, why it failed, it goes on where the matrix is singular, dividing by zero, unless that is to be
+ * an error. */
 static int inv_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
     const int64_t n = x->n, size = ebb__dtype_sizes[x->how.dtype];
-    bool reports = x->f->op->n_out == 2;
+    const struct ebb__attrs_inv_ex *a = x->f->op->n_out == 2 ? x->f->attrs : NULL;
     char *b = scratch + n * n * size;
     int *pivot = (int *)(void *)(b + n * n * size);
     ebb__matrix_load(x, x->f->in[0], item, n, n, scratch);
     int info = ebb__lu(x->how, n, n, scratch, pivot);
-    if (reports) set(x->f->out[1], item, info);
-    if (info && !reports) return info;
+    if (a) set(x->f->out[1], item, info);
+    if (info && (!a || a->check_errors)) return info;
     for (int64_t i = 0; i < n * n; i++) ebb__store(b + i * size, x->how.dtype, i % (n + 1) == 0);
     ebb__lu_solve(x->how, n, n, scratch, pivot, false, b);
     ebb__matrix_store(x, x->f->out[0], item, n, n, b);
@@ -196,9 +197,9 @@ static void inv_vjp(struct ebb_vjp_call *v) {
     if (v->grad[0]) ebb_vjp_give(v, 0, ebb_neg(ebb_matmul(y, ebb_matmul(v->grad[0], y))));
 }
 
-#define INVERSE(name_, outputs, torch_, doc_) \
+#define INVERSE(name_, signature_, torch_, doc_) \
     const struct ebb_op ebb_op_##name_ = { \
-        EBB_SIGNATURE(name_, "Tensor A -> " outputs), \
+        EBB_SIGNATURE(name_, signature_), \
         .doc = doc_, \
         .batch = ebb_batch_leading, \
         .torch = torch_, \
@@ -215,8 +216,8 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
                                "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }
-INVERSE(inv, "Tensor", "torch.linalg.inv", "Inverses of square matrices. A singular one is an error.");
+INVERSE(inv, "Tensor A -> Tensor", "torch.linalg.inv", "Inverses of square matrices. A singular one is an error.");
 INVERSE(
-    inv_ex, "Tensor inverse, Tensor info", "torch.linalg.inv_ex",
+    inv_ex, "Tensor A, bool check_errors=false -> Tensor inverse, Tensor info", "torch.linalg.inv_ex",
     "Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first "
-    "zero on the diagonal: int32, counted from 1, 0 where all went well.");
+    "zero on the diagonal: int32, counted from 1, 0 where all went well. With check_errors a singular one is an error.");

@@ -123,6 +123,55 @@ def transposed_convolution():
     yield lambda: f(rand(2, 2, 3, 2), rand(2, 2, 1, 2, 2))
 
 
+def shuffles(name):
+    f = getattr(F, name)
+    shapes = [(1, 4, 2, 3), (4, 2, 1), (2, 8, 1, 2), (2, 1, 4, 1, 2)] if name == "pixel_shuffle" else [(1, 1, 4, 6), (3, 2, 4), (2, 2, 2, 2),
+                                                                                                    (2, 1, 3, 4, 2)]
+    for shape in shapes:
+        yield lambda s=shape: f(rand(*s), 2)
+    yield lambda: f(rand(*((18, 1, 2) if name == "pixel_shuffle" else (2, 3, 6))), 3)
+    yield lambda: f(rand(2, 3, 4), 1)
+    for shape, factor in (((1, 3, 3, 5), 2), ((4, 4), 2), ((4, 4, 4), 0), ((4, 4, 4), -2)):
+        yield lambda s=shape, n=factor: f(rand(*s), n)
+
+
+def normalizations(name):
+    f = getattr(F, name)
+    if name in ("layer_norm", "rms_norm"):
+        for shape, size in (((3, 4), (4,)), ((2, 3, 4), (3, 4)), ((4,), (4,)), ((2, 3, 4), (2, 3, 4)), ((2, 20), (20,))):
+            yield lambda s=shape, n=size: f(rand(*s), n)
+            yield lambda s=shape, n=size: f(rand(*s), n, rand(*n))
+            yield lambda s=shape, n=size: f(rand(*s, dtype=torch.float32), n, eps=0.1)
+        if name == "layer_norm":
+            yield lambda: f(rand(3, 4), (4,), rand(4), rand(4), 0.01)
+            yield lambda: f(rand(3, 4), (4,), None, rand(4))
+        for shape, size, weight in (((3, 4), (3,), None), ((3, 4), (), None), ((3, 4), (4,), (3,)), ((4,), (3, 4), None)):
+            yield lambda s=shape, n=size, w=weight: f(rand(*s), n, rand(*w) if w else None)
+        return
+    shapes = ((3, 4), (2, 4, 3), (2, 4, 2, 3), (1, 4, 2, 1, 2))
+    if name == "group_norm":
+        for shape, groups in itertools.product(shapes, (1, 2, 4)):
+            yield lambda s=shape, n=groups: f(rand(*s), n)
+            yield lambda s=shape, n=groups: f(rand(*s), n, rand(4), rand(4), 0.01)
+        yield lambda: f(rand(2, 4, 3, dtype=torch.float32), 2, rand(4, dtype=torch.float32))
+        for shape, groups, weight in (((2, 4, 3), 3, None), ((4,), 2, None), ((2, 4, 3), 0, None), ((2, 4, 3), 2, (3,))):
+            yield lambda s=shape, n=groups, w=weight: f(rand(*s), n, rand(*w) if w else None)
+        return
+    batch = name == "batch_norm"
+    means = lambda n=4: (rand(n, grad=False), rand(n, low=0.5, grad=False))  # noqa: E731
+    for shape, own in itertools.product(shapes if batch else shapes[1:], (True, False)):
+        yield lambda s=shape, o=own: f(rand(*s), *means(), None, None, o)
+        yield lambda s=shape, o=own: f(rand(*s), *means(), rand(4), rand(4), o, 0.3, 0.01)
+    yield lambda: f(rand(2, 4, 3), None, None, rand(4), None, True)
+    yield lambda: f(rand(2, 4, 3), None, None, None, rand(4), True, 0.0)
+    yield lambda: f(rand(2, 4, 3, dtype=torch.float32), None, None, None, None, True)
+    yield lambda: f(rand(2, 4, 3), None, None, None, None, False)
+    yield lambda: f(rand(2, 4, 3), *means(3), None, None, True)
+    yield lambda: f(rand(2, 4, 3), None, None, rand(3), None, True)
+    yield lambda: f(rand(1, 4, 1), None, None, None, None, True)
+    yield lambda: f(rand(4), *means(), None, None, True)
+
+
 # ---- losses ----
 
 
@@ -248,6 +297,49 @@ def contained():
     yield lambda: torch.isin(draw(4, 3), draw(4, 30))
 
 
+# ---- linear algebra ----
+
+
+def regular(*shape, dtype=torch.float64):
+    """Matrices far from singular, with a positive determinant."""
+    return rand(*shape, dtype=dtype, low=-1, high=1) + 3 * torch.eye(shape[-1], dtype=dtype)
+
+
+def symmetric(*shape, dtype=torch.float64):
+    a = regular(*shape, dtype=dtype) + torch.diag(torch.arange(shape[-1], dtype=dtype))
+    return a + a.mT
+
+
+def factorization(name):
+    f = {"logdet": torch.logdet}.get(name) or getattr(torch.linalg, name)
+    matrix = symmetric if name in ("eigh", "eigvalsh", "cholesky") else regular
+    shapes = ((1, 1), (2, 2), (5, 5), (2, 3, 3), (2, 1, 2, 2), (0, 0), (2, 0, 0))
+    for shape, dtype in itertools.product(shapes, (torch.float64, torch.float32)):
+        yield lambda s=shape, d=dtype: f(matrix(*s, dtype=d))
+    options = {"eigh": [{"UPLO": c} for c in "LUlu"], "eigvalsh": [{"UPLO": c} for c in "LU"], "inv_ex": [{"check_errors": True}],
+               "cholesky": [{"upper": b} for b in (False, True)], "svd": [{"full_matrices": False}]}
+    for o in options.get(name, ()):
+        yield lambda o=o: f(matrix(3, 3), **o)
+        yield lambda o=o: f(matrix(2, 4, 4), **o)
+    if name in ("svd", "pinv"):
+        more = {"full_matrices": False} if name == "svd" else {}
+        for shape in ((4, 2), (2, 4), (2, 3, 2), (1, 5), (3, 0)):
+            yield lambda s=shape: f(rand(*s), **more)
+    else:
+        yield lambda: f(rand(2, 3))
+    if name == "pinv":
+        yield lambda: f(torch.tensor([[1.0, 2, 0], [2, 4, 0], [1, 0, 1], [0, 1, -1]], dtype=torch.float64).requires_grad_(), rtol=1e-6)
+        yield lambda: f(rand(4, 3), atol=0.01)
+        yield lambda: f(symmetric(3, 3), hermitian=True)
+        yield lambda: f(symmetric(2, 3, 3), hermitian=True, rtol=1e-10)
+    if name in ("inv", "cholesky", "inv_ex"):
+        yield lambda: f(torch.zeros(2, 2, dtype=torch.float64), **{"check_errors": True} if name == "inv_ex" else {})
+    if name in ("eigh", "eigvalsh"):
+        yield lambda: f(symmetric(3, 3), UPLO="x")
+    yield lambda: f(rand(3))
+    yield lambda: f(draw(9, 2, 2))
+
+
 # ---- products ----
 
 
@@ -265,6 +357,8 @@ def products(name, shapes, wrong):
 
 
 PRODUCTS = {
+    "mm": ([((2, 3), (3, 4)), ((1, 1), (1, 1)), ((9, 8), (8, 7)), ((1, 9), (9, 1)), ((5, 1), (1, 6)), ((17, 19), (19, 13)), ((3, 0), (0, 2)),
+            ((0, 3), (3, 2)), ((3, 2), (2, 0))], [((2, 3), (2, 3)), ((3,), (3, 2)), ((2, 2, 3), (3, 2))]),
     "mv": ([((3, 4), (4,)), ((1, 5), (5,)), ((5, 1), (1,)), ((20, 7), (7,)), ((0, 4), (4,)), ((3, 0), (0,))],
            [((3, 4), (3,)), ((3, 4), (4, 1)), ((4,), (4,))]),
     "dot": ([((4,), (4,)), ((1,), (1,)), ((37,), (37,)), ((0,), (0,))], [((4,), (3,)), ((2, 2), (4,)), ((), ())]),
@@ -287,6 +381,16 @@ def bits(name):
         for dtype, shape in itertools.product(kinds, ((7,), (2, 3), ())):
             yield lambda d=dtype, s=shape: f(draw(250, *s).to(d))
         yield lambda: f(rand(3))
+        return
+    if name.endswith("shift"):
+        for a, b in itertools.product((torch.int64, torch.int32, torch.uint8), (torch.int64, torch.int32)):
+            yield lambda a=a, b=b: f(draw(250, 2, 3).to(a), draw(7, 3).to(b))
+        for dtype, bits in ((torch.int64, 64), (torch.int32, 32), (torch.uint8, 8)):
+            yield lambda d=dtype, n=bits: f(ints(5, 5, 5, 5, 200, 1).to(d), ints(0, 1, n - 1, n, 2, n + 3).to(d))
+        yield lambda: f(ints(-1, -8, -9, 7, -1), ints(1, 2, 3, -1, 64))
+        yield lambda: f(draw(250, 4), 3)
+        yield lambda: f(3, draw(5, 4))
+        yield lambda: f(rand(3), draw(3, 3))
         return
     for a, b in itertools.product(kinds, kinds):
         yield lambda a=a, b=b: f(draw(250, 2, 3).to(a), draw(250, 3).to(b))
@@ -429,11 +533,17 @@ def of(name):
         return simple[name]()
     if name in PRODUCTS:
         return products(name, *PRODUCTS[name])
+    if name in ("det", "slogdet", "logdet", "inv", "inv_ex", "eigh", "eigvalsh", "svd", "cholesky", "pinv"):
+        return factorization(name)
+    if name in ("layer_norm", "rms_norm", "group_norm", "batch_norm", "instance_norm"):
+        return normalizations(name)
+    if name in ("pixel_shuffle", "pixel_unshuffle"):
+        return shuffles(name)
     if name in ("multi_margin_loss", "multilabel_margin_loss"):
         return margins(name)
     if name.startswith("adaptive_"):
         return adaptive(int(name[-2]), name[9:12])
-    if name in ("bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor"):
+    if name.startswith("bitwise_"):
         return bits(name)
     if name in ("rand", "randn", "ones", "zeros", "empty"):
         return of_size(name)

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Writes FAMILY.gz: what PyTorch computes for samples of every operator. Usage: make_golden.py [--all] [NAME...]
 
-Needs PyTorch 2.13, NumPy, expecttest and pytest. Samples come from PyTorch's own tests (OpInfo) at small sizes, and from
-samples.py; table.py says of which operators. Only operators that Ebb has are written, unless --all; the names of either
-side without a counterpart are printed. The same versions write the same bytes again.
+The files were made with PyTorch 2.13.0, NumPy 2.4.6, SciPy 1.17.1, expecttest 0.3.0, pytest 9.2.0 and Python 3.11.7; each says so
+itself. The same versions write the same bytes again, on every processor that has AVX2.
+
+Samples come from PyTorch's own tests (OpInfo) at small sizes, from samples.py and from arguments.py; variants.py derives others
+of them, in other layouts, of nothing and without dimensions; table.py says of which operators. Only operators that Ebb has are
+written, unless --all; the names of either side without a counterpart are printed.
 
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
     op NAME [shapes] [sign] [order]          shapes: values are free; sign: |output| is compared; order: elements are, sorted
-    sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
+    sample DTYPE LAYOUT [each] [fails]       LAYOUT: how inputs lie in memory, to be read by people; each: relative to each
+                                             element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
         L NAME N, then N of t g z            a list of tensors
@@ -37,6 +41,7 @@ import random
 import re
 import sys
 import zlib
+from importlib import metadata
 
 # Sets are iterated over in one order, and results depend neither on where memory lies nor on what the processor can do
 # beyond AVX2.
@@ -84,8 +89,8 @@ def seed(text):
 class File:
     def __init__(self, family):
         self.lines, self.blob, self.places = [f"ebb golden 1 {family}"], bytearray(), {}
-        self.lines.append(f"# made by make_golden.py with torch {torch.__version__}, numpy {np.__version__}, "
-                          f"python {sys.version.split()[0]}, seed {SEED}")
+        versions = [f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scipy", "expecttest", "pytest")]
+        self.lines.append(f"# made by make_golden.py with {', '.join(versions)}, python {sys.version.split()[0]}, seed {SEED}")
         seed("upstream")
         self.upstream = {}
         values = rounded(torch.randn(6000, dtype=torch.float64))
@@ -357,7 +362,6 @@ def spaced(calls, most):
 def failing_calls(entry):
     seed(entry.name + "errors")
     set_sizes(True)
-    torch.use_deterministic_algorithms(True)  # which fills memory that is not initialized
     try:
         for e in entry.error_inputs("cpu"):
             s = e.sample_input
@@ -369,8 +373,6 @@ def failing_calls(entry):
                 yield call
     except (RuntimeError, ValueError, TypeError, AttributeError):
         return
-    finally:
-        torch.use_deterministic_algorithms(False)
 
 
 def attempt(file, name, call, dtype, layout, entry, **flags):
@@ -486,6 +488,7 @@ def main():
     parser.add_argument("names", nargs="*", help="only these operators or families")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)  # which fills memory that is not initialized
     torch.backends.cuda.enable_flash_sdp(False)  # on the processor, too: attention by its formula can be differentiated twice
     have, own = names_in_ebb()
     without_samples, not_in_ebb, known = [], [], set()

@@ -2147,7 +2147,7 @@ EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alp
  * Eigenvalues and vectors of symmetric matrices. */
 
 typedef struct ebb_eigh_options {
-    int UPLO; /* L, U */
+    int UPLO; /* L, U, l, u */
     ebb_tensor **ret_eigenvectors; /* may be NULL */
     int ebb__at;
 } ebb_eigh_options;
@@ -2156,7 +2156,7 @@ typedef struct ebb_eigh_options {
  * read. The gradient is symmetric. Vectors are determined up to their sign, and so are functions of them that make
  * sense to differentiate; their gradient is finite only where no eigenvalue repeats, and grows with the inverse of
  * the smallest gap.
- *     eigh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
+ *     eigh(Tensor self|A, enum(L|U|l|u) UPLO=L) -> Tensor eigenvalues, Tensor eigenvectors
  * Gradient (LinalgEighBackward0) of self: V = eigenvectors; w = eigenvalues; d = diag_embed(ones_like(w)); m = 0 if
  * g_eigenvectors == None else V.mT @ g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[...,
  * None, :] - w[..., None] + d); V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @
@@ -2171,13 +2171,13 @@ EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFA
 #endif
 
 typedef struct ebb_eigvalsh_options {
-    int UPLO; /* L, U */
+    int UPLO; /* L, U, l, u */
     int ebb__at;
 } ebb_eigvalsh_options;
 
 /* Eigenvalues of symmetric matrices, ascending; only the triangle UPLO is read. The gradient is symmetric; the
  * second derivative needs distinct eigenvalues.
- *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
+ *     eigvalsh(Tensor self|A, enum(L|U|l|u) UPLO=L) -> Tensor
  * Gradient (LinalgEighBackward0) of self: V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT.
  * Floating point only. Under autocast in float32. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
@@ -2779,13 +2779,14 @@ EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
 #define ebb_inv(A) ebb_inv(EBB_AT(A))
 
 typedef struct ebb_inv_ex_options {
+    bool check_errors; /* default false */
     ebb_tensor **ret_info; /* may be NULL */
     int ebb__at;
 } ebb_inv_ex_options;
 
 /* Inverses of square matrices, with infinities or NaN for a singular one, and where the factorization met its first
- * zero on the diagonal: int32, counted from 1, 0 where all went well.
- *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
+ * zero on the diagonal: int32, counted from 1, 0 where all went well. With check_errors a singular one is an error.
+ *     inv_ex(Tensor A, bool check_errors=false) -> Tensor inverse, Tensor info
  * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
  * Floating point only. Under autocast in float32. torch.linalg.inv_ex */
 EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);

@@ -1214,11 +1214,11 @@ const struct ebb_attr ebb__attr_table_dropout[] = {
 };
 
 const struct ebb_attr ebb__attr_table_eigh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigh, UPLO), false, "L,U,l,u", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_eigvalsh[] = {
-    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
+    {"UPLO", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_eigvalsh, UPLO), false, "L,U,l,u", {0, 0, EBB_DTYPE_NONE, false}, "L", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_einsum[] = {
@@ -1410,6 +1410,10 @@ const struct ebb_attr ebb__attr_table_interpolate[] = {
     {"align_corners", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, align_corners), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"recompute_scale_factor", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, recompute_scale_factor), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"antialias", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_interpolate, antialias), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_inv_ex[] = {
+    {"check_errors", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_inv_ex, check_errors), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_isin[] = {
@@ -3591,9 +3595,10 @@ ebb_tensor *(ebb_inv)(ebb_tensor *A) {
 }
 
 ebb_tensor *(ebb_inv_ex)(ebb_tensor *A, ebb_inv_ex_options options) {
+    const struct ebb__attrs_inv_ex attrs = {.check_errors = options.check_errors};
     ebb_tensor *const in[] = {A};
     ebb_tensor *out[2];
-    if (ebb_call_op(&ebb_op_inv_ex, in, 1, NULL, out)) return NULL;
+    if (ebb_call_op(&ebb_op_inv_ex, in, 1, &attrs, out)) return NULL;
     if (options.ret_info) *options.ret_info = out[1];
     return out[0];
 }

@@ -1538,7 +1538,7 @@ struct ebb__attrs_eigh {
 extern const struct ebb_attr ebb__attr_table_eigh[1];
 #define EBB__SIG_eigh \
     .name = "eigh", \
-    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
+    .signature = "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor eigenvalues, Tensor eigenvectors", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .also = (const char *const[]){"A"}, \
     .out = {"eigenvalues", "eigenvectors"}, \
@@ -1553,7 +1553,7 @@ struct ebb__attrs_eigvalsh {
 extern const struct ebb_attr ebb__attr_table_eigvalsh[1];
 #define EBB__SIG_eigvalsh \
     .name = "eigvalsh", \
-    .signature = "Tensor self|A, enum(L|U) UPLO=L -> Tensor", \
+    .signature = "Tensor self|A, enum(L|U|l|u) UPLO=L -> Tensor", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .also = (const char *const[]){"A"}, \
     .n_in = 1, \
@@ -1993,13 +1993,19 @@ extern const struct ebb_attr ebb__attr_table_interpolate[6];
     .n_in = 1, \
     .n_out = 1
 
+struct ebb__attrs_inv_ex {
+    bool check_errors;
+};
+extern const struct ebb_attr ebb__attr_table_inv_ex[1];
 #define EBB__SIG_inv_ex \
     .name = "inv_ex", \
-    .signature = "Tensor A -> Tensor inverse, Tensor info", \
+    .signature = "Tensor A, bool check_errors=false -> Tensor inverse, Tensor info", \
     .in = EBB_INPUTS({"A", EBB_INPUT_TENSOR}), \
     .out = {"inverse", "info"}, \
     .n_in = 1, \
-    .n_out = 2
+    .n_out = 2, \
+    .attrs = ebb__attr_table_inv_ex, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_inv_ex)
 
 struct ebb__attrs_logsumexp {
     ebb_dims dim;

@@ -297,6 +297,13 @@ def contained():
     yield lambda: torch.isin(draw(4, 3), draw(4, 30))
 
 
+def distinct():
+    for t in (draw(3, 0), draw(4, 9), draw(3, 2, 4)):
+        for inverse, counts in itertools.product((False, True), (False, True)):
+            yield lambda t=t, i=inverse, c=counts: torch.unique(t, sorted=True, return_inverse=i, return_counts=c)
+    yield lambda: torch.unique(draw(2, 5, 2), dim=0)
+
+
 # ---- linear algebra ----
 
 
@@ -526,7 +533,7 @@ def triangle(name):
 def of(name):
     simple = {"scaled_dot_product_attention": attention, "fold": folds, "conv_transpose3d": transposed_convolution, "ctc_loss": ctc,
               "multilabel_soft_margin_loss": multilabel_soft_margin, "embedding": embedding, "one_hot": one_hot, "bincount": bincount,
-              "slice": slices, "isin": contained, "gelu": gelus, "leaky_relu": leaky_relu, "hardswish": hardswish,
+              "slice": slices, "isin": contained, "unique": distinct, "gelu": gelus, "leaky_relu": leaky_relu, "hardswish": hardswish,
               "broadcast_to": broadcast_to, "im2col": lambda: [lambda: F.unfold(rand(), 2), lambda: F.unfold(rand(1, 2, 3, 4), (2, 3), padding=1)],
               "logcumsumexp": logcumsumexp, "msort": msort, "randint": randint, "randperm": randperm, "bernoulli": bernoulli}
     if name in simple:

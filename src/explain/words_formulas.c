@@ -39,6 +39,7 @@ static const char *const sentences[][2] = {
     {"(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T", NULL},
     {"P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A",
      "P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T，其中 A 是方阵"},
+    {"-gB X^T for A, through A = P L U", "经由 A = P L U 得到的 A 的梯度 -gB X^T"},
     {"g summed over the repetitions", "g 对各次重复求和"},
     {"by reduction: g; g y / self; g / count; g where self is y, shared by ties",
      "依归约方式而定：g；g y / self；g / count；在 self 等于 y 处是 g，并列者平分"},

@@ -55,7 +55,7 @@ extern const struct bench_family bench_chain, bench_graph, bench_startup, bench_
 extern const struct bench_family bench_elementwise, bench_reduce, bench_rowwise, bench_move; /* arrays.c */
 extern const struct bench_family bench_gemm, bench_bmm, bench_builtin;                       /* products.c */
 extern const struct bench_family bench_conv, bench_pool;                                     /* convolutions.c */
-extern const struct bench_family bench_train, bench_loss, bench_watched;                     /* training.c */
+extern const struct bench_family bench_train, bench_loss, bench_autocast, bench_watched;     /* training.c */
 extern const struct bench_family bench_tape;                                                 /* tape.c */
 extern const struct bench_family bench_batches;                                              /* batches.c */
 extern const struct bench_family bench_gmm, bench_kmeans, bench_logsumexp, bench_lstm;       /* objectives.c */

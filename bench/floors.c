@@ -12,24 +12,26 @@
 
 typedef struct machine {
     double (*fma_f32)(int64_t n), (*fma_f64)(int64_t n); /* n rounds; returns flops */
+    double (*dot_bf16)(int64_t n);                       /* the same; where there is no instruction, fma_f32 */
     void (*stream)(int64_t n, const float *x, float *y); /* n a multiple of 64 */
 } machine;
 
 static volatile double sink;
 
-/* Without vector instructions of our own: what the compiler makes of it. */
+/* Without vector instructions of our own: what the compiler makes of it. Sums begin at different numbers here and
+ * below, since of equal ones it would compute one. */
 static double plain_fma_f32(int64_t n) {
-    float a[8] = {0};
+    float a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < 8; j++) a[j] = fmaf(a[j], 0.5f, 1.0f);
-    sink = (double)(a[0] + a[7]);
+    sink = (double)(((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])));
     return 16.0 * (double)n;
 }
 static double plain_fma_f64(int64_t n) {
-    double a[8] = {0};
+    double a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < 8; j++) a[j] = fma(a[j], 0.5, 1.0);
-    sink = a[0] + a[7];
+    sink = ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
     return 16.0 * (double)n;
 }
 static void plain_stream(int64_t n, const float *x, float *y) {
@@ -40,8 +42,9 @@ static void plain_stream(int64_t n, const float *x, float *y) {
 /* Twelve independent sums hide the latency of a multiply-add on every core there is. */
 #define DEFINE_FMA(name, target_, V, P, S, width) \
     __attribute__((target(target_))) static double name(int64_t n) { \
-        V a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11; \
-        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = a10 = a11 = P##set1_##S(0); \
+        V a0 = P##set1_##S(0), a1 = P##set1_##S(1), a2 = P##set1_##S(2), a3 = P##set1_##S(3); \
+        V a4 = P##set1_##S(4), a5 = P##set1_##S(5), a6 = P##set1_##S(6), a7 = P##set1_##S(7); \
+        V a8 = P##set1_##S(8), a9 = P##set1_##S(9), a10 = P##set1_##S(10), a11 = P##set1_##S(11); \
         const V x = P##set1_##S(0.5), y = P##set1_##S(1); \
         for (int64_t i = 0; i < n; i++) { \
             a0 = P##fmadd_##S(a0, x, y), a1 = P##fmadd_##S(a1, x, y), a2 = P##fmadd_##S(a2, x, y); \
@@ -71,15 +74,35 @@ DEFINE_STREAM(avx2_stream, "avx2", __m256, _mm256_, 8)
 DEFINE_FMA(avx512_fma_f32, "avx512f", __m512, _mm512_, ps, 16)
 DEFINE_FMA(avx512_fma_f64, "avx512f", __m512d, _mm512_, pd, 8)
 DEFINE_STREAM(avx512_stream, "avx512f", __m512, _mm512_, 16)
+
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+__attribute__((target("avx512f,avx512bf16"))) static double avx512_dot_bf16(int64_t n) {
+    __m512 sums[12];
+    const __m512bh ones = (__m512bh)_mm512_set1_epi32(0x3f803f80);
+    for (int j = 0; j < 12; j++) sums[j] = _mm512_set1_ps((float)j);
+    for (int64_t i = 0; i < n; i++) {
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++) sums[j] = _mm512_dpbf16_ps(sums[j], ones, ones);
+    }
+    for (int j = 1; j < 12; j++) sums[0] = _mm512_add_ps(sums[0], sums[j]);
+    sink = (double)sums[0][0];
+    return 12.0 * 64 * (double)n;
+}
+#endif
 #endif
 
 static machine this_machine(void) {
 #if X86
-    if (__builtin_cpu_supports("avx512f")) return (machine){avx512_fma_f32, avx512_fma_f64, avx512_stream};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return (machine){avx2_fma_f32, avx2_fma_f64, avx2_stream};
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+    if (__builtin_cpu_supports("avx512bf16"))
+        return (machine){avx512_fma_f32, avx512_fma_f64, avx512_dot_bf16, avx512_stream};
 #endif
-    return (machine){plain_fma_f32, plain_fma_f64, plain_stream};
+    if (__builtin_cpu_supports("avx512f"))
+        return (machine){avx512_fma_f32, avx512_fma_f64, avx512_fma_f32, avx512_stream};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return (machine){avx2_fma_f32, avx2_fma_f64, avx2_fma_f32, avx2_stream};
+#endif
+    return (machine){plain_fma_f32, plain_fma_f64, plain_fma_f32, plain_stream};
 }
 
 #if defined(_OPENMP)
@@ -129,6 +152,7 @@ bool bench_floors_measure(int threads, bench_floors *ret_floors) {
         memset(x, 0, half), memset(y, 0, half);
         ret_floors->flops_f32 = measure_fma(threads, m.fma_f32);
         ret_floors->flops_f64 = measure_fma(threads, m.fma_f64);
+        ret_floors->flops_bf16 = measure_fma(threads, m.dot_bf16);
         for (int k = FLOORS_FIRST; k <= FLOORS_LAST; k++)
             ret_floors->stream[k - FLOORS_FIRST] = measure_stream(threads, m.stream, x, y, (int64_t)1 << k);
     }
@@ -140,7 +164,10 @@ bool bench_floors_measure(int threads, bench_floors *ret_floors) {
 
 double bench_floor(const bench_floors *floors, const bench_job *job) {
     double least = 0;
-    if (job->flops > 0) least = job->flops / (job->dtype == EBB_F64 ? floors->flops_f64 : floors->flops_f32);
+    const double peak = job->dtype == EBB_F64    ? floors->flops_f64
+                        : job->dtype == EBB_BF16 ? floors->flops_bf16
+                                                 : floors->flops_f32;
+    if (job->flops > 0) least = job->flops / peak;
     if (job->bytes > 0) {
         int k = (int)lround(log2(job->bytes));
         k = k < FLOORS_FIRST ? FLOORS_FIRST : k > FLOORS_LAST ? FLOORS_LAST : k;

@@ -8,7 +8,7 @@
 #define FLOORS_LAST 28  /* … to 2^28 */
 
 typedef struct bench_floors {
-    double flops_f32, flops_f64;                   /* a second */
+    double flops_f32, flops_f64, flops_bf16;       /* a second; of bfloat16 with sums in float32 */
     double stream[FLOORS_LAST + 1 - FLOORS_FIRST]; /* bytes a second, of y = a x with both in so many bytes */
 } bench_floors;
 

@@ -7,10 +7,10 @@
 #include <string.h>
 
 static const struct bench_family *const families[] = {
-    &bench_chain,   &bench_graph,     &bench_startup, &bench_library, &bench_elementwise, &bench_reduce,
-    &bench_rowwise, &bench_move,      &bench_gemm,    &bench_bmm,     &bench_builtin,     &bench_conv,
-    &bench_pool,    &bench_train,     &bench_loss,    &bench_watched, &bench_tape,        &bench_gmm,
-    &bench_kmeans,  &bench_logsumexp, &bench_lstm,    &bench_batches,
+    &bench_chain,   &bench_graph,  &bench_startup,   &bench_library,  &bench_elementwise, &bench_reduce,
+    &bench_rowwise, &bench_move,   &bench_gemm,      &bench_bmm,      &bench_builtin,     &bench_conv,
+    &bench_pool,    &bench_train,  &bench_loss,      &bench_autocast, &bench_watched,     &bench_tape,
+    &bench_gmm,     &bench_kmeans, &bench_logsumexp, &bench_lstm,     &bench_batches,
 };
 
 typedef struct options {

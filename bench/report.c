@@ -65,9 +65,9 @@ void bench_report_head(const bench_floors *floors, int threads, const bench_peer
     char *text = limits[n_limits < 4 ? n_limits++ : 3];
     (void)snprintf(
         text, sizeof limits[0],
-        "%d thread%s: multiply-adds %.0f GFLOP/s float32, %.0f float64; y = a x at 16 KB %.0f GB/s, 256 KB %.0f, "
+        "%d thread%s: multiply-adds %.0f GFLOP/s float32, %.0f float64, %.0f bfloat16; y = a x at 16 KB %.0f GB/s, 256 KB %.0f, "
         "8 MB %.0f, 256 MB %.0f",
-        threads, threads > 1 ? "s" : "", floors->flops_f32 * 1e-9, floors->flops_f64 * 1e-9,
+        threads, threads > 1 ? "s" : "", floors->flops_f32 * 1e-9, floors->flops_f64 * 1e-9, floors->flops_bf16 * 1e-9,
         floors->stream[level(16)] * 1e-9, floors->stream[level(256)] * 1e-9, floors->stream[level(8192)] * 1e-9,
         floors->stream[level(262144)] * 1e-9);
     for (int i = 0; i < n_peers; i++) {

@@ -27,6 +27,7 @@ static const struct {
     {"gpt-6x384-8x128", model_gpt, adamw, 1, {6, 384, 8, 128}},
     {"gpt2-124M-4x64", model_gpt, adamw, 1, {12, 768, 4, 64}},
 };
+#define LARGE_KINDS "{mlp-256x784-1024-1024-10,gpt-6x384-8x128,gpt2-124M-4x64}"
 #define KINDS \
     "{mlp-32x16-32-32-1,mlp-64x784-128-10,mlp-256x784-1024-1024-10,lenet5-64,resnet18-32,lstm-32x32x256," \
     "gpt-6x384-8x128,gpt2-124M-4x64}"
@@ -36,11 +37,14 @@ typedef struct training {
     ebb_tensor *(*loss)(bench_model *m);
     ebb_optim *optim;
     double growth;
+    bool autocast;
 } training;
 
 static ebb_tensor *loss(training *t) {
+    ebb_tensor *l = NULL;
     t->model.next = 0;
-    return t->loss(&t->model);
+    EBB_AUTOCAST(.disabled = !t->autocast) l = t->loss(&t->model);
+    return l;
 }
 
 static void setup(bench_job *job) {
@@ -140,6 +144,25 @@ const struct bench_family bench_loss = {
     .setup = setup,
     .once = loss_once,
     .check = loss_check,
+    .drop = drop,
+};
+
+/* The same step with products of bfloat16. */
+static void autocast_setup(bench_job *job) {
+    train_setup(job);
+    training *t = job->state;
+    if (t) t->autocast = true;
+    job->dtype = EBB_BF16;
+}
+
+const struct bench_family bench_autocast = {
+    .name = "autocast",
+    .cases = (const char *const[]){LARGE_KINDS, NULL},
+    .unit = "s",
+    .tolerance = 5e-3,
+    .setup = autocast_setup,
+    .once = step,
+    .check = train_check,
     .drop = drop,
 };
 

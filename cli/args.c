@@ -174,8 +174,13 @@ enum cli_parsed cli_parse(const struct cli_command *command, int argc, char **ar
 
 /* Tell the error, with the line that it points into. */
 int cli_expression_failed(const char *command) {
+    static const char *const functions[] = {"explain: ", "explain_page: ", "dims: ", "eval: "};
     char caret[1024];
-    (void)fprintf(stderr, "ebb %s: %s\n", command, ebb_error() ? ebb_error()->message : "failed");
+    const char *message = ebb_error() ? ebb_error()->message : "failed";
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) /* the command is named already */
+        if (strncmp(message, functions[i], strlen(functions[i])) == 0) message += strlen(functions[i]);
+    (void)fflush(stdout); /* what was told before comes first */
+    (void)fprintf(stderr, "ebb %s: %s\n", command, message);
     if (ebb_eval_caret(caret, sizeof caret)) (void)fprintf(stderr, "\n    ");
     for (const char *c = caret; *c; c++) {
         (void)fputc(*c, stderr);

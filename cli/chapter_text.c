@@ -157,7 +157,7 @@ static void put_elements(struct line *l, const ebb_tensor *t, ebb_dims index, in
 
 /* All elements of a small tensor; of a larger one the shape, the first element and the Euclidean norm. */
 static void put_value(struct line *l, ebb_tensor *t) {
-    ebb_dims index = {ebb_tensor_ndim(t), {0}};
+    ebb_dims index = {{0}, ebb_tensor_ndim(t)};
     if (is_small(t)) {
         put_elements(l, t, index, 0);
         return;

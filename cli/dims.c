@@ -7,13 +7,14 @@
 
 int ebb_cmd_dims(int argc, char **argv) {
     static struct cli_names names;
-    static const enum ebb_explain_format formats[] = {EBB_EXPLAIN_TEXT, EBB_EXPLAIN_JSON};
+    static const enum ebb_explain_format formats[] = {EBB_EXPLAIN_TEXT, EBB_EXPLAIN_JSON, EBB_EXPLAIN_HTML};
     int format = 0, lang = 0;
     ebb_explain_options o = {.limit = 0};
-    const struct cli_option options[] = {{"format", CLI_CHOICE, &format, "text|json", 0, 0, "what is written (text)"},
-                                         {"lang", CLI_CHOICE, &lang, "en|zh", 0, 0, "in English or Chinese (en)"},
-                                         {"seed", CLI_SEED, &o.seed, NULL, 0, 0, "of randn and its kin (0)"},
-                                         {.name = NULL}};
+    const struct cli_option options[] = {
+        {"format", CLI_CHOICE, &format, "text|json|html", 0, 0, "what is written (text); html: a page to step through"},
+        {"lang", CLI_CHOICE, &lang, "en|zh", 0, 0, "in English or Chinese (en)"},
+        {"seed", CLI_SEED, &o.seed, NULL, 0, 0, "of randn and its kin (0)"},
+        {.name = NULL}};
     const struct cli_command command = {
         .name = "dims",
         .summary =

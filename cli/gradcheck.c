@@ -17,7 +17,7 @@ static const char *const keys[COMPARISONS] = {"first_order", "forward_mode", "se
 
 struct check_options {
     uint64_t seed;
-    double eps, atol, rtol;
+    double eps, atol, rtol, nondet_tol;
     bool full, json;
 };
 
@@ -106,8 +106,9 @@ static void complain(struct run *r, const struct ebb_op *op, const char *text, c
 static void check_order(struct run *r, const struct called *c, ebb_list inputs, int order, bool fast) {
     double *worst = r->found.worst + (order ? SECOND : FIRST), met[2] = {0, 0};
     ebb_gradcheck_options options = {.eps = r->o->eps,
-                                     .atol = r->o->atol,
-                                     .rtol = r->o->rtol,
+                                     .atol = EBB_SET(r->o->atol),
+                                     .rtol = EBB_SET(r->o->rtol),
+                                     .nondet_tol = r->o->nondet_tol,
                                      .seed = r->o->seed,
                                      .forward_mode = true,
                                      .fast = !r->o->full && fast,
@@ -219,8 +220,9 @@ int ebb_cmd_gradcheck(int argc, char **argv) {
         {"all", CLI_FLAG, &all, NULL, 0, 0, "every operator"},
         {"seed", CLI_SEED, &o.seed, NULL, 0, 0, "of the inputs and of random directions (20)"},
         {"eps", CLI_NUMBER, &o.eps, NULL, 1e-12, 1, "the step of the differences (1e-6)"},
-        {"atol", CLI_NUMBER, &o.atol, NULL, 1e-15, 1, "how far a value may differ: atol + rtol * value (1e-5)"},
-        {"rtol", CLI_NUMBER, &o.rtol, NULL, 1e-15, 1, "(1e-3)"},
+        {"atol", CLI_NUMBER, &o.atol, NULL, 0, 1, "how far a value may differ: atol + rtol * value (1e-5)"},
+        {"rtol", CLI_NUMBER, &o.rtol, NULL, 0, 1, "(1e-3)"},
+        {"nondet-tol", CLI_NUMBER, &o.nondet_tol, NULL, 0, 1, "how far two backward passes may differ (0)"},
         {"full", CLI_FLAG, &o.full, NULL, 0, 0, "every entry also of large Jacobians, not one random direction"},
         {"json", CLI_FLAG, &o.json, NULL, 0, 0, "a JSON array of objects, for programs"},
         {.name = NULL}};

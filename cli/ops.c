@@ -89,6 +89,16 @@ static void print_row(const char *label, const char *text) {
     if (text && text[0]) (void)printf("    %-12s%s\n", label, text);
 }
 
+/* A formula of statements, one a line; words as they are. */
+static void print_formula(const char *formula) {
+    bool words = formula && formula[0] == '\'';
+    for (const char *at = formula, *next; at && *at; at = next) {
+        const char *end = words ? NULL : strstr(at, "; ");
+        next = end ? end + 2 : at + strlen(at);
+        (void)printf("    %-12s%.*s\n", at == formula ? "Formula" : "", (int)((end ? end : next) - at), at);
+    }
+}
+
 static void print_arguments(const struct ebb_op *op) {
     if (op->n_in) (void)printf("\n    Inputs\n");
     for (int i = 0; i < op->n_in; i++) {
@@ -104,7 +114,11 @@ static void print_arguments(const struct ebb_op *op) {
                      a->otherwise ? a->otherwise : "");
     }
     if (op->n_out > 1) (void)printf("\n    Outputs\n");
-    for (int i = 0; i < op->n_out && op->n_out > 1; i++) (void)printf("      %s\n", op->out[i]);
+    for (int i = 0; i < op->n_out && op->n_out > 1; i++) {
+        const char *by = op->asked[i];
+        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i], by ? "given by name with " : "",
+                     by ? by : "");
+    }
 }
 
 static void print_operator(const struct ebb_op *op) {
@@ -116,6 +130,7 @@ static void print_operator(const struct ebb_op *op) {
     print_row("PyTorch", op->torch);
     print_row("Node", op->node);
     print_row("Derivative", derivative(op));
+    print_formula(op->parts);
     (void)snprintf(name, sizeof name, "%s_", op->name);
     if (op->inplace) print_row("In place", name);
     if (op->view) print_row("Result", "shares the storage of its input");
@@ -158,8 +173,9 @@ static void json_arguments(struct ebb__json *j, const struct ebb_op *op) {
 
 static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
     const char *const texts[][2] = {
-        {"name", op->name},   {"family", family_of(op)}, {"signature", op->signature},  {"doc", op->doc},
-        {"torch", op->torch}, {"node", op->node},        {"overload_of", op->overload}, {"derivative", derivative(op)}};
+        {"name", op->name},    {"family", family_of(op)}, {"signature", op->signature},  {"doc", op->doc},
+        {"torch", op->torch},  {"node", op->node},        {"overload_of", op->overload}, {"derivative", derivative(op)},
+        {"formula", op->parts}};
     ebb__json_open(j, NULL, '{');
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i][1] && texts[i][1][0]) ebb__json_text(j, texts[i][0], texts[i][1]);

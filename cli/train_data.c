@@ -14,7 +14,7 @@ static const struct train_dataset datasets[] = {
      .deviation = 6.017,
      .epochs = 20,
      .batch = 32,
-     .hidden = {1, {128}},
+     .hidden = {{128}, 1},
      .optimizer = "sgd",
      .lr = 0.05},
     {.name = "fashion-mnist",
@@ -26,7 +26,7 @@ static const struct train_dataset datasets[] = {
      .deviation = 90.02,
      .epochs = 10,
      .batch = 64,
-     .hidden = {1, {128}},
+     .hidden = {{128}, 1},
      .optimizer = "adam",
      .lr = 0.001},
 };

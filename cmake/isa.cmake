@@ -1,9 +1,11 @@
 # src/kernel/*.isa.c are compiled once for each instruction set that the target and the compiler know, with
-# EBB_ISA_NAME=baseline|avx2|avx512; which copy runs is chosen by CPU at run time. The library gets EBB_HAVE_ISA_<NAME>.
+# EBB_ISA_NAME=baseline|avx2|avx512; which copy runs is chosen by CPU at run time. *_bf16.isa.c are for avx512bf16 only,
+# which has nothing else of its own. The library gets EBB_HAVE_ISA_<NAME>.
 
 set(isa_flags_baseline "")
 set(isa_flags_avx2 -mavx2 -mfma -mf16c)
 set(isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
+set(isa_flags_avx512bf16 ${isa_flags_avx512} -mavx512bf16)
 
 option(EBB_WITH_ISA "Compile kernels for AVX2 and AVX-512 besides the baseline, on x86-64" ON)
 set(EBB_ISAS baseline)
@@ -13,7 +15,7 @@ check_c_source_compiles("
     #endif
     int main(void) { return 0; }" EBB_TARGET_X86_64)
 if(EBB_WITH_ISA AND EBB_TARGET_X86_64)
-    foreach(isa avx2 avx512)
+    foreach(isa avx2 avx512 avx512bf16)
         list(JOIN isa_flags_${isa} " " flags)
         check_c_compiler_flag("${flags}" EBB_COMPILER_HAS_${isa})
         if(EBB_COMPILER_HAS_${isa})
@@ -52,6 +54,7 @@ add_library(ebb_isa_small INTERFACE)
 if(avx2 IN_LIST EBB_ISAS)
     target_compile_options(ebb_isa_small INTERFACE "$<$<CONFIG:Release>:${EBB_SMALL_FLAGS}>")
 endif()
+set(isa_only_bf16 "_bf16\\.isa\\.c$")
 # Loops whose results are narrower than their operands gain nothing by AVX-512: AVX2's are used (dispatch.c).
 set(isa_without_avx512 "/(compare|cast)\\.isa\\.c$")
 
@@ -61,6 +64,11 @@ function(ebb_add_isa_objects ret_objects sources)
     if(sources)
         foreach(isa ${EBB_ISAS})
             set(isa_sources ${sources})
+            if(isa STREQUAL avx512bf16)
+                list(FILTER isa_sources INCLUDE REGEX "${isa_only_bf16}")
+            else()
+                list(FILTER isa_sources EXCLUDE REGEX "${isa_only_bf16}")
+            endif()
             if(isa STREQUAL avx512)
                 list(FILTER isa_sources EXCLUDE REGEX "${isa_without_avx512}")
             endif()

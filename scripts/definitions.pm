@@ -82,14 +82,25 @@ sub parse_signature {
     my ($left, $right) = $op->{signature} =~ /^(.*?)\s*->\s*(.+)$/ or die "the signature has no \"->\"\n";
     my @arguments = map { parse_argument($_) } split_top($left);
     $op->{gives_list} = $right eq 'Tensors';
-    my @outputs = $op->{gives_list} ? ('') : map { /^Tensor(?:\s+(\w+))?$/ ? $1 // '' : die "\"$_\" is no output\n" } split_top($right);
+    my (@outputs, @asked) = ();
+    for my $output ($op->{gives_list} ? () : split_top($right)) {
+        $output =~ /^Tensor(?:\s+(\w+)(?:\[(\w+)\])?)?$/ or die "\"$output\" is no output\n";
+        push @outputs, $1 // '';
+        push @asked, $2 // '';
+    }
+    @outputs = ('') if $op->{gives_list};
     die "several outputs need names\n" if @outputs > 1 && grep { !length } @outputs;
-    $op->{outputs} = \@outputs;
+    @$op{qw(outputs asked)} = (\@outputs, \@asked);
+    for my $k (grep { length $asked[$_] } 0 .. $#asked) { # in C it is asked for by the place where it goes
+        my ($by) = grep { $_->{name} eq $asked[$k] && $_->{kind} eq 'bool' } @arguments;
+        die "there is no bool $asked[$k]\n" unless $by && $k;
+        ($by->{asks}, $by->{value}) = (1, "options.ret_$outputs[$k] != NULL");
+    }
     $op->{inputs} = [grep { $input_kind{$_->{kind}} } @arguments];
     $op->{attrs} = [grep { !$input_kind{$_->{kind}} } @arguments];
     $op->{positional} = [grep { !$_->{option} } @arguments];
     my @others = map { {member => "ebb_tensor **ret_$_", note => 'may be NULL'} } @outputs[1 .. $#outputs];
-    $op->{options} = [(grep { $_->{option} } @arguments), @others];
+    $op->{options} = [(grep { $_->{option} && !$_->{asks} } @arguments), @others];
     $op->{list} = (grep { $_->{kind} =~ /^Tensors/ } @arguments)[0];
     die "there are several lists\n" if (grep { $_->{kind} =~ /^Tensors/ } @arguments) > 1;
     die "several outputs, and a list among other inputs\n"
@@ -105,7 +116,7 @@ sub read_definitions {
     while ($text =~ /\bconst\s+struct\s+ebb_op\s+ebb_op_(\w+)\s*=\s*(\{(?:"(?:\\.|[^"\\])*"|[^{}"]|(?2))*\})/g) {
         my %op = (name => $1, file => $file);
         for my $field (split_top(substr $2, 1, -1)) { $op{$1} = $2 if $field =~ /^\.(\w+)\s*=\s*(.+)$/s }
-        $op{$_} = join '', strings($op{$_} // '') for qw(doc torch node family overload order);
+        $op{$_} = join '', strings($op{$_} // '') for qw(doc torch node family overload order parts);
         eval {
             (my $name, $op{signature}) = strings($op{generate} // '');
             die "there is no EBB_SIGNATURE of that name\n" unless ($name // '') eq $op{name};

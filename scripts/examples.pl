@@ -172,6 +172,8 @@ sub read_document { # pieces in order: texts, and blocks with language, remark a
             ($fence, my $lang) = ($1, $2);
             my $remark = $pieces[-1] =~ /<!--\s*(.*?)\s*-->\n\z/ ? $1 : '';
             push @pieces, {fence => $fence, lang => $lang, remark => $remark, body => ''};
+        } elsif ($line =~ /^`{3,}/) {
+            die "examples: $path: words stand in the remark above a block, not in ${line}";
         } else {
             $pieces[-1] .= $line;
         }

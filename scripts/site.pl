@@ -8,11 +8,13 @@ use warnings;
 use utf8;
 use open qw(:std :encoding(UTF-8));
 use Cwd qw(abs_path);
+use Encode qw(decode encode);
 use File::Basename qw(basename dirname);
 use File::Copy qw(copy);
 use File::Find qw(find);
 use File::Path qw(make_path remove_tree);
 use File::Spec::Functions qw(abs2rel rel2abs);
+use JSON::PP qw(decode_json encode_json);
 
 @ARGV == 1 or die "usage: site.pl FOLDER\n";
 my $site = rel2abs($ARGV[0]);
@@ -65,7 +67,7 @@ sub link_from {
     my $path = plain_path(dirname($source) eq '.' ? $file : dirname($source) . "/$file");
     $anchor //= '';
     $path = 'include/ebb' if $path eq 'docs/api';
-    my $to = $pages{$language}{$path} // $pages{$language}{$path =~ s/\.md$/.zh-CN.md/r};
+    my $to = $pages{$language}{$path};
     return relative($page, $to) . $anchor if defined $to;
     if ($path =~ m{^docs/(.*\.(?:svg|png))$}) {
         make_path(dirname("$stage/$language/$1"));
@@ -111,8 +113,7 @@ sub stage_source {
     my ($path, $page) = @_;
     if (-d $path) {
         my @files = grep { -f } map { utf8::decode($_); $_ } glob("$path/*");
-        $shown{$_} //= "source/$_.md" for @files;
-        my @links = map { '- [' . basename($_) . '](' . relative($page, $shown{$_}) . ')' } @files;
+        my @links = map { '- [' . basename($_) . '](' . relative($page, $pages{en}{$_} // ($shown{$_} //= "source/$_.md")) . ')' } @files;
         return spew("$stage/en/$page", "# $path\n\n" . join("\n", @links) . "\n");
     }
     my ($language) = $path =~ /\.([a-z]+)$/;
@@ -175,9 +176,14 @@ for my $language (qw(en zh)) {
     die "site: mkdocs fails\n$said" if $? || @warnings;
 }
 copy('docs/site/lunr.zh.js', "$site/zh/assets/javascripts/lunr/min/lunr.zh.min.js") or die "site: $!\n";
-my $index = slurp("$site/zh/search/search_index.json");
-$index =~ s/"lang":\s*\["en"\]/"lang":["zh"]/ or die "site: the index of the search is not as expected\n";
-spew("$site/zh/search/search_index.json", $index);
+for my $language (qw(en zh)) { # without the pages of sources, which would hide what is written about them
+    my $path = "$site/$folder{$language}search/search_index.json";
+    my $index = decode_json(encode('UTF-8', slurp($path)));
+    $index->{docs} = [grep { $_->{location} !~ m{^source/} } @{$index->{docs}}];
+    $index->{config}{lang} = [$language];
+    @{$index->{docs}} or die "site: the index of the search is not as expected\n";
+    spew($path, decode('UTF-8', encode_json($index)));
+}
 
 # ---- every link of the site leads somewhere, inside of it ----
 

@@ -43,6 +43,11 @@ for pair in libebb:exports.txt libebb-explain:exports-explain.txt; do
         fail "${pair#*:}: listed, but not defined (-), or exported, but not listed (+):" "$(grep -E '^[-+]ebb|^\+[a-z_]' "$scratch/diff")"
 done
 
+step "archives: nothing is in both"
+twice=$(nm -g --defined-only "$libdir/libebb.a" "$libdir/libebb-explain.a" 2> /dev/null | awk 'NF == 3 && $2 != "W" && $2 != "V" { print $3 }' |
+    LC_ALL=C sort | uniq -d)
+[ -z "$twice" ] || fail "defined in both archives, or twice in one: $twice"
+
 step "pkg-config"
 export PKG_CONFIG_PATH=$libdir/pkgconfig
 export LD_LIBRARY_PATH=$libdir
@@ -57,7 +62,8 @@ static=("$libdir/libebb.a" "${private[@]:1}")
 "$cxx" -std=c++17 "${cflags[@]}" "$here/tests/install/program.cpp" "${shared[@]}" -o "$scratch/cxx_shared"
 read -ra explain < <(pkg-config --cflags --libs ebb-explain)
 "$cc" -std=c11 "$here/tests/install/explain.c" "${explain[@]}" -lm -o "$scratch/explain_shared"
-for program in c_shared c_static cxx_shared explain_shared; do "$scratch/$program"; done
+"$cc" -std=c11 "${cflags[@]}" "$here/tests/install/explain.c" "$libdir/libebb-explain.a" "${static[@]}" -o "$scratch/explain_static"
+for program in c_shared c_static cxx_shared explain_shared explain_static; do "$scratch/$program"; done
 
 step "find_package(ebb)"
 "$cmake" -S "$here/tests/install" -B "$scratch/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \

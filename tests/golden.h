@@ -29,6 +29,8 @@ struct golden_sample {
     size_t length;    /* to the first of its results */
     ebb_dtype dtype;
     bool each, fails;
+    const char *prepare; /* what the argument prepared goes through, or NULL */
+    int prepared;
     ebb_arg arg[GOLDEN_MAX];
     char names[4096]; /* of the arguments, and their strings */
     int n_args, n_leaves, n_entries;
@@ -36,6 +38,8 @@ struct golden_sample {
     int n_numbers;
     ebb_tensor *leaf[GOLDEN_MAX], *entry[GOLDEN_MAX];
     double rtol, atol;
+    double least, most; /* of values that are free */
+    bool ranged;
     bool differentiable[GOLDEN_MAX]; /* an output; v has their upstream gradients, in order */
     struct golden_tensors out, v, dx, w, ddx, ddv;
 };
@@ -148,15 +152,16 @@ static inline struct golden_tensor golden_tensor(struct golden_file *f, const ch
     return t;
 }
 
-/* The tensor with its strides, as a new one of the scope. */
+/* The tensor with its strides, as a new one of the scope; with strides, somewhere in its storage. */
 static inline ebb_tensor *golden_build(const struct golden_tensor *g, bool requires_grad) {
     ebb_tensor *t = ebb_from_data(g->data, g->dtype, g->shape);
     if (t && g->strides.n) {
-        int64_t room = 1, size = (int64_t)ebb_dtype_size(g->dtype), index[EBB_MAX_NDIM];
+        enum { BEFORE = 3 };
+        int64_t room = BEFORE + 1, size = (int64_t)ebb_dtype_size(g->dtype), index[EBB_MAX_NDIM];
         for (int i = 0; i < g->shape.n; i++) room += (g->shape.d[i] - 1) * g->strides.d[i];
         ebb_tensor *all = ebb__tensor_new(g->dtype, 1, &room), *r = NULL;
-        if (all) memset(all->data, 0, (size_t)(room * size));
-        if (all) r = ebb__own(ebb__tensor_alias(all, g->shape.n, g->shape.d, g->strides.d, 0));
+        if (all) memset(all->data, 0xff, (size_t)(room * size)); /* between the elements: NaN, -1, no bool */
+        if (all) r = ebb__own(ebb__tensor_alias(all, g->shape.n, g->shape.d, g->strides.d, BEFORE));
         ebb__unref(all);
         for (int64_t e = 0; r && e < ebb_tensor_numel(t); e++) {
             int64_t rest = e, to = 0;
@@ -210,6 +215,15 @@ static inline ebb_list golden_entries(struct golden_file *f, struct golden_sampl
     return list;
 }
 
+/* "NAME HOW": that the argument goes through something. */
+static inline void golden_prepare(struct golden_file *f, struct golden_sample *s, size_t *used) {
+    const char *name = golden_word(f);
+    for (s->prepared = 0; s->prepared < s->n_args; s->prepared++)
+        if (strcmp(s->arg[s->prepared].name, name) == 0) break;
+    s->prepare = golden_keep(f, s, used, f->rest);
+    if (s->prepared == s->n_args || s->arg[s->prepared].kind != EBB_VALUE_TENSOR) f->damaged = true;
+}
+
 static inline void golden_argument(struct golden_file *f, struct golden_sample *s, size_t *used) {
     char kind = f->line[0];
     const char *name = golden_keep(f, s, used, golden_word(f)), *text = f->rest;
@@ -222,6 +236,7 @@ static inline void golden_argument(struct golden_file *f, struct golden_sample *
     case 'i': arg = ebb__arg_int(name, strtoll(text, NULL, 10)); break;
     case 'f': arg = ebb__arg_float(name, strtod(text, NULL)); break;
     case 'b': arg = ebb__arg_bool(name, *text == '1'); break;
+    case 'm': arg = ebb__arg_text(name, golden_keep(f, s, used, text)); break;
     case 's': arg = ebb__arg_string(name, golden_keep(f, s, used, text)); break;
     case 'd':
         arg = ebb__arg_int(name, ebb_dtype_from_name(text));
@@ -254,6 +269,12 @@ static inline void golden_result(struct golden_file *f, struct golden_sample *s)
         s->atol = strtod(golden_word(f), NULL);
         return;
     }
+    if (strcmp(f->line, "in") == 0) {
+        s->least = strtod(golden_word(f), NULL);
+        s->most = strtod(golden_word(f), NULL);
+        s->ranged = true;
+        return;
+    }
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct golden_tensors *list = lists[i].list;
         if (strcmp(f->line, lists[i].word) != 0) continue;
@@ -277,9 +298,10 @@ static inline void golden_read(struct golden_file *f, struct golden_sample *s) {
     size_t used = 0;
     for (golden_next(f); golden_line(f) && strcmp(f->line, "sample") != 0 && strcmp(f->line, "op") != 0;
          golden_next(f)) {
-        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlz", f->line[0]);
+        bool argument = strlen(f->line) == 1 && strchr("tgLifbsdlmzp", f->line[0]);
         if (!argument && !s->length) s->length = (size_t)(f->at - s->text);
-        if (argument) golden_argument(f, s, &used);
+        if (f->line[0] == 'p') golden_prepare(f, s, &used);
+        else if (argument) golden_argument(f, s, &used);
         else golden_result(f, s);
     }
     if (!s->length) s->length = (size_t)(f->at - s->text);

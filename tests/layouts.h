@@ -14,7 +14,7 @@ static const char *const layout_names[LAYOUTS] = {"contiguous", "transposed", "s
 /* Strides: the first dimension innermost; every second element of something larger; the first dimension of more than
  * one element repeated. Returns whether the layout differs from the contiguous one. */
 static inline bool layout_strides(enum layout layout, const ebb_dims *shape, ebb_dims *ret_strides) {
-    ebb_dims s = {shape->n, {0}};
+    ebb_dims s = {{0}, shape->n};
     int64_t next = layout == SLICED ? 2 : 1;
     bool repeated = false;
     for (int i = 0; i < shape->n; i++) {

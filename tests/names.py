@@ -25,16 +25,9 @@ PATH = pathlib.Path(__file__).with_name("names.txt")
 
 # PyTorch's arguments that Ebb does not have, by intention.
 LEFT_OUT = {
-    "out": "results are returned",
-    "inplace": "the forms with an underscore",
-    "device": "the CPU", "pin_memory": "the CPU", "non_blocking": "the CPU",
-    "layout": "dense tensors", "sparse": "dense gradients", "sparse_grad": "dense gradients",
-    "memory_format": "one memory format", "names": "no named dimensions",
-    "generator": "the thread's generator, which can be saved and restored",
-    "return_indices": "indices are a second result always",
+    "names": "no named dimensions",
     "as_tuple": "nonzero_tuple is an operator of its own",
     "driver": "one driver", "out_dtype": "accelerators only", "_stacklevel": "the caller's line is known",
-    "size_average": "deprecated for reduction", "reduce": "deprecated for reduction",
     "scale": "of elu: selu's constants", "input_scale": "of elu: selu's constants", "path": "of einsum: the order of products",
     "implicit": "of expand: internal",
 }
@@ -50,9 +43,7 @@ NOT_IN_PLACE = {
     "of operators that Ebb does not have": """deg2rad fill_diagonal gcd heaviside i0 igamma igammac lcm ldexp mvlgamma nextafter
         rad2deg renorm sgn""",
 }
-NOT_LEFT_OUT = {("scatter", "reduce"), ("scatter_", "reduce"), ("scatter_reduce", "reduce"), ("scatter_reduce_", "reduce"),
-                ("index_reduce_", "reduce")}
-WORDS = {"none": None, "true": True, "false": False, "float32": torch.float32, "float64": torch.float64,
+WORDS = {"none": None, "strided": torch.strided, "contiguous_format": torch.contiguous_format, "true": True, "false": False, "float32": torch.float32, "float64": torch.float64,
          "int64": torch.int64, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -185,7 +176,7 @@ def main():
     for path, names in given.items():
         name = path.split(".")[-1]
         missing = {SAME.get(n, n) for n in documented(path)} - names
-        missing -= {n for n in LEFT_OUT if (name, n) not in NOT_LEFT_OUT}
+        missing -= LEFT_OUT.keys()
         if missing:
             print(f"{path}: in no line: {' '.join(sorted(missing))}")
             failed += 1

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
-# The page in a real browser: opened, walked to its end step by step, and the gradients that it shows then compared with
-# the engine's.   page.pl EBB   where EBB is the program. Skipped (77) where there is no Chromium or no Graphviz.
+# The pages in a real browser: opened, walked to their ends step by step, and what they show compared with the engine's:
+# gradients, and where elements lie in their storages.   page.pl EBB   where EBB is the program. Skipped (77) where there is
+# no Chromium or no Graphviz.
 use strict;
 use warnings;
 use utf8;
@@ -16,12 +17,13 @@ my $folder = File::Temp->newdir();
 my $bad = 0;
 sub check { my ($ok, $what) = @_; print $ok ? "ok: $what\n" : "FAILED: $what\n"; $bad ||= !$ok }
 
+my $may_fail = 0; # the command, which writes all the same
 sub written {
     my ($name, @command) = @_;
     open my $in, '-|:raw', @command or die "$command[0]: $!\n";
     local $/;
     my $text = <$in>;
-    close $in or die "@command fails\n";
+    close $in or $may_fail or die "@command fails\n";
     open my $out, '>:raw', "$folder/$name" or die "$name: $!\n";
     print $out $text;
     close $out;
@@ -73,9 +75,170 @@ for my $graph (@graphs) {
 
 written('chapter.html', $ebb, 'chapter', '--html');
 for my $i (0 .. 2) {
-    my %shown = gradients_shown(opened("file://$folder/chapter.html#page=$i&walk=1"));
+    my %shown = gradients_shown(opened("file://$folder/chapter.html#item=$i&walk=1"));
     check(keys %shown == (2, 3, 8)[$i], "chapter, example @{[$i + 1]}: all gradients are there");
 }
+
+# A page in Chinese says nothing in English: two words of it beside each other, outside of programs and of operators' documentation.
+sub speaks_chinese {
+    my ($dom, $what) = @_;
+    $dom =~ s{<(script|style|svg|pre|h1|code|button)\b.*?</\1>}{}gs;
+    $dom =~ s{<div class="about" lang="en">.*?</div>}{}gs;
+    my @english = $dom =~ /(?:title|aria-label)="([^"]*\b[a-z]{3,} [a-z]{2,}\b[^"]*)"/g;
+    $dom =~ s/<[^>]*>/ | /g;
+    push @english, $dom =~ /\b([a-z]{2,} [a-z]{3,})\b/g;
+    check(!@english, "$what: all in Chinese" . (@english ? ", but not: @english[0 .. ($#english > 4 ? 4 : $#english)]" : ''));
+}
+my $embedding = 'p = pad(x, (1, 1), mode="reflect"); y = p.repeat(2, 1); q, r = qr(y @ w); sum(q) + sum(x.sum(0) * unique(v))';
+written('words.html', $ebb, 'explain', $embedding, 'x=randn(2,4)', 'w=randn(6,3)', 'v=[3,1,2,2,0]', '--format', 'html', '--lang', 'zh');
+for my $step (0, 3, 'end') {
+    my $dom = opened("file://$folder/words.html#step=$step");
+    check($dom =~ /data-ready="1"/, "sentences: opens at step $step");
+    speaks_chinese($dom, "sentences at step $step");
+}
+
+# Everything that is read stands out from what it stands on: WCAG's ratio of 4.5 for texts, 3 for what is drawn.
+sub light { my ($r, $g, $b) = map { $_ <= 0.03928 ? $_ / 12.92 : (($_ + 0.055) / 1.055)**2.4 } map { $_ / 255 } @_; return 0.2126 * $r + 0.7152 * $g + 0.0722 * $b }
+sub contrast { my ($x, $y) = sort { $b <=> $a } map { light(@$_) } @_; return ($x + 0.05) / ($y + 0.05) }
+sub hsl { # as CSS computes it
+    my ($h, $s, $l) = @_;
+    my $reach = $s * ($l < 0.5 ? $l : 1 - $l);
+    return map {
+        my $k = $_ + $h / 30;
+        $k -= 12 if $k >= 12;
+        my ($least) = sort { $a <=> $b } $k - 3, 9 - $k, 1;
+        255 * ($l - $reach * ($least < -1 ? -1 : $least));
+    } 0, 8, 4;
+}
+for my $kind (['explain', 'z = x*y', 'x=2', 'y=3'], ['dims', 'arange(6)']) {
+    my $looks = written('looks.html', $ebb, @$kind, '--format', 'html');
+    for my $theme ('', '\[data-theme="dark"\]') {
+        my %colour;
+        for my $rule ($looks =~ /^:root$theme \{(.*?)\}/gms) {
+            $colour{$1} = [map { hex } $2, $3, $4] while $rule =~ /--([\w-]+): #(..)(..)(..);/g;
+            $colour{$1} = [$2, $3, $4] while $rule =~ /--([\w-]+): (\d+), (\d+), (\d+);/g;
+            $colour{s} = $1 / 100 if $rule =~ /--s: (\d+)%/;
+            $colour{l} = $1 / 100 if $rule =~ /--l: (\d+)%/;
+        }
+        my @pairs = map { my ($on, @what) = @$_; map { [$_, $on, 4.5] } @what } (['bg', qw(fg soft go back good)], ['panel', qw(fg soft go back)]);
+        push @pairs, ['edge', 'bg', 3], ['focus', 'bg', 3];
+        push @pairs, map { my $on = $_; map { [$_, $on, 4.5] } qw(fg go back) } qw(node leaf root) if $kind->[0] eq 'explain';
+        push @pairs, ['hit', 'bg', 3], ['from', 'bg', 3] if $kind->[0] eq 'dims';
+        for (qw(cell cell-minus)) { # the strongest with a number in it
+            my ($over, $under) = @colour{$_, 'bg'};
+            $colour{"$_ at its strongest"} = [map { 0.5 * $over->[$_] + 0.5 * $under->[$_] } 0 .. 2];
+            push @pairs, ['fg', "$_ at its strongest", 4.5];
+        }
+        for my $hue ($kind->[0] eq 'dims' ? map { 10 * $_ } 0 .. 35 : ()) {
+            $colour{"hue $hue"} = [hsl($hue, @colour{qw(s l)})];
+            push @pairs, ['fg', "hue $hue", 4.5], ['hit', "hue $hue", 3], ['from', "hue $hue", 3];
+        }
+        my @low = grep { !$colour{ $_->[0] } || !$colour{ $_->[1] } || contrast(@colour{ @$_[0, 1] }) < $_->[2] } @pairs;
+        check(!@low && @pairs > 12, "$kind->[0]" . ($theme ? ', dark' : ', light') . ': ' . @pairs . ' pairs of colours' . join '', map { ", $_->[0] on $_->[1] too low" } @low);
+    }
+}
+
+# ---- dimensions ----
+
+# The cells of tensors and of storages: an array of hashes of what their attributes say.
+sub cells {
+    my ($dom) = @_;
+    my @cells;
+    for my $tag ($dom =~ /<(?:td|span)\b[^>]*\bclass="cell[^>]*>[^<]*/g) {
+        my %cell = (classes => $tag =~ /class="([^"]*)"/, text => $tag =~ />([^<]*)$/);
+        $cell{$1} = $2 while $tag =~ /data-(\w+)="([^"]*)"/g;
+        push @cells, \%cell;
+    }
+    return @cells;
+}
+
+sub same { my ($x, $y) = @_; return "@$x" eq "@$y" }
+
+# Everything that a step of the page shows against the JSON of the same step.
+sub step_is_shown {
+    my ($dom, $step, $what) = @_;
+    my @cells = cells($dom);
+    my $right = 1;
+    for my $t (@{ $step->{inputs} }, @{ $step->{outputs} }) {
+        my @of = grep { ($_->{tensor} // '') eq $t->{name} } @cells;
+        $right &&= same([map { $_->{place} } @of], $t->{places}) && !grep { $_->{storage} != $t->{storage} } @of;
+        $right &&= !grep { abs($of[$_]{text} - $t->{data}[$_]) > 5e-3 * abs $t->{data}[$_] } 0 .. $#of;
+        my ($row) = $dom =~ /<tr data-name="\Q$t->{name}\E"[^>]*>(.*?)<\/tr>/s;
+        my ($shape, $strides, $offset) = (join('×', @{ $t->{shape} }), join(', ', @{ $t->{strides} }), $t->{offset});
+        $right &&= $row =~ m{<td>\(\Q$shape\E\)</td><td>\(\Q$strides\E\)</td><td>$offset</td>};
+        my %read; # how often each cell is
+        my @readers = grep { $_->{storage} == $t->{storage} } @{ $step->{outputs} };
+        @readers = grep { $_->{storage} == $t->{storage} } @{ $step->{inputs} } unless @readers;
+        $read{$_}++ for map { @{ $_->{places} } } @readers;
+        my @strip = grep { !defined $_->{tensor} && $_->{storage} == $t->{storage} } @cells;
+        $right &&= same([map { $_->{place} } @strip], [0 .. $t->{storage_elements} - 1]);
+        $right &&= !grep { $_->{times} != ($read{ $_->{place} } // 0) || ($_->{classes} =~ /unread/ ? 1 : 0) == ($_->{times} ? 1 : 0) } @strip;
+    }
+    $right &&= index(unescaped($dom), $_->{formula}) >= 0 for @{ $step->{gives} };
+    check($right, $what);
+}
+
+my @dims = (
+    ['arange(24).view(2,3,4).permute(2,0,1)'],
+    ['arange(6).view(2,3).t().reshape(6)'],
+    ['x.expand(3, 4)[1:, ::2] + w', 'x=randn(3,1)', 'w=randn(2)'],
+    ['a, b = split(arange(10.).view(2, 5), [2, 3], 1); cat([b, a], 1) @ v', 'v=[1,2,3,4,5]'],
+);
+for my $words (@dims) {
+    my $steps = decode_json(written('dims.json', $ebb, 'dims', @$words, '--format', 'json'))->{expressions}[0]{steps};
+    my $page = written('dims.html', $ebb, 'dims', @$words, '--format', 'html');
+    check($page !~ m{(?:src|href)=|https?://(?!www\.w3\.org)}, "$words->[0]: nothing is fetched");
+    step_is_shown(opened("file://$folder/dims.html#step=$_"), $steps->[$_], "$words->[0]: step $_ is shown as it is") for 0 .. $#$steps;
+    my $dom = opened("file://$folder/dims.html#walk=1&lang=zh");
+    check($dom =~ /data-end="1"/, "$words->[0]: walked to the end, in Chinese");
+    speaks_chinese($dom, $words->[0]);
+    step_is_shown($dom, $steps->[-1], "$words->[0]: and shown");
+}
+
+# A reader: pointing and keys, by the events that a browser sends.
+my $page = written('dims.html', $ebb, 'dims', 'arange(6).view(2, 3).t()', '--format', 'html');
+sub acted {
+    my ($script) = @_;
+    open my $out, '>:raw', "$folder/acted.html" or die;
+    print $out $page =~ s{(?=</body>)}{<script>const cell = (t, e) => document.querySelector(`[data-tensor="\${t}"][data-element="\${e}"]`), key = k => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true, cancelable: true}));\n$script</script>}r;
+    close $out;
+    return opened("file://$folder/acted.html");
+}
+sub marked { my ($dom) = @_; return join ' ', map { ($_->{tensor} // 'storage') . '.' . ($_->{element} // $_->{place}) } grep { $_->{classes} =~ /\bhit\b/ } cells($dom) }
+my $point = q{.dispatchEvent(new PointerEvent('pointerover', {bubbles: true}));};
+for my $act (
+    ['pointing at an element', "key('End'); cell('y', 1)$point", 2, 'x.3 y.1 storage.3'],
+    ['pointing at a cell', "key('End'); document.querySelector('.strip [data-place=\"5\"]')$point", 2, 'x.5 y.5 storage.5'],
+    ['keys between steps', q{key('ArrowRight'); key('ArrowRight'); key('ArrowLeft');}, 1, ''],
+    ['keys between cells', q{key('End'); cell('y', 0).focus(); key('ArrowDown'); key('ArrowRight');}, 2, 'x.4 y.3 storage.4'],
+    ['the list of calls', q{document.querySelectorAll('#calls button')[1].click();}, 1, ''],
+) {
+    my ($what, $script, $step, $hit) = @$act;
+    my $dom = acted($script);
+    my $shown = marked($dom);
+    check($dom =~ /data-step="$step"/ && $shown eq $hit, "$what: step $step, marked: $shown");
+}
+
+$may_fail = 1;
+written('fails.html', $ebb, 'dims', 'arange(6).view(2, 3).t().view(6)', '--format', 'html', '--lang', 'zh');
+$may_fail = 0;
+my $dom = opened("file://$folder/fails.html#step=end");
+check($dom =~ /data-step="3"/ && $dom =~ /无法合并/ && $dom =~ /\^\^\^\^/, 'a call that fails is the last step, with the reason');
+
+written('companion.html', $ebb, 'dims', '--format', 'html');
+my $lessons = decode_json(written('companion.json', $ebb, 'dims', '--format', 'json'))->{lessons};
+for my $i (0 .. $#$lessons) {
+    my $dom = opened("file://$folder/companion.html#walk=1&item=" . ($i + 1));
+    my $last = $lessons->[$i]{expressions}[-1]{steps}[-1];
+    check($dom =~ /data-end="1"/ && index($dom, $lessons->[$i]{text}) >= 0, "lesson @{[$i + 1]} is walked to its end");
+    step_is_shown($dom, $last, "lesson @{[$i + 1]}: its last step is shown as it is");
+}
+
+written('large.html', $ebb, 'dims', 'arange(1000000).view(1000, 1000).t()[5:, 3::2]', '--format', 'html');
+my @large = grep { ($_->{tensor} // '') eq 'y' } cells(opened("file://$folder/large.html#step=end"));
+check(@large == 96 && $large[13]{place} == 3005 + 1 + 2000 && $large[13]{text} eq '5006', 'of a large view its first elements are shown, at their places');
+
+# ---- large graphs ----
 
 my $long = 'y = x' . join('', map { $_ % 2 ? '; y = sin(y) + x*y' : '; y = y*0.5 + x' } 1 .. 1700) . '; sum(y)';
 written('long.html', $ebb, 'explain', $long, 'x=[0.3,0.5]', '--format', 'html');

@@ -329,6 +329,23 @@ static void large_cache_is_bounded(void **state) {
     assert_int_equal(ebb_memory().cached, 0);
 }
 
+/* What was unmapped only to be mapped again waits from then on: rounds that need two classes in turn map no more. */
+static void large_cache_learns(void **state) {
+    (void)state;
+    if (EBB__PLAIN_ALLOC) skip();
+    enum { BLOCKS = 12, TURNS = 4 };
+    const size_t sizes[] = {(size_t)(48 * MB), (size_t)(64 * MB)};
+    void *waiting[BLOCKS];
+    (void)ebb_memory_trim();
+    for (int round = 0; round < 2 * TURNS; round++) {
+        for (int i = 0; i < BLOCKS; i++) assert_non_null(waiting[i] = ebb__alloc(sizes[round % 2]));
+        for (int i = 0; i < BLOCKS; i++) ebb__free(waiting[i], sizes[round % 2]);
+    }
+    assert_true(ebb_memory().cached >= BLOCKS * (48 + 64) * MB);
+    (void)ebb_memory_trim();
+    assert_int_equal(ebb_memory().cached, 0);
+}
+
 /* ---- failures on demand ---- */
 
 static void n_th_allocation_fails(void **state) {
@@ -387,6 +404,7 @@ int main(void) {
         TEST(trim_gives_everything_back),
         TEST(small_blocks_go_back_by_themselves),
         TEST(large_cache_is_bounded),
+        TEST(large_cache_learns),
         TEST(n_th_allocation_fails),
         TEST(failures_reach_all_threads),
     };

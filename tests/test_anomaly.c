@@ -267,6 +267,79 @@ EBB_TEST(derivatives_of_higher_order) {
     CHECK_VALUES(jvp, 0, 0, 4);
 }
 
+/* The tangent of f(x) along v, plainly and with strong zeros. */
+static ebb_tensor *tangent_of(ebb_tensor *(*f)(ebb_tensor *x), ebb_tensor *x, ebb_tensor *v, bool strong) {
+    ebb_tensor *t = NULL;
+    ebb_mode mode = strong ? ebb_strong_zeros_open() : (ebb_mode){0};
+    EBB_DUAL_LEVEL ebb_unpack_dual(f(ebb_make_dual(x, v)), &t);
+    ebb_strong_zeros_close(&mode);
+    return t;
+}
+
+static ebb_tensor *root_of_squares(ebb_tensor *x) { return ebb_sqrt(ebb_mul(x, x)); }
+static ebb_tensor *products(ebb_tensor *x) {
+    ebb_tensor *bad = ebb_from_data((double[]){1, NAN, INFINITY, 2}, EBB_F64, EBB_DIMS(2, 2));
+    return ebb_matmul(ebb_reshape(x, EBB_DIMS(1, 2)), bad);
+}
+static ebb_tensor *rows(ebb_tensor *x) {
+    ebb_tensor *low = ebb_from_data((double[]){0, 0, -INFINITY, -INFINITY}, EBB_F64, EBB_DIMS(2, 2));
+    return ebb_softmax(ebb_add(ebb_reshape(x, EBB_DIMS(2, 2)), low), 1);
+}
+static ebb_tensor *two_ways(ebb_tensor *x) { return ebb_atan2(ebb_sqrt(ebb_mul(x, 0.0)), x); }
+static ebb_tensor *row_sums(ebb_tensor *x) {
+    return ebb_logsumexp(ebb_add(ebb_reshape(x, EBB_DIMS(2, 2)), ebb_sqrt(ebb_reshape(x, EBB_DIMS(2, 2)))),
+                         EBB_DIMS(1));
+}
+
+EBB_TEST(tangents_of_zero_stay_zero) {
+    ebb_tensor *x = VECTOR(3, 0), *v = VECTOR(1, 1);
+    CHECK_VALUES(tangent_of(root_of_squares, x, v, false), 0, 1, NAN); /* 2 x v is 0, and the slope of its root inf */
+    CHECK_VALUES(tangent_of(root_of_squares, x, v, true), 0, 1, 0);
+    CHECK_VALUES(tangent_of(ebb_sqrt, x, v, true), 1e-15, 0.5 / sqrt(3), INFINITY); /* what is bad stays bad */
+    CHECK_VALUES(tangent_of(products, x, VECTOR(1, 0), false), 0, NAN, NAN);
+    CHECK_VALUES(tangent_of(products, x, VECTOR(1, 0), true), 0, 1, NAN); /* term by term: 1 * 1 + 0 * inf */
+    CHECK_VALUES(tangent_of(products, x, VECTOR(0, 1), true), 0, INFINITY, 2);
+    double a = 1 / (1 + exp(1)), b = 1 - a;
+    ebb_tensor *four = VECTOR(3, 4, 0, 0);
+    CHECK_VALUES(tangent_of(rows, four, VECTOR(1, 0, 0, 0), true), 1e-12, a * b, -a * b, 0, 0); /* by slices */
+    /* by one input at a time: that of the root is 0 * inf, that of the other one is not */
+    CHECK_VALUES(tangent_of(two_ways, VECTOR(2), VECTOR(1), false), 0, NAN);
+    CHECK_VALUES(tangent_of(two_ways, VECTOR(2), VECTOR(1), true), 0, 0);
+    ebb_tensor *t = tangent_of(row_sums, four, VECTOR(1, 0, 0, 0), true);
+    CHECK(ebb_item(ebb_select(t, 0, 0)) > 0 && ebb_item(ebb_select(t, 0, 1)) == 0);
+}
+
+static ebb_status masked_gradient(ebb_list in, ebb_outputs *ret_out, void *context) {
+    ebb_tensor *x = ebb_requires_grad_(ebb_detach(in.t[0]), true), *rows2 = in.t[1], *y;
+    ebb_tensor *w = ebb_reshape(ebb_expand(x, EBB_DIMS(2, 2)), EBB_DIMS(2, 2));
+    if (*(int *)context == 0) y = ebb_where(ebb_gt(x, 0), ebb_sqrt(x), 0); /* elementwise */
+    else if (*(int *)context == 1)
+        y = ebb_where(ebb_unsqueeze(ebb_gt(rows2, 0), 1), ebb_matmul(ebb_diag(ebb_div(1.0, rows2)), w), 0);
+    else y = ebb_where(ebb_gt(ebb_sum(rows2), 0), ebb_prod(ebb_sqrt(x)), 0); /* whole */
+    (void)ebb_grad(EBB_LIST(ebb_sum(y)), EBB_LIST(x), &ret_out->t[ret_out->n++]);
+    return ebb_error_status();
+}
+
+/* Each sample of a batch as if it were alone. */
+EBB_TEST(strong_zeros_inside_vmap) {
+    ebb_tensor *x = ebb_from_data((double[]){1, 0, 4, 0, 0, 9}, EBB_F64, EBB_DIMS(3, 2));
+    ebb_tensor *r = ebb_from_data((double[]){1, 0, 0, 0, 2, 4}, EBB_F64, EBB_DIMS(3, 2));
+    for (int kind = 0; kind < 3; kind++) {
+        ebb_outputs all = {0}, one = {0};
+        EBB_STRONG_ZEROS {
+            CHECK(!ebb_vmap(masked_gradient, &kind, EBB_LIST(x, r), &all));
+            for (int i = 0; i < 3; i++) {
+                one = (ebb_outputs){0};
+                CHECK(!masked_gradient(EBB_LIST(ebb_select(x, 0, i), ebb_select(r, 0, i)), &one, &kind));
+                ebb_tensor *got = ebb_select(all.t[0], 0, i);
+                for (int k = 0; k < 2; k++)
+                    CHECK_CLOSE(ebb_item(ebb_select(got, 0, k)), ebb_item(ebb_select(one.t[0], 0, k)), 1e-14);
+                if (kind == 0) CHECK(ebb_item(ebb_select(one.t[0], 0, 1 - i % 2)) >= 0);
+            }
+        }
+    }
+}
+
 static void everything(void) {
     EBB_SCOPE EBB_DETECT_ANOMALY() {
         ebb_tensor *x = LEAF(4, 0);

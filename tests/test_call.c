@@ -102,6 +102,74 @@ EBB_TEST(all_outputs) {
     CHECK(out.n == 1);
 }
 
+EBB_TEST(outputs_that_are_asked_for) {
+    ebb_tensor *x = ebb_reshape(ebb_arange(0.0, 16, 1, .dtype = EBB_F64), EBB_DIMS(1, 1, 4, 4)), *at;
+    static const char *const pools[] = {"max_pool2d", "adaptive_max_pool2d"};
+    for (int i = 0; i < 2; i++) {
+        ebb_list out = {0};
+        const char *size = i ? "output_size" : "kernel_size";
+        CHECK_VALUES(ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2)), .ret_outputs = &out), 0, 5, 7, 13, 15);
+        CHECK(out.n == 1);
+        (void)ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2), EBB_ARG("return_indices", false)),
+                       .ret_outputs = &out);
+        CHECK(out.n == 1);
+        (void)ebb_call(pools[i], EBB_LIST(x), EBB_ARGS(EBB_ARG(size, 2), EBB_ARG("return_indices", true)),
+                       .ret_outputs = &out);
+        CHECK(out.n == 2);
+        CHECK_VALUES(out.t[1], 0, 5, 7, 13, 15);
+    }
+    CHECK_VALUES(ebb_max_pool2d(x, EBB_DIMS(2), .ret_indices = &at), 0, 5, 7, 13, 15); /* in C by its place */
+    CHECK_VALUES(at, 0, 5, 7, 13, 15);
+    ebb_tensor *list = ebb_reshape(ebb_fmod(x, 3.0), EBB_DIMS(-1));
+    ebb_list out = {0};
+    CHECK_VALUES(ebb_call("unique", EBB_LIST(list), .ret_outputs = &out), 0, 0, 1, 2);
+    CHECK(out.n == 1);
+    (void)ebb_call("unique", EBB_LIST(list), EBB_ARGS(EBB_ARG("return_counts", true)), .ret_outputs = &out);
+    CHECK(out.n == 2);
+    CHECK_VALUES(out.t[1], 0, 6, 5, 5);
+}
+
+EBB_TEST(arguments_of_pytorch_that_are_not_here) {
+    ebb_tensor *x = matrix();
+    CHECK_VALUES(ebb_call("relu", EBB_LIST(x), EBB_ARGS(EBB_ARG("inplace", false))), 0, 1, 2, 3, 4, 5, 6);
+    CHECK(!ebb_call("relu", EBB_LIST(x), EBB_ARGS(EBB_ARG("inplace", true))));
+    CHECK_ERROR(EBB_ERR_NAME, "relu: has no argument 'inplace': use relu_");
+    CHECK(!ebb_call("dropout", EBB_LIST(x), EBB_ARGS(EBB_ARG("inplace", true))));
+    CHECK_ERROR(EBB_ERR_NAME, "dropout: has no argument 'inplace': dropout has no in-place form");
+    CHECK(!ebb_call("sum", EBB_LIST(x), EBB_ARGS(EBB_ARG("inplace", false))));
+    CHECK_ERROR(EBB_ERR_NAME, "sum: has no argument 'inplace'; there are: self, dim, keepdim, dtype");
+    const ebb_args none = EBB_ARGS(EBB_ARG("size_average", NULL), EBB_ARG("reduce", NULL));
+    CHECK_VALUES(ebb_call("mse_loss", EBB_LIST(x, x), none), 0, 0);
+    CHECK(!ebb_call("mse_loss", EBB_LIST(x, x), EBB_ARGS(EBB_ARG("size_average", false))));
+    CHECK_ERROR(EBB_ERR_NAME, "mse_loss: has no argument 'size_average': use reduction");
+    CHECK(!ebb_call("embedding", EBB_LIST(ebb_arange(0, 2, 1), x), EBB_ARGS(EBB_ARG_TEXT("sparse", "true"))));
+    CHECK_ERROR(EBB_ERR_NAME, "embedding: has no argument 'sparse': gradients are dense");
+    const ebb_args device = EBB_ARGS(EBB_ARG("size", 2), EBB_ARG("device", "cpu"), EBB_ARG("pin_memory", false));
+    CHECK_SHAPE(ebb_call("ones", ((ebb_list){0, NULL}), device), 2);
+    CHECK(!ebb_call("ones", ((ebb_list){0, NULL}), EBB_ARGS(EBB_ARG("size", 2), EBB_ARG("device", "cuda"))));
+    CHECK_ERROR(EBB_ERR_NAME, "ones: has no argument 'device': tensors are in the memory of the CPU");
+    CHECK(!ebb_call("exp", EBB_LIST(x), EBB_ARGS(EBB_ARG("out", x))));
+    CHECK_ERROR(EBB_ERR_NAME, "exp: has no argument 'out': results are returned");
+}
+
+/* In C 0 is an option that is not given; by name it is 0. */
+EBB_TEST(zero_is_no_default_by_name) {
+    ebb_tensor *x = ebb_ones(EBB_DIMS(1, 1, 4)), *w = ebb_ones(EBB_DIMS(1, 1, 2));
+    CHECK_SHAPE(ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG("groups", 1))), 1, 1, 3);
+    CHECK(!ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG("groups", 0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "conv1d: argument 'groups' must be an int other than 0, not int 0");
+    CHECK(!ebb_call("conv1d", EBB_LIST(x, w), EBB_ARGS(EBB_ARG_TEXT("groups", "0"))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "conv1d: argument 'groups' must be an int other than 0, not text '0'");
+    x = ebb_ones(EBB_DIMS(1, 2, 2));
+    CHECK_VALUES(
+        ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", 2))), 0, 2);
+    CHECK_VALUES(
+        ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", NULL))), 0,
+        1);
+    CHECK(!ebb_call("avg_pool2d", EBB_LIST(x), EBB_ARGS(EBB_ARG("kernel_size", 2), EBB_ARG("divisor_override", 0))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "argument 'divisor_override' must be an int other than 0, not int 0");
+}
+
 EBB_TEST(overloads) {
     ebb_tensor *x = matrix();
     CHECK_VALUES(ebb_call("max", EBB_LIST(x)), 0, 6);

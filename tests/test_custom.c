@@ -106,11 +106,14 @@ EBB_TEST(no_input_needs_a_gradient) {
 
 /* ---- an extra that is saved: a further output, constant, that callers do not see ---- */
 
+static bool extra_needed; /* in the last call; the extra is not computed otherwise */
 static ebb_status extra_forward(struct ebb_forward *f) {
     double *y = ebb_tensor_data(f->out[0]), *e = ebb_tensor_data(f->out[1]);
+    extra_needed = ebb_forward_needs(f, 0);
     for (int64_t i = 0; i < ebb_tensor_numel(f->in[0]); i++) {
-        e[i] = exp(values(f->in[0])[i]);
-        y[i] = e[i] * e[i];
+        double once = exp(values(f->in[0])[i]);
+        e[i] = extra_needed ? once : (double)NAN;
+        y[i] = once * once;
     }
     return EBB_OK;
 }
@@ -143,6 +146,43 @@ EBB_TEST(extras_are_saved_and_constant) {
         CHECK_ERROR(EBB_ERR_GRAPH, "does not require gradients");
         CHECK(!ebb_backward(out[0]));
         CHECK_CLOSE(grad_of(x), 2 * exp(1), 1e-14);
+    }
+}
+
+static ebb_status gradient_of_extra(ebb_list in, ebb_outputs *ret_out, void *context) {
+    ebb_tensor *x = ebb_requires_grad_(ebb_detach(in.t[0]), true), *out[2];
+    (void)context;
+    if (!ebb_call_op(&extra, &x, 1, NULL, out))
+        (void)ebb_grad(EBB_LIST(out[0]), EBB_LIST(x), &ret_out->t[ret_out->n++]);
+    return ebb_error_status();
+}
+
+EBB_TEST(forward_knows_which_gradients_may_be_wanted) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_full(EBB_DIMS(2), 0.5, .dtype = EBB_F64, .requires_grad = true), *out[2], *t, *view;
+        ebb_tensor *constant = ebb_detach(x);
+        CHECK(!ebb_call_op(&extra, &x, 1, NULL, out) && extra_needed);
+        CHECK(!ebb_call_op(&extra, &constant, 1, NULL, out) && !extra_needed);
+        EBB_NO_GRAD CHECK(!ebb_call_op(&extra, &x, 1, NULL, out) && !extra_needed); /* PyTorch's is true here */
+        x = ebb_to(ebb_full(EBB_DIMS(2), 0.5, .requires_grad = true), EBB_F64);     /* not what requires it itself */
+        CHECK(!ebb_call_op(&extra, &x, 1, NULL, out) && extra_needed);
+        view = ebb_slice(constant, 0, 0, 1); /* whose base has a history since */
+        ebb_mul_(constant, x);
+        CHECK(!ebb_call_op(&extra, &view, 1, NULL, out) && extra_needed);
+        EBB_DUAL_LEVEL {
+            t = ebb_make_dual(ebb_zeros(EBB_DIMS(2), .dtype = EBB_F64), ebb_ones(EBB_DIMS(2), .dtype = EBB_F64));
+            CHECK(!ebb_call_op(&extra, &t, 1, NULL, out) && ebb_unpack_dual(out[0], &t));
+            CHECK_VALUES(t, 0, 2, 2);
+        }
+        EBB_MEMORY_BUDGET(0, NULL) { /* computed again in a hook, where nothing is recorded */
+            t = ebb_mul(x, 1.0);
+            CHECK(!ebb_call_op(&extra, &t, 1, NULL, out));
+        }
+        CHECK(!ebb_grad(EBB_LIST(ebb_sum(out[0])), EBB_LIST(x), &t));
+        CHECK_VALUES(t, 1e-14, 2 * exp(1), 2 * exp(1));
+        ebb_outputs y = {0}; /* the samples require nothing */
+        CHECK(!ebb_vmap(gradient_of_extra, NULL, EBB_LIST(ebb_zeros(EBB_DIMS(3), .dtype = EBB_F64)), &y));
+        CHECK_VALUES(y.t[0], 0, 2, 2, 2);
     }
 }
 

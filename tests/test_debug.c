@@ -1,30 +1,10 @@
 /* What is saved, what is alive, and what keeps itself alive: the reports, by line. */
-#include "tests/check.h"
+#include "tests/output.h"
 
 #include <ebb/ebb.h>
 
 static ebb_tensor *leaf(const char *name, int64_t rows, int64_t columns) {
     return ebb_name(ebb_ones(EBB_DIMS(rows, columns), .requires_grad = true), name);
-}
-
-/* What a report prints. */
-static char text[4096];
-static FILE *open_text(void) {
-    FILE *file = tmpfile();
-    CHECK(file);
-    return file;
-}
-static void close_text(FILE *file) {
-    rewind(file);
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    text[n] = 0;
-    (void)fclose(file);
-}
-#define CHECK_TEXT(part) check_text((part), __FILE__, __LINE__)
-static void check_text(const char *part, const char *file, int line) {
-    if (strstr(text, part)) return;
-    print_error("\"%s\" is not in\n%s", part, text);
-    _fail(file, line);
 }
 
 /* ---- saved ---- */
@@ -56,20 +36,20 @@ EBB_TEST(saved_by_line) {
 
 EBB_TEST(saved_as_text) {
     ebb_tensor *x = leaf("x", 300, 1), *y = ebb_exp(ebb_mul(x, x));
-    FILE *file = open_text();
+    FILE *file = output_begin();
     CHECK(ebb_print_saved(EBB_LIST(y), file) == EBB_OK);
-    close_text(file);
-    CHECK_TEXT("     bytes  share  tensors  operator  line             the largest\n"
-               "   1.2 KiB   100%        1  exp       test_debug.c:");
-    CHECK_TEXT("its result float32 [300, 1]\n"
-               "       0 B     0%        2  mul       test_debug.c:");
-    CHECK_TEXT("self \"x\" float32 [300, 1]\n");
-    CHECK_TEXT("   1.2 KiB               3  in all; leaves have 1.2 KiB more\n");
+    output_end(file);
+    CHECK_OUTPUT("     bytes  share  tensors  operator  line             the largest\n"
+                 "   1.2 KiB   100%        1  exp       test_debug.c:");
+    CHECK_OUTPUT("its result float32 [300, 1]\n"
+                 "       0 B     0%        2  mul       test_debug.c:");
+    CHECK_OUTPUT("self \"x\" float32 [300, 1]\n");
+    CHECK_OUTPUT("   1.2 KiB               3  in all; leaves have 1.2 KiB more\n");
     ebb_memory_table t;
     CHECK(ebb_saved_table(EBB_LIST(y), &t) == EBB_OK);
     char same[4096], few[8];
-    CHECK(ebb_memory_table_format(same, sizeof same, &t) == strlen(text) && strcmp(same, text) == 0);
-    CHECK(ebb_memory_table_format(few, sizeof few, &t) == strlen(text) && strlen(few) == 7);
+    CHECK(ebb_memory_table_format(same, sizeof same, &t) == strlen(output) && strcmp(same, output) == 0);
+    CHECK(ebb_memory_table_format(few, sizeof few, &t) == strlen(output) && strlen(few) == 7);
     ebb_memory_table_free(&t);
 }
 
@@ -119,11 +99,11 @@ EBB_TEST(alive_by_line) {
     CHECK(strcmp(t.lines[1].op, "mul") == 0 && strcmp(t.lines[1].largest, "float32 []") == 0);
     CHECK(strstr(t.lines[1].file, "test_debug.c") && t.lines[1].line > 0 && t.lines[1].only_graph == 0);
     ebb_memory_table_free(&t);
-    FILE *file = open_text();
+    FILE *file = output_begin();
     CHECK(ebb_print_alive(file) == EBB_OK);
-    close_text(file);
-    CHECK_TEXT("      64 B    94%        1  PowBackward0  test_debug.c:");
-    CHECK_TEXT("       4 B     6%        1  mul           test_debug.c:");
+    output_end(file);
+    CHECK_OUTPUT("      64 B    94%        1  PowBackward0  test_debug.c:");
+    CHECK_OUTPUT("       4 B     6%        1  mul           test_debug.c:");
     kept = ebb_drop(kept);
     ebb_set_grad(w, NULL);
     CHECK(ebb_alive_table(&t) == EBB_OK && t.tensors == 0);
@@ -158,16 +138,16 @@ EBB_TEST(tensors_made_outside_are_not_noted) {
 
 static int64_t cycles(ebb_list tensors) {
     int64_t n = -1;
-    FILE *file = open_text();
+    FILE *file = output_begin();
     CHECK(ebb_print_cycles(tensors, file, &n) == EBB_OK);
-    close_text(file);
+    output_end(file);
     return n;
 }
 
 EBB_TEST(none) {
     ebb_tensor *w = leaf("w", 2, 2), *y = ebb_mul(w, w);
     CHECK(ebb_backward(ebb_sum(y)) == EBB_OK);
-    CHECK(cycles(EBB_LIST(w, y)) == 0 && text[0] == 0);
+    CHECK(cycles(EBB_LIST(w, y)) == 0 && output[0] == 0);
     CHECK(cycles((ebb_list){0, NULL}) == 0);
 }
 
@@ -178,13 +158,13 @@ EBB_TEST(a_gradient_that_leads_back_to_its_tensor) {
         CHECK(ebb_backward(ebb_sum(ebb_mul(ebb_mul(w, w), v)), .create_graph = true) == EBB_OK);
     }
     CHECK(cycles(EBB_LIST(w)) == 1);
-    CHECK_TEXT("reference cycle: ");
-    CHECK_TEXT("tensors, 80 B, kept alive by themselves\n  \"w\" float32 [2, 2], made at test_debug.c:");
-    CHECK_TEXT("  .grad -> float32 [2, 2], made at test_debug.c:");
-    CHECK_TEXT("  .grad_fn -> CloneBackward0, recorded at test_debug.c:");
-    CHECK_TEXT("  input self -> MulBackward0, recorded at test_debug.c:");
-    CHECK_TEXT("-> \"w\" float32 [2, 2], made at test_debug.c:");
-    CHECK_TEXT("  ebb_set_grad() with NULL ends it");
+    CHECK_OUTPUT("reference cycle: ");
+    CHECK_OUTPUT("tensors, 80 B, kept alive by themselves\n  \"w\" float32 [2, 2], made at test_debug.c:");
+    CHECK_OUTPUT("  .grad -> float32 [2, 2], made at test_debug.c:");
+    CHECK_OUTPUT("  .grad_fn -> CloneBackward0, recorded at test_debug.c:");
+    CHECK_OUTPUT("  input self -> MulBackward0, recorded at test_debug.c:");
+    CHECK_OUTPUT("-> \"w\" float32 [2, 2], made at test_debug.c:");
+    CHECK_OUTPUT("  ebb_set_grad() with NULL ends it");
     CHECK(cycles((ebb_list){0, NULL}) == 1); /* among all that are noted, v is none */
     ebb_set_grad(w, NULL);
     CHECK(cycles(EBB_LIST(w)) == 0);
@@ -195,8 +175,8 @@ EBB_TEST(a_gradient_that_leads_back_to_its_tensor) {
 EBB_TEST(a_gradient_that_was_set) {
     ebb_tensor *w = leaf("w", 2, 2);
     CHECK(ebb_set_grad(w, ebb_exp(w)) == EBB_OK && cycles(EBB_LIST(w)) == 1);
-    CHECK_TEXT("  .grad_fn -> ExpBackward0, recorded at");
-    CHECK_TEXT("  input self -> \"w\" float32 [2, 2]\n");
+    CHECK_OUTPUT("  .grad_fn -> ExpBackward0, recorded at");
+    CHECK_OUTPUT("  input self -> \"w\" float32 [2, 2]\n");
     ebb_set_grad(w, NULL);
 }
 
@@ -212,8 +192,8 @@ EBB_TEST(a_hook_whose_context_is_what_it_is_on) {
         ebb_tensor *w = leaf("w", 2, 2);
         ebb_hook hook = ebb_register_hook(w, look, ebb_keep(ebb_exp(w)), drop);
         CHECK(hook && cycles(EBB_LIST(w)) == 1);
-        CHECK_TEXT("  a hook's context -> float32 [2, 2], made at");
-        CHECK_TEXT("  removing the hook ends it");
+        CHECK_OUTPUT("  a hook's context -> float32 [2, 2], made at");
+        CHECK_OUTPUT("  removing the hook ends it");
         ebb_remove_hook(hook);
         CHECK(cycles(EBB_LIST(w)) == 0);
     }
@@ -238,8 +218,8 @@ EBB_TEST(a_context_that_refers_to_a_tensor) {
         CHECK(ebb_trace_block(c, sizeof *c) == EBB_OK);
         ebb_hook hook = ebb_register_hook(y, look, c, context_free);
         CHECK(hook && cycles(EBB_LIST(y)) == 1);
-        CHECK_TEXT("  a hook's context -> a block of 16 bytes\n  refers to -> float32 [2, 2], made at test_debug.c:");
-        CHECK_TEXT("  input self -> ExpBackward0");
+        CHECK_OUTPUT("  a hook's context -> a block of 16 bytes\n  refers to -> float32 [2, 2], made at test_debug.c:");
+        CHECK_OUTPUT("  input self -> ExpBackward0");
         ebb_remove_hook(hook);
         CHECK(cycles(EBB_LIST(y)) == 0);
     }
@@ -271,8 +251,8 @@ EBB_TEST(what_hooks_hold_in_the_place_of_saved_tensors) {
         ebb_drop(packed_last->t);
         packed_last->t = ebb_keep(y); /* with its history, which leads to the node that holds it */
         CHECK(cycles(EBB_LIST(y)) == 1);
-        CHECK_TEXT("  packed result -> a block of 16 bytes\n  refers to -> float32 [2, 2], made at test_debug.c:");
-        CHECK_TEXT("  a pack hook that keeps a copy");
+        CHECK_OUTPUT("  packed result -> a block of 16 bytes\n  refers to -> float32 [2, 2], made at test_debug.c:");
+        CHECK_OUTPUT("  a pack hook that keeps a copy");
         packed_last->t = ebb_drop(packed_last->t);
     }
 }
@@ -282,8 +262,8 @@ EBB_TEST(tangents_of_an_open_level) {
     EBB_DUAL_LEVEL {
         ebb_tensor *dual = ebb_make_dual(w, ebb_ones(EBB_DIMS(2, 2))), *y = ebb_exp(dual);
         CHECK(cycles(EBB_LIST(y)) == 1);
-        CHECK_TEXT("  tangent -> ");
-        CHECK_TEXT("  closing the level of forward mode ends it");
+        CHECK_OUTPUT("  tangent -> ");
+        CHECK_OUTPUT("  closing the level of forward mode ends it");
     }
 }
 
@@ -296,7 +276,7 @@ EBB_TEST(long_cycles) {
         CHECK(ebb_set_grad(w, y) == EBB_OK);
     }
     CHECK(cycles(EBB_LIST(w)) == 1);
-    CHECK_TEXT("  ... 99982 more ...\n  input self -> NegBackward0");
+    CHECK_OUTPUT("  ... 99982 more ...\n  input self -> NegBackward0");
     ebb_set_grad(w, NULL);
 }
 

@@ -3,6 +3,7 @@
  * user's own, and prints what they took. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "tests/check.h"
+#include "tests/own_operator.h"
 #include <ebb/ebb.h>
 #include <time.h>
 
@@ -27,21 +28,10 @@ static double resident(void) {
 
 /* ---- an operator of one's own ---- */
 
-static ebb_status forward(struct ebb_forward *f) {
-    *(double *)ebb_tensor_data(f->out[0]) = *(const double *)ebb_tensor_data(f->in[0]) + 1;
-    return EBB_OK;
-}
 static void vjp(struct ebb_vjp_call *v) {
     if (v->in[0]) ebb_vjp_give(v, 0, v->grad[0]);
 }
-static const struct ebb_op own = {.name = "own",
-                                  .node = "OwnBackward",
-                                  .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
-                                  .n_in = 1,
-                                  .dtypes = EBB_DTYPES(EBB_F64),
-                                  .forward = forward,
-                                  .vjp = vjp,
-                                  .saves = {EBB_IN(0)}};
+static const struct ebb_op own = OWN_OPERATOR("own", vjp);
 
 static ebb_tensor *add_step(ebb_tensor *y, ebb_tensor *x) { return ebb_add(y, x); }
 static ebb_tensor *mul_step(ebb_tensor *y, ebb_tensor *x) { return ebb_mul(y, x); }

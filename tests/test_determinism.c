@@ -250,7 +250,7 @@ static ebb_tensor *loss_of(ebb_tensor *const *p, ebb_tensor *tokens, ebb_tensor 
     x = ebb_layer_norm(x, EBB_DIMS(64), .weight = p[1]);
     x = ebb_matmul(ebb_gelu(ebb_matmul(x, p[2])), p[3]);
     ebb_tensor *words = ebb_cross_entropy(ebb_reshape(x, EBB_DIMS(-1, 64)), ebb_reshape(tokens, EBB_DIMS(-1)));
-    ebb_tensor *y = ebb_relu(ebb_conv2d(images, p[4], .bias = p[5], .padding = {2, {1, 1}}));
+    ebb_tensor *y = ebb_relu(ebb_conv2d(images, p[4], .bias = p[5], .padding = EBB_DIMS(1, 1)));
     y = ebb_flatten(ebb_max_pool2d(y, EBB_DIMS(2, 2)), 1, -1);
     return ebb_add(words, ebb_cross_entropy(ebb_addmm(p[7], y, p[6]), labels));
 }

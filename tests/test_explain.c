@@ -1,22 +1,15 @@
 /* Reports of gradients: what is in them, against what the engine computes; and that nothing leaks or breaks when memory
  * ends. */
 #include "explain/expression.h"
-#include "tests/check.h"
+#include "tests/output.h"
 #include <ctype.h>
 #include <ebb/ebb.h>
 #include <math.h>
 
-/* What ebb_explain_expression writes, or the error's message. */
-static char output[1 << 18];
-
 static ebb_status explain(const char *text, ebb_explain_options o) {
-    o.to = tmpfile();
-    CHECK(o.to != NULL);
+    o.to = output_begin();
     ebb_status status = (ebb_explain_expression)(text, o);
-    rewind(o.to);
-    size_t n = fread(output, 1, sizeof output - 1, o.to);
-    output[n] = '\0';
-    (void)fclose(o.to);
+    output_end(o.to);
     return status;
 }
 
@@ -24,12 +17,6 @@ static ebb_status explain(const char *text, ebb_explain_options o) {
     .values = (const char *const[]){__VA_ARGS__}, \
     .n_values = (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
 #define EXPLAIN(text, ...) explain(text, (ebb_explain_options){.format = EBB_EXPLAIN_JSON, __VA_ARGS__})
-
-static void has(const char *text) {
-    if (strstr(output, text)) return;
-    print_error("expected %s in %s\n", text, output);
-    fail();
-}
 
 /* ---- watching ---- */
 
@@ -76,22 +63,22 @@ EBB_TEST(watches_see_what_is_recorded) {
 
 EBB_TEST(the_two_examples_of_the_chapter) {
     CHECK(!EXPLAIN("z = x*y + sin(x)", VALUES("x=2", "y=3")));
-    has("\"symbol\": \"dz/dx\"");
-    has("\"formula\": \"dz/dt1 · y\"");
-    has("\"formula\": \"dz/dt2 · cos(x)\"");
-    has("\"data\": [2.5838531634528574]"); /* 3 + cos(2) */
-    has("\"arrival\": 2");
-    has("\"ok\": true");
+    CHECK_OUTPUT("\"symbol\": \"dz/dx\"");
+    CHECK_OUTPUT("\"formula\": \"dz/dt1 · y\"");
+    CHECK_OUTPUT("\"formula\": \"dz/dt2 · cos(x)\"");
+    CHECK_OUTPUT("\"data\": [2.5838531634528574]"); /* 3 + cos(2) */
+    CHECK_OUTPUT("\"arrival\": 2");
+    CHECK_OUTPUT("\"ok\": true");
     CHECK(!strstr(output, "\"ok\": false"));
     CHECK(!EXPLAIN("L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)",
                    VALUES("x=[1,2]", "y=0.5", "W1=randn(2,2)", "W2=randn(2,2)", "W3=randn(1,2)", "b1=randn(2)",
                           "b2=randn(2)", "b3=randn(1)")));
-    has("\"symbol\": \"dL/dW1\"");
-    has("\"formula\": \"dL/dt1 · xᵀ\"");
-    has("\"shapes\": \"(2×1) · (1×2) → (2×2)\"");
-    has("\"formula_latex\": \"\\\\frac{\\\\partial L}{\\\\partial t_{1}} \\\\, x^{\\\\top}\"");
-    has("\"summed\": [0]"); /* y is subtracted from a vector of one */
-    has("\"mask\"");
+    CHECK_OUTPUT("\"symbol\": \"dL/dW1\"");
+    CHECK_OUTPUT("\"formula\": \"dL/dt1 · xᵀ\"");
+    CHECK_OUTPUT("\"shapes\": \"(2×1) · (1×2) → (2×2)\"");
+    CHECK_OUTPUT("\"formula_latex\": \"\\\\frac{\\\\partial L}{\\\\partial t_{1}} \\\\, x^{\\\\top}\"");
+    CHECK_OUTPUT("\"summed\": [0]"); /* y is subtracted from a vector of one */
+    CHECK_OUTPUT("\"mask\"");
     CHECK(!strstr(output, "\"ok\": false"));
     CHECK_OK();
     CHECK_NO_LEAK();
@@ -112,7 +99,7 @@ static void compare(const char *text, const char *const *values, int64_t n) {
             char wanted[64];
             (void)snprintf(wanted, sizeof wanted, "%.17g",
                            ebb_at_index(ebb_reshape(grad[i], EBB_DIMS(-1)), EBB_DIMS(0)));
-            has(wanted);
+            CHECK_OUTPUT(wanted);
         }
         CHECK(!strstr(output, "\"ok\": false"));
         (void)ebb_set_default_dtype(EBB_F32);
@@ -128,6 +115,7 @@ EBB_TEST(gradients_are_the_engine_s) {
     COMPARE("s = softmax(x @ W + b, dim=-1); mean((s - s.mean(0))**2)", "x=randn(4,3)", "W=randn(3,2)", "b=randn(2)");
     COMPARE("A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))", "x=randn(2,3,4)"); /* batch matmul, a shared subexpression */
     COMPARE("u = x * w; v = u + u.T; sum(max(v, 1).values) + std(u)", "x=randn(3,3)", "w=randn(3)");
+    COMPARE("r = qr(x); sum(r.R ** 3) + slogdet(x).logabsdet + svd(x + w).S[0]", "x=randn(3,3)", "w=randn(3)");
     COMPARE("h = x[:, 1:]; h = h * 2; h = cat([h, h.flip(0)], 1); prod(h, 1)", "x=randn(2,3)");
     CHECK_NO_LEAK();
 }
@@ -135,7 +123,7 @@ EBB_TEST(gradients_are_the_engine_s) {
 EBB_TEST(in_place_writes_are_followed) {
     CHECK(!EXPLAIN("h = x * x; h += y; h[0] = y[1]; sum(h * h)", VALUES("x=[1,2]", "y=[3,4]")));
     CHECK(!strstr(output, "\"ok\": false"));
-    has("CopySlices");
+    CHECK_OUTPUT("CopySlices");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -143,48 +131,41 @@ EBB_TEST(in_place_writes_are_followed) {
 EBB_TEST(values) {
     CHECK(!EXPLAIN("sum(embedding(i, w)) + x.sum()",
                    VALUES("i=tensor([1, 0, 1])", "w=randn(2,3)", "x=arange(4).view(2,2)")));
-    has("\"kind\": \"constant\"");
+    CHECK_OUTPUT("\"kind\": \"constant\"");
     CHECK(!strstr(output, "\"ok\": false"));
     CHECK(!EXPLAIN("x * y", VALUES("x=2", "y=3"), .grad_of = "y"));
     CHECK(!strstr(output, "dL/dx"));
     CHECK(!EXPLAIN("x.sum()", VALUES("x=randn(40,50)"))); /* large ones as a grid */
-    has("\"grid\"");
+    CHECK_OUTPUT("\"grid\"");
     CHECK(!EXPLAIN("x.sum()", VALUES("x=[1,2]"), .dtype = EBB_F32));
-    has("\"dtype\": \"float32\"");
+    CHECK_OUTPUT("\"dtype\": \"float32\"");
     CHECK(ebb_default_dtype() == EBB_F32);
     CHECK_OK();
     CHECK_NO_LEAK();
 }
 
-static void contains_all(const char *const *texts, int64_t n) {
-    for (int64_t i = 0; i < n; i++) has(texts[i]);
-}
-#define CONTAINS(...) \
-    contains_all((const char *const[]){__VA_ARGS__}, \
-                 (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
-
 EBB_TEST(text_markdown_latex_and_dot) {
     static const char *const values[] = {"x=2", "y=3"};
     ebb_explain_options o = {.values = values, .n_values = 2, .order = 2, .forward_mode = true};
     CHECK(!explain("z = x*y + sin(x)", o));
-    CONTAINS("dz/dx += dz/dt1 · y = 3   the 2nd of 2, together dz/dx = 2.58385", "dz/dx  = dz/dt2 · cos(x) = -0.416147",
-             "d²z/dx²    (1×1)  -0.909297", "d²z/dx dy  (1×1)  1", "z     6.9093    2.58385    2\n",
-             "The gradients agree with central finite differences");
+    CHECK_OUTPUT("dz/dx += dz/dt1 · y = 3   the 2nd of 2, together dz/dx = 2.58385",
+                 "dz/dx  = dz/dt2 · cos(x) = -0.416147", "d²z/dx²    (1×1)  -0.909297", "d²z/dx dy  (1×1)  1",
+                 "z     6.9093    2.58385    2\n", "The gradients agree with central finite differences");
     o.lang = EBB_CHINESE;
     CHECK(!explain("z = x*y + sin(x)", o));
-    CONTAINS("共 2 条中的第 2 条，累加得 dz/dx = 2.58385", "梯度与 float64 中心差分一致");
+    CHECK_OUTPUT("共 2 条中的第 2 条，累加得 dz/dx = 2.58385", "梯度与 float64 中心差分一致");
     o.format = EBB_EXPLAIN_MARKDOWN;
     CHECK(!explain("z = x*y + sin(x)", o));
-    CONTAINS("# z = x\\*y + sin(x)\n", "| 1 | $t_{1} = x \\cdot y$ | $()$ | $6$ | $x$, $y$ |\n",
-             "$$\\frac{\\partial z}{\\partial y} = \\frac{\\partial z}{\\partial t_{1}} \\cdot x = 2$$");
+    CHECK_OUTPUT("# z = x\\*y + sin(x)\n", "| 1 | $t_{1} = x \\cdot y$ | $()$ | $6$ | $x$, $y$ |\n",
+                 "$$\\frac{\\partial z}{\\partial y} = \\frac{\\partial z}{\\partial t_{1}} \\cdot x = 2$$");
     o.format = EBB_EXPLAIN_LATEX;
     CHECK(!explain("z = x*y + sin(x)", o));
-    CONTAINS("\\usepackage{ctex}",
-             "\\[ \\frac{\\partial^2 z}{\\partial x\\,\\partial y} = \\begin{bmatrix} 1 \\end{bmatrix} \\]",
-             "\\end{document}");
+    CHECK_OUTPUT("\\usepackage{ctex}",
+                 "\\[ \\frac{\\partial^2 z}{\\partial x\\,\\partial y} = \\begin{bmatrix} 1 \\end{bmatrix} \\]",
+                 "\\end{document}");
     o.format = EBB_EXPLAIN_DOT;
     CHECK(!explain("z = x*y + sin(x)", o));
-    CONTAINS("digraph ebb {", "n0 -> n2", "label=<<b>x</b>", "dz/dx = 2.58385");
+    CHECK_OUTPUT("digraph ebb {", "n0 -> n2", "label=<<b>x</b>", "dz/dx = 2.58385");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -242,7 +223,7 @@ EBB_TEST(whole_outputs) {
          "L = sum((W3 @ (W2 @ relu(W1 @ x + b1) + b2) + b3 - y)**2)",
          {.limit = 0, NETWORK, .format = EBB_EXPLAIN_DOT}},
         {"softmax.txt",
-         "s = softmax(x @ W + b, dim=-1); L = mean((s - s.mean(0))**2)",
+         "s = softmax(x @ W + b, dim=-1); L = mean((s + s.mean(0))**2)",
          {.limit = 0, VALUES("x=randn(4,3)", "W=randn(3,2)", "b=[0.1, -0.2]")}},
         {"batch.zh.txt",
          "A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))",
@@ -262,13 +243,9 @@ EBB_TEST(whole_outputs) {
 /* ---- graphs of C programs ---- */
 
 static ebb_status explain_graph(ebb_tensor *t, ebb_explain_options o) {
-    o.to = tmpfile();
-    CHECK(o.to != NULL);
+    o.to = output_begin();
     ebb_status status = (ebb_explain)(t, o);
-    rewind(o.to);
-    size_t n = fread(output, 1, sizeof output - 1, o.to);
-    output[n] = '\0';
-    (void)fclose(o.to);
+    output_end(o.to);
     return status;
 }
 
@@ -282,16 +259,16 @@ EBB_TEST(graphs_have_the_names_of_their_lines) {
         ebb_tensor *named = ebb_name(ebb_mul(hidden, 3.0), "three");
         ebb_tensor *loss = ebb_sum(ebb_mul(named, hidden));
         CHECK(!explain_graph(loss, (ebb_explain_options){.recording = recording}));
-        CONTAINS("The graph of loss", "hidden = tanh(t1)   TanhBackward0, ",
-                 "tests/test_explain.c:", "= dloss/dt1 · leaf1ᵀ", "three = hidden · 3", "leaf1.grad += dloss/dleaf1",
-                 "that needs the function");
+        CHECK_OUTPUT("The graph of loss", "hidden = tanh(t1)   TanhBackward0, ",
+                     "tests/test_explain.c:", "= dloss/dt1 · leaf1ᵀ", "three = hidden · 3",
+                     "leaf1.grad += dloss/dleaf1", "that needs the function");
         ebb_explain_end(recording);
         /* nothing watched: computed again, but for constants */
         CHECK(!explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
-        CONTAINS("hidden  = tanh(t1)", "three   = hidden · 3", "[-1.3864  2.9341]");
+        CHECK_OUTPUT("hidden  = tanh(t1)", "three   = hidden · 3", "[-1.3864  2.9341]");
         ebb_tensor *shifted = ebb_add(hidden, 0.5); /* saves neither */
         CHECK(!explain_graph(ebb_sum(ebb_mul(shifted, shifted)), (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}));
-        CONTAINS("shifted  = hidden + …", "[0.037883  1.478]");
+        CHECK_OUTPUT("shifted  = hidden + …", "[0.037883  1.478]");
         CHECK(!ebb_tensor_grad(W));
         CHECK(!ebb_backward(loss)); /* the graph is as it was */
         CHECK(explain_graph(loss, (ebb_explain_options){.format = EBB_EXPLAIN_TEXT}) == EBB_ERR_FREED);
@@ -319,12 +296,12 @@ EBB_TEST(every_allocation_failing_of_a_graph) { CHECK_ALLOCATIONS_FAILING(explai
 EBB_TEST(second_derivatives_and_tangents) {
     CHECK(!EXPLAIN("h = tanh(W @ x); h = h + x.sum(); sum(h * h)", VALUES("x=[1,2]", "W=randn(3,2)"), .order = 2,
                    .forward_mode = true));
-    CONTAINS("\"hessian\"", "\"tangents\"", "\"shape\": [3, 2, 3, 2]");
+    CHECK_OUTPUT("\"hessian\"", "\"tangents\"", "\"shape\": [3, 2, 3, 2]");
     CHECK(!explain("h = tanh(W @ x); h = h + x.sum(); sum(h * h)",
                    (ebb_explain_options){VALUES("x=[1,2]", "W=randn(3,2)"), .order = 2, .forward_mode = true}));
-    CONTAINS("They agree with finite differences of the gradients", "as they must be");
+    CHECK_OUTPUT("They agree with finite differences of the gradients", "as they must be");
     CHECK(!explain("sum(x**3)", (ebb_explain_options){VALUES("x=randn(200)"), .order = 2}));
-    has("The variables have 200 elements together");
+    CHECK_OUTPUT("The variables have 200 elements together");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -335,7 +312,7 @@ EBB_TEST(large_graphs_are_cut_short) {
     size_t n = 0;
     for (int i = 0; i < STEPS; i++) n += (size_t)snprintf(text + n, sizeof text - n, "x = x * 1.0001 + y;");
     CHECK(!explain(text, (ebb_explain_options){VALUES("x=2", "y=[0.5, 0.25]")}));
-    CONTAINS("Forward: 5000 operations", "… 4940 operations are left out here", "… 4912 steps are left out here");
+    CHECK_OUTPUT("Forward: 5000 operations", "… 4940 operations are left out here", "… 4912 steps are left out here");
     CHECK(strlen(output) < 1 << 16 && !strstr(output, "NOT"));
     CHECK_OK();
     CHECK_NO_LEAK();
@@ -365,6 +342,16 @@ EBB_TEST(errors) {
     CHECK_ERROR(EBB_ERR_GRAPH, "no variable to differentiate by");
     (void)EXPLAIN("x + 1", VALUES("x=@/nowhere/at/all.npy"));
     CHECK_ERROR(EBB_ERR_IO, "nowhere");
+    CHECK_NO_LEAK();
+}
+
+/* Beside a tie there is one value more, which x has no element for. */
+EBB_TEST(what_is_not_defined_nearby_is_not_checked) {
+    CHECK(!explain("sum(x * unique(v))", (ebb_explain_options){VALUES("v=[3, 1, 2, 2, 0]", "x=[1, 2, 3, 4]")}));
+    CHECK_OUTPUT("Differences were taken for 3 of 5 elements.");
+    CHECK_OUTPUT("The gradients agree");
+    CHECK(!EXPLAIN("sum(x * unique(v))", VALUES("v=[2, 2]", "x=[1]"), .grad_of = "v", .order = 2));
+    CHECK_OK();
     CHECK_NO_LEAK();
 }
 

@@ -23,6 +23,13 @@ static const struct {
     {"var", "(0,3) dim=(1)", "empty"},
     {"var_mean", "(0,3) dim=(1)", "empty"},
     {"pow", "i5(4) (4)", "the logarithm of an integer is of the default dtype, float32"},
+    {"conv1d", "(2,2,5) (3,2,3) auto_padding=same", "padding is said by a word"},
+    {"conv1d", "(2,2,5) (3,2,2) auto_padding=same", "padding is said by a word"},
+    {"conv2d", "(1,2,4,4) (2,2,2,3) auto_padding=same dilation=(3,1)", "padding is said by a word"},
+    {"conv3d", "(1,2,3,3,3) (2,1,2,2,2) groups=2 auto_padding=same", "padding is said by a word"},
+    {"multi_margin_loss", "() i1()", "one class, without a dimension for it"},
+    {"cross_entropy", "(3,4) i4(3) (4) label_smoothing=0.1", "class numbers, smoothed"},
+    {"cross_entropy", "(3,4) i4(3) reduction=none label_smoothing=0.5", "class numbers, smoothed"},
     {"convolution_weight", "(1,2,3) (1,1,7) weight_size=(2,1,2) dilation=3", "longer at its end, where it is cut off"},
 };
 
@@ -141,13 +148,93 @@ static bool check_sample(const struct ebb_op *op, const char *text) {
     return right;
 }
 
+/* ---- compositions ---- */
+
+static bool is_differentiable(const ebb_tensor *t) {
+    return t && !ebb_tensor_is_number(t) && ebb_dtype_is_floating(ebb_tensor_dtype(t));
+}
+
+static bool is_same(ebb_tensor *a, ebb_tensor *b) {
+    ebb_dims x = ebb_tensor_shape(a), y = ebb_tensor_shape(b);
+    bool alike = a && b && x.n == y.n && ebb_tensor_dtype(a) == ebb_tensor_dtype(b);
+    for (int i = 0; alike && i < x.n; i++) alike = x.d[i] == y.d[i];
+    return alike && difference(a, b) <= 1e-10;
+}
+
+/* What the call of an operator gives, and what its parts give: the value, and the gradients of a random direction. */
+static const char *compare_parts(const struct ebb_op *op, struct ebb_sample *s) {
+    struct ebb__arena arena = {0};
+    ebb_tensor *leaf[MAX_IN], *g[MAX_IN], *h[MAX_IN];
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n_in && i < MAX_IN; i++)
+        if (is_differentiable(s->in[i])) leaf[n++] = ebb_requires_grad_(s->in[i], true);
+    const struct ebb__formula_call call = {op, s->attrs, s->in, s->n_in, NULL, NULL, 0};
+    ebb_args names = ebb__formula_call_names(&arena, &call);
+    ebb_manual_seed(5);
+    ebb_tensor *y = ebb_call_op_list(op, s->in, s->n_in, s->attrs).t[0];
+    ebb_manual_seed(5);
+    ebb_tensor *parts = ebb_eval(op->parts, names);
+    ebb__arena_free(&arena);
+    if (!parts) return "cannot be evaluated";
+    if (!is_same(parts, y)) return "has another value";
+    if (!ebb_tensor_requires_grad(y)) return NULL;
+    const ebb_list up = EBB_LIST(ebb_randn_like(y)), by = {n, leaf};
+    if (ebb_grad(EBB_LIST(y), by, g, .grad_outputs = up, .allow_unused = true, .materialize_grads = true) ||
+        ebb_grad(EBB_LIST(parts), by, h, .grad_outputs = up, .allow_unused = true, .materialize_grads = true))
+        return "has no gradient";
+    for (int64_t i = 0; i < n; i++)
+        if (!is_same(g[i], h[i])) return "has another gradient";
+    return NULL;
+}
+
+EBB_TEST(compositions_are_what_their_formulas_say) {
+    int formulas = 0, words = 0, calls = 0, wrong = 0;
+    for (int i = 0; i < ebb_op_count(); i++) {
+        const struct ebb_op *op = ebb_op_get(i);
+        if (!op->parts) continue;
+        formulas++;
+        words += ebb__formula_is_words(op->parts);
+        if (ebb__formula_is_words(op->parts)) continue;
+        for (int k = 0; op->samples && op->samples[k]; k++) EBB_SCOPE {
+                struct ebb_sample s;
+                CHECK(!ebb_sample_make(op, op->samples[k], EBB_F64, 1, &s));
+                if (!s.must_fail && !is_exception(op->name, op->samples[k])) {
+                    const char *what = compare_parts(op, &s);
+                    if (what) complain(op, op->samples[k], op->parts, what);
+                    wrong += what != NULL;
+                    calls++;
+                }
+                ebb_sample_release(&s);
+            }
+    }
+    print_message("%d compositions, %d of them in words; %d comparisons\n", formulas, words, calls);
+    CHECK(wrong == 0);
+    CHECK(calls > 150);
+    ebb_thread_release();
+}
+
+/* ---- all of them ---- */
+
+/* What is differentiated says how: the gradient of an input, or what a composition is made of. */
+EBB_TEST(every_operator_has_a_formula) {
+    for (int i = 0; i < ebb_op_count(); i++) {
+        const struct ebb_op *op = ebb_op_get(i);
+        bool found = op->parts || op->n_in == 0 || (op->no_derivative && !op->vjp);
+        for (int k = 0; k < op->n_in; k++) found = found || (op->formula[k] && op->formula[k][0]);
+        if (!found) complain(op, "", "", "there is no formula");
+        CHECK(found);
+        CHECK(!op->parts || (!op->vjp && (op->compose || op->compose_list)));
+    }
+}
+
 EBB_TEST(every_formula_is_of_the_language) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
-        for (int k = 0; k < EBB_OP_MAX_IN; k++) {
+        for (int k = 0; k <= EBB_OP_MAX_IN; k++) {
             struct ebb__program p;
-            if (!op->formula[k] || !op->formula[k][0]) continue;
-            if (ebb__program_parse(&p, op->formula[k])) complain(op, "", op->formula[k], "is not parsed");
+            const char *formula = k < EBB_OP_MAX_IN ? op->formula[k] : op->parts;
+            if (!formula || !formula[0]) continue;
+            if (ebb__program_parse(&p, formula)) complain(op, "", formula, "is not parsed");
             CHECK(p.n_statements > 0);
             ebb__program_free(&p);
         }

@@ -78,7 +78,20 @@ EBB_TEST(wrong_gradients_are_named) {
     fault = LAST_ENTRY;
     CHECK(ebb_gradcheck(cubed, NULL, EBB_LIST(x)) == EBB_ERR_GRAPH);
     CHECK_ERROR(EBB_ERR_GRAPH, "output 0 at [1, 2] by input 0 (weights) at [1, 2]");
-    CHECK(!ebb_gradcheck(cubed, NULL, EBB_LIST(x), .rtol = 0.02));
+    CHECK(!ebb_gradcheck(cubed, NULL, EBB_LIST(x), .rtol = EBB_SET(0.02)));
+    CHECK(ebb_gradcheck(cubed, NULL, EBB_LIST(x), .rtol = EBB_SET(0)) == EBB_ERR_GRAPH);
+    ebb_clear_error();
+}
+
+EBB_TEST(tolerances_may_be_zero) {
+    fault = RIGHT; /* and yet not what differences give to the last bit */
+    ebb_tensor *x = values();
+    CHECK(ebb_gradcheck(cubed, NULL, EBB_LIST(x), .atol = EBB_SET(0), .rtol = EBB_SET(0)) == EBB_ERR_GRAPH);
+    CHECK_ERROR(EBB_ERR_GRAPH, "finite differences give");
+    CHECK(!ebb_gradcheck(cubed, NULL, EBB_LIST(x), .atol = EBB_SET(0)));
+    CHECK(!ebb_gradcheck(cubed, NULL, EBB_LIST(x), .rtol = EBB_SET(0)));
+    CHECK(ebb_gradcheck(cubed, NULL, EBB_LIST(x), .rtol = EBB_SET(-1)) == EBB_ERR_ARGUMENT);
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "gradcheck: atol, rtol and nondet_tol must not be negative, got 0, -1 and 0");
 }
 
 EBB_TEST(wrong_second_derivatives_are_found) {

@@ -1,27 +1,22 @@
 /* Drawing graphs: what is in the text, that it is well formed, files as a whole or not at all, Graphviz missing. */
 #define _XOPEN_SOURCE 700
-#include "tests/check.h"
+#include "tests/output.h"
 #include <ebb/ebb.h>
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char text[1 << 16];
-
-/* The DOT text of a root in text[]. */
+/* The DOT text of a root in output[]. */
 static void draw(ebb_tensor *root, ebb_graph_options options) {
-    FILE *file = tmpfile();
-    CHECK(file != NULL);
+    FILE *file = output_begin();
     CHECK((ebb_graph_write)(root, file, options) == EBB_OK);
     CHECK_OK();
-    rewind(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    (void)fclose(file);
+    output_end(file);
 }
 
 static int count(const char *part) {
     int n = 0;
-    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) n++;
+    for (const char *at = strstr(output, part); at; at = strstr(at + 1, part)) n++;
     return n;
 }
 
@@ -45,7 +40,7 @@ EBB_TEST(leaves_operators_and_root) {
         CHECK(count("<b>loss</b>") == 1 && count("= 12<br/>") == 1);
         CHECK(count("label=<a &lt; b>") == 1);
         CHECK(count(" -> ") == 6);
-        CHECK(text[strlen(text) - 2] == '}');
+        CHECK(output[strlen(output) - 2] == '}');
         draw(loss, (ebb_graph_options){.lines = true, .leftright = true});
         CHECK(count("test_graph.c:") == 3);
         CHECK(count("rankdir=LR") == 1 && count("<b>root</b>") == 1);
@@ -55,7 +50,7 @@ EBB_TEST(leaves_operators_and_root) {
 EBB_TEST(names_cannot_break_the_text) {
     EBB_SCOPE {
         draw(ebb_sin(leaf("a\"b<c>&\n\\")), (ebb_graph_options){0});
-        CHECK(count("<b>a&quot;b&lt;c&gt;&amp; \\</b>") == 1);
+        CHECK(count("<b>a&quot;b&lt;c&gt;&amp;<br/>\\</b>") == 1);
     }
 }
 
@@ -109,7 +104,7 @@ static const char *in_folder(const char *name) {
 static bool read_file(const char *name) {
     FILE *file = fopen(in_folder(name), "r");
     if (!file) return false;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    output[fread(output, 1, sizeof output - 1, file)] = '\0';
     (void)fclose(file);
     return true;
 }

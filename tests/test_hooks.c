@@ -231,15 +231,23 @@ static void wrong_after(ebb_node *n, ebb_tensor **in, ebb_tensor *const *out, vo
 
 EBB_TEST(what_does_not_fit_is_refused) {
     EBB_SCOPE {
+        int line = __LINE__ + 1; /* of the call, of the hook, and of the pass */
         ebb_tensor *x = leaf(2), *y = ebb_mul(x, 3.0);
         ebb_node *n = ebb_tensor_grad_fn(y);
         for (int kind = 0; kind < 4; kind++) {
+            char call[64], pass[64];
+            int registered = __LINE__ + 1;
             ebb_hook h = kind < 2    ? ebb_register_hook(y, kind ? wrong_dtype : wrong_shape, NULL, NULL)
                          : kind == 2 ? ebb_node_register_prehook(n, wrong_before, NULL, NULL)
                                      : ebb_node_register_hook(n, wrong_after, NULL, NULL);
+            snprintf(call, sizeof call, "test_hooks.c:%d, returned ", line);
+            snprintf(pass, sizeof pass, "test_hooks.c:%d", __LINE__ + 1);
             CHECK(ebb_backward(y, .retain_graph = true) == EBB_ERR_SHAPE);
-            CHECK_ERROR(EBB_ERR_SHAPE, kind == 3   ? "a hook on an input of MulBackward0 returned float64 [3]"
-                                       : kind == 1 ? "a hook on an output of MulBackward0 returned float32 []"
+            const ebb_error_info *e = ebb_error();
+            CHECK(e->line >= registered && e->line < registered + 3 && strstr(e->file, "test_hooks.c"));
+            CHECK(strstr(e->message, call) && strstr(e->message, pass));
+            CHECK_ERROR(EBB_ERR_SHAPE, kind == 3   ? "a hook on an input of MulBackward0, recorded at "
+                                       : kind == 1 ? "a hook on an output of MulBackward0, recorded at "
                                                    : "returned float64 [3] for a gradient float64 []");
             ebb_remove_hook(h);
         }

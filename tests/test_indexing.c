@@ -193,18 +193,17 @@ EBB_TEST(embedding_with_max_norm) {
 EBB_TEST(unique_elements) {
     ebb_tensor *x = REALS(3, 1, 3, -2, 1, 3), *at, *n, *g;
     ebb_requires_grad_(x, true);
-    ebb_tensor *y =
-        ebb_unique(x, .return_inverse = true, .return_counts = true, .ret_inverse_indices = &at, .ret_counts = &n);
+    ebb_tensor *y = ebb_unique(x, .ret_inverse_indices = &at, .ret_counts = &n);
     CHECK_VALUES(y, 0, -2, 1, 3);
     CHECK_VALUES(at, 0, 2, 1, 2, 0, 1, 2);
     CHECK_VALUES(n, 0, 1, 2, 3);
     CHECK(!ebb_grad(EBB_LIST(weighed(y)), EBB_LIST(x), &g));
     CHECK_VALUES(g, 0, 3, 2, 0, 1, 0, 0); /* to the first of each */
-    CHECK_VALUES(ebb_unique_consecutive(LIST(1, 1, 2, 2, 1), .return_counts = true, .ret_counts = &n), 0, 1, 2, 1);
+    CHECK_VALUES(ebb_unique_consecutive(LIST(1, 1, 2, 2, 1), .ret_counts = &n), 0, 1, 2, 1);
     CHECK_VALUES(n, 0, 2, 2, 1);
     CHECK_SHAPE(ebb_unique(REALS(NAN, NAN, 1)), 3); /* NaN equals nothing */
     ebb_tensor *rows = ebb_reshape(LIST(1, 2, 0, 9, 1, 2, 1, 0), EBB_DIMS(4, 2));
-    y = ebb_unique(rows, .dim = EBB_DIMS(0), .return_inverse = true, .ret_inverse_indices = &at);
+    y = ebb_unique(rows, .dim = EBB_DIMS(0), .ret_inverse_indices = &at);
     CHECK_VALUES(y, 0, 0, 9, 1, 0, 1, 2);
     CHECK_VALUES(at, 0, 2, 0, 2, 1);
 }
@@ -283,6 +282,38 @@ EBB_TEST(threads) {
     ebb_set_num_threads(0);
     for (int i = 0; i < 5; i++) CHECK(same_bits(got[0][i], got[1][i]));
     CHECK(same_bits(ebb_contiguous(ebb_t(got[0][2])), got[0][0]));
+}
+
+/* Wherever it is found, by however many threads: the first one is named, and nothing was written in place. */
+EBB_TEST(wrong_indices_among_many) {
+    enum { ROWS = 100, COLUMNS = 500 };
+    static int64_t places[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * COLUMNS; i++) places[i] = i % COLUMNS;
+    places[77 * COLUMNS + 300] = COLUMNS, places[99 * COLUMNS] = -1;
+    const ebb_dims shape = EBB_DIMS(ROWS, COLUMNS);
+    ebb_tensor *x = ebb_ones(shape), *index = ebb_from_data(places, EBB_I64, shape), *zeros = ebb_zeros(shape);
+    ebb_tensor *flat = ebb_reshape(index, EBB_DIMS(-1)), *line = ebb_ones(EBB_DIMS(COLUMNS));
+    for (int threads = 1; threads < 4; threads++) {
+        ebb_set_num_threads(threads);
+        for (int call = 0; call < 8; call++) {
+            ebb_tensor *y = call == 0   ? ebb_gather(x, index, 1)
+                            : call == 1 ? ebb_scatter_add(x, index, x, 1)
+                            : call == 2 ? ebb_scatter_add_(zeros, index, x, 1)
+                            : call == 3 ? ebb_scatter_(zeros, index, x, 1)
+                            : call == 4 ? ebb_index_select(x, flat, 1)
+                            : call == 5 ? ebb_index(x, EBB_LIST(NULL, flat))
+                            : call == 6 ? ebb_scatter_reduce_(zeros, index, x, 1, EBB_SCATTER_AMAX)
+                                        : ebb_index_put_(zeros, EBB_LIST(NULL, flat), ebb_ones(EBB_DIMS(1)));
+            CHECK(!y);
+            CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for dimension 1 of size 500");
+        }
+        CHECK(!ebb_take(line, flat));
+        CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for 500 elements");
+        CHECK(!ebb_put_(line, flat, ebb_zeros(EBB_DIMS(ROWS * COLUMNS))));
+        CHECK_ERROR(EBB_ERR_INDEX, "index 500 is out of range for 500 elements");
+    }
+    ebb_set_num_threads(0);
+    CHECK(ebb_item(ebb_sum(ebb_abs(zeros))) == 0 && ebb_item(ebb_sum(line)) == COLUMNS);
 }
 
 EBB_TEST_MAIN

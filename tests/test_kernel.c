@@ -56,6 +56,7 @@ REAL(cos, cosl(a))
 REAL(tanh, tanhl(a))
 REAL(erf, erfl(a))
 REAL(sigmoid, 1 / (1 + expl(-a)))
+REAL(gelu, a / 2 * (1 + erfl(a * 0.70710678118654752440L)))
 REAL(add, a + b)
 WHOLE(add, wrap_add(a, b))
 REAL(sub, a - b)
@@ -94,6 +95,10 @@ WHOLE(logical_xor, (a != 0) != (b != 0))
 
 /* What an error is measured by where cancellation makes the result small. */
 static real size_add_scaled(real a, real b) { return fabsl(a) + fabsl(alpha.value * b); }
+static real size_gelu(real a, real b) {
+    (void)b;
+    return fabsl(a) / 2;
+}
 static real size_tanh_backward(real a, real b) { return fabsl(a) * (1 + b * b); }
 static real size_sigmoid_backward(real a, real b) { return fabsl(a) * (1 + fabsl(b)) * (1 + fabsl(b)); }
 
@@ -132,6 +137,7 @@ static const struct entry {
     FLOAT(tanh, 1, 2.5, NULL),
     FLOAT(erf, 1, 1.6, NULL),
     FLOAT(sigmoid, 1, 2, NULL),
+    FLOAT(gelu, 1, 4, size_gelu),
     FLOAT(div, 2, 0.51, NULL),
     ANY(add, 2, ALL),
     ANY(sub, 2, NUMBERS),

@@ -3,14 +3,17 @@
 #include "tests/check.h"
 
 #include "base/base.h"
+#include "base/half.h"
 #include "kernel/kernel.h"
 
 #include <math.h>
 
-static const char *const isas[] = {"baseline", "avx2", "avx512"};
-#define EACH_ISA(i) \
-    for (int i = 0; i < 3; i++) \
+static const char *const isas[] = {"baseline", "avx2", "avx512", "avx512bf16"};
+#define EACH_ISA_OF(n, i) \
+    for (int i = 0; i < n; i++) \
         if (ebb__kernel_use(isas[i]))
+#define EACH_ISA(i) EACH_ISA_OF(3, i)
+#define EACH_PRODUCT_ISA(i) EACH_ISA_OF(4, i) /* the last has products of its own only */
 
 static uint32_t random_state = 1;
 static double uniform(void) {
@@ -21,6 +24,8 @@ static double get(ebb_dtype dtype, const void *p, int64_t i) {
     switch (dtype) {
     case EBB_I32: return ((const int32_t *)p)[i];
     case EBB_I64: return (double)((const int64_t *)p)[i];
+    case EBB_F16: return (double)ebb__f16_to_float(((const uint16_t *)p)[i]);
+    case EBB_BF16: return (double)ebb__bf16_to_float(((const uint16_t *)p)[i]);
     case EBB_F32: return (double)((const float *)p)[i];
     case EBB_F64: return ((const double *)p)[i];
     default: return ((const uint8_t *)p)[i];
@@ -30,6 +35,8 @@ static void put(ebb_dtype dtype, void *p, int64_t i, double x) {
     switch (dtype) {
     case EBB_I32: ((int32_t *)p)[i] = (int32_t)(x * 100); break;
     case EBB_I64: ((int64_t *)p)[i] = (int64_t)(x * 100); break;
+    case EBB_F16: ((uint16_t *)p)[i] = ebb__f16_of_float((float)x); break;
+    case EBB_BF16: ((uint16_t *)p)[i] = ebb__bf16_of_float((float)x); break;
     case EBB_F32: ((float *)p)[i] = (float)x; break;
     case EBB_F64: ((double *)p)[i] = x; break;
     case EBB_U8: ((uint8_t *)p)[i] = (uint8_t)(int)(fabs(x) * 200); break;
@@ -92,20 +99,42 @@ EBB_TEST(copies_of_all_layouts) {
     for (int i = 0; i < 6; i++) CHECK(many[i] == 3);
 }
 
+/* So much that it goes past the caches: rows that begin and end inside of lines. */
+EBB_TEST(copies_of_much) {
+    enum { ROWS = 9, ROW = 1000003, APART = ROW + 13 };
+    float *from = malloc(ROWS * ROW * sizeof *from), *to = malloc((ROWS * APART + 1) * sizeof *to);
+    for (int i = 0; i < ROWS * ROW; i++) from[i] = (float)i;
+    for (int i = 0; i <= ROWS * APART; i++) to[i] = -1;
+    for (int threads = 1; threads < 3; threads++) {
+        ebb_set_num_threads(threads);
+        ebb__copy(2, (int64_t[]){ROWS, ROW}, EBB_F32, to + 1, (int64_t[]){APART * 4, 4}, EBB_F32, from,
+                  (int64_t[]){ROW * 4, 4});
+        for (int r = 0; r < ROWS; r++) {
+            CHECK(memcmp(to + 1 + r * APART, from + r * ROW, ROW * sizeof *from) == 0);
+            CHECK(to[r * APART] == -1 && to[1 + r * APART + ROW] == -1);
+        }
+        for (int r = 0; r < ROWS; r++) to[1 + r * APART + ROW / 2] = to[1 + r * APART] = 0;
+    }
+    ebb_set_num_threads(0);
+    free(from), free(to);
+}
+
 /* ---- reductions ---- */
 
 struct plan {
     int ndim;
     const int64_t *shape;
-    int64_t src_stride[4], dst_stride[4], index_stride[4], total, outputs;
+    int64_t src_stride[4], dst_stride[4], index_stride[4], total, outputs, held;
 };
 
+/* Elements lie `apart` times their size from each other, so that `held` are in memory. */
 static struct plan make_plan(int ndim, const int64_t *shape, const int *order, unsigned reduced, int64_t size,
-                             int64_t out_size) {
-    struct plan p = {.ndim = ndim, .shape = shape, .total = 1, .outputs = 1};
-    strides_of(ndim, shape, order, size, p.src_stride);
+                             int64_t apart, int64_t out_size) {
+    struct plan p = {.ndim = ndim, .shape = shape, .total = 1, .outputs = 1, .held = apart};
+    strides_of(ndim, shape, order, size * apart, p.src_stride);
     for (int d = ndim - 1; d >= 0; d--) {
         p.total *= shape[d];
+        p.held *= shape[d];
         if (reduced >> d & 1) continue;
         p.dst_stride[d] = p.outputs * out_size;
         p.index_stride[d] = p.outputs * 8;
@@ -127,8 +156,7 @@ static void locate(const struct plan *p, int64_t i, int64_t *ret_src, int64_t *r
 
 static void check_sum(const struct plan *p, ebb_dtype in) {
     const ebb_dtype out = ebb_dtype_is_floating(in) ? in : EBB_I64;
-    char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8),
-         *again = calloc((size_t)p->outputs, 8);
+    char *src = random_array(in, p->held), *dst = calloc((size_t)p->outputs, 8), *again = calloc((size_t)p->outputs, 8);
     double *want = calloc((size_t)p->outputs, 8), *size = calloc((size_t)p->outputs, 8);
     const int64_t width = (int64_t)ebb_dtype_size(in);
     for (int64_t i = 0; i < p->total; i++) {
@@ -171,10 +199,10 @@ static void check_fold(const struct plan *p, ebb__fold what, ebb_dtype in) {
     const ebb_dtype out = ebb_dtype_is_floating(in) && what != EBB__FOLD_COUNT ? in : EBB_I64;
     const int64_t width = (int64_t)ebb_dtype_size(in), most = p->outputs ? p->total / p->outputs : 0;
     if ((!ebb_dtype_is_floating(in) && what >= EBB__FOLD_NANSUM) || (what == EBB__FOLD_PROD && most > 6)) return;
-    char *src = random_array(in, p->total), *dst = calloc((size_t)p->outputs, 8);
+    char *src = random_array(in, p->held), *dst = calloc((size_t)p->outputs, 8);
     long double *want = calloc((size_t)p->outputs, sizeof *want), *size = calloc((size_t)p->outputs, sizeof *size);
     bool *seen = calloc((size_t)p->outputs, 1);
-    for (int64_t i = 0; i < p->total && (what == EBB__FOLD_NANSUM || what == EBB__FOLD_COUNT); i += 5)
+    for (int64_t i = 0; i < p->held && (what == EBB__FOLD_NANSUM || what == EBB__FOLD_COUNT); i += 5)
         put(in, src, i, what == EBB__FOLD_NANSUM ? NAN : 0);
     for (int64_t i = 0; i < p->total; i++) {
         int64_t at, output, index;
@@ -196,10 +224,10 @@ static void check_fold(const struct plan *p, ebb__fold what, ebb_dtype in) {
 /* Against two passes over all. The distance from zero must not matter. */
 static void check_var(const struct plan *p, ebb_dtype dtype) {
     const int64_t width = (int64_t)ebb_dtype_size(dtype);
-    char *src = random_array(dtype, p->total), *dst = calloc((size_t)p->outputs, 8),
+    char *src = random_array(dtype, p->held), *dst = calloc((size_t)p->outputs, 8),
          *mid = calloc((size_t)p->outputs, 8);
     double *mean = calloc((size_t)p->outputs, 8), *var = calloc((size_t)p->outputs, 8), n = 0;
-    for (int64_t i = 0; i < p->total; i++) put(dtype, src, i, get(dtype, src, i) + 100);
+    for (int64_t i = 0; i < p->held; i++) put(dtype, src, i, get(dtype, src, i) + 100);
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < p->total; i++) {
             int64_t at, output, index;
@@ -222,13 +250,13 @@ static void check_var(const struct plan *p, ebb_dtype dtype) {
 
 static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool with_nan) {
     const int64_t width = (int64_t)ebb_dtype_size(dtype);
-    char *src = random_array(dtype, p->total), *dst = calloc((size_t)p->outputs, 8),
+    char *src = random_array(dtype, p->held), *dst = calloc((size_t)p->outputs, 8),
          *plain = calloc((size_t)p->outputs, 8);
     int64_t *index = calloc((size_t)p->outputs, 8), *want_index = calloc((size_t)p->outputs, 8);
     double *want = calloc((size_t)p->outputs, 8);
     for (int64_t i = 0; i < p->outputs; i++) want_index[i] = -1;
     if (with_nan)
-        for (int64_t i = 0; i < p->total; i += 7) put(dtype, src, i, NAN);
+        for (int64_t i = 0; i < p->held; i += 7) put(dtype, src, i, NAN);
     for (int64_t i = 0; i < p->total; i++) {
         int64_t at, output, k;
         locate(p, i, &at, &output, &k);
@@ -253,25 +281,27 @@ static void check_extreme(const struct plan *p, ebb_dtype dtype, bool max, bool 
 }
 
 EBB_TEST(reductions_of_all_layouts) {
-    static const int64_t shapes[][4] = {{3, 5, 7, 11}, {1, 40, 300, 1}, {2, 1, 1, 9000}, {300, 2, 50, 1}, {1, 1, 1, 1}};
+    static const int64_t shapes[][4] = {{3, 5, 7, 11},   {1, 40, 300, 1}, {2, 1, 1, 9000},
+                                        {300, 2, 50, 1}, {1, 1, 1, 1},    {1, 2, 20, 800}};
     static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 3, 0, 1}};
     EACH_ISA(isa)
-    for (int s = 0; s < 5; s++)
+    for (int s = 0; s < 6; s++)
         for (int o = 0; o < 4; o++)
             for (unsigned reduced = 0; reduced < 16; reduced += CHECK_STEP(5))
                 for (int d = EBB_BOOL; d < EBB_DTYPE_COUNT; d++) {
                     if (d == EBB_F16 || d == EBB_BF16 || (s == 3 && (d < EBB_F32 || reduced % 3))) continue;
+                    if (s == 5 && (d < EBB_F32 || o > 1)) continue;
                     const ebb_dtype dtype = (ebb_dtype)d;
-                    const int64_t size = (int64_t)ebb_dtype_size(dtype);
-                    struct plan p =
-                        make_plan(4, shapes[s], orders[o], reduced, size, ebb_dtype_is_floating(dtype) ? size : 8);
+                    const int64_t size = (int64_t)ebb_dtype_size(dtype), apart = 1 + (o + (int)reduced) % 2;
+                    struct plan p = make_plan(4, shapes[s], orders[o], reduced, size, apart,
+                                              ebb_dtype_is_floating(dtype) ? size : 8);
                     check_sum(&p, dtype);
                     for (ebb__fold fold = EBB__FOLD_PROD; fold < EBB__FOLDS; fold++) {
-                        struct plan counted = make_plan(4, shapes[s], orders[o], reduced, size, 8);
+                        struct plan counted = make_plan(4, shapes[s], orders[o], reduced, size, apart, 8);
                         check_fold(fold == EBB__FOLD_COUNT ? &counted : &p, fold, dtype);
                     }
                     if (ebb_dtype_is_floating(dtype)) check_var(&p, dtype);
-                    p = make_plan(4, shapes[s], orders[o], reduced, size, size);
+                    p = make_plan(4, shapes[s], orders[o], reduced, size, apart, size);
                     check_extreme(&p, dtype, s & 1, false);
                     if (d >= EBB_F32) check_extreme(&p, dtype, o & 1, true);
                 }
@@ -363,6 +393,7 @@ EBB_TEST(softmax_and_back) {
 /* ---- products ---- */
 
 static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, int layout, double beta) {
+    const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
     const int64_t step = layout & 8 ? 2 : 1, size = (int64_t)ebb_dtype_size(dtype), ldc = n + (layout & 4 ? 3 : 0);
     const int64_t a_rs = layout & 1 ? step : step * k, a_cs = layout & 1 ? step * m : step;
     const int64_t b_rs = layout & 2 ? step : step * n, b_cs = layout & 2 ? step * k : step;
@@ -391,7 +422,8 @@ static void check_gemm(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int
             bound += fabs(x);
         }
         if (dtype == EBB_U8) want = fmod(want, 256);
-        bound *= epsilon(dtype) * (4 + (double)k / 4);
+        bound *= epsilon(half ? EBB_F32 : dtype) * (4 + (double)k / 4);
+        if (half) bound += fabs(want) * (dtype == EBB_F16 ? 0x1p-11 : 0x1p-8) + 0x1p-25; /* rounded once */
         if (!(fabs(get(dtype, c, i) - want) <= bound))
             fail_msg("%s %s %dx(%d,%d,%d) layout %d beta %g: element %d is %.17g, not %.17g", ebb__kernel_isa(),
                      ebb_dtype_name(dtype), (int)batch, (int)m, (int)n, (int)k, layout, beta, (int)i, get(dtype, c, i),
@@ -405,26 +437,53 @@ EBB_TEST(products_of_all_layouts) {
                                        {1, 1, 33, 65},   {1, 13, 17, 300}, {1, 6, 16, 2},   {4, 5, 9, 3},
                                        {1, 70, 100, 33}, {1, 4, 4, 0},     {1, 0, 3, 2},    {3, 1, 40, 9},
                                        {5, 30, 1, 20},   {2, 12, 31, 259}, {1, 1, 1, 1000}};
-    EACH_ISA(isa)
+    EACH_PRODUCT_ISA(isa)
     for (int s = 0; s < 15; s++)
         for (int layout = 0; layout < 16; layout += CHECK_STEP(5))
             for (int beta = 0; beta < 2; beta++)
                 for (int d = EBB_U8; d < EBB_DTYPE_COUNT; d++)
-                    if (d != EBB_F16 && d != EBB_BF16)
-                        check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
+                    check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, beta);
     float x = 0;
     CHECK(ebb__gemm(EBB_BOOL, 1, 1, 1, &x, 1, 1, &x, 1, 1, 0, &x, 1) == EBB_ERR_DTYPE);
     CHECK_ERROR(EBB_ERR_DTYPE, "bool");
 }
 
 EBB_TEST(large_products) {
-    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},
-                                       {1, 300, 257, 128}, {1, 1, 3000, 900}, {1, 3000, 1, 900}};
-    EACH_ISA(isa)
-    for (int s = 0; s < 6; s++)
+    static const int64_t sizes[][4] = {{1, 200, 150, 130}, {1, 64, 128, 784}, {8, 64, 80, 60},  {1, 300, 257, 128},
+                                       {1, 1, 3000, 900},  {1, 3000, 1, 900}, {2, 40, 70, 2500}};
+    EACH_PRODUCT_ISA(isa)
+    for (int s = 0; s < 7; s++)
         for (int layout = 0; layout < 16; layout += CHECK_SANITIZED ? 15 : 3)
-            for (int d = EBB_F32; d <= EBB_F64; d++)
+            for (int d = EBB_BF16; d <= EBB_F64; d++)
                 check_gemm((ebb_dtype)d, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], layout, layout & 1);
+}
+
+/* More rows, columns and depth than the packed blocks have. */
+EBB_TEST(products_of_many_blocks) {
+    EACH_PRODUCT_ISA(isa)
+    if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, 1);
+}
+
+static void square_of(float *x, ebb_dtype dtype, double *ret_value) {
+    uint16_t half = dtype == EBB_BF16 ? ebb__bf16_of_float(*x) : ebb__f16_of_float(*x), square;
+    CHECK(!ebb__gemm(dtype, 1, 1, 1, &half, 1, 1, &half, 1, 1, 0, &square, 1));
+    *ret_value = get(dtype, &square, 0);
+}
+
+/* What is no number stays none, and what is too large becomes an infinity. */
+EBB_TEST(products_of_halves_at_the_edges) {
+    EACH_PRODUCT_ISA(isa)
+    for (int d = EBB_F16; d <= EBB_BF16; d++) {
+        double y;
+        square_of(&(float){NAN}, (ebb_dtype)d, &y);
+        CHECK(y != y);
+        square_of(&(float){-INFINITY}, (ebb_dtype)d, &y);
+        CHECK(y == (double)INFINITY);
+        square_of(&(float){d == EBB_F16 ? 0x1p9f : 0x1p64f}, (ebb_dtype)d, &y);
+        CHECK(y == (double)INFINITY);
+        square_of(&(float){d == EBB_F16 ? 0x1p-13f : 0x1p-100f}, (ebb_dtype)d, &y);
+        CHECK(y == 0);
+    }
 }
 
 /* A repeated row or column has stride 0. */

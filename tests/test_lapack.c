@@ -59,8 +59,8 @@ static void check_factors(ebb_tensor *a, double eps) {
     CHECK(ebb_item(sign) == 1);
 }
 
-static const ebb_dims shapes[] = {{2, {1, 1}}, {2, {2, 2}},   {2, {3, 3}},   {2, {7, 4}},
-                                  {2, {4, 7}}, {2, {40, 40}}, {2, {33, 50}}, {2, {50, 33}}};
+static const ebb_dims shapes[] = {{{1, 1}, 2}, {{2, 2}, 2},   {{3, 3}, 2},   {{7, 4}, 2},
+                                  {{4, 7}, 2}, {{40, 40}, 2}, {{33, 50}, 2}, {{50, 33}, 2}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static void with_work(double work) {

@@ -153,4 +153,33 @@ EBB_TEST(arguments_by_name) {
     CHECK_VALUES(ebb_call("tensordot", EBB_LIST(b, a), EBB_ARGS(EBB_ARG("dims", 1))), 0, 4, 32);
 }
 
+EBB_TEST(tensordot_by_name) {
+    ebb_tensor *a = F64(EBB_DIMS(2, 2), 2, 0, 1, 4), *b = F64(EBB_DIMS(2, 2), 1, 2, 3, 5);
+    const ebb_list ab = EBB_LIST(a, b);
+    CHECK_VALUES(ebb_call("tensordot", ab), 0, 2 + 0 + 3 + 20);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG("dims", NULL))), 0, 25);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG("dims", 1))), 0, 2, 4, 13, 22);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG("dims", EBB_LISTS(EBB_INTS(0), EBB_INTS(0))))), 0, 5, 9, 12,
+                 20);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG("dims", EBB_LISTS(EBB_INTS(0, 1), EBB_INTS(1, 0))))), 0,
+                 2 + 0 + 2 + 20);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG_TEXT("dims", "((0), (0))"))), 0, 5, 9, 12, 20);
+    CHECK_VALUES(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG_TEXT("dims", "((0,1),(1,0))"))), 0, 24);
+    CHECK_SHAPE(ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG_TEXT("dims", "((),())"))), 2, 2, 2, 2);
+    static const char *const wrong[] = {"((0))",     "((0),(0),(1))", "((0),(0)",    "((0)(0",
+                                        "((0),(a))", "(0,1)",         "(((0),(1)))", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK(!ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG_TEXT("dims", wrong[i]))));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "tensordot: argument 'dims' must be an int, not text");
+    }
+    CHECK(!ebb_call("tensordot", ab, EBB_ARGS(EBB_ARG("dims", EBB_LISTS(EBB_INTS(0), EBB_INTS(0), EBB_INTS(1))))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "tensordot: argument 'dims' must be an int, not list of lists of ints");
+    CHECK(!ebb_call("sum", EBB_LIST(a), EBB_ARGS(EBB_ARG("dim", EBB_LISTS(EBB_INTS(0), EBB_INTS(1))))));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "sum: argument 'dim' must be a list of at most 8 ints, not list of lists of ints");
+    CHECK(!ebb_call("tensordot", ab,
+                    EBB_ARGS(EBB_ARG("dims_other", 0), EBB_ARG("dims", EBB_LISTS(EBB_INTS(0), EBB_INTS(0))))));
+    CHECK(ebb_error_status() == EBB_ERR_ARGUMENT);
+    ebb_clear_error();
+}
+
 EBB_TEST_MAIN

@@ -1,72 +1,10 @@
 /* Every operator by PyTorch's name and PyTorch's argument names: the calls of tests/names.txt, whose results PyTorch
- * wrote (tests/names.py). A line is a call:
+ * wrote (tests/names.py). A line is a call (tests/names.h) and what it gives:
  *
- *     FUNCTION [as NAME] ARGUMENT=VALUE ... -> DTYPE(SHAPE) ...
- *
- * FUNCTION is PyTorch's; NAME is Ebb's where it is not its last part. A tensor is f(2,3) of float64, g(2,3) of float32,
- * i5(3) of int64 from 0 to 4, b(3) of bool, spd(3,3) positive definite, full6(2) of that int64; a list of them is
- * [f(2),none]; all else is text that the argument reads. */
-#include "tests/check.h"
-#include <ebb/ebb.h>
-
-enum { MAX_ARGS = 16, MAX_LINE = 512, MAX_NUMEL = 256 };
+ *     CALL -> DTYPE(SHAPE) ... */
+#include "tests/names.h"
 
 static struct { int lines, functions, failures; } total;
-
-/* ---- values ---- */
-
-static ebb_dims read_shape(char *text) {
-    ebb_dims shape = {0, {0}};
-    for (char *p = text; *p && *p != ')'; p += *p == ',') shape.d[shape.n++] = strtoll(p, &p, 10);
-    return shape;
-}
-
-/* "f(2,3)" and the like; NULL for what is no tensor. */
-static ebb_tensor *read_tensor(char *text) {
-    char *open = strchr(text, '(');
-    if (!open || open == text) return NULL;
-    ebb_dims shape = read_shape(open + 1);
-    if (strncmp(text, "spd", 3) == 0) return ebb_add(ebb_mul(ebb_eye(shape.d[0], .dtype = EBB_F64), 3), 0.5);
-    bool full = strncmp(text, "full", 4) == 0;
-    int64_t n = 1, number = strtoll(text + (full ? 4 : 1), NULL, 10), whole[MAX_NUMEL];
-    double values[MAX_NUMEL];
-    for (int i = 0; i < shape.n; i++) n *= shape.d[i];
-    for (int64_t i = 0; i < n && i < MAX_NUMEL; i++) {
-        values[i] = (double)(i * 5 % 9) / 10 + 0.1;
-        whole[i] = full ? number : i * 7 % (number ? number : 1);
-    }
-    if (n > MAX_NUMEL) return NULL;
-    if (full || *text == 'i') return ebb_from_data(whole, EBB_I64, shape);
-    ebb_tensor *x = ebb_from_data(values, EBB_F64, shape);
-    return *text == 'f' ? x : *text == 'g' ? ebb_to(x, EBB_F32) : ebb_gt(x, 0.4);
-}
-
-/* The end of a value's text: the comma after it, or its end. */
-static char *end_of(char *text) {
-    int depth = 0;
-    for (; *text && (depth || *text != ','); text++) depth += (*text == '(') - (*text == ')');
-    return text;
-}
-
-static ebb_arg read_list(const char *name, char *text) {
-    int n = 0;
-    ebb_tensor **room = ebb_list_room(8);
-    text[strlen(text) - 1] = 0;
-    for (char *p = text + 1, *end; room && *p && n < 8; p = end) {
-        end = end_of(p);
-        if (*end) *end++ = 0;
-        room[n++] = read_tensor(p);
-    }
-    return EBB_ARG(name, ((ebb_list){n, room}));
-}
-
-static ebb_arg read_argument(char *word) {
-    char *value = strchr(word, '=');
-    *value++ = 0;
-    if (*value == '[') return read_list(word, value);
-    ebb_tensor *t = *value == '(' ? NULL : read_tensor(value);
-    return t ? EBB_ARG(word, t) : EBB_ARG_TEXT(word, value);
-}
 
 /* ---- one line ---- */
 
@@ -84,20 +22,11 @@ static void describe(char *text, size_t size, const ebb_list *out) {
 
 /* The results that PyTorch gives come first among Ebb's, which may be more. */
 static void replay(char *line) {
-    char call[MAX_LINE], got[MAX_LINE], *words = line, *want = strstr(line, " -> ");
-    ebb_arg args[MAX_ARGS];
-    int n = 0;
+    char call[NAMES_LINE], got[NAMES_LINE], *words = line, *want = strstr(line, " -> ");
     (void)snprintf(call, sizeof call, "%s", line);
     *want = 0;
     want += strlen(" ->");
-    char *function = strtok(words, " "), *name = strrchr(function, '.') ? strrchr(function, '.') + 1 : function;
-    for (char *word; (word = strtok(NULL, " ")) && n < MAX_ARGS;) {
-        if (strcmp(word, "as") == 0) name = strtok(NULL, " ");
-        else args[n++] = read_argument(word);
-    }
-    ebb_list out = {0, NULL};
-    ebb_manual_seed(1);
-    (void)ebb_call(name, ((ebb_list){0, NULL}), .args = {n, args}, .ret_outputs = &out);
+    ebb_list out = names_call(words);
     describe(got, sizeof got, &out);
     total.lines++;
     size_t length = strlen(want);
@@ -109,7 +38,7 @@ static void replay(char *line) {
 }
 
 EBB_TEST(names) {
-    char line[MAX_LINE], before[64] = "";
+    char line[NAMES_LINE], before[64] = "";
     FILE *file = fopen("tests/names.txt", "r");
     CHECK(file != NULL);
     if (!file) return;

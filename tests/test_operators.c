@@ -318,11 +318,11 @@ static void check_differences(struct ebb_sample *s, const struct results *r) {
     for (int64_t i = 0; i < s->n_in; i++) entries += ebb_tensor_numel(in[i]);
     for (int k = 0; k < r->n_out; k++) results += ebb_tensor_numel(r->out[k]);
     total.checked++;
-    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7, .forward_mode = true,
-                      .fast = entries * results > 2000))
+    if (ebb_gradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = EBB_SET(1e-5), .atol = EBB_SET(1e-7),
+                      .forward_mode = true, .fast = entries * results > 2000))
         complain("gradcheck", "fails");
-    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = 1e-5, .atol = 1e-7, .forward_mode = true,
-                          .fast = entries * (entries + results) > 150))
+    if (ebb_gradgradcheck(function, s, ((ebb_list){s->n_in, in}), .rtol = EBB_SET(1e-5), .atol = EBB_SET(1e-7),
+                          .forward_mode = true, .fast = entries * (entries + results) > 150))
         complain("gradgradcheck", "fails");
 }
 

@@ -30,6 +30,10 @@ EBB_TEST(one_operator) {
     CHECK(ebb("ops max_dim") == 0);
     CHECK_OUTPUT("Overload of max");
     CHECK_OUTPUT("Outputs\n      values\n      indices\n");
+    CHECK(ebb("ops max_pool2d triplet_margin_loss matmul") == 0);
+    CHECK_OUTPUT("Outputs\n      output\n      indices           given by name with return_indices\n");
+    CHECK_OUTPUT("Derivative  that of its parts\n    Formula     d = pairwise_distance(anchor, negative, p, eps)\n");
+    CHECK_OUTPUT("Formula     'dot, mv, mm or bmm");
 }
 
 EBB_TEST(operators_as_json) {
@@ -57,6 +61,8 @@ EBB_TEST(differences_are_told) { /* what no finite differences reach */
     CHECK_OUTPUT(
         "FAIL  exp \"(3,4)\", first order: the gradient of output 0 at [0, 0] by input 0 at [0, 0]: backward gives ");
     CHECK_OUTPUT("finite differences give ");
+    CHECK(ebb("gradcheck exp --atol 0 --rtol 0") == 1);
+    CHECK(ebb("gradcheck exp --nondet-tol 1e-12") == 0);
     CHECK(ebb("gradcheck exp --atol 1e-15 --rtol 1e-15 --json") == 1);
     CHECK_OUTPUT("\"check\": \"second order\"");
     CHECK_OUTPUT("\"ok\": false");

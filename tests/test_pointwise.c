@@ -319,6 +319,53 @@ EBB_TEST(strided_operands) {
 }
 
 /* What PyTorch 2.13 gives. */
+/* a + b, each element by its own place. */
+static void check_rows(ebb_tensor *a, ebb_tensor *b) {
+    ebb_tensor *y = ebb_add(a, b);
+    ebb_dims shape = ebb_tensor_shape(y);
+    const ebb_tensor *const x[2] = {ebb_contiguous(ebb_expand(a, shape)), ebb_contiguous(ebb_expand(b, shape))};
+    const ebb_tensor *flat = ebb_contiguous(y);
+    CHECK_OK();
+    for (int64_t i = 0; i < ebb_tensor_numel(y); i++) {
+        if (ebb_tensor_dtype(y) == EBB_F64) {
+            const double *p = ebb_tensor_data(x[0]), *q = ebb_tensor_data(x[1]), *r = ebb_tensor_data(flat);
+            CHECK(r[i] == p[i] + q[i]);
+        } else {
+            const uint8_t *p = ebb_tensor_data(x[0]), *q = ebb_tensor_data(x[1]), *r = ebb_tensor_data(flat);
+            CHECK(r[i] == (uint8_t)(p[i] + q[i]));
+        }
+    }
+}
+
+/* Fewer than fit into a buffer, and many more. */
+EBB_TEST(short_rows) {
+    static const int64_t lengths[] = {2, 3, 10, 100, 127, 128};
+    for (int threads = 1; threads < 4; threads += 2)
+        for (int i = 0; i < 6; i++)
+            for (int d = 0; d < 2; d++) {
+                const int64_t n = lengths[i], rows = 3 + 70000 / n;
+                const ebb_dtype dtype = d ? EBB_F64 : EBB_U8;
+                ebb_set_num_threads(threads);
+                EBB_SCOPE {
+                    ebb_tensor *x = ebb_randint(0, 100, EBB_DIMS(2, rows, n), .dtype = dtype);
+                    ebb_tensor *row = ebb_randint(0, 100, EBB_DIMS(n), .dtype = dtype);
+                    ebb_tensor *column = ebb_randint(0, 100, EBB_DIMS(rows, 1), .dtype = dtype);
+                    ebb_tensor *both = ebb_randint(0, 100, EBB_DIMS(2, 1, n), .dtype = dtype);
+                    ebb_tensor *across = ebb_transpose(ebb_randint(0, 100, EBB_DIMS(n, rows), .dtype = dtype), 0, 1);
+                    check_rows(x, row);
+                    check_rows(x, column);
+                    check_rows(both, x);
+                    check_rows(x, across);
+                    check_rows(column, row);
+                    check_rows(both, column);
+                    check_rows(ebb_slice(x, 2, 0, n, .step = 2), ebb_slice(row, 0, 0, n, .step = 2));
+                    ebb_tensor *part = ebb_slice(x, 1, 1, rows, .step = 2), *want = ebb_add(part, row);
+                    CHECK(ebb_item(ebb_sum(ebb_ne(ebb_add_(part, row), want))) == 0);
+                }
+            }
+    ebb_set_num_threads(0);
+}
+
 EBB_TEST(results_keep_the_order_of_dimensions) {
 #define STRIDES(t, ...) \
     { \

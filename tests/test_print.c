@@ -30,7 +30,7 @@ static ebb_tensor *make(const struct print_case *c) {
     ebb_tensor *t = ebb_from_data(data, c->dtype, c->shape);
     free(data);
     if (c->flip) {
-        ebb_dims order = {c->shape.n, {0}};
+        ebb_dims order = {{0}, c->shape.n};
         for (int i = 0; i < order.n; i++) order.d[i] = order.n - 1 - i;
         t = ebb_permute(t, order);
     }

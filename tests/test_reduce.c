@@ -206,4 +206,34 @@ EBB_TEST(second_order) {
     CHECK_VALUES(gg, 1e-14, 12.5, 27.5, 22.5, 17.5); /* m + x_i * sum(x) / 2 */
 }
 
+/* What compilers take for a list, with a warning that few have on. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wmissing-braces"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
+static ebb_status itself(ebb_list in, ebb_outputs *ret_out, void *context) {
+    (void)context;
+    ret_out->t[ret_out->n++] = ebb_mul(in.t[0], in.t[0]);
+    return ebb_error_status();
+}
+
+EBB_TEST(a_bare_number_is_no_list) {
+    ebb_tensor *x = ebb_ones(EBB_DIMS(2, 3));
+    ebb_list j;
+    const ebb_dims all = {0};
+    CHECK(!ebb_sum(x, .dim = 1));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "does not say how many entries it has: write .dim = EBB_DIMS(...)");
+    CHECK(!ebb_sum(x, .dim = {-1}));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "write .dim = EBB_DIMS(...)");
+    CHECK(!ebb_amax(x, .dim = {0, 1}));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "write .dim = EBB_DIMS(...)");
+    CHECK(!ebb_avg_pool2d(ebb_ones(EBB_DIMS(1, 4, 4)), EBB_DIMS(2), .stride = 1));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "write .stride = EBB_DIMS(...)");
+    CHECK(ebb_jacobian(itself, NULL, EBB_LIST(x), &j, .argnums = {1}) == EBB_ERR_ARGUMENT);
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "write .argnums = EBB_DIMS(...)");
+    CHECK_VALUES(ebb_sum(x, .dim = all), 0, 6);
+    CHECK_VALUES(ebb_sum(x, .dim = {.n = 1}), 0, 2, 2, 2);
+    CHECK_VALUES(ebb_sum(x, .dim = EBB_DIMS(0)), 0, 2, 2, 2);
+}
+
 EBB_TEST_MAIN

@@ -1,5 +1,6 @@
 /* Passes that start passes, to any depth, and passes of several threads at once. */
 #include "tests/check.h"
+#include "tests/own_operator.h"
 #include <ebb/ebb.h>
 #include <pthread.h>
 
@@ -8,11 +9,6 @@ static double grad_of(const ebb_tensor *t) { return ebb_tensor_grad(t) ? ebb_ite
 
 /* ---- a rule that starts a pass whose rule starts a pass ... ---- */
 
-static ebb_status forward(struct ebb_forward *f) {
-    *(double *)ebb_tensor_data(f->out[0]) = *(const double *)ebb_tensor_data(f->in[0]);
-    return EBB_OK;
-}
-
 /* How deep it goes, and what is done there. */
 static struct {
     int depth, reached;
@@ -20,14 +16,7 @@ static struct {
 } nest;
 
 static void vjp(struct ebb_vjp_call *v);
-static const struct ebb_op nested = {.name = "nested",
-                                     .node = "NestedBackward",
-                                     .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
-                                     .n_in = 1,
-                                     .dtypes = EBB_DTYPES(EBB_F64),
-                                     .forward = forward,
-                                     .vjp = vjp,
-                                     .saves = {EBB_IN(0)}};
+static const struct ebb_op nested = OWN_OPERATOR("nested", vjp);
 
 static void vjp(struct ebb_vjp_call *v) {
     if (nest.reached++ == nest.depth) {

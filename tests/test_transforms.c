@@ -1,38 +1,11 @@
 /* Functional transforms: against PyTorch's numbers, against one another, composed, and when memory runs out. */
-#include "tests/check.h"
-#include <ebb/ebb.h>
+#include "tests/functions.h"
 #include <math.h>
-
-#define TENSOR(shape, ...) ebb_from_data((const double[]){__VA_ARGS__}, EBB_F64, shape)
 
 static ebb_tensor *point_x(void) { return TENSOR(EBB_DIMS(3), 0.5, -1.25, 2.0); }
 static ebb_tensor *point_w(void) { return TENSOR(EBB_DIMS(2, 3), 0.1, 0.2, 0.3, -0.4, 0.5, 0.25); }
 static ebb_tensor *direction_x(void) { return TENSOR(EBB_DIMS(3), 1, 2, -1); }
 static ebb_tensor *direction_w(void) { return TENSOR(EBB_DIMS(2, 3), 0.5, 0, 1, 1, -1, 2); }
-
-static ebb_status give(ebb_outputs *ret_out, ebb_tensor *t) {
-    ret_out->t[ret_out->n++] = t;
-    return ebb_error_status();
-}
-
-/* tanh(w x), sum(sin(x) x); counts its runs. */
-static ebb_status two(ebb_list in, ebb_outputs *ret_out, void *context) {
-    ebb_tensor *x = in.t[0], *w = in.t[1];
-    if (context) ++*(int *)context;
-    (void)give(ret_out, ebb_tanh(ebb_mv(w, x)));
-    return give(ret_out, ebb_sum(ebb_mul(ebb_sin(x), x)));
-}
-
-/* sum(tanh(w x)^2) + prod(exp(x)) */
-static ebb_status scalar(ebb_list in, ebb_outputs *ret_out, void *context) {
-    ebb_tensor *x = in.t[0], *w = in.t[1];
-    if (context) ++*(int *)context;
-    return give(ret_out, ebb_add(ebb_sum(ebb_square(ebb_tanh(ebb_mv(w, x)))), ebb_prod(ebb_exp(x))));
-}
-
-static double distance(const ebb_tensor *a, const ebb_tensor *b) {
-    return ebb_item(ebb_amax(ebb_abs(ebb_sub((ebb_tensor *)(uintptr_t)a, (ebb_tensor *)(uintptr_t)b))));
-}
 
 /* ---- linear maps ---- */
 

@@ -1,39 +1,12 @@
 /* Batches: ebb_vmap and its options, its composition with gradients, forward mode and itself, what it refuses,
  * gradients of many vectors in one pass, Jacobians so computed, and what happens when memory runs out. */
-#include "tests/check.h"
-#include <ebb/ebb.h>
+#include "tests/functions.h"
 #include <math.h>
 
-#define TENSOR(shape, ...) ebb_from_data((const double[]){__VA_ARGS__}, EBB_F64, shape)
 #define NONE EBB_UNBATCHED
 
 static ebb_tensor *points(void) { return TENSOR(EBB_DIMS(2, 3), 0.5, -1.25, 2.0, 1.5, 0.25, -0.75); }
 static ebb_tensor *weights(void) { return TENSOR(EBB_DIMS(2, 3), 0.1, 0.2, 0.3, -0.4, 0.5, 0.25); }
-
-static ebb_status give(ebb_outputs *ret_out, ebb_tensor *t) {
-    ret_out->t[ret_out->n++] = t;
-    return ebb_error_status();
-}
-
-static double distance(const ebb_tensor *a, const ebb_tensor *b) {
-    CHECK(a && b && ebb_tensor_ndim(a) == ebb_tensor_ndim(b));
-    return ebb_item(ebb_amax(ebb_abs(ebb_sub((ebb_tensor *)(uintptr_t)a, (ebb_tensor *)(uintptr_t)b))));
-}
-
-/* tanh(w x) and sum(sin(x) x), of a vector x and a matrix w */
-static ebb_status two(ebb_list in, ebb_outputs *ret_out, void *context) {
-    ebb_tensor *x = in.t[0], *w = in.t[1];
-    if (context) ++*(int *)context;
-    (void)give(ret_out, ebb_tanh(ebb_mv(w, x)));
-    return give(ret_out, ebb_sum(ebb_mul(ebb_sin(x), x)));
-}
-
-/* sum(tanh(w x)^2) + prod(exp(x)) */
-static ebb_status scalar(ebb_list in, ebb_outputs *ret_out, void *context) {
-    ebb_tensor *x = in.t[0], *w = in.t[1];
-    if (context) ++*(int *)context;
-    return give(ret_out, ebb_add(ebb_sum(ebb_square(ebb_tanh(ebb_mv(w, x)))), ebb_prod(ebb_exp(x))));
-}
 
 /* ---- the transform ---- */
 
@@ -463,7 +436,7 @@ EBB_TEST(arguments_are_checked) {
     CHECK_ERROR(EBB_ERR_INDEX, "output 1 has 1 dimensions with the batch: no place 1");
     CHECK(ebb_vmap(two, NULL, ((ebb_list){2, NULL}), &y));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "the list of inputs is NULL");
-    ebb_dims eight = {8, {2, 1, 1, 1, 1, 1, 1, 1}};
+    ebb_dims eight = {{2, 1, 1, 1, 1, 1, 1, 1}, 8};
     CHECK(ebb_vmap(plain, ebb_zeros(eight), EBB_LIST(x), &y)); /* an output of eight dimensions for all samples */
     CHECK_ERROR(EBB_ERR_SHAPE, "a batch of tensors of 8 dimensions has more than 8");
 }

@@ -101,12 +101,12 @@ EBB_TEST(edges_as_inputs) {
             y = ebb_scope_hand(ebb_sum(ebb_mul(rows.t[1], 5.0)));
         }
         CHECK(e[1].output == 1 && e[2].node == ebb_tensor_gradient_node(x));
-        CHECK(!ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .edges = {3, e}, .retain_graph = true));
+        CHECK(!ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .input_edges = {3, e}, .retain_graph = true));
         CHECK_VALUES(g[0], 0, 0, 0, 0, 15, 15, 15);
         CHECK_VALUES(g[1], 0, 0, 0, 0, 5, 5, 5);
         CHECK_VALUES(g[2], 0, 5, 5, 5);
         CHECK_VALUES(g[3], 0, 0, 0, 0, 15, 15, 15);
-        CHECK(!ebb_grad(EBB_LIST(y), ((ebb_list){0, NULL}), g, .edges = {1, e + 1})); /* edges alone */
+        CHECK(!ebb_grad(EBB_LIST(y), ((ebb_list){0, NULL}), g, .input_edges = {1, e + 1})); /* edges alone */
         CHECK_VALUES(g[0], 0, 5, 5, 5);
         CHECK(!ebb_tensor_grad(x));
     }
@@ -117,17 +117,104 @@ EBB_TEST(edges_that_are_unused_or_wrong) {
         ebb_tensor *x = leaf(2), *w = ebb_ones(EBB_DIMS(2), .requires_grad = true), *y = ebb_mul(x, x), *g[2];
         ebb_edge unused = ebb_gradient_edge(ebb_mul(w, 2.0)), none = ebb_gradient_edge(ebb_ones(EBB_DIMS(1)));
         CHECK(!none.node && !ebb_gradient_edge(NULL).node);
-        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .edges = {1, &unused}, .retain_graph = true) == EBB_ERR_GRAPH);
+        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .input_edges = {1, &unused}, .retain_graph = true) ==
+              EBB_ERR_GRAPH);
         CHECK_ERROR(EBB_ERR_GRAPH, "input 1 (an edge) was not used");
-        CHECK(!ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .edges = {1, &unused}, .retain_graph = true,
+        CHECK(!ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .input_edges = {1, &unused}, .retain_graph = true,
                         .materialize_grads = true));
         CHECK_VALUES(g[1], 0, 0, 0);
-        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .edges = {1, &none}) == EBB_ERR_ARGUMENT);
-        CHECK_ERROR(EBB_ERR_ARGUMENT, "edge 0 has no node");
+        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .input_edges = {1, &none}) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "input edge 0 has no node");
         unused.output = 1;
-        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .edges = {1, &unused}) == EBB_ERR_ARGUMENT);
-        CHECK_ERROR(EBB_ERR_ARGUMENT, "without output 1");
+        CHECK(ebb_grad(EBB_LIST(y), EBB_LIST(x), g, .input_edges = {1, &unused}) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "without a floating-point output 1");
         CHECK(!ebb_backward(y));
+    }
+}
+
+static double difference(ebb_tensor *a, ebb_tensor *b) { return ebb_item(ebb_max(ebb_abs(ebb_sub(a, b)))); }
+
+EBB_TEST(edges_as_roots) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2), .dtype = EBB_F64, .requires_grad = true), *ones = ebb_ones_like(x), *g[2];
+        ebb_node *kept = NULL;
+        ebb_edge between, of_x = ebb_gradient_edge(x), sum;
+        EBB_SCOPE { /* in two steps, without the tensors */
+            ebb_tensor *y = ebb_exp(ebb_mul(x, 2.0)), *out = ebb_sum(ebb_sin(y));
+            between = ebb_gradient_edge(y);
+            sum = ebb_gradient_edge(out);
+            kept = ebb_node_keep(sum.node);
+        }
+        CHECK(!ebb_grad((ebb_list){0}, (ebb_list){0}, g, .output_edges = EBB_EDGES(sum),
+                        .input_edges = EBB_EDGES(between, of_x), .retain_graph = true));
+        ebb_tensor *whole = g[1];
+        CHECK(!ebb_grad((ebb_list){0}, EBB_LIST(x), g, .output_edges = EBB_EDGES(between),
+                        .grad_outputs = EBB_LIST(g[0]), .retain_graph = true));
+        CHECK(difference(g[0], whole) == 0);
+        CHECK(ebb_backward_list((ebb_list){0}, .root_edges = EBB_EDGES(between)) == EBB_ERR_GRAPH);
+        CHECK_ERROR(EBB_ERR_GRAPH, "the edge has shape [2]: only a tensor of one element has an implicit");
+        CHECK(!ebb_backward_list((ebb_list){0}, .root_edges = EBB_EDGES(sum), .retain_graph = true));
+        CHECK(difference(ebb_tensor_grad(x), whole) == 0);
+        ebb_set_grad(x, NULL); /* of tensors and edges, a leaf's among them, and one that gradients go through */
+        CHECK(!ebb_backward_list(EBB_LIST(ebb_sum(ebb_mul(x, 3.0))), .root_edges = EBB_EDGES(of_x, sum),
+                                 .gradients = EBB_LIST(NULL, ones, NULL), .retain_graph = true));
+        CHECK(difference(ebb_tensor_grad(x), ebb_add(whole, 4.0)) < 1e-14);
+        ebb_tensor *three = ebb_ones(EBB_DIMS(3, 2), .dtype = EBB_F64);
+        CHECK(!ebb_grad((ebb_list){0}, EBB_LIST(x), g, .output_edges = EBB_EDGES(between),
+                        .grad_outputs = EBB_LIST(three), .is_grads_batched = true));
+        CHECK(ebb_tensor_ndim(g[0]) == 2 && ebb_tensor_size(g[0], 0) == 3);
+        CHECK_CLOSE(ebb_at_index(g[0], EBB_DIMS(2, 1)), 2 * 7.38905609893065, 1e-14);
+        ebb_node_drop(kept);
+    }
+}
+
+EBB_TEST(roots_that_are_no_edges) {
+    EBB_SCOPE {
+        ebb_tensor *x = leaf(2), *y = ebb_mul(x, x), *g[1];
+        CHECK(ebb_backward_list((ebb_list){0}, .root_edges = EBB_EDGES(ebb_gradient_edge(ebb_scalar(1.0)))) ==
+              EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "backward: root edge 0 has no node");
+        ebb_edge e = {ebb_tensor_grad_fn(y), 1};
+        CHECK(ebb_grad((ebb_list){0}, EBB_LIST(x), g, .output_edges = EBB_EDGES(e)) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "without a floating-point output 1");
+        ebb_tensor *max = ebb_max_dim(ebb_stack(EBB_LIST(x, y), 0), 0);
+        e = ebb_gradient_edge(max);
+        e.output = 1; /* the indices */
+        CHECK(ebb_backward_list((ebb_list){0}, .root_edges = EBB_EDGES(e)) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "without a floating-point output 1");
+        CHECK(ebb_backward_list((ebb_list){0}) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "at least one tensor or edge");
+        CHECK(ebb_backward_list((ebb_list){0}, .root_edges = {1, NULL}) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "the list of edges to start from is NULL");
+        CHECK(ebb_backward(y, .input_edges = {1, NULL}) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "the list of input edges is NULL");
+        e = ebb_gradient_edge(y);
+        CHECK(ebb_backward_list(EBB_LIST(y), .root_edges = {1, &e}, .gradients = EBB_LIST(NULL)) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "2 outputs but 1 gradients");
+    }
+}
+
+static void count(ebb_node *node, ebb_tensor **grad_outputs, void *context) {
+    (void)node;
+    (void)grad_outputs;
+    ++*(int *)context;
+}
+
+/* Those of leaves are accumulated into, nodes of others are run, and store nothing unless they retain. */
+EBB_TEST(backward_into_edges) {
+    EBB_SCOPE {
+        int ran = 0;
+        ebb_tensor *x = leaf(2), *w = leaf(3), *a = ebb_mul(x, 5.0), *y = ebb_mul(a, w);
+        CHECK(ebb_node_register_prehook(ebb_tensor_grad_fn(a), count, &ran, NULL));
+        CHECK(!ebb_backward(y, .input_edges = EBB_EDGES(ebb_gradient_edge(x)), .retain_graph = true));
+        CHECK(ebb_item(ebb_tensor_grad(x)) == 15 && !ebb_tensor_grad(w) && ran == 1);
+        CHECK(!ebb_backward(y, .inputs = EBB_LIST(w), .input_edges = EBB_EDGES(ebb_gradient_edge(a)),
+                            .retain_graph = true));
+        CHECK(ebb_item(ebb_tensor_grad(x)) == 15 && ebb_item(ebb_tensor_grad(w)) == 10 && !ebb_tensor_grad(a));
+        CHECK(ran == 2);
+        CHECK(!ebb_retain_grad(a));
+        CHECK(!ebb_backward_list(EBB_LIST(y), .input_edges = EBB_EDGES(ebb_gradient_edge(a))));
+        CHECK(ebb_item(ebb_tensor_grad(a)) == 3 && ebb_item(ebb_tensor_grad(x)) == 15);
     }
 }
 
@@ -137,7 +224,7 @@ EBB_TEST(an_edge_stays_with_the_value) {
         ebb_tensor *x = leaf(2), *y = ebb_mul(x, 3.0), *g[2];
         ebb_edge before = ebb_gradient_edge(y);
         ebb_mul_(y, 5.0);
-        CHECK(!ebb_grad(EBB_LIST(ebb_mul(y, 7.0)), EBB_LIST(y), g, .edges = {1, &before}));
+        CHECK(!ebb_grad(EBB_LIST(ebb_mul(y, 7.0)), EBB_LIST(y), g, .input_edges = {1, &before}));
         CHECK(ebb_item(g[0]) == 7 && ebb_item(g[1]) == 35);
     }
 }

@@ -15,9 +15,14 @@ def _operand(side, name, layout, shape, dtype):
 
 
 def _product(side, dtype, layout, batch, m, n, k):
-    dtype = {"f32": np.float32, "f64": np.float64}[dtype]
+    half = dtype == "bf16"
+    if half and side.kind != "torch":
+        return None
+    dtype = {"f32": np.float32, "bf16": np.float32, "f64": np.float64}[dtype]
     a = _operand(side, "a", layout[0], batch + [m, k], dtype)
     b = _operand(side, "b", layout[1], batch + [k, n], dtype)
+    if half:  # keeps strides
+        a, b = a.bfloat16(), b.bfloat16()
     if side.kind != "jax":
         return work(side, side.call(lambda a, b: a @ b, a, b))
     flip = [layout[0] == "t", layout[1] == "t"]  # arrays of JAX have no strides: the transpose is in the program

@@ -43,7 +43,7 @@ class Torch:
         return self.torch.from_numpy(np.ascontiguousarray(v))
 
     def numpy(self, v):
-        return v.detach().numpy()
+        return (v.detach().float() if v.dtype == self.torch.bfloat16 else v.detach()).numpy()
 
     def call(self, f, *inputs):
         f = self.torch.compile(f) if self.compiled else f

@@ -148,7 +148,7 @@ class JaxLayers(TorchLayers):
 # ---- PyTorch ----
 
 
-def _torch(side, name, train):
+def _torch(side, name, train, autocast=False):
     import torch
 
     model, size, (optimizer, settings) = KINDS[name]
@@ -157,7 +157,8 @@ def _torch(side, name, train):
         model(p, layers, *size)  # makes the parameters
 
     def loss():
-        return model(p, layers, *size)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return model(p, layers, *size)
 
     if side.compiled:
         loss = torch.compile(loss)
@@ -273,6 +274,11 @@ def _jax(side, name, train):
 @family("train", "torch", "torch-compile", "jax")
 def train(side, name):
     return _torch(side, name, True) if side.kind == "torch" else _jax(side, name, True)
+
+
+@family("autocast", "torch", "torch-compile")
+def autocast(side, name):
+    return _torch(side, name, True, True)
 
 
 @family("loss", "torch", "torch-compile", "jax")

@@ -32,13 +32,55 @@ EBB_API ebb_status ebb_retain_grad(ebb_tensor *t);
 EBB_API ebb_tensor *ebb_detach(ebb_tensor *t);
 #define ebb_detach(t) ebb_detach(EBB_AT(t))
 
+/* Cut t itself off from its graph: a leaf afterwards, that requires no gradients. What was computed from it keeps the
+ * history; hooks stay with the value, and a retained gradient is not updated any more. Returns t. EBB_ERR_GRAPH for
+ * views. t.detach_() */
+EBB_API ebb_tensor *ebb_detach_(ebb_tensor *t);
+#define ebb_detach_(t) ebb_detach_(EBB_AT(t))
+
+/* From now on self has source's storage, shape and strides: they share their data. Otherwise self stays what it is: a
+ * leaf, with its gradient (that of another shape is to be cleared, ebb_set_grad), its hooks and its name. This counts
+ * as a write: what a node has saved of self is not used any more. Views of self, and what else shared its storage,
+ * stay with the old one. Returns self.
+ *     EBB_NO_GRAD { ebb_set_(w, ebb_cat(EBB_LIST(w, rows), 0)); }      the parameter w gets more rows
+ * Errors: EBB_ERR_DTYPE for another dtype; EBB_ERR_GRAPH for views, and while recording when self or source requires
+ * gradients, since there is no derivative. t.set_(source), and under EBB_NO_GRAD t.data = source */
+EBB_API ebb_tensor *ebb_set_(ebb_tensor *self, ebb_tensor *source);
+#define ebb_set_(...) ((void)EBB_HERE, ebb_set_(__VA_ARGS__))
+
 /* ---- backward and grad ---- */
 
+/* Where gradients of a tensor are sent: an output of a node. Stands for the tensor where that need not be kept, as long
+ * as the node is: by tensors computed from it, or ebb_node_keep. torch.autograd.graph.GradientEdge */
+typedef struct ebb_edge {
+    ebb_node *node; /* borrowed */
+    int64_t output;
+} ebb_edge;
+typedef struct ebb_edges {
+    int64_t n;
+    const ebb_edge *e;
+} ebb_edges;
+
+/* EBB_EDGES(a, b): a list of edges, as EBB_LIST is of tensors. */
+#ifdef __cplusplus
+} /* extern "C" */
+inline ebb_edges ebb__edges(std::initializer_list<ebb_edge> e) { return ebb_edges{(int64_t)e.size(), e.begin()}; }
+#define EBB_EDGES(...) ebb__edges({__VA_ARGS__})
+extern "C" {
+#else
+#define EBB_EDGES(...) \
+    EBB_LITERAL(ebb_edges, (int64_t)(sizeof((ebb_edge[]){__VA_ARGS__}) / sizeof(ebb_edge)), (ebb_edge[]){__VA_ARGS__})
+#endif
+
+/* The edge of t; its node is NULL when t does not require gradients. torch.autograd.graph.get_gradient_edge */
+EBB_API ebb_edge ebb_gradient_edge(const ebb_tensor *t);
+
 typedef struct ebb_backward_options {
-    ebb_tensor *gradient; /* dL/dt, needed when t has more than one element; NULL is 1 */
-    bool retain_graph;    /* keep what was saved, for another pass */
-    bool create_graph;    /* record the pass itself, for higher derivatives (and keep the graph) */
-    ebb_list inputs;      /* accumulate into these only; empty: into every leaf */
+    ebb_tensor *gradient;  /* dL/dt, needed when t has more than one element; NULL is 1 */
+    bool retain_graph;     /* keep what was saved, for another pass */
+    bool create_graph;     /* record the pass itself, for higher derivatives (and keep the graph) */
+    ebb_list inputs;       /* accumulate into these only; empty: into every leaf */
+    ebb_edges input_edges; /* and into the leaves of these; the nodes of others are run, and nothing is stored */
     int ebb__at;
 } ebb_backward_options;
 
@@ -67,6 +109,8 @@ typedef struct ebb_backward_list_options {
     ebb_list gradients; /* one a root, NULL entries for 1; empty when all roots are scalars */
     bool retain_graph, create_graph;
     ebb_list inputs;
+    ebb_edges root_edges; /* further roots, whose gradients follow; `roots` may be empty then */
+    ebb_edges input_edges;
     int ebb__at;
 } ebb_backward_list_options;
 
@@ -82,34 +126,21 @@ EBB_API ebb_status ebb_backward_list(ebb_list roots, ebb_backward_list_options o
 #define ebb__backward_list_(roots, ...) ebb_backward_list(roots, (ebb_backward_list_options){__VA_ARGS__})
 #endif
 
-/* Where gradients of a tensor are sent: an output of a node. Stands for the tensor where that need not be kept, as long
- * as the node is: by tensors computed from it, or ebb_node_keep. torch.autograd.graph.GradientEdge */
-typedef struct ebb_edge {
-    ebb_node *node; /* borrowed */
-    int64_t output;
-} ebb_edge;
-typedef struct ebb_edges {
-    int64_t n;
-    const ebb_edge *e;
-} ebb_edges;
-
-/* The edge of t; its node is NULL when t does not require gradients. torch.autograd.graph.get_gradient_edge */
-EBB_API ebb_edge ebb_gradient_edge(const ebb_tensor *t);
-
 typedef struct ebb_grad_options {
     ebb_list grad_outputs; /* one a output, NULL entries for 1; empty when all outputs are scalars */
     bool retain_graph, create_graph;
     bool allow_unused;      /* NULL instead of an error for an input that no output depends on */
     bool materialize_grads; /* zeros instead */
-    ebb_edges edges;        /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
+    ebb_edges output_edges; /* further outputs, whose grad_outputs follow; `outputs` may be empty then */
+    ebb_edges input_edges;  /* further inputs, whose gradients follow in ret_grads; `inputs` may be empty then */
     /* grad_outputs, one for each output, have a dimension more in front: a batch of vectors, and so have the gradients.
      * One pass for all, as inside ebb_vmap (transforms.h). */
     bool is_grads_batched;
     int ebb__at;
 } ebb_grad_options;
 
-/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + edges.n] and owned by the
- * innermost scope; .grad fields are not touched.
+/* The gradients of the sum of outputs with respect to inputs, stored in ret_grads [inputs.n + input_edges.n] and owned
+ * by the innermost scope; .grad fields are not touched.
  *     ebb_tensor *dx;
  *     ebb_grad(EBB_LIST(loss), EBB_LIST(x), &dx, .create_graph = true);
  *     ebb_tensor *five = ebb_randn(EBB_DIMS(5, 3, 3)), *of_each;
@@ -179,9 +210,12 @@ EBB_API ebb_tensor *ebb_unpack_dual(ebb_tensor *dual, ebb_tensor **ret_tangent);
 
 /* All zero: PyTorch's defaults. */
 typedef struct ebb_gradcheck_options {
-    double eps;        /* the step of the finite differences; 0 means 1e-6 */
-    double atol, rtol; /* |backward - differences| <= atol + rtol * |differences|; 0 means 1e-5 and 1e-3 */
-    double nondet_tol; /* how far two backward passes over the same graph may differ */
+    double eps; /* the step of the finite differences; 0 means 1e-6 */
+    /* Entry by entry |backward - differences| <= atol + rtol * |differences|: EBB_SET(x), EBB_SET(0) too; 1e-5 and 1e-3
+     * where they are not given. Along a random direction atol is multiplied with the sum of the sizes of its
+     * entries. */
+    ebb_setting atol, rtol;
+    double nondet_tol; /* how far two backward passes over the same graph may differ: 0, not at all */
     bool forward_mode; /* also compare the Jacobian by ebb_jvp with the one by backward */
     bool fast;         /* one random direction for each input and output instead of every entry of the Jacobian */
     uint64_t seed;     /* of the random directions, and of ebb_gradgradcheck's upstream gradients */
@@ -203,7 +237,8 @@ typedef struct ebb_gradcheck_options {
  *     if (ebb_gradcheck(f, NULL, EBB_LIST(x, w))) return ebb_perror("f");
  * Errors: EBB_ERR_GRAPH when gradients disagree, naming input, output, entry and both values, or when no input requires
  * gradients; EBB_ERR_DTYPE for an input that requires gradients and is not float64, unless eps is given;
- * EBB_ERR_ARGUMENT for one whose elements share memory (expanded); whatever the function fails with.
+ * EBB_ERR_ARGUMENT for one whose elements share memory (expanded), and for a tolerance below 0; whatever the function
+ * fails with.
  * torch.autograd.gradcheck */
 EBB_API ebb_status ebb_gradcheck(ebb_function function, void *context, ebb_list inputs,
                                  ebb_gradcheck_options options EBB_DEFAULT);

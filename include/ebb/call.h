@@ -15,6 +15,20 @@ extern "C" {
 
 /* ---- arguments ---- */
 
+/* Lists of integers as one argument, tensordot's dims. EBB_LISTS(EBB_INTS(0, 1), EBB_INTS(2, 0)) */
+typedef struct ebb_lists {
+    int64_t n;
+    const ebb_ints *d;
+} ebb_lists;
+#ifdef __cplusplus
+} /* extern "C" */
+inline ebb_lists ebb__lists(std::initializer_list<ebb_ints> d) { return ebb_lists{(int64_t)d.size(), d.begin()}; }
+#define EBB_LISTS(...) ebb__lists({__VA_ARGS__})
+extern "C" {
+#else
+#define EBB_LISTS(...) EBB__COUNTED(ebb_lists, ebb_ints, __VA_ARGS__)
+#endif
+
 enum ebb_value_kind {
     EBB_VALUE_NONE = 0, /* as if it were not given; an optional input that is absent */
     EBB_VALUE_BOOL,     /* value.i */
@@ -23,11 +37,12 @@ enum ebb_value_kind {
     EBB_VALUE_DIMS,     /* value.dims */
     EBB_VALUE_INTS,     /* value.ints */
     EBB_VALUE_FLOATS,   /* value.floats */
+    EBB_VALUE_LISTS,    /* value.lists: one for each of the arguments that share a name */
     EBB_VALUE_STRING,   /* value.text: one word of an enum, a dtype's name, or where a string is asked for */
     EBB_VALUE_DTYPE,    /* value.i, an ebb_dtype */
     EBB_VALUE_TENSOR,   /* value.tensor */
     EBB_VALUE_TENSORS,  /* value.tensors */
-    EBB_VALUE_TEXT      /* value.text: any of the above as text: "true", "-1", "2.5", "(0,1)", "none" (see samples) */
+    EBB_VALUE_TEXT /* value.text: any of the above but tensors: "true", "-1", "2.5", "(0,1)", "((0),(1))", "none" */
 };
 
 /* A named argument: an attribute of the operator, or one of its inputs. What it points to is read during the call. */
@@ -41,6 +56,7 @@ typedef struct ebb_arg {
         ebb_dims dims;
         ebb_ints ints;
         ebb_floats floats;
+        ebb_lists lists;
         ebb_tensor *tensor;
         ebb_list tensors;
     } value;
@@ -52,8 +68,8 @@ typedef struct ebb_args {
 } ebb_args;
 
 /* EBB_ARG("dim", 1): an argument of the kind that the value has in C: bool, integers, floating point, strings,
- * EBB_DIMS(…), EBB_INTS(…), EBB_FLOATS(…), tensors, EBB_LIST(…), NULL for none. EBB_ARG_TEXT("dim", "(0,1)") is of
- * whatever kind the text has. EBB_ARGS(…) is the list of them. */
+ * EBB_DIMS(…), EBB_INTS(…), EBB_FLOATS(…), EBB_LISTS(…), tensors, EBB_LIST(…), NULL for none.
+ * EBB_ARG_TEXT("dim", "(0,1)") is of whatever kind the text has. EBB_ARGS(…) is the list of them. */
 #define EBB__ARG(name_, kind_, ...) \
     ebb_arg arg; \
     arg.name = name_; \
@@ -78,6 +94,9 @@ static inline ebb_arg ebb__arg_ints(const char *name, ebb_ints v) {
 }
 static inline ebb_arg ebb__arg_floats(const char *name, ebb_floats v) {
     EBB__ARG(name, EBB_VALUE_FLOATS, arg.value.floats = v);
+}
+static inline ebb_arg ebb__arg_lists(const char *name, ebb_lists v) {
+    EBB__ARG(name, EBB_VALUE_LISTS, arg.value.lists = v);
 }
 static inline ebb_arg ebb__arg_string(const char *name, const char *v) {
     EBB__ARG(name, EBB_VALUE_STRING, arg.value.text = v);
@@ -104,6 +123,7 @@ inline ebb_arg ebb__arg(const char *name, double v) { return ebb__arg_float(name
 inline ebb_arg ebb__arg(const char *name, ebb_dims v) { return ebb__arg_dims(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_ints v) { return ebb__arg_ints(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_floats v) { return ebb__arg_floats(name, v); }
+inline ebb_arg ebb__arg(const char *name, ebb_lists v) { return ebb__arg_lists(name, v); }
 inline ebb_arg ebb__arg(const char *name, const char *v) { return ebb__arg_string(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_tensor *v) { return ebb__arg_tensor(name, v); }
 inline ebb_arg ebb__arg(const char *name, ebb_list v) { return ebb__arg_tensors(name, v); }
@@ -118,7 +138,7 @@ static inline ebb_arg ebb__arg_long_double(const char *name, long double v) { re
     _Generic((value), bool: ebb__arg_bool, float: ebb__arg_float, double: ebb__arg_float, \
              long double: ebb__arg_long_double, char *: ebb__arg_string, const char *: ebb__arg_string, \
              ebb_dims: ebb__arg_dims, ebb_ints: ebb__arg_ints, ebb_floats: ebb__arg_floats, \
-             ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, \
+             ebb_lists: ebb__arg_lists, ebb_tensor *: ebb__arg_tensor, ebb_list: ebb__arg_tensors, \
              void *: ebb__arg_none, default: ebb__arg_int)(name, value)
 /* clang-format on */
 #define EBB_ARGS(...) \
@@ -139,7 +159,11 @@ typedef struct ebb_call_options {
  * `inputs` are its tensors in order, without those given by name: NULL for an optional one that is absent, EBB_NUM(2.0)
  * for a number; the tensors of a list input one after another. `args` are attributes and inputs by name, in any order;
  * what is not given has PyTorch's default. "input" and "self" mean the same, as do "axis" and "dim", "keepdims" and
- * "keepdim", and what signatures separate by a bar: split_size|split_size_or_sections.
+ * "keepdim", and what signatures separate by a bar: split_size|split_size_or_sections. Arguments may share such a name:
+ * a value goes to the first that takes its kind, lists of a list to one each: tensordot's dims=((0),(1)).
+ *
+ * Arguments of PyTorch's function that are not here are accepted where they ask for nothing, as inplace=False,
+ * size_average=None and device="cpu" do; else the error says what there is instead.
  *
  * Values are converted as PyTorch does: an integer or a bool for a float, one integer for a list of integers; nothing
  * else, but for what C cannot tell apart: 0 and 1 for a bool, an enumerator (EBB_F64, EBB_REDUCTION_SUM) for a dtype or
@@ -170,6 +194,11 @@ extern "C++" inline ebb_tensor *ebb_call(const char *name, ebb_list inputs, ebb_
 /* "Tensor", "Number", "Tensor?", "Tensors", "Number?"; "bool", "int", "float", …: kinds as signatures name them. */
 EBB_API const char *ebb_input_kind_name(enum ebb_input_kind kind);
 EBB_API const char *ebb_attr_kind_name(enum ebb_attr_kind kind);
+
+/* An argument of PyTorch's function that the operator does not have, as relu's inplace: what there is instead, "use
+ * relu_", into text [size]; false when there is no such one. *ret_idle tells whether the value asks for nothing, as
+ * inplace=False and size_average=None do: calls by name accept it then, and refuse it otherwise with that text. */
+EBB_API bool ebb_op_instead(const struct ebb_op *op, const ebb_arg *arg, char *text, size_t size, bool *ret_idle);
 
 /* The name of the operator that is most like `word`; NULL when none is. */
 EBB_API const char *ebb_op_did_you_mean(const char *word);

@@ -42,13 +42,13 @@ EBB_API bool ebb_is_anomaly_enabled(void);
 
 /* ---- strong zeros ---- */
 
-/* While this is open, a gradient that is exactly zero stays zero through the rules of a pass that this thread runs,
- * whatever it is multiplied by: 0 * inf and 0 * nan are 0. So a branch that a mask has not selected gives nothing to
- * the gradient, however bad its values are:
+/* While this is open, a gradient that is exactly zero stays zero through the rules of a pass that this thread runs, and
+ * a tangent of zero through those of forward mode, whatever it is multiplied by: 0 * inf and 0 * nan are 0. So a branch
+ * that a mask has not selected gives nothing to the gradient, however bad its values are:
  *     EBB_STRONG_ZEROS { ebb_backward(ebb_sum(ebb_where(ebb_gt(x, 0), ebb_sqrt(x), 0))); }    // x->grad is 0 at x = 0
  * It holds element by element for elementwise operators, for whole slices of operators along a dimension (softmax,
  * norm, prod, ...) and for whole gradients of all others. Values of forward are what they are: 0 * nan is nan there.
- * Under create_graph too. Costs a read of every gradient. */
+ * Under create_graph too, and inside ebb_vmap for each sample. Costs a read of every gradient. */
 EBB_API ebb_mode ebb_strong_zeros_open(void);
 EBB_API void ebb_strong_zeros_close(ebb_mode *mode);
 

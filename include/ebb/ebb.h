@@ -11,6 +11,7 @@
 #include <ebb/autograd.h>
 #include <ebb/checkpoint.h>
 #include <ebb/debug.h>
+#include <ebb/autocast.h>
 #include <ebb/transforms.h>
 #include <ebb/nn.h>
 #include <ebb/optim.h>

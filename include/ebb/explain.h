@@ -110,10 +110,10 @@ EBB_API ebb_status ebb_explain_page(const ebb_explain_item *items, int64_t n, eb
 /* Evaluate an expression and show what happens to dimensions, call by call: shape, strides and offset before and after,
  * the storage as a strip with the elements that the result reads, who shares it, whether the result is contiguous, and
  * how the gradient comes back. With NULL the companion: lessons on view, reshape, transpose, permute, squeeze, expand,
- * slicing, cat, stack, split, broadcasting and matmul. As text or JSON; of the options `order` and the like are not
- * used.
+ * slicing, cat, stack, split, broadcasting and matmul. As text, as JSON, or as a page (EBB_EXPLAIN_HTML) to step
+ * through; of the options `order` and the like are not used.
  *     ebb_explain_dims("arange(24).view(2, 3, 4).permute(2, 0, 1)");
- * Errors as those of ebb_eval(); the calls before the one that failed are shown. */
+ * Errors as those of ebb_eval(); the calls up to the one that failed are shown. */
 EBB_API ebb_status ebb_explain_dims(const char *text, ebb_explain_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_explain_dims(...) ((void)EBB_HERE, ebb_explain_dims(__VA_ARGS__))

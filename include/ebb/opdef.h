@@ -165,7 +165,8 @@ struct ebb_attr {
      * which may leave it out then. NULL: nothing. */
     const char *otherwise;
     /* Optional: another name for it in calls by name. Several arguments may have it: a value goes to the first that
-     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers. */
+     * takes one of its kind, as conv2d's padding="same" does not go to the list of numbers; the lists of a list go to
+     * one each, as tensordot's dims=((0),(1)). */
     const char *also;
 };
 
@@ -179,6 +180,14 @@ enum ebb_promotion {
     EBB_PROMOTE_COMPARE,  /* COMMON for the inputs, bool out */
     EBB_PROMOTE_FIRST,    /* input 0's dtype; the others are cast to it */
     EBB_PROMOTE_TRUTH     /* bool: of each input, where it is not 0 */
+};
+
+/* What becomes of floating-point inputs while autocast is on (autocast.h); not of float64 ones, and not in place. */
+enum ebb_autocast_policy {
+    EBB_AUTOCAST_NONE = 0, /* they stay as they are */
+    EBB_AUTOCAST_LOW,      /* cast to the lower precision */
+    EBB_AUTOCAST_F32,      /* cast to float32 */
+    EBB_AUTOCAST_WIDEST    /* cast to float32 if one of them is float32, else to the lower precision */
 };
 
 /* What the gradient of one input reads; the union over the inputs that need gradients is saved. Inputs are counted as
@@ -221,7 +230,15 @@ struct ebb_forward {
     ebb_tensor *const *in;  /* cast by the promotion rule; NULL for an absent optional input */
     ebb_tensor *const *out; /* allocated, contiguous, as infer() said */
     int64_t n_out;
+    ebb_tensor *const *given; /* [n_in] the inputs as they were given */
+    bool recorded, followed;  /* grad mode was on at the call; derivatives by all inputs may be needed */
 };
+
+/* Whether a derivative by input i may be asked for later: otherwise what only its rule would read need not be computed.
+ * False where nothing is recorded (PyTorch tells what it would be there, too), but true of all inside an open level of
+ * forward mode or ebb_vmap, and when the operator is called again for what it saved. ctx.needs_input_grad in forward
+ *     if (ebb_forward_needs(f, 0)) ...                     compute the output that is saved for the rule */
+EBB_API bool ebb_forward_needs(const struct ebb_forward *f, int64_t i);
 
 /* One call of a vector-Jacobian product. Saved inputs and outputs that the rule did not declare are NULL. */
 struct ebb_vjp_call {
@@ -245,6 +262,17 @@ EBB_API void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradien
 /* The shape and dtype of input i, which must need its gradient. */
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
+
+/* What the rules that ran before gave for input i, added up, when nobody else holds it and this rule may add to it in
+ * place: it then gives nothing for this input. NULL where there is nothing yet, or anybody would notice, as while the
+ * pass is recorded: then the rule gives its gradient. Whatever the rule does without it must be right; with it a sum of
+ * many gradients, of a weight that is used again and again or of a tensor's slices, needs no memory of its own. A
+ * product's rule calls ebb_addmm_(sum, a, b) where there is a sum, and gives ebb_mm(a, b) where not. */
+EBB_API ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i);
+
+/* Whether input i is a matrix that ebb_t has transposed: then its gradient had better lie in memory by columns, so that
+ * it lies by rows where it is gathered. */
+EBB_API bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i);
 
 /* One call of a forward rule: the tangents of the outputs, J t, from those of the inputs. */
 struct ebb_jvp_call {
@@ -329,6 +357,9 @@ struct ebb_op {
     const char *const *otherwise;    /* optional, [n_in]: the number that calls by name take where it is left out */
     const char *out[EBB_OP_MAX_OUT]; /* names of outputs; the first is what the C function returns */
     int n_out;                       /* 0 means 1; EBB_OUT_LIST: as many as count() says */
+    /* Optional: the bool attribute by which a call by name asks for an output, "return_indices"; without it, it leaves
+     * that output out. NULL: it is always given. */
+    const char *asked[EBB_OP_MAX_OUT];
     const struct ebb_attr *attrs;
     int n_attrs;
     uint32_t attrs_size;
@@ -336,6 +367,7 @@ struct ebb_op {
     enum ebb_promotion promote;
     uint32_t dtypes; /* accepted for the promoted dtype; 0 is any */
     uint32_t keeps;  /* EBB_IN(i) for inputs that promotion leaves as they are: where's condition */
+    enum ebb_autocast_policy autocast;
 
     /* Shapes and dtypes of the outputs. NULL: all inputs broadcast together. Errors by ebb_fail(). */
     ebb_status (*infer)(struct ebb_infer *f);
@@ -349,8 +381,8 @@ struct ebb_op {
     ebb_status (*check)(const void *attrs, ebb_tensor *const *in, int64_t n_in, ebb_dtype dtype);
     ebb_status (*forward)(struct ebb_forward *f);    /* fills f->out */
     ebb_tensor *(*compose)(struct ebb_forward *f);   /* written with public operators; f->out is not there */
-    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs, without a rule; no
-                                                        tensors are a failure when an error is set */
+    ebb_list (*compose_list)(struct ebb_forward *f); /* the same for a list or several outputs; no tensors are a
+                                                        failure when an error is set */
 
     bool halves;     /* forward() knows float16 and bfloat16; otherwise it sees float32 in their place */
     bool contiguous; /* forward() wants contiguous inputs: others are copied first */
@@ -387,6 +419,9 @@ struct ebb_op {
     uint32_t saves[EBB_OP_MAX_IN];
     /* the gradient of each input, in the names of the signature; g is the upstream gradient */
     const char *formula[EBB_OP_MAX_IN];
+    /* What a composition without a rule is made of, in the names of the signature; its gradient is that of these parts.
+     * Like a formula an expression (docs/expressions.md), or words: a string in quotes. */
+    const char *parts;
 
     /* Inputs and attributes it is tested, documented, fuzzed and timed with: see "samples" below. NULL: none. */
     const char *const *samples; /* NULL after the last: EBB_SAMPLES("(3,4)", "()") */

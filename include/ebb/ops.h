@@ -4,7 +4,9 @@
  * computed. Inputs are borrowed; NULL for an input gives NULL. Each function comes with a macro of its name that notes
  * the caller's line, takes numbers where the signature says Number, and options by name: ebb_sum(x, .keepdim = true).
  * In gradients, g is the upstream gradient and y the result; what was broadcast is summed back, dtypes are converted
- * back. Forms with a trailing underscore write the result into their first argument and return it. */
+ * back. Forms with a trailing underscore write the result into their first argument and return it. The first output is
+ * returned, others are stored where the options ret_NAME say; "Tensor indices[return_indices]" is given by calls by name
+ * only with that argument. */
 /* clang-format off */
 #ifndef EBB_OPS_H
 #define EBB_OPS_H
@@ -171,6 +173,7 @@ EBB_API ebb_tensor *ebb_softplus_(ebb_tensor *self, ebb_softplus_options options
 
 /* self / (1 + |self|).
  *     softsign(Tensor self) -> Tensor
+ * Formula: self / (1 + abs(self)); its gradient is that of these parts.
  * Floating point only. torch.nn.functional.softsign */
 EBB_API ebb_tensor *ebb_softsign(ebb_tensor *self);
 #define ebb_softsign(self) ebb_softsign(EBB_AT(self))
@@ -295,6 +298,7 @@ EBB_API ebb_tensor *ebb_softshrink_(ebb_tensor *self, ebb_softshrink_options opt
 
 /* self - tanh(self). Recorded as its parts.
  *     tanhshrink(Tensor self) -> Tensor
+ * Formula: self - tanh(self); its gradient is that of these parts.
  * Floating point only. torch.nn.functional.tanhshrink */
 EBB_API ebb_tensor *ebb_tanhshrink(ebb_tensor *self);
 #define ebb_tanhshrink(self) ebb_tanhshrink(EBB_AT(self))
@@ -309,7 +313,10 @@ EBB_API ebb_tensor *ebb_prelu_kernel(ebb_tensor *self, ebb_tensor *weight);
 /* self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as
  * prelu_kernel.
  *     prelu(Tensor self, Tensor weight) -> Tensor
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.prelu */
+ * Formula: prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1,
+ * 1][:self.ndim - 2])); its gradient is that of these parts.
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in the lower precision.
+ * torch.nn.functional.prelu */
 EBB_API ebb_tensor *ebb_prelu(ebb_tensor *self, ebb_tensor *weight);
 #define ebb_prelu(self, weight) ebb_prelu(EBB_AT(self), EBB_AT(weight))
 
@@ -429,7 +436,9 @@ typedef struct ebb_scaled_dot_product_attention_options {
  * heads of query share one of key and value. Recorded as flash_attention, and with dropout as its parts.
  *     scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0,
  *     bool is_causal=false, float? scale=none, bool enable_gqa=false) -> Tensor
- * torch.nn.functional.scaled_dot_product_attention */
+ * Formula: 'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'; its
+ * gradient is that of these parts.
+ * Under autocast in the lower precision. torch.nn.functional.scaled_dot_product_attention */
 EBB_API ebb_tensor *ebb_scaled_dot_product_attention(ebb_tensor *query, ebb_tensor *key, ebb_tensor *value, ebb_scaled_dot_product_attention_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_scaled_dot_product_attention(...) ((void)EBB_HERE, ebb_scaled_dot_product_attention(__VA_ARGS__))
@@ -446,15 +455,15 @@ typedef struct ebb_avg_pool2d_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool2d_options;
 
 /* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, H, W), or
  * (C, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is EBB_SET(0).
- * ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are divided by.
+ * ceil_mode lets a last window reach beyond the end; divisor_override is what sums are divided by.
  *     avg_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
- *     count_include_pad=1, int divisor_override=0) -> Tensor
+ *     count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool2DBackward0) of input: avg_pool2d_backward(g, input.shape, kernel_size, stride, padding,
  * ceil_mode, count_include_pad, divisor_override).
  * Not for bool. torch.nn.functional.avg_pool2d */
@@ -471,19 +480,18 @@ typedef struct ebb_avg_pool3d_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool3d_options;
 
 /* Averages over windows of kernel_size, stride apart (kernel_size, where none is listed), of input (N, C, D, H, W),
  * or (C, D, H, W). Padding with zeros, up to half a window, counts as elements unless count_include_pad is
- * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override, unless 0, is what sums are
- * divided by.
+ * EBB_SET(0). ceil_mode lets a last window reach beyond the end; divisor_override is what sums are divided by.
  *     avg_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
- *     count_include_pad=1, int divisor_override=0) -> Tensor
+ *     count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool3DBackward0) of input: avg_pool3d_backward(g, input.shape, kernel_size, stride, padding,
  * ceil_mode, count_include_pad, divisor_override).
- * Not for bool. torch.nn.functional.avg_pool3d */
+ * Not for bool. Under autocast in float32. torch.nn.functional.avg_pool3d */
 EBB_API ebb_tensor *ebb_avg_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_avg_pool3d(...) ((void)EBB_HERE, ebb_avg_pool3d(__VA_ARGS__))
@@ -497,13 +505,13 @@ typedef struct ebb_avg_pool2d_backward_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool2d_backward_options;
 
 /* The gradient of avg_pool2d for an input of shape input_size.
  *     avg_pool2d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
- *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool2DBackwardBackward0) of grad_output: avg_pool2d(g, kernel_size, stride, padding, ceil_mode,
  * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool2d_backward */
@@ -520,13 +528,13 @@ typedef struct ebb_avg_pool3d_backward_options {
     ebb_dims padding; /* default 0 */
     bool ceil_mode; /* default false */
     ebb_setting count_include_pad; /* EBB_SET(x); default 1 */
-    int64_t divisor_override; /* default 0 */
+    int64_t divisor_override; /* default none */
     int ebb__at;
 } ebb_avg_pool3d_backward_options;
 
 /* The gradient of avg_pool3d for an input of shape input_size.
  *     avg_pool3d_backward(Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape
- *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0) -> Tensor
+ *     padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none) -> Tensor
  * Gradient (AvgPool3DBackwardBackward0) of grad_output: avg_pool3d(g, kernel_size, stride, padding, ceil_mode,
  * count_include_pad, divisor_override).
  * Floating point only. torch.ops.aten.avg_pool3d_backward */
@@ -552,7 +560,7 @@ EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_s
  * and -1 for the size of the input.
  *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
  * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g, input.shape, output_size).
- * Floating point only. torch.nn.functional.adaptive_avg_pool3d */
+ * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_avg_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool3d(input, output_size) ebb_adaptive_avg_pool3d(EBB_AT(input), output_size)
 
@@ -583,6 +591,8 @@ typedef struct ebb_avg_pool1d_options {
  * lets a last window reach beyond the end; it is avg_pool2d of one row.
  *     avg_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float?
  *     count_include_pad=1) -> Tensor
+ * Formula: avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding,
+ * ceil_mode, count_include_pad).squeeze(-2); its gradient is that of these parts.
  * torch.nn.functional.avg_pool1d */
 EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_avg_pool1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -595,6 +605,8 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
 /* Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: adaptive_avg_pool2d of
  * one row.
  *     adaptive_avg_pool1d(Tensor input, shape output_size) -> Tensor
+ * Formula: adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2); its gradient is that of these
+ * parts.
  * torch.nn.functional.adaptive_avg_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool1d(ebb_tensor *input, ebb_dims output_size);
 #define ebb_adaptive_avg_pool1d(input, output_size) ebb_adaptive_avg_pool1d(EBB_AT(input), output_size)
@@ -790,6 +802,7 @@ EBB_API ebb_tensor *ebb_sub_scaled_(ebb_tensor *self, ebb_tensor *other, ebb_set
 
 /* pow in double precision, whatever the dtypes. Recorded as its parts.
  *     float_power(Number self, Number exponent) -> Tensor
+ * Formula: pow(to(self, float64), to(exponent, float64)); its gradient is that of these parts.
  * In place: ebb_float_power_. torch.float_power */
 EBB_API ebb_tensor *ebb_float_power(ebb_tensor *self, ebb_tensor *exponent);
 EBB_API ebb_tensor *ebb_float_power_(ebb_tensor *self, ebb_tensor *exponent);
@@ -832,14 +845,14 @@ EBB_API ebb_list ebb_meshgrid(ebb_list tensors, ebb_meshgrid_options options EBB
  * are promoted. Empty 1-d tensors are passed over.
  *     cat(Tensors tensors, int dim[=0]) -> Tensor
  * Gradient (CatBackward0) of tensors: part_of(g, tensors, k, dim).
- * torch.cat */
+ * Under autocast in the widest dtype of its inputs. torch.cat */
 EBB_API ebb_tensor *ebb_cat(ebb_list tensors, int64_t dim);
 #define ebb_cat(tensors, dim) ebb_cat(EBB_AT_LIST(tensors), dim)
 
 /* The tensors, all of one shape, side by side along a new dimension dim; their dtypes are promoted.
  *     stack(Tensors tensors, newdim dim[=0]) -> Tensor
  * Gradient (StackBackward0) of tensors: select(g, dim, k).
- * torch.stack */
+ * Under autocast in the widest dtype of its inputs. torch.stack */
 EBB_API ebb_tensor *ebb_stack(ebb_list tensors, int64_t dim);
 #define ebb_stack(tensors, dim) ebb_stack(EBB_AT_LIST(tensors), dim)
 
@@ -1010,7 +1023,9 @@ typedef struct ebb_conv1d_options {
  * EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
- * torch.nn.functional.conv1d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv1d */
 EBB_API ebb_tensor *ebb_conv1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv1d(...) ((void)EBB_HERE, ebb_conv1d(__VA_ARGS__))
@@ -1034,7 +1049,9 @@ typedef struct ebb_conv2d_options {
  * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
- * torch.nn.functional.conv2d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv2d */
 EBB_API ebb_tensor *ebb_conv2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv2d(...) ((void)EBB_HERE, ebb_conv2d(__VA_ARGS__))
@@ -1058,7 +1075,9 @@ typedef struct ebb_conv3d_options {
  * are .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
  *     conv3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
- * torch.nn.functional.conv3d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, groups=groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv3d */
 EBB_API ebb_tensor *ebb_conv3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv3d(...) ((void)EBB_HERE, ebb_conv3d(__VA_ARGS__))
@@ -1082,7 +1101,10 @@ typedef struct ebb_conv_transpose1d_options {
  * + dilation * (kernel - 1) + output_padding + 1 along each dimension.
  *     conv_transpose1d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
  *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
- * torch.nn.functional.conv_transpose1d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
+ * parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose1d */
 EBB_API ebb_tensor *ebb_conv_transpose1d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose1d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose1d(...) ((void)EBB_HERE, ebb_conv_transpose1d(__VA_ARGS__))
@@ -1106,7 +1128,10 @@ typedef struct ebb_conv_transpose2d_options {
  * * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
  *     conv_transpose2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
  *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
- * torch.nn.functional.conv_transpose2d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
+ * parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose2d */
 EBB_API ebb_tensor *ebb_conv_transpose2d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose2d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose2d(...) ((void)EBB_HERE, ebb_conv_transpose2d(__VA_ARGS__))
@@ -1130,7 +1155,10 @@ typedef struct ebb_conv_transpose3d_options {
  * * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.
  *     conv_transpose3d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape
  *     output_padding=0, int groups=1, shape dilation=1) -> Tensor
- * torch.nn.functional.conv_transpose3d */
+ * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,
+ * dilation, True, output_padding, groups); y if input.ndim == weight.ndim else y[0]; its gradient is that of these
+ * parts.
+ * Under autocast in the lower precision. torch.nn.functional.conv_transpose3d */
 EBB_API ebb_tensor *ebb_conv_transpose3d(ebb_tensor *input, ebb_tensor *weight, ebb_conv_transpose3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_conv_transpose3d(...) ((void)EBB_HERE, ebb_conv_transpose3d(__VA_ARGS__))
@@ -1639,7 +1667,9 @@ typedef struct ebb_ctc_loss_options {
  * makes infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.
  *     ctc_loss(Tensor log_probs, Tensor targets, Tensor? input_lengths, Tensor? target_lengths, int blank=0,
  *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
- * torch.nn.functional.ctc_loss */
+ * Formula: 'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'; its
+ * gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.ctc_loss */
 EBB_API ebb_tensor *ebb_ctc_loss(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ctc_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_ctc_loss(...) ((void)EBB_HERE, ebb_ctc_loss(__VA_ARGS__))
@@ -1658,7 +1688,9 @@ typedef struct ebb_ctc_loss_lengths_options {
 /* ctc_loss with lengths that are lists of numbers. Recorded as its parts.
  *     ctc_loss_lengths(Tensor log_probs, Tensor targets, ints input_lengths, ints target_lengths, int blank=0,
  *     enum(mean|sum|none) reduction=mean, bool zero_infinity=false) -> Tensor
- * torch.nn.functional.ctc_loss */
+ * Formula: ctc_loss(log_probs, targets, tensor(input_lengths), tensor(target_lengths), blank, reduction,
+ * zero_infinity); its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.ctc_loss */
 EBB_API ebb_tensor *ebb_ctc_loss_lengths(ebb_tensor *log_probs, ebb_tensor *targets, ebb_ints input_lengths, ebb_ints target_lengths, ebb_ctc_loss_lengths_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_ctc_loss_lengths(...) ((void)EBB_HERE, ebb_ctc_loss_lengths(__VA_ARGS__))
@@ -1679,6 +1711,7 @@ typedef struct ebb_normalize_options {
 
 /* input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.
  *     normalize(Tensor input, float? p=2, dims dim=1, float? eps=1e-12) -> Tensor
+ * Formula: input / clamp(vector_norm(input, p, dim or 1, True), eps); its gradient is that of these parts.
  * torch.nn.functional.normalize */
 EBB_API ebb_tensor *ebb_normalize(ebb_tensor *input, ebb_normalize_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1697,6 +1730,7 @@ typedef struct ebb_pairwise_distance_options {
 
 /* The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.
  *     pairwise_distance(Tensor x1, Tensor x2, float? p=2, float? eps=1e-6, bool keepdim=false) -> Tensor
+ * Formula: vector_norm(x1 - x2 + eps, p, -1, keepdim); its gradient is that of these parts.
  * torch.nn.functional.pairwise_distance */
 EBB_API ebb_tensor *ebb_pairwise_distance(ebb_tensor *x1, ebb_tensor *x2, ebb_pairwise_distance_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1715,6 +1749,8 @@ typedef struct ebb_cosine_similarity_options {
 /* The cosine of the angle between x1 and x2 along dim, a dimension of both broadcast together: the sum of their
  * product, each divided by its norm, which counts as at least eps (but not for its gradient). Recorded as its parts.
  *     cosine_similarity(Tensor x1, Tensor x2, shape dim=1, float? eps=1e-8) -> Tensor
+ * Formula: a, b = broadcast_tensors([x1, x2]); d = dim or 1; sum(a / clamp(vector_norm(a, 2, d, True), eps) * (b /
+ * clamp(vector_norm(b, 2, d, True), eps)), d); its gradient is that of these parts.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.cosine_similarity */
 EBB_API ebb_tensor *ebb_cosine_similarity(ebb_tensor *x1, ebb_tensor *x2, ebb_cosine_similarity_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -1731,12 +1767,17 @@ typedef struct ebb_cdist_options {
 } ebb_cdist_options;
 
 /* The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p
- * of their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as
- * its parts.
+ * of their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake.
  *     cdist(Tensor x1, Tensor x2, float? p=2,
  *     enum(use_mm_for_euclid_dist_if_necessary|use_mm_for_euclid_dist|donot_use_mm_for_euclid_dist)
  *     compute_mode=use_mm_for_euclid_dist_if_necessary) -> Tensor
- * torch.cdist */
+ * Gradient (CdistBackward0) of x1: d = x1[..., :, None, :] - x2[..., None, :, :]; n = y[..., None]; m = abs(d) == n;
+ * h = g[..., None] * (zeros_like(d) if p == 0 else where(n == 0, 0, d / n) if p == 2 else sign(d) * m / sum(m, -1,
+ * True) if p == inf else where(n == 0, 0, sign(d) * abs(d)**(p - 1) * n**(1 - p))); sum(h, -2); of x2: d = x1[...,
+ * :, None, :] - x2[..., None, :, :]; n = y[..., None]; m = abs(d) == n; h = g[..., None] * (zeros_like(d) if p == 0
+ * else where(n == 0, 0, d / n) if p == 2 else sign(d) * m / sum(m, -1, True) if p == inf else where(n == 0, 0,
+ * sign(d) * abs(d)**(p - 1) * n**(1 - p))); -sum(h, -3).
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32. torch.cdist */
 EBB_API ebb_tensor *ebb_cdist(ebb_tensor *x1, ebb_tensor *x2, ebb_cdist_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cdist(...) ((void)EBB_HERE, ebb_cdist(__VA_ARGS__))
@@ -2032,6 +2073,8 @@ typedef struct ebb_dropout_options {
 /* With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0,
  * input itself (Srivastava et al. 2014). Recorded as native_dropout.
  *     dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Formula: input if not training or p == 0 else input * 0 if p == 1 else native_dropout(input, p); its gradient is
+ * that of these parts.
  * Floating point only. torch.nn.functional.dropout */
 EBB_API ebb_tensor *ebb_dropout(ebb_tensor *input, ebb_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2049,6 +2092,7 @@ typedef struct ebb_feature_dropout_options {
 
 /* dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.
  *     feature_dropout(Tensor input, float? p=0.5, bool? training=true) -> Tensor
+ * Formula: 'input times native_dropout(ones, p), one for each channel'; its gradient is that of these parts.
  * Floating point only. torch.nn.functional.feature_dropout */
 EBB_API ebb_tensor *ebb_feature_dropout(ebb_tensor *input, ebb_feature_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2067,6 +2111,9 @@ typedef struct ebb_alpha_dropout_options {
 /* Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the
  * left, and all is scaled and shifted. Recorded as its parts.
  *     alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Formula: limit = 1.7580993408473766; kept = native_dropout(ones_like(input), p if p < 1 else 0) * (1 - p); y =
+ * (input * kept + limit * (kept - (1 - p))) / ((1 + p * limit**2) * (1 - p))**0.5 if p < 1 else input * 0; y if
+ * training and p > 0 else input; its gradient is that of these parts.
  * Floating point only. torch.nn.functional.alpha_dropout */
 EBB_API ebb_tensor *ebb_alpha_dropout(ebb_tensor *input, ebb_alpha_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2084,6 +2131,8 @@ typedef struct ebb_feature_alpha_dropout_options {
 
 /* alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.
  *     feature_alpha_dropout(Tensor input, float? p=0.5, bool? training=false) -> Tensor
+ * Formula: 'as alpha_dropout, with native_dropout(ones, p) of one for each channel'; its gradient is that of these
+ * parts.
  * Floating point only. torch.nn.functional.feature_alpha_dropout */
 EBB_API ebb_tensor *ebb_feature_alpha_dropout(ebb_tensor *input, ebb_feature_alpha_dropout_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2111,7 +2160,7 @@ typedef struct ebb_eigh_options {
  * g_eigenvectors == None else V.mT @ g_eigenvectors; m = m if g_eigenvectors == None else (m - m.mT) / 2 / (w[...,
  * None, :] - w[..., None] + d); V @ (m * (1 - d) + (0 if g_eigenvalues == None else diag_embed(g_eigenvalues))) @
  * V.mT.
- * Floating point only. torch.linalg.eigh */
+ * Floating point only. Under autocast in float32. torch.linalg.eigh */
 EBB_API ebb_tensor *ebb_eigh(ebb_tensor *self, ebb_eigh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigh(...) ((void)EBB_HERE, ebb_eigh(__VA_ARGS__))
@@ -2129,7 +2178,7 @@ typedef struct ebb_eigvalsh_options {
  * second derivative needs distinct eigenvalues.
  *     eigvalsh(Tensor self|A, enum(L|U) UPLO=L) -> Tensor
  * Gradient (LinalgEighBackward0) of self: V = eigh(self, UPLO)[1]; V @ diag_embed(g) @ V.mT.
- * Floating point only. torch.linalg.eigvalsh */
+ * Floating point only. Under autocast in float32. torch.linalg.eigvalsh */
 EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_eigvalsh(...) ((void)EBB_HERE, ebb_eigvalsh(__VA_ARGS__))
@@ -2146,6 +2195,8 @@ EBB_API ebb_tensor *ebb_eigvalsh(ebb_tensor *self, ebb_eigvalsh_options options 
  * "..." stands for dimensions that broadcast. Without an arrow the result has what "..." stands for and, in
  * alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.
  *     einsum(string equation, Tensors tensors|operands) -> Tensor
+ * Formula: 'permute and reshape of each of tensors, and a bmm for each after the first'; its gradient is that of
+ * these parts.
  * torch.einsum */
 EBB_API ebb_tensor *ebb_einsum(const char *equation, ebb_list tensors);
 #define ebb_einsum(equation, tensors) ebb_einsum(equation, EBB_AT_LIST(tensors))
@@ -2422,6 +2473,8 @@ EBB_API ebb_tensor *ebb_scatter_(ebb_tensor *self, ebb_tensor *index, ebb_tensor
 /* scatter with PyTorch's argument reduce: the elements of src, or one number, added to those at their places, or
  * multiplied with them. Recorded as scatter_add or scatter_reduce.
  *     scatter_mode(Tensor self, Tensor index, Number src|value, dim dim, enum(add|multiply) reduce) -> Tensor
+ * Formula: s = to(src, self.dtype); s = s.expand(index.shape) if s.ndim == 0 else s; scatter_add(self, dim, index,
+ * s) if reduce == 'add' else scatter_reduce(self, dim, index, s, 'prod'); its gradient is that of these parts.
  * In place: ebb_scatter_mode_. torch.scatter(reduce=) */
 EBB_API ebb_tensor *ebb_scatter_mode(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
 EBB_API ebb_tensor *ebb_scatter_mode_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *src, int64_t dim, int reduce);
@@ -2547,7 +2600,7 @@ EBB_API ebb_tensor *ebb_index_add_(ebb_tensor *self, ebb_tensor *index, ebb_tens
  * = source[i] for dim 0. The gradient of source is right where no index is named twice.
  *     index_copy(Tensor self, Tensor index, Tensor source, dim dim) -> Tensor
  * Gradient (IndexCopyBackward0) of self: index_fill(g, dim, index, 0); of source: index_select(g, dim, index).
- * In place: ebb_index_copy_. torch.index_copy */
+ * Under autocast in the widest dtype of its inputs. In place: ebb_index_copy_. torch.index_copy */
 EBB_API ebb_tensor *ebb_index_copy(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
 EBB_API ebb_tensor *ebb_index_copy_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim);
 #define ebb_index_copy(self, index, source, dim) ebb_index_copy(EBB_AT(self), EBB_AT(index), EBB_AT(source), dim)
@@ -2571,6 +2624,8 @@ typedef struct ebb_index_reduce_options {
  * together with what self has there, or with include_self false without it: scatter_reduce of slices.
  *     index_reduce(Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, bool?
  *     include_self=true) -> Tensor
+ * Gradient (IndexReduceBackward0) of self: 'by reduction: g; g y / self; g / count; g where self is y, shared by
+ * ties'; of source: 'the same for source, of the slices that index names'.
  * In place: ebb_index_reduce_. torch.index_reduce */
 EBB_API ebb_tensor *ebb_index_reduce(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_index_reduce_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *source, int64_t dim, int reduce, ebb_index_reduce_options options EBB_DEFAULT);
@@ -2655,6 +2710,8 @@ typedef struct ebb_interpolate_options {
  *     interpolate(Tensor input, shape size=none, floats scale_factor=none,
  *     enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false,
  *     bool recompute_scale_factor=false, bool antialias=false) -> Tensor
+ * Formula: 'the operator of the mode, upsample_nearest2d and the like, or adaptive_avg_pool2d for area'; its
+ * gradient is that of these parts.
  * torch.nn.functional.interpolate */
 EBB_API ebb_tensor *ebb_interpolate(ebb_tensor *input, ebb_interpolate_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -2695,6 +2752,7 @@ EBB_API ebb_tensor *ebb_slogdet(ebb_tensor *A, ebb_slogdet_options options EBB_D
 
 /* Logarithms of determinants: NaN for a negative one, -inf for 0.
  *     logdet(Tensor input) -> Tensor
+ * Formula: d = slogdet(input); where(d.sign == -1, nan, d.logabsdet); its gradient is that of these parts.
  * torch.logdet */
 EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
 #define ebb_logdet(input) ebb_logdet(EBB_AT(input))
@@ -2702,7 +2760,7 @@ EBB_API ebb_tensor *ebb_logdet(ebb_tensor *input);
 /* Inverses of square matrices. A singular one is an error.
  *     inv(Tensor A) -> Tensor
  * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
- * Floating point only. torch.linalg.inv */
+ * Floating point only. Under autocast in float32. torch.linalg.inv */
 EBB_API ebb_tensor *ebb_inv(ebb_tensor *A);
 #define ebb_inv(A) ebb_inv(EBB_AT(A))
 
@@ -2715,7 +2773,7 @@ typedef struct ebb_inv_ex_options {
  * zero on the diagonal: int32, counted from 1, 0 where all went well.
  *     inv_ex(Tensor A) -> Tensor inverse, Tensor info
  * Gradient (LinalgInvExBackward0) of A: -y.mT @ g @ y.mT.
- * Floating point only. torch.linalg.inv_ex */
+ * Floating point only. Under autocast in float32. torch.linalg.inv_ex */
 EBB_API ebb_tensor *ebb_inv_ex(ebb_tensor *A, ebb_inv_ex_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_inv_ex(...) ((void)EBB_HERE, ebb_inv_ex(__VA_ARGS__))
@@ -2766,7 +2824,7 @@ typedef struct ebb_nll_loss_options {
  *     reduction=mean) -> Tensor output, Tensor total_weight
  * Gradient (NllLossBackward0) of self: nll_loss_backward(g, target, total_weight, weight, self.shape, ignore_index,
  * reduction).
- * Floating point only. torch.nn.functional.nll_loss */
+ * Floating point only. Under autocast in float32. torch.nn.functional.nll_loss */
 EBB_API ebb_tensor *ebb_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_nll_loss(...) ((void)EBB_HERE, ebb_nll_loss(__VA_ARGS__))
@@ -2810,9 +2868,11 @@ typedef struct ebb_cross_entropy_options {
  * mixes the target with the uniform distribution.
  *     cross_entropy(Tensor self, Tensor target, Tensor? weight, shape ignore_index=none, enum(mean|sum|none)
  *     reduction=mean, float label_smoothing=0) -> Tensor
- * Gradient of self: '(softmax(self) - target) * weight * g / count, target as probabilities'; of target:
- * '-log_softmax(self) * weight * g / count, for probabilities'.
- * torch.nn.functional.cross_entropy */
+ * Formula: d = 1 if self.ndim > 1 else 0; s = label_smoothing; w = 1 if weight == None else weight.view([-1] + [1,
+ * 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p,
+ * target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c
+ * or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l); its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.cross_entropy */
 EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cross_entropy(...) ((void)EBB_HERE, ebb_cross_entropy(__VA_ARGS__))
@@ -2835,9 +2895,10 @@ typedef struct ebb_cosine_embedding_loss_options {
  * parts.
  *     cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
  *     reduction=mean) -> Tensor
- * Gradient of input1: 'of the cosine: -g where target is 1, g where target is -1 and cos > margin'; of input2:
- * 'likewise'.
- * torch.nn.functional.cosine_embedding_loss */
+ * Formula: d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d)
+ * + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0); mean(l) if reduction ==
+ * 'mean' else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.cosine_embedding_loss */
 EBB_API ebb_tensor *ebb_cosine_embedding_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_cosine_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cosine_embedding_loss(...) ((void)EBB_HERE, ebb_cosine_embedding_loss(__VA_ARGS__))
@@ -2858,7 +2919,7 @@ typedef struct ebb_hinge_embedding_loss_options {
  *     Tensor
  * Gradient of self: n = (self - target).numel() if reduction == 'mean' else 1; (where(target == -1, 0, g) +
  * where(target != 1 and self < margin, -g, 0)) / n.
- * torch.nn.functional.hinge_embedding_loss */
+ * Under autocast in float32. torch.nn.functional.hinge_embedding_loss */
 EBB_API ebb_tensor *ebb_hinge_embedding_loss(ebb_tensor *self, ebb_tensor *target, ebb_hinge_embedding_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_hinge_embedding_loss(...) ((void)EBB_HERE, ebb_hinge_embedding_loss(__VA_ARGS__))
@@ -2877,7 +2938,9 @@ typedef struct ebb_margin_ranking_loss_options {
  * where it is -1, input2. Recorded as its parts.
  *     margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0, enum(mean|sum|none)
  *     reduction=mean) -> Tensor
- * torch.nn.functional.margin_ranking_loss */
+ * Formula: l = relu(margin - target * (input1 - input2)); mean(l) if reduction == 'mean' else sum(l) if reduction ==
+ * 'sum' else l; its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.margin_ranking_loss */
 EBB_API ebb_tensor *ebb_margin_ranking_loss(ebb_tensor *input1, ebb_tensor *input2, ebb_tensor *target, ebb_margin_ranking_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_margin_ranking_loss(...) ((void)EBB_HERE, ebb_margin_ranking_loss(__VA_ARGS__))
@@ -2899,7 +2962,10 @@ typedef struct ebb_triplet_margin_loss_options {
  * smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.
  *     triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float? margin=1, float? p=2, float?
  *     eps=1e-6, bool swap=false, enum(mean|sum|none) reduction=mean) -> Tensor
- * torch.nn.functional.triplet_margin_loss */
+ * Formula: d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p,
+ * eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin); mean(l) if reduction ==
+ * 'mean' else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.triplet_margin_loss */
 EBB_API ebb_tensor *ebb_triplet_margin_loss(ebb_tensor *anchor, ebb_tensor *positive, ebb_tensor *negative, ebb_triplet_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_triplet_margin_loss(...) ((void)EBB_HERE, ebb_triplet_margin_loss(__VA_ARGS__))
@@ -2917,10 +2983,19 @@ typedef struct ebb_multi_margin_loss_options {
 } ebb_multi_margin_loss_options;
 
 /* For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target
- * of weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.
+ * of weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2.
  *     multi_margin_loss(Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, enum(mean|sum|none)
  *     reduction=mean) -> Tensor
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multi_margin_loss */
+ * Gradient (MultiMarginLossBackward0) of self: t = target.reshape(self.shape[:-1] + [1]); z = margin - gather(self,
+ * -1, t) + self; c = scatter(z > 0, -1, t, False); h = g / (self.shape[-1] * (self.shape[0] if reduction == 'mean'
+ * and self.ndim > 1 else 1)); h = h[..., None] if reduction == 'none' and self.ndim > 1 else h; d = c * h * (2 * z
+ * if p == 2 else 1) * (1 if weight == None else weight[t]); scatter_add(d, -1, t, -sum(d, -1, True)); of weight: t =
+ * target.reshape(self.shape[:-1] + [1]); z = margin - gather(self, -1, t) + self; c = scatter(z > 0, -1, t, False);
+ * h = g / (self.shape[-1] * (self.shape[0] if reduction == 'mean' and self.ndim > 1 else 1)); h = h[..., None] if
+ * reduction == 'none' and self.ndim > 1 else h; index_add(zeros_like(weight), 0, t.view(-1), (sum(c * z**p, -1,
+ * True) * h).view(-1)).
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.multi_margin_loss */
 EBB_API ebb_tensor *ebb_multi_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multi_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_multi_margin_loss(...) ((void)EBB_HERE, ebb_multi_margin_loss(__VA_ARGS__))
@@ -2936,9 +3011,12 @@ typedef struct ebb_multilabel_margin_loss_options {
 
 /* For scores self (C) or (N, C), and a target of that shape that lists each row's classes (int64), ended by a
  * negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by
- * C. Recorded as its parts.
+ * C.
  *     multilabel_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.multilabel_margin_loss */
+ * Gradient (MultilabelMarginLossBackward0) of self: 'g / C for each i not listed, -g / C for each y listed, where 1
+ * - self[y] + self[i] > 0'.
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.multilabel_margin_loss */
 EBB_API ebb_tensor *ebb_multilabel_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_multilabel_margin_loss(...) ((void)EBB_HERE, ebb_multilabel_margin_loss(__VA_ARGS__))
@@ -2957,6 +3035,9 @@ typedef struct ebb_multilabel_soft_margin_loss_options {
  * sum of that. Recorded as its parts.
  *     multilabel_soft_margin_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) ->
  *     Tensor
+ * Formula: l = -(target * logsigmoid(self) + (1 - target) * logsigmoid(-self)) * (1 if weight == None else weight);
+ * l = mean(l, -1); mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l; its gradient is that of
+ * these parts.
  * torch.nn.functional.multilabel_soft_margin_loss */
 EBB_API ebb_tensor *ebb_multilabel_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_multilabel_soft_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3016,7 +3097,9 @@ EBB_API ebb_list ebb_nonzero_tuple(ebb_tensor *self);
 /* The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the
  * left is a row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.
  *     matmul(Tensor self, Tensor other) -> Tensor
- * torch.matmul */
+ * Formula: 'dot, mv, mm or bmm of the last two dimensions, by how many there are'; its gradient is that of these
+ * parts.
+ * Under autocast in the lower precision. torch.matmul */
 EBB_API ebb_tensor *ebb_matmul(ebb_tensor *self, ebb_tensor *other);
 #define ebb_matmul(self, other) ebb_matmul(EBB_AT(self), EBB_AT(other))
 
@@ -3027,7 +3110,8 @@ typedef struct ebb_linear_options {
 
 /* input weight^T + bias, for input (*, in), weight (out, in) and bias (out).
  *     linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor
- * torch.nn.functional.linear */
+ * Formula: input @ weight.T if bias == None else input @ weight.T + bias; its gradient is that of these parts.
+ * Under autocast in the lower precision. torch.nn.functional.linear */
 EBB_API ebb_tensor *ebb_linear(ebb_tensor *input, ebb_tensor *weight, ebb_linear_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_linear(...) ((void)EBB_HERE, ebb_linear(__VA_ARGS__))
@@ -3051,6 +3135,8 @@ typedef struct ebb_matrix_norm_options {
  * nuc, the sum of singular values; 2 and -2, the largest and least of them; 1 and -1, the largest and least sum of
  * absolute values down a column; inf and -inf, along a row.
  *     matrix_norm(Tensor self|A, string ord=fro, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * Formula: 'vector_norm for fro; the sum of svdvals for nuc; as matrix_norm_ord for numbers'; its gradient is that
+ * of these parts.
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm(ebb_tensor *self, ebb_matrix_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3069,6 +3155,8 @@ typedef struct ebb_matrix_norm_ord_options {
 
 /* The same for an ord that is a number: 2, -2, 1, -1, inf or -inf.
  *     matrix_norm_ord(Tensor self|A, float ord, dims dim=(-2,-1), bool keepdim=false, dtype dtype=none) -> Tensor
+ * Formula: 'the largest or least of svdvals for 2 and -2, of sums of absolute values for 1, -1, inf and -inf'; its
+ * gradient is that of these parts.
  * torch.linalg.matrix_norm */
 EBB_API ebb_tensor *ebb_matrix_norm_ord(ebb_tensor *self, double ord, ebb_matrix_norm_ord_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3105,7 +3193,7 @@ typedef struct ebb_max_pool1d_options {
  * is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the
  * end.
  *     max_pool1d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool1DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.max_pool1d */
 EBB_API ebb_tensor *ebb_max_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options EBB_DEFAULT);
@@ -3130,7 +3218,7 @@ typedef struct ebb_max_pool2d_options {
  * gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last window
  * reach beyond the end.
  *     max_pool2d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool2DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Not for bool. torch.nn.functional.max_pool2d */
 EBB_API ebb_tensor *ebb_max_pool2d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options EBB_DEFAULT);
@@ -3155,9 +3243,9 @@ typedef struct ebb_max_pool3d_options {
  * the gradient. A NaN is the largest. Padding, up to half a window, is below everything; ceil_mode lets a last
  * window reach beyond the end.
  *     max_pool3d(Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool
- *     ceil_mode=false) -> Tensor output, Tensor indices
+ *     ceil_mode=false, bool return_indices=false) -> Tensor output, Tensor indices[return_indices]
  * Gradient (MaxPool3DWithIndicesBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
- * Not for bool. torch.nn.functional.max_pool3d */
+ * Not for bool. Under autocast in float32. torch.nn.functional.max_pool3d */
 EBB_API ebb_tensor *ebb_max_pool3d(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_max_pool3d(...) ((void)EBB_HERE, ebb_max_pool3d(__VA_ARGS__))
@@ -3174,7 +3262,8 @@ typedef struct ebb_adaptive_max_pool1d_options {
 /* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool1d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool1d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool1d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options EBB_DEFAULT);
@@ -3193,7 +3282,8 @@ typedef struct ebb_adaptive_max_pool2d_options {
 /* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool2d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool2d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool2d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options EBB_DEFAULT);
@@ -3212,9 +3302,10 @@ typedef struct ebb_adaptive_max_pool3d_options {
 /* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool3d(Tensor input, shape output_size) -> Tensor output, Tensor indices
+ *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
- * Floating point only. torch.nn.functional.adaptive_max_pool3d */
+ * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_max_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_max_pool3d(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_adaptive_max_pool3d(...) ((void)EBB_HERE, ebb_adaptive_max_pool3d(__VA_ARGS__))
@@ -3412,6 +3503,8 @@ typedef struct ebb_norm_options {
  * the word "fro", which is order 2, or "nuc", the matrix norm over two dimensions.
  *     norm(Tensor self, float? p=2, enum(none|fro|nuc) p_name|p=none, dims dim=all, bool keepdim=false, dtype
  *     dtype=none) -> Tensor
+ * Formula: matrix_norm(self, 'nuc', dim or [0, 1], keepdim, dtype) if p_name == 'nuc' else vector_norm(self, p, dim,
+ * keepdim, dtype); its gradient is that of these parts.
  * torch.norm */
 EBB_API ebb_tensor *ebb_norm(ebb_tensor *self, ebb_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3599,6 +3692,7 @@ EBB_API ebb_tensor *ebb_permute(ebb_tensor *self, ebb_dims dims);
 
 /* A view with dimension source[i] moved to place destination[i]; the others keep their order.
  *     movedim(Tensor self, dims source, dims destination) -> Tensor
+ * Gradient of self: movedim(g, destination, source).
  * torch.movedim */
 EBB_API ebb_tensor *ebb_movedim(ebb_tensor *self, ebb_dims source, ebb_dims destination);
 #define ebb_movedim(self, source, destination) ebb_movedim(EBB_AT(self), source, destination)
@@ -3621,7 +3715,8 @@ typedef struct ebb_binary_cross_entropy_options {
  * weight == None else weight; g * w * (log(1 - self) - log(self)) / n; of weight: n = (self if weight == None else
  * self * weight).numel() if reduction == 'mean' else 1; w = 1 if weight == None else weight; -g * (target *
  * log(self) + (1 - target) * log(1 - self)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.binary_cross_entropy */
 EBB_API ebb_tensor *ebb_binary_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy(...) ((void)EBB_HERE, ebb_binary_cross_entropy(__VA_ARGS__))
@@ -3650,7 +3745,8 @@ typedef struct ebb_binary_cross_entropy_with_logits_options {
  * target) * logsigmoid(self)) / n; of pos_weight: p = 1 if pos_weight == None else pos_weight; w = 1 if weight ==
  * None else weight; n = (self * w * p).numel() if reduction == 'mean' else 1; -g * w * target * logsigmoid(self) /
  * n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.binary_cross_entropy_with_logits */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.binary_cross_entropy_with_logits */
 EBB_API ebb_tensor *ebb_binary_cross_entropy_with_logits(ebb_tensor *self, ebb_tensor *target, ebb_binary_cross_entropy_with_logits_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_binary_cross_entropy_with_logits(...) ((void)EBB_HERE, ebb_binary_cross_entropy_with_logits(__VA_ARGS__))
@@ -3670,7 +3766,10 @@ typedef struct ebb_kl_div_options {
  * as the definition has it; mean by the number of terms. Recorded as its parts.
  *     kl_div(Tensor self, Tensor target, enum(mean|sum|none|batchmean) reduction=mean, bool log_target=false) ->
  *     Tensor
- * torch.nn.functional.kl_div */
+ * Formula: l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) /
+ * (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if
+ * reduction == 'sum' else l; its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.kl_div */
 EBB_API ebb_tensor *ebb_kl_div(ebb_tensor *self, ebb_tensor *target, ebb_kl_div_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_kl_div(...) ((void)EBB_HERE, ebb_kl_div(__VA_ARGS__))
@@ -3684,12 +3783,13 @@ typedef struct ebb_soft_margin_loss_options {
     int ebb__at;
 } ebb_soft_margin_loss_options;
 
-/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.
+/* log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.
  *     soft_margin_loss(Tensor self, Tensor target, enum(mean|sum|none) reduction=mean) -> Tensor
  * Gradient (SoftMarginLossBackward0) of self: n = (self * target).numel() if reduction == 'mean' else 1; -g * target
  * * sigmoid(-target * self) / n; of target: n = (self * target).numel() if reduction == 'mean' else 1; -g * self *
  * sigmoid(-target * self) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.soft_margin_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.soft_margin_loss */
 EBB_API ebb_tensor *ebb_soft_margin_loss(ebb_tensor *self, ebb_tensor *target, ebb_soft_margin_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_soft_margin_loss(...) ((void)EBB_HERE, ebb_soft_margin_loss(__VA_ARGS__))
@@ -3718,14 +3818,14 @@ EBB_API ebb_tensor *ebb_mv(ebb_tensor *self, ebb_tensor *vec);
 /* The product of a matrix (m, k) and a matrix (k, n).
  *     mm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (MmBackward0) of self: g @ mat2.T; of mat2: self.T @ g.
- * Not for bool. torch.mm */
+ * Not for bool. Under autocast in the lower precision. torch.mm */
 EBB_API ebb_tensor *ebb_mm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_mm(self, mat2) ebb_mm(EBB_AT(self), EBB_AT(mat2))
 
 /* The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.
  *     bmm(Tensor self, Tensor mat2) -> Tensor
  * Gradient (BmmBackward0) of self: g @ mat2.mT; of mat2: self.mT @ g.
- * Not for bool. torch.bmm */
+ * Not for bool. Under autocast in the lower precision. torch.bmm */
 EBB_API ebb_tensor *ebb_bmm(ebb_tensor *self, ebb_tensor *mat2);
 #define ebb_bmm(self, mat2) ebb_bmm(EBB_AT(self), EBB_AT(mat2))
 
@@ -3738,8 +3838,8 @@ typedef struct ebb_addmm_options {
 /* beta input + alpha mat1 mat2, for matrices (m, k) and (k, n); input broadcasts to (m, n), as a bias of shape (n)
  * does. With a beta of 0 the input is not read.
  *     addmm(Tensor input, Tensor mat1, Tensor mat2, float? beta=1, float? alpha=1) -> Tensor
- * Gradient (AddmmBackward0) of input: beta * g; of mat1: alpha * g @ mat2.T; of mat2: alpha * mat1.T @ g.
- * Not for bool. In place: ebb_addmm_. torch.addmm */
+ * Gradient (AddmmBackward0) of input: beta * g; of mat1: (alpha * g) @ mat2.T; of mat2: mat1.T @ (alpha * g).
+ * Not for bool. Under autocast in the lower precision. In place: ebb_addmm_. torch.addmm */
 EBB_API ebb_tensor *ebb_addmm(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addmm_(ebb_tensor *input, ebb_tensor *mat1, ebb_tensor *mat2, ebb_addmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3789,7 +3889,7 @@ typedef struct ebb_baddbmm_options {
 /* beta self + alpha batch1 batch2, pair by pair, for matrices (b, m, k) and (b, k, n); self broadcasts to (b, m, n).
  *     baddbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (BaddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * Not for bool. In place: ebb_baddbmm_. torch.baddbmm */
+ * Not for bool. Under autocast in the lower precision. In place: ebb_baddbmm_. torch.baddbmm */
 EBB_API ebb_tensor *ebb_baddbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_baddbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_baddbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3815,7 +3915,7 @@ typedef struct ebb_addbmm_options {
  * broadcasts to (m, n).
  *     addbmm(Tensor self, Tensor batch1, Tensor batch2, float? beta=1, float? alpha=1) -> Tensor
  * Gradient (AddbmmBackward0) of self: beta * g; of batch1: alpha * g @ batch2.mT; of batch2: alpha * batch1.mT @ g.
- * In place: ebb_addbmm_. torch.addbmm */
+ * Under autocast in the lower precision. In place: ebb_addbmm_. torch.addbmm */
 EBB_API ebb_tensor *ebb_addbmm(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_addbmm_(ebb_tensor *self, ebb_tensor *batch1, ebb_tensor *batch2, ebb_addbmm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -3844,8 +3944,8 @@ typedef struct ebb_qr_options {
  * = min(m, n), Q is (*, m, k) and R (*, k, n); complete: (*, m, m) and (*, m, n); r: Q is empty. Differentiable
  * where the first k columns are independent, and in mode complete only with m <= n, in mode r not at all.
  *     qr(Tensor A, enum(reduced|complete|r) mode=reduced) -> Tensor Q, Tensor R
- * Gradient (LinalgQrBackward0) of A: '(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'.
- * Floating point only. torch.linalg.qr */
+ * Gradient (LinalgQrBackward0) of A: '(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'.
+ * Floating point only. Under autocast in float32. torch.linalg.qr */
 EBB_API ebb_tensor *ebb_qr(ebb_tensor *A, ebb_qr_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_qr(...) ((void)EBB_HERE, ebb_qr(__VA_ARGS__))
@@ -4084,6 +4184,8 @@ typedef struct ebb_nanmean_options {
 
 /* The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.
  *     nanmean(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
+ * Formula: nansum(self, dim, keepdim, dtype) / sum(not isnan(self), dim, keepdim); its gradient is that of these
+ * parts.
  * torch.nanmean */
 EBB_API ebb_tensor *ebb_nanmean(ebb_tensor *self, ebb_nanmean_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4105,7 +4207,7 @@ typedef struct ebb_prod_options {
  *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
  * Gradient (ProdBackward0) of self: restore(g * y, self, dim, keepdim) / self # without the division where self is
  * 0.
- * torch.prod */
+ * Under autocast in float32. torch.prod */
 EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_prod(...) ((void)EBB_HERE, ebb_prod(__VA_ARGS__))
@@ -4117,7 +4219,7 @@ EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFA
 /* The sum of the diagonal of a matrix. Integers sum to int64.
  *     trace(Tensor self) -> Tensor
  * Gradient (TraceBackward0) of self: g * eye(self.size(0), self.size(1), dtype=g.dtype).
- * torch.trace */
+ * Under autocast in float32. torch.trace */
 EBB_API ebb_tensor *ebb_trace(ebb_tensor *self);
 #define ebb_trace(self) ebb_trace(EBB_AT(self))
 
@@ -4139,7 +4241,8 @@ typedef struct ebb_mse_loss_options {
  * weight; -g * 2 * (self - target) * w / n; of weight: n = 1 if reduction != 'mean' else (self - target).numel() if
  * weight == None else sum(weight); w = 1 if weight == None else weight; g * ((self - target)**2 - (y if reduction ==
  * 'mean' else 0)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.mse_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.mse_loss */
 EBB_API ebb_tensor *ebb_mse_loss(ebb_tensor *self, ebb_tensor *target, ebb_mse_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_mse_loss(...) ((void)EBB_HERE, ebb_mse_loss(__VA_ARGS__))
@@ -4156,7 +4259,10 @@ typedef struct ebb_l1_loss_options {
 
 /* The absolute error |self - target|, its mean or sum; weight as in mse_loss.
  *     l1_loss(Tensor self, Tensor target, Tensor? weight, enum(mean|sum|none) reduction=mean) -> Tensor
- * torch.nn.functional.l1_loss */
+ * Formula: l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and
+ * reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l; its gradient is
+ * that of these parts.
+ * Under autocast in float32. torch.nn.functional.l1_loss */
 EBB_API ebb_tensor *ebb_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_l1_loss(...) ((void)EBB_HERE, ebb_l1_loss(__VA_ARGS__))
@@ -4177,7 +4283,8 @@ typedef struct ebb_smooth_l1_loss_options {
  * Gradient (SmoothL1LossBackward0) of self: d = self - target; n = d.numel() if reduction == 'mean' else 1; g *
  * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n; of target: d = self - target; n = d.numel() if reduction
  * == 'mean' else 1; -g * (sign(d) if beta == 0 else clamp(d / beta, -1, 1)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.smooth_l1_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.smooth_l1_loss */
 EBB_API ebb_tensor *ebb_smooth_l1_loss(ebb_tensor *self, ebb_tensor *target, ebb_smooth_l1_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_smooth_l1_loss(...) ((void)EBB_HERE, ebb_smooth_l1_loss(__VA_ARGS__))
@@ -4202,7 +4309,8 @@ typedef struct ebb_huber_loss_options {
  * reduction == 'mean' else 1; -g * clamp(d, -delta, delta) / n * (1 if weight == None else weight); of weight: d =
  * self - target; n = d.numel() if reduction == 'mean' else 1; g * where(abs(d) <= delta, d**2 / 2, delta * (abs(d) -
  * delta / 2)) / n.
- * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.huber_loss */
+ * Inputs are promoted to a common dtype. Floating point only. Under autocast in float32.
+ * torch.nn.functional.huber_loss */
 EBB_API ebb_tensor *ebb_huber_loss(ebb_tensor *self, ebb_tensor *target, ebb_huber_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_huber_loss(...) ((void)EBB_HERE, ebb_huber_loss(__VA_ARGS__))
@@ -4223,6 +4331,9 @@ typedef struct ebb_gaussian_nll_loss_options {
  * last dimension, or has size 1 in one; it counts as at least eps. Recorded as its parts.
  *     gaussian_nll_loss(Tensor self, Tensor target, Number var, bool full=false, float? eps=1e-6,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
+ * Formula: v = to(var, self.dtype); v = clamp(v[..., None] if 0 < v.ndim < self.ndim else v * ones_like(self), eps);
+ * l = (log(v) + (self - target)**2 / v) / 2 + (log(2 * pi) / 2 if full else 0); mean(l) if reduction == 'mean' else
+ * sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
  * Inputs are promoted to a common dtype. Floating point only. torch.nn.functional.gaussian_nll_loss */
 EBB_API ebb_tensor *ebb_gaussian_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_tensor *var, ebb_gaussian_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4250,7 +4361,10 @@ typedef struct ebb_poisson_nll_loss_options {
  * is more than 1. Recorded as its parts.
  *     poisson_nll_loss(Tensor self, Tensor target, bool? log_input=true, bool full=false, float? eps=1e-8,
  *     enum(mean|sum|none) reduction=mean) -> Tensor
- * torch.nn.functional.poisson_nll_loss */
+ * Formula: l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target >
+ * 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0); mean(l) if reduction == 'mean'
+ * else sum(l) if reduction == 'sum' else l; its gradient is that of these parts.
+ * Under autocast in float32. torch.nn.functional.poisson_nll_loss */
 EBB_API ebb_tensor *ebb_poisson_nll_loss(ebb_tensor *self, ebb_tensor *target, ebb_poisson_nll_loss_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_poisson_nll_loss(...) ((void)EBB_HERE, ebb_poisson_nll_loss(__VA_ARGS__))
@@ -4307,6 +4421,8 @@ EBB_API ebb_tensor *ebb_repeat(ebb_tensor *self, ebb_dims repeats);
 
 /* The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.
  *     tile(Tensor self, shape dims) -> Tensor
+ * Formula: repeat(self, [1, 1, 1, 1, 1, 1, 1, 1][:max(self.ndim - len(dims), 0)] + dims); its gradient is that of
+ * these parts.
  * torch.tile */
 EBB_API ebb_tensor *ebb_tile(ebb_tensor *self, ebb_dims dims);
 #define ebb_tile(self, dims) ebb_tile(EBB_AT(self), dims)
@@ -4682,7 +4798,8 @@ typedef struct ebb_isin_options {
 } ebb_isin_options;
 
 /* Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes nothing.)
- *     isin(Number elements, Number test_elements, bool assume_unique=false, bool invert=false) -> Tensor
+ *     isin(Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false)
+ *     -> Tensor
  * No gradient.
  * torch.isin */
 EBB_API ebb_tensor *ebb_isin(ebb_tensor *elements, ebb_tensor *test_elements, ebb_isin_options options EBB_DEFAULT);
@@ -4808,6 +4925,8 @@ EBB_API ebb_tensor *ebb_slice_backward(ebb_tensor *grad, ebb_dims input_sizes, i
 
 /* A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.
  *     narrow(Tensor self, dim dim, int start, int length) -> Tensor
+ * Formula: s = start if start >= 0 else start + self.shape[dim]; slice(self, dim, s, s + length); its gradient is
+ * that of these parts.
  * torch.narrow */
 EBB_API ebb_tensor *ebb_narrow(ebb_tensor *self, int64_t dim, int64_t start, int64_t length);
 #define ebb_narrow(self, dim, start, length) ebb_narrow(EBB_AT(self), dim, start, length)
@@ -4864,6 +4983,8 @@ typedef struct ebb_diag_options {
 /* Of a vector the matrix with it on a diagonal, of a matrix a copy of that diagonal: above the main one for diagonal
  * > 0, below for < 0.
  *     diag(Tensor self, int diagonal=0) -> Tensor
+ * Formula: diag_embed(self, diagonal) if self.ndim == 1 else diagonal(self, diagonal); its gradient is that of these
+ * parts.
  * torch.diag */
 EBB_API ebb_tensor *ebb_diag(ebb_tensor *self, ebb_diag_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4935,6 +5056,7 @@ typedef struct ebb_softmin_options {
 
 /* softmax of -self along dim. Recorded as its parts.
  *     softmin(Tensor self, dim dim, dtype dtype=none) -> Tensor
+ * Formula: softmax(-self, dim, dtype); its gradient is that of these parts.
  * torch.nn.functional.softmin */
 EBB_API ebb_tensor *ebb_softmin(ebb_tensor *self, int64_t dim, ebb_softmin_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4958,7 +5080,7 @@ typedef struct ebb_solve_options {
  *     solve(Tensor A, Tensor B, bool? left=true) -> Tensor
  * Gradient (LinalgSolveExBackward0) of A: b = solve(A.mT, g, left); -b[..., None] * y[..., None, :] if y.ndim <
  * A.ndim else -b @ y.mT if left else -y.mT @ b; of B: solve(A.mT, g, left).
- * Floating point only. torch.linalg.solve */
+ * Floating point only. Under autocast in float32. torch.linalg.solve */
 EBB_API ebb_tensor *ebb_solve(ebb_tensor *A, ebb_tensor *B, ebb_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_solve(...) ((void)EBB_HERE, ebb_solve(__VA_ARGS__))
@@ -4999,7 +5121,7 @@ typedef struct ebb_cholesky_options {
  *     cholesky(Tensor self|A, bool upper=false) -> Tensor
  * Gradient (LinalgCholeskyExBackward0) of self: L = y.mT if upper else y; m = L.mT @ (g.mT if upper else g); m =
  * tril(m) + tril(m, -1); m = (m + m.mT) / 4; solve_triangular(L, solve_triangular(L.mT, m, True), False, False).
- * Floating point only. torch.linalg.cholesky */
+ * Floating point only. Under autocast in float32. torch.linalg.cholesky */
 EBB_API ebb_tensor *ebb_cholesky(ebb_tensor *self, ebb_cholesky_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky(...) ((void)EBB_HERE, ebb_cholesky(__VA_ARGS__))
@@ -5017,7 +5139,7 @@ typedef struct ebb_cholesky_solve_options {
  *     cholesky_solve(Tensor self, Tensor input2, bool upper=false) -> Tensor
  * Gradient (CholeskySolveBackward0) of self: cholesky_solve(g, input2, upper); of input2: s = cholesky_solve(g,
  * input2, upper) @ y.mT; s = s + s.mT; -triu(triu(input2) @ s) if upper else -tril(s @ tril(input2)).
- * torch.cholesky_solve */
+ * Under autocast in float32. torch.cholesky_solve */
 EBB_API ebb_tensor *ebb_cholesky_solve(ebb_tensor *self, ebb_tensor *input2, ebb_cholesky_solve_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_cholesky_solve(...) ((void)EBB_HERE, ebb_cholesky_solve(__VA_ARGS__))
@@ -5071,6 +5193,7 @@ EBB_API ebb_tensor *ebb_argsort(ebb_tensor *self, ebb_argsort_options options EB
 
 /* The elements along the first dimension in rising order.
  *     msort(Tensor self) -> Tensor
+ * Formula: sort(self, 0).values; its gradient is that of these parts.
  * torch.msort */
 EBB_API ebb_tensor *ebb_msort(ebb_tensor *self);
 #define ebb_msort(self) ebb_msort(EBB_AT(self))
@@ -5369,9 +5492,9 @@ typedef struct ebb_svd_options {
  * to common signs; their gradient is finite only where singular values are distinct and, for m != n, not 0. Columns
  * of U and rows of Vh beyond k get no gradient. The gradient of S alone needs none of this.
  *     svd(Tensor A, bool? full_matrices=true) -> Tensor U, Tensor S, Tensor Vh
- * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies
- * outside, E = S_j^2 - S_i^2'.
- * Floating point only. torch.linalg.svd */
+ * Gradient (LinalgSvdBackward0) of A: 'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what
+ * lies outside, E = S_j^2 - S_i^2'.
+ * Floating point only. Under autocast in float32. torch.linalg.svd */
 EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_svd(...) ((void)EBB_HERE, ebb_svd(__VA_ARGS__))
@@ -5383,7 +5506,7 @@ EBB_API ebb_tensor *ebb_svd(ebb_tensor *A, ebb_svd_options options EBB_DEFAULT);
 /* Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.
  *     svdvals(Tensor A) -> Tensor
  * Gradient (LinalgSvdBackward0) of A: U, S, Vh = svd(A, False); U @ diag_embed(g) @ Vh.
- * Floating point only. torch.linalg.svdvals */
+ * Floating point only. Under autocast in float32. torch.linalg.svdvals */
 EBB_API ebb_tensor *ebb_svdvals(ebb_tensor *A);
 #define ebb_svdvals(A) ebb_svdvals(EBB_AT(A))
 
@@ -5421,11 +5544,12 @@ typedef struct ebb_lstsq_options {
  * any case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method,
  * decides what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of
  * singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A
- * has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd
- * and gelss.
+ * has more rows than columns and full rank. singular_values: of gelsd and gelss.
  *     lstsq(Tensor self|A, Tensor b|B, float? rcond=none, enum(gelsy|gelsd|gelss|gels) driver=gelsy) -> Tensor
  *     solution, Tensor residuals, Tensor rank, Tensor singular_values
- * torch.linalg.lstsq */
+ * Gradient (LinalgLstsqBackward0) of self: 'that of pinv(self), whose gradient is g_solution @ b.mT; and the share
+ * of the sums of squares'; of b: 'pinv(self).mT @ g_solution; and the share of the sums of squares'.
+ * Under autocast in float32. torch.linalg.lstsq */
 EBB_API ebb_tensor *ebb_lstsq(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options EBB_DEFAULT);
 #ifdef __cplusplus
 #define ebb_lstsq(...) ((void)EBB_HERE, ebb_lstsq(__VA_ARGS__))
@@ -5476,6 +5600,7 @@ EBB_API ebb_tensor *ebb_put_(ebb_tensor *self, ebb_tensor *index, ebb_tensor *so
 
 /* The products of all elements of one vector with all of another: (n) and (m) give (n, m).
  *     outer(Tensor self, Tensor vec2) -> Tensor
+ * Formula: self[:, None] * vec2; its gradient is that of these parts.
  * torch.outer */
 EBB_API ebb_tensor *ebb_outer(ebb_tensor *self, ebb_tensor *vec2);
 #define ebb_outer(self, vec2) ebb_outer(EBB_AT(self), EBB_AT(vec2))
@@ -5507,25 +5632,33 @@ EBB_API ebb_tensor *ebb_addr_(ebb_tensor *self, ebb_tensor *vec1, ebb_tensor *ve
 
 /* Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.
  *     inner(Tensor self, Tensor other) -> Tensor
+ * Formula: self * other if self.ndim == 0 or other.ndim == 0 else tensordot(self, other, [[-1], [-1]]); its gradient
+ * is that of these parts.
  * torch.inner */
 EBB_API ebb_tensor *ebb_inner(ebb_tensor *self, ebb_tensor *other);
 #define ebb_inner(self, other) ebb_inner(EBB_AT(self), EBB_AT(other))
 
-/* Sums of products over the last `dims` dimensions of a and the first of b.
- *     tensordot(Tensor a, Tensor b, int dims) -> Tensor
+/* Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of
+ * dimensions, too: dims=((0),(1)) is tensordot_dims.
+ *     tensordot(Tensor a|self, Tensor b|other, int dims[=2]) -> Tensor
+ * Gradient of a: tensordot(g, b, [range(a.ndim - dims, g.ndim), range(dims, b.ndim)]); of b: tensordot(a, g,
+ * [range(a.ndim - dims), range(a.ndim - dims)]).
  * torch.tensordot */
 EBB_API ebb_tensor *ebb_tensordot(ebb_tensor *a, ebb_tensor *b, int64_t dims);
 #define ebb_tensordot(a, b, dims) ebb_tensordot(EBB_AT(a), EBB_AT(b), dims)
 
-/* Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A
- * dimension of one element meets any other.
- *     tensordot_dims(Tensor self, Tensor other, shape dims_self, shape dims_other) -> Tensor
+/* Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A dimension
+ * of one element meets any other.
+ *     tensordot_dims(Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims) -> Tensor
+ * Formula: 'permute and reshape of both, and one mm'; its gradient is that of these parts.
  * torch.tensordot */
-EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other);
-#define ebb_tensordot_dims(self, other, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(self), EBB_AT(other), dims_self, dims_other)
+EBB_API ebb_tensor *ebb_tensordot_dims(ebb_tensor *a, ebb_tensor *b, ebb_dims dims_self, ebb_dims dims_other);
+#define ebb_tensordot_dims(a, b, dims_self, dims_other) ebb_tensordot_dims(EBB_AT(a), EBB_AT(b), dims_self, dims_other)
 
 /* Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.
  *     kron(Tensor self, Tensor other) -> Tensor
+ * Formula: 'each element of self times the whole of other: one product of both, reshaped so that they broadcast';
+ * its gradient is that of these parts.
  * torch.kron */
 EBB_API ebb_tensor *ebb_kron(ebb_tensor *self, ebb_tensor *other);
 #define ebb_kron(self, other) ebb_kron(EBB_AT(self), EBB_AT(other))
@@ -5554,6 +5687,8 @@ typedef struct ebb_cross_options {
 
 /* Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.
  *     cross(Tensor self, Tensor other, dims dim=none) -> Tensor
+ * Formula: 'linalg_cross(self, other, dim), along the first dimension of 3 elements where none is given'; its
+ * gradient is that of these parts.
  * torch.cross */
 EBB_API ebb_tensor *ebb_cross(ebb_tensor *self, ebb_tensor *other, ebb_cross_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -5565,6 +5700,7 @@ EBB_API ebb_tensor *ebb_cross(ebb_tensor *self, ebb_tensor *other, ebb_cross_opt
 
 /* Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.
  *     matrix_power(Tensor self, int n) -> Tensor
+ * Formula: 'products of self, or of inv(self), by squaring'; its gradient is that of these parts.
  * torch.linalg.matrix_power */
 EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *self, int64_t n);
 #define ebb_matrix_power(self, n) ebb_matrix_power(EBB_AT(self), n)
@@ -5572,6 +5708,8 @@ EBB_API ebb_tensor *ebb_matrix_power(ebb_tensor *self, int64_t n);
 /* The product of several matrices, in the order that takes the fewest multiplications. The first may be a row vector
  * and the last a column vector, of one dimension.
  *     multi_dot(Tensors tensors) -> Tensor
+ * Formula: 'products of two matrices, in the order that needs the fewest multiplications'; its gradient is that of
+ * these parts.
  * torch.linalg.multi_dot */
 EBB_API ebb_tensor *ebb_multi_dot(ebb_list tensors);
 #define ebb_multi_dot(tensors) ebb_multi_dot(EBB_AT_LIST(tensors))
@@ -6059,8 +6197,6 @@ EBB_API ebb_tensor *ebb_sinc_(ebb_tensor *self);
 
 typedef struct ebb_unique_options {
     ebb_setting sorted; /* EBB_SET(x); default true */
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6069,10 +6205,10 @@ typedef struct ebb_unique_options {
 
 /* The different elements of self, in rising order, or its different slices along dim, in the order of their first
  * elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how
- * often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case.
- * Of equal elements the first one receives the gradient.
+ * often each is there (int64). Every NaN is different. They are sorted in any case. Of equal elements the first one
+ * receives the gradient.
  *     unique(Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none) ->
- *     Tensor output, Tensor inverse_indices, Tensor counts
+ *     Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique */
 EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_DEFAULT);
@@ -6084,8 +6220,6 @@ EBB_API ebb_tensor *ebb_unique(ebb_tensor *self, ebb_unique_options options EBB_
 #endif
 
 typedef struct ebb_unique_consecutive_options {
-    bool return_inverse; /* default false */
-    bool return_counts; /* default false */
     ebb_dims dim; /* default none */
     ebb_tensor **ret_inverse_indices; /* may be NULL */
     ebb_tensor **ret_counts; /* may be NULL */
@@ -6095,7 +6229,7 @@ typedef struct ebb_unique_consecutive_options {
 /* The elements of self, in row-major order, or its slices along dim, without those that equal the one before them;
  * and with return_inverse and return_counts as unique has them, how long each run is.
  *     unique_consecutive(Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none) -> Tensor
- *     output, Tensor inverse_indices, Tensor counts
+ *     output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]
  * Gradient of self: 'g at the first of each'.
  * torch.unique_consecutive */
 EBB_API ebb_tensor *ebb_unique_consecutive(ebb_tensor *self, ebb_unique_consecutive_options options EBB_DEFAULT);
@@ -6141,6 +6275,7 @@ EBB_API ebb_tensor *ebb_unsafe_view(ebb_tensor *self, ebb_dims size);
 
 /* The same elements in another shape: a view where that is possible, else a copy. One size may be -1.
  *     reshape(Tensor self, shape shape) -> Tensor
+ * Gradient of self: reshape(g, self.shape).
  * torch.reshape */
 EBB_API ebb_tensor *ebb_reshape(ebb_tensor *self, ebb_dims shape);
 #define ebb_reshape(self, shape) ebb_reshape(EBB_AT(self), shape)
@@ -6148,12 +6283,14 @@ EBB_API ebb_tensor *ebb_reshape(ebb_tensor *self, ebb_dims shape);
 /* Dimensions start_dim to end_dim, both included, made one: flatten(x, 1, -1) keeps the batch. A view where that is
  * possible; a 0-d tensor becomes 1-d.
  *     flatten(Tensor self, dim start_dim[=0], dim end_dim[=-1]) -> Tensor
+ * Gradient of self: reshape(g, self.shape).
  * torch.flatten */
 EBB_API ebb_tensor *ebb_flatten(ebb_tensor *self, int64_t start_dim, int64_t end_dim);
 #define ebb_flatten(self, start_dim, end_dim) ebb_flatten(EBB_AT(self), start_dim, end_dim)
 
 /* A view with dimension dim made several, of the given sizes, one of which may be -1.
  *     unflatten(Tensor self, dim dim, shape sizes) -> Tensor
+ * Gradient of self: reshape(g, self.shape).
  * torch.unflatten */
 EBB_API ebb_tensor *ebb_unflatten(ebb_tensor *self, int64_t dim, ebb_dims sizes);
 #define ebb_unflatten(self, dim, sizes) ebb_unflatten(EBB_AT(self), dim, sizes)
@@ -6192,6 +6329,7 @@ EBB_API ebb_tensor *ebb_expand(ebb_tensor *self, ebb_dims size);
 
 /* The same as expand.
  *     broadcast_to(Tensor self, shape size) -> Tensor
+ * Gradient of self: g.
  * torch.broadcast_to */
 EBB_API ebb_tensor *ebb_broadcast_to(ebb_tensor *self, ebb_dims size);
 #define ebb_broadcast_to(self, size) ebb_broadcast_to(EBB_AT(self), size)

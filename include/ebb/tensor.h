@@ -24,27 +24,29 @@ typedef enum ebb_dtype {
 
 #define EBB_MAX_NDIM 8
 
-/* A list of up to 8 sizes, dimensions, strides or indices. All zero: the empty list. */
+/* A list of up to 8 sizes, dimensions, strides or indices. All zero: the empty list. The entries come first, so that a
+ * number without EBB_DIMS, as in .dim = 1 or {2, 2}, is a list of no entries that has some all the same, which is an
+ * error; for a bare 0 there is the compiler's -Wmissing-braces. */
 typedef struct ebb_dims {
-    int32_t n;
     int64_t d[EBB_MAX_NDIM];
+    int32_t n;
 } ebb_dims;
 
 /* EBB_DIMS(2, 3): a list of two. Lists of more than 8 do not compile. EBB_NO_DIMS is the empty list, the shape of a 0-d
  * tensor. */
 #define EBB_DIMS(...) \
-    EBB_LITERAL(ebb_dims, (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__})
+    EBB_LITERAL(ebb_dims, {__VA_ARGS__}, (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
 #ifdef __cplusplus
 #undef EBB_DIMS
 } /* extern "C" */
 template <class... T> inline ebb_dims ebb__dims(T... d) {
     static_assert(sizeof...(d) <= EBB_MAX_NDIM, "at most 8 dimensions");
-    return ebb_dims{(int32_t)sizeof...(d), {(int64_t)d...}};
+    return ebb_dims{{(int64_t)d...}, (int32_t)sizeof...(d)};
 }
 #define EBB_DIMS(...) ebb__dims(__VA_ARGS__)
 extern "C" {
 #endif
-#define EBB_NO_DIMS EBB_LITERAL(ebb_dims, 0, {0})
+#define EBB_NO_DIMS EBB_LITERAL(ebb_dims, {0}, 0)
 
 /* The end of a dimension, however long: ebb_slice(x, 0, 1, EBB_END) is x[1:]. */
 #define EBB_END INT64_MAX

@@ -1,17 +1,24 @@
-/* Adding gradients up: along joining paths, back to the shape of a broadcast input, and into .grad. */
+/* Adding gradients up: along joining paths, by rules themselves, back to the shape of a broadcast input, and into
+ * .grad. */
 #include "autograd/anomaly.h"
-#include "autograd/pass.h"
+#include "autograd/hooks.h"
 #include <ebb/ops.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
 #endif
 
-/* Nobody else can see this memory. */
-static bool sole_owner(ebb_tensor *t) {
-    if (t->flags & EBB__HAS_TANGENT) return false;
-    return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && t->storage && !t->base && !t->grad_fn &&
-           atomic_load_explicit(&t->storage->refs, memory_order_acquire) == 1 &&
-           !(atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL);
+static bool held_once(const ebb_tensor *t) {
+    return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && !t->grad_fn && !(t->flags & EBB__HAS_TANGENT);
+}
+
+/* Nobody else can see this memory: t has it alone, or is a view of all that its base has, which nobody else holds. */
+static bool sole_owner(const ebb_tensor *t) {
+    const ebb_tensor *base = t->base;
+    if (!held_once(t) || !t->storage ||
+        atomic_load_explicit(&t->storage->refs, memory_order_acquire) != (base ? 2 : 1) ||
+        atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL)
+        return false;
+    return !base || (held_once(base) && base->numel == t->numel && ebb__is_dense(t));
 }
 
 static ebb_tensor *take(ebb_tensor *t) {
@@ -35,7 +42,39 @@ ebb_tensor *ebb__add_gradients(ebb_tensor *a, ebb_tensor *b) {
     return sum;
 }
 
-ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+/* ---- by rules themselves ---- */
+
+extern const struct ebb_op ebb_op_t; /* ops/permute.c */
+
+static bool is_transposition(const ebb_node *n) { return n->op == &ebb_op_t; }
+
+/* Whether all that comes to e's node goes on through it, and nobody looks at it there. */
+static bool passes_through(const struct ebb__entry *e) {
+    return e->waits == 1 && e->run && !e->captured && !e->node->extra && !e->grad.one;
+}
+
+ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i) {
+    const struct ebb__thread *th = &ebb__thread;
+    if (!v->node || !v->needs[i] || !th->no_grad || th->anomaly || th->strong_zeros || th->levels ||
+        ebb__hook_kinds(v->node) & EBB__HOOK_AFTER)
+        return NULL;
+    const struct ebb__edge *edge = &ebb__node_edges(v->node)[i];
+    struct ebb__entry *to = ebb__pass_find(th->pass, edge->node);
+    const bool turned = is_transposition(edge->node) && passes_through(to);
+    if (turned) {
+        edge = ebb__node_edges(edge->node);
+        to = ebb__pass_find(th->pass, edge->node);
+    }
+    ebb_tensor *sum = to->node->n_out == 1 ? to->grad.one : to->grad.many ? to->grad.many[edge->nr] : NULL;
+    if (!sum || !sole_owner(sum)) return NULL;
+    return turned ? ebb_t(sum) : sum;
+}
+
+bool ebb_vjp_transposed(const struct ebb_vjp_call *v, int64_t i) {
+    return v->node && v->needs[i] && is_transposition(ebb__node_edges(v->node)[i].node);
+}
+
+ebb_tensor *ebb__refit_gradient(ebb_tensor *grad, struct ebb__meta m) {
     bool same = grad->ndim == m.ndim;
     for (int i = 0; i < m.ndim && same; i++) same = grad->dims[i] == m.sizes[i];
     if (!same) {
@@ -59,6 +98,8 @@ ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
     }
     return grad && grad->dtype != m.dtype ? ebb_to(grad, m.dtype) : grad;
 }
+
+/* ---- into .grad ---- */
 
 static void lock(struct ebb__autograd *a) {
     while (atomic_exchange_explicit(&a->lock, 1, memory_order_acquire)) {
@@ -84,6 +125,18 @@ static ebb_tensor *copy_for(ebb_tensor *grad, const ebb_tensor *t) {
     return copy ? ebb_copy_(copy, grad) : NULL;
 }
 
+/* A gradient without another owner; of a view its memory, so that no base goes on living beside it. */
+static ebb_tensor *taken_over(ebb_tensor *grad) {
+    return grad->base ? ebb__tensor_alias(grad, grad->ndim, ebb__sizes(grad), ebb__strides(grad), 0) : take(grad);
+}
+
+static void fail_other_shape(const ebb_tensor *t, const ebb_tensor *grad) {
+    char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
+    ebb__fail_op("backward", EBB_ERR_SHAPE, "%s has shape %s, and a gradient of shape %s from before; clear it first",
+                 ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : "a leaf", ebb__shape_text(a, t->ndim, ebb__sizes(t)),
+                 ebb__shape_text(b, grad->ndim, ebb__sizes(grad)));
+}
+
 /* I7, PyTorch's AccumulateGrad: take a gradient that has no other owner, copy one that has, add in place unless the
  * pass itself is recorded. */
 ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
@@ -103,8 +156,10 @@ ebb_status ebb__accumulate(ebb_tensor *t, ebb_tensor *grad) {
     ebb_tensor *result = NULL;
     lock(a);
     if (!a->grad) {
-        if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = take(grad);
+        if (!recorded && sole_owner(grad) && laid_out_for(grad, t)) result = taken_over(grad);
         else result = take(copy_for(grad, t));
+    } else if (EBB_UNLIKELY(!ebb__same_shape(a->grad, grad))) { /* it was set to another storage */
+        fail_other_shape(t, a->grad);
     } else {
         bool apart = recorded || ebb__is_batched(grad);
         result = take(apart ? ebb_add(a->grad, grad) : ebb_add_(a->grad, grad));

@@ -21,7 +21,7 @@ struct ebb__level *ebb__batch_open(int64_t size, enum ebb_vmap_randomness random
 static ebb_tensor *wrap(struct ebb__level *level, ebb_tensor *samples, ebb_tensor *of) {
     ebb_tensor *t =
         ebb__tensor_alias(samples, samples->ndim - 1, ebb__sizes(samples) + 1, ebb__strides(samples) + 1, 0);
-    if (t && of) ebb__view_of(t, of);
+    if (of) t = ebb__view_of(t, of);
     if (!t || !ebb__tangent_set(t, level, samples)) return ebb__own(t);
     ebb__unref(t);
     return NULL;
@@ -113,8 +113,8 @@ static void views(struct ebb_batch_call *b, const ebb_meta *metas) {
         const ebb_meta *m = &metas[k];
         struct ebb__region r = {.base_sizes = ebb__dims(all->ndim, ebb__sizes(all)),
                                 .base_strides = ebb__dims(all->ndim, ebb__strides(all)),
-                                .sizes = {1, {b->size}},
-                                .strides = {1, {ebb__strides(all)[0]}},
+                                .sizes = {{b->size}, 1},
+                                .strides = {{ebb__strides(all)[0]}, 1},
                                 .offset = m->offset};
         for (int d = 0; d < m->shape.n; d++) {
             r.sizes.d[r.sizes.n++] = m->shape.d[d];
@@ -136,7 +136,7 @@ static void apply(struct ebb_batch_call *b, const ebb_meta *metas) {
 /* The samples' results in the shape that one call has; m NULL: not known. */
 static ebb_tensor *shaped(const struct ebb_batch_call *b, ebb_tensor *t, const ebb_meta *m) {
     char have[EBB__SHAPE_TEXT], want[EBB__SHAPE_TEXT];
-    ebb_dims shape = {1, {b->size}};
+    ebb_dims shape = {{b->size}, 1};
     int64_t numel = b->size;
     for (int d = 0; m && d < m->shape.n; d++) numel *= shape.d[shape.n++] = m->shape.d[d];
     bool fits = t && t->ndim > 0 && t->dims[0] == b->size && (!m || t->numel == numel);

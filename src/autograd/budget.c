@@ -18,7 +18,7 @@ static bool is_exact(struct ebb__pool *p, const struct ebb_op *op, ebb_list in, 
     for (int64_t i = 0; i < in.n && exact; i++) {
         if (!in.t[i]) continue;
         const char *writer = atomic_load_explicit(&in.t[i]->storage->writer, memory_order_relaxed);
-        exact = !ebb__version(in.t[i]) || !writer || strcmp(writer, op->name) != 0;
+        exact = !ebb__data_version(in.t[i]) || !writer || strcmp(writer, op->name) != 0;
         for (int64_t k = 0; k < out.n && exact; k++) exact = in.t[i] != out.t[k];
     }
     return exact;
@@ -123,13 +123,17 @@ static ebb_tensor *call_again(const struct ebb__recipe *r, ebb_tensor *const *in
     struct ebb__thread *th = &ebb__thread;
     th->file = r->file;
     th->line = r->line;
+    bool before = th->followed;
+    th->followed = true;
+    ebb_status status = EBB_OK;
     if (r->op->n_out == EBB_OUT_LIST) {
         ebb_list list = ebb_call_op_list(r->op, in, r->n_in, r->attrs);
         for (int64_t k = 0; k < list.n && k < r->n_out; k++) ret_all[k] = list.t[k];
-    } else if (ebb_call_op(r->op, in, r->n_in, r->attrs, ret_all)) {
-        return NULL;
+    } else {
+        status = ebb_call_op(r->op, in, r->n_in, r->attrs, ret_all);
     }
-    return ret_all[nr];
+    th->followed = before;
+    return status ? NULL : ret_all[nr];
 }
 
 static ebb_tensor *tensor_of(struct ebb__value *v);
@@ -159,12 +163,12 @@ static ebb_tensor *tensor_of(struct ebb__value *v) {
 
 static ebb_status check_held(struct ebb__value *v) {
     char writer[EBB__WRITER_TEXT];
-    if (!v->t || ebb__version(v->t) == v->held_version) return EBB_OK;
+    if (!v->t || ebb__data_version(v->t) == v->held_version) return EBB_OK;
     if (v->by) return ebb__value_drop(v), EBB_OK;
     return ebb__fail_op(budget, EBB_ERR_VERSION,
                         "a tensor that was needed at version %u, to be computed with again, has been overwritten in "
                         "place since, %s",
-                        v->held_version, ebb__writer_text(writer, v->t->storage));
+                        v->held_version, ebb__writer_text(writer, v->t));
 }
 
 /* Call what computed v again, and hold v and those of its other outputs that are saved. */

@@ -55,6 +55,7 @@ struct ebb__pool {
     ebb_memory_budget_report own;
     struct ebb__value **held; /* not references */
     size_t n_held, held_capacity;
+    size_t chosen;              /* how often one was chosen to be dropped */
     struct ebb__value **values; /* references, while the region is open */
     size_t n_values, value_capacity;
     struct ebb__value **walk; /* room for walks */

@@ -7,6 +7,7 @@
  * run at once share nothing that is written, and one that ends leaves nothing behind. */
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
+#include "record/autocast.h"
 #include "record/saved.h"
 
 static const char *const checkpoint = "checkpoint";
@@ -17,7 +18,9 @@ struct slot {
     int line;
     ebb_dtype dtype;
     ebb_dims shape;
-    const struct ebb__storage *parameter; /* of a leaf that gathers gradients; not a reference, to be compared only */
+    /* A leaf that gathers gradients, and its storage: not references, to be compared only. */
+    const ebb_tensor *parameter;
+    const struct ebb__storage *storage;
     uint32_t version;
 };
 
@@ -33,6 +36,7 @@ struct state {
     ebb_rng_state rng;
     bool no_grad;
     uint8_t default_dtype;
+    uint32_t autocast;
 };
 
 struct frame {
@@ -73,7 +77,7 @@ static void frame_unref(struct frame *f) {
 }
 
 static ebb_status keep_input(struct input *in, ebb_tensor *t) {
-    in->version = ebb__version(t);
+    in->version = ebb__data_version(t);
     in->requires_grad = ebb__requires_grad(t) && ebb__is_floating(t->dtype);
     if (ebb__pack(t, &in->packed)) return ebb_error_status();
     in->t = in->packed.hooks ? ebb__tensor_meta((ebb_dtype)t->dtype, t->ndim, t->dims)
@@ -94,7 +98,7 @@ static struct frame *frame_new(ebb_function function, void *context, ebb_list in
     f->function = function;
     f->context = context;
     f->options = *options;
-    f->state = (struct state){th->rng, th->no_grad, th->default_dtype};
+    f->state = (struct state){th->rng, th->no_grad, th->default_dtype, ebb__autocast_mode()};
     f->file = th->file;
     f->line = th->line;
     f->n_in = inputs.n;
@@ -117,7 +121,8 @@ static void *number(ebb_tensor *t, void *context) {
                                          .line = ebb__thread.line,
                                          .dtype = (ebb_dtype)t->dtype,
                                          .shape = ebb_tensor_shape(t),
-                                         .parameter = is_parameter(t) ? t->storage : NULL,
+                                         .parameter = is_parameter(t) ? t : NULL,
+                                         .storage = is_parameter(t) ? t->storage : NULL,
                                          .version = ebb__version(t)};
     return (void *)(uintptr_t)++f->n_slots;
 }
@@ -171,12 +176,13 @@ static ebb_status differs(const struct frame *f, const struct slot *s, const cha
 static ebb_status check_slot(const struct frame *f, const struct slot *s, const ebb_tensor *t) {
     char writer[EBB__WRITER_TEXT];
     ebb_dims shape = ebb_tensor_shape(t);
-    if (is_parameter(t) && t->storage == s->parameter && ebb__version(t) != s->version)
+    bool same = is_parameter(t) && (t == s->parameter || t->storage == s->storage);
+    if (same && ebb__version(t) != s->version)
         return ebb__fail_op(checkpoint, EBB_ERR_VERSION,
                             "a parameter that was saved at %s:%d has been overwritten in place since, %s, so that the "
                             "function cannot be computed again (checkpoint at %s:%d)",
-                            s->file ? s->file : "?", s->line, ebb__writer_text(writer, t->storage),
-                            f->file ? f->file : "?", f->line);
+                            s->file ? s->file : "?", s->line, ebb__writer_text(writer, t), f->file ? f->file : "?",
+                            f->line);
     if (f->options.no_check || (s->dtype == (ebb_dtype)t->dtype && ebb__dims_equal(&s->shape, &shape))) return EBB_OK;
     return differs(f, s, "the function saved other tensors when it was called again", t);
 }
@@ -228,12 +234,12 @@ static ebb_status inputs_again(const struct frame *f, ebb_tensor **ret_in) {
         char writer[EBB__WRITER_TEXT];
         ebb_tensor *from = in->t;
         if (in->packed.hooks) from = ebb__own(ebb__unpack(&in->packed, in->t));
-        else if (ebb__version(from) != in->version)
+        else if (ebb__data_version(from) != in->version)
             return ebb__fail_op(checkpoint, EBB_ERR_VERSION,
                                 "input %lld of the checkpoint at %s:%d was at version %u and has been overwritten in "
                                 "place since, %s, so that the function cannot be computed again",
                                 (long long)i, f->file ? f->file : "?", f->line, in->version,
-                                ebb__writer_text(writer, from->storage));
+                                ebb__writer_text(writer, from));
         ret_in[i] = from ? ebb__own(ebb__alias_with_history(from, NULL, 0)) : NULL;
         if (!ret_in[i]) return ebb_error_status();
         if (in->requires_grad) ret_in[i]->flags |= EBB__REQUIRES_GRAD;
@@ -271,11 +277,13 @@ static struct ebb__recomputed *recompute(struct frame *f) {
     if (!r) return NULL;
     r->frame = f;
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    struct state before = {th->rng, th->no_grad, th->default_dtype};
+    struct state before = {.rng = th->rng, .no_grad = th->no_grad, .default_dtype = th->default_dtype};
     bool failing = ebb__failing();
     r->failures = th->failures;
     ebb_scope scope = ebb_scope_open();
+    ebb_mode autocast = ebb__autocast_set(f->state.autocast);
     ebb_status status = call_again(r);
+    ebb_autocast_close(&autocast);
     ebb_scope_close(&scope);
     if (!f->options.no_rng) th->rng = before.rng;
     th->no_grad = before.no_grad;

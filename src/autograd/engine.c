@@ -83,17 +83,26 @@ static ebb_status materialize(ebb_node *n, ebb_tensor **grad) {
     return EBB_OK;
 }
 
+/* A reference to what the rule gave for input i: where nobody needs it later the one that the rule's scope has, or that
+ * of the upstream gradient, which is gone then. */
+static ebb_tensor *take_given(const ebb_node *n, ebb_tensor *const *given, uint32_t i, ebb_tensor **grad) {
+    ebb_tensor *t = given[i];
+    bool last = n->n_in <= SMALL;
+    for (uint32_t k = i + 1; k < n->n_in && last; k++) last = given[k] != t;
+    if (last && t == grad[0]) grad[0] = NULL;
+    else if (!last || !ebb__scope_take(t)) ebb__ref(t);
+    return t;
+}
+
 /* Pass what the rule gave on to the inputs, whose entries become ready with their last gradient (I4). */
-static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given) {
+static ebb_status send(struct ebb__pass *p, ebb_node *n, ebb_tensor **given, ebb_tensor **grad) {
     ebb_status status = EBB_OK;
     const struct ebb__edge *edges = ebb__node_edges(n);
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!edges[i].node) continue;
         struct ebb__entry *to = ebb__pass_find(p, edges[i].node);
-        if (given && given[i] && to->wanted && !status) {
-            ebb__ref(given[i]);
-            status = ebb__pass_add(to, edges[i].nr, given[i]);
-        }
+        if (given && given[i] && to->wanted && !status)
+            status = ebb__pass_add(to, edges[i].nr, take_given(n, given, i, grad));
         to->waits--;
         if (to->waits == 0 && to->wanted && !status) status = ebb__pass_push(p, to);
     }
@@ -144,11 +153,11 @@ static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, s
     }
     if (!status && EBB_UNLIKELY(ebb__hook_kinds(n) & EBB__HOOK_AFTER))
         status = ebb__hooks_call_after(p, n, c->given, grad);
-    return status ? status : send(p, n, c->given);
+    return status ? status : send(p, n, c->given, grad);
 }
 
 static ebb_status run_rule(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad) {
-    if (n->n_out == 1 && !grad[0] && !n->extra) return send(p, n, NULL);
+    if (n->n_out == 1 && !grad[0] && !n->extra) return send(p, n, NULL, NULL);
     struct ebb__thread *th = &ebb__thread;
     const char *file = th->file;
     int line = th->line;
@@ -221,7 +230,7 @@ static ebb_status run_entry(struct ebb__pass *p, struct ebb__entry *e) {
     e->grad.one = NULL; /* (all of the union) ours now */
     e->grad.many = NULL;
     if (!grad) { /* several outputs, nothing flowed */
-        if (!n->extra) return run ? send(p, n, NULL) : EBB_OK;
+        if (!n->extra) return run ? send(p, n, NULL, NULL) : EBB_OK;
         if (!(grad = ebb__alloc_zeroed(n->n_out * sizeof *grad))) return ebb_error_status();
     }
     ebb_status status = EBB_OK;

@@ -4,6 +4,7 @@
  * operator, so that its rule for J'g gives J t as well; a view of the tangent belongs to a view; and of any other rule
  * J t is the derivative by g of <J'g, t>, since J'g is linear in g (Christianson 1992; Townsend 2017, "a new trick for
  * calculating Jacobian vector products"). */
+#include "autograd/anomaly.h"
 #include "autograd/pass.h"
 #include "autograd/transforms.h"
 #include "record/call.h"
@@ -24,7 +25,7 @@ static ebb_tensor *region_of(ebb_tensor *whole, const ebb_tensor *view) {
 }
 
 ebb_tensor *ebb__tangent_of(ebb_tensor *t, struct ebb__level *level) {
-    ebb_tensor *own = ebb__tangent_get(t, level), *base = t->base;
+    ebb_tensor *own = ebb__tangent_get(t, level), *base = ebb__base(t);
     if (own || !base || !(base->flags & EBB__HAS_TANGENT) || level->batching) return own;
     ebb_tensor *whole = ebb__tangent_get(base, level);
     if (!whole) return NULL;
@@ -229,7 +230,8 @@ static ebb_status at_level(struct ebb__level *level, struct ebb_jvp_call *j) {
     uint64_t failures = ebb__thread.failures;
     for (int64_t i = 0; i < j->n_in; i++) j->tangent[i] = j->in[i] ? ebb__tangent_of(j->in[i], level) : NULL;
     for (int64_t k = 0; k < j->n_out; k++) j->given[k] = NULL;
-    apply(j);
+    if (EBB_UNLIKELY(ebb__thread.strong_zeros)) ebb__strong_tangents(j, apply);
+    else apply(j);
     if (ebb__failed_since(failures)) return ebb_error_status();
     for (int64_t k = 0; k < j->n_out; k++) {
         if (!j->given[k]) continue;
@@ -292,10 +294,11 @@ ebb_status ebb__forward_apart(const struct ebb_op *op, ebb_tensor *const *in, in
 static ebb_status write_tangent(ebb_tensor *self, ebb_tensor *apart, struct ebb__level *level) {
     ebb_tensor *t = ebb__tangent_of(self, level), *value = ebb__tangent_get(apart, level);
     if (!t && !value) return EBB_OK;
-    if (!t && !self->base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
+    ebb_tensor *base = ebb__base(self);
+    if (!t && !base) return ebb__tangent_set(self, level, value) ? ebb_error_status() : share_one(self, NULL);
     if (!t) {
-        ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(self->base), value);
-        if (!zeros || ebb__tangent_set(self->base, level, zeros)) return ebb_error_status();
+        ebb_tensor *zeros = ebb__batch_as(ebb_zeros_like(base), value);
+        if (!zeros || ebb__tangent_set(base, level, zeros)) return ebb_error_status();
         t = ebb__tangent_of(self, level);
     }
     t = t ? value ? ebb_copy_(t, value) : ebb_zero_(t) : NULL;

@@ -25,6 +25,7 @@ struct check {
     struct side in, out;
     double *jacobian; /* by backward: [directions of out][directions of in] */
     double *plus, *minus;
+    double atol, rtol;
     double *u, *v; /* a direction of the inputs, of the outputs */
 };
 
@@ -245,7 +246,7 @@ static ebb_status compare_forward(struct check *c, int64_t i, int64_t e, double 
         for (int64_t j = 0; j < directions(&c->out, k) && !status; j++) {
             double b = c->jacobian[(c->out.first[k] + j) * columns + column];
             note_worst(c, 1, all[j], b);
-            if (!(fabs(all[j] - b) <= c->o.atol * scale + c->o.rtol * fabs(b)))
+            if (!(fabs(all[j] - b) <= c->atol * scale + c->rtol * fabs(b)))
                 status = forward_disagrees(c, k, j, i, e, all[j], b);
         }
     }
@@ -345,7 +346,7 @@ static ebb_status compare_column(const struct check *c, int64_t i, int64_t e, do
             int64_t row = c->out.first[k] + j;
             double n = (c->plus[row] - c->minus[row]) / (2 * c->o.eps), a = c->jacobian[row * columns + column];
             note_worst(c, 0, a, n);
-            if (!(fabs(a - n) <= c->o.atol * scale + c->o.rtol * fabs(n))) return disagree(c, k, j, i, e, a, n);
+            if (!(fabs(a - n) <= c->atol * scale + c->rtol * fabs(n))) return disagree(c, k, j, i, e, a, n);
         }
     }
     return EBB_OK;
@@ -386,8 +387,8 @@ static ebb_status run(struct check *c) {
     ebb_status status = side_begin(&c->in, c->inputs.n);
     if (!status) status = find_inputs(c);
     if (!(c->o.eps > 0)) c->o.eps = 1e-6;
-    if (!(c->o.atol > 0)) c->o.atol = 1e-5;
-    if (!(c->o.rtol > 0)) c->o.rtol = 1e-3;
+    c->atol = c->o.atol.given ? c->o.atol.value : 1e-5;
+    c->rtol = c->o.rtol.given ? c->o.rtol.value : 1e-3;
     if (!status) status = call(c, c->inputs, &out);
     if (!status) status = side_begin(&c->out, out.n);
     if (!status) {
@@ -418,6 +419,9 @@ static ebb_status check(const char *op, ebb_function function, void *context, eb
 static ebb_status begin(const char *op, ebb_function function, const ebb_gradcheck_options *options) {
     if (!function) return ebb__fail_null(op, "function");
     if (options->ret_worst) options->ret_worst[0] = options->ret_worst[1] = 0;
+    if (!(options->atol.value >= 0 && options->rtol.value >= 0 && options->nondet_tol >= 0))
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT, "atol, rtol and nondet_tol must not be negative, got %g, %g and %g",
+                            options->atol.value, options->rtol.value, options->nondet_tol);
     return ebb_error_status();
 }
 

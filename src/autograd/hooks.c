@@ -140,11 +140,20 @@ static ebb_status arrived(struct ebb__pass *p, const struct ebb__hook *h, ebb_te
 
 /* ---- calling ---- */
 
-static ebb_status fail_changed(const ebb_node *n, const char *what, const ebb_tensor *now, struct ebb__meta m) {
-    char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-    return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on %s of %s returned %s %s for a gradient %s %s", what, n->name,
-                        ebb_dtype_name((ebb_dtype)now->dtype), ebb__shape_text(a, now->ndim, ebb__sizes(now)),
-                        ebb_dtype_name(m.dtype), ebb__shape_text(b, m.ndim, m.sizes));
+/* Of the line that registered the hook, naming that of the call that is differentiated and that of the pass. */
+static ebb_status fail_changed(const struct ebb__pass *p, const ebb_node *n, const struct ebb__hook *h,
+                               const char *what, const ebb_tensor *now, struct ebb__meta m) {
+    char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT], recorded[EBB__WRITER_TEXT] = "", pass[EBB__WRITER_TEXT] = "";
+    if (n->file && n->file[0]) snprintf(recorded, sizeof recorded, ", recorded at %s:%d,", n->file, n->line);
+    if (p->file && h->file) snprintf(pass, sizeof pass, ", in the pass at %s:%d", p->file, p->line);
+    if (h->file) {
+        ebb__thread.file = h->file;
+        ebb__thread.line = h->line;
+    }
+    return ebb__fail_op("hook", EBB_ERR_SHAPE, "a hook on %s of %s%s returned %s %s for a gradient %s %s%s", what,
+                        n->name, recorded, ebb_dtype_name((ebb_dtype)now->dtype),
+                        ebb__shape_text(a, now->ndim, ebb__sizes(now)), ebb_dtype_name(m.dtype),
+                        ebb__shape_text(b, m.ndim, m.sizes), pass);
 }
 
 static bool fits(const ebb_tensor *t, struct ebb__meta m) {
@@ -154,9 +163,10 @@ static bool fits(const ebb_tensor *t, struct ebb__meta m) {
 }
 
 /* Put `now` (borrowed) in the place of a gradient. */
-static ebb_status replace(const ebb_node *n, ebb_tensor **grad, ebb_tensor *now, struct ebb__meta m) {
+static ebb_status replace(const struct ebb__pass *p, const ebb_node *n, const struct ebb__hook *h, ebb_tensor **grad,
+                          ebb_tensor *now, struct ebb__meta m) {
     if (now == *grad) return EBB_OK;
-    if (now && !fits(now, m)) return fail_changed(n, "an output", now, m);
+    if (now && !fits(now, m)) return fail_changed(p, n, h, "an output", now, m);
     if (now && EBB_UNLIKELY(ebb__thread.anomaly) && ebb__check_replaced(n, now)) return ebb_error_status();
     if (now) ebb__ref(now);
     ebb__unref(*grad);
@@ -170,7 +180,7 @@ static void at_pass(const struct ebb__pass *p) {
     ebb__thread.line = p->line;
 }
 
-static ebb_status call_before(ebb_node *n, const struct ebb__hook *h, ebb_tensor **grad) {
+static ebb_status call_before(const struct ebb__pass *p, ebb_node *n, const struct ebb__hook *h, ebb_tensor **grad) {
     ebb_tensor *small[EBB__HOOKS_SMALL], **seen = small;
     size_t bytes = n->n_out > EBB__HOOKS_SMALL ? n->n_out * sizeof(ebb_tensor *) : 0;
     if (bytes && !(seen = ebb__alloc(bytes))) return ebb_error_status();
@@ -178,17 +188,18 @@ static ebb_status call_before(ebb_node *n, const struct ebb__hook *h, ebb_tensor
     uint64_t failures = ebb__thread.failures;
     h->call.before(n, seen, h->context);
     ebb_status status = ebb__failed_since(failures) ? ebb_error_status() : EBB_OK;
-    for (uint32_t k = 0; k < n->n_out && !status; k++) status = replace(n, &grad[k], seen[k], ebb__node_meta(n, k));
+    for (uint32_t k = 0; k < n->n_out && !status; k++)
+        status = replace(p, n, h, &grad[k], seen[k], ebb__node_meta(n, k));
     if (bytes) ebb__free(seen, bytes);
     return status;
 }
 
-static ebb_status call_tensor(ebb_node *n, const struct ebb__hook *h, ebb_tensor **grad) {
+static ebb_status call_tensor(const struct ebb__pass *p, ebb_node *n, const struct ebb__hook *h, ebb_tensor **grad) {
     if (!*grad) return EBB_OK;
     uint64_t failures = ebb__thread.failures;
     ebb_tensor *now = h->call.tensor(*grad, h->context);
     if (ebb__failed_since(failures)) return ebb_error_status();
-    return now ? replace(n, grad, now, ebb__node_meta(n, h->nr)) : EBB_OK;
+    return now ? replace(p, n, h, grad, now, ebb__node_meta(n, h->nr)) : EBB_OK;
 }
 
 ebb_status ebb__hooks_call(struct ebb__pass *p, ebb_node *n, unsigned kinds, ebb_tensor **grad) {
@@ -201,9 +212,9 @@ ebb_status ebb__hooks_call(struct ebb__pass *p, ebb_node *n, unsigned kinds, ebb
         at_pass(p);
         uint64_t failures = ebb__thread.failures;
         switch ((enum ebb__hook_kind)h->kind) {
-        case EBB__HOOK_TENSOR: status = call_tensor(n, h, &grad[h->nr]); break;
+        case EBB__HOOK_TENSOR: status = call_tensor(p, n, h, &grad[h->nr]); break;
         case EBB__HOOK_MULTI: status = arrived(p, h, grad[h->nr]); break;
-        case EBB__HOOK_BEFORE: status = call_before(n, h, grad); break;
+        case EBB__HOOK_BEFORE: status = call_before(p, n, h, grad); break;
         case EBB__HOOK_ACCUMULATED:
             h->call.accumulated(ebb__leaf_tensor(n), h->context);
             if (ebb__failed_since(failures)) status = ebb_error_status();
@@ -230,7 +241,7 @@ ebb_status ebb__hooks_call_after(struct ebb__pass *p, ebb_node *n, ebb_tensor **
         for (uint32_t k = 0; k < n->n_in && !status; k++) {
             if (!edges[k].node || !given[k]) continue;
             struct ebb__meta m = ebb__node_meta(edges[k].node, edges[k].nr);
-            if (!fits(given[k], m)) status = fail_changed(n, "an input", given[k], m);
+            if (!fits(given[k], m)) status = fail_changed(p, n, h, "an input", given[k], m);
         }
     }
     ebb__hooks_list_end(&list);

@@ -26,7 +26,7 @@ struct pool {
 
 static bool same(const struct packed *p, const ebb_tensor *t) {
     ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
-    return p->data == t->data && p->version == ebb__version(t) && p->dtype == t->dtype &&
+    return p->data == t->data && p->version == ebb__data_version(t) && p->dtype == t->dtype &&
            ebb__dims_equal(&p->shape, &shape) && ebb__dims_equal(&p->strides, &strides);
 }
 
@@ -62,7 +62,7 @@ static struct packed *packed_new(const ebb_tensor *t) {
     *p = (struct packed){.refs = 1,
                          .of = t->storage,
                          .data = t->data,
-                         .version = ebb__version(t),
+                         .version = ebb__data_version(t),
                          .dtype = (ebb_dtype)t->dtype,
                          .shape = ebb_tensor_shape(t),
                          .strides = ebb_tensor_strides(t)};
@@ -86,6 +86,7 @@ static void *pack(ebb_tensor *t, void *context) {
     }
     if (p || !(p = packed_new(t))) return p;
     if (keep) {
+        p->version = ebb__version(t);
         ebb__ref(p->kept = t);
         return p;
     }
@@ -105,7 +106,7 @@ static ebb_tensor *unpack(void *packed, void *context) {
         if (ebb__version(p->kept) == p->version) return p->kept;
         ebb__fail_op("saved_hooks", EBB_ERR_VERSION,
                      "a tensor that was saved at version %u has been overwritten in place since, %s", p->version,
-                     ebb__writer_text(writer, p->kept->storage));
+                     ebb__writer_text(writer, p->kept));
         return NULL;
     }
     ebb_tensor *t = ebb__own(ebb__tensor_new(p->dtype, p->shape.n, p->shape.d));

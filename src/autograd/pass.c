@@ -17,8 +17,7 @@ static uint32_t *shared_slot(const struct ebb__pass *p, const ebb_node *n) {
     return &p->shared[at];
 }
 
-struct ebb__entry *ebb__pass_find(struct ebb__pass *p, ebb_node *n) {
-    if (EBB_LIKELY(atomic_load_explicit(&n->pass, memory_order_relaxed) == p)) return &p->entries[n->entry];
+struct ebb__entry *ebb__pass_find_shared(struct ebb__pass *p, ebb_node *n) {
     if (!p->n_shared) return NULL;
     uint32_t at = *shared_slot(p, n);
     return at ? &p->entries[at - 1] : NULL;
@@ -54,9 +53,9 @@ static struct ebb__entry *reach(struct ebb__pass *p, ebb_node *n) {
 }
 
 /* The entries are at once the queue of the search. */
-ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots) {
-    for (size_t i = 0; i < n_roots; i++)
-        if (!reach(p, roots[i])) return ebb_error_status();
+ebb_status ebb__pass_discover(struct ebb__pass *p, const ebb_edge *roots, int64_t n_roots) {
+    for (int64_t i = 0; i < n_roots; i++)
+        if (!reach(p, roots[i].node)) return ebb_error_status();
     for (size_t at = 0; at < p->n; at++) {
         ebb_node *n = p->entries[at].node;
         const struct ebb__edge *edges = ebb__node_edges(n);
@@ -185,10 +184,9 @@ void ebb__pass_end(struct ebb__pass *p) {
     ebb__pass_end_multi(p);
     if (EBB_UNLIKELY(p->recomputed != NULL)) ebb__recomputed_end(p);
     for (size_t i = 0; i < p->n; i++) {
-        struct ebb__entry *e = &p->entries[i];
-        void *self = p;
-        atomic_compare_exchange_strong_explicit(&e->node->pass, &self, NULL, memory_order_release,
-                                                memory_order_relaxed);
+        ebb_node *n = p->entries[i].node;
+        if (atomic_load_explicit(&n->pass, memory_order_relaxed) == p) /* others leave it alone then */
+            atomic_store_explicit(&n->pass, NULL, memory_order_release);
     }
     for (size_t i = 0; i < p->n; i++) { /* only now: releasing a gradient may free nodes */
         struct ebb__entry *e = &p->entries[i];

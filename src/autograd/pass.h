@@ -43,7 +43,7 @@ struct ebb__pass {
 };
 
 /* Gather everything reachable from the roots and count the edges. */
-ebb_status ebb__pass_discover(struct ebb__pass *p, ebb_node *const *roots, size_t n_roots);
+ebb_status ebb__pass_discover(struct ebb__pass *p, const ebb_edge *roots, int64_t n_roots);
 
 /* Decide which entries have to run for the captures. */
 ebb_status ebb__pass_prune(struct ebb__pass *p);
@@ -52,7 +52,11 @@ ebb_status ebb__pass_prune(struct ebb__pass *p);
 struct ebb__capture *ebb__pass_captures_of(struct ebb__pass *p, const ebb_node *node);
 
 /* The entry of a node, NULL when the pass does not reach it. */
-struct ebb__entry *ebb__pass_find(struct ebb__pass *p, ebb_node *node);
+struct ebb__entry *ebb__pass_find_shared(struct ebb__pass *p, ebb_node *node);
+static inline struct ebb__entry *ebb__pass_find(struct ebb__pass *p, ebb_node *n) {
+    return EBB_LIKELY(atomic_load_explicit(&n->pass, memory_order_relaxed) == p) ? &p->entries[n->entry]
+                                                                                 : ebb__pass_find_shared(p, n);
+}
 
 /* Add a gradient (a reference that the pass takes over, also on failure) to output nr of an entry. */
 ebb_status ebb__pass_add(struct ebb__entry *e, uint32_t nr, ebb_tensor *grad);
@@ -84,6 +88,11 @@ ebb_status ebb__once_only(struct ebb_vjp_call *v);
 
 /* grad, shaped and typed as m says: summed over what was broadcast, cast back. Borrowed in, borrowed or scope-owned
  * out. */
-ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m);
+ebb_tensor *ebb__refit_gradient(ebb_tensor *grad, struct ebb__meta m);
+static inline ebb_tensor *ebb__fit_gradient(ebb_tensor *grad, struct ebb__meta m) {
+    bool fits = grad->dtype == m.dtype && grad->ndim == m.ndim;
+    for (int i = 0; i < m.ndim && fits; i++) fits = grad->dims[i] == m.sizes[i];
+    return EBB_LIKELY(fits) ? grad : ebb__refit_gradient(grad, m);
+}
 
 #endif

@@ -26,6 +26,10 @@ ebb_status ebb__function_call(const char *op, ebb_function function, void *conte
 }
 
 ebb_status ebb__wanted_inputs(const char *op, ebb_list inputs, const ebb_dims *argnums, bool **ret_wanted) {
+    if (ebb__dims_bare(argnums))
+        return ebb__fail_op(op, EBB_ERR_ARGUMENT,
+                            "argnums is a list that does not say how many entries it has: write .argnums = "
+                            "EBB_DIMS(...)");
     if (inputs.n < 0 || (inputs.n && !inputs.t))
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors",
                             (long long)inputs.n);
@@ -100,24 +104,24 @@ bool ebb__has_history(const ebb_tensor *t) {
     return false;
 }
 
-struct nodes {
-    ebb_node **n;
-    size_t count, capacity;
+struct edges {
+    ebb_edge *e;
+    size_t n, capacity;
 };
 
-/* The nodes that t, and what it carries at any level, was computed by. */
-static ebb_status gather(struct nodes *nodes, ebb_tensor *t) {
+/* The edges of t and of what it carries at any level. */
+static ebb_status gather(struct edges *edges, ebb_tensor *t) {
     ebb_node *node = NULL;
     if (ebb__refresh(t) || (ebb__requires_grad(t) && !(node = ebb__gradient_node(t)))) return ebb_error_status();
     if (node) {
-        void *array = nodes->n;
-        if (!ebb__grow(&array, &nodes->capacity, nodes->count + 1, sizeof *nodes->n)) return ebb_error_status();
-        nodes->n = array;
-        nodes->n[nodes->count++] = node;
+        void *array = edges->e;
+        if (!ebb__grow(&array, &edges->capacity, edges->n + 1, sizeof *edges->e)) return ebb_error_status();
+        edges->e = array;
+        edges->e[edges->n++] = (ebb_edge){node, t->grad_fn ? t->output_nr : 0};
     }
     struct ebb__autograd *a = t->flags & EBB__HAS_TANGENT ? t->autograd : NULL;
     for (struct ebb__tangent *e = a ? a->tangents : NULL; e; e = e->next)
-        if (gather(nodes, e->value)) return ebb_error_status();
+        if (gather(edges, e->value)) return ebb_error_status();
     return EBB_OK;
 }
 
@@ -131,18 +135,18 @@ static bool is_own_leaf(const struct ebb__run *r, const ebb_node *node) {
 /* Whether an output leads to a leaf that is no input of this run: then what is computed from the outputs has a history
  * outside. */
 static ebb_status find_others(const struct ebb__run *r, bool *ret_found) {
-    struct nodes nodes = {0};
+    struct edges edges = {0};
     struct ebb__pass p = {0};
     ebb_status status = EBB_OK;
     *ret_found = false;
-    for (int64_t k = 0; k < r->out.n && !status; k++) status = gather(&nodes, r->out.t[k]);
-    if (!status) status = ebb__pass_discover(&p, nodes.n, nodes.count);
+    for (int64_t k = 0; k < r->out.n && !status; k++) status = gather(&edges, r->out.t[k]);
+    if (!status) status = ebb__pass_discover(&p, edges.e, (int64_t)edges.n);
     for (size_t i = 0; i < p.n && !status && !*ret_found; i++) {
         const ebb_node *node = p.entries[i].node;
         *ret_found = node->flags & EBB__NODE_LEAF && !is_own_leaf(r, node);
     }
     ebb__pass_end(&p);
-    ebb__free(nodes.n, nodes.capacity * sizeof *nodes.n);
+    ebb__free(edges.e, edges.capacity * sizeof *edges.e);
     return status;
 }
 

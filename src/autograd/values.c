@@ -38,7 +38,7 @@ double ebb__budget_time(void) {
 
 static bool is_of(const struct ebb__value *v, const struct ebb__pool *p, const ebb_tensor *t) {
     ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
-    return v->pool == p && v->data == t->data && v->version == ebb__version(t) && v->dtype == t->dtype &&
+    return v->pool == p && v->data == t->data && v->version == ebb__data_version(t) && v->dtype == t->dtype &&
            ebb__dims_equal(&v->shape, &shape) && ebb__dims_equal(&v->strides, &strides);
 }
 
@@ -69,7 +69,7 @@ struct ebb__value *ebb__value_new(struct ebb__pool *p, ebb_tensor *t) {
     v->refs = 1;
     v->pool = p;
     v->data = t->data;
-    v->version = ebb__version(t);
+    v->version = ebb__data_version(t);
     v->dtype = (ebb_dtype)t->dtype;
     v->shape = ebb_tensor_shape(t);
     v->strides = ebb_tensor_strides(t);
@@ -114,7 +114,7 @@ ebb_status ebb__value_hold(struct ebb__value *v, ebb_tensor *like, bool first) {
         v->t = ebb__tensor_alias(like, v->shape.n, v->shape.d, first ? v->strides.d : ebb__strides(like), offset);
     }
     if (!v->t) return ebb_error_status();
-    v->held_version = ebb__version(v->t);
+    v->held_version = ebb__data_version(v->t);
     v->used = p->clock;
     if (!v->counts) return EBB_OK;
     v->at = p->n_held;
@@ -212,25 +212,48 @@ static void meet_users(struct walk *w, struct ebb__value *v) {
         for (int64_t k = 0; k < u->user->n_out; k++) meet(w, u->user->out[k]);
 }
 
-/* The cost of having v again, and what is dropped around it: what it is computed from, and what from it. */
-static double cost_around(struct ebb__value *v) {
+/* The cost of having v again, and what is dropped around it: what it is computed from, and what from it. One that
+ * reaches the limit is not counted further. */
+static double cost_around(struct ebb__value *v, double limit) {
     static uint32_t marks; /* guarded by the lock */
     struct walk w = {.p = v->pool, .cost = v->by->cost, .mark = ++marks};
     meet_inputs(&w, v);
-    for (size_t i = 0; i < w.n; i++) meet_inputs(&w, w.p->walk[i]);
+    for (size_t i = 0; i < w.n && w.cost < limit; i++) meet_inputs(&w, w.p->walk[i]);
     w.n = 0;
     meet_users(&w, v);
-    for (size_t i = 0; i < w.n; i++) meet_users(&w, w.p->walk[i]);
+    for (size_t i = 0; i < w.n && w.cost < limit; i++) meet_users(&w, w.p->walk[i]);
     return w.cost;
 }
 
+#define LEAST_SAMPLE 8
+
+/* A step by which a walk round n places visits each once, and those of a short one lie far apart: near n divided by the
+ * golden ratio, without a divisor in common with it. */
+static size_t sample_step(size_t n) {
+    for (size_t step = (size_t)((double)n * 0.618); step > 1; step--) {
+        size_t a = n, b = step;
+        while (b) {
+            size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) return step;
+    }
+    return 1;
+}
+
+/* The least of a sample: of n values that are held the root of n, as in the paper, since to look at all costs more than
+ * a better choice saves. Which ones follows from nothing but how many there are and how often one was chosen. */
 static struct ebb__value *choose(struct ebb__pool *p) {
     struct ebb__value *best = NULL;
     double least = INFINITY;
-    for (size_t i = 0; i < p->n_held; i++) {
-        struct ebb__value *v = p->held[i];
+    size_t n = p->n_held, at = n ? p->chosen++ % n : 0, looked = 0;
+    const size_t step = sample_step(n), enough = LEAST_SAMPLE + (size_t)sqrt((double)n);
+    for (size_t i = 0; i < n && looked < enough; i++, at = (at + step) % n) {
+        struct ebb__value *v = p->held[at];
         if (v->locks || !v->by || !v->bytes) continue;
-        double stale = p->clock - v->used + 1e-9, h = cost_around(v) / ((double)v->bytes * stale);
+        double saved = (double)v->bytes * (p->clock - v->used + 1e-9), h = cost_around(v, least * saved) / saved;
+        looked++;
         if (h < least || !best) {
             best = v;
             least = h;
@@ -260,7 +283,7 @@ ebb_status ebb__budget_write(ebb_tensor *t) {
         bool here = v->t && v->t->storage == t->storage;
         if (here && v->by) {
             ebb__value_drop(v);
-        } else if (here && v->held_version == ebb__version(t)) {
+        } else if (here && v->held_version == ebb__data_version(t)) {
             ebb_tensor *copy =
                 ebb__is_dense(v->t) ? ebb__tensor_new_laid_out(v->t, v->dtype) : ebb__tensor_new_like(v->t, v->dtype);
             if (!copy || ebb__copy_into(copy, v->t)) status = ebb_error_status();

@@ -124,24 +124,26 @@ ebb_status(ebb_vmap)(ebb_function function, void *context, ebb_list inputs, ebb_
 
 /* ---- gradients of many vectors ---- */
 
-static ebb_status check_vectors(const char *op, ebb_list outputs, ebb_list vectors, int64_t *ret_size) {
+static ebb_status check_vectors(const char *op, ebb_list outputs, ebb_edges edges, ebb_list vectors,
+                                int64_t *ret_size) {
     int64_t size = -1;
-    if (vectors.n != outputs.n || !vectors.t)
+    if (vectors.n != outputs.n + edges.n || !vectors.t)
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "is_grads_batched needs grad_outputs, one for each of %lld outputs",
-                            (long long)outputs.n);
+                            (long long)(outputs.n + edges.n));
     for (int64_t i = 0; i < vectors.n; i++) {
         const ebb_tensor *v = vectors.t[i];
-        if (!v || !outputs.t[i]) return ebb__fail_null(op, v ? "an output" : "an entry of grad_outputs");
+        if (!v) return ebb__fail_null(op, "an entry of grad_outputs");
+        const ebb_edge *e = i < outputs.n ? NULL : &edges.e[i - outputs.n];
+        const ebb_dims shape = e ? ebb_node_output_shape(e->node, e->output) : ebb_tensor_shape(outputs.t[i]);
         char a[EBB__SHAPE_TEXT], b[EBB__SHAPE_TEXT];
-        bool fits = v->ndim == outputs.t[i]->ndim + 1 && (size < 0 || v->dims[0] == size);
-        for (int d = 0; d < outputs.t[i]->ndim && fits; d++) fits = v->dims[d + 1] == outputs.t[i]->dims[d];
+        bool fits = v->ndim == shape.n + 1 && (size < 0 || v->dims[0] == size);
+        for (int d = 0; d < shape.n && fits; d++) fits = v->dims[d + 1] == shape.d[d];
         if (!fits)
             return ebb__fail_op(
                 op, EBB_ERR_SHAPE,
                 "entry %lld of grad_outputs has shape %s: batched, it has one dimension in front of the "
                 "output's %s, of the same size in all",
-                (long long)i, ebb__shape_text(a, v->ndim, ebb__sizes(v)),
-                ebb__shape_text(b, outputs.t[i]->ndim, ebb__sizes(outputs.t[i])));
+                (long long)i, ebb__shape_text(a, v->ndim, ebb__sizes(v)), ebb__shape_text(b, shape.n, shape.d));
         size = v->dims[0];
     }
     *ret_size = size;
@@ -150,8 +152,8 @@ static ebb_status check_vectors(const char *op, ebb_list outputs, ebb_list vecto
 
 ebb_status ebb__grad_batched(ebb_list outputs, ebb_list inputs, ebb_tensor **ret_grads, ebb_grad_options options) {
     static const char *op = "grad";
-    int64_t size = 0, n = options.grad_outputs.n, n_grads = inputs.n + options.edges.n;
-    if (check_vectors(op, outputs, options.grad_outputs, &size)) return ebb_error_status();
+    int64_t size = 0, n = options.grad_outputs.n, n_grads = inputs.n + options.input_edges.n;
+    if (check_vectors(op, outputs, options.output_edges, options.grad_outputs, &size)) return ebb_error_status();
     size_t bytes = (size_t)(n + n_grads) * sizeof(ebb_tensor *);
     ebb_tensor **v = ebb__alloc_zeroed(bytes), **g = v + n;
     if (!v) return ebb_error_status();

@@ -63,8 +63,9 @@ struct ebb__thread {
     int line;
     bool no_grad;                    /* recording is off */
     uint8_t default_dtype;           /* 0: float32 */
-    uint8_t checks;                  /* whether results of calls are looked at now, and */
+    uint8_t checks;                  /* whether results of calls are looked at, or inputs cast, now, and */
     uint8_t anomaly;                 /* what for (record/anomaly.h) */
+    uint8_t autocast;                /* to which dtype (record/autocast.c) */
     bool strong_zeros;               /* 0 times anything is 0 in gradients (autograd/strong_zeros.c) */
     bool tracing;                    /* tensors that are made are noted with their line (record/trace.h), and with */
     const char *calling;             /* what is being called, then; NULL: nothing that is known */
@@ -81,10 +82,16 @@ struct ebb__thread {
     bool freeing;
     struct ebb__level *levels;      /* that are open, the innermost first (record/tangent.h) */
     struct ebb__hooks *saved_hooks; /* on saved tensors, that are open, the innermost first (record/saved.h) */
-    struct ebb__pass *pass;         /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
-    struct ebb_watch *watch;        /* of what is recorded, the innermost first (record/watch.c) */
+    bool followed;           /* whether derivatives by all inputs of what is called may be needed (ebb_forward_needs) */
+    struct ebb__pass *pass;  /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
+    struct ebb_watch *watch; /* of what is recorded, the innermost first (record/watch.c) */
     ebb_rng_state rng;
     int passes; /* backward passes that run on this stack, one inside the other */
+    struct ebb__kept_cast {
+        ebb_tensor *leaf, *cast; /* references */
+        uint32_t version;        /* of the leaf, when it was cast */
+    } * casts;                   /* of parameters, until the outermost autocast block ends */
+    size_t n_casts, cast_capacity;
 };
 extern EBB_TLS struct ebb__thread ebb__thread;
 
@@ -110,6 +117,21 @@ static inline bool ebb__scope_push(ebb_tensor *t) {
     if (EBB_UNLIKELY(th->scope_n == th->scope_capacity)) return ebb__scope_push_slow(t);
     th->scope[th->scope_n++] = t;
     return true;
+}
+
+enum { EBB__SCOPE_MARK = 2 }; /* the bit of an entry that is no tensor, but where a scope begins */
+
+/* Take the innermost scope's reference to t, when t is among the last few that it was given: whether that was so. */
+static inline bool ebb__scope_take(const ebb_tensor *t) {
+    struct ebb__thread *th = &ebb__thread;
+    for (size_t at = th->scope_n, looked = 0; at-- > 0 && looked < 4; looked++) {
+        if ((uintptr_t)th->scope[at] & EBB__SCOPE_MARK) return false;
+        if (th->scope[at] != t) continue;
+        if (at + 1 == th->scope_n) th->scope_n = at;
+        else th->scope[at] = NULL;
+        return true;
+    }
+    return false;
 }
 
 /* ---- threads (threads.c) ---- */

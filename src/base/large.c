@@ -1,6 +1,8 @@
 /* Large blocks: rounded to size classes, kept for reuse when given back, because mapping and first touching fresh
  * memory costs a multiple of the arithmetic on it. What waits and what is in use are together at most what was once in
- * use, or KEEP_AT_LEAST more than now; the block that waited longest goes first. */
+ * use, or KEEP_AT_LEAST more than now; the block that waited longest goes first. Steps that need blocks of many classes
+ * at different times would unmap some and map others, again and again: as much as is mapped after it was unmapped may
+ * wait from then on besides. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -19,6 +21,7 @@ struct waiting {
 static struct waiting *classes[EBB__LARGE_CLASSES];
 static struct waiting *newest, *oldest;
 static int64_t cached, in_use, in_use_peak;
+static int64_t unmapped, mapped_again; /* unmapped, and not mapped again yet */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static unsigned large_class(size_t bytes) { return ebb__coarse_class(bytes) - EBB__SMALL_CLASSES; }
@@ -54,6 +57,7 @@ static struct waiting *surplus(int64_t keep) {
     while (cached > keep) {
         struct waiting *w = oldest;
         detach(w);
+        unmapped += (int64_t)w->bytes;
         w->next = list;
         list = w;
     }
@@ -90,6 +94,9 @@ void *ebb__large_take(size_t bytes, bool *ret_zeroed) {
     if (!fresh) return NULL;
     (void)pthread_mutex_lock(&lock);
     count((int64_t)size);
+    const int64_t again = unmapped < (int64_t)size ? unmapped : (int64_t)size;
+    unmapped -= again;
+    mapped_again += again;
     (void)pthread_mutex_unlock(&lock);
     return fresh;
 }
@@ -101,7 +108,8 @@ void ebb__large_give(void *block, size_t bytes) {
     (void)pthread_mutex_lock(&lock);
     count(-(int64_t)w->bytes);
     append(w);
-    struct waiting *list = surplus(in_use_peak - in_use > KEEP_AT_LEAST ? in_use_peak - in_use : KEEP_AT_LEAST);
+    const int64_t below = in_use_peak - in_use;
+    struct waiting *list = surplus((below > KEEP_AT_LEAST ? below : KEEP_AT_LEAST) + mapped_again);
     (void)pthread_mutex_unlock(&lock);
     unmap_list(list);
 }
@@ -117,6 +125,7 @@ void ebb__large_trim(void) {
     (void)pthread_mutex_lock(&lock);
     struct waiting *list = surplus(0);
     in_use_peak = in_use;
+    unmapped = mapped_again = 0;
     (void)pthread_mutex_unlock(&lock);
     unmap_list(list);
 }

@@ -1,17 +1,17 @@
 /* Scopes: a stack of owned tensors in each thread, cut into scopes by marks.
  *
- * An entry of the stack is a tensor, a tensor with bit 0 set (handed to the parent scope), or a scope's mark: its
- * serial number with bit 1 set. Tensors are aligned to 16 bytes, so these bits are free. The serial number tells
- * whether a scope is still open, wherever its ebb_scope was copied and whatever was closed round it. Releasing a tensor
- * may run callbacks that use scopes, so every entry leaves the stack before it is released and nothing is remembered
- * across a release. */
+ * An entry of the stack is a tensor, a tensor with bit 0 set (handed to the parent scope), NULL (one that was taken),
+ * or a scope's mark: its serial number with bit 1 set. Tensors are aligned to 16 bytes, so these bits are free. The
+ * serial number tells whether a scope is still open, wherever its ebb_scope was copied and whatever was closed round
+ * it. Releasing a tensor may run callbacks that use scopes, so every entry leaves the stack before it is released and
+ * nothing is remembered across a release. */
 #include "base/base.h"
 #include "base/thread.h"
 
 #include <limits.h>
 #include <string.h>
 
-enum { HANDED = 1, MARK = 2, STACK_LARGE = 1 << 16 };
+enum { HANDED = 1, MARK = EBB__SCOPE_MARK, STACK_LARGE = 1 << 16 };
 
 static bool is_mark(const ebb_tensor *entry) { return ((uintptr_t)entry & MARK) != 0; }
 

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
-enum { WORK = 400000, LEAST = 24, MOST = 4000 }; /* calls of operators that a check may take; evaluations */
+/* Calls of operators that a check may take, and elements that take as long as a call; evaluations; and elements of
+ * which even the fewest would take too long. */
+enum { WORK = 400000, CALL = 128, LEAST = 24, MOST = 4000, HUGE_GRAPH = 10000000 };
 
 /* The expression as a function of variables that can be written. */
 struct function {
@@ -12,27 +14,37 @@ struct function {
     ebb_tensor **tensors; /* copies in float64 where they are floating */
 };
 
-/* The sum of the elements of the result. NaN, and an error, when it cannot be evaluated. */
-static double evaluate(const struct function *f) {
-    double value = (double)NAN;
+/* The sum of the elements of the result. False when it cannot be evaluated: shapes may depend on values. An error only
+ * when memory ends. */
+static bool evaluate(const struct function *f, double *ret_value) {
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *t = ebb__expression_value(f->e, f->tensors, NULL);
     if (t) t = ebb_sum(ebb_to(t, EBB_F64));
-    if (t) value = (ebb_item)(t);
+    if (t) *ret_value = (ebb_item)(t);
     ebb_scope_close(&scope);
-    return value;
+    if (ebb_error() && ebb_error_status() != EBB_ERR_MEMORY) {
+        ebb_clear_error();
+        return false;
+    }
+    return !ebb_error();
 }
 
-/* Central differences at element i of the variable, and how large a rounding error of the function's value would be. */
-static double difference(const struct function *f, double *x, double *ret_size) {
+/* Central differences at element i of the variable, and how large a rounding error of the function's value would be.
+ * False when the function is not defined, or not a number, on both sides. */
+static bool difference(const struct function *f, double *x, double *ret_difference, double *ret_size) {
     double at = *x, h = 6e-6 * fmax(1, fabs(at)); /* about the cube root of the rounding error */
+    double above, below;
     *x = at + h;
-    double above = evaluate(f), right = *x;
+    bool defined = evaluate(f, &above);
+    double right = *x;
     *x = at - h;
-    double below = evaluate(f), left = *x;
+    defined = defined && evaluate(f, &below);
+    double left = *x;
     *x = at;
+    if (!defined || isnan(above) || isnan(below)) return false;
     *ret_size = fmax(fabs(above), fabs(below));
-    return (above - below) / (right - left);
+    *ret_difference = (above - below) / (right - left);
+    return true;
 }
 
 static double tolerance_of(ebb_dtype dtype) {
@@ -54,14 +66,30 @@ static ebb_status check_variable(struct ebb__report *r, const struct function *f
     if (o->gradient && (ebb_tensor_read)(o->gradient, EBB_F64, gradient)) return ebb_error_status();
     c->ok = true;
     for (int64_t i = 0; i < n && !ebb_error(); i += step) {
-        double size, d = to[i] = difference(f, &x[i], &size);
+        double size, d;
+        if (!difference(f, &x[i], &d, &size)) continue;
+        to[i] = d;
         double away = fabs(gradient[i] - d) / fmax(fmax(1, fabs(d)), size * 1e-3);
-        if (d == gradient[i] || (isnan(d) && isnan(gradient[i]))) away = 0; /* infinities, too */
-        if (!(away <= c->worst)) c->worst = away;
+        if (d == gradient[i]) away = 0; /* infinities, too */
+        c->worst = ebb__worse(c->worst, away);
         c->ok = c->ok && away <= r->tolerance;
         c->checked++;
     }
+    if (n && !c->checked) c->numeric = NULL;
     return ebb_error_status();
+}
+
+/* Of all outputs together. */
+static int64_t elements_of(const struct ebb__report *r) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->n_nodes; i++)
+        for (int64_t k = 0; k < r->nodes[i].n_out; k++) {
+            ebb_dims shape = r->nodes[i].out[k].shape;
+            int64_t size = 1;
+            for (int d = 0; d < shape.n; d++) size *= shape.d[d];
+            n += size;
+        }
+    return n;
 }
 
 static ebb_status check_all(struct ebb__report *r, const struct function *f) {
@@ -69,8 +97,9 @@ static ebb_status check_all(struct ebb__report *r, const struct function *f) {
     for (int64_t i = 0; i < r->n_nodes; i++) variables += r->nodes[i].kind == EBB__VARIABLE;
     r->checks = ebb__arena_get(&r->arena, (size_t)variables * sizeof *r->checks);
     if (!r->checks) return ebb_error_status();
-    int64_t evaluations = WORK / (r->n_forward + 1);
-    evaluations = evaluations < LEAST ? LEAST : evaluations > MOST ? MOST : evaluations;
+    int64_t evaluations = WORK / (r->n_forward + 1 + elements_of(r) / CALL), least = LEAST;
+    if (elements_of(r) > HUGE_GRAPH) least = 4;
+    evaluations = evaluations < least ? least : evaluations > MOST ? MOST : evaluations;
     int64_t budget = evaluations / 2 / (variables ? variables : 1);
     r->tolerance = tolerance_of(r->dtype);
     r->checked = true;

@@ -16,7 +16,7 @@ void ebb__dims_free(struct ebb__dims_report *r) {
     for (int64_t i = 0; i < r->n_kept; i++) (void)ebb_drop(r->kept[i]);
     ebb__array_free(r->kept, r->kept_room, sizeof(ebb_tensor *));
     ebb__array_free(r->steps, r->room, sizeof *r->steps);
-    ebb__array_free(r->storages, r->storages_room, sizeof(ebb_tensor *));
+    ebb__array_free(r->storages, r->storages_room, sizeof *r->storages);
     ebb__arena_free(&r->arena);
     *r = (struct ebb__dims_report){0};
 }
@@ -85,6 +85,7 @@ static void say(struct ebb__dims_step *s) {
         s->what = EBB__SAY_BROADCAST;
         s->back = EBB__SAY_BACK_BROADCAST;
     }
+    if (s->what == EBB__SAY_RESHAPE_COPY) (void)ebb__dims_clash(s->in[0].t, ebb_tensor_shape(s->out[0].t), &s->clash);
 }
 
 /* ---- gathering ---- */
@@ -97,16 +98,24 @@ struct gathering {
 
 /* The storage of a tensor; a new one when it shares none. */
 static int32_t storage_of(struct ebb__dims_report *r, ebb_tensor *t) {
-    for (int64_t i = 0; i < r->n_storages; i++)
-        if (ebb_tensor_shares_storage(r->storages[i], t)) return (int32_t)i;
-    if (!ebb__array_grow(&r->storages, &r->storages_room, r->n_storages + 1, sizeof(ebb_tensor *))) return -1;
-    r->storages[r->n_storages] = t;
-    return (int32_t)r->n_storages++;
+    ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
+    int64_t i = 0, end = ebb_tensor_storage_offset(t) + 1; /* behind the last element of t */
+    while (i < r->n_storages && !ebb_tensor_shares_storage(r->storages[i].t, t)) i++;
+    if (i == r->n_storages) {
+        if (!ebb__array_grow(&r->storages, &r->storages_room, i + 1, sizeof *r->storages)) return -1;
+        r->storages[r->n_storages++] = (struct ebb__dims_storage){.t = t};
+    }
+    for (int d = 0; d < shape.n; d++) end += (shape.d[d] - 1) * strides.d[d];
+    if (ebb_tensor_numel(t) && end > r->storages[i].elements) r->storages[i].elements = end;
+    return (int32_t)i;
 }
 
 static bool take(struct gathering *g, struct ebb__dims_tensor *to, ebb_tensor *t, const char *name) {
+    enum { COPIED = 4096 };
     to->t = keep(g->r, ebb_detach(t));
-    to->storage = to->t ? storage_of(g->r, to->t) : -1;
+    to->then = to->t && ebb_tensor_numel(t) <= COPIED ? keep(g->r, ebb_clone(to->t)) : to->t;
+    if (!to->then) return false;
+    to->storage = storage_of(g->r, to->t);
     to->name = name;
     return to->storage >= 0;
 }
@@ -144,15 +153,21 @@ static const char *input_name(struct gathering *g, struct ebb__dims_step *s, int
     return name;
 }
 
+/* The tensor that a value is, or stands for; NULL when it is none. */
+static ebb_tensor *tensor_of(const struct ebb__value *v) {
+    bool results = v->kind == EBB__V_RESULTS && v->n && v->as.list[0].kind == EBB__V_TENSOR;
+    return results ? v->as.list[0].as.t : v->kind == EBB__V_TENSOR ? v->as.t : NULL;
+}
+
 /* The text of a tree's part, with a name in the place of every tensor in it: the call by itself. */
 static void localize(struct gathering *g, struct ebb__dims_step *s, int32_t id, int depth, struct ebb__text *out,
                      int32_t *from) {
     enum { DEEP = 64 };
     const struct ebb__program *p = g->run->program;
     const struct ebb__ast *a = &p->ast[id];
-    const struct ebb__value *v = &g->run->values[id];
-    if (depth > 0 && v->kind == EBB__V_TENSOR) {
-        const char *name = input_name(g, s, id, v->as.t);
+    ebb_tensor *t = tensor_of(&g->run->values[id]);
+    if (depth > 0 && t) {
+        const char *name = input_name(g, s, id, t);
         ebb__text_add(out, p->text + *from, (size_t)(a->place.at - *from));
         ebb__text_put(out, "%s", name);
         *from = a->place.end;
@@ -175,38 +190,84 @@ static const char *source_of(struct gathering *g, int32_t id) {
     return ebb__arena_copy(&g->r->arena, p->text + from, (size_t)(a->place.end - from));
 }
 
-static void called(void *context, int32_t id, const char *name, ebb_args args, ebb_list results) {
-    struct gathering *g = context;
+/* Result k of several: "y.indices", or "y[1]" where they have no names. */
+static const char *part_name(struct gathering *g, const char *result, const char *op_name, ebb_args args, int64_t k) {
+    const char *names[EBB_OP_MAX_OUT];
+    const struct ebb_op *op = ebb_op_find(op_name);
+    int n = op ? ebb__result_names(op, args, names) : 0;
+    return k < n ? ebb__arena_print(&g->r->arena, "%s.%s", result, names[k])
+                 : ebb__arena_print(&g->r->arena, "%s[%lld]", result, (long long)k);
+}
+
+/* A call: what it is written as, and what it takes. NULL, and the gathering has failed, when out of memory. */
+static struct ebb__dims_step *begin_step(struct gathering *g, int32_t id, const char *name, int64_t n_out) {
     struct ebb__dims_report *r = g->r;
     struct ebb__text local = {0};
     const struct ebb__ast *a = &g->run->program->ast[id];
-    (void)args;
-    if (g->failed || ebb_error() || strcmp(name, "setitem") == 0) return;
     g->failed = true;
-    if (!ebb__array_grow(&r->steps, &r->room, r->n + 1, sizeof *r->steps)) return;
+    if (!ebb__array_grow(&r->steps, &r->room, r->n + 1, sizeof *r->steps)) return NULL;
     struct ebb__dims_step *s = &r->steps[r->n];
     *s = (struct ebb__dims_step){.place = a->place, .what = EBB__N_PHRASES, .back = EBB__N_PHRASES};
     s->op = ebb__arena_copy(&r->arena, name, strlen(name));
     s->source = source_of(g, id);
     s->in = ebb__arena_get(&r->arena, (size_t)(a->place.end - a->place.at + 1) * sizeof *s->in);
-    s->out = ebb__arena_get(&r->arena, (size_t)results.n * sizeof *s->out);
-    if (!s->op || !s->source || !s->in || !s->out) return;
+    s->out = ebb__arena_get(&r->arena, (size_t)(n_out + 1) * sizeof *s->out);
+    if (!s->op || !s->source || !s->in || !s->out) return NULL;
     int32_t from = a->place.at;
     g->failed = false;
     localize(g, s, id, 0, &local, &from);
     ebb__text_add(&local, g->run->program->text + from, (size_t)(a->place.end - from));
     s->local = ebb__arena_copy(&r->arena, ebb__text_of(&local), (size_t)local.n);
     ebb__text_free(&local);
+    g->failed = g->failed || !s->local;
+    return g->failed ? NULL : s;
+}
+
+static void called(void *context, int32_t id, const char *name, ebb_args args, ebb_list results) {
     static const char *const letters[] = {"y", "z", "r", "s", NULL};
+    struct gathering *g = context;
+    if (g->failed || ebb_error() || strcmp(name, "setitem") == 0) return;
+    struct ebb__dims_step *s = begin_step(g, id, name, results.n);
+    if (!s) return;
     const char *result = free_name(g, s, letters);
     for (int64_t k = 0; k < results.n && !g->failed; k++)
-        g->failed = !results.t[k] ||
-                    !take(g, &s->out[s->n_out++], results.t[k],
-                          results.n == 1 ? result : ebb__arena_print(&r->arena, "%s[%lld]", result, (long long)k));
-    if (g->failed || !s->local) return;
+        g->failed = !results.t[k] || !take(g, &s->out[s->n_out++], results.t[k],
+                                           results.n == 1 ? result : part_name(g, result, name, args, k));
+    if (g->failed) return;
     for (int64_t i = 0; i < s->n_in && s->n_out; i++) s->shares = s->shares || s->in[i].storage == s->out[0].storage;
     say(s);
-    r->n++;
+    g->r->n++;
+}
+
+/* The shape that a view was to have, with the size for -1; false when it has another number of elements. */
+static bool wanted_shape(const ebb_tensor *t, ebb_args args, ebb_dims *ret_shape) {
+    int64_t together = 1, n = ebb_tensor_numel(t);
+    int missing = -1;
+    for (int64_t i = 0; i < args.n; i++)
+        if (args.arg[i].kind == EBB_VALUE_DIMS) *ret_shape = args.arg[i].value.dims;
+    for (int d = 0; d < ret_shape->n; d++) {
+        if (ret_shape->d[d] == -1) missing = d;
+        else together *= ret_shape->d[d];
+    }
+    if (missing >= 0 && together > 0) ret_shape->d[missing] = n / together;
+    return missing >= 0 ? together > 0 && n % together == 0 : together == n;
+}
+
+static void failed(void *context, int32_t id, const char *name, ebb_args args) {
+    struct gathering *g = context;
+    struct ebb__held_error error;
+    ebb_dims shape = {.n = 0};
+    if (g->failed) return;
+    ebb__error_hold(&error, &g->r->arena);
+    struct ebb__dims_step *s = error.status ? begin_step(g, id, name, 0) : NULL;
+    if (s) {
+        s->failed = true;
+        if (strcmp(name, "view") == 0 && s->n_in == 1 && wanted_shape(s->in[0].t, args, &shape) &&
+            ebb__dims_clash(s->in[0].t, shape, &s->clash))
+            s->what = EBB__SAY_VIEW_FAILS;
+        g->r->n++;
+    }
+    (void)ebb__error_return(&error);
 }
 
 /* ---- derivatives ---- */
@@ -228,7 +289,7 @@ static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *
     for (int64_t i = 0; i < rule->n; i++) {
         const struct ebb__report_give *g = &rule->gives[i];
         struct ebb__dims_give *to = &s->gives[s->n_gives];
-        if (!g->formula.in[EBB__UNICODE] || g->words) continue;
+        if (!g->formula.in[EBB__UNICODE]) continue;
         for (int c = 0; c < EBB__N_SCRIPTS; c++) to->symbol.in[c] = copy(r, g->symbol.in[c]);
         for (int c = 0; c < EBB__N_SCRIPTS; c++) to->formula.in[c] = copy(r, g->formula.in[c]);
         to->shapes = copy(r, g->shapes);
@@ -237,6 +298,7 @@ static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *
         to->shape = g->shape;
         to->to = input->shape;
         to->summed = g->summed;
+        to->again = g->arrival > 1;
         s->n_gives++;
     }
     return ebb_error_status();
@@ -277,13 +339,11 @@ static ebb_status derivatives(struct ebb__dims_report *r) {
 
 /* ---- the whole ---- */
 
+/* What went wrong is told in the report. */
 static void tell_failure(struct ebb__dims_report *r) {
     char caret[1024];
-    const char *message = ebb_error()->message;
-    if (ebb_error_status() == EBB_ERR_MEMORY) return;
-    r->failure = ebb__arena_copy(&r->arena, message, strlen(message));
     if (ebb_eval_caret(caret, sizeof caret)) r->caret = ebb__arena_copy(&r->arena, caret, strlen(caret));
-    ebb_clear_error();
+    ebb__error_hold(&r->error, &r->arena);
 }
 
 static ebb_status evaluate(struct ebb__dims_report *r, const struct ebb__expression *e) {
@@ -292,7 +352,7 @@ static ebb_status evaluate(struct ebb__dims_report *r, const struct ebb__express
     ebb_manual_seed(e->seed);
     ebb_status status = ebb__eval_begin(&run, &e->program);
     run.files = true;
-    run.observer = (struct ebb__observer){called, NULL, &g};
+    run.observer = (struct ebb__observer){.called = called, .failed = failed, .context = &g};
     for (int64_t i = 0; i < e->n && !status; i++) {
         ebb_arg arg = ebb__arg_tensor(e->names[i], e->tensors[i]);
         status = ebb__eval_set(&run, &arg);
@@ -302,8 +362,7 @@ static ebb_status evaluate(struct ebb__dims_report *r, const struct ebb__express
     return status ? status : ebb_error_status();
 }
 
-ebb_status ebb__dims_make(struct ebb__dims_report *r, const char *text, const ebb_explain_options *options,
-                          bool may_fail) {
+ebb_status ebb__dims_make(struct ebb__dims_report *r, const char *text, const ebb_explain_options *options) {
     struct ebb__expression e;
     ebb_status status = ebb__expression_begin(&e, text, options);
     r->expression = ebb__arena_copy(&r->arena, text, strlen(text));
@@ -311,8 +370,8 @@ ebb_status ebb__dims_make(struct ebb__dims_report *r, const char *text, const eb
         ebb_grad_mode mode = ebb_grad_mode_open(false);
         status = evaluate(r, &e);
         ebb_grad_mode_close(&mode);
-        if (status && may_fail) tell_failure(r);
-        if (status && may_fail) status = ebb_error_status();
+        if (status) tell_failure(r);
+        status = ebb_error_status();
     }
     ebb__expression_end(&e);
     if (!status) status = derivatives(r);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { ROW = 24, STRIP = 72, EACH = 4096 }; /* cells in a line, of a strip; elements that are looked at */
+enum { ROW = 24, STRIP = 72 }; /* cells in a line, of a strip */
 
 struct teller {
     const struct ebb__dims_report *r;
@@ -21,33 +21,6 @@ struct teller {
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
 static const char *integer(struct teller *t, int64_t n) { return or_empty(PRINT(t, "%lld", (long long)n)); }
-
-/* ---- where elements lie ---- */
-
-int64_t ebb__dims_place(const ebb_tensor *t, int64_t at) {
-    ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
-    int64_t place = ebb_tensor_storage_offset(t);
-    for (int d = shape.n - 1; d >= 0; d--) {
-        place += at % shape.d[d] * strides.d[d];
-        at /= shape.d[d];
-    }
-    return place;
-}
-
-static const char *const indices = "ijklmnop";
-
-const char *ebb__dims_address(struct ebb__arena *a, const ebb_tensor *t) {
-    ebb_dims shape = ebb_tensor_shape(t), strides = ebb_tensor_strides(t);
-    int64_t offset = ebb_tensor_storage_offset(t);
-    const char *text = offset ? ebb__arena_print(a, "%lld", (long long)offset) : "";
-    for (int d = 0; d < shape.n && text; d++) {
-        if (strides.d[d] == 0 || shape.d[d] == 1) continue;
-        const char *plus = text[0] ? " + " : "";
-        text = strides.d[d] == 1 ? ebb__arena_print(a, "%s%s%c", text, plus, indices[d])
-                                 : ebb__arena_print(a, "%s%s%lld·%c", text, plus, (long long)strides.d[d], indices[d]);
-    }
-    return text && text[0] ? text : "0";
-}
 
 /* ---- tensors ---- */
 
@@ -79,73 +52,54 @@ static void tensor_row(struct teller *t, struct ebb__table *table, const char *l
     ebb__table_add(table, SAY(t, contiguous ? EBB__SAY_DIMS_CONTIGUOUS : EBB__SAY_DIMS_NOT_CONTIGUOUS));
 }
 
+/* Which elements lie in the first cells of the storage. */
+struct strip {
+    ebb_dims shape, strides;
+    int64_t cells, element[STRIP]; /* the first one, counted row by row, */
+    int count[STRIP];              /* of how many; that there are more than two does not matter */
+};
+
+/* Strides are never negative: behind the last cell nothing is looked for. */
+static void look(struct strip *s, int d, int64_t place, int64_t element) {
+    if (d == s->shape.n) {
+        if (!s->count[place]++) s->element[place] = element;
+        return;
+    }
+    for (int64_t i = 0; i < s->shape.d[d] && place < s->cells && (s->strides.d[d] || i < 2); i++) {
+        look(s, d + 1, place, element * s->shape.d[d] + i);
+        place += s->strides.d[d];
+    }
+}
+
 /* For each cell of the storage the element that lies there, counted row by row; of several the first, and a plus. */
 static void strip(struct teller *t, const struct ebb__dims_tensor *x) {
-    int64_t cells = ebb_tensor_numel(t->r->storages[x->storage]), n = ebb_tensor_numel(x->t);
-    int64_t shown = cells < STRIP ? cells : STRIP, element[STRIP], count[STRIP] = {0};
-    for (int64_t i = 0; i < n && i < EACH; i++) {
-        int64_t place = ebb__dims_place(x->t, i);
-        if (place < 0 || place >= shown) continue;
-        if (!count[place]++) element[place] = i;
-    }
-    for (int64_t from = 0; from < shown; from += ROW) {
-        struct ebb__table table = {.columns = 0};
-        int64_t to = from + ROW < shown ? from + ROW : shown;
-        table.columns = (int)(to - from) + 1;
+    struct strip s = {.shape = ebb_tensor_shape(x->t), .strides = ebb_tensor_strides(x->t)};
+    int64_t cells = t->r->storages[x->storage].elements, from = ebb_tensor_storage_offset(x->t);
+    s.cells = cells < STRIP ? cells : STRIP;
+    if (from < s.cells) look(&s, 0, from, 0);
+    for (from = 0; from < s.cells; from += ROW) {
+        int64_t to = from + ROW < s.cells ? from + ROW : s.cells;
+        struct ebb__table table = {.columns = (int)(to - from) + 1};
         ebb__table_add(&table, SAY(t, EBB__SAY_DIMS_STORAGE));
         for (int64_t i = from; i < to; i++) ebb__table_add(&table, PRINT(t, "%3lld", (long long)i));
         ebb__table_add(&table, PRINT(t, "%s %s", SAY(t, EBB__SAY_DIMS_READS), x->name));
         for (int64_t i = from; i < to; i++)
-            ebb__table_add(&table,
-                           count[i] ? PRINT(t, "%3lld%s", (long long)element[i], count[i] > 1 ? "+" : "") : "  ·");
+            ebb__table_add(&table, s.count[i] ? PRINT(t, "%3lld%s", (long long)s.element[i], s.count[i] > 1 ? "+" : "")
+                                              : "  ·");
         ebb__table_print(&table, t->to, 5, t->dim, t->plain, 1);
         ebb__table_free(&table);
     }
-    if (cells > shown)
+    if (cells > s.cells)
         (void)fprintf(t->to, "     %s%s%s\n", t->dim, SAY(t, EBB__SAY_DIMS_MORE, integer(t, cells - 1)), t->plain);
 }
 
 static void tell_value(struct teller *t, const struct ebb__dims_tensor *x) {
-    const char *value = ebb__value_text(&t->arena, t->lang, x->t);
+    const char *value = ebb__value_text(&t->arena, t->lang, x->then);
     struct ebb__table table = {.columns = 2};
     ebb__table_add(&table, PRINT(t, "%s =", x->name));
     ebb__table_add(&table, value);
     ebb__table_print(&table, t->to, 5, "", "", 1);
     ebb__table_free(&table);
-}
-
-/* ---- how inputs are brought together ---- */
-
-/* A shape in columns of `width` dimensions, the last one to the right; of a vector in a product to the right of it, the
- * last but one. */
-static void align(struct ebb__text *text, const struct ebb__dims_tensor *x, int width, bool column) {
-    ebb_dims d = ebb_tensor_shape(x->t);
-    int from = width - d.n - column;
-    ebb__text_put(text, "%-5s", x->name);
-    for (int k = 0; k < from + d.n; k++) {
-        if (k < from) ebb__text_put(text, "%5s", "");
-        else ebb__text_put(text, "%5lld", (long long)d.d[k - from]);
-    }
-}
-
-const char *ebb__dims_alignment(struct ebb__arena *a, const struct ebb__dims_step *s) {
-    bool matrices = s->what == EBB__SAY_MATMUL, broadcast = s->what == EBB__SAY_BROADCAST;
-    if ((!matrices && !broadcast) || s->n_out != 1 || s->n_in < 2) return NULL;
-    int width = matrices ? 2 : 1;
-    struct ebb__text text = {0};
-    for (int64_t i = 0; i <= s->n_in; i++) {
-        int n = ebb_tensor_ndim(i < s->n_in ? s->in[i].t : s->out[0].t);
-        if (n > width) width = n;
-    }
-    for (int64_t i = 0; i < s->n_in; i++) {
-        align(&text, &s->in[i], width, matrices && i == 1 && ebb_tensor_ndim(s->in[i].t) == 1);
-        ebb__text_put(&text, "\n");
-    }
-    /* of a product the row, or the column, that was made up is gone again */
-    align(&text, &s->out[0], width, matrices && ebb_tensor_ndim(s->in[1].t) == 1 && ebb_tensor_ndim(s->out[0].t) > 0);
-    const char *copy = ebb__arena_copy(a, ebb__text_of(&text), (size_t)text.n);
-    ebb__text_free(&text);
-    return copy;
 }
 
 static void tell_alignment(struct teller *t, const struct ebb__dims_step *s) {
@@ -160,14 +114,19 @@ static void tell_alignment(struct teller *t, const struct ebb__dims_step *s) {
 /* ---- steps ---- */
 
 static void tell_storage(struct teller *t, const struct ebb__dims_step *s) {
+    if (!s->n_out) return;
     const char *owner = NULL;
     for (int64_t i = 0; i < s->n_in && !owner; i++)
         if (s->in[i].storage == s->out[0].storage) owner = s->in[i].name;
-    int64_t n = ebb_tensor_numel(t->r->storages[s->out[0].storage]);
+    int64_t n = t->r->storages[s->out[0].storage].elements;
     const char *names = s->n_out == 1 ? s->out[0].name : or_empty(PRINT(t, "%s, …", s->out[0].name));
     const char *text = s->shares ? SAY(t, EBB__SAY_DIMS_SHARES, names, or_empty(owner))
                                  : SAY(t, EBB__SAY_DIMS_NEW, names, integer(t, n));
     (void)fprintf(t->to, "     %s%s%s\n", s->shares ? t->good : t->dim, text, t->plain);
+    for (int64_t i = 0; i < s->n_out && i < 4; i++) {
+        const char *why = ebb__dims_why_not_contiguous(&t->arena, t->lang, &s->out[i]);
+        if (why) (void)fprintf(t->to, "     %s\n", why);
+    }
 }
 
 static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
@@ -180,8 +139,8 @@ static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
         if (g->summed.n)
             note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
                        ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
-        ebb__table_add(
-            &table, PRINT(t, "%s = %s", or_empty(g->symbol.in[EBB__UNICODE]), or_empty(g->formula.in[EBB__UNICODE])));
+        ebb__table_add(&table, PRINT(t, "%s %s %s", or_empty(g->symbol.in[EBB__UNICODE]), g->again ? "+=" : "=",
+                                     or_empty(g->formula.in[EBB__UNICODE])));
         ebb__table_add(&table, note);
     }
     ebb__table_print(&table, t->to, 7, "", "", 3);
@@ -201,7 +160,7 @@ static void tell_places(struct teller *t, const struct ebb__dims_step *s) {
     if (s->n_out != 1 || ebb_tensor_ndim(s->out[0].t) == 0) return;
     const char *index = "";
     for (int d = 0; d < ebb_tensor_ndim(s->out[0].t); d++)
-        index = or_empty(PRINT(t, "%s%s%c", index, d ? ", " : "", indices[d]));
+        index = or_empty(PRINT(t, "%s%s%c", index, d ? ", " : "", ebb__dims_indices[d]));
     (void)fprintf(t->to, "     %s\n",
                   SAY(t, EBB__SAY_DIMS_ADDRESS, s->out[0].name, index, ebb__dims_address(&t->arena, s->out[0].t)));
 }
@@ -218,12 +177,14 @@ static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t 
     for (int64_t i = 0; i < s->n_out && i < 4; i++) tell_value(t, &s->out[i]);
     tell_alignment(t, s);
     if (s->what != EBB__N_PHRASES) (void)fprintf(t->to, "     %s\n", SAY(t, s->what));
+    const char *why = ebb__dims_why_no_view(&t->arena, t->lang, s);
+    if (why) (void)fprintf(t->to, "     %s\n", why);
     tell_backward(t, s);
 }
 
 static void tell_failure(struct teller *t) {
-    if (!t->r->failure) return;
-    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, t->r->failure), t->plain);
+    if (!t->r->error.status) return;
+    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, t->r->error.message), t->plain);
     if (!t->r->caret) return;
     struct ebb__table table = {.columns = 1};
     ebb__table_add(&table, t->r->caret);
@@ -231,13 +192,14 @@ static void tell_failure(struct teller *t) {
     ebb__table_free(&table);
 }
 
-void ebb__dims_text(const struct ebb__dims_report *r, int64_t first, FILE *to, enum ebb_language lang) {
+void ebb__dims_text(const struct ebb__dims_report *r, bool lesson, FILE *to, enum ebb_language lang) {
     struct teller t = {.r = r, .to = to, .lang = lang};
     const char **styles[] = {&t.bold, &t.dim, &t.good, &t.bad, &t.plain};
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(to, which[i]);
     (void)fprintf(to, "%s%s%s\n", ebb__style(to, EBB__TITLE), r->expression, t.plain);
-    for (int64_t i = first > 0 ? first : 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
-    tell_failure(&t);
+    if (!r->n && !r->error.status) (void)fprintf(to, "%s\n", SAY(&t, EBB__SAY_DIMS_NOTHING));
+    for (int64_t i = lesson && r->n ? r->n - 1 : 0; i < r->n; i++) tell_step(&t, &r->steps[i], i + 1);
+    if (lesson) tell_failure(&t); /* otherwise the error is reported as any other */
     ebb__arena_free(&t.arena);
 }

@@ -16,9 +16,9 @@ struct naming {
         int64_t k, next; /* of the same node */
     } * names;
     int64_t n, room;
-    struct ebb__pointers calls; /* of nodes: which call of the expression it was */
+    struct ebb__addresses calls; /* of nodes: which call of the expression it was */
     int64_t n_calls;
-    struct ebb__pointers by_address; /* of nodes, and of tensors that no node computed: the last one's number */
+    struct ebb__addresses by_address; /* of nodes, and of tensors that no node computed: the last one's number */
     bool failed;
 };
 
@@ -26,13 +26,13 @@ static void give_name(struct naming *n, const void *address, int64_t k, const ch
     if (n->failed || !address) return;
     n->failed = !ebb__array_grow(&n->names, &n->room, n->n + 1, sizeof *n->names);
     if (n->failed) return;
-    n->names[n->n] = (struct name){text, k, ebb__pointers_find(&n->by_address, address)};
-    n->failed = !ebb__pointers_set(&n->by_address, address, n->n++);
+    n->names[n->n] = (struct name){text, k, ebb__addresses_find(&n->by_address, address)};
+    n->failed = !ebb__addresses_set(&n->by_address, address, n->n++);
 }
 
 static const char *name_of(void *context, const ebb_node *node, int64_t k, const ebb_tensor *t) {
     const struct naming *n = context;
-    int64_t i = ebb__pointers_find(&n->by_address, node ? (const void *)node : t);
+    int64_t i = ebb__addresses_find(&n->by_address, node ? (const void *)node : t);
     while (i >= 0 && n->names[i].k != k) i = n->names[i].next;
     return i < 0 ? NULL : n->names[i].text;
 }
@@ -64,7 +64,7 @@ static void called(void *context, int32_t id, const char *name, ebb_args args, e
     (void)args;
     int32_t length = a->place.end - a->place.at;
     const ebb_node *node = results.n ? ebb_tensor_grad_fn(results.t[0]) : NULL;
-    if (node && !ebb__pointers_set(&n->calls, node, n->n_calls)) n->failed = true;
+    if (node && !ebb__addresses_set(&n->calls, node, n->n_calls)) n->failed = true;
     n->n_calls++;
     for (int64_t k = 0; k < results.n; k++) {
         const ebb_tensor *t = results.t[k];
@@ -78,8 +78,8 @@ static void called(void *context, int32_t id, const char *name, ebb_args args, e
 static void end_naming(struct naming *n) {
     ebb__arena_free(&n->arena);
     ebb__array_free(n->names, n->room, sizeof *n->names);
-    ebb__pointers_free(&n->by_address);
-    ebb__pointers_free(&n->calls);
+    ebb__addresses_free(&n->by_address);
+    ebb__addresses_free(&n->calls);
 }
 
 /* ---- the report ---- */
@@ -87,7 +87,7 @@ static void end_naming(struct naming *n) {
 ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expression *e, struct ebb__trace *trace,
                                   const ebb_explain_options *o, bool check) {
     struct naming naming = {.e = e, .trace = trace};
-    const struct ebb__observer observer = {called, assigned, &naming};
+    const struct ebb__observer observer = {.called = called, .assigned = assigned, .context = &naming};
     for (int64_t i = 0; i < e->n; i++) /* a constant is called what it is in the expression */
         if (!ebb_tensor_requires_grad(e->tensors[i])) give_name(&naming, e->tensors[i], 0, e->names[i]);
     ebb__trace_open(trace);
@@ -107,7 +107,7 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
     if (!status) status = ebb__report_gather(r, &source);
     if (!status) status = ebb__report_derive(r, &source);
     r->n_calls = naming.n_calls;
-    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__pointers_find(&naming.calls, r->nodes[i].node);
+    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__addresses_find(&naming.calls, r->nodes[i].node);
     if (!status && check) status = ebb__report_check(r, e);
     if (!status && check && o->order == 2) status = ebb__report_hessian(r, e);
     if (!status && check && o->forward_mode) status = ebb__report_forward_mode(r, e);
@@ -150,7 +150,7 @@ ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options
 }
 
 ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_explain_options options) {
-    struct ebb__page page = {.lang = options.lang};
+    struct ebb__page page = {.kind = EBB__PAGE_GRADIENTS, .lang = options.lang};
     FILE *to = options.to ? options.to : stdout;
     if (ebb_error()) return ebb_error_status();
     if (!items || n < 1) return ebb_fail(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");

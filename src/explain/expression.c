@@ -197,6 +197,7 @@ ebb_status ebb__expression_begin(struct ebb__expression *e, const char *text, co
     if (!ebb_dtype_is_floating(dtype))
         return ebb_fail(EBB_ERR_DTYPE, "explain: %s has no derivatives; the dtype must be one of floating point",
                         ebb_dtype_name(dtype));
+    if (!e->program.n_statements) return ebb_fail(EBB_ERR_ARGUMENT, "explain: the expression is empty");
     int64_t most = o->n_values + o->variables.n;
     e->names = ebb__arena_get(&e->arena, (size_t)most * sizeof *e->names);
     e->tensors = ebb__arena_get(&e->arena, (size_t)most * sizeof(ebb_tensor *));

@@ -2,6 +2,7 @@
 #include "explain/formula.h"
 
 #include <ebb/autograd.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAMES = 160 };
@@ -47,6 +48,15 @@ static ebb_arg word(struct ebb__arena *arena, const struct ebb_attr *a, int valu
     return ebb__arg_string(a->name, text ? text : "");
 }
 
+/* An option's zero is its default. */
+static ebb_arg integer(const struct ebb_attr *a, const char *at) {
+    int64_t i;
+    memcpy(&i, at, sizeof i);
+    bool none = !i && !a->required && a->otherwise && strcmp(a->otherwise, "none") == 0;
+    if (none) return ebb__arg_none(a->name, NULL);
+    return ebb__arg_int(a->name, i || a->required || !a->otherwise ? i : strtoll(a->otherwise, NULL, 10));
+}
+
 ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *a, const void *attrs) {
     const char *at = (const char *)attrs + a->offset;
     int64_t i;
@@ -57,10 +67,11 @@ ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *
     ebb_ints ints;
     ebb_floats floats;
     ebb_setting setting;
+    const char *text;
     ebb_arg arg = ebb__arg_none(a->name, NULL);
     switch (a->kind) {
     case EBB_ATTR_BOOL: memcpy(&b, at, sizeof b); return ebb__arg_bool(a->name, b);
-    case EBB_ATTR_INT:
+    case EBB_ATTR_INT: return integer(a, at);
     case EBB_ATTR_DIM:
     case EBB_ATTR_NEWDIM: memcpy(&i, at, sizeof i); return ebb__arg_int(a->name, i);
     case EBB_ATTR_FLOAT: memcpy(&f, at, sizeof f); return ebb__arg_float(a->name, f);
@@ -82,7 +93,7 @@ ebb_arg ebb__formula_attribute(struct ebb__arena *arena, const struct ebb_attr *
         if (e) arg.kind = EBB_VALUE_DTYPE;
         return arg;
     case EBB_ATTR_ENUM: memcpy(&e, at, sizeof e); return word(arena, a, e);
-    case EBB_ATTR_STRING: return arg;
+    case EBB_ATTR_STRING: memcpy(&text, at, sizeof text); return ebb__arg_string(a->name, text ? text : a->otherwise);
     }
     return arg;
 }
@@ -125,17 +136,28 @@ static void add_outputs(struct names *names, const struct ebb__formula_call *c) 
     }
 }
 
+static bool add_call(struct names *names, const struct ebb__formula_call *call) {
+    names->arg = ebb__arena_get(names->arena, MAX_NAMES * sizeof *names->arg);
+    if (!names->arg) return false;
+    add_inputs(names, call);
+    for (int i = 0; i < call->op->n_attrs && call->attrs; i++)
+        add(names, ebb__formula_attribute(names->arena, &call->op->attrs[i], call->attrs));
+    return true;
+}
+
+ebb_args ebb__formula_call_names(struct ebb__arena *a, const struct ebb__formula_call *call) {
+    struct names names = {.arena = a};
+    return add_call(&names, call) ? (ebb_args){names.n, names.arg} : (ebb_args){0, NULL};
+}
+
 const char *ebb__formula_of(struct ebb__arena *a, const struct ebb__formula_call *call, int64_t k,
                             ebb_args *ret_names) {
     struct names names = {.arena = a};
     int64_t entry;
     int declared = ebb__formula_declared(call->op, call->n_in, k, &entry);
     const char *formula = call->op->formula[declared];
-    if (!formula || !formula[0] || !(names.arg = ebb__arena_get(a, MAX_NAMES * sizeof *names.arg))) return NULL;
-    add_inputs(&names, call);
+    if (!formula || !formula[0] || !add_call(&names, call)) return NULL;
     add_outputs(&names, call);
-    for (int i = 0; i < call->op->n_attrs && call->attrs; i++)
-        add(&names, ebb__formula_attribute(a, &call->op->attrs[i], call->attrs));
     if (is_list(call->op->in[declared].kind)) add(&names, ebb__arg_int("k", entry));
     *ret_names = (ebb_args){names.n, names.arg};
     return ebb_error() ? NULL : formula;

@@ -23,6 +23,10 @@ int ebb__formula_declared(const struct ebb_op *op, int64_t n_in, int64_t k, int6
  * number. NULL when the operator has no formula for it, or on failure (with an error). */
 const char *ebb__formula_of(struct ebb__arena *a, const struct ebb__formula_call *call, int64_t k, ebb_args *ret_names);
 
+/* What the names in an operator's parts stand for: the call's inputs and attributes. None on failure (with an
+ * error). */
+ebb_args ebb__formula_call_names(struct ebb__arena *a, const struct ebb__formula_call *call);
+
 /* An attribute as an argument, from the attribute struct of a node; of kind EBB_VALUE_NONE when it is not given. */
 ebb_arg ebb__formula_attribute(struct ebb__arena *a, const struct ebb_attr *attr, const void *attrs);
 

@@ -15,7 +15,7 @@ struct line {
 
 struct naming {
     struct ebb__arena arena;
-    struct ebb__pointers last; /* of nodes that are the last of their line: the number of the line */
+    struct ebb__addresses last; /* of nodes that are the last of their line: the number of the line */
     struct line *lines;
     int64_t n, room;
     bool failed;
@@ -73,7 +73,7 @@ static ebb_status find_names(struct naming *n, const struct ebb__report *r) {
     for (int64_t i = r->n_forward; i-- > 0;) {
         const ebb_node *node = r->nodes[r->forward[i]].node;
         if ((at = line_of(n, node)) < 0) return ebb_error_status();
-        if (at != previous && n->lines[at].name && !ebb__pointers_set(&n->last, node, at)) return ebb_error_status();
+        if (at != previous && n->lines[at].name && !ebb__addresses_set(&n->last, node, at)) return ebb_error_status();
         previous = at;
     }
     return EBB_OK;
@@ -85,7 +85,7 @@ static const char *name_of(void *context, const ebb_node *node, int64_t k, const
     if (t) return ebb_tensor_name(t)[0] ? ebb_tensor_name(t) : NULL;
     const char *given = ebb_node_output_name(node, k);
     if (given[0]) return given;
-    int64_t line = k == 0 && ebb_node_n_outputs(node) == 1 ? ebb__pointers_find(&n->last, node) : -1;
+    int64_t line = k == 0 && ebb_node_n_outputs(node) == 1 ? ebb__addresses_find(&n->last, node) : -1;
     return line < 0 ? NULL : n->lines[line].name;
 }
 
@@ -201,7 +201,7 @@ ebb_status(ebb_explain)(ebb_tensor *root, ebb_explain_options options) {
     if (!status) status = ebb__report_write(&r, &options);
     ebb_grad_mode_close(&mode);
     ebb__report_free(&r);
-    ebb__pointers_free(&naming.last);
+    ebb__addresses_free(&naming.last);
     ebb__array_free(naming.lines, naming.room, sizeof *naming.lines);
     ebb__arena_free(&naming.arena);
     ebb_scope_close(&scope);

@@ -60,6 +60,7 @@ static bool gradients(struct function *f, ebb_tensor *const *x, double *ret) {
         }
     }
     ebb_scope_close(&scope);
+    if (!ok && ebb_error_status() != EBB_ERR_MEMORY) ebb_clear_error(); /* it is not defined there */
     return ok;
 }
 
@@ -94,7 +95,7 @@ static ebb_status check(struct ebb__report *r, struct function *f) {
                 double d = (above[c] - below[c]) / (right - left), own = entry(r, f, row, c);
                 double size = fmax(1, fmax(fabs(d), 1e-3 * fmax(fabs(above[c]), fabs(below[c]))));
                 double away = d == own || (isnan(d) && isnan(own)) ? 0 : fabs(own - d) / size;
-                if (!(away <= r->hessian_worst)) r->hessian_worst = away;
+                r->hessian_worst = ebb__worse(r->hessian_worst, away);
             }
         }
     }

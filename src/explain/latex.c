@@ -1,24 +1,58 @@
-/* Names in LaTeX: a stem, and its number below the line. */
+/* Signs and names in LaTeX: Greek letters, and a stem with its number below the line. */
 #include "explain/typeset.h"
 
 #include <string.h>
 
-static const char *const greek[] = {"alpha", "beta",   "gamma",  "delta", "epsilon", "zeta",  "eta",   "theta",
-                                    "iota",  "kappa",  "lambda", "mu",    "nu",      "xi",    "pi",    "rho",
-                                    "sigma", "tau",    "phi",    "chi",   "psi",     "omega", "Gamma", "Delta",
-                                    "Theta", "Lambda", "Xi",     "Pi",    "Sigma",   "Phi",   "Psi",   "Omega"};
+static const struct {
+    const char *name, *sign;
+} signs[] = {
+    /* four that are no letters at the end */
+    {"alpha", "α"}, {"beta", "β"},   {"gamma", "γ"}, {"delta", "δ"}, {"epsilon", "ε"}, {"zeta", "ζ"},
+    {"eta", "η"},   {"theta", "θ"},  {"iota", "ι"},  {"kappa", "κ"}, {"lambda", "λ"},  {"mu", "μ"},
+    {"nu", "ν"},    {"xi", "ξ"},     {"pi", "π"},    {"rho", "ρ"},   {"sigma", "σ"},   {"tau", "τ"},
+    {"phi", "φ"},   {"chi", "χ"},    {"psi", "ψ"},   {"omega", "ω"}, {"Gamma", "Γ"},   {"Delta", "Δ"},
+    {"Theta", "Θ"}, {"Lambda", "Λ"}, {"Xi", "Ξ"},    {"Pi", "Π"},    {"Sigma", "Σ"},   {"Phi", "Φ"},
+    {"Psi", "Ψ"},   {"Omega", "Ω"},  {"to", "→"},    {"times", "×"}, {"odot", "⊙"},    {"cdot", "·"},
+};
+enum { SIGNS = sizeof signs / sizeof *signs, LETTERS = SIGNS - 4 };
+
+const char *ebb__latex_sign(const char *text, size_t *ret_n) {
+    for (size_t i = 0; i < SIGNS; i++)
+        if (strncmp(text, signs[i].sign, strlen(signs[i].sign)) == 0) {
+            *ret_n = strlen(signs[i].sign);
+            return signs[i].name;
+        }
+    return NULL;
+}
+
+bool ebb__latex_has(const char *text) {
+    for (size_t n; *text; text += n) {
+        unsigned char c = (unsigned char)*text;
+        n = 1;
+        if (c < 0x80 || ebb__latex_sign(text, &n)) continue;
+        if (strncmp(text, "–", n = 3) == 0 || strncmp(text, "…", n) == 0) continue;
+        n = 2;
+        if (c < 0xc2 || c > 0xc5) return false; /* from U+00A0 to U+017F: letters of Latin */
+    }
+    return true;
+}
 
 /* A stem without its index: a letter, a Greek one, or a word. */
 static const char *stem(struct ebb__arena *a, const char *name, size_t n) {
     struct ebb__text text = {0};
-    for (size_t i = 0; i < sizeof greek / sizeof *greek; i++)
-        if (strlen(greek[i]) == n && strncmp(greek[i], name, n) == 0) return ebb__arena_print(a, "\\%s", greek[i]);
+    bool ascii = true;
+    for (size_t i = 0; i < LETTERS; i++) {
+        bool word = strlen(signs[i].name) == n && strncmp(signs[i].name, name, n) == 0;
+        if (word || (strlen(signs[i].sign) == n && strncmp(signs[i].sign, name, n) == 0))
+            return ebb__arena_print(a, "\\%s", signs[i].name);
+    }
     if (n == 1) return ebb__arena_copy(a, name, 1);
     for (size_t i = 0; i < n; i++) {
+        ascii = ascii && (unsigned char)name[i] < 0x80;
         if (name[i] == '_') ebb__text_put(&text, "\\_");
         else ebb__text_add(&text, name + i, 1);
     }
-    const char *shown = ebb__arena_print(a, (unsigned char)name[0] < 0x80 ? "\\mathit{%s}" : "%s", ebb__text_of(&text));
+    const char *shown = ebb__arena_print(a, ascii ? "\\mathit{%s}" : "\\text{%s}", ebb__text_of(&text));
     ebb__text_free(&text);
     return shown;
 }

@@ -1,5 +1,5 @@
-/* The page as one file: looks and script (src/explain/page), reports as JSON, their graphs as Graphviz draws them. Of a
- * graph that is too large to be laid out the script shows the tape around each step. */
+/* The page as one file: looks and scripts (src/explain/page), what is shown as JSON, graphs as Graphviz draws them. Of
+ * a graph that is too large to be laid out the script shows the tape around each step. */
 #include "explain/page.h"
 #include "tool/graphviz.h"
 
@@ -8,80 +8,81 @@
 
 enum { DRAWN = 300 }; /* nodes that Graphviz lays out */
 
-extern const unsigned char ebb__page_css[], ebb__page_html[], ebb__page_js[];
-extern const unsigned long ebb__page_css_size, ebb__page_html_size, ebb__page_js_size;
+/* The parts, as cmake/embed.cmake makes them of the files in src/explain/page. */
+#define PART(name) \
+    extern const unsigned char ebb__page_##name[]; \
+    extern const unsigned long ebb__page_##name##_size
+PART(page_css);
+PART(page_html);
+PART(page_js);
+PART(gradients_css);
+PART(gradients_js);
+PART(dims_css);
+PART(dims_js);
+#undef PART
+
+struct part {
+    const unsigned char *text;
+    const unsigned long *size;
+};
+#define PART(name) \
+    { ebb__page_##name, &ebb__page_##name##_size }
+static const struct part body = PART(page_html), common_looks = PART(page_css), common_script = PART(page_js),
+                         looks[] = {[EBB__PAGE_GRADIENTS] = PART(gradients_css), [EBB__PAGE_DIMS] = PART(dims_css)},
+                         scripts[] = {[EBB__PAGE_GRADIENTS] = PART(gradients_js), [EBB__PAGE_DIMS] = PART(dims_js)};
+#undef PART
 
 static const char *const languages[] = {[EBB_ENGLISH] = "en", [EBB_CHINESE] = "zh"};
 
-static void part(FILE *to, const unsigned char *text, unsigned long size) { (void)fwrite(text, 1, size, to); }
+static void write_part(FILE *to, const struct part *part) { (void)fwrite(part->text, 1, *part->size, to); }
 
 static ebb_status no_file(void) { return ebb_fail(EBB_ERR_IO, "explain: no temporary file: %s", strerror(errno)); }
 
 ebb_status ebb__page_begin(struct ebb__page *page) {
-    if (!(page->to = tmpfile())) return no_file();
-    (void)fprintf(page->to,
+    FILE *to = tmpfile();
+    if (!to) return no_file();
+    page->json = (struct ebb__json){.to = to, .in_html = true};
+    (void)fprintf(to,
                   "<!doctype html>\n<html lang=\"%s\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
                   "content=\"width=device-width, initial-scale=1\">\n<title>Ebb</title>\n<style>\n",
                   languages[page->lang]);
-    part(page->to, ebb__page_css, ebb__page_css_size);
-    (void)fputs("</style>\n<body>\n", page->to);
-    part(page->to, ebb__page_html, ebb__page_html_size);
-    (void)fputs("<script type=\"application/json\" id=\"data\">\n[", page->to);
+    write_part(to, &common_looks);
+    write_part(to, &looks[page->kind]);
+    (void)fputs("</style>\n<body>\n", to);
+    write_part(to, &body);
+    (void)fputs("<script type=\"application/json\" id=\"data\">\n", to);
+    ebb__json_open(&page->json, NULL, '[');
     return EBB_OK;
 }
 
 ebb_status ebb__page_end(struct ebb__page *page, FILE *to, ebb_status status) {
     char bytes[4096];
-    if (!page->to) return status;
-    (void)fputs("]\n</script>\n<script>\n", page->to);
-    part(page->to, ebb__page_js, ebb__page_js_size);
-    (void)fputs("</script>\n</body>\n</html>\n", page->to);
-    if (!status && (fflush(page->to) || ferror(page->to)))
+    FILE *file = page->json.to;
+    ebb__arena_free(&page->arena);
+    if (!file) return status;
+    while (page->json.depth) ebb__json_close(&page->json);
+    (void)fputs("</script>\n<script>\n", file);
+    write_part(file, &common_script);
+    write_part(file, &scripts[page->kind]);
+    (void)fputs("</script>\n</body>\n</html>\n", file);
+    if (!status && (fflush(file) || ferror(file)))
         status = ebb_fail(EBB_ERR_IO, "explain: a temporary file: %s", strerror(errno));
-    rewind(page->to);
-    for (size_t n; !status && (n = fread(bytes, 1, sizeof bytes, page->to)) > 0;) (void)fwrite(bytes, 1, n, to);
-    (void)fclose(page->to);
-    return status;
-}
-
-/* ---- JSON inside a page: nothing in it may end the script ---- */
-
-static void in_text(FILE *to, int c) {
-    if (c == '"' || c == '\\') (void)fprintf(to, "\\%c", c);
-    else if (c == '<' || (c >= 0 && c < ' ')) (void)fprintf(to, "\\u%04x", (unsigned)c);
-    else (void)fputc(c, to);
-}
-
-static void text_or_null(FILE *to, const char *text) {
-    if (!text) {
-        (void)fputs("null", to);
-        return;
-    }
-    (void)fputc('"', to);
-    for (; *text; text++) in_text(to, (unsigned char)*text);
-    (void)fputc('"', to);
-}
-
-static void both(FILE *to, const char *key, const char *const *text) {
-    (void)fprintf(to, "\"%s\": {\"en\": ", key);
-    text_or_null(to, text ? text[EBB_ENGLISH] : NULL);
-    (void)fputs(", \"zh\": ", to);
-    text_or_null(to, text ? text[EBB_CHINESE] : NULL);
-    (void)fputs("},\n", to);
-}
-
-static ebb_status add_json(struct ebb__page *page, const struct ebb__report *r) {
-    FILE *file = tmpfile();
-    if (!file) return no_file();
-    const struct ebb__view view = {file, page->lang, 0};
-    ebb_status status = ebb__report_json(r, &view);
     rewind(file);
-    for (int c; !status && (c = fgetc(file)) != EOF;) {
-        if (c == '<') (void)fputs("\\u003c", page->to); /* only texts have one */
-        else (void)fputc(c, page->to);
-    }
+    for (size_t n; !status && (n = fread(bytes, 1, sizeof bytes, file)) > 0;) (void)fwrite(bytes, 1, n, to);
     (void)fclose(file);
     return status;
+}
+
+static void both(const struct ebb__json_view *v, const char *key, const char *const *text) {
+    const char *en = text[EBB_ENGLISH], *zh = text[EBB_CHINESE];
+    if (en || zh) ebb__json_say(v, key, en ? en : zh, zh ? zh : en);
+}
+
+void ebb__page_open(struct ebb__page *page, const struct ebb__page_words *words) {
+    struct ebb__json_view v = ebb__page_view(page);
+    ebb__json_open(&page->json, NULL, '{');
+    both(&v, "title", words->title);
+    both(&v, "text", words->text);
 }
 
 /* ---- the graph ---- */
@@ -117,8 +118,19 @@ static int64_t drawn_nodes(const struct ebb__report *r) {
     return n;
 }
 
-/* As a text in JSON, from "<svg" on. */
-static ebb_status add_drawing(struct ebb__page *page, const struct ebb__report *r) {
+/* What Graphviz writes, from "<svg" on. */
+static ebb_status add_drawing(struct ebb__json *j, FILE *drawn) {
+    struct ebb__text text = {0};
+    char bytes[4096];
+    rewind(drawn);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, drawn)) > 0;) ebb__text_add(&text, bytes, n);
+    const char *svg = strstr(ebb__text_of(&text), "<svg");
+    if (svg) ebb__json_text(j, "svg", svg);
+    ebb__text_free(&text);
+    return ebb_error_status();
+}
+
+static ebb_status draw(struct ebb__json *j, const struct ebb__report *r) {
     FILE *in = tmpfile(), *out = tmpfile();
     ebb_status status = in && out ? EBB_OK : no_file();
     if (!status) {
@@ -131,48 +143,27 @@ static ebb_status add_drawing(struct ebb__page *page, const struct ebb__report *
         (void)fputs("}\n", in);
         status = ebb__graphviz("svg", in, out);
     }
-    if (!status) {
-        static const char start[] = "<svg";
-        size_t matched = 0;
-        rewind(out);
-        (void)fputc('"', page->to);
-        for (int c; (c = fgetc(out)) != EOF;) {
-            if (matched == sizeof start - 1) {
-                in_text(page->to, c);
-            } else {
-                matched = c == start[matched] ? matched + 1 : c == start[0];
-                for (size_t i = 0; matched == sizeof start - 1 && i < matched; i++) in_text(page->to, start[i]);
-            }
-        }
-        (void)fputc('"', page->to);
-    }
+    if (!status) status = add_drawing(j, out);
     if (in) (void)fclose(in);
     if (out) (void)fclose(out);
     return status;
 }
 
 ebb_status ebb__page_add(struct ebb__page *page, const struct ebb__report *r, const struct ebb__page_words *words) {
-    (void)fputs(page->n++ ? ",\n{" : "{", page->to);
-    both(page->to, "title", words ? words->title : NULL);
-    both(page->to, "text", words ? words->text : NULL);
-    (void)fputs("\"svg\": ", page->to);
-    ebb_status status = EBB_OK;
-    if (drawn_nodes(r) <= DRAWN) status = add_drawing(page, r);
-    else text_or_null(page->to, NULL);
-    (void)fputs(",\n\"report\": ", page->to);
-    if (!status) status = add_json(page, r);
-    (void)fputc('}', page->to);
+    struct ebb__json_view v = ebb__page_view(page);
+    ebb__page_open(page, words);
+    ebb_status status = drawn_nodes(r) <= DRAWN ? draw(&page->json, r) : EBB_OK;
+    v.key = "report";
+    if (!status) status = ebb__report_json_in(r, &v);
+    ebb__json_close(&page->json);
     return status;
 }
 
 ebb_status ebb__report_page(const struct ebb__report *r, const struct ebb__view *view) {
-    struct ebb__page page = {.lang = view->lang};
-    struct ebb__arena a = {0};
-    const char *title = ebb__report_title(&a, r, view->lang);
-    const struct ebb__page_words words = {.title = {title, title}};
+    struct ebb__page page = {.kind = EBB__PAGE_GRADIENTS, .lang = view->lang};
+    struct ebb__page_words words = {0};
+    for (int lang = 0; lang < 2; lang++) words.title[lang] = ebb__report_title(&page.arena, r, (enum ebb_language)lang);
     ebb_status status = ebb__page_begin(&page);
     if (!status) status = ebb__page_add(&page, r, &words);
-    status = ebb__page_end(&page, view->to, status);
-    ebb__arena_free(&a);
-    return status;
+    return ebb__page_end(&page, view->to, status);
 }

@@ -35,14 +35,14 @@ const char *ebb__report_shape(struct ebb__arena *a, ebb_dims shape) {
 struct gathered {
     const ebb_node **list;
     int64_t n, room;
-    struct ebb__pointers places;
+    struct ebb__addresses places;
 };
 
 static bool add(struct gathered *g, const ebb_node *node) {
-    if (ebb__pointers_find(&g->places, node) >= 0) return true;
+    if (ebb__addresses_find(&g->places, node) >= 0) return true;
     if (!ebb__array_grow(&g->list, &g->room, g->n + 1, sizeof *g->list)) return false;
     g->list[g->n] = node;
-    return ebb__pointers_set(&g->places, node, g->n++);
+    return ebb__addresses_set(&g->places, node, g->n++);
 }
 
 static int by_sequence(const void *a, const void *b) {
@@ -75,19 +75,19 @@ static bool gather(struct ebb__report *r, struct gathered *g, const struct ebb__
             if (ebb_node_input(found.list[i], k)) ok = add(&found, ebb_node_input(found.list[i], k));
     for (int64_t i = 0; i < s->order.n && ok; i++) { /* only those that are there */
         const ebb_node *leaf = s->order.t[i] ? ebb_tensor_gradient_node(s->order.t[i]) : NULL;
-        if (leaf && ebb__pointers_find(&found.places, leaf) >= 0) ok = add(g, leaf);
+        if (leaf && ebb__addresses_find(&found.places, leaf) >= 0) ok = add(g, leaf);
     }
     const ebb_node **sorted = ok ? ebb__arena_get(&r->arena, (size_t)found.n * sizeof *sorted) : NULL;
     if (sorted) leaves_first(&found, sorted);
     for (int64_t i = 0; sorted && ok && i < found.n; i++) ok = add(g, sorted[i]);
     ebb__array_free(found.list, found.room, sizeof *found.list);
-    ebb__pointers_free(&found.places);
+    ebb__addresses_free(&found.places);
     return ok && sorted;
 }
 
 static void ungather(struct gathered *g) {
     ebb__array_free(g->list, g->room, sizeof *g->list);
-    ebb__pointers_free(&g->places);
+    ebb__addresses_free(&g->places);
 }
 
 /* ---- nodes ---- */
@@ -96,8 +96,8 @@ struct building {
     struct ebb__report *r;
     const struct ebb__report_source *source;
     struct gathered graph;
-    struct ebb__pointers ids;       /* of nodes of the graph in the report */
-    struct ebb__pointers constants; /* of tensors */
+    struct ebb__addresses ids;       /* of nodes of the graph in the report */
+    struct ebb__addresses constants; /* of tensors */
 };
 
 static struct ebb__report_output *outputs(struct ebb__report *r, struct ebb__report_node *n, int64_t n_out) {
@@ -117,7 +117,7 @@ static bool add_variable(struct building *b, struct ebb__report_node *n, const e
 
 static bool add_constant(struct building *b, ebb_tensor *t, int32_t *ret_id) {
     struct ebb__report *r = b->r;
-    int64_t known = ebb__pointers_find(&b->constants, t);
+    int64_t known = ebb__addresses_find(&b->constants, t);
     *ret_id = (int32_t)known;
     if (known >= 0) return true;
     struct ebb__report_node *n = &r->nodes[r->n_nodes];
@@ -130,7 +130,7 @@ static bool add_constant(struct building *b, ebb_tensor *t, int32_t *ret_id) {
     if (!name && ebb_tensor_name(t)[0]) name = ebb_tensor_name(t);
     if (name) n->out[0].name.in[EBB__UNICODE] = ebb__arena_copy(&r->arena, name, strlen(name));
     *ret_id = (int32_t)r->n_nodes;
-    return n->out[0].value && ebb__pointers_set(&b->constants, t, r->n_nodes++);
+    return n->out[0].value && ebb__addresses_set(&b->constants, t, r->n_nodes++);
 }
 
 static bool input(struct building *b, struct ebb__report_node *n, int64_t i, ebb_tensor *given) {
@@ -139,7 +139,7 @@ static bool input(struct building *b, struct ebb__report_node *n, int64_t i, ebb
     int declared = ebb__formula_declared(n->op, n->n_in, i, &entry);
     n->in[i] = (struct ebb__report_input){.node = -1, .role = n->op->in[declared].name, .gradient = from != NULL};
     if (from) {
-        n->in[i].node = (int32_t)ebb__pointers_find(&b->ids, from);
+        n->in[i].node = (int32_t)ebb__addresses_find(&b->ids, from);
         n->in[i].output = (int32_t)ebb_node_input_output(n->node, i);
         if (n->in[i].node >= 0) ebb__report_of(b->r, n->in[i].node, n->in[i].output)->uses++;
         return true;
@@ -198,7 +198,7 @@ static bool add_operation(struct building *b, const ebb_node *node) {
     }
     r->forward[r->n_forward++] = (int32_t)r->n_nodes;
     r->nodes[r->n_nodes] = made;
-    return ebb__pointers_set(&b->ids, node, r->n_nodes++);
+    return ebb__addresses_set(&b->ids, node, r->n_nodes++);
 }
 
 /* ---- what is saved ---- */
@@ -256,7 +256,7 @@ static bool make_nodes(struct building *b) {
         const ebb_node *node = g->list[i];
         if (!ebb_node_variable(node)) {
             if (!add_operation(b, node)) return false;
-        } else if (!add_variable(b, &r->nodes[r->n_nodes], node) || !ebb__pointers_set(&b->ids, node, r->n_nodes++))
+        } else if (!add_variable(b, &r->nodes[r->n_nodes], node) || !ebb__addresses_set(&b->ids, node, r->n_nodes++))
             return false;
     }
     return true;
@@ -283,12 +283,12 @@ ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_so
                            : ebb_fail(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
                                                      "gradients and was not computed from anything that does");
     bool ok = gather(r, &b.graph, source) && make_nodes(&b);
-    r->root = (int32_t)ebb__pointers_find(&b.ids, root);
+    r->root = (int32_t)ebb__addresses_find(&b.ids, root);
     for (int64_t i = 0; ok && i < r->n_nodes; i++)
         if (r->nodes[i].kind == EBB__OPERATION) ok = add_saved(r, (int32_t)i);
     ungather(&b.graph);
-    ebb__pointers_free(&b.ids);
-    ebb__pointers_free(&b.constants);
+    ebb__addresses_free(&b.ids);
+    ebb__addresses_free(&b.constants);
     if (!ok) return ebb_error_status();
     r->root_output = root_output(r, source);
     r->dtype = ebb_tensor_dtype(source->root);

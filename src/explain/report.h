@@ -71,15 +71,16 @@ struct ebb__report_node {
 /* What a rule gives to one input. */
 struct ebb__report_give {
     int32_t input, to, output;
-    struct ebb__shown symbol;  /* "dL/dW1" */
-    struct ebb__shown formula; /* "dL/dh1 · xᵀ"; NULL when the operator has none */
-    bool words;                /* the formula is a sentence */
-    const char *shapes;        /* "(2×1) · (1×2) → (2×2)"; NULL when there is nothing to show */
-    ebb_dims shape;            /* of what the formula gives, before it is summed back over what was broadcast */
-    ebb_dims summed;           /* the dimensions of `shape` that are summed */
-    ebb_tensor *value;         /* of the input's shape and dtype */
-    ebb_tensor *total;         /* when it is added to others: what has come together so far */
-    int32_t arrival;           /* the how-many-th of out[output].uses, from 1 */
+    struct ebb__shown symbol;      /* "dL/dW1" */
+    struct ebb__shown formula;     /* "dL/dh1 · xᵀ"; NULL when the operator has none, */
+    struct ebb__shown definitions; /* "n = x - mean(x)": of names in the formula; NULL when there are none */
+    const char *words[2];          /* or it is a sentence: in English and Chinese */
+    const char *shapes;            /* "(2×1) · (1×2) → (2×2)"; NULL when there is nothing to show */
+    ebb_dims shape;                /* of what the formula gives, before it is summed back over what was broadcast */
+    ebb_dims summed;               /* the dimensions of `shape` that are summed */
+    ebb_tensor *value;             /* of the input's shape and dtype */
+    ebb_tensor *total;             /* when it is added to others: what has come together so far */
+    int32_t arrival;               /* the how-many-th of out[output].uses, from 1 */
 };
 
 struct ebb__report_step {
@@ -157,6 +158,9 @@ struct ebb__report_source {
 ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_source *source);
 ebb_status ebb__report_derive(struct ebb__report *r, const struct ebb__report_source *source);
 void ebb__report_free(struct ebb__report *r);
+
+/* The larger of two differences, NaN where one is. */
+static inline double ebb__worse(double a, double b) { return !(a >= b) && a == a ? b : a; }
 
 /* Give the report a reference. Returns t; NULL, and an error, when there is no room: the reference is given back. */
 ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t);

@@ -16,19 +16,6 @@ static const char *const looks[] = {
 static const char *const root_look =
     "shape=box, style=\"rounded,filled\", fillcolor=\"#fef3c7\", color=\"#d97706\", fontcolor=\"#78350f\"";
 
-void ebb__label_text(FILE *to, const char *text) {
-    for (; *text; text++) {
-        switch (*text) {
-        case '&': (void)fputs("&amp;", to); break;
-        case '<': (void)fputs("&lt;", to); break;
-        case '>': (void)fputs("&gt;", to); break;
-        case '"': (void)fputs("&quot;", to); break;
-        case '\n': (void)fputs("<br/>", to); break;
-        default: (void)fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
-        }
-    }
-}
-
 static void line(FILE *to, const char *before, const char *text) {
     (void)fputs("<br/><font point-size=\"10\">", to);
     ebb__label_text(to, before);

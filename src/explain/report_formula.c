@@ -1,6 +1,7 @@
 /* The formula of what a rule gives, with the names of the graph in the places of the signature's, and the shapes in
  * it. */
 #include "explain/report.h"
+#include "explain/words.h"
 
 #include <string.h>
 
@@ -112,6 +113,9 @@ static void typeset(struct ebb__report *r, const struct ebb__run *run, const str
                                  .n_symbols = symbols->n};
         ebb__typeset_program(&t);
         give->formula.in[script] = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
+        ebb__text_cut(&text, 0);
+        ebb__typeset_definitions(&t);
+        if (text.n) give->definitions.in[script] = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
         ebb__text_free(&text);
     }
     give->shapes = shapes_of(r, run, give->shape);
@@ -146,20 +150,39 @@ static void evaluate(struct ebb__report *r, const char *formula, ebb_args names,
     if (status && status != EBB_ERR_MEMORY) ebb_clear_error();
 }
 
+/* A sentence with what the names are shown as in their places. */
+static const char *with_names(struct ebb__report *r, const char *sentence, const struct symbols *symbols) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+    struct ebb__text text = {0};
+    for (const char *at = sentence; *at;) {
+        size_t n = strspn(at, letters), gap = strcspn(at + n, letters);
+        const char *shown = NULL;
+        for (int64_t i = 0; i < symbols->n && n && !shown; i++)
+            if (strlen(symbols->list[i].name) == n && memcmp(symbols->list[i].name, at, n) == 0)
+                shown = symbols->list[i].shown[EBB__UNICODE];
+        if (shown) ebb__text_put(&text, "%s", shown);
+        else ebb__text_add(&text, at, n);
+        ebb__text_add(&text, at + n, gap);
+        at += n + gap;
+    }
+    const char *copy = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
+    ebb__text_free(&text);
+    return copy;
+}
+
 ebb_status ebb__report_formula(struct ebb__report *r, const struct ebb__report_step *step,
                                struct ebb__report_give *give, const struct ebb__formula_call *call) {
     ebb_args names;
     struct symbols symbols = {.n = 0};
     const char *formula = ebb__formula_of(&r->arena, call, give->input, &names);
     if (!formula) return ebb_error_status();
+    symbols_of(r, step, &symbols);
     if (ebb__formula_is_words(formula)) {
-        size_t n = strlen(formula);
-        give->words = true;
-        for (int script = 0; script < EBB__N_SCRIPTS; script++)
-            give->formula.in[script] = ebb__arena_copy(&r->arena, formula + 1, n > 1 ? n - 2 : 0);
+        const char *sentence = ebb__arena_copy(&r->arena, formula + 1, strlen(formula) - 2);
+        for (int lang = 0; lang < 2 && sentence; lang++)
+            give->words[lang] = with_names(r, ebb__formula_words((enum ebb_language)lang, sentence), &symbols);
         return ebb_error_status();
     }
-    symbols_of(r, step, &symbols);
     evaluate(r, formula, names, &symbols, give);
     return ebb_error_status();
 }

@@ -1,6 +1,6 @@
 /* The report as JSON: everything that it holds, for pages and programs. docs/explain-json.md describes it. */
+#include "explain/json.h"
 #include "explain/report_view.h"
-#include "tool/json.h"
 #include <ebb/ops.h>
 
 #include <math.h>
@@ -8,18 +8,6 @@
 enum { WHOLE = 256, GRID = 32 }; /* elements that are written in full; rows and columns of the grid of larger ones */
 
 /* ---- values ---- */
-
-/* JSON has no words for these. */
-static void number(struct ebb__json *j, const char *key, double v) {
-    if (isfinite(v)) ebb__json_number(j, key, v);
-    else ebb__json_text(j, key, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-}
-
-static void dims(struct ebb__json *j, const char *key, ebb_dims d) {
-    ebb__json_open(j, key, '(');
-    for (int i = 0; i < d.n; i++) ebb__json_int(j, NULL, d.d[i]);
-    ebb__json_close(j);
-}
 
 /* The means of blocks of a matrix: what a heat map of a large tensor shows. */
 static void grid(struct ebb__json *j, const double *data, int64_t rows, int64_t columns) {
@@ -35,7 +23,7 @@ static void grid(struct ebb__json *j, const double *data, int64_t rows, int64_t 
             int64_t left = x * columns / width, right = (x + 1) * columns / width;
             for (int64_t i = top; i < bottom; i++)
                 for (int64_t k = left; k < right; k++) sum += data[i * columns + k];
-            number(j, NULL, sum / (double)((bottom - top) * (right - left)));
+            ebb__json_value(j, NULL, sum / (double)((bottom - top) * (right - left)));
         }
     ebb__json_close(j);
     ebb__json_close(j);
@@ -51,9 +39,9 @@ static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims
         sum += data[i];
         finite++;
     }
-    number(j, "min", finite ? least : (double)NAN);
-    number(j, "max", finite ? most : (double)NAN);
-    number(j, "mean", finite ? sum / (double)finite : (double)NAN);
+    ebb__json_value(j, "min", finite ? least : (double)NAN);
+    ebb__json_value(j, "max", finite ? most : (double)NAN);
+    ebb__json_value(j, "mean", finite ? sum / (double)finite : (double)NAN);
     ebb__json_int(j, "not_finite", n - finite);
     if (n <= WHOLE) return;
     if (shape.n == 1) { /* a long vector is folded into rows */
@@ -70,11 +58,11 @@ static void value(struct ebb__json *j, const char *key, ebb_tensor *t) {
     double *data = ebb_alloc(bytes);
     ebb__json_open(j, key, '{');
     ebb__json_text(j, "dtype", ebb_dtype_name(ebb_tensor_dtype(t)));
-    dims(j, "shape", ebb_tensor_shape(t));
+    ebb__json_dims(j, "shape", ebb_tensor_shape(t));
     if (data && !(ebb_tensor_read)(t, EBB_F64, data)) {
         if (n <= WHOLE) {
             ebb__json_open(j, "data", '(');
-            for (int64_t i = 0; i < n; i++) number(j, NULL, data[i]);
+            for (int64_t i = 0; i < n; i++) ebb__json_value(j, NULL, data[i]);
             ebb__json_close(j);
         }
         if (n > 1) summary(j, data, n, ebb_tensor_shape(t));
@@ -125,7 +113,7 @@ static void node_outputs(struct ebb__json *j, const struct ebb__report_node *n) 
         shown(j, "name", "latex", &o->name);
         if (o->role[0]) ebb__json_text(j, "role", o->role);
         ebb__json_text(j, "dtype", ebb_dtype_name(o->dtype));
-        dims(j, "shape", o->shape);
+        ebb__json_dims(j, "shape", o->shape);
         ebb__json_int(j, "uses", o->uses);
         value(j, "value", o->value);
         value(j, "gradient", o->gradient);
@@ -194,18 +182,20 @@ static void write_edges(struct ebb__json *j, const struct ebb__report *r) {
 
 /* ---- steps ---- */
 
-static void write_give(struct ebb__json *j, const struct ebb__report *r, const struct ebb__report_give *g) {
+static void write_give(const struct ebb__json_view *v, const struct ebb__report *r, const struct ebb__report_give *g) {
+    struct ebb__json *j = v->j;
     const struct ebb__report_output *to = ebb__report_of(r, g->to, g->output);
     ebb__json_open(j, NULL, '{');
     ebb__json_int(j, "input", g->input);
     ebb__json_int(j, "to", g->to);
     ebb__json_int(j, "output", g->output);
     shown(j, "symbol", "symbol_latex", &g->symbol);
-    if (g->words) ebb__json_text(j, "words", g->formula.in[EBB__UNICODE]);
+    if (g->words[EBB_ENGLISH]) ebb__json_say(v, "words", g->words[EBB_ENGLISH], g->words[EBB_CHINESE]);
     else shown(j, "formula", "formula_latex", &g->formula);
+    shown(j, "definitions", "definitions_latex", &g->definitions);
     if (g->shapes) ebb__json_text(j, "shapes", g->shapes);
-    dims(j, "shape", g->shape);
-    dims(j, "summed", g->summed);
+    ebb__json_dims(j, "shape", g->shape);
+    ebb__json_dims(j, "summed", g->summed);
     ebb__json_int(j, "arrival", g->arrival);
     ebb__json_int(j, "of", to->uses);
     value(j, "value", g->value);
@@ -213,7 +203,8 @@ static void write_give(struct ebb__json *j, const struct ebb__report *r, const s
     ebb__json_close(j);
 }
 
-static void write_steps(struct ebb__json *j, const struct ebb__report *r) {
+static void write_steps(const struct ebb__json_view *v, const struct ebb__report *r) {
+    struct ebb__json *j = v->j;
     ebb__json_open(j, "backward", '[');
     for (int64_t i = 0; i < r->n_steps; i++) {
         const struct ebb__report_step *s = &r->steps[i];
@@ -232,7 +223,7 @@ static void write_steps(struct ebb__json *j, const struct ebb__report *r) {
         }
         ebb__json_close(j);
         ebb__json_open(j, "gives", '[');
-        for (int64_t k = 0; k < s->n; k++) write_give(j, r, &s->gives[k]);
+        for (int64_t k = 0; k < s->n; k++) write_give(v, r, &s->gives[k]);
         ebb__json_close(j);
         ebb__json_close(j);
     }
@@ -254,7 +245,7 @@ static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
         if (c && c->numeric) {
             ebb__json_open(j, "check", '{');
             ebb__json_bool(j, "ok", c->ok);
-            number(j, "worst", c->worst);
+            ebb__json_value(j, "worst", c->worst);
             ebb__json_int(j, "checked", c->checked);
             ebb__json_int(j, "elements", ebb_tensor_numel(c->numeric));
             value(j, "differences", c->numeric);
@@ -271,8 +262,8 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
     if (!r->checked) return;
     ebb__json_open(j, "check", '{');
     ebb__json_bool(j, "ok", ok);
-    number(j, "worst", worst);
-    number(j, "tolerance", r->tolerance);
+    ebb__json_value(j, "worst", worst);
+    ebb__json_value(j, "tolerance", r->tolerance);
     ebb__json_close(j);
 }
 
@@ -288,7 +279,7 @@ static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
         ebb__json_close(j);
     }
     ebb__json_close(j);
-    number(j, "worst", r->hessian_worst);
+    ebb__json_value(j, "worst", r->hessian_worst);
     ebb__json_close(j);
 }
 
@@ -308,40 +299,48 @@ static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
             ebb__json_close(j);
         }
         ebb__json_close(j);
-        number(j, "sum", t->sum);
-        number(j, "expected", t->expected);
+        ebb__json_value(j, "sum", t->sum);
+        ebb__json_value(j, "expected", t->expected);
         ebb__json_close(j);
     }
     ebb__json_close(j);
 }
 
+ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__json_view *v) {
+    struct ebb__json *j = v->j;
+    ebb__json_open(j, v->key, '{');
+    ebb__json_text(j, "format", "ebb-explain");
+    ebb__json_int(j, "version", 1);
+    ebb__json_text(j, "ebb", ebb_version());
+    if (r->expression) ebb__json_text(j, "expression", r->expression);
+    ebb__json_text(j, "dtype", ebb_dtype_name(r->dtype));
+    ebb__json_uint(j, "seed", r->seed);
+    ebb__json_open(j, "root", '{');
+    ebb__json_int(j, "node", r->root);
+    ebb__json_int(j, "output", r->root_output);
+    ebb__json_bool(j, "summed", r->summed_root);
+    ebb__json_close(j);
+    ebb__json_int(j, "saved_bytes", r->saved_bytes);
+    ebb__json_open(j, "nodes", '[');
+    for (int64_t i = 0; i < r->n_nodes; i++) write_node(j, r, i);
+    ebb__json_close(j);
+    write_edges(j, r);
+    ebb__json_open(j, "forward", '(');
+    for (int64_t i = 0; i < r->n_forward; i++) ebb__json_int(j, NULL, r->forward[i]);
+    ebb__json_close(j);
+    write_steps(v, r);
+    write_gradients(j, r);
+    write_check(j, r);
+    write_hessian(j, r);
+    write_tangents(j, r);
+    ebb__json_close(j);
+    return ebb_error_status();
+}
+
 ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view) {
     struct ebb__json j = {.to = view->to};
-    ebb__json_open(&j, NULL, '{');
-    ebb__json_text(&j, "format", "ebb-explain");
-    ebb__json_int(&j, "version", 1);
-    ebb__json_text(&j, "ebb", ebb_version());
-    if (r->expression) ebb__json_text(&j, "expression", r->expression);
-    ebb__json_text(&j, "dtype", ebb_dtype_name(r->dtype));
-    ebb__json_uint(&j, "seed", r->seed);
-    ebb__json_open(&j, "root", '{');
-    ebb__json_int(&j, "node", r->root);
-    ebb__json_int(&j, "output", r->root_output);
-    ebb__json_bool(&j, "summed", r->summed_root);
-    ebb__json_close(&j);
-    ebb__json_int(&j, "saved_bytes", r->saved_bytes);
-    ebb__json_open(&j, "nodes", '[');
-    for (int64_t i = 0; i < r->n_nodes; i++) write_node(&j, r, i);
-    ebb__json_close(&j);
-    write_edges(&j, r);
-    ebb__json_open(&j, "forward", '(');
-    for (int64_t i = 0; i < r->n_forward; i++) ebb__json_int(&j, NULL, r->forward[i]);
-    ebb__json_close(&j);
-    write_steps(&j, r);
-    write_gradients(&j, r);
-    write_check(&j, r);
-    write_hessian(&j, r);
-    write_tangents(&j, r);
-    ebb__json_close(&j);
-    return ebb_error_status();
+    struct ebb__arena a = {0};
+    ebb_status status = ebb__report_json_in(r, &(struct ebb__json_view){.j = &j, .arena = &a, .lang = view->lang});
+    ebb__arena_free(&a);
+    return status;
 }

@@ -24,10 +24,10 @@ static const char *integer(struct writer *w, int64_t n) { return or_empty(PRINT(
 /* Text that is not to be read as markup. */
 static void plain(struct writer *w, const char *text) {
     for (; *text; text++) {
-        const char *special = w->latex ? strchr("\\{}$&#^_%~", *text) : strchr("\\`*_{}[]<>#|$", *text);
+        const char *special = w->latex ? strchr("\\{}$&#^_%~<>|\"", *text) : strchr("\\`*_{}[]<>#|$", *text);
         if (!special || !*special) (void)fputc(*text, w->to);
         else if (!w->latex) OUT(w, "\\%c", *text);
-        else if (*text == '\\') OUT(w, "\\textbackslash{}");
+        else if (strchr("\\<>|\"", *text)) OUT(w, "\\char%d{}", *text); /* of a typewriter's font */
         else if (*text == '^' || *text == '~') OUT(w, "\\%c{}", *text);
         else OUT(w, "\\%c", *text);
     }
@@ -35,18 +35,20 @@ static void plain(struct writer *w, const char *text) {
 
 /* Some signs of texts have no place in the fonts of LaTeX. */
 static void text(struct writer *w, const char *text) {
-    static const char *const signs[][2] = {{"→", "$\\to$"}, {"×", "$\\times$"}, {"–", "--"}, {"…", "\\ldots{}"}};
-    while (*text) {
-        size_t n = 0, i = 0;
-        for (; w->latex && i < sizeof signs / sizeof *signs; i++)
-            if (strncmp(text, signs[i][0], strlen(signs[i][0])) == 0) n = strlen(signs[i][0]);
-        if (n) {
-            for (i = 0; strncmp(text, signs[i][0], strlen(signs[i][0])) != 0;) i++;
-            OUT(w, "%s", signs[i][1]);
-            text += n;
-        } else {
-            const char one[2] = {*text++, '\0'};
+    static const char *const others[][2] = {{"–", "--"}, {"…", "\\ldots{}"}};
+    for (size_t n; *text; text += n) {
+        const char *sign = w->latex ? ebb__latex_sign(text, &n) : NULL, *other = NULL;
+        for (size_t i = 0; w->latex && i < 2 && !other; i++)
+            if (strncmp(text, others[i][0], strlen(others[i][0])) == 0) {
+                other = others[i][1];
+                n = strlen(others[i][0]);
+            }
+        if (sign) OUT(w, "$\\%s$", sign);
+        else if (other) OUT(w, "%s", other);
+        else {
+            const char one[2] = {*text, '\0'};
             plain(w, one);
+            n = 1;
         }
     }
 }
@@ -55,6 +57,12 @@ static void heading(struct writer *w, const char *title) {
     OUT(w, "%s", w->latex ? "\n\\section*{" : "\n## ");
     text(w, title);
     OUT(w, "%s", w->latex ? "}\n\n" : "\n\n");
+}
+
+/* What is written as in a program; to the end of the group. */
+static void code(struct writer *w, const char *program) {
+    if (w->latex) OUT(w, "\\raggedright\\ttfamily ");
+    text(w, program);
 }
 
 /* ---- values as mathematics ---- */
@@ -75,30 +83,30 @@ static const char *latex_shape(struct writer *w, ebb_dims d) {
     return shown;
 }
 
-/* A matrix of what is small, a shape of what is not. */
-static void value(struct writer *w, ebb_tensor *t) {
+/* A matrix of what is small, a shape of what is not. `small`: in a line of text, or a table. */
+static void value(struct writer *w, ebb_tensor *t, bool small) {
     enum { ROWS = 6, COLUMNS = 8 };
-    ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0, {0}};
+    ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0};
     int64_t columns = d.n ? d.d[d.n - 1] : 1, rows = d.n == 2 ? d.d[0] : 1;
     double data[ROWS * COLUMNS];
     if (!t || d.n > 2 || columns > COLUMNS || rows > ROWS || columns == 0 || rows == 0 ||
         (ebb_tensor_read)(t, EBB_F64, data)) {
-        OUT(w, "\\text{%s}", t ? "" : SAY(w, EBB__SAY_NOT_KEPT));
         if (t) OUT(w, "[%s]", latex_shape(w, d));
+        else OUT(w, "\\text{%s}", SAY(w, EBB__SAY_NOT_KEPT));
         return;
     }
-    if (d.n) OUT(w, "\\begin{bmatrix} ");
+    if (d.n) OUT(w, "%s", small ? "\\left[\\begin{smallmatrix} " : "\\begin{bmatrix} ");
     for (int64_t i = 0; i < rows * columns; i++) {
         if (i) OUT(w, i % columns ? " & " : " \\\\ ");
         number(w, data[i]);
     }
-    if (d.n) OUT(w, " \\end{bmatrix}");
+    if (d.n) OUT(w, "%s", small ? " \\end{smallmatrix}\\right]" : " \\end{bmatrix}");
 }
 
 /* ---- tables ---- */
 
 static void table_begin(struct writer *w, int columns, const enum ebb__phrase *heads) {
-    if (w->latex) OUT(w, "\\begin{longtable}{%.*s}\n", columns, "llllllll");
+    if (w->latex) OUT(w, "\\begin{longtable}{%.*s}\n\\toprule\n", columns, "llllllll");
     else OUT(w, "|");
     for (int c = 0; c < columns; c++) {
         if (w->latex) OUT(w, c ? " & " : "");
@@ -106,27 +114,47 @@ static void table_begin(struct writer *w, int columns, const enum ebb__phrase *h
         text(w, heads[c] == EBB__N_PHRASES ? "" : SAY(w, heads[c]));
         if (!w->latex) OUT(w, " |");
     }
-    if (w->latex) OUT(w, " \\\\\n\\hline\n");
+    if (w->latex) OUT(w, " \\\\\n\\midrule\n\\endhead\n");
     for (int c = 0; c < columns && !w->latex; c++) OUT(w, "%s", c ? " --- |" : "\n| --- |");
     if (!w->latex) OUT(w, "\n");
 }
 
 static void cell(struct writer *w, bool first) { OUT(w, "%s", w->latex ? first ? "" : " & " : first ? "| " : " | "); }
-static void row_end(struct writer *w) { OUT(w, "%s", w->latex ? " \\\\\n" : " |\n"); }
+static void row_end(struct writer *w) { OUT(w, "%s", w->latex ? " \\\\ \\addlinespace\n" : " |\n"); }
 static void table_end(struct writer *w) {
-    if (w->latex) OUT(w, "\\end{longtable}\n");
+    if (w->latex) OUT(w, "\\bottomrule\n\\end{longtable}\n");
 }
 
+/* Mathematics in a part of the page's width, made smaller when there is too much of it; NULL: as it is. */
+static void fit_begin(struct writer *w, const char *width) {
+    if (w->latex && width) OUT(w, "\\fit{%s\\linewidth}{", width);
+    else OUT(w, "$");
+}
+static void fit_end(struct writer *w, const char *width) { OUT(w, w->latex && width ? "}" : "$"); }
+
 static void math_cell(struct writer *w, const char *math, bool first) {
+    enum { SHORT = 40 };
     cell(w, first);
-    OUT(w, "$%s$", or_empty(math));
+    if (!math || !math[0]) return;
+    const char *width = strlen(math) > SHORT ? "0.34" : NULL;
+    fit_begin(w, width);
+    OUT(w, "%s", math);
+    fit_end(w, width);
 }
 
 static void value_cell(struct writer *w, ebb_tensor *t) {
+    const char *width = t && ebb_tensor_numel(t) > 1 ? "0.28" : NULL;
     cell(w, false);
-    OUT(w, "$");
-    value(w, t);
-    OUT(w, "$");
+    fit_begin(w, width);
+    value(w, t, w->latex);
+    fit_end(w, width);
+}
+
+static void left_out(struct writer *w, enum ebb__phrase phrase, int64_t n) {
+    if (n <= 0) return;
+    OUT(w, "\n");
+    text(w, SAY(w, phrase, integer(w, n)));
+    OUT(w, "\n");
 }
 
 static const char *shape_of(struct writer *w, ebb_dims d) { return or_empty(PRINT(w, "(%s)", latex_shape(w, d))); }
@@ -137,21 +165,23 @@ static void tell_variables(struct writer *w) {
     static const enum ebb__phrase heads[] = {EBB__SAY_HEAD_NAME, EBB__SAY_HEAD_SHAPE, EBB__SAY_HEAD_VALUE};
     heading(w, SAY(w, EBB__SAY_VARIABLES));
     table_begin(w, 3, heads);
-    for (int64_t i = 0, shown = 0; i < w->r->n_nodes && shown < w->view->limit; i++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < w->r->n_nodes; i++) {
         const struct ebb__report_node *n = &w->r->nodes[i];
-        if (n->kind == EBB__OPERATION || n->number) continue;
+        if (n->kind == EBB__OPERATION || n->number || count++ >= w->view->limit) continue;
         math_cell(w, n->out[0].name.in[EBB__LATEX], true);
         math_cell(w, shape_of(w, n->out[0].shape), false);
         value_cell(w, n->out[0].value);
         row_end(w);
-        shown++;
     }
     table_end(w);
+    left_out(w, EBB__SAY_LEFT_OUT_VARIABLES, count - w->view->limit);
 }
 
 static void tell_saved(struct writer *w, const struct ebb__report_node *n) {
     bool any = false;
     cell(w, false);
+    if (n->n_saved && w->latex) OUT(w, "\\parbox[t]{0.13\\linewidth}{\\raggedright ");
     for (int64_t i = 0; i < n->n_saved; i++) {
         const struct ebb__report_saved *s = &n->saved[i];
         bool twice = w->r->nodes[s->node].number;
@@ -161,6 +191,7 @@ static void tell_saved(struct writer *w, const struct ebb__report_node *n) {
         OUT(w, "%s$%s$", any ? ", " : "", or_empty(ebb__report_of(w->r, s->node, s->output)->name.in[EBB__LATEX]));
         any = true;
     }
+    if (n->n_saved && w->latex) OUT(w, "}");
 }
 
 static void tell_forward(struct writer *w) {
@@ -169,6 +200,7 @@ static void tell_forward(struct writer *w) {
     int64_t n = w->r->n_forward, half = w->view->limit / 2;
     bool all = n <= w->view->limit;
     heading(w, SAY(w, EBB__SAY_FORWARD, integer(w, n)));
+    if (!n) return;
     table_begin(w, 5, heads);
     for (int64_t i = 0; i < n; i++) {
         const struct ebb__report_node *node = &w->r->nodes[w->r->forward[i]];
@@ -189,53 +221,54 @@ static void tell_forward(struct writer *w) {
         }
     }
     table_end(w);
-    if (!all) {
-        OUT(w, "\n");
-        text(w, SAY(w, EBB__SAY_LEFT_OUT_OPERATIONS, integer(w, n - 2 * half)));
-        OUT(w, "\n");
-    }
+    if (!all) left_out(w, EBB__SAY_LEFT_OUT_OPERATIONS, n - 2 * half);
 }
 
 /* Formulas are set in lines of their own. */
-static void display(struct writer *w, const char *symbol, const char *formula, bool words, ebb_tensor *v, bool more) {
-    OUT(w, "%s%s %s ", w->latex ? "\\[ " : "$$", or_empty(symbol), more ? "\\mathrel{+}=" : "=");
-    if (formula && formula[0]) OUT(w, words ? "\\text{(%s)} = " : "%s = ", formula);
-    value(w, v);
-    OUT(w, "%s\n", w->latex ? " \\]" : "$$");
-}
-
-/* Words in a formula, with what LaTeX reads otherwise kept from it. */
-static const char *words_of(struct writer *w, const char *words) {
-    const char *shown = "";
-    for (; *words; words++) shown = or_empty(PRINT(w, strchr("_^#$%&{}", *words) ? "%s\\%c" : "%s%c", shown, *words));
-    return shown;
+static void display(struct writer *w, const char *symbol, const char *formula, ebb_tensor *v, bool more) {
+    enum { SHORT = 80 };
+    bool fit = w->latex && ((formula && strlen(formula) > SHORT) || (v && ebb_tensor_numel(v) > 4));
+    OUT(w, "%s%s%s %s ", w->latex ? "\\[ " : "$$", fit ? "\\fit{\\linewidth}{\\displaystyle " : "", or_empty(symbol),
+        more ? "\\mathrel{+}=" : "=");
+    if (formula && formula[0]) OUT(w, "%s = ", formula);
+    value(w, v, false);
+    OUT(w, "%s%s\n", fit ? "}" : "", w->latex ? " \\]" : "$$");
 }
 
 static void tell_give(struct writer *w, const struct ebb__report_give *g) {
     const struct ebb__report_output *o = ebb__report_of(w->r, g->to, g->output);
-    const char *formula = g->formula.in[EBB__LATEX], *name = or_empty(o->name.in[EBB__UNICODE]);
-    display(w, g->symbol.in[EBB__LATEX], g->words ? words_of(w, or_empty(formula)) : formula, g->words, g->value,
-            g->arrival > 1);
-    const char *notes[3] = {NULL, NULL, NULL};
+    const char *name = or_empty(o->name.in[EBB__UNICODE]);
+    display(w, g->symbol.in[EBB__LATEX], g->formula.in[EBB__LATEX], g->value, g->arrival > 1);
+    if (g->definitions.in[EBB__LATEX]) {
+        text(w, SAY(w, EBB__SAY_WITH, ""));
+        fit_begin(w, "0.9");
+        OUT(w, "%s", g->definitions.in[EBB__LATEX]);
+        fit_end(w, "0.9");
+        OUT(w, "\n\n");
+    }
+    const char *notes[4] = {NULL, NULL, NULL, NULL};
     int n = 0;
+    if (g->words[0]) notes[n++] = or_empty(g->words[w->view->lang]);
     if (g->shapes) notes[n++] = g->shapes;
     if (g->summed.n)
         notes[n++] = SAY(w, EBB__SAY_SUMMED,
                          g->summed.n == 1 ? integer(w, g->summed.d[0]) : ebb__report_shape(&w->arena, g->summed), name,
                          ebb__report_shape(&w->arena, g->shape), ebb__report_shape(&w->arena, o->shape));
     if (o->uses > 1 && g->arrival == 1) notes[n++] = SAY(w, EBB__SAY_FIRST_PATH, integer(w, o->uses), name);
+    if (g->arrival > 1)
+        notes[n++] = SAY(w, EBB__SAY_TOGETHER, ebb__ordinal(&w->arena, w->view->lang, g->arrival), integer(w, o->uses));
     for (int i = 0; i < n; i++) {
         text(w, notes[i]);
         OUT(w, "%s", i + 1 < n ? "; " : "\n");
     }
-    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, false, g->total, false);
+    if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, g->total, false);
     OUT(w, "\n");
 }
 
 static void tell_step(struct writer *w, int64_t i) {
     const struct ebb__report_step *s = &w->r->steps[i];
     const struct ebb__report_node *n = &w->r->nodes[s->node];
-    OUT(w, w->latex ? "\\medskip\\noindent\\textbf{%lld.} " : "**%lld.** ", (long long)i + 1);
+    OUT(w, w->latex ? "\\step{%lld} " : "**%lld.** ", (long long)i + 1);
     if (n->kind != EBB__OPERATION) {
         const struct ebb__report_output *o = &n->out[0];
         const char *name = or_empty(o->name.in[EBB__UNICODE]), *symbol = or_empty(s->symbol[0].in[EBB__UNICODE]);
@@ -251,9 +284,12 @@ static void tell_step(struct writer *w, int64_t i) {
     text(w, SAY(w, EBB__SAY_UPSTREAM));
     for (int64_t k = 0; k < n->n_out; k++) {
         if (!s->upstream[k]) continue;
-        OUT(w, " $%s = ", or_empty(s->symbol[k].in[EBB__LATEX]));
-        value(w, s->upstream[k]);
-        OUT(w, "$");
+        OUT(w, " ");
+        const char *width = ebb_tensor_numel(s->upstream[k]) > 4 ? "0.8" : NULL;
+        fit_begin(w, width);
+        OUT(w, "%s = ", or_empty(s->symbol[k].in[EBB__LATEX]));
+        value(w, s->upstream[k], w->latex);
+        fit_end(w, width);
     }
     OUT(w, "\n\n");
     for (int64_t k = 0; k < s->n; k++) tell_give(w, &s->gives[k]);
@@ -274,6 +310,25 @@ static void tell_backward(struct writer *w) {
     }
 }
 
+/* The differences, and how far from them the gradient is. */
+static void check_cells(struct writer *w, const struct ebb__report_check *c) {
+    if (!c || !c->numeric) {
+        cell(w, false);
+        cell(w, false);
+        return;
+    }
+    int64_t n = ebb_tensor_numel(c->numeric);
+    if (c->checked == n) {
+        value_cell(w, c->numeric);
+    } else {
+        cell(w, false);
+        if (w->latex) OUT(w, "\\parbox[t]{0.28\\linewidth}{\\raggedright ");
+        text(w, SAY(w, EBB__SAY_CHECK_SOME, integer(w, c->checked), integer(w, n)));
+        if (w->latex) OUT(w, "}");
+    }
+    math_cell(w, PRINT(w, "\\texttt{%.1e}\\ %s", c->worst, c->ok ? "\\checkmark" : "\\times"), false);
+}
+
 static void tell_gradients(struct writer *w) {
     static const enum ebb__phrase heads[] = {EBB__SAY_HEAD_GRADIENT, EBB__SAY_HEAD_SHAPE, EBB__SAY_HEAD_VALUE,
                                              EBB__SAY_HEAD_DIFFERENCES, EBB__SAY_HEAD_WORST};
@@ -281,28 +336,25 @@ static void tell_gradients(struct writer *w) {
     int columns = w->r->checked ? 5 : 3;
     heading(w, SAY(w, EBB__SAY_GRADIENTS));
     table_begin(w, columns, heads);
-    for (int64_t i = 0, shown = 0; i < w->r->n_nodes && shown < w->view->limit; i++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < w->r->n_nodes; i++) {
         const struct ebb__report_node *n = &w->r->nodes[i];
         const struct ebb__report_check *c = ebb__report_check_of(w->r, (int32_t)i);
-        if (n->kind != EBB__VARIABLE) continue;
-        shown++;
+        if (n->kind != EBB__VARIABLE || count++ >= w->view->limit) continue;
         math_cell(w,
                   PRINT(w, "\\frac{\\partial %s}{\\partial %s}", or_empty(root->name.in[EBB__LATEX]),
                         or_empty(n->out[0].name.in[EBB__LATEX])),
                   true);
         math_cell(w, shape_of(w, n->out[0].shape), false);
         value_cell(w, n->out[0].gradient);
-        if (columns == 5) value_cell(w, c ? c->numeric : NULL);
-        if (columns == 5) math_cell(w, c && c->numeric ? PRINT(w, "\\texttt{%.1e}", c->worst) : "", false);
+        if (columns == 5) check_cells(w, c);
         row_end(w);
     }
     table_end(w);
+    left_out(w, EBB__SAY_LEFT_OUT_VARIABLES, count - w->view->limit);
     bool ok;
-    double worst = ebb__report_worst(w->r, &ok);
     OUT(w, "\n");
-    text(w, w->r->checked ? SAY(w, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD, PRINT(w, "%.1e", worst),
-                                PRINT(w, "%.0e", w->r->tolerance))
-                          : SAY(w, EBB__SAY_CHECK_NONE));
+    text(w, ebb__report_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n\n");
     text(w, w->r->saved_bytes ? SAY(w, EBB__SAY_SAVED, integer(w, w->r->saved_bytes)) : SAY(w, EBB__SAY_SAVED_NOTHING));
     OUT(w, "\n");
@@ -326,7 +378,7 @@ static void tell_hessian(struct writer *w) {
                                  : PRINT(w, "\\frac{\\partial^2 %s}{\\partial %s\\,\\partial %s}", root, a, b);
         int64_t rows = ebb_tensor_numel(row->value), columns = ebb_tensor_numel(column->value);
         ebb_scope scope = ebb_scope_open();
-        display(w, symbol, NULL, false, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
+        display(w, symbol, NULL, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
         ebb_scope_close(&scope);
     }
     if (w->r->n_hessian)
@@ -361,15 +413,29 @@ static void tell_tangents(struct writer *w) {
     OUT(w, "\n");
 }
 
+static const char preamble[] =
+    "\\usepackage{amsmath,amssymb,booktabs,graphicx,longtable}\n\\usepackage[a4paper,margin=2cm]{geometry}\n"
+    "\\setlength{\\parindent}{0pt}\\raggedright\n"
+    "\\newcommand{\\step}[1]{\\medskip\\textbf{#1.}}\n"
+    "% mathematics, made as narrow as the first argument says when it is wider\n"
+    "\\newcommand{\\fit}[2]{\\resizebox{\\ifdim\\width>#1 #1\\else\\width\\fi}{!}{$#2$}}\n";
+
+/* Whether there is Chinese in it, or what else LaTeX has no font for by itself. */
+static bool other_script(struct writer *w) {
+    bool has = w->view->lang != EBB_CHINESE && ebb__latex_has(ebb__report_title(&w->arena, w->r, w->view->lang));
+    for (int64_t i = 0; i < w->r->n_nodes; i++)
+        for (int64_t k = 0; k < w->r->nodes[i].n_out; k++)
+            has = has && ebb__latex_has(or_empty(w->r->nodes[i].out[k].name.in[EBB__UNICODE]));
+    return !has;
+}
+
 static ebb_status report(const struct ebb__report *r, const struct ebb__view *view, bool latex) {
     struct writer w = {.r = r, .view = view, .to = view->to, .latex = latex};
     if (latex)
-        OUT(&w,
-            "\\documentclass{article}\n\\usepackage{amsmath,amssymb,longtable}\n\\usepackage[a4paper,margin=2cm]{geometry}\n%s"
-            "\\begin{document}\n",
-            view->lang == EBB_CHINESE ? "\\usepackage{ctex}\n" : "\\usepackage[utf8]{inputenc}\n");
+        OUT(&w, "\\documentclass{article}\n%s%s\\begin{document}\n",
+            other_script(&w) ? "\\usepackage{ctex} % for xelatex\n" : "\\usepackage[utf8]{inputenc}\n", preamble);
     OUT(&w, "%s", latex ? "\\section*{" : "# ");
-    text(&w, ebb__report_title(&w.arena, r, view->lang));
+    code(&w, ebb__report_title(&w.arena, r, view->lang));
     OUT(&w, "%s", latex ? "}\n" : "\n");
     tell_variables(&w);
     tell_forward(&w);

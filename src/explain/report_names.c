@@ -177,6 +177,7 @@ static bool is_default(const struct ebb_attr *a, const ebb_arg *v) {
     if (v->kind == EBB_VALUE_INTS) return v->value.ints.n == 0;
     if (v->kind == EBB_VALUE_FLOATS) return v->value.floats.n == 0;
     if (v->kind == EBB_VALUE_STRING) return a->values && strncmp(a->values, v->value.text, strlen(v->value.text)) == 0;
+    if (a->kind == EBB_ATTR_INT && a->otherwise) return v->value.i == strtoll(a->otherwise, NULL, 10);
     return v->value.i == 0 && a->kind != EBB_ATTR_DIM && a->kind != EBB_ATTR_NEWDIM;
 }
 
@@ -287,15 +288,16 @@ static bool put_part(struct text *t) {
     }
     if (!select && !slice) return false;
     int64_t dim = attribute(t, "dim"), start = attribute(t, "start"), end = attribute(t, "end");
+    const char *colon = t->script == EBB__LATEX ? "{:}" : ":";
     put_operand(t, 0);
     PUT(t, "[");
-    for (int64_t i = 0; i < dim; i++) PUT(t, ":, ");
+    for (int64_t i = 0; i < dim; i++) PUT(t, "%s, ", colon);
     if (select) PUT(t, "%lld]", (long long)attribute(t, "index"));
     else {
         if (start) PUT(t, "%lld", (long long)start);
-        PUT(t, ":");
+        PUT(t, "%s", colon);
         if (dim < shape.n && end < shape.d[dim]) PUT(t, "%lld", (long long)end);
-        if (attribute(t, "step") != 1) PUT(t, ":%lld", (long long)attribute(t, "step"));
+        if (attribute(t, "step") != 1) PUT(t, "%s%lld", colon, (long long)attribute(t, "step"));
         PUT(t, "]");
     }
     return true;

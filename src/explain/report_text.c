@@ -130,6 +130,7 @@ static void tell_forward(struct teller *t) {
         last = t->view->limit - first;
     }
     heading(t, SAY(t, EBB__SAY_FORWARD, integer(t, n)));
+    if (!n) return;
     head(t, &table, phrases);
     for (int64_t i = 0; i < first; i++) operation_rows(t, &table, i);
     print_table(t, &table);
@@ -149,13 +150,16 @@ static const char *dims_list(struct teller *t, ebb_dims d) {
     return text ? text : "";
 }
 
-/* What stands under a formula: the shapes in it, and what is summed. */
+/* What stands under a formula: definitions of names in it, its shapes, and what is summed. */
 static const char *under_formula(struct teller *t, const struct ebb__report_give *g) {
     const char *to = name_of(t->r, g->to, g->output), *text = "";
     const struct ebb__report_output *o = ebb__report_of(t->r, g->to, g->output);
+    if (g->definitions.in[EBB__UNICODE])
+        text = PRINT(t, "\n%s", SAY(t, EBB__SAY_WITH, g->definitions.in[EBB__UNICODE]));
     if (g->shapes && g->summed.n == 0)
-        text = PRINT(t, "\n%s, %s %s✓%s", g->shapes, SAY(t, EBB__SAY_SHAPE_OF, to), t->good, t->plain);
-    else if (g->shapes) text = PRINT(t, "\n%s", g->shapes);
+        text =
+            PRINT(t, "%s\n%s, %s %s✓%s", text ? text : "", g->shapes, SAY(t, EBB__SAY_SHAPE_OF, to), t->good, t->plain);
+    else if (g->shapes) text = PRINT(t, "%s\n%s", text ? text : "", g->shapes);
     if (g->summed.n && text)
         text = PRINT(t, "%s\n%s %s✓%s", text,
                      SAY(t, EBB__SAY_SUMMED, dims_list(t, g->summed), to, shape(t, g->shape), shape(t, o->shape)),
@@ -182,9 +186,12 @@ static const char *target(struct teller *t, const char *symbol, bool more, int w
 /* A formula and its value, beside each other or, when they are long, one under the other. */
 static void give_row(struct teller *t, struct ebb__table *table, const struct ebb__report_give *g, int width) {
     enum { LONG = 52 };
-    const char *formula = g->formula.in[EBB__UNICODE], *shown = value(t, g->value), *cell = "";
-    bool none = !formula || !formula[0], wide = !none && ebb__columns(formula) > LONG;
-    if (!none) cell = PRINT(t, g->words ? "(%s)%s" : "%s%s", formula, under_formula(t, g));
+    const char *words = g->words[t->view->lang],
+               *formula = words ? PRINT(t, "(%s)", words) : g->formula.in[EBB__UNICODE], *shown = value(t, g->value),
+               *cell = "";
+    bool none = !formula || !formula[0],
+         wide = !none && (ebb__columns(formula) > LONG || g->definitions.in[EBB__UNICODE]);
+    if (!none) cell = PRINT(t, "%s%s", formula, under_formula(t, g));
     if (!none) shown = indented(t, "= ", shown);
     if (wide) cell = PRINT(t, "%s\n%s", cell, shown);
     ebb__table_add(table, target(t, g->symbol.in[EBB__UNICODE], g->arrival > 1, width));
@@ -262,7 +269,7 @@ static void gradient_row(struct teller *t, struct ebb__table *table, int32_t i) 
                                       : ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_NO_GRADIENT));
     bool all = c && c->numeric && c->checked == ebb_tensor_numel(c->numeric);
     ebb__table_add(
-        table, !c || !c->numeric ? ""
+        table, !c || !c->numeric ? "–"
                : all             ? value(t, c->numeric)
                      : SAY(t, EBB__SAY_CHECK_SOME, integer(t, c->checked), integer(t, ebb_tensor_numel(c->numeric))));
     if (c && c->numeric)
@@ -294,14 +301,10 @@ static void tell_gradients(struct teller *t) {
 
 static void tell_check(struct teller *t) {
     bool ok;
-    double worst = ebb__report_worst(t->r, &ok);
+    const char *verdict = ebb__report_verdict(&t->arena, t->r, t->view->lang, &ok);
     (void)fputc('\n', t->to);
-    if (!t->r->checked) remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CHECK_NONE));
-    else
-        (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad,
-                      ebb__phrase_of(&t->arena, t->view->lang, ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD,
-                                     PRINT(t, "%.1e", worst), PRINT(t, "%.0e", t->r->tolerance)),
-                      t->plain);
+    if (!t->r->checked) remark(t, verdict);
+    else (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad, verdict, t->plain);
     if (t->r->saved_bytes) remark(t, SAY(t, EBB__SAY_SAVED, integer(t, t->r->saved_bytes)));
     else remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }

@@ -29,9 +29,19 @@ double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
     *ret_ok = true;
     for (int64_t i = 0; i < r->n_checks; i++) {
         *ret_ok = *ret_ok && (r->checks[i].ok || !r->checks[i].numeric);
-        if (!(r->checks[i].worst <= worst)) worst = r->checks[i].worst; /* NaN, too */
+        worst = ebb__worse(worst, r->checks[i].worst);
     }
     return worst;
+}
+
+const char *ebb__report_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                bool *ret_ok) {
+    double worst = ebb__report_worst(r, ret_ok);
+    bool any = false;
+    for (int64_t i = 0; i < r->n_checks; i++) any = any || r->checks[i].numeric;
+    if (!r->checked || !any) return ebb__phrase_of(a, lang, r->checked ? EBB__SAY_CHECK_NOWHERE : EBB__SAY_CHECK_NONE);
+    return ebb__phrase_of(a, lang, *ret_ok ? EBB__SAY_CHECK_OK : EBB__SAY_CHECK_BAD, ebb__arena_print(a, "%.1e", worst),
+                          ebb__arena_print(a, "%.0e", r->tolerance));
 }
 
 ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options) {

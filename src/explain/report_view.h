@@ -20,8 +20,9 @@ ebb_status ebb__report_svg(const struct ebb__report *r, const struct ebb__view *
 ebb_status ebb__report_page(const struct ebb__report *r, const struct ebb__view *view);
 ebb_status ebb__report_json(const struct ebb__report *r, const struct ebb__view *view);
 
-/* Text inside an HTML-like label of Graphviz's; lines are broken. (report_dot.c) */
-void ebb__label_text(FILE *to, const char *text);
+/* As one value of JSON that is being written. */
+struct ebb__json_view;
+ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__json_view *v);
 
 /* Write in the format of these options, to their stream. EBB_ERR_IO when that fails. */
 ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_options *options);
@@ -32,5 +33,8 @@ const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r,
 const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node);
 /* The largest difference of all checks, and whether all are within the tolerance. */
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok);
+/* What the checks say, in a sentence; in the arena. */
+const char *ebb__report_verdict(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang,
+                                bool *ret_ok);
 
 #endif

@@ -27,7 +27,7 @@ static double sum_of(ebb_tensor *t) { return t ? (ebb_item)(ebb_sum(ebb_to(t, EB
 static ebb_status evaluate(struct ebb__report *r, const struct ebb__expression *e, int64_t v, ebb_tensor **tensors,
                            struct ebb__report_tangents *t) {
     struct seen seen = {r, ebb__arena_get(&r->arena, (size_t)r->n_calls * sizeof(ebb_tensor *)), 0};
-    const struct ebb__observer observer = {called, NULL, &seen};
+    const struct ebb__observer observer = {.called = called, .context = &seen};
     ebb_tensor *own = NULL;
     if (!seen.by_call) return ebb_error_status();
     ebb_scope scope = ebb_scope_open();
@@ -61,7 +61,7 @@ ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__exp
             t->expected = sum_of(r->nodes[i].out[0].gradient);
             double away = fabs(t->sum - t->expected) / fmax(1, fabs(t->expected));
             if (isnan(t->sum) && isnan(t->expected)) away = 0;
-            if (!(away <= r->tangents_worst)) r->tangents_worst = away;
+            r->tangents_worst = ebb__worse(r->tangents_worst, away);
         }
     }
     return EBB_OK;

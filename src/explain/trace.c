@@ -32,7 +32,7 @@ static void recorded(ebb_node *node, ebb_list in, ebb_list out, void *context) {
     /* its history is not there yet */
     for (int64_t k = 0; k < out.n; k++)
         if (out.t[k] && !(c->value[k] = ebb__copy_kept(out.t[k]))) return;
-    if (!ebb__pointers_set(&t->by_node, node, t->n - 1)) return;
+    if (!ebb__addresses_set(&t->by_node, node, t->n - 1)) return;
     t->failed = false;
 }
 
@@ -51,12 +51,12 @@ void ebb__trace_free(struct ebb__trace *t) {
         for (int64_t k = 0; c->value && k < c->n_out; k++) (void)ebb_drop(c->value[k]);
     }
     ebb__array_free(t->calls, t->room, sizeof *t->calls);
-    ebb__pointers_free(&t->by_node);
+    ebb__addresses_free(&t->by_node);
     ebb__arena_free(&t->arena);
     *t = (struct ebb__trace){0};
 }
 
 const struct ebb__traced *ebb__trace_find(const struct ebb__trace *t, const ebb_node *node) {
-    int64_t i = t ? ebb__pointers_find(&t->by_node, node) : -1;
+    int64_t i = t ? ebb__addresses_find(&t->by_node, node) : -1;
     return i < 0 ? NULL : &t->calls[i];
 }

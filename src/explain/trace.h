@@ -2,7 +2,7 @@
 #ifndef EBB_EXPLAIN_TRACE_H
 #define EBB_EXPLAIN_TRACE_H
 
-#include "tool/pointers.h"
+#include "tool/addresses.h"
 #include <ebb/autograd.h>
 
 /* One call that became a node. The tensors are kept. */
@@ -18,7 +18,7 @@ struct ebb__trace { /* all zero: empty */
     struct ebb__arena arena;
     struct ebb__traced *calls;
     int64_t n, room;
-    struct ebb__pointers by_node;
+    struct ebb__addresses by_node;
     ebb_watch watch;
     bool failed;
 };

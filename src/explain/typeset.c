@@ -363,7 +363,7 @@ static void put_items(struct ebb__typeset *t, const struct ebb__ast *a, int32_t 
         else if (item->kind == EBB__AST_SLICE) {
             for (int32_t k = 0; k < 3; k++) {
                 bool there = node(t, kid(t, item, k))->kind != EBB__AST_NOTHING;
-                if (k == 1 || (k == 2 && there)) PUT(t, ":");
+                if (k == 1 || (k == 2 && there)) PUT(t, "%s", colon(t));
                 if (there) ebb__typeset(t, kid(t, item, k), 0);
             }
         } else ebb__typeset(t, kid(t, a, i), 0);
@@ -452,14 +452,18 @@ static bool mentions(const struct ebb__typeset *t, int32_t id, int32_t name, int
     return false;
 }
 
+enum { MAX_DEFINITIONS = 16 };
+
 void ebb__typeset_program(struct ebb__typeset *t) {
     const struct ebb__program *p = program(t);
-    enum { MAX_DEFINITIONS = 16 };
-    bool shown[MAX_DEFINITIONS] = {false};
+    if (p->n_statements) ebb__typeset(t, p->statements[p->n_statements - 1].root, 0);
+}
+
+/* Which statements define what is mentioned later, from the last one back. */
+static void find_definitions(const struct ebb__typeset *t, bool *shown) {
+    const struct ebb__program *p = program(t);
     int64_t last = p->n_statements - 1;
-    if (last < 0) return;
-    ebb__typeset(t, p->statements[last].root, 0);
-    for (int64_t i = last; i-- > 0 && last <= MAX_DEFINITIONS;) { /* what is mentioned later, from the last on */
+    for (int64_t i = last; i-- > 0;) {
         const struct ebb__statement *s = &p->statements[i];
         for (int64_t k = i + 1; k <= last; k++)
             for (int32_t n = 0; n < s->n && (k == last || shown[k]); n++) {
@@ -468,10 +472,18 @@ void ebb__typeset_program(struct ebb__typeset *t) {
                 shown[i] = shown[i] || (worth_it && mentions(t, p->statements[k].root, p->kids[s->targets + n], 0));
             }
     }
-    for (int64_t i = 0; i < last && last <= MAX_DEFINITIONS; i++) {
+}
+
+void ebb__typeset_definitions(struct ebb__typeset *t) {
+    const struct ebb__program *p = program(t);
+    bool shown[MAX_DEFINITIONS + 1] = {false}, any = false;
+    if (p->n_statements > MAX_DEFINITIONS + 1) return;
+    find_definitions(t, shown);
+    for (int64_t i = 0; i + 1 < p->n_statements; i++) {
         const struct ebb__statement *s = &p->statements[i];
         if (!shown[i]) continue;
-        PUT(t, latex(t) ? ",\\quad " : ",  ");
+        if (any) PUT(t, latex(t) ? ",\\quad " : ",  ");
+        any = true;
         for (int32_t n = 0; n < s->n; n++) {
             if (n) PUT(t, ", ");
             put_name(t, p->names[p->kids[s->targets + n]]);

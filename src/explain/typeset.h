@@ -25,12 +25,17 @@ struct ebb__typeset {
 /* Write a tree's node, in brackets when it binds less closely than `level` (of enum ebb__operator's table). */
 void ebb__typeset(struct ebb__typeset *t, int32_t id, int level);
 
-/* Write a program: its last statement, and after it, with commas, the definitions of the names in it that are not
- * numbers. */
+/* Write what a program computes: its last statement. And the definitions of the names in it that are not numbers, with
+ * commas between them: "n = …,  u = …"; nothing when there are none. */
 void ebb__typeset_program(struct ebb__typeset *t);
+void ebb__typeset_definitions(struct ebb__typeset *t);
 
 /* A name in LaTeX: W1 as W_{1}, y_hat as \hat{y}, theta as \theta; the text belongs to the arena. */
 const char *ebb__latex_name(struct ebb__arena *a, const char *name);
+/* The command, without its backslash, for the sign that a text begins with, and how many bytes that has; NULL for
+ * others. Whether LaTeX has all of a text in the fonts that it begins with. */
+const char *ebb__latex_sign(const char *text, size_t *ret_n);
+bool ebb__latex_has(const char *text);
 
 /* A number as it is shown, and a list of sizes: "(2, 3)". */
 void ebb__typeset_number(struct ebb__text *out, enum ebb__script script, double value);

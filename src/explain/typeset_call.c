@@ -15,7 +15,7 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
         bool brackets = level > PRODUCT, scalar = ebb__typeset_is_scalar(t, condition);
         if (brackets) open_bracket(t);
         ebb__typeset(t, only_yes ? yes : no, PRODUCT);
-        PUT(t, latex(t) ? "%s\\mathbb{1}\\left(" : " %s 1(",
+        PUT(t, latex(t) ? "%s\\mathbf{1}\\left(" : " %s 1(",
             latex(t) ? scalar ? " \\cdot " : " \\odot "
             : scalar ? "·"
                      : "⊙");
@@ -30,9 +30,9 @@ static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int leve
     }
     PUT(t, latex(t) ? "\\begin{cases} " : "{");
     ebb__typeset(t, yes, 0);
-    PUT(t, latex(t) ? " & " : " where ");
+    PUT(t, latex(t) ? " & " : " if ");
     ebb__typeset(t, condition, 0);
-    PUT(t, latex(t) ? " \\\\ " : ", else ");
+    PUT(t, latex(t) ? " \\\\ " : " else ");
     ebb__typeset(t, no, 0);
     PUT(t, latex(t) ? " & \\text{else} \\end{cases}" : "}");
 }
@@ -80,7 +80,7 @@ static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
 
 /* Σ₁(x), mean₁(x): the dimensions below the sign. */
 static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, const char *sign, const char *latex_sign) {
-    ebb_dims dims = {0, {0}};
+    ebb_dims dims = {0};
     if (a->n > 2) (void)ebb__value_as_ints(worth(t, kid(t, a, 2)), &dims);
     PUT(t, "%s", latex(t) ? latex_sign : sign);
     if (latex(t) && dims.n) PUT(t, "_{\\text{dim }");
@@ -100,11 +100,11 @@ static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, cons
 /* "[:, 1:3]": an index along one dimension. */
 static void put_place(struct ebb__typeset *t, int64_t dim, int64_t start, int64_t end, int64_t step, bool one) {
     PUT(t, "[");
-    for (int64_t i = 0; i < dim; i++) PUT(t, ":, ");
+    for (int64_t i = 0; i < dim; i++) PUT(t, "%s, ", colon(t));
     PUT(t, "%lld", (long long)start);
-    if (!one && end >= INT32_MAX) PUT(t, ":");
-    else if (!one) PUT(t, ":%lld", (long long)end);
-    if (!one && step != 1) PUT(t, ":%lld", (long long)step);
+    if (!one) PUT(t, "%s", colon(t));
+    if (!one && end < INT32_MAX) PUT(t, "%lld", (long long)end);
+    if (!one && step != 1) PUT(t, "%s%lld", colon(t), (long long)step);
     PUT(t, "]");
 }
 
@@ -152,7 +152,7 @@ static bool put_part_of(struct ebb__typeset *t, const struct ebb__ast *a) {
 /* expand(g, shape): a scalar times a tensor of ones. */
 static void put_expand(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t of = kid(t, a, 1);
-    ebb_dims shape, own = {0, {0}};
+    ebb_dims shape, own = {0};
     const struct ebb__value *v = worth(t, of);
     bool known = ebb__value_as_ints(worth(t, kid(t, a, 2)), &shape);
     int64_t n = v->kind == EBB__V_TENSOR ? ebb_tensor_numel(v->as.t) : 1, wanted = 1;
@@ -191,7 +191,7 @@ void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast
     else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, a, "Σ", "\\textstyle\\sum");
     else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, a, "mean", "\\operatorname{mean}");
     else if (is_called(t, id, "abs") && first >= 0)
-        put_between(t, latex(t) ? "\\left|" : "|", first, latex(t) ? "\\right|" : "|");
+        put_between(t, latex(t) ? "\\left\\lvert " : "|", first, latex(t) ? "\\right\\rvert " : "|");
     else if (is_called(t, id, "exp") && first >= 0 && latex(t)) put_between(t, "e^{", first, "}");
     else if (is_called(t, id, "sqrt") && first >= 0 && latex(t)) put_between(t, "\\sqrt{", first, "}");
     else if (is_called(t, id, "sqrt") && first >= 0) {

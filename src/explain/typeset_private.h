@@ -17,6 +17,8 @@ static inline int32_t kid(const struct ebb__typeset *t, const struct ebb__ast *a
     return ebb__ast_kid(program(t), a, i);
 }
 static inline const struct ebb__value *worth(const struct ebb__typeset *t, int32_t id) { return &t->run->values[id]; }
+/* Of slices: no sign of a relation, which LaTeX would set apart. */
+static inline const char *colon(const struct ebb__typeset *t) { return latex(t) ? "{:}" : ":"; }
 static inline void open_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\left(" : "("); }
 static inline void close_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\right)" : ")"); }
 

@@ -6,15 +6,16 @@
 
 enum { ROWS = 8, COLUMNS = 8, ELEMENTS = 64 }; /* of what is shown in full */
 
-const char *ebb__number_text(struct ebb__arena *a, double value) {
-    const char *text = ebb__arena_print(a, "%.6g", value + 0.0);
+/* Neither zero nor NaN has a sign. */
+static const char *number(struct ebb__arena *a, const char *format, double v) {
+    const char *text = isnan(v) ? "nan" : ebb__arena_print(a, format, v + 0.0);
     return text ? text : "";
 }
 
-/* All numbers of a column have one width. */
+const char *ebb__number_text(struct ebb__arena *a, double value) { return number(a, "%.6g", value); }
+
 static const char *element(struct ebb__arena *a, double v, bool whole, bool scalar) {
-    const char *text = whole ? ebb__arena_print(a, "%.0f", v) : ebb__arena_print(a, scalar ? "%.6g" : "%.5g", v + 0.0);
-    return text ? text : "";
+    return number(a, whole ? "%.0f" : scalar ? "%.6g" : "%.5g", v);
 }
 
 /* A matrix of `rows` rows; of a tensor of more dimensions one after the other, each with its index before it. */

@@ -33,10 +33,12 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_HEAD_RATE] = {"rate", "变化率"},
     [EBB__SAY_UPSTREAM] = {"upstream", "上游梯度"},
     [EBB__SAY_SHAPE_OF] = {"the shape of {1}", "与 {1} 的形状一致"},
+    [EBB__SAY_WITH] = {"with {1}", "其中 {1}"},
     [EBB__SAY_SUMMED] = {"summed over dim {1}, where {2} was broadcast: {3} → {4}",
                          "{2} 曾被广播，故沿第 {1} 维求和：{3} → {4}"},
     [EBB__SAY_FIRST_PATH] = {"the 1st of {1} paths into {2}", "汇入 {2} 的 {1} 条路径中的第 1 条"},
     [EBB__SAY_NEXT_PATH] = {"the {1} of {2}, together {3} = {4}", "共 {2} 条中的第 {1} 条，累加得 {3} = {4}"},
+    [EBB__SAY_TOGETHER] = {"the {1} of {2}, together:", "共 {2} 条中的第 {1} 条，累加得："},
     [EBB__SAY_COMPLETE] = {"{1}.grad += {2}", "{1}.grad += {2}"},
     [EBB__SAY_COMPLETE_PATHS] = {"{1}.grad += {2}, all {3} paths added", "{1}.grad += {2}，{3} 条路径已全部累加"},
     [EBB__SAY_NO_GRADIENT] = {"no gradient reaches it", "没有梯度到达"},
@@ -46,12 +48,14 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "梯度与 float64 中心差分一致：相对误差至多 {1}，允许 {2}。"},
     [EBB__SAY_CHECK_BAD] =
         {"The gradients do NOT all agree with central finite differences: relative differences reach {1} "
-         "(allowed: {2}). At a kink, as of relu at 0, both are right in their way.",
-         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处），两者各有道理。"},
+         "(allowed: {2}). At a kink, as of relu at 0, and at a jump or a pole, differences say little.",
+         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处）、跳跃处或极点，差分说明不了什么。"},
     [EBB__SAY_CHECK_SOME] = {"Differences were taken for {1} of {2} elements.", "对 {2} 个元素中的 {1} 个取了差分。"},
     [EBB__SAY_CHECK_NONE] =
         {"Gradients of a graph are not checked against finite differences: that needs the function.",
          "只有计算图而没有函数，无法用有限差分检验梯度。"},
+    [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression has no value.",
+                                "没有检验：在这一点附近，表达式没有值。"},
     [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
@@ -91,6 +95,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储的第 {3} 个位置"},
     [EBB__SAY_DIMS_BACKWARD] = {"backward", "反向"},
     [EBB__SAY_DIMS_FAILS] = {"This fails: {1}", "此处出错：{1}"},
+    [EBB__SAY_DIMS_NOTHING] = {"No operator is called: there are no dimensions to show.",
+                               "没有调用任何算子，也就没有维度可看。"},
     [EBB__SAY_VIEW] =
         {"The same elements in the same order, counted in other dimensions: only shape and strides are new.",
          "同样的元素，同样的次序，换一种维度来数：只有形状和步长是新的。"},
@@ -134,6 +140,14 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "左边的行配右边的列：左边的最后一维须等于右边的倒数第二维；更前面的维按广播处理。"},
     [EBB__SAY_REDUCE] = {"The dimensions that are reduced go, or become 1 with keepdim.",
                          "被归约的维消失；若 keepdim 则变为 1。"},
+    [EBB__SAY_VIEW_FAILS] = {"No strides describe the new shape in the old storage; view may not copy, reshape would.",
+                             "旧的存储里，没有任何步长能描述新形状；view 不能拷贝，reshape 则会拷贝。"},
+    [EBB__SAY_WHY_NO_VIEW] =
+        {"Dims {1} and {2} of {3} cannot become one: a step in dim {1} is {4} in the storage, all of dim {2} is {5}.",
+         "{3} 的第 {1} 维与第 {2} 维无法合并：第 {1} 维走一步，在存储里前进 {4}；而走完整个第 {2} 维是 {5}。"},
+    [EBB__SAY_WHY_NOT_CONTIGUOUS] =
+        {"{1} is not contiguous: to be counted row by row its strides would have to be {2}.",
+         "{1} 不连续：要逐行连续，步长须为 {2}。"},
     [EBB__SAY_BACK_RESHAPE] = {"the gradient is given the old shape", "梯度换回原来的形状"},
     [EBB__SAY_BACK_SQUEEZE] = {"the dimensions of size 1 come back", "大小为 1 的维恢复"},
     [EBB__SAY_BACK_UNSQUEEZE] = {"the dimension of size 1 goes again", "插入的维去掉"},
@@ -208,13 +222,13 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
 };
 
 const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...) {
-    const char *put[4] = {"", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
+    const char *put[6] = {"", "", "", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
     int places = 0;
     for (const char *c = text; (c = strchr(c, '{')); c++)
         if (c[1] - '0' > places) places = c[1] - '0';
     va_list arguments;
     va_start(arguments, phrase);
-    for (int i = 0; i < places && i < 4; i++) put[i] = va_arg(arguments, const char *);
+    for (int i = 0; i < places && i < 6; i++) put[i] = va_arg(arguments, const char *);
     va_end(arguments);
     struct ebb__text out = {0};
     while (*text) {

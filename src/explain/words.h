@@ -34,9 +34,11 @@ enum ebb__phrase {
     EBB__SAY_HEAD_RATE,
     EBB__SAY_UPSTREAM,
     EBB__SAY_SHAPE_OF,
+    EBB__SAY_WITH,
     EBB__SAY_SUMMED,
     EBB__SAY_FIRST_PATH,
     EBB__SAY_NEXT_PATH,
+    EBB__SAY_TOGETHER,
     EBB__SAY_COMPLETE,
     EBB__SAY_COMPLETE_PATHS,
     EBB__SAY_NO_GRADIENT,
@@ -44,6 +46,7 @@ enum ebb__phrase {
     EBB__SAY_CHECK_BAD,
     EBB__SAY_CHECK_SOME,
     EBB__SAY_CHECK_NONE,
+    EBB__SAY_CHECK_NOWHERE,
     EBB__SAY_SAVED,
     EBB__SAY_SAVED_NOTHING,
     EBB__SAY_LEFT_OUT_OPERATIONS,
@@ -72,6 +75,7 @@ enum ebb__phrase {
     EBB__SAY_DIMS_ADDRESS,
     EBB__SAY_DIMS_BACKWARD,
     EBB__SAY_DIMS_FAILS,
+    EBB__SAY_DIMS_NOTHING,
     EBB__SAY_VIEW,
     EBB__SAY_RESHAPE_VIEW,
     EBB__SAY_RESHAPE_COPY,
@@ -90,6 +94,9 @@ enum ebb__phrase {
     EBB__SAY_BROADCAST,
     EBB__SAY_MATMUL,
     EBB__SAY_REDUCE,
+    EBB__SAY_VIEW_FAILS,
+    EBB__SAY_WHY_NO_VIEW,
+    EBB__SAY_WHY_NOT_CONTIGUOUS,
     EBB__SAY_BACK_RESHAPE,
     EBB__SAY_BACK_SQUEEZE,
     EBB__SAY_BACK_UNSQUEEZE,
@@ -136,5 +143,10 @@ const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum eb
 
 /* "1st", "2nd", …; "1" in Chinese, which has words round it. */
 const char *ebb__ordinal(struct ebb__arena *a, enum ebb_language lang, int64_t n);
+
+/* words_formulas.c: a formula that is a sentence, in the language; as it is where it is none of the operators'. And
+ * whether it is one of theirs. */
+const char *ebb__formula_words(enum ebb_language lang, const char *sentence);
+bool ebb__formula_words_known(const char *sentence);
 
 #endif

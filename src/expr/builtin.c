@@ -57,19 +57,32 @@ static struct ebb__value transposed(struct ebb__run *r, int32_t id, ebb_tensor *
         return ebb__do_call(r, id, "transpose", args, 3);
     }
     if (n < 2) return ebb__value_tensor(t);
-    ebb_dims backwards = {n, {0}};
+    ebb_dims backwards = {{0}, n};
     for (int i = 0; i < n; i++) backwards.d[i] = n - 1 - i;
     args[1].value = ebb__value_dims(r, backwards);
     return ebb__do_call(r, id, "permute", args, 2);
 }
 
-struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name) {
-    static const char *const names[] = {"T",       "mT",     "shape",  "ndim", "dtype", "requires_grad",
-                                        "is_leaf", "values", "indices"};
-    if (of->kind == EBB__V_RESULTS) { /* what max(x, 0) gives has values and indices */
-        if (strcmp(name, "values") == 0 && of->n > 0) return of->as.list[0];
-        if (strcmp(name, "indices") == 0 && of->n > 1) return of->as.list[1];
+/* There is no such attribute: what there is that reads like it, and the names of results. */
+static struct ebb__value no_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name,
+                                      const char *const *names, int n) {
+    const char *all[32], *meant;
+    char list[160] = "";
+    size_t at = 0;
+    for (int i = 0; i < n; i++) all[i] = names[i];
+    for (int64_t i = 0; of->names && i < of->n; i++) {
+        all[n++] = of->names[i];
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "; there are: ", of->names[i]);
     }
+    meant = ebb_did_you_mean(name, all, n);
+    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no attribute %s%s%s%s%s", ebb__value_kind_name(of), name,
+                      meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "", list);
+}
+
+struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name) {
+    static const char *const names[] = {"T", "mT", "shape", "ndim", "dtype", "requires_grad", "is_leaf"};
+    for (int64_t i = 0; of->names && i < of->n; i++) /* what max(x, 0) gives has values and indices */
+        if (strcmp(name, of->names[i]) == 0) return of->as.list[i];
     ebb_tensor *t = of->kind == EBB__V_TENSOR || of->kind == EBB__V_RESULTS ? ebb__value_as_tensor(of, NULL) : NULL;
     if (t && strcmp(name, "T") == 0) return transposed(r, id, t, false);
     if (t && strcmp(name, "mT") == 0) return transposed(r, id, t, true);
@@ -80,9 +93,7 @@ struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct
     if (t && strcmp(name, "is_leaf") == 0) return of_bool(ebb_tensor_is_leaf(t));
     if (ebb_error()) return unset;
     if (ebb_op_find(name)) return ebb__wrong(r, id, EBB_ERR_NAME, "%s is a method: it is called as .%s(…)", name, name);
-    const char *meant = ebb_did_you_mean(name, names, sizeof names / sizeof *names);
-    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no attribute %s%s%s%s", ebb__value_kind_name(of), name,
-                      meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+    return no_attribute(r, id, of, name, names, (int)(sizeof names / sizeof *names));
 }
 
 /* ---- functions of numbers ---- */

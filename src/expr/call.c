@@ -84,7 +84,8 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         name += strspn(name, " ");
         if (name >= end) break;
         take_param(p, find_param(op, name, strcspn(name, "=|[, ")));
-        at = name + strcspn(name, ",");
+        at = name;
+        for (int depth = 0; at < end && (*at != ',' || depth); at++) depth += (*at == '(') - (*at == ')');
         at += strspn(at, ", ");
     }
     for (int i = 0; i < op->n_in + op->n_attrs; i++) take_param(p, i);
@@ -150,6 +151,8 @@ static bool number_list(struct binding *b, const struct ebb_attr *a, const struc
     return true;
 }
 
+static bool is_none(const char *otherwise) { return otherwise && strcmp(otherwise, "none") == 0; }
+
 static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
     ebb_dims dims;
     bool number = ebb__value_is_number(v);
@@ -158,7 +161,7 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
         *arg = ebb__arg_string(a->name, "none");
         return a->values && strncmp(a->values, "none", 4) == 0;
     }
-    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && a->kind != EBB_ATTR_INT;
+    if (v->kind == EBB__V_NONE) return a->kind != EBB_ATTR_BOOL && (a->kind != EBB_ATTR_INT || is_none(a->otherwise));
     switch (a->kind) {
     case EBB_ATTR_BOOL: *arg = ebb__arg_bool(a->name, v->as.i != 0); return v->kind == EBB__V_BOOL;
     case EBB_ATTR_INT:
@@ -217,16 +220,47 @@ static const char *expected(const struct ebb_op *op, int i, char *text, size_t s
     return text;
 }
 
+static bool is_bound(const struct binding *b, int i) {
+    for (int64_t k = 0; k < b->n; k++)
+        if (strcmp(b->args[k].name, param_name(b->p.op, i)) == 0) return true;
+    return false;
+}
+
+/* Whether a parameter is a list of integers. */
+static bool takes_list(const struct ebb_op *op, int i) {
+    enum ebb_attr_kind kind = i < op->n_in ? EBB_ATTR_BOOL : op->attrs[i - op->n_in].kind;
+    return kind == EBB_ATTR_DIMS || kind == EBB_ATTR_SHAPE || kind == EBB_ATTR_INTS;
+}
+
+static bool is_lists(const struct ebb__value *v) {
+    bool lists = v->kind == EBB__V_LIST && v->n > 0;
+    for (int64_t k = 0; lists && k < v->n; k++) lists = v->as.list[k].kind == EBB__V_LIST;
+    return lists;
+}
+
+/* Lists of integers, for parameter i: one to each of those that share its second name, as tensordot's dims. */
+static bool bind_lists(struct binding *b, int i, const struct ebb__value *v) {
+    const struct ebb_op *op = b->p.op;
+    const char *shared = second_name(op, i);
+    int64_t n = 0;
+    for (int at = shared ? next_named(op, 0, shared) : -1; at >= 0; at = next_named(op, at + 1, shared), n++) {
+        bool takes = at >= op->n_in && n < v->n && !is_bound(b, at) && takes_list(op, at);
+        if (!takes || !to_attr(b, &op->attrs[at - op->n_in], &v->as.list[n], &b->args[b->n + n])) return false;
+    }
+    if (n != v->n) return false;
+    b->n += n;
+    return true;
+}
+
 /* To parameter i, or to another one of the name that takes it. */
 static bool bind_one(struct binding *b, int i, const struct ebb__argument *arg) {
     const struct ebb_op *op = b->p.op;
     const char *name = arg->name ? arg->name : param_name(op, i);
     char text[160];
     bool fits = false;
+    if (is_lists(&arg->value) && bind_lists(b, i, &arg->value)) return true;
     for (int at = i; at >= 0 && !fits; at = next_named(op, at + 1, name)) {
-        for (int64_t k = 0; k < b->n; k++)
-            if (strcmp(b->args[k].name, param_name(op, at)) == 0)
-                return WRONG(b, arg->place, "%s: %s is given twice", b->called, name);
+        if (is_bound(b, at)) return WRONG(b, arg->place, "%s: %s is given twice", b->called, name);
         ebb_arg *to = &b->args[b->n];
         fits =
             at < op->n_in ? to_input(b, at, &arg->value, to) : to_attr(b, &op->attrs[at - op->n_in], &arg->value, to);
@@ -262,8 +296,7 @@ static int64_t run_length(const struct binding *b, int at, const struct ebb__arg
         while (many < n && !args[many].name && args[many].value.kind == EBB__V_TENSOR) many++;
         return many > 0 ? many : 1;
     }
-    enum ebb_attr_kind kind = op->attrs[i - op->n_in].kind;
-    if (kind != EBB_ATTR_DIMS && kind != EBB_ATTR_SHAPE && kind != EBB_ATTR_INTS) return 1;
+    if (!takes_list(op, i)) return 1;
     for (int k = at + 1; k < b->p.n; k++)
         if (takes_int(op, b->p.order[k])) return 1;
     while (many < n && !args[many].name && args[many].value.kind == EBB__V_INT) many++;
@@ -307,15 +340,22 @@ static bool unknown_name(const struct binding *b, const struct ebb__argument *ar
                  list_params(&b->p, list, sizeof list));
 }
 
+/* An argument of PyTorch's that the operator does not have, and does not need for this value, as inplace=False. */
+static bool is_idle(const struct binding *b, const struct ebb__argument *arg) {
+    const struct ebb__value *v = &arg->value;
+    char instead[96];
+    bool idle;
+    ebb_arg given = ebb__arg_int(arg->name, 1); /* something */
+    if (v->kind == EBB__V_NONE) given = ebb__arg_none(arg->name, NULL);
+    if (v->kind == EBB__V_BOOL) given = ebb__arg_bool(arg->name, v->as.i != 0);
+    if (v->kind == EBB__V_STRING) given = ebb__arg_string(arg->name, v->as.s);
+    if (!ebb_op_instead(b->p.op, &given, instead, sizeof instead, &idle)) return unknown_name(b, arg);
+    return idle || WRONG(b, arg->place, "%s has no argument %s: %s", b->called, arg->name, instead);
+}
+
 static bool must_be_given(const struct ebb_op *op, int i) {
     if (i < op->n_in) return !none_allowed(op->in[i].kind) && !(op->otherwise && op->otherwise[i]);
     return op->attrs[i - op->n_in].required && !op->attrs[i - op->n_in].otherwise;
-}
-
-static bool is_bound(const struct binding *b, int i) {
-    for (int64_t k = 0; k < b->n; k++)
-        if (strcmp(b->args[k].name, param_name(b->p.op, i)) == 0) return true;
-    return false;
 }
 
 /* The next parameter for an argument without a name, at least `at`. */
@@ -347,8 +387,8 @@ static bool bind(struct binding *b, const struct ebb__argument *args, int64_t n)
     while (k < n) {
         if (args[k].name) {
             int i = find_param(b->p.op, args[k].name, strlen(args[k].name));
-            if (i < 0) return unknown_name(b, &args[k]);
-            if (!bind_one(b, i, &args[k++])) return false;
+            if (i < 0 ? !is_idle(b, &args[k]) : !bind_one(b, i, &args[k])) return false;
+            k++;
             continue;
         }
         at = next_param(b, at);
@@ -375,15 +415,34 @@ static bool complete(const struct binding *b) {
 
 /* ---- the call ---- */
 
-static struct ebb__value results_of(struct ebb__run *r, const struct ebb_op *op, ebb_list out) {
-    struct ebb__value v;
-    if (out.n == 1 && op->n_out != EBB_OUT_LIST) return ebb__value_tensor(out.t[0]);
-    v = ebb__value_tensors(r, out);
-    /* Functions of torch give several results as a tuple, those of torch.nn.functional the first one. */
-    bool first = op->torch && strncmp(op->torch, "torch.nn.functional", 19) == 0;
-    if (op->n_out != EBB_OUT_LIST && v.kind == EBB__V_LIST)
-        v = first ? v.as.list[0] : (struct ebb__value){.kind = EBB__V_RESULTS, .as.list = v.as.list, .n = v.n};
-    return v;
+static bool is_asked(const struct ebb_op *op, int output, ebb_args args) {
+    bool asked = !op->asked[output];
+    for (int64_t i = 0; !asked && i < args.n; i++)
+        asked = strcmp(args.arg[i].name, op->asked[output]) == 0 && args.arg[i].kind == EBB_VALUE_BOOL &&
+                args.arg[i].value.i;
+    return asked;
+}
+
+int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]) {
+    int n = 0;
+    for (int k = 0; k < op->n_out && op->n_out > 1; k++)
+        if (is_asked(op, k, args)) ret_names[n++] = op->out[k];
+    return n;
+}
+
+static struct ebb__value results_of(struct ebb__run *r, const struct ebb_op *op, ebb_args args, ebb_list out) {
+    const char *names[EBB_OP_MAX_OUT];
+    int n = ebb__result_names(op, args, names);
+    /* Functions of torch give several results as a tuple, those of torch.nn.functional the first one, if no other is
+     * asked for. */
+    bool first = op->torch && strncmp(op->torch, "torch.nn.functional", 19) == 0 && !op->asked[1];
+    if (op->n_out != EBB_OUT_LIST && (out.n == 1 || first)) return ebb__value_tensor(out.t[0]);
+    struct ebb__value v = ebb__value_tensors(r, out);
+    if (n != out.n || v.kind != EBB__V_LIST) return v;
+    const char **kept = ebb__arena_get(&r->arena, (size_t)n * sizeof *kept);
+    if (!kept) return (struct ebb__value){.kind = EBB__UNSET};
+    memcpy(kept, names, (size_t)n * sizeof *kept);
+    return (struct ebb__value){.kind = EBB__V_RESULTS, .as.list = v.as.list, .n = v.n, .names = kept};
 }
 
 static struct ebb__value unknown_function(struct ebb__run *r, int32_t id, const char *called) {
@@ -443,5 +502,5 @@ struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *calle
     (void)snprintf(name, sizeof name, "%s%s", op->name, inplace ? "_" : "");
     ebb_list out = ebb__call(r, id, name, (ebb_args){b.n, b.args});
     if (!out.n && ebb_error()) return v;
-    return inplace && out.n ? ebb__value_tensor(out.t[0]) : results_of(r, op, out);
+    return inplace && out.n ? ebb__value_tensor(out.t[0]) : results_of(r, op, (ebb_args){b.n, b.args}, out);
 }

@@ -33,6 +33,7 @@ ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, ebb_args ar
     if (!first && ebb_error()) {
         const struct ebb__ast *a = ebb__ast_of(r, id);
         (void)ebb__fail_here(r->program->text, a->mark.end ? a->mark : a->place);
+        if (r->observer.failed) r->observer.failed(r->observer.context, id, name, args);
         return (ebb_list){0, NULL};
     }
     if (r->observer.called) r->observer.called(r->observer.context, id, name, args, results);
@@ -323,6 +324,16 @@ static struct ebb__value value_numbers(struct ebb__run *r, const ebb_arg *list) 
     return (struct ebb__value){.kind = EBB__V_LIST, .as.list = room, .n = n};
 }
 
+static struct ebb__value value_lists(struct ebb__run *r, ebb_lists lists) {
+    struct ebb__value *room = ebb__arena_get(&r->arena, (size_t)lists.n * sizeof *room);
+    for (int64_t i = 0; room && i < lists.n; i++) {
+        const ebb_arg one = ebb__arg_ints(NULL, lists.d[i]);
+        room[i] = value_numbers(r, &one);
+        if (room[i].kind == EBB__UNSET) return unset;
+    }
+    return (struct ebb__value){.kind = room ? EBB__V_LIST : EBB__UNSET, .as.list = room, .n = lists.n};
+}
+
 ebb_status ebb__eval_set(struct ebb__run *r, const ebb_arg *variable) {
     int32_t name = ebb__program_find(r->program, variable->name ? variable->name : "");
     struct ebb__value v = unset;
@@ -335,6 +346,7 @@ ebb_status ebb__eval_set(struct ebb__run *r, const ebb_arg *variable) {
     case EBB_VALUE_DIMS: v = ebb__value_dims(r, variable->value.dims); break;
     case EBB_VALUE_INTS:
     case EBB_VALUE_FLOATS: v = value_numbers(r, variable); break;
+    case EBB_VALUE_LISTS: v = value_lists(r, variable->value.lists); break;
     case EBB_VALUE_STRING:
     case EBB_VALUE_TEXT: v = (struct ebb__value){.kind = EBB__V_STRING, .as.s = variable->value.text}; break;
     case EBB_VALUE_DTYPE: v = (struct ebb__value){.kind = EBB__V_DTYPE, .as.i = variable->value.i}; break;

@@ -9,7 +9,7 @@ static ebb_tensor *tensor_of(const struct ebb__argument *arg) { return ebb__valu
 
 /* sum_to_size(t, shape): summed over what was broadcast; the opposite of expand. torch.Tensor.sum_to_size */
 static struct ebb__value sum_to_size(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
-    ebb_dims shape, whole = ebb_tensor_shape(tensor_of(args)), over = {0, {0}};
+    ebb_dims shape, whole = ebb_tensor_shape(tensor_of(args)), over = {0};
     (void)n;
     bool fits = ebb__value_as_ints(&args[1].value, &shape) && shape.n <= whole.n;
     for (int i = 0; fits && i < whole.n; i++) {
@@ -66,8 +66,7 @@ static struct ebb__value part_of(struct ebb__run *r, int32_t id, const struct eb
  * an input of that shape with weight, applied to g. torch.nn.grad.conv2d_input */
 static struct ebb__value convolution_input(struct ebb__run *r, int32_t id, const struct ebb__argument *args,
                                            int64_t n) {
-    ebb_dims g = ebb_tensor_shape(tensor_of(&args[0])), w = ebb_tensor_shape(tensor_of(&args[1])), list[4],
-             more = {0, {0}};
+    ebb_dims g = ebb_tensor_shape(tensor_of(&args[0])), w = ebb_tensor_shape(tensor_of(&args[1])), list[4], more = {0};
     (void)n;
     for (int i = 0; i < 4; i++)
         if (!ebb__value_as_ints(&args[2 + i].value, &list[i])) return ebb__wrong_argument(r, &args[2 + i], "integers");

@@ -6,13 +6,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { SHOWN = 80, TEXT = 320, MESSAGE = 400 };
+static _Thread_local struct ebb__caret caret; /* of the thread's last failure */
 
-/* The line of the thread's last failure, or a part of it, and which columns of it are meant. */
-static _Thread_local struct caret {
-    char line[TEXT];
-    int before, length;
-} caret;
+enum { SHOWN = 80, TEXT = sizeof caret.line, MESSAGE = 400 };
 
 void ebb__caret_forget(void) { caret.line[0] = '\0'; }
 
@@ -85,6 +81,23 @@ ebb_status ebb__fail_here(const char *text, struct ebb__place place) {
     (void)snprintf(message, sizeof message, "%s", e->message);
     ebb_clear_error();
     return ebb__fail_at(text, place, status, "%s%s%s", op, op[0] ? ": " : "", message);
+}
+
+void ebb__error_hold(struct ebb__held_error *error, struct ebb__arena *a) {
+    const ebb_error_info *e = ebb_error();
+    *error = (struct ebb__held_error){.status = EBB_OK};
+    if (!e || e->status == EBB_ERR_MEMORY) return;
+    error->message = ebb__arena_copy(a, e->message, strlen(e->message));
+    if (!error->message) return;
+    error->status = e->status;
+    error->caret = caret;
+    ebb_clear_error();
+}
+
+ebb_status ebb__error_return(const struct ebb__held_error *error) {
+    if (!error->status || ebb_error()) return ebb_error_status();
+    caret = error->caret;
+    return ebb_fail(error->status, "%s", error->message);
 }
 
 size_t ebb_eval_caret(char *ret_text, size_t size) {

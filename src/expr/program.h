@@ -23,6 +23,23 @@ ebb_status ebb__fail_here(const char *text, struct ebb__place place);
 
 void ebb__caret_forget(void);
 
+/* The line of a failure, or a part of it, and which columns of it are meant. */
+struct ebb__caret {
+    char line[320];
+    int before, length;
+};
+
+/* The thread's error, put aside while work goes on that needs none: its message is in the arena. Nothing is held when
+ * there is no error, and of the end of memory. */
+struct ebb__held_error {
+    ebb_status status;
+    const char *message;
+    struct ebb__caret caret;
+};
+void ebb__error_hold(struct ebb__held_error *error, struct ebb__arena *a);
+/* Make it the thread's error again, if none has come since; returns the thread's status. */
+ebb_status ebb__error_return(const struct ebb__held_error *error);
+
 /* ---- tokens (token.c) ---- Those of one character are that character. */
 
 enum ebb__token_kind {

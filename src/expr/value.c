@@ -136,10 +136,10 @@ static bool tensor_as_ints(const ebb_tensor *t, ebb_dims *ret_ints) {
 }
 
 bool ebb__value_as_ints(const struct ebb__value *v, ebb_dims *ret_ints) {
-    ebb_dims ints = {0, {0}};
+    ebb_dims ints = {0};
     if (v->kind == EBB__V_TENSOR) return tensor_as_ints(v->as.t, ret_ints);
     if (v->kind == EBB__V_INT) {
-        ints = (ebb_dims){1, {v->as.i}};
+        ints = (ebb_dims){{v->as.i}, 1};
     } else {
         if (v->kind != EBB__V_LIST || v->n > EBB_MAX_NDIM) return false;
         for (int64_t i = 0; i < v->n; i++) {

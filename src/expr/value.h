@@ -30,13 +30,16 @@ struct ebb__value {
         ebb_tensor *t;
         const struct ebb__value *list;
     } as;
-    int64_t n; /* of a list */
+    int64_t n;                /* of a list */
+    const char *const *names; /* [n] of results; NULL where they have none */
 };
 
 /* Something that is called while a program runs. */
 struct ebb__observer {
     /* An operator was called for the tree's node `ast`: its name, inputs by name, results. */
     void (*called)(void *context, int32_t ast, const char *name, ebb_args args, ebb_list results);
+    /* It failed: the error is the thread's. */
+    void (*failed)(void *context, int32_t ast, const char *name, ebb_args args);
     /* Names got values, from the expression `root`. */
     void (*assigned)(void *context, int32_t root, const char *name, const struct ebb__value *value);
     void *context;
@@ -100,6 +103,9 @@ struct ebb__argument {
     struct ebb__place place;
     bool object; /* of a method, x in x.f(…) */
 };
+/* The names of what a call gives, as the operator's definition has them: all outputs, without those that such arguments
+ * do not ask for. Returns how many; 0 for one result, and for lists, which have no names. */
+int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]);
 struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args,
                                int64_t n);
 struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name);

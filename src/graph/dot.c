@@ -1,5 +1,6 @@
 /* Writing a graph in DOT: leaves, operators and the root, each in a look of its own. */
 #include "graph/graph.h"
+#include "tool/graphviz.h"
 
 #include <string.h>
 
@@ -18,19 +19,6 @@ struct drawing {
     const ebb_graph_options *options;
 };
 
-/* Text inside an HTML-like label. */
-static void escaped(FILE *to, const char *text) {
-    for (; *text; text++) {
-        switch (*text) {
-        case '&': (void)fputs("&amp;", to); break;
-        case '<': (void)fputs("&lt;", to); break;
-        case '>': (void)fputs("&gt;", to); break;
-        case '"': (void)fputs("&quot;", to); break;
-        default: (void)fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
-        }
-    }
-}
-
 /* "(2, 3) float32" */
 static void shape(FILE *to, ebb_dims dims, ebb_dtype dtype) {
     (void)fputc('(', to);
@@ -40,7 +28,7 @@ static void shape(FILE *to, ebb_dims dims, ebb_dtype dtype) {
 
 static void begin_node(const struct drawing *d, const char *id, size_t number, enum look look, const char *name) {
     (void)fprintf(d->to, "    %s%zu [%s, label=<<b>", id, number, looks[look]);
-    escaped(d->to, name);
+    ebb__label_text(d->to, name);
     (void)fputs("</b>", d->to);
 }
 
@@ -72,13 +60,13 @@ static void operator_node(const struct drawing *d, size_t number, const ebb_node
     for (int64_t k = 0; k < ebb_node_n_outputs(node); k++) {
         const char *name = given_name(d, node, k);
         (void)fputs(k ? "<br/>" : small, d->to);
-        escaped(d->to, name);
+        ebb__label_text(d->to, name);
         (void)fputs(name[0] ? " " : "", d->to);
         shape(d->to, ebb_node_output_shape(node, k), ebb_node_output_dtype(node, k));
     }
     if (d->options->lines && ebb_node_file(node)[0]) {
         (void)fputs("<br/>", d->to);
-        escaped(d->to, ebb_node_file(node));
+        ebb__label_text(d->to, ebb_node_file(node));
         (void)fprintf(d->to, ":%d", ebb_node_line(node));
     }
     end_node(d);
@@ -105,7 +93,7 @@ static void header(const struct drawing *d) {
                   o->leftright ? "LR" : "TB", font);
     if (o->title) {
         (void)fputs(", labelloc=b, label=<", d->to);
-        escaped(d->to, o->title);
+        ebb__label_text(d->to, o->title);
         (void)fputc('>', d->to);
     }
     (void)fprintf(d->to, "];\n    node [%s, fontsize=12, margin=\"0.12,0.06\", height=0.35];\n", font);

@@ -144,6 +144,7 @@ static bool is_depthwise(const ebb__conv *c) {
 ebb_status ebb__conv_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y) {
     struct job j = job_of(c);
     if (c->batch * c->out_channels * j.out == 0) return EBB_OK;
+    if (ebb__winograd_pays(c)) return ebb__winograd_forward(c, x, w, bias, y);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_Y, x, w, y, bias, &done);
     if (status || done) return status;
@@ -189,6 +190,7 @@ static ebb_status input_tile(struct job *j, int64_t tile, char *columns) {
 ebb_status ebb__conv_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x) {
     struct job j = job_of(c);
     if (c->batch * c->in_channels * j.in == 0) return EBB_OK;
+    if (ebb__winograd_pays(c)) return ebb__winograd_input(c, y, w, bias, x);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_X, x, w, y, bias, &done);
     if (status || done) return status;
@@ -250,6 +252,7 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     struct job j = job_of(c);
     const int64_t n = c->out_channels * j.rows;
     if (n == 0) return EBB_OK;
+    if (ebb__winograd_pays(c)) return ebb__winograd_weight(c, y, x, w);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_W, x, w, y, NULL, &done);
     if (status || done) return status;

@@ -38,4 +38,10 @@ void ebb__depthwise_forward(const ebb__conv *c, const void *x, const void *w, co
 void ebb__depthwise_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x);
 void ebb__depthwise_weight(const ebb__conv *c, const void *y, const void *x, void *w);
 
+/* conv_winograd.c: the same three for taps of 3 x 3 and many channels, where it pays. */
+bool ebb__winograd_pays(const ebb__conv *c);
+ebb_status ebb__winograd_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y);
+ebb_status ebb__winograd_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x);
+ebb_status ebb__winograd_weight(const ebb__conv *c, const void *y, const void *x, void *w);
+
 #endif

@@ -1,16 +1,22 @@
 /* Strided copies that convert: whole runs with memcpy, transpositions in blocks that fit the cache, the rest by
  * rows. */
 #include "base/base.h"
-#include "kernel/kernel.h"
+#include "kernel/isa.h"
 #include "kernel/walk.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum {
-    GRAIN = 1 << 15, /* elements that are worth a thread */
-    ROW = 1 << 13,   /* elements at which a long row is cut */
-    TILE_ROWS = 64,  /* elements along the source's contiguous dimension handled at a time */
-    TILE_BYTES = 64  /* along the destination's: a cache line */
+    STREAMED = 1 << 25, /* bytes from which a copy goes past the caches: what it would keep there it would lose again */
+    STREAMED_ROW = 2048, /* those of its rows: the lines at their ends go through the caches */
+    FETCHED = 1024,      /* of rows of which the next is asked for early */
+    GRAIN = 1 << 15,     /* elements that are worth a thread */
+    ROW = 1 << 13,       /* elements at which a long row is cut */
+    TILE_ROWS = 64,      /* elements along the source's contiguous dimension handled at a time */
+    TILE_BYTES = 64      /* along the destination's: a cache line */
 };
 
 struct copy {
@@ -19,10 +25,26 @@ struct copy {
     int64_t line, line_to, line_from; /* of a transposition: the dimension contiguous in the source */
     int64_t pieces;                   /* of each row, or of each line */
     size_t size;
+    bool streamed;
     ebb__loop loop;
     char *dst;
     const char *src;
 };
+
+/* memcpy, whole lines of it past the caches, so that memory need not be read before it is written. */
+static void stream(char *to, const char *from, size_t n) {
+#if defined(__SSE2__)
+    const size_t before = -(uintptr_t)to & 63;
+    if (n >= before + 64) {
+        memcpy(to, from, before);
+        for (to += before, from += before, n -= before; n >= 64; to += 64, from += 64, n -= 64)
+            for (int i = 0; i < 64; i += 16)
+                _mm_stream_si128((__m128i *)(void *)(to + i),
+                                 _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
+    }
+#endif
+    memcpy(to, from, n);
+}
 
 static void copy_rows(void *context, int64_t first, int64_t last) {
     const struct copy *c = context;
@@ -31,16 +53,23 @@ static void copy_rows(void *context, int64_t first, int64_t last) {
         const int64_t start = piece * ROW, n = c->row - start < ROW ? c->row - start : ROW;
         char *to = c->dst + at.offset[0] + start * c->row_to;
         const char *from = c->src + at.offset[1] + start * c->row_from;
-        if (c->loop) {
-            c->loop(n, (char *[]){to, (char *)(uintptr_t)from}, (int64_t[]){c->row_to, c->row_from}, NULL);
-        } else {
-            memcpy(to, from, (size_t)n * c->size);
-        }
         if (++piece == c->pieces) {
             piece = 0;
             ebb__walk_next(&c->outer, &at);
+            const int64_t next = c->loop || c->row > FETCHED / (int64_t)c->size ? 0 : c->row * (int64_t)c->size;
+            for (int64_t k = 0; k < next; k += 64) ebb__fetch(c->src + at.offset[1], k);
+        }
+        if (c->loop) {
+            c->loop(n, (char *[]){to, (char *)(uintptr_t)from}, (int64_t[]){c->row_to, c->row_from}, NULL);
+        } else if (c->streamed) {
+            stream(to, from, (size_t)n * c->size);
+        } else {
+            memcpy(to, from, (size_t)n * c->size);
         }
     }
+#if defined(__SSE2__)
+    if (c->streamed) _mm_sfence(); /* before another thread is told that it is done */
+#endif
 }
 
 /* Through a small buffer, so that each cache line of either side is touched once, however its address collides. */
@@ -109,6 +138,7 @@ void ebb__copy(int ndim, const int64_t *shape, ebb_dtype to, void *dst, const in
         return;
     }
     c.pieces = (c.row + ROW - 1) / ROW;
+    c.streamed = c.row * size >= STREAMED_ROW && ebb__walk_count(&c.outer) * c.row * size >= STREAMED;
     if (to != from || c.row_to != size || c.row_from != size) c.loop = ebb__loops_cast[to][from];
     ebb__parallel_for(ebb__walk_count(&c.outer) * c.pieces, GRAIN / (c.row < ROW ? c.row : ROW), copy_rows, &c);
 }

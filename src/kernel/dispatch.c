@@ -21,6 +21,13 @@ static bool have_avx512(void) {
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 #endif
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+static void fill_avx512bf16(void) {
+    fill_avx512();
+    ebb__init_gemm_bf16_avx512bf16();
+}
+static bool have_avx512bf16(void) { return have_avx512() && __builtin_cpu_supports("avx512bf16"); }
+#endif
 
 /* Best last: what one does not have, it takes over from those before it. */
 static const struct isa {
@@ -34,6 +41,9 @@ static const struct isa {
 #endif
 #if defined(EBB_HAVE_ISA_AVX512)
     {"avx512", have_avx512, fill_avx512},
+#endif
+#if defined(EBB_HAVE_ISA_AVX512BF16)
+    {"avx512bf16", have_avx512bf16, fill_avx512bf16},
 #endif
 };
 enum { N_ISAS = sizeof isas / sizeof isas[0] };

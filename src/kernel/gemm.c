@@ -27,7 +27,8 @@ struct product {
     char *c;
     int64_t ldc, c_bs;
     int64_t m_tile, n_tile, m_tiles, n_tiles;
-    char *space; /* EBB__GEMM_SPACE bytes for each slot */
+    char *space; /* `space_bytes` for each slot */
+    size_t space_bytes;
     _Atomic int64_t next;
 };
 
@@ -63,7 +64,8 @@ static void compute_tiles(void *context, int64_t slot, int64_t last) {
         for (int64_t at; (at = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < tiles;) {
             const int64_t i = at % each / p->n_tiles * p->m_tile, j = at % p->n_tiles * p->n_tile;
             compute(p, at / each, i, p->m - i < p->m_tile ? p->m - i : p->m_tile, j,
-                    p->n - j < p->n_tile ? p->n - j : p->n_tile, p->space ? p->space + slot * EBB__GEMM_SPACE : NULL);
+                    p->n - j < p->n_tile ? p->n - j : p->n_tile,
+                    p->space ? p->space + (size_t)slot * p->space_bytes : NULL);
         }
 }
 
@@ -84,6 +86,19 @@ static void cut(struct product *p, int threads) {
     }
     p->m_tiles = count(p->m, p->m_tile);
     p->n_tiles = count(p->n, p->n_tile);
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* What a slot packs operands into, and where bfloat16's sums are. */
+static size_t space_bytes(const struct product *p) {
+    if (p->library) return 0;
+    if (p->dtype != EBB_BF16) return p->n_tile < PACKED_N || !ebb_dtype_is_floating(p->dtype) ? 0 : EBB__GEMM_SPACE;
+    const int64_t rows = round_up(least(p->m_tile, EBB__BF16_ROWS), EBB__BF16_TILE_ROWS);
+    const int64_t packed = rows + round_up(least(p->n_tile, EBB__BF16_COLUMNS), EBB__BF16_TILE_COLUMNS);
+    const int64_t sums = round_up(least(p->n_tile, EBB__BF16_WIDTH), EBB__BF16_TILE_COLUMNS) * rows;
+    const int64_t words = packed * round_up(least(p->k, EBB__BF16_DEPTH), 2) / 2;
+    return (size_t)round_up(4 * (words + (p->k > EBB__BF16_DEPTH ? sums : 0)), 64);
 }
 
 /* ---- vectors ---- */
@@ -110,6 +125,10 @@ static bool by_vector(const struct product *given) {
     }
     if ((p.b.rs != 1 && p.k != 1) || (p.a.cs != 1 && p.a.rs != 1 && p.k != 1)) return false;
     p.m_tile = 64;
+    if (p.a.cs != 1) { /* a column is read as far as it goes; a sum is the same however outputs are cut */
+        const int64_t threads = ebb_num_threads();
+        p.m_tile = round_up(p.batch < threads ? count(p.m, threads) : p.m, 64);
+    }
     p.m_tiles = count(p.m, p.m_tile);
     if (p.batch * p.m * p.k < TILE_WORK / 16) {
         gemv_rows(&p, 0, p.batch * p.m_tiles);
@@ -121,21 +140,26 @@ static bool by_vector(const struct product *given) {
 
 /* ---- the entry ---- */
 
-/* A copy of x by rows, when that makes a library able to take it. */
+/* x becomes a copy of itself by rows, in this dtype. */
+static ebb_status copy_flat(const struct product *p, ebb_dtype dtype, matrix *x, int64_t rows, int64_t columns,
+                            void **ret_block, size_t *ret_bytes) {
+    const int64_t batch = x->bs ? p->batch : 1, size = (int64_t)ebb_dtype_size(dtype);
+    *ret_bytes = (size_t)(batch * rows * columns * size);
+    if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
+    ebb__copy(3, (int64_t[]){batch, rows, columns}, dtype, *ret_block,
+              (int64_t[]){rows * columns * size, columns * size, size}, p->dtype, x->data,
+              (int64_t[]){x->bs * p->size, x->rs * p->size, x->cs * p->size});
+    *x = (matrix){*ret_block, columns, 1, x->bs ? rows * columns : 0};
+    return EBB_OK;
+}
+
+/* That, when it makes a library able to take x. */
 static ebb_status make_flat(const struct product *p, matrix *x, int64_t rows, int64_t columns, void **ret_block,
                             size_t *ret_bytes) {
     bool transposed;
     int64_t ld;
-    *ret_block = NULL;
-    if (flat(x, rows, columns, &transposed, &ld)) return EBB_OK;
-    const int64_t batch = x->bs ? p->batch : 1;
-    *ret_bytes = (size_t)(batch * rows * columns * p->size);
-    if (!(*ret_block = ebb__alloc(*ret_bytes))) return EBB_ERR_MEMORY;
-    ebb__copy(3, (int64_t[]){batch, rows, columns}, p->dtype, *ret_block,
-              (int64_t[]){rows * columns * p->size, columns * p->size, p->size}, p->dtype, x->data,
-              (int64_t[]){x->bs * p->size, x->rs * p->size, x->cs * p->size});
-    *x = (matrix){*ret_block, columns, 1, x->bs ? rows * columns : 0};
-    return EBB_OK;
+    return flat(x, rows, columns, &transposed, &ld) ? EBB_OK
+                                                    : copy_flat(p, p->dtype, x, rows, columns, ret_block, ret_bytes);
 }
 
 static void clear(const struct product *p) {
@@ -159,8 +183,8 @@ static ebb_status run_large(struct product *p) {
     int64_t slots = p->batch * p->m * p->n * p->k / (TILE_WORK / 4) + 1;
     if (slots > tiles) slots = tiles;
     if (slots > threads) slots = threads;
-    const size_t space =
-        p->library || p->n_tile < PACKED_N || !ebb_dtype_is_floating(p->dtype) ? 0 : (size_t)(slots * EBB__GEMM_SPACE);
+    p->space_bytes = space_bytes(p);
+    const size_t space = (size_t)slots * p->space_bytes;
     if (!status && space && !(p->space = ebb__alloc(space))) status = EBB_ERR_MEMORY;
     if (!status) ebb__parallel_for(slots, 1, compute_tiles, p);
     ebb__free(p->space, space);
@@ -169,10 +193,32 @@ static ebb_status run_large(struct product *p) {
     return status;
 }
 
+/* A 16-bit product by way of float32, where there is no code for it: rounded once, too. */
+static ebb_status through_f32(const struct product *given) {
+    struct product p = *given;
+    void *a = NULL, *b = NULL, *c = NULL;
+    size_t a_bytes = 0, b_bytes = 0, c_bytes = (size_t)(p.batch * p.m * p.n) * sizeof(float);
+    const int64_t shape[] = {p.batch, p.m, p.n}, size = sizeof(float);
+    const int64_t halves[] = {p.c_bs * p.size, p.ldc * p.size, p.size}, wide[] = {p.m * p.n * size, p.n * size, size};
+    ebb_status status = copy_flat(&p, EBB_F32, &p.a, p.m, p.k, &a, &a_bytes);
+    if (!status) status = copy_flat(&p, EBB_F32, &p.b, p.k, p.n, &b, &b_bytes);
+    if (!status && !(c = ebb__alloc(c_bytes))) status = EBB_ERR_MEMORY;
+    if (!status && p.accumulate) ebb__copy(3, shape, EBB_F32, c, wide, p.dtype, p.c, halves);
+    if (!status)
+        status = ebb__gemm_batched(EBB_F32, p.batch, p.m, p.n, p.k, a, p.a.bs, p.a.rs, p.a.cs, b, p.b.bs, p.b.rs,
+                                   p.b.cs, p.accumulate, c, p.m * p.n, p.n);
+    if (!status) ebb__copy(3, shape, p.dtype, p.c, halves, EBB_F32, c, wide);
+    ebb__free(a, a_bytes);
+    ebb__free(b, b_bytes);
+    ebb__free(c, c_bytes);
+    return status;
+}
+
 ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const void *a,
                              int64_t a_bs, int64_t a_rs, int64_t a_cs, const void *b, int64_t b_bs, int64_t b_rs,
                              int64_t b_cs, double beta, void *c, int64_t c_bs, int64_t ldc) {
-    if (!ebb__isa.gemm[dtype])
+    const bool half = dtype == EBB_F16 || dtype == EBB_BF16;
+    if (!ebb__isa.gemm[dtype] && !half)
         return ebb_fail(EBB_ERR_DTYPE, "matrix product of %s is not defined", ebb_dtype_name(dtype));
     if (batch < 1 || m < 1 || n < 1) return EBB_OK;
     if (batch > 1 && b_bs == 0 && a_bs == m * a_rs && c_bs == m * ldc) { /* one product with all rows */
@@ -195,8 +241,9 @@ ebb_status ebb__gemm_batched(ebb_dtype dtype, int64_t batch, int64_t m, int64_t 
         if (!p.accumulate) clear(&p);
         return EBB_OK;
     }
+    if (!ebb__isa.gemm[dtype]) return through_f32(&p);
     if ((m == 1 || n == 1) && by_vector(&p)) return EBB_OK;
-    if (batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
+    if (half || batch * m * n * k >= TILE_WORK / 2) return run_large(&p);
     for (int64_t i = 0; i < batch; i++) compute(&p, i, 0, m, 0, n, NULL);
     return EBB_OK;
 }

@@ -192,7 +192,7 @@ DEFINE_PACK(f64, double)
                          int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W }; \
         _Alignas(64) T panel[KC * NR]; \
-        const bool direct = b_cs == 1 && m <= (space ? 2 * MR : DIRECT_M); \
+        const bool direct = b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M)); \
         const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + EBB__GEMM_ROWS(sizeof(T)) * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
@@ -253,30 +253,22 @@ DEFINE_PANEL(f64, double)
             for (int j = 0; j < half; j++) lanes[j] += lanes[j + half]; \
         return lanes[0] + tail; \
     } \
-    /* Columns of A are contiguous: y collects x[p] times each. */ \
-    static void columns_##F(int64_t m, int64_t k, const T *a, int64_t a_cs, const T *x, T *y) { \
+    /* y += n columns of A, which are contiguous, times x; or y = */ \
+    static EBB__INLINE void some_columns_##F(int n, int64_t m, const T *a, int64_t a_cs, const T *x, bool add, T *y) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        int64_t i = 0; \
-        for (; i + 4 * W <= m; i += 4 * W) { \
-            ebb__v##F acc[4] = {{0}}; \
-            for (int64_t p = 0; p < k; p++) { \
-                const ebb__v##F xv = ebb__splat_##F(x[p]); \
-                EBB__UNROLL for (int v = 0; v < 4; v++) acc[v] = \
-                    ebb__fma_##F(ebb__load_##F(a + p * a_cs + i + v * W), xv, acc[v]); \
-            } \
-            EBB__UNROLL for (int v = 0; v < 4; v++) ebb__store_##F(y + i + v * W, acc[v]); \
+        for (int64_t i = 0; i < m; i += W) { \
+            ebb__v##F sum = add ? ebb__load_part_##F(y + i, m - i, 0) : ebb__splat_##F(0); \
+            EBB__UNROLL for (int c = 0; c < n; c++) sum = \
+                ebb__fma_##F(ebb__load_part_##F(a + c * a_cs + i, m - i, 0), ebb__splat_##F(x[c]), sum); \
+            ebb__store_part_##F(y + i, m - i, sum); \
         } \
-        for (; i + W <= m; i += W) { \
-            ebb__v##F acc = {0}; \
-            for (int64_t p = 0; p < k; p++) \
-                acc = ebb__fma_##F(ebb__load_##F(a + p * a_cs + i), ebb__splat_##F(x[p]), acc); \
-            ebb__store_##F(y + i, acc); \
-        } \
-        for (; i < m; i++) { \
-            T acc = 0; \
-            for (int64_t p = 0; p < k; p++) acc += a[p * a_cs + i] * x[p]; \
-            y[i] = acc; \
-        } \
+    } \
+    /* Few columns at a time are read, one line after another, which memory answers best. */ \
+    static void columns_##F(int64_t m, int64_t k, const T *a, int64_t a_cs, const T *x, T *y) { \
+        enum { SOME = 8 }; \
+        int64_t p = 0; \
+        for (; p + SOME <= k; p += SOME) some_columns_##F(SOME, m, a + p * a_cs, a_cs, x + p, p > 0, y); \
+        for (; p < k; p++) some_columns_##F(1, m, a + p * a_cs, a_cs, x + p, p > 0, y); \
     } \
     static void gemv_##F(int64_t m, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *x, \
                          bool accumulate, void *y_, int64_t y_stride) { \

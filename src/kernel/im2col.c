@@ -2,13 +2,16 @@
 #include "kernel/unfold.h"
 
 #include "base/base.h"
-#include "kernel/kernel.h"
+#include "kernel/isa.h"
 #include <string.h>
+
+/* Most strides are 1, and divisions slow. */
+static int64_t divide(int64_t n, int64_t stride) { return stride == 1 ? n : n / stride; }
 
 void ebb__conv_span(const ebb__conv *c, int d, int64_t k, int64_t *ret_first, int64_t *ret_last, int64_t *ret_offset) {
     const int64_t offset = k * c->dilation[d] - c->padding[d], stride = c->stride[d], left = c->in[d] - offset;
-    const int64_t first = offset < 0 ? (-offset + stride - 1) / stride : 0;
-    const int64_t last = left <= 0 ? 0 : (left - 1) / stride + 1;
+    const int64_t first = offset < 0 ? divide(-offset + stride - 1, stride) : 0;
+    const int64_t last = left <= 0 ? 0 : divide(left - 1, stride) + 1;
     *ret_last = last < c->out[d] ? last : c->out[d];
     *ret_first = first < *ret_last ? first : *ret_last;
     *ret_offset = offset;
@@ -56,82 +59,122 @@ static void (*const adders[EBB_DTYPE_COUNT])(int64_t n, const char *from, char *
 
 /* ---- one row of columns: one tap of one channel, over the outputs [first, last) ---- */
 
-/* Where output row (z, y) of this tap lies in the image; false when in the padding. */
-static bool image_row(const ebb__conv *c, int64_t row, const int64_t tap[3], int64_t *ret_start) {
-    const int64_t z = row / c->out[1] * c->stride[0] + tap[0] * c->dilation[0] - c->padding[0];
-    const int64_t y = row % c->out[1] * c->stride[1] + tap[1] * c->dilation[1] - c->padding[1];
-    *ret_start = (z * c->in[1] + y) * c->in[2];
-    return z >= 0 && z < c->in[0] && y >= 0 && y < c->in[1];
-}
+/* Outputs that lie in whole rows of one plane, or in a part of one row: `rows` rows from row y of plane z on, each from
+ * x to `end`. */
+struct part {
+    int64_t z, y, x, rows, end;
+};
 
-/* A run of outputs in one row of the image, cut to [first, last): `from` to `to` along x, of which [valid, end) read
- * inside the image. */
-struct run {
-    int64_t from, to, valid, end;
+/* Of them those that read inside of the image: as many rows and elements in front of them, and in them. */
+struct inside {
+    int64_t above, rows, left, n;
+    int64_t start; /* where the first reads */
 };
 
 static int64_t between(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-static struct run run_of(const ebb__conv *c, int64_t row, int64_t first, int64_t last, int64_t low, int64_t high) {
-    const int64_t width = c->out[2], start = row * width;
-    struct run r = {.from = between(first - start, 0, width), .to = between(last - start, 0, width)};
-    r.valid = between(low, r.from, r.to);
-    r.end = between(high, r.valid, r.to);
-    return r;
+/* The part that begins with output `at`. */
+static struct part part_of(const ebb__conv *c, int64_t at, int64_t last) {
+    const int64_t width = c->out[2], row = at / width;
+    struct part p = {.z = row / c->out[1], .y = row % c->out[1], .x = at % width, .rows = 1};
+    p.end = between(p.x + last - at, 0, width);
+    if (p.x == 0 && p.end == width) p.rows = between((last - at) / width, 1, c->out[1] - p.y);
+    return p;
 }
 
-static void unfold_tap(const ebb__conv *c, int64_t size, const char *image, const int64_t tap[3], int64_t first,
-                       int64_t last, char *to) {
-    int64_t low, high, offset, start;
-    ebb__conv_span(c, 2, tap[2], &low, &high, &offset);
-    for (int64_t row = first / c->out[2]; row * c->out[2] < last; row++) {
-        struct run r = run_of(c, row, first, last, low, high);
-        if (!image_row(c, row, tap, &start)) r.valid = r.end = r.to;
-        memset(to, 0, (size_t)((r.valid - r.from) * size));
-        if (r.end > r.valid)
-            take(size, r.end - r.valid, image + (start + r.valid * c->stride[2] + offset) * size, c->stride[2],
-                 to + (r.valid - r.from) * size);
-        memset(to + (r.end - r.from) * size, 0, (size_t)((r.to - r.end) * size));
-        to += (r.to - r.from) * size;
+static struct inside inside_of(const ebb__conv *c, const struct part *p, const int64_t tap[3]) {
+    int64_t low[3], high[3], offset[3];
+    for (int d = 0; d < 3; d++) ebb__conv_span(c, d, tap[d], &low[d], &high[d], &offset[d]);
+    const int64_t top = between(low[1], p->y, p->y + p->rows), left = between(low[2], p->x, p->end);
+    struct inside in = {.above = top - p->y,
+                        .rows = between(high[1], top, p->y + p->rows) - top,
+                        .left = left - p->x,
+                        .n = between(high[2], left, p->end) - left};
+    if (p->z < low[0] || p->z >= high[0]) in.rows = 0;
+    in.start = ((p->z * c->stride[0] + offset[0]) * c->in[1] + top * c->stride[1] + offset[1]) * c->in[2] +
+               left * c->stride[2] + offset[2];
+    return in;
+}
+
+static void unfold_part(const ebb__conv *c, int64_t size, const char *image, const struct part *p, const int64_t tap[3],
+                        char *to) {
+    const struct inside in = inside_of(c, p, tap);
+    const int64_t width = p->end - p->x, right = width - in.left - in.n, next = c->stride[1] * c->in[2];
+    const char *from = image + in.start * size;
+    memset(to, 0, (size_t)(in.above * width * size));
+    to += in.above * width * size;
+    if (c->dtype == EBB_F32) {
+        ebb__isa.window.unfold(in.rows, in.left, in.n, right, (const float *)(const void *)from, next, c->stride[2],
+                               (float *)(void *)to);
+    } else {
+        for (int64_t row = 0; row < in.rows; row++) {
+            char *y = to + row * width * size;
+            memset(y, 0, (size_t)(in.left * size));
+            take(size, in.n, from + row * next * size, c->stride[2], y + in.left * size);
+            memset(y + (in.left + in.n) * size, 0, (size_t)(right * size));
+        }
     }
+    memset(to + in.rows * width * size, 0, (size_t)((p->rows - in.above - in.rows) * width * size));
 }
 
-static void fold_tap(const ebb__conv *c, int64_t size, const char *from, const int64_t tap[3], int64_t first,
-                     int64_t last, char *image) {
-    int64_t low, high, offset, start;
-    ebb__conv_span(c, 2, tap[2], &low, &high, &offset);
-    for (int64_t row = first / c->out[2]; row * c->out[2] < last; row++) {
-        const struct run r = run_of(c, row, first, last, low, high);
-        if (image_row(c, row, tap, &start) && r.end > r.valid)
-            adders[c->dtype](r.end - r.valid, from + (r.valid - r.from) * size,
-                             image + (start + r.valid * c->stride[2] + offset) * size, c->stride[2]);
-        from += (r.to - r.from) * size;
+static void fold_part(const ebb__conv *c, int64_t size, const char *from, const struct part *p, const int64_t tap[3],
+                      char *image) {
+    const struct inside in = inside_of(c, p, tap);
+    const int64_t width = p->end - p->x, next = c->stride[1] * c->in[2];
+    char *to = image + in.start * size;
+    from += (in.above * width + in.left) * size;
+    if (c->dtype == EBB_F32) {
+        ebb__isa.window.fold(in.rows, in.n, (const float *)(const void *)from, width, (float *)(void *)to, next,
+                             c->stride[2]);
+        return;
     }
+    for (int64_t row = 0; row < in.rows; row++)
+        adders[c->dtype](in.n, from + row * width * size, to + row * next * size, c->stride[2]);
 }
 
-static void tap_of(const ebb__conv *c, int64_t k, int64_t ret_tap[3]) {
-    ret_tap[2] = k % c->kernel[2];
-    ret_tap[1] = k / c->kernel[2] % c->kernel[1];
-    ret_tap[0] = k / c->kernel[2] / c->kernel[1];
+/* ---- rows of columns: channel by channel, tap by tap ---- */
+
+struct place {
+    int64_t channel, tap[3];
+};
+
+static struct place place_of(const ebb__conv *c, int64_t row) {
+    struct place at;
+    for (int d = 2; d >= 0; row /= c->kernel[d--]) at.tap[d] = row % c->kernel[d];
+    at.channel = row;
+    return at;
 }
 
+static void advance(const ebb__conv *c, struct place *at) {
+    for (int d = 2; d >= 0; at->tap[d--] = 0)
+        if (++at->tap[d] < c->kernel[d]) return;
+    at->channel++;
+}
+
+/* Of one part all rows, then those of the next part. A row has last - first elements. */
 void ebb__unfold_rows(const ebb__conv *c, const char *image, int64_t row, int64_t n_rows, int64_t first, int64_t last,
                       char *columns) {
-    const int64_t taps = ebb__volume(c->kernel), size = (int64_t)ebb_dtype_size(c->dtype);
-    for (int64_t r = row; r < row + n_rows; r++, columns += (last - first) * size) {
-        int64_t tap[3];
-        tap_of(c, r % taps, tap);
-        unfold_tap(c, size, image + r / taps * ebb__volume(c->in) * size, tap, first, last, columns);
+    const int64_t size = (int64_t)ebb_dtype_size(c->dtype), in = ebb__volume(c->in) * size;
+    for (int64_t at = first; at < last;) {
+        const struct part p = part_of(c, at, last);
+        struct place here = place_of(c, row);
+        for (int64_t r = 0; r < n_rows; r++, advance(c, &here))
+            unfold_part(c, size, image + here.channel * in, &p, here.tap,
+                        columns + (r * (last - first) + at - first) * size);
+        at += p.rows * (p.end - p.x);
     }
 }
 
 void ebb__fold_rows(const ebb__conv *c, const char *columns, int64_t row, int64_t n_rows, int64_t first, int64_t last,
                     char *image) {
-    const int64_t taps = ebb__volume(c->kernel), size = (int64_t)ebb_dtype_size(c->dtype);
-    for (int64_t r = row; r < row + n_rows; r++, columns += (last - first) * size) {
-        int64_t tap[3];
-        tap_of(c, r % taps, tap);
-        fold_tap(c, size, columns, tap, first, last, image + r / taps * ebb__volume(c->in) * size);
+    const int64_t size = (int64_t)ebb_dtype_size(c->dtype), in = ebb__volume(c->in) * size;
+    for (int64_t at = first; at < last;) {
+        const struct part p = part_of(c, at, last);
+        struct place here = place_of(c, row);
+        for (int64_t r = 0; r < n_rows; r++, advance(c, &here))
+            fold_part(c, size, columns + (r * (last - first) + at - first) * size, &p, here.tap,
+                      image + here.channel * in);
+        at += p.rows * (p.end - p.x);
     }
 }
 

@@ -8,33 +8,45 @@
 #include "kernel/kernel.h"
 #include <string.h>
 
-#define RUN 256     /* offsets computed at a time */
-#define GRAIN 16384 /* elements worth a thread */
+enum {
+    RUN = 256,     /* offsets computed at a time */
+    GRAIN = 16384, /* elements worth a thread */
+    PIECES = 32    /* an outer dimension of this size is what threads share, however long others are */
+};
 
 /* ---- single elements ---- */
 
-/* Element i is at list[i] * step in the moving array, negative entries counted from `limit`. */
+/* Element i is at list[i] * step in the moving array. Entries above `last` are negative ones, to which `wrap` is added,
+ * or out of range, if they still are above it. */
 struct list {
-    const int64_t *entry;
-    int64_t limit, step;
+    const uint64_t *entry;
+    uint64_t last, wrap;
+    int64_t step;
 };
 
-typedef void run_loop(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed,
+static struct list list_of(const struct ebb__index *x, const void *entries) {
+    return (struct list){entries, (uint64_t)x->limit - 1, x->negative ? (uint64_t)x->limit : 0, x->step};
+}
+
+typedef bool run_loop(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed,
                       int64_t fixed_stride);
 
-#define RUN_LOOP_OF(type, n, m_step, f_step, ...) \
+#define RUN_LOOP_OF(type, n, m_step, f_step, entry_step, ...) \
     for (int64_t i = 0; i < n; i++) { \
-        const int64_t entry = list.entry[i], offset = (entry + (entry >> 63 & list.limit)) * list.step; \
-        type *m = (type *)(void *)(moving + i * (m_step) + offset); \
+        uint64_t entry = list.entry[i]; \
+        if (EBB_UNLIKELY(entry > list.last) && (entry += list.wrap) > list.last) return false; \
+        type *m = (type *)(void *)(moving + i * (m_step) + (int64_t)entry * (entry_step)); \
         type *f = (type *)(void *)(fixed + i * (f_step)); \
         __VA_ARGS__; \
     }
 #define RUN_LOOP(name, type, ...) \
-    static void name(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed, \
+    static bool name(int64_t n, char *moving, int64_t moving_stride, struct list list, char *fixed, \
                      int64_t fixed_stride) { \
-        if (moving_stride == 0 && fixed_stride == (int64_t)sizeof(type)) \
-            RUN_LOOP_OF(type, n, 0, (int64_t)sizeof(type), __VA_ARGS__) \
-        else RUN_LOOP_OF(type, n, moving_stride, fixed_stride, __VA_ARGS__) \
+        const int64_t size = (int64_t)sizeof(type); \
+        if (moving_stride == 0 && fixed_stride == size && list.step == size) \
+            RUN_LOOP_OF(type, n, 0, size, size, __VA_ARGS__) \
+        else RUN_LOOP_OF(type, n, moving_stride, fixed_stride, list.step, __VA_ARGS__) \
+        return true; \
     }
 
 #define MOVES(type) RUN_LOOP(take_##type, type, *f = *m) RUN_LOOP(put_##type, type, *m = *f)
@@ -93,6 +105,7 @@ struct work {
     int run, row;    /* the dimension of a run of places, of a row of elements at each; -1 for none */
     run_loop *single;
     ebb__loop row_loop;
+    _Atomic bool *outside; /* whether an index was */
 };
 
 /* Merge dimension d + 1 into d where all arrays step through both as through one. */
@@ -136,7 +149,7 @@ static void choose(struct work *w) {
     const struct ebb__places *p = &w->p;
     w->cut = w->run = w->row = -1;
     for (int d = 0; d < p->ndim; d++) {
-        if (is_free(w, d) && (w->cut < 0 || p->size[d] > p->size[w->cut])) w->cut = d;
+        if (is_free(w, d) && (w->cut < 0 || (p->size[w->cut] < PIECES && p->size[d] > p->size[w->cut]))) w->cut = d;
         if (!may_be_row(w, d)) {
             w->run = d; /* the last of them: what meets stays in order */
             continue;
@@ -171,44 +184,42 @@ static void do_row(const struct work *w, char *moving, char *fixed) {
     }
 }
 
-/* Offsets in the moving array of n places from `from` on along the run. */
-static void offsets(const struct work *w, const char *const *index, int64_t from, int64_t n, int64_t *ret_offset) {
+/* Offsets in the moving array of n places from `from` on along the run; false when an index is out of range. */
+static bool offsets(const struct work *w, const char *const *index, int64_t from, int64_t n, int64_t *ret_offset) {
+    bool outside = false;
+    memset(ret_offset, 0, (size_t)n * sizeof *ret_offset);
     for (int k = 0; k < w->p.n; k++) {
-        const struct ebb__index *x = &w->p.index[k];
-        const int64_t stride = w->run < 0 ? 0 : x->stride[w->run], limit = x->limit, step = x->step;
+        const int64_t stride = w->run < 0 ? 0 : w->p.index[k].stride[w->run];
         const char *at = index[k] + from * stride;
-        const int64_t *list = (const int64_t *)(const void *)at;
-        if (k == 0 && stride == (int64_t)sizeof(int64_t)) {
-            for (int64_t i = 0; i < n; i++) ret_offset[i] = (list[i] + (list[i] >> 63 & limit)) * step;
-            continue;
-        }
+        const struct list list = list_of(&w->p.index[k], at);
         for (int64_t i = 0; i < n; i++) {
-            int64_t j = *(const int64_t *)(const void *)(at + i * stride);
-            int64_t offset = (j < 0 ? j + limit : j) * step;
-            ret_offset[i] = k ? ret_offset[i] + offset : offset;
+            const int64_t entry = *(const int64_t *)(const void *)(at + i * stride);
+            const uint64_t j = (uint64_t)entry + ((uint64_t)(entry >> 63) & list.wrap);
+            outside |= j > list.last;
+            ret_offset[i] += (int64_t)j * list.step;
         }
     }
+    return !outside;
 }
 
-static void do_run(const struct work *w, const char *const *index, char *moving, char *fixed) {
+static bool do_run(const struct work *w, const char *const *index, char *moving, char *fixed) {
     const struct ebb__places *p = &w->p;
     int64_t n = w->run < 0 ? 1 : p->size[w->run], offset[RUN];
     int64_t m = w->run < 0 ? 0 : p->moving_stride[w->run], f = w->run < 0 ? 0 : p->fixed_stride[w->run];
     if (w->row < 0 && w->single && p->n == 1 && w->run >= 0 && p->index[0].stride[w->run] == (int64_t)sizeof(int64_t)) {
-        struct list list = {(const int64_t *)(const void *)index[0], p->index[0].limit, p->index[0].step};
-        w->single(n, moving, m, list, fixed, f);
-        return;
+        return w->single(n, moving, m, list_of(&p->index[0], index[0]), fixed, f);
     }
     for (int64_t from = 0; from < n; from += RUN) {
         int64_t some = n - from < RUN ? n - from : RUN;
-        if (p->n == 0) memset(offset, 0, sizeof offset);
-        offsets(w, index, from, some, offset);
+        if (!offsets(w, index, from, some, offset)) return false;
         if (w->row < 0 && w->single) {
-            w->single(some, moving + from * m, m, (struct list){offset, 0, 1}, fixed + from * f, f);
+            const struct list in_range = {(const uint64_t *)offset, UINT64_MAX, 0, 1};
+            (void)w->single(some, moving + from * m, m, in_range, fixed + from * f, f);
             continue;
         }
         for (int64_t i = 0; i < some; i++) do_row(w, moving + (from + i) * m + offset[i], fixed + (from + i) * f);
     }
+    return true;
 }
 
 /* All dimensions but the run's and the row's, like an odometer. */
@@ -219,7 +230,10 @@ static void do_all(const struct work *w) {
     int64_t at[EBB_MAX_NDIM] = {0};
     for (int k = 0; k < p->n; k++) index[k] = (const char *)p->index[k].data;
     for (int d = 0; d >= 0;) {
-        do_run(w, index, moving, fixed);
+        if (!do_run(w, index, moving, fixed)) {
+            atomic_store_explicit(w->outside, true, memory_order_relaxed);
+            return;
+        }
         for (d = p->ndim - 1; d >= 0; d--) {
             if (d == w->run || d == w->row) continue;
             int64_t steps = ++at[d] < p->size[d] ? 1 : 1 - p->size[d];
@@ -244,20 +258,29 @@ static void do_piece(void *context, int64_t first, int64_t last) {
     do_all(&w);
 }
 
-void ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype) {
-    struct work w = {.p = *places, .what = what, .dtype = dtype, .element = (int64_t)ebb_dtype_size(dtype)};
+bool ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype) {
+    _Atomic bool outside = false;
+    struct work w = {.p = *places, .what = what, .dtype = dtype, .outside = &outside};
     int64_t count = 1;
     for (int d = 0; d < w.p.ndim; d++) count *= w.p.size[d];
-    if (count == 0) return;
+    if (count == 0) return true;
+    for (int k = 0; k < w.p.n; k++)
+        if (w.p.index[k].limit == 0) return false;
+    w.element = (int64_t)ebb_dtype_size(dtype);
     simplify(&w.p);
     choose(&w);
     if (w.cut < 0) {
         do_all(&w);
-        return;
+        return !atomic_load_explicit(&outside, memory_order_relaxed);
     }
-    int64_t each = count / w.p.size[w.cut], grain = GRAIN / each + 1;
-    if (w.cut == w.row && grain < 64) grain = 64; /* a cache line, and worth the offsets that are computed again */
+    const int64_t each = count / w.p.size[w.cut], threads = ebb_num_threads();
+    int64_t grain = GRAIN / each + 1;
+    if (w.cut == w.row) { /* every piece walks over all places: no more than one a thread, of whole cache lines */
+        const int64_t share = ((w.p.size[w.cut] + threads - 1) / threads + 63) / 64 * 64;
+        if (grain < share) grain = share;
+    }
     ebb__parallel_for(w.p.size[w.cut], grain, do_piece, &w);
+    return !atomic_load_explicit(&outside, memory_order_relaxed);
 }
 
 /* ---- ranges ---- */
@@ -309,8 +332,8 @@ static void check_piece(void *context, int64_t first, int64_t last) {
     if (find(&c, &index)) atomic_store_explicit(&shared->bad, 1, memory_order_relaxed);
 }
 
-bool ebb__index_in_range(const struct ebb__places *places, int k, bool negative, int64_t *ret_index) {
-    struct check c = {.p = *places, .low = negative ? -places->index[k].limit : 0};
+bool ebb__index_in_range(const struct ebb__places *places, int k, int64_t *ret_index) {
+    struct check c = {.p = *places, .low = places->index[k].negative ? -places->index[k].limit : 0};
     int64_t count = 1;
     c.p.n = 1;
     c.p.index[0] = places->index[k];

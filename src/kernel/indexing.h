@@ -9,6 +9,7 @@ struct ebb__index {
     const int64_t *data;
     int64_t stride[EBB_MAX_NDIM]; /* of its entries over the places, in bytes */
     int64_t limit;                /* entries are below it, and not below 0, or not below -limit where that is allowed */
+    bool negative;                /* it is */
     int64_t step;                 /* from one index to the next in the moving array, in bytes */
 };
 
@@ -24,12 +25,12 @@ struct ebb__places {
 /* What is done at each place: fixed = moving, moving = fixed, moving += fixed, and so on; NaN wins max and min. */
 enum ebb__placing { EBB__TAKE, EBB__PUT, EBB__ADD, EBB__MUL, EBB__MAX, EBB__MIN, EBB__PLACINGS };
 
-/* Whether the entries of index k are all in range; those outside of [0, limit), or with `negative` of [-limit, limit),
- * give false and the first in row-major order. */
-bool ebb__index_in_range(const struct ebb__places *places, int k, bool negative, int64_t *ret_index);
+/* Whether the entries of index k are all in range; else the first in row-major order that is not. */
+bool ebb__index_in_range(const struct ebb__places *places, int k, int64_t *ret_index);
 
-/* Indices are in range, the taker's fixed array and the others' moving array do not overlap themselves. What meets in
- * one element comes in row-major order of the places, for any number of threads. */
-void ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype);
+/* The taker's fixed array and the others' moving array do not overlap themselves. What meets in one element comes in
+ * row-major order of the places, for any number of threads. False when an index is out of range: then what has been
+ * done is not known, but nothing was read or written elsewhere. */
+bool ebb__place(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype);
 
 #endif

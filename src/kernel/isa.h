@@ -4,6 +4,7 @@
 #define EBB_KERNEL_ISA_H
 
 #include "kernel/kernel.h"
+#include "kernel/winograd.h"
 
 #define EBB__CAT_(a, b) a##b
 #define EBB__CAT(a, b) EBB__CAT_(a, b)
@@ -46,6 +47,17 @@ typedef struct ebb__norm_runs {
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
 #define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
 #define EBB__GEMM_SPACE ((1536 + 1024) * EBB__GEMM_DEPTH + 128)
+/* Of bfloat16, where the CPU multiplies it (gemm_bf16.isa.c): any strides, and always with space, for packed rows of a
+ * and columns of b, DEPTH of k at a time, in whole register tiles, and for sums of rows of WIDTH while there is more
+ * of k to come. */
+enum {
+    EBB__BF16_TILE_ROWS = 12,
+    EBB__BF16_TILE_COLUMNS = 32,
+    EBB__BF16_ROWS = 22 * EBB__BF16_TILE_ROWS,
+    EBB__BF16_COLUMNS = 4 * EBB__BF16_TILE_COLUMNS,
+    EBB__BF16_DEPTH = 1024,
+    EBB__BF16_WIDTH = 2048
+};
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                                 const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,
                                 void *space);
@@ -59,6 +71,20 @@ typedef void (*ebb__philox_batch)(uint64_t seed, uint64_t block, uint32_t ret_wo
 typedef void (*ebb__drop)(int64_t n, const uint32_t *words, uint32_t least, double scale, const void *x, void *y,
                           uint8_t *mask);
 
+/* For im2col.c and pool.c, in float32; strides in elements. */
+typedef struct ebb__window_rows {
+    /* to: rows of left + n + right elements, one behind the other: zeros, then those `stride` apart from `from` on. */
+    void (*unfold)(int64_t rows, int64_t left, int64_t n, int64_t right, const float *from, int64_t from_row,
+                   int64_t stride, float *to);
+    /* Add n elements a row to those `stride` apart from `to` on. */
+    void (*fold)(int64_t rows, int64_t n, const float *from, int64_t from_row, float *to, int64_t to_row,
+                 int64_t stride);
+    /* y: the greatest elements of n windows, `stride` apart, that read x[taps[0 .. n_taps)]; index: where they lie,
+     * from `place` on: the first of several, the last NaN. */
+    void (*max)(int64_t n, const float *x, int64_t stride, int64_t n_taps, const int32_t *taps, int64_t place, float *y,
+                int64_t *index);
+} ebb__window_rows;
+
 typedef struct ebb__isa_table {
     ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
     ebb__reducer moments[EBB_DTYPE_COUNT]; /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
@@ -67,11 +93,23 @@ typedef struct ebb__isa_table {
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
+    ebb__window_rows window;
+    ebb__winograd_table winograd;
     int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
+
+/* Ask for the line so many bytes ahead, which may be anywhere, while something else is done: where no pattern of
+ * addresses tells the CPU in time. */
+static inline void ebb__fetch(const void *p, int64_t ahead) {
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead));
+#else
+    (void)p, (void)ahead;
+#endif
+}
 
 /* n elements of so many bytes each, `stride` bytes apart, one after another. */
 void ebb__gather(int64_t n, int bytes, void *to, const char *from, int64_t stride);
@@ -98,6 +136,8 @@ void ebb__loops_take(const ebb__loop_row *rows, int n);
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
     X(ebb__init_dropout_##isa) \
+    X(ebb__init_window_##isa) \
+    X(ebb__init_winograd_##isa) \
     X(ebb__init_gemm_##isa)
 #define EBB__ISA_NARROW_FILES(X, isa) \
     X(ebb__init_compare_##isa) \
@@ -109,5 +149,6 @@ EBB__ISA_FILES(EBB__ISA_DECLARE, avx2)
 EBB__ISA_FILES(EBB__ISA_DECLARE, avx512)
 EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, baseline)
 EBB__ISA_NARROW_FILES(EBB__ISA_DECLARE, avx2)
+void ebb__init_gemm_bf16_avx512bf16(void); /* besides those of avx512 */
 
 #endif

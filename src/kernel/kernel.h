@@ -11,7 +11,7 @@
  *
  * Every table starts with code for the baseline CPU; ebb__kernel_init() overwrites it with what the CPU has
  * (dispatch.c). Files named *.isa.c are compiled once for each instruction set, with
- * -DEBB_ISA_NAME=baseline|avx2|avx512. */
+ * -DEBB_ISA_NAME=baseline|avx2|avx512; *_bf16.isa.c only once, for CPUs that multiply bfloat16 as well, avx512bf16. */
 #ifndef EBB_KERNEL_KERNEL_H
 #define EBB_KERNEL_KERNEL_H
 
@@ -19,12 +19,12 @@
 
 /* ---- instruction sets (dispatch.c) ---- */
 
-/* Choose by CPU, or by the environment's EBB_ISA=baseline|avx2|avx512. Runs by itself at load where the compiler has
- * constructors; elsewhere call it once before the first kernel. Calling it again does nothing. */
+/* Choose by CPU, or by the environment's EBB_ISA=baseline|avx2|avx512|avx512bf16. Runs by itself at load where the
+ * compiler has constructors; elsewhere call it once before the first kernel. Calling it again does nothing. */
 void ebb__kernel_init(void);
 /* For tests: use this instruction set from now on. False, and no change, when the CPU or the build lacks it. */
 bool ebb__kernel_use(const char *isa);
-/* "baseline", "avx2" or "avx512". */
+/* "baseline", "avx2", "avx512" or "avx512bf16". */
 const char *ebb__kernel_isa(void);
 
 /* ---- elementwise loops (arith, compare, cast, transcendental.isa.c) ----
@@ -203,7 +203,9 @@ ebb_status ebb__norm_backward(const struct ebb__norm *d, const void *g, const vo
 /* ---- matrix products (gemm.c, blas.c) ----
  * c = a b + beta c, with a (m, k), b (k, n) and c (m, n); beta is 0 (c is not read) or 1. Strides in elements: row
  * stride, column stride, any value for a and b (0 and negative too); c has unit column stride and row stride ldc >= n.
- * f32, f64, i64, i32, u8 (bool: EBB_ERR_DTYPE). c must not overlap a or b. Vector products are m or n = 1. */
+ * f32, f64, bf16, f16, i64, i32, u8 (bool: EBB_ERR_DTYPE). c must not overlap a or b. Vector products are m or n = 1.
+ * Sums of 16-bit operands are float32, rounded once at the end: where the CPU has AVX512-BF16 by its instruction, which
+ * takes subnormal numbers for 0 and gives them as 0, elsewhere by way of float32 copies. */
 ebb_status ebb__gemm(ebb_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                      const void *b, int64_t b_rs, int64_t b_cs, double beta, void *c, int64_t ldc);
 /* `batch` products; a_bs, b_bs, c_bs are the strides from one to the next, 0 to use the same a or b for all. */

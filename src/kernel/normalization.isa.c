@@ -5,7 +5,7 @@
 enum { BLOCK = 1024, CHAINS = 4 };
 
 /* For each block of [0, n): `begin`; then for each vector of it, at `at` with `left` elements left, the last arguments,
- * with k telling which chain of additions is next; then `end`. */
+ * with k telling which chain of additions is next, a constant, so that chains stay in registers; then `end`. */
 #define BLOCKS(F, T, begin, end, ...) \
     enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
     for (int64_t block = 0; block < n; block += BLOCK) { \
@@ -18,7 +18,8 @@ enum { BLOCK = 1024, CHAINS = 4 };
                 __VA_ARGS__; \
             } \
         } \
-        for (int k = 0; i < last; i += W, k = (k + 1) % CHAINS) { \
+        for (; i < last; i += W) { \
+            enum { k = 0 }; \
             const int64_t at = i, left = last - i; \
             __VA_ARGS__; \
         } \
@@ -29,12 +30,7 @@ enum { BLOCK = 1024, CHAINS = 4 };
 
 #define DEFINE_NORM(F, T) \
     static EBB__INLINE double all_##F(const ebb__v##F *v) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        T a[W]; \
-        double total = 0; \
-        ebb__store_##F(a, (v[0] + v[1]) + (v[2] + v[3])); \
-        for (int k = 0; k < W; k++) total += (double)a[k]; \
-        return total; \
+        return (double)ebb__total_##F((v[0] + v[1]) + (v[2] + v[3])); \
     } \
     static double sum_##F(int64_t n, const void *x_) { \
         const T *x = x_; \
@@ -63,11 +59,13 @@ enum { BLOCK = 1024, CHAINS = 4 };
     static void scale_##F(int64_t n, const void *x_, const void *w_, const void *b_, double mean, double scale, \
                           double shift, void *y_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const int64_t next = n * (int64_t)sizeof(T); /* a run behind this one: memory is idle meanwhile */ \
         const T *x = x_, *w = w_, *b = b_; \
         T *y = y_; \
         const ebb__v##F m = ebb__splat_##F((T)mean), s = ebb__splat_##F((T)scale), c = ebb__splat_##F((T)shift); \
         for (int64_t at = 0; at < n; at += W) { \
             const int64_t left = n - at; \
+            ebb__fetch(x + at, next); \
             ebb__v##F v = (LOAD(F, x) - m) * s; \
             if (w) v *= LOAD(F, w); \
             v += b ? LOAD(F, b) : c; \
@@ -77,12 +75,14 @@ enum { BLOCK = 1024, CHAINS = 4 };
     static void slope_##F(int64_t n, const void *g_, const void *x_, const void *w_, double mean, double of_g, \
                           double of_x, double shift, void *dx_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const int64_t next = n * (int64_t)sizeof(T); \
         const T *g = g_, *x = x_, *w = w_; \
         T *dx = dx_; \
         const ebb__v##F m = ebb__splat_##F((T)mean), a = ebb__splat_##F((T)of_g), b = ebb__splat_##F((T)of_x), \
                         c = ebb__splat_##F((T)shift); \
         for (int64_t at = 0; at < n; at += W) { \
             const int64_t left = n - at; \
+            ebb__fetch(x + at, next), ebb__fetch(g + at, next); \
             ebb__v##F u = LOAD(F, g); \
             if (w) u *= LOAD(F, w); \
             ebb__store_part_##F(dx + at, left, ebb__fma_##F(u, a, ebb__fma_##F(LOAD(F, x) - m, b, c))); \

@@ -46,16 +46,7 @@ struct job {
 
 #define DIVISOR(p) ((p)->divisor ? (p)->divisor : (p)->w[0].count[o0] * (p)->w[1].count[o1] * (p)->w[2].count[o2])
 
-/* Whether a window is one run of elements; if so, its sum. */
-#define SUM_RUN(p, dtype) \
-    step2 == 1 && n2 == (p)->w[2].in &&n1 *n2 >= 16 && (p)->w[1].step == 1 && \
-        (n0 == 1 || (n1 == (p)->w[1].in && (p)->w[0].step == 1)) && sum_run(dtype, n0 *n1 *n2, x + start, &sum)
-static bool sum_run(ebb_dtype dtype, int64_t n, const void *x, void *ret_sum) {
-    ebb__isa.fold[EBB__FOLD_SUM][dtype].run(n, x, (int64_t)ebb_dtype_size(dtype), ret_sum);
-    return true;
-}
-
-#define AVERAGE(T, type, run) \
+#define AVERAGE(T, type) \
     static void average_##T(void *context, int64_t first, int64_t last) { \
         const struct job *j = context; \
         const ebb__pool *p = j->p; \
@@ -65,16 +56,36 @@ static bool sum_run(ebb_dtype dtype, int64_t n, const void *x, void *ret_sum) {
             type *y = (type *)j->to + plane * j->out; \
             FOR_OUTPUTS(p, { \
                 type sum = 0; \
-                if (!(run)) FOR_WINDOW({ sum = (type)(sum + x[at]); }) \
+                FOR_WINDOW({ sum = (type)(sum + x[at]); }) \
                 y[i] = (type)(sum / (type)DIVISOR(p)); \
             }) \
         } \
     }
-AVERAGE(f32, float, SUM_RUN(p, EBB_F32))
-AVERAGE(f64, double, SUM_RUN(p, EBB_F64))
-AVERAGE(i64, int64_t, false)
-AVERAGE(i32, int32_t, false)
-AVERAGE(u8, uint8_t, false)
+AVERAGE(f32, float)
+AVERAGE(f64, double)
+AVERAGE(i64, int64_t)
+AVERAGE(i32, int32_t)
+AVERAGE(u8, uint8_t)
+
+/* Where each plane is one window: sums of rows, and a division. */
+static bool is_mean(const ebb__pool *p) {
+    for (int d = 0; d < 3; d++)
+        if (p->w[d].out != 1 || p->w[d].length[0] != p->w[d].in || p->w[d].step != 1) return false;
+    return ebb_dtype_is_floating(p->dtype);
+}
+
+static ebb_status mean(const ebb__pool *p, const void *x, void *y) {
+    const int64_t count = p->w[0].in * p->w[1].in * p->w[2].in, size = (int64_t)ebb_dtype_size(p->dtype);
+    const int64_t all = p->divisor ? p->divisor : p->w[0].count[0] * p->w[1].count[0] * p->w[2].count[0];
+    const double f64 = (double)all;
+    const float f32 = (float)all;
+    const void *divisor = p->dtype == EBB_F32 ? (const void *)&f32 : &f64;
+    ebb_status status = ebb__reduce_sum(2, (int64_t[]){p->planes, count}, p->dtype, x, (int64_t[]){count * size, size},
+                                        p->dtype, y, (int64_t[]){size, 0});
+    if (status) return status;
+    ebb__loops_div[p->dtype](p->planes, (char *[]){y, y, (char *)(uintptr_t)divisor}, (int64_t[]){size, size, 0}, NULL);
+    return EBB_OK;
+}
 
 #define SPREAD(T, type) \
     static void spread_##T(void *context, int64_t first, int64_t last) { \
@@ -94,18 +105,56 @@ AVERAGE(u8, uint8_t, false)
 SPREAD(f32, float)
 SPREAD(f64, double)
 
+/* Along a row of outputs, those whose windows are whole and lie at equal distances: all but some at the edges. */
+struct even {
+    int64_t first, n, stride, length;
+};
+
+static struct even even_of(const ebb__windows *w) {
+    struct even e = {.stride = 1};
+    for (int64_t i = 1; i < w->out; i++)
+        if (w->length[i] > w->length[e.first]) e.first = i;
+    if (w->out) e.length = w->length[e.first];
+    if (e.first + 1 < w->out) e.stride = w->start[e.first + 1] - w->start[e.first];
+    for (e.n = w->out > 0; e.first + e.n < w->out && w->length[e.first + e.n] == e.length; e.n++)
+        if (w->start[e.first + e.n] - w->start[e.first] != e.n * e.stride) break;
+    return e;
+}
+
+enum { TAPS = 64 };
+
+/* The maxima of such a run, whose windows have n0, n1 and e->length elements and begin with the one at `start`. */
+static bool max_run(const ebb__pool *p, const struct even *e, int64_t n0, int64_t n1, int64_t start, const float *x,
+                    float *y, int64_t *index) {
+    int32_t taps[TAPS];
+    const int64_t n2 = e->length, n = n0 * n1 * n2;
+    STEPS(p)
+    if (n > TAPS || p->w[0].in * p->w[1].in * p->w[2].in > INT32_MAX) return false;
+    for (int64_t t = 0; t < n; t++) taps[t] = (int32_t)(t / (n1 * n2) * step0 + t / n2 % n1 * step1 + t % n2 * step2);
+    ebb__isa.window.max(e->n, x + start, e->stride, n, taps, start, y, index);
+    return true;
+}
+
 #define NEVER(v) false
 #define IS_NAN(v) ((v) != (v))
-#define MAX(T, type, is_nan) \
+#define ONE_BY_ONE false
+#define IN_RUNS o2 == e.first &&max_run(p, &e, n0, n1, start, x, y + i, index + i)
+#define MAX(T, type, is_nan, run) \
     static void max_##T(void *context, int64_t first, int64_t last) { \
         const struct job *j = context; \
         const ebb__pool *p = j->p; \
+        const struct even e = even_of(&p->w[2]); \
         STEPS(p) \
         for (int64_t plane = first; plane < last; plane++) { \
             const type *x = (const type *)j->from + plane * j->in; \
             type *y = (type *)j->to + plane * j->out; \
             int64_t *index = j->index + plane * j->out; \
             FOR_OUTPUTS(p, { \
+                if (run) { \
+                    o2 += e.n - 1; \
+                    i += e.n - 1; \
+                    continue; \
+                } \
                 type best = x[start]; \
                 int64_t best_at = start; \
                 FOR_WINDOW({ \
@@ -120,11 +169,11 @@ SPREAD(f64, double)
             }) \
         } \
     }
-MAX(f32, float, IS_NAN)
-MAX(f64, double, IS_NAN)
-MAX(i64, int64_t, NEVER)
-MAX(i32, int32_t, NEVER)
-MAX(u8, uint8_t, NEVER)
+MAX(f32, float, IS_NAN, IN_RUNS)
+MAX(f64, double, IS_NAN, ONE_BY_ONE)
+MAX(i64, int64_t, NEVER, ONE_BY_ONE)
+MAX(i32, int32_t, NEVER, ONE_BY_ONE)
+MAX(u8, uint8_t, NEVER, ONE_BY_ONE)
 
 typedef void (*body)(void *context, int64_t first, int64_t last);
 
@@ -146,7 +195,11 @@ static void run(const ebb__pool *p, const body *table, const void *from, void *t
     ebb__parallel_for(p->planes, PIECE_WORK / (work + 1) + 1, table[p->dtype], &j);
 }
 
-void ebb__pool_average(const ebb__pool *p, const void *x, void *y) { run(p, averages, x, y, NULL); }
+ebb_status ebb__pool_average(const ebb__pool *p, const void *x, void *y) {
+    if (is_mean(p)) return mean(p, x, y);
+    run(p, averages, x, y, NULL);
+    return EBB_OK;
+}
 void ebb__pool_spread(const ebb__pool *p, const void *y, void *x) { run(p, spreads, y, x, NULL); }
 void ebb__pool_max(const ebb__pool *p, const void *x, void *y, int64_t *index) { run(p, maxima, x, y, index); }
 

@@ -19,7 +19,7 @@ typedef struct ebb__pool {
 } ebb__pool;
 
 /* y: sums over windows, divided; integers round towards 0. Of numbers, not bool. */
-void ebb__pool_average(const ebb__pool *p, const void *x, void *y);
+ebb_status ebb__pool_average(const ebb__pool *p, const void *x, void *y);
 /* The transpose: x from y, f32 and f64. */
 void ebb__pool_spread(const ebb__pool *p, const void *y, void *x);
 /* y: the largest element of each window, which must not be empty, and its index in the plane: the first of several, the

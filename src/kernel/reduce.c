@@ -1,26 +1,34 @@
 /* Sums and their like, variances and extremes over any dimensions of a strided array.
  *
  * The reduced space of an output is cut into leaves: runs of up to RUN elements where a reduced dimension has the
- * smallest stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then LANES outputs are made side by
- * side). Leaves are merged sixteen by sixteen, level by level, so rounding errors grow with the logarithm of their
- * number. Where few outputs are made from much, the leaves of one output are cut into parts, by shape only, and the
- * parts merged in pairs. */
+ * smallest stride, groups of EBB__LEAF_ROWS rows where a kept dimension has it (then the outputs of a tile, which are
+ * neighbours, are made side by side). Leaves are merged sixteen by sixteen, level by level, so rounding errors grow
+ * with the logarithm of their number. Where few outputs are made from much, the leaves of one output are cut into
+ * parts, by shape only, and the parts merged in pairs. */
 #include "base/base.h"
 #include "kernel/isa.h"
 #include "kernel/walk.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { RUN = 4096, LANES = 128, LEVELS = 14, GRAIN = 1 << 15, MAX_PARTS = 32 };
+enum {
+    RUN = 4096,
+    LANES = 128,                           /* outputs of a tile, at most */
+    TILE_BYTES = LANES * EBB__REDUCED_MAX, /* or more, as long as they fit in here */
+    LEVELS = 14,
+    GRAIN = 1 << 15,
+    MAX_PARTS = 32
+};
 
 struct reduction {
     ebb__reducer fn;
     ebb__walk kept, reduced; /* kept: 0 source, 1 result, 2 index; reduced: 0 source. Without the dimension inside */
     bool by_rows;            /* a kept dimension is innermost */
-    int64_t inner, inner_src, inner_dst, inner_index; /* the innermost dimension */
-    int64_t tiles, leaves, parts, reduced_count;
-    size_t src_size, size; /* of an element, and of a result */
+    int64_t inner, inner_src, inner_dst, inner_index;   /* the innermost dimension */
+    int64_t tiles, lanes, leaves, parts, reduced_count; /* lanes: outputs of a tile */
+    size_t src_size, size;                              /* of an element, and of a result */
     const char *src;
     char *dst, *partial;
     int64_t *index;
@@ -35,12 +43,12 @@ struct spread {
     char *mean; /* laid out as dst, or NULL */
 };
 
-/* ---- one output, or LANES of them ---- */
+/* ---- one output, or those of a tile ---- */
 
 typedef struct cascade {
     int n[LEVELS];
     int64_t lanes;
-    _Alignas(64) char level[LEVELS][LANES * EBB__REDUCED_MAX];
+    _Alignas(64) char level[LEVELS][TILE_BYTES];
 } cascade;
 
 static void cascade_add(const struct reduction *r, cascade *c, const void *x) {
@@ -66,12 +74,24 @@ static void cascade_end(const struct reduction *r, cascade *c, void *ret) {
     memcpy(ret, x, (size_t)c->lanes * r->size);
 }
 
+/* n rows from `at` on; those whose elements lie apart are brought together in the buffer. */
+static void read_rows(const struct reduction *r, const char *src, ebb__cursor *at, int n, int64_t lanes, char *buffer,
+                      const char **ret_rows) {
+    for (int i = 0; i < n; i++, ebb__walk_next(&r->reduced, at)) {
+        ret_rows[i] = src + at->offset[0];
+        if (r->inner_src == (int64_t)r->src_size) continue;
+        char *row = buffer + i * LANES * (int)r->src_size;
+        ebb__gather(lanes, (int)r->src_size, row, ret_rows[i], r->inner_src);
+        ret_rows[i] = row;
+    }
+}
+
 static void reduce_leaves(const struct reduction *r, const char *src, int64_t lanes, int64_t first, int64_t last,
                           void *ret) {
     const int64_t pieces = r->by_rows ? 1 : (r->inner + RUN - 1) / RUN;
     ebb__cursor at = ebb__walk_at(&r->reduced, r->by_rows ? first * EBB__LEAF_ROWS : first / pieces);
     int64_t piece = first % pieces;
-    _Alignas(64) char leaf[LANES * EBB__REDUCED_MAX];
+    _Alignas(64) char leaf[TILE_BYTES], buffer[EBB__LEAF_ROWS * LANES * sizeof(double)];
     cascade c;
     const bool alone = last - first == 1;
     if (!alone) memset(c.n, 0, sizeof c.n), c.lanes = lanes;
@@ -81,7 +101,7 @@ static void reduce_leaves(const struct reduction *r, const char *src, int64_t la
             const char *rows[EBB__LEAF_ROWS];
             const int64_t left = r->reduced_count - first * EBB__LEAF_ROWS;
             const int n = left < EBB__LEAF_ROWS ? (int)left : EBB__LEAF_ROWS;
-            for (int i = 0; i < n; i++, ebb__walk_next(&r->reduced, &at)) rows[i] = src + at.offset[0];
+            read_rows(r, src, &at, n, lanes, buffer, rows);
             r->fn.rows(n, rows, lanes, x);
         } else {
             const int64_t start = piece * RUN, n = r->inner - start < RUN ? r->inner - start : RUN;
@@ -131,11 +151,11 @@ static void reduce_body(void *context, int64_t first, int64_t last) {
     for (; first < last; first++) {
         const int64_t part = first % r->parts, unit = first / r->parts, tile = unit % r->tiles;
         const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
-        const int64_t lane = tile * LANES, left = r->inner - lane,
-                      lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
+        const int64_t lane = tile * r->lanes, left = r->inner - lane,
+                      lanes = r->by_rows && left < r->lanes ? left : r->lanes;
         const int64_t from = part * r->leaves / r->parts, to = (part + 1) * r->leaves / r->parts;
-        _Alignas(64) char out[LANES * EBB__REDUCED_MAX];
-        char *ret = r->parts > 1 ? r->partial + (size_t)first * LANES * r->size : out;
+        _Alignas(64) char out[TILE_BYTES];
+        char *ret = r->parts > 1 ? r->partial + (size_t)(first * r->lanes) * r->size : out;
         reduce_leaves(r, r->src + at.offset[0] + (r->by_rows ? lane * r->inner_src : 0), lanes, from, to, ret);
         if (r->parts == 1) store(r, at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, ret);
     }
@@ -144,12 +164,13 @@ static void reduce_body(void *context, int64_t first, int64_t last) {
 static void merge_parts(const struct reduction *r, int64_t units) {
     for (int64_t unit = 0; unit < units; unit++) {
         const ebb__cursor at = ebb__walk_at(&r->kept, unit / r->tiles);
-        const int64_t lane = unit % r->tiles * LANES, left = r->inner - lane;
-        const int64_t lanes = r->by_rows ? (left < LANES ? left : LANES) : 1;
-        char *part = r->partial + (size_t)(unit * r->parts) * LANES * r->size;
+        const int64_t lane = unit % r->tiles * r->lanes, left = r->inner - lane;
+        const int64_t lanes = r->by_rows && left < r->lanes ? left : r->lanes;
+        const size_t bytes = (size_t)r->lanes * r->size;
+        char *part = r->partial + (size_t)(unit * r->parts) * bytes;
         for (int64_t step = 1; step < r->parts; step *= 2)
             for (int64_t i = 0; i + step < r->parts; i += 2 * step)
-                r->fn.merge(lanes, part + (size_t)i * LANES * r->size, part + (size_t)(i + step) * LANES * r->size);
+                r->fn.merge(lanes, part + (size_t)i * bytes, part + (size_t)(i + step) * bytes);
         store(r, at.offset[1] + (r->by_rows ? lane * r->inner_dst : 0), lanes, part);
     }
 }
@@ -169,6 +190,22 @@ static void take_inner(struct reduction *r, ebb__walk *walk) {
     r->inner_index = walk->stride[d][2];
 }
 
+/* Whether elements nearest to each other are along the innermost kept dimension, and are enough to be handled side by
+ * side. */
+static bool rows_pay(const ebb__walk *kept, const ebb__walk *reduced) {
+    const int k = kept->n - 1, c = reduced->n - 1;
+    const int64_t step = llabs(kept->stride[k][0]);
+    return step > 0 && step < llabs(reduced->stride[c][0]) && (kept->size[k] >= 8 || reduced->size[c] < 64);
+}
+
+/* As few tiles as hold the innermost dimension, of about the same size, in whole vectors. */
+static void cut_tiles(struct reduction *r) {
+    const bool apart = r->inner_src != (int64_t)r->src_size;
+    const int64_t most = apart || r->index ? LANES : TILE_BYTES / (int64_t)r->size;
+    r->tiles = (r->inner + most - 1) / most;
+    r->lanes = ((r->inner + r->tiles - 1) / r->tiles + 15) / 16 * 16;
+}
+
 /* Kept and reduced dimensions apart; `ordered` keeps the reduced ones in row-major order. */
 static void plan(struct reduction *r, int ndim, const int64_t *shape, const int64_t *src_stride,
                  const int64_t *dst_stride, const int64_t *index_stride, bool ordered) {
@@ -181,11 +218,11 @@ static void plan(struct reduction *r, int ndim, const int64_t *shape, const int6
     ebb__walk_merge(&r->kept);
     ebb__walk_merge(&r->reduced);
     const ebb__walk *k = &r->kept, *c = &r->reduced;
-    r->by_rows = k->n > 0 && k->stride[k->n - 1][0] == (int64_t)r->src_size &&
-                 !(c->n > 0 && c->stride[c->n - 1][0] == (int64_t)r->src_size);
+    r->by_rows = k->n > 0 && (c->n == 0 || rows_pay(k, c));
     take_inner(r, r->by_rows ? &r->kept : &r->reduced);
     r->reduced_count = ebb__walk_count(&r->reduced);
-    r->tiles = r->by_rows ? (r->inner + LANES - 1) / LANES : 1;
+    r->tiles = r->lanes = 1;
+    if (r->by_rows) cut_tiles(r);
     r->leaves = r->by_rows ? (r->reduced_count + EBB__LEAF_ROWS - 1) / EBB__LEAF_ROWS
                            : r->reduced_count * ((r->inner + RUN - 1) / RUN);
 }
@@ -198,7 +235,7 @@ static ebb_status run(struct reduction *r) {
         const int64_t wanted = total / GRAIN < MAX_PARTS / units ? total / GRAIN : MAX_PARTS / units;
         r->parts = wanted < r->leaves ? wanted : r->leaves;
     }
-    const size_t bytes = (size_t)(units * r->parts) * LANES * r->size;
+    const size_t bytes = (size_t)(units * r->parts * r->lanes) * r->size;
     if (r->parts > 1 && !(r->partial = ebb__alloc(bytes))) return EBB_ERR_MEMORY;
     ebb__parallel_for(units * r->parts, GRAIN / (total / (units * r->parts) + 1) + 1, reduce_body, r);
     if (r->parts > 1) {
@@ -278,7 +315,7 @@ ebb_status ebb__reduce_var(int ndim, const int64_t *shape, ebb_dtype dtype, cons
 
 /* ---- extremes with the place of the first ---- */
 
-/* LANES outputs side by side, or one: the first of equals wins since positions rise; a NaN wins, and stays. */
+/* The outputs of a tile side by side, or one: the first of equals wins since positions rise; a NaN wins, and stays. */
 #define DEFINE_SEARCH(S, T, IS_NAN) \
     static void search_##S(const struct reduction *r, const char *src, int64_t lanes, void *values, int64_t *index) { \
         T *best = values; \
@@ -326,8 +363,8 @@ static void index_body(void *context, int64_t first, int64_t last) {
     const struct search *fn = &searches[r->dtype];
     for (; first < last; first++) {
         const ebb__cursor at = ebb__walk_at(&r->kept, first / r->tiles);
-        const int64_t lane = first % r->tiles * LANES, left = r->inner - lane;
-        const int64_t lanes = r->by_rows ? (left < LANES ? left : LANES) : 1, shift = r->by_rows ? lane : 0;
+        const int64_t lane = first % r->tiles * r->lanes, left = r->inner - lane;
+        const int64_t lanes = r->by_rows && left < r->lanes ? left : r->lanes, shift = r->by_rows ? lane : 0;
         const char *src = r->src + at.offset[0] + shift * r->inner_src;
         _Alignas(64) char best[LANES * 8];
         int64_t index[LANES];

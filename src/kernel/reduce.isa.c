@@ -1,44 +1,10 @@
 /* The inner functions of reductions: one run of elements, a few rows side by side, and the merging of results. */
 #include "kernel/vec.h"
 
-/* ---- floating sums: 8 vectors run side by side, so no lane adds more than 4096 / 8 / width numbers in a row ---- */
-enum { N_SUMS = 8, GATHER = 512 };
+enum { GATHER = 512 }; /* strided elements that are brought together at a time */
 
-#define DEFINE_SUM(F, T) \
-    static T flat_sum_##F(int64_t n, const T *x) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        ebb__v##F acc[N_SUMS] = {{0}}; \
-        int64_t i = 0; \
-        for (; i + N_SUMS * W <= n; i += N_SUMS * W) { \
-            EBB__UNROLL for (int k = 0; k < N_SUMS; k++) acc[k] += ebb__load_##F(x + i + k * W); \
-        } \
-        for (; i + W <= n; i += W) acc[0] += ebb__load_##F(x + i); \
-        EBB__UNROLL for (int half = N_SUMS / 2; half > 0; half /= 2) for (int k = 0; k < half; k++) acc[k] += \
-            acc[k + half]; \
-        T lanes[W], tail = 0; \
-        ebb__store_##F(lanes, acc[0]); \
-        for (int half = W / 2; half > 0; half /= 2) \
-            for (int k = 0; k < half; k++) lanes[k] += lanes[k + half]; \
-        for (; i < n; i++) tail += x[i]; \
-        return lanes[0] + tail; \
-    } \
-    static void sum_##F##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
-        if (stride == (int64_t)sizeof(T)) { \
-            *(T *)ret = flat_sum_##F(n, (const T *)p); \
-            return; \
-        } \
-        T sum = 0, x[GATHER]; \
-        for (int64_t i = 0; i < n; i += GATHER) { \
-            const int64_t m = n - i < GATHER ? n - i : GATHER; \
-            ebb__gather(m, sizeof(T), x, p + i * stride, stride); \
-            sum += flat_sum_##F(m, x); \
-        } \
-        *(T *)ret = sum; \
-    }
-DEFINE_SUM(f32, float)
-DEFINE_SUM(f64, double)
-
-/* ---- everything else: R accumulates T by `step`, which reads r and x; strided elements in a buffer first ---- */
+/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x; strided elements in a buffer first
+ * -- */
 #define DEFINE_RUN(name, T, R, start, step) \
     static void name##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
         enum { LANES = 32 }; \
@@ -93,7 +59,8 @@ DEFINE_SUM(f64, double)
             o[j] = step; \
         } \
     }
-/* Extremes begin with the first element; folds begin with `start`, and merge by a step of their own. */
+/* Extremes of whole numbers begin with the first element; folds begin with `start`, and merge by a step of their
+ * own. */
 #define DEFINE_EXTREME(name, T, step) \
     DEFINE_MERGE(name, T, step) \
     DEFINE_RUN(name, T, T, first, step) \
@@ -110,18 +77,15 @@ DEFINE_SUM(f64, double)
 #define INT_MAX_ x > r ? x : r
 #define INT_MIN_ x < r ? x : r
 /* clang-format off */
-#define PLAIN(X) \
-    X(b8, uint8_t, INT_MAX_, INT_MIN_) \
+#define WHOLE(X) \
     X(u8, uint8_t, INT_MAX_, INT_MIN_) \
     X(i32, int32_t, INT_MAX_, INT_MIN_) \
-    X(i64, int64_t, INT_MAX_, INT_MIN_) \
-    X(f32, float, MAX, MIN) \
-    X(f64, double, MAX, MIN)
+    X(i64, int64_t, INT_MAX_, INT_MIN_)
 /* clang-format on */
 #define DEFINE_EXTREMES(S, T, max, min) \
     DEFINE_EXTREME(max_##S, T, max) \
     DEFINE_EXTREME(min_##S, T, min)
-PLAIN(DEFINE_EXTREMES)
+WHOLE(DEFINE_EXTREMES)
 
 #define PRODUCT r *x
 #define INT_PRODUCT (int64_t)((uint64_t)r * (uint64_t)x)
@@ -135,7 +99,6 @@ DEFINE_WHOLE_FOLDS(i32, int32_t)
 DEFINE_WHOLE_FOLDS(i64, int64_t)
 
 #define DEFINE_FLOATING_FOLDS(S, T, abs) \
-    DEFINE_MERGE(sum_##S, T, SUM) \
     DEFINE_FOLD(prod_##S, T, T, 1, PRODUCT, PRODUCT) \
     DEFINE_FOLD(count_##S, T, int64_t, 0, NONZERO, INT_SUM) \
     DEFINE_FOLD(nansum_##S, T, T, 0, r + (x != x ? 0 : x), SUM) \
@@ -146,28 +109,115 @@ DEFINE_WHOLE_FOLDS(i64, int64_t)
 DEFINE_FLOATING_FOLDS(f32, float, fabsf)
 DEFINE_FLOATING_FOLDS(f64, double, fabs)
 
-/* Rows of floating numbers stay in registers while up to 16 of them are added. */
-#define DEFINE_SUM_ROWS(F, T) \
-    static void sum_##F##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
+/* ---- sums and extremes of floating numbers, by vectors ---- */
+
+/* Along a run CHAINS vectors go side by side: none waits for the one before, and no lane adds more than 4096 / CHAINS /
+ * width numbers in a row. They are joined in v[0] and v[1], which take what is left, and are all of a short run.
+ * `step` has two vectors a and b, for the chains k and k + 1. */
+enum { CHAINS = 8 };
+#define ALONG_RUN(F, T, v, filler, step, join) \
+    { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        T *o = ret; \
-        int64_t j = 0; \
-        for (; j + 2 * W <= n; j += 2 * W) { \
-            ebb__v##F a = ebb__load_##F((const T *)rows[0] + j), b = ebb__load_##F((const T *)rows[0] + j + W); \
-            for (int r = 1; r < n_rows; r++) { \
-                a += ebb__load_##F((const T *)rows[r] + j); \
-                b += ebb__load_##F((const T *)rows[r] + j + W); \
+        int64_t i = 0; \
+        if (n >= CHAINS * W) { \
+            EBB__UNROLL for (int k = 2; k < CHAINS; k++) v[k] = v[0]; \
+            for (; i + CHAINS * W <= n; i += CHAINS * W) { \
+                EBB__UNROLL for (int k = 0; k < CHAINS; k += 2) { \
+                    const ebb__v##F a = ebb__load_##F(x + i + k * W), b = ebb__load_##F(x + i + (k + 1) * W); \
+                    step; \
+                } \
             } \
-            ebb__store_##F(o + j, a); \
-            ebb__store_##F(o + j + W, b); \
+            EBB__UNROLL for (int k = 0; k < 4; k++) v[k] = join(v[k], v[k + 4]); \
+            EBB__UNROLL for (int k = 0; k < 2; k++) v[k] = join(v[k], v[k + 2]); \
         } \
-        for (; j < n; j++) { \
-            o[j] = ((const T *)rows[0])[j]; \
-            for (int r = 1; r < n_rows; r++) o[j] += ((const T *)rows[r])[j]; \
+        for (; i < n; i += 2 * W) { \
+            enum { k = 0 }; \
+            const int64_t more = n - i - W; \
+            const ebb__v##F a = ebb__load_part_##F(x + i, n - i, filler); \
+            const ebb__v##F b = more > 0 ? ebb__load_part_##F(x + i + W, more, filler) : ebb__splat_##F(filler); \
+            step; \
+        } \
+        v[0] = join(v[0], v[1]); \
+    }
+
+/* Up to EBB__LEAF_ROWS rows are put together in registers, BESIDE vectors of each row at a time: a whole run of cache
+ * lines. v[k] begins as the first row's a, and `step` puts the
+ * next rows' to it. */
+enum { BESIDE = 4 };
+#define BY_ROWS(F, T, first, step, end) \
+    enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+    int64_t j = 0; \
+    for (; j + BESIDE * W <= n; j += BESIDE * W) ROWS_AT(F, T, BESIDE, W, first, step, end) \
+    for (; j < n; j += W) ROWS_AT(F, T, 1, n - j, first, step, end)
+#define ROWS_AT(F, T, vectors, left, first, step, end) \
+    { \
+        ebb__v##F v[vectors]; \
+        ROW_AT(F, T, vectors, left, 0, v[k] = a; first) \
+        for (int r = 1; r < n_rows; r++) ROW_AT(F, T, vectors, left, r, step) \
+        EBB__UNROLL for (int k = 0; k < (vectors); k++) ebb__store_part_##F((T *)ret + j + k * W, left, end); \
+    }
+#define ROW_AT(F, T, vectors, left, r, ...) \
+    EBB__UNROLL for (int k = 0; k < (vectors); k++) { \
+        const ebb__v##F a = ebb__load_part_##F((const T *)rows[r] + j + k * W, left, 0); \
+        __VA_ARGS__; \
+    }
+
+#define ADDED(a, b) (a) + (b)
+#define DEFINE_FLOATING_SUM(name, F, T) \
+    static T name##_flat(int64_t n, const T *x) { \
+        ebb__v##F sum[CHAINS] = {ebb__splat_##F(0), ebb__splat_##F(0)}; \
+        ALONG_RUN(F, T, sum, 0, sum[k] += a; sum[k + 1] += b, ADDED) \
+        return ebb__total_##F(sum[0]); \
+    } \
+    static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
+        BY_ROWS(F, T, (void)0, v[k] += a, v[k]) \
+    }
+/* A NaN that is new loses against what `beats`, and is remembered. */
+#define DEFINE_FLOATING_EXTREME(name, F, T, NONE, beats, across) \
+    static T name##_flat(int64_t n, const T *x) { \
+        const T first = x[0]; \
+        ebb__v##F best[CHAINS] = {ebb__splat_##F(first), ebb__splat_##F(first)}; \
+        ebb__nans_##F nans[CHAINS] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE}; \
+        ALONG_RUN(F, T, best, first, best[k] = beats##_##F(a, best[k]); best[k + 1] = beats##_##F(b, best[k + 1]); \
+                  nans[k] = ebb__add_nans_##F(nans[k], a, b), beats##_##F) \
+        nans[0] = ebb__both_nans(ebb__both_nans(nans[0], nans[2]), ebb__both_nans(nans[4], nans[6])); \
+        return ebb__any_nan_##F(nans[0]) ? (T)NAN : across##_##F(best[0]); \
+    } \
+    static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
+        ebb__nans_##F nans[BESIDE]; \
+        BY_ROWS(F, T, nans[k] = NONE, v[k] = beats##_##F(a, v[k]); \
+                nans[k] = ebb__add_nans_##F(nans[k], a, a), ebb__with_nans_##F(v[k], nans[k])) \
+    }
+
+/* A run of any stride. */
+#define DEFINE_FLAT_RUN(name, T) \
+    static void name##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
+        if (stride == (int64_t)sizeof(T)) { \
+            *(T *)ret = name##_flat(n, (const T *)p); \
+            return; \
+        } \
+        for (int64_t i = 0; i < n; i += GATHER) { \
+            const int64_t m = n - i < GATHER ? n - i : GATHER; \
+            T x[GATHER]; \
+            ebb__gather(m, sizeof(T), x, p + i * stride, stride); \
+            const T part = name##_flat(m, x); \
+            if (i == 0) *(T *)ret = part; \
+            else name##_merge(1, ret, &part); \
         } \
     }
-DEFINE_SUM_ROWS(f32, float)
-DEFINE_SUM_ROWS(f64, double)
+
+#define DEFINE_BY_VECTORS(F, T, NONE) \
+    DEFINE_MERGE(sum_##F, T, SUM) \
+    DEFINE_MERGE(max_##F, T, MAX) \
+    DEFINE_MERGE(min_##F, T, MIN) \
+    DEFINE_FLOATING_SUM(sum_##F, F, T) \
+    DEFINE_FLOATING_EXTREME(max_##F, F, T, NONE, ebb__max, ebb__greatest) \
+    DEFINE_FLOATING_EXTREME(min_##F, F, T, NONE, ebb__min, ebb__least) \
+    DEFINE_FLAT_RUN(sum_##F, T) \
+    DEFINE_FLAT_RUN(max_##F, T) \
+    DEFINE_FLAT_RUN(min_##F, T)
+DEFINE_BY_VECTORS(f32, float, EBB__NO_NANS_F32)
+DEFINE_BY_VECTORS(f64, double, EBB__NO_NANS_F64)
 
 /* ---- count, mean and squared deviations: three arrays of doubles, one after another ---- */
 
@@ -239,13 +289,9 @@ static void moments_merge(int64_t n, void *acc, const void *more) {
     [EBB_I64] = REDUCER(name##_i64), FLOATS(name)
 
 void EBB__ISA(ebb__init_reduce)(void) {
-#define SET_EXTREMES(S, T, a, b) REDUCER(max_##S), REDUCER(min_##S),
-    static const ebb__reducer extremes[] = {PLAIN(SET_EXTREMES)};
-    static const ebb_dtype order[] = {EBB_BOOL, EBB_U8, EBB_I32, EBB_I64, EBB_F32, EBB_F64};
-    for (int i = 0; i < 6; i++) {
-        ebb__isa.max[order[i]] = extremes[2 * i];
-        ebb__isa.min[order[i]] = extremes[2 * i + 1];
-    }
+    static const ebb__reducer max[EBB_DTYPE_COUNT] = {ALL(max)}, min[EBB_DTYPE_COUNT] = {ALL(min)};
+    memcpy(ebb__isa.max, max, sizeof max);
+    memcpy(ebb__isa.min, min, sizeof min);
     static const ebb__reducer folds[EBB__FOLDS][EBB_DTYPE_COUNT] = {
         [EBB__FOLD_SUM] = {ALL(sum)},
         [EBB__FOLD_PROD] = {ALL(prod)},

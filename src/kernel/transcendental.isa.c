@@ -23,15 +23,15 @@ EBB__VEC_MATH(erf, f64, double, erf)
         return -ebb__max_##F(-x, zero) - ebb__log1p_##F(ebb__exp_##F(-ebb__max_##F(x, -x))); \
     } \
     static EBB__INLINE ebb__v##F ebb__silu_##F(ebb__v##F x) { return x / (1 + ebb__exp_##F(-x)); } \
-    static EBB__INLINE ebb__v##F ebb__gelu_##F(ebb__v##F x) { \
-        const ebb__v##F half = (T)0.5 * x; \
-        return ebb__fma_##F(half, ebb__erf_##F(x * (T)0.70710678118654752440), half); \
-    } \
     static EBB__INLINE ebb__v##F ebb__gelu_tanh_##F(ebb__v##F x) { \
         return (T)0.5 * x * (1 + ebb__tanh_##F((T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x))); \
     }
 DEFINE_ACTIVATIONS(f32, float)
 DEFINE_ACTIVATIONS(f64, double)
+static EBB__INLINE ebb__vf64 ebb__gelu_f64(ebb__vf64 x) {
+    const ebb__vf64 half = 0.5 * x;
+    return ebb__fma_f64(half, ebb__erf_f64(x * 0.70710678118654752440), half);
+}
 
 #if EBB__VECTOR_MATH
 /* SLEEF's sin and cos reduce the argument by a method that they choose by the largest lane: a lane's last bit may

@@ -11,9 +11,10 @@
 #define EBB__ISA_baseline 0
 #define EBB__ISA_avx2 1
 #define EBB__ISA_avx512 2
+#define EBB__ISA_avx512bf16 2
 #define EBB__ISA_LEVEL EBB__CAT(EBB__ISA_, EBB_ISA_NAME)
 
-#if EBB__ISA_LEVEL > 0
+#if EBB__ISA_LEVEL > 0 || defined(__SSE2__)
 #include <immintrin.h>
 #endif
 #if EBB__ISA_LEVEL > 0 && defined(EBB_HAVE_SLEEF)
@@ -49,17 +50,29 @@
 #if EBB__ISA_LEVEL == 2
 #define EBB__VBYTES 64
 #define EBB__VBITS 512
+#define EBB__X86(op) _mm512_##op
+#define EBB__X86_F32 __m512
+#define EBB__X86_F64 __m512d
 #elif EBB__ISA_LEVEL == 1
 #define EBB__VBYTES 32
 #define EBB__VBITS 256
+#define EBB__X86(op) _mm256_##op
+#define EBB__X86_F32 __m256
+#define EBB__X86_F64 __m256d
 #else
 #define EBB__VBYTES 16
+#if defined(__SSE2__)
+#define EBB__X86(op) _mm_##op
+#define EBB__X86_F32 __m128
+#define EBB__X86_F64 __m128d
+#endif
 #endif
 
 #if defined(__GNUC__)
 typedef float ebb__vf32 __attribute__((vector_size(EBB__VBYTES)));
 typedef double ebb__vf64 __attribute__((vector_size(EBB__VBYTES)));
 typedef int32_t ebb__vi32 __attribute__((vector_size(EBB__VBYTES)));
+typedef int64_t ebb__vi64 __attribute__((vector_size(EBB__VBYTES)));
 #define ebb__whole_f32(i) __builtin_convertvector(i, ebb__vf32)
 #define EBB__W_F32 (EBB__VBYTES / 4)
 #define EBB__W_F64 (EBB__VBYTES / 8)
@@ -67,6 +80,7 @@ typedef int32_t ebb__vi32 __attribute__((vector_size(EBB__VBYTES)));
 typedef float ebb__vf32;
 typedef double ebb__vf64;
 typedef int32_t ebb__vi32;
+typedef int64_t ebb__vi64;
 #define ebb__whole_f32(i) ((float)(i))
 #define EBB__W_F32 1
 #define EBB__W_F64 1
@@ -84,14 +98,11 @@ EBB__VEC_BASICS(f32, float)
 EBB__VEC_BASICS(f64, double)
 
 /* The greater and the lesser; b where there is a NaN. */
-#if EBB__ISA_LEVEL == 2
-#define ebb__max_f32(a, b) ((ebb__vf32)_mm512_max_ps((__m512)(a), (__m512)(b)))
-#define ebb__max_f64(a, b) ((ebb__vf64)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
-#define ebb__min_f32(a, b) ((ebb__vf32)_mm512_min_ps((__m512)(a), (__m512)(b)))
-#elif EBB__ISA_LEVEL == 1
-#define ebb__max_f32(a, b) ((ebb__vf32)_mm256_max_ps((__m256)(a), (__m256)(b)))
-#define ebb__max_f64(a, b) ((ebb__vf64)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
-#define ebb__min_f32(a, b) ((ebb__vf32)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#if defined(EBB__X86)
+#define ebb__max_f32(a, b) ((ebb__vf32)EBB__X86(max_ps)((EBB__X86_F32)(a), (EBB__X86_F32)(b)))
+#define ebb__max_f64(a, b) ((ebb__vf64)EBB__X86(max_pd)((EBB__X86_F64)(a), (EBB__X86_F64)(b)))
+#define ebb__min_f32(a, b) ((ebb__vf32)EBB__X86(min_ps)((EBB__X86_F32)(a), (EBB__X86_F32)(b)))
+#define ebb__min_f64(a, b) ((ebb__vf64)EBB__X86(min_pd)((EBB__X86_F64)(a), (EBB__X86_F64)(b)))
 #else
 #define EBB__VEC_EXTREME(name, F, T, beats) \
     static EBB__INLINE ebb__v##F name(ebb__v##F a, ebb__v##F b) { \
@@ -105,6 +116,52 @@ EBB__VEC_BASICS(f64, double)
 EBB__VEC_EXTREME(ebb__max_f32, f32, float, >)
 EBB__VEC_EXTREME(ebb__max_f64, f64, double, >)
 EBB__VEC_EXTREME(ebb__min_f32, f32, float, <)
+EBB__VEC_EXTREME(ebb__min_f64, f64, double, <)
+#endif
+
+/* Lanes in which there was a NaN: none at first (the constant), then those of a and b too; whether there is any; v with
+ * NaN in them. */
+#if EBB__ISA_LEVEL == 2
+typedef __mmask16 ebb__nans_f32; /* those without, so that a comparison under this mask keeps them */
+typedef __mmask8 ebb__nans_f64;
+enum { EBB__NO_NANS_F32 = 0xffff, EBB__NO_NANS_F64 = 0xff };
+#define ebb__add_nans_f32(nans, a, b) _mm512_mask_cmp_ps_mask(nans, (__m512)(a), (__m512)(b), _CMP_ORD_Q)
+#define ebb__add_nans_f64(nans, a, b) _mm512_mask_cmp_pd_mask(nans, (__m512d)(a), (__m512d)(b), _CMP_ORD_Q)
+#define ebb__both_nans(a, b) ((a) & (b))
+#define ebb__any_nan_f32(nans) ((nans) != EBB__NO_NANS_F32)
+#define ebb__any_nan_f64(nans) ((nans) != EBB__NO_NANS_F64)
+#define ebb__with_nans_f32(v, nans) ((ebb__vf32)_mm512_mask_blend_ps(nans, _mm512_set1_ps(NAN), (__m512)(v)))
+#define ebb__with_nans_f64(v, nans) ((ebb__vf64)_mm512_mask_blend_pd(nans, _mm512_set1_pd((double)NAN), (__m512d)(v)))
+#else
+typedef ebb__vi32 ebb__nans_f32; /* all bits of such a lane are set, which is a NaN itself */
+typedef ebb__vi64 ebb__nans_f64;
+#define EBB__NO_NANS_F32 ((ebb__vi32){0})
+#define EBB__NO_NANS_F64 ((ebb__vi64){0})
+#if EBB__ISA_LEVEL == 1
+#define ebb__add_nans_f32(nans, a, b) ((nans) | (ebb__vi32)_mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_UNORD_Q))
+#define ebb__add_nans_f64(nans, a, b) ((nans) | (ebb__vi64)_mm256_cmp_pd((__m256d)(a), (__m256d)(b), _CMP_UNORD_Q))
+#elif defined(__GNUC__)
+#define ebb__add_nans_f32(nans, a, b) ((nans) | (ebb__vi32)((a) != (a)) | (ebb__vi32)((b) != (b)))
+#define ebb__add_nans_f64(nans, a, b) ((nans) | (ebb__vi64)((a) != (a)) | (ebb__vi64)((b) != (b)))
+#else
+#define ebb__add_nans_f32(nans, a, b) ((nans) | -(int32_t)((a) != (a) || (b) != (b)))
+#define ebb__add_nans_f64(nans, a, b) ((nans) | -(int64_t)((a) != (a) || (b) != (b)))
+#endif
+#define ebb__both_nans(a, b) ((a) | (b))
+#define EBB__VEC_NANS(F) \
+    static EBB__INLINE ebb__v##F ebb__with_nans_##F(ebb__v##F v, ebb__nans_##F nans) { \
+        ebb__nans_##F bits; \
+        memcpy(&bits, &v, sizeof v); \
+        bits |= nans; \
+        memcpy(&v, &bits, sizeof v); \
+        return v; \
+    } \
+    static EBB__INLINE bool ebb__any_nan_##F(ebb__nans_##F nans) { \
+        const ebb__nans_##F none = {0}; \
+        return memcmp(&nans, &none, sizeof nans) != 0; \
+    }
+EBB__VEC_NANS(f32)
+EBB__VEC_NANS(f64)
 #endif
 
 /* ---- bits of float32: signs, choices ---- */
@@ -122,16 +179,18 @@ static EBB__INLINE ebb__vf32 ebb__magnitude(ebb__vf32 x) { return ebb__of_bits(e
 static EBB__INLINE ebb__vf32 ebb__with_sign(ebb__vf32 magnitude, ebb__vf32 sign) {
     return ebb__of_bits((ebb__bits(magnitude) & INT32_MAX) | (ebb__bits(sign) & INT32_MIN));
 }
-/* Masks: of a < b, false for NaN; of odd numbers. pick(m, a, b): a where m, else b. */
+/* Masks: of a < b, false for NaN; of NaN; of odd numbers. pick(m, a, b): a where m, else b. */
 #if EBB__ISA_LEVEL == 2
 typedef __mmask16 ebb__mask;
 #define ebb__less(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_LT_OQ)
+#define ebb__unordered(a) _mm512_cmp_ps_mask((__m512)(a), (__m512)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) _mm512_test_epi32_mask((__m512i)(i), _mm512_set1_epi32(1))
 #define ebb__pick(m, a, b) ((ebb__vf32)_mm512_mask_blend_ps(m, (__m512)(b), (__m512)(a)))
 #define ebb__all_less(a, limit) (ebb__less(a, ebb__splat_f32(limit)) == 0xffff)
 #elif EBB__ISA_LEVEL == 1
 typedef __m256 ebb__mask;
 #define ebb__less(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_LT_OQ)
+#define ebb__unordered(a) _mm256_cmp_ps((__m256)(a), (__m256)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) ((__m256)((i) << 31)) /* the highest bit decides */
 #define ebb__pick(m, a, b) ((ebb__vf32)_mm256_blendv_ps((__m256)(b), (__m256)(a), m))
 #define ebb__all_less(a, limit) (_mm256_movemask_ps(ebb__less(a, ebb__splat_f32(limit))) == 0xff)
@@ -139,8 +198,10 @@ typedef __m256 ebb__mask;
 typedef ebb__vi32 ebb__mask;
 #if defined(__GNUC__)
 #define ebb__less(a, b) ((ebb__vi32)((a) < (b)))
+#define ebb__unordered(a) ((ebb__vi32)((a) != (a)))
 #else
 #define ebb__less(a, b) (-(int32_t)((a) < (b)))
+#define ebb__unordered(a) (-(int32_t)((a) != (a)))
 #endif
 #define ebb__pick(m, a, b) ebb__of_bits((ebb__bits(a) & (m)) | (ebb__bits(b) & ~(m)))
 #endif
@@ -215,12 +276,24 @@ EBB__VEC_PART(f64, double)
 #define ebb__fma_f64(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* All lanes added up, and the greatest of them: halves are put together until one is left. */
+/* Every second element of two vectors side by side, the first, third, .... */
+#if EBB__ISA_LEVEL == 2
+#define ebb__evens_f32(a, b) \
+    ((ebb__vf32)_mm512_permutex2var_ps( \
+        (__m512)(a), _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), (__m512)(b)))
+#elif EBB__ISA_LEVEL == 1
+#define ebb__evens_f32(a, b) \
+    ((ebb__vf32)_mm256_permute4x64_pd((__m256d)_mm256_shuffle_ps((__m256)(a), (__m256)(b), 0x88), 0xd8))
+#endif
+
+/* All lanes added up, the greatest and the least of them: halves are put together until one is left. */
 #if EBB__ISA_LEVEL == 2
 #define ebb__total_f32(v) _mm512_reduce_add_ps((__m512)(v))
 #define ebb__total_f64(v) _mm512_reduce_add_pd((__m512d)(v))
 #define ebb__greatest_f32(v) _mm512_reduce_max_ps((__m512)(v))
 #define ebb__greatest_f64(v) _mm512_reduce_max_pd((__m512d)(v))
+#define ebb__least_f32(v) _mm512_reduce_min_ps((__m512)(v))
+#define ebb__least_f64(v) _mm512_reduce_min_pd((__m512d)(v))
 #elif EBB__ISA_LEVEL == 1
 #define EBB__VEC_ACROSS(name, op) \
     static EBB__INLINE float name##_f32(ebb__vf32 v) { \
@@ -234,6 +307,7 @@ EBB__VEC_PART(f64, double)
     }
 EBB__VEC_ACROSS(ebb__total, add)
 EBB__VEC_ACROSS(ebb__greatest, max)
+EBB__VEC_ACROSS(ebb__least, min)
 #else
 #define EBB__VEC_ACROSS(name, F, T, expr) \
     static EBB__INLINE T name(ebb__v##F v) { \
@@ -249,6 +323,9 @@ EBB__VEC_ACROSS(ebb__total_f32, f32, float, a[k] + a[k + half])
 EBB__VEC_ACROSS(ebb__total_f64, f64, double, a[k] + a[k + half])
 EBB__VEC_ACROSS(ebb__greatest_f32, f32, float, EBB__LANES_GREATER)
 EBB__VEC_ACROSS(ebb__greatest_f64, f64, double, EBB__LANES_GREATER)
+#define EBB__LANES_LESS a[k] < a[k + half] ? a[k] : a[k + half]
+EBB__VEC_ACROSS(ebb__least_f32, f32, float, EBB__LANES_LESS)
+EBB__VEC_ACROSS(ebb__least_f64, f64, double, EBB__LANES_LESS)
 #endif
 
 /* ---- mathematical functions, ebb__exp_f32(vector), ... ---- */

@@ -109,6 +109,22 @@ static EBB__INLINE ebb__vf32 ebb__tanh_f32(ebb__vf32 x) {
     return ebb__with_sign(e / (-2 - e), x);
 }
 
+/* 2^z, -126 < z <= 0 */
+static EBB__INLINE ebb__vf32 ebb__exp2_f32(ebb__vf32 z) {
+#if EBB__ISA_LEVEL == 2
+    const ebb__vf32 n = (ebb__vf32)_mm512_roundscale_ps((__m512)z, _MM_FROUND_TO_NEAREST_INT);
+#else
+    const ebb__vf32 rounded = z + EBB__ROUNDER, n = rounded - EBB__ROUNDER;
+#endif
+    const ebb__vf32 q =
+        EBB__POLYNOMIAL(z - n, 1, 0.693147004f, 0.240222469f, 0.0555071086f, 0.00967129227f, 0.00132695376f);
+#if EBB__ISA_LEVEL == 2
+    return (ebb__vf32)_mm512_scalef_ps((__m512)q, (__m512)n);
+#else
+    return ebb__of_bits(ebb__bits(q) + (ebb__bits(rounded) << 23));
+#endif
+}
+
 /* x + x P(x^2) to 0.9375, 1 - 2^(|x| P(|x|)) from there on. */
 static EBB__INLINE ebb__vf32 ebb__erf_f32(ebb__vf32 x) {
     const ebb__vf32 a = ebb__magnitude(x);
@@ -117,11 +133,17 @@ static EBB__INLINE ebb__vf32 ebb__erf_f32(ebb__vf32 x) {
     const ebb__vf32 t = ebb__min_f32(ebb__splat_f32(3.95f), a); /* erf is 1 from there on */
     const ebb__vf32 z = t * EBB__POLYNOMIAL(t, -1.62809372f, -0.91717571f, -0.151824012f, 0.032999821f, -0.00463093538f,
                                             0.000307838112f);
-    const ebb__vf32 rounded = z + EBB__ROUNDER, r = z - (rounded - EBB__ROUNDER);
-    const ebb__vf32 q =
-        EBB__POLYNOMIAL(r, 1, 0.693147004f, 0.240222469f, 0.0555071086f, 0.00967129227f, 0.00132695376f);
-    const ebb__vf32 large = 1 - ebb__of_bits(ebb__bits(q) + (ebb__bits(rounded) << 23));
+    const ebb__vf32 large = 1 - ebb__exp2_f32(z);
     return ebb__pick(ebb__less(ebb__splat_f32(0.9375f), a), ebb__with_sign(large, x), ebb__fma_f32(x, p, x));
+}
+
+/* h + h erf(sqrt(2) h), h = x / 2, where near 0 the absolute error of erf counts: |erf| is 1 - 2^(|h| P(|h|))
+ * everywhere, and h erf is |h| |erf|. */
+static EBB__INLINE ebb__vf32 ebb__gelu_f32(ebb__vf32 x) {
+    const ebb__vf32 h = 0.5f * x, a = ebb__magnitude(h), t = ebb__min_f32(ebb__splat_f32(2.8f), a);
+    const ebb__vf32 z = t * EBB__POLYNOMIAL(t, -2.30221033f, -1.83683407f, -0.419961959f, 0.112993725f, -0.00435027247f,
+                                            -0.0119417086f, 0.00505145313f, -0.000727627252f);
+    return ebb__fma_f32(a, 1 - ebb__exp2_f32(z), h);
 }
 
 #if EBB__ISA_LEVEL > 0

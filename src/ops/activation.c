@@ -159,7 +159,7 @@ static ebb_tensor *prelu_compose(struct ebb_forward *f) {
                  (long long)channels);
         return NULL;
     }
-    ebb_dims shape = {n == 1 ? 0 : ebb_tensor_ndim(x), {0}};
+    ebb_dims shape = {{0}, n == 1 ? 0 : ebb_tensor_ndim(x)};
     for (int i = 0; i < shape.n; i++) shape.d[i] = i == 1 ? n : 1;
     return ebb_prelu_kernel(x, ebb_reshape(weight, shape));
 }
@@ -241,7 +241,7 @@ ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor"
            .formula = {"where(beta * self > threshold, g, g * sigmoid(beta * self))"},
            .samples = EBB_SAMPLES(SHAPES, "(3,4) beta=2 threshold=1", "(4) threshold=0", "! i5(4)"))
 ACTIVATION(softsign, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = softsign_compose,
-           .doc = "self / (1 + |self|).")
+           .parts = "self / (1 + abs(self))", .doc = "self / (1 + |self|).")
 ACTIVATION_OF(EBB_NUMERIC, hardtanh, "Tensor self, float? min_val=-1, float? max_val=1 -> Tensor", LOOP(hardtanh),
               .node = "HardtanhBackward0", .doc = "self, but at least min_val and at most max_val.",
               .formula = {"where(min_val < self < max_val, g, 0)"}, .check = check_hardtanh,
@@ -273,14 +273,16 @@ ACTIVATION(softshrink, "Tensor self, float? lambd=0.5 -> Tensor", LOOP(softshrin
            .samples = EBB_SAMPLES(SHAPES, "(3,4) lambd=1", "(4) lambd=0", "! i5(4)", "! (3) lambd=-1"),
            .check = check_softshrink)
 ACTIVATION(tanhshrink, ONE, .samples = EBB_SAMPLES(SHAPES, "i5(4)"), .compose = tanhshrink_compose,
-           .doc = "self - tanh(self). Recorded as its parts.")
+           .parts = "self - tanh(self)", .doc = "self - tanh(self). Recorded as its parts.")
 ACTIVATION(prelu_kernel, "Tensor self, Tensor weight -> Tensor", .loops = ebb__loops_prelu, .vjp = prelu_kernel_vjp,
            .saves = {EBB_IN(0) | EBB_IN(1), EBB_IN(0)}, .node = "PreluKernelBackward0",
            .doc = "self above 0, else weight * self, broadcast together.",
            .formula = {"where(self > 0, g, g * weight)", "where(self > 0, 0, g * self)"},
            .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "() ()", "(0,3) (3)", "(2,1,3) (4,1)", "! (3) (4)"))
 ACTIVATION(
-    prelu, "Tensor self, Tensor weight -> Tensor", .compose = prelu_compose,
+    prelu, "Tensor self, Tensor weight -> Tensor", .autocast = EBB_AUTOCAST_LOW, .compose = prelu_compose,
+    .parts =
+        "prelu_kernel(self, weight if len(weight.view(-1)) == 1 else weight.view([1, -1] + [1, 1, 1, 1, 1, 1][:self.ndim - 2]))",
     .doc = "self above 0, else weight * self, with one weight or one for each channel in dimension 1. Recorded as "
            "prelu_kernel.",
     .samples = EBB_SAMPLES("(3,4) (1)", "(2,3,4) (3)", "() ()", "(0,3) (3)", "(5) (1)", "! (3,4) (3)", "! (3,4) (1,4)"))

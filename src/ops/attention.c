@@ -32,6 +32,11 @@ static ebb_status place_mask(const ebb_tensor *mask, const ebb_tensor *query, st
     return EBB_OK;
 }
 
+/* Queries and keys of no width have scores of 0, by whatever they are scaled. */
+static double scale_of(const ebb_setting *scale, int64_t width) {
+    return scale->given || width == 0 ? scale->value : 1 / sqrt((double)width);
+}
+
 static struct ebb__attention describe(const ebb_tensor *query, const ebb_tensor *key, const ebb_tensor *value,
                                       bool causal, const ebb_setting *scale) {
     struct ebb__attention a = {.dtype = (ebb_dtype)query->dtype, .heads = 1, .causal = causal};
@@ -40,7 +45,7 @@ static struct ebb__attention describe(const ebb_tensor *query, const ebb_tensor 
     a.queries = query->dims[n - 2], a.width = query->dims[n - 1];
     a.keys = key->dims[n - 2], a.value_width = value->dims[n - 1];
     a.query = query->data, a.key = key->data, a.value = value->data;
-    a.scale = scale->given ? scale->value : 1 / sqrt((double)a.width);
+    a.scale = scale_of(scale, a.width);
     return a;
 }
 
@@ -107,17 +112,13 @@ static ebb_tensor *biased_scores(ebb_tensor *query, ebb_tensor *key, ebb_tensor 
     return mask ? ebb_add(s, mask) : s;
 }
 
-static double scale_of(const ebb_setting *scale, ebb_tensor *query) {
-    return scale->given ? scale->value : 1 / sqrt((double)ebb_tensor_size(query, -1));
-}
-
 /* The probabilities and the gradient of the scores in public operators. */
 struct parts {
     ebb_tensor *query, *key, *value, *mask, *output, *lse;
 };
 static ebb_tensor *score_gradient(const struct parts *x, ebb_tensor *g, ebb_tensor *g_lse, bool causal,
                                   const ebb_setting *scale, ebb_tensor **ret_p) {
-    ebb_tensor *s = biased_scores(x->query, x->key, x->mask, causal, scale_of(scale, x->query));
+    ebb_tensor *s = biased_scores(x->query, x->key, x->mask, causal, scale_of(scale, ebb_tensor_size(x->query, -1)));
     ebb_tensor *lse = ebb_where(ebb_eq(x->lse, -(double)INFINITY), 0, x->lse);
     *ret_p = ebb_exp(ebb_sub(s, ebb_unsqueeze(lse, -1)));
     ebb_tensor *inner = ebb_sum(ebb_mul(g, x->output), .dim = EBB_DIMS(-1), .keepdim = true);
@@ -218,7 +219,7 @@ static bool composed_backward(ebb_tensor *const *x, const struct ebb__attrs_flas
                               ebb_tensor *ret[3]) {
     struct parts parts = {x[B_QUERY], x[B_KEY], x[B_VALUE], x[B_MASK], x[B_OUTPUT], x[B_LSE]};
     ebb_tensor *p, *d = score_gradient(&parts, x[GRAD], x[B_GRAD_LSE], a->is_causal, &a->scale, &p);
-    d = ebb_mul(d, scale_of(&a->scale, x[B_QUERY]));
+    d = ebb_mul(d, scale_of(&a->scale, ebb_tensor_size(x[B_QUERY], -1)));
     ret[0] = ebb_matmul(d, x[B_KEY]);
     ret[1] = ebb_matmul(transposed(d), x[B_QUERY]);
     ret[2] = ebb_matmul(transposed(p), x[GRAD]);
@@ -328,7 +329,7 @@ static ebb_tensor *shared_heads(ebb_tensor *t, int64_t heads) {
 
 /* Leading dimensions broadcast together. */
 static bool broadcast_heads(ebb_tensor *x[3]) {
-    ebb_dims lead[3], all = {0, {0}};
+    ebb_dims lead[3], all = {0};
     for (int i = 0; i < 3; i++) {
         lead[i] = ebb_tensor_shape(x[i]);
         lead[i].n -= 2;
@@ -370,7 +371,7 @@ static ebb_tensor *attention_compose(struct ebb_forward *f) {
     if (!broadcast_heads(x)) return NULL;
     if (a->dropout_p == 0 && ebb_tensor_ndim(mask) <= x[0]->ndim)
         return ebb_flash_attention(x[0], x[1], x[2], .attn_mask = mask, .is_causal = a->is_causal, .scale = a->scale);
-    ebb_tensor *s = biased_scores(x[0], x[1], mask, a->is_causal, scale_of(&a->scale, x[0]));
+    ebb_tensor *s = biased_scores(x[0], x[1], mask, a->is_causal, scale_of(&a->scale, ebb_tensor_size(x[0], -1)));
     ebb_tensor *p = safe_softmax(s, mask || a->is_causal);
     return ebb_matmul(ebb_dropout(p, .p = EBB_SET(a->dropout_p)), x[2]);
 }
@@ -388,11 +389,14 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         "several heads of query share one of key and value. Recorded as flash_attention, and with dropout as its "
         "parts.",
     .torch = "torch.nn.functional.scaled_dot_product_attention",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = attention_compose,
-    .samples = EBB_SAMPLES(
-        "(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true", "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3",
-        "(3,4) (3,4) (3,4) (3,3) is_causal=true", "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true",
-        "(2,2,3,2) (1,2,2,2) (2,1,2,2)", "(3,4) (3,4) (3,4) dropout_p=0.5", "(2,3) (0,3) (0,4)",
-        "(0,3,4) (0,3,4) (0,3,4)", "! (2,3,4) (2,5,3) (2,5,2)", "! (2,3,4) (3,5,4) (3,5,4)", "! (4) (4) (4)",
-        "! (3,4) (3,4) (3,4) (2,3)", "! (2,3,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "! (3,4) (3,4) (3,4) i2(3,3)"),
+    .parts = "'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'",
+    .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
+                           "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3", "(3,4) (3,4) (3,4) (3,3) is_causal=true",
+                           "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "(2,2,3,2) (1,2,2,2) (2,1,2,2)",
+                           "(3,4) (3,4) (3,4) dropout_p=0.5", "(2,3) (0,3) (0,4)", "(2,3,0) (2,5,0) (2,5,2)",
+                           "(0,3,4) (0,3,4) (0,3,4)", "! (2,3,4) (2,5,3) (2,5,2)", "! (2,3,4) (3,5,4) (3,5,4)",
+                           "! (4) (4) (4)", "! (3,4) (3,4) (3,4) (2,3)",
+                           "! (2,3,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "! (3,4) (3,4) (3,4) i2(3,3)"),
 };

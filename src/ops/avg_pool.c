@@ -27,9 +27,9 @@ static ebb_status forward(struct ebb_forward *f, struct ebb__pooling o) {
     size_t bytes;
     void *windows = ebb__pool_windows(&o, &shape, (ebb_dtype)x->dtype, &p, &bytes);
     if (!windows) return ebb_error_status();
-    ebb__pool_average(&p, x->data, f->out[0]->data);
+    ebb_status status = ebb__pool_average(&p, x->data, f->out[0]->data);
     ebb__free(windows, bytes);
-    return EBB_OK;
+    return status;
 }
 
 static ebb_status backward_infer(struct ebb_infer *f, struct ebb__pooling o, const ebb_dims *input_size) {
@@ -140,14 +140,15 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
     "), or (C, " image "). Padding with zeros, up to half a window, counts as elements unless count_include_pad is " \
     "EBB_SET(0). ceil_mode lets a last window reach beyond the end; "
 
-#define AVERAGE(name_, image, node_, ...) \
+#define AVERAGE(name_, image, node_, autocast_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, " \
-                             "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
-        .doc = AVERAGE_DOC(image) "divisor_override, unless 0, is what sums are divided by.", \
+                             "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
+        .doc = AVERAGE_DOC(image) "divisor_override is what sums are divided by.", \
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
+        .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = EBB_NUMERIC, \
         .contiguous = true, \
         .infer = name_##_infer, \
@@ -156,7 +157,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         .formula = {#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
-AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", "(2,3,4,5) kernel_size=2",
+AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", NONE, "(2,3,4,5) kernel_size=2",
         "(2,5,4) kernel_size=(3,2) stride=1 padding=1",
         "(1,2,5,5) kernel_size=3 stride=2 padding=1 count_include_pad=false", "(1,2,5,6) kernel_size=2 ceil_mode=true",
         "(1,1,5,5) kernel_size=3 stride=2 padding=1 ceil_mode=true", "(1,2,4,4) kernel_size=2 divisor_override=3",
@@ -164,7 +165,7 @@ AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", "(2,3,4,5) kernel_size=2",
         "! (1,0,4,4) kernel_size=2", "! (1,2,4,4) kernel_size=2 padding=2", "! (1,2,4,4) kernel_size=0",
         "! (4,4) kernel_size=2", "! (1,2,4,4) kernel_size=2 stride=0", "! (1,2,4,4) kernel_size=(2,2,2)",
         "! b(1,1,2,2) kernel_size=2")
-AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2",
+AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", F32, "(1,2,4,3,5) kernel_size=2",
         "(2,3,4,4) kernel_size=(2,1,3) stride=(1,2,2) padding=(1,0,1) ceil_mode=true",
         "(1,1,3,3,3) kernel_size=3 padding=1 count_include_pad=false", "! (1,2,3,3) kernel_size=4")
 
@@ -172,7 +173,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", "(1,2,4,3,5) kernel_size=2"
     const struct ebb_op ebb_op_##name_##_backward = { \
         EBB_SIGNATURE(name_##_backward, \
                       "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, " \
-                      "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor"), \
+                      "bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor"), \
         .doc = "The gradient of " #name_ " for an input of shape input_size.", \
         .batch = ebb_batch_fold, \
         .torch = "torch.ops.aten." #name_ "_backward", \
@@ -192,7 +193,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
                  "(1,2,2,2) input_size=(1,3,3,3) kernel_size=2 stride=1",
                  "! (1,2,2,1,2) input_size=(1,2,4,3,-5) kernel_size=2")
 
-#define ADAPTIVE(name_, image, node_, ...) \
+#define ADAPTIVE(name_, image, node_, autocast_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor"), \
         .doc = \
@@ -203,6 +204,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
+        .autocast = EBB_AUTOCAST_##autocast_, \
         .node_variant = name_##_variant, \
         .dtypes = EBB_FLOATING, \
         .contiguous = true, \
@@ -228,11 +230,11 @@ static const char *adaptive_avg_pool3d_variant(const void *attrs, ebb_tensor *co
     return variant(&((const struct ebb__attrs_adaptive_avg_pool3d *)attrs)->output_size, "AdaptiveAvgPool3DBackward0");
 }
 
-ADAPTIVE(adaptive_avg_pool2d, "H, W", "AdaptiveAvgPool2DBackward0", "(2,3,5,4) output_size=(2,3)",
+ADAPTIVE(adaptive_avg_pool2d, "H, W", "AdaptiveAvgPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
          "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,-1)", "(1,2,3,4) output_size=1", "(0,2,3,4) output_size=2",
          "(1,0,3,4) output_size=2", "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2", "! (3,3) output_size=2",
          "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
-ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", "(1,2,4,3,5) output_size=(2,-1,3)",
+ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,-1,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=-2")
 
 #define ADAPTIVE_BACKWARD(name_, node_, ...) \
@@ -263,6 +265,8 @@ const struct ebb_op ebb_op_avg_pool1d = {
     .doc = AVERAGE_DOC("L") "it is avg_pool2d of one row.",
     .torch = "torch.nn.functional.avg_pool1d",
     .compose = avg_pool1d,
+    .parts =
+        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)",
     .samples =
         EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
                     "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
@@ -275,6 +279,7 @@ const struct ebb_op ebb_op_adaptive_avg_pool1d = {
            "adaptive_avg_pool2d of one row.",
     .torch = "torch.nn.functional.adaptive_avg_pool1d",
     .compose = adaptive_avg_pool1d,
+    .parts = "adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)",
     .samples = EBB_SAMPLES("(2,3,5) output_size=3", "(3,5) output_size=1", "(2,0,5) output_size=3",
                            "! (2,3,5) output_size=(2,2)", "! (5) output_size=2"),
 };

@@ -109,7 +109,7 @@ static ebb_status batch_forward(struct ebb_forward *f) {
 static void given_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0], *x = v->in[0];
     if (!g) return;
-    ebb_dims along = {ebb_tensor_ndim(x), {0}}, others = {0, {0}};
+    ebb_dims along = {{0}, ebb_tensor_ndim(x)}, others = {0};
     for (int i = 0; i < along.n; i++) {
         along.d[i] = i == 1 ? ebb_tensor_shape(x).d[1] : 1;
         if (i != 1) others.d[others.n++] = i;

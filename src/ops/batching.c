@@ -6,7 +6,7 @@
 
 ebb_tensor *ebb__batch_aligned(ebb_tensor *samples, int ndim) {
     if (!samples || samples->ndim >= ndim) return samples;
-    ebb_dims shape = {ndim, {samples->dims[0]}};
+    ebb_dims shape = {{samples->dims[0]}, ndim};
     int more = ndim - samples->ndim;
     for (int d = 1; d < ndim; d++) shape.d[d] = d <= more ? 1 : samples->dims[d - more];
     return ebb_view(samples, shape);
@@ -16,7 +16,7 @@ ebb_tensor *ebb__batch_input(const struct ebb_batch_call *b, int64_t i, int ndim
     ebb_tensor *t = b->in[i];
     if (!t) return NULL;
     if (b->batched[i]) return ebb__batch_aligned(t, ndim + 1);
-    ebb_dims shape = {1, {b->size}};
+    ebb_dims shape = {{b->size}, 1};
     for (int d = t->ndim; d < ndim; d++) shape.d[shape.n++] = 1;
     for (int d = 0; d < t->ndim; d++) shape.d[shape.n++] = t->dims[d];
     return ebb_expand(t, shape);
@@ -182,7 +182,7 @@ void ebb_batch_leading(struct ebb_batch_call *b) { on_all(b, 0, false, 0); }
 
 ebb_tensor *ebb__batch_folded(ebb_tensor *t) {
     if (!t || t->ndim < 2) return t;
-    ebb_dims shape = {t->ndim - 1, {t->dims[0] * t->dims[1]}};
+    ebb_dims shape = {{t->dims[0] * t->dims[1]}, t->ndim - 1};
     for (int d = 1; d < shape.n; d++) shape.d[d] = t->dims[d + 1];
     return ebb_reshape(t, shape);
 }

@@ -239,6 +239,7 @@ const struct ebb_op ebb_op_float_power = {
     .torch = "torch.float_power",
     .compose = float_power_compose,
     .inplace = true,
+    .parts = "pow(to(self, float64), to(exponent, float64))",
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4)", "(2,3) 2.5", "2 (3)", "() (3)", "(0,3) 2", "i5(4) 2", "! (3) (4)"),
     .domain = {0.2, 3},

@@ -12,7 +12,7 @@ static ebb_list expanded(struct ebb_forward *f, const ebb_dims *shape) {
 }
 
 static ebb_list compose_broadcast_tensors(struct ebb_forward *f) {
-    ebb_dims shape = {0, {0}};
+    ebb_dims shape = {0};
     for (int64_t i = 0; i < f->n_in; i++) {
         ebb_dims other = ebb_tensor_shape(f->in[i]);
         if (ebb__broadcast(&shape, &other)) continue;
@@ -33,7 +33,7 @@ const struct ebb_op ebb_op_broadcast_tensors = {
 
 /* A tensor as dimension d of n. */
 static ebb_tensor *as_dim(ebb_tensor *t, int d, int n) {
-    ebb_dims shape = {n, {0}};
+    ebb_dims shape = {{0}, n};
     for (int i = 0; i < n; i++) shape.d[i] = i == d ? ebb_tensor_numel(t) : 1;
     return ebb_view(t, shape);
 }
@@ -41,7 +41,7 @@ static ebb_tensor *as_dim(ebb_tensor *t, int d, int n) {
 static ebb_list compose_meshgrid(struct ebb_forward *f) {
     const struct ebb__attrs_meshgrid *a = f->attrs;
     ebb_tensor *grid[EBB_MAX_NDIM];
-    ebb_dims shape = {(int32_t)f->n_in, {0}};
+    ebb_dims shape = {{0}, (int32_t)f->n_in};
     if (f->n_in < 1 || f->n_in > EBB_MAX_NDIM) {
         ebb_fail(EBB_ERR_ARGUMENT, "needs between 1 and %d tensors, not %lld", EBB_MAX_NDIM, (long long)f->n_in);
         return (ebb_list){0, NULL};

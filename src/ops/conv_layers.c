@@ -53,6 +53,11 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
     return batched ? y : ebb_squeeze(y, .dim = EBB_DIMS(0));
 }
 
+/* What they are composed of, without auto_padding=same. */
+#define PARTS(more) \
+    "y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding, " more \
+    "); y if input.ndim == weight.ndim else y[0]"
+
 #define CONV(name_, dims_, image_, ...) \
     static ebb_tensor *name_(struct ebb_forward *f) { \
         const struct ebb__attrs_##name_ *a = f->attrs; \
@@ -73,7 +78,9 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
             ", or one for all. PyTorch's padding=\"valid\" and \"same\" are .auto_padding = EBB_PADDING_VALID and " \
             "EBB_PADDING_SAME.", \
         .torch = "torch.nn.functional." #name_, \
+        .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
+        .parts = PARTS("dilation, groups=groups"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
@@ -110,7 +117,9 @@ CONV(conv3d, 3, "D, H, W", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2)
             "), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * " \
             "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension.", \
         .torch = "torch.nn.functional." #name_, \
+        .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
+        .parts = PARTS("dilation, True, output_padding, groups"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 

@@ -188,7 +188,7 @@ static void vjp(struct ebb_vjp_call *v) {
                                             .stride = a->stride, .padding = a->padding, .dilation = a->dilation,
                                             .groups = a->groups));
     if (v->needs[2]) {
-        ebb_dims others = {1, {0}};
+        ebb_dims others = {{0}, 1};
         for (int i = 2; i < g->ndim; i++) others.d[others.n++] = i;
         ebb_vjp_give(v, 2, ebb_sum(g, .dim = others));
     }
@@ -198,7 +198,7 @@ static void vjp(struct ebb_vjp_call *v) {
  * sample is a group of its own. */
 static ebb_tensor *merge_channels(ebb_tensor *t) {
     if (!t) return NULL;
-    ebb_dims shape = {t->ndim - 1, {t->dims[1], t->dims[0] * t->dims[2]}};
+    ebb_dims shape = {{t->dims[1], t->dims[0] * t->dims[2]}, t->ndim - 1};
     for (int d = 2; d < shape.n; d++) shape.d[d] = t->dims[d + 1];
     return ebb_reshape(ebb_transpose(t, 0, 1), shape);
 }
@@ -206,7 +206,7 @@ static ebb_tensor *merge_channels(ebb_tensor *t) {
 /* (n, b c, ...) to (b, n, c, ...) */
 static ebb_tensor *split_channels(ebb_tensor *t, int64_t size) {
     if (!t) return NULL;
-    ebb_dims shape = {t->ndim + 1, {t->dims[0], size, t->dims[1] / size}};
+    ebb_dims shape = {{t->dims[0], size, t->dims[1] / size}, t->ndim + 1};
     for (int d = 3; d < shape.n; d++) shape.d[d] = t->dims[d - 1];
     return ebb_transpose(ebb_reshape(t, shape), 0, 1);
 }

@@ -309,7 +309,9 @@ const struct ebb_op ebb_op_ctc_loss = {
         "count, all where they are absent. The mean first divides each loss by its number of labels. zero_infinity makes "
         "infinite losses, of labels that do not fit into the frames, 0. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ctc_compose,
+    .parts = "'the mean, or the sum, of native_ctc_loss, of which the mean divides each by its number of labels'",
     .samples =
         EBB_SAMPLES("(5,2,4) i3(2,2) blank=3", "(4,2,3) i2(4) blank=2 reduction=sum", "(5,3) i3(2)",
                     "(5,3) i3(2) reduction=none", "(3,2,3) i3(2,1) i4(2) i2(2) zero_infinity=true reduction=none",
@@ -336,8 +338,11 @@ const struct ebb_op ebb_op_ctc_loss_lengths = {
         ", bool zero_infinity=false -> Tensor"),
     .doc = "ctc_loss with lengths that are lists of numbers. Recorded as its parts.",
     .torch = "torch.nn.functional.ctc_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .overload = "ctc_loss",
     .compose = lengths_compose,
+    .parts =
+        "ctc_loss(log_probs, targets, tensor(input_lengths), tensor(target_lengths), blank, reduction, zero_infinity)",
     .samples = EBB_SAMPLES("(5,2,4) i3(2,2) input_lengths=(5,4) target_lengths=(2,1) blank=3",
                            "(4,2,3) i2(3) input_lengths=(4,4) target_lengths=(2,1) blank=2 reduction=sum",
                            "(3,2,3) i3(2,1) input_lengths=(3,2) target_lengths=(1,1) reduction=none zero_infinity=true",

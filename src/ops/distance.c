@@ -1,6 +1,7 @@
 /* Distances and directions of vectors: normalize, pairwise_distance, cosine_similarity, cdist. */
 #define EBB_FAMILY "Distances"
 #include "ops/loss.h"
+#include "ops/reduce.h"
 #include <math.h>
 
 /* A dimension that may be left out: the one listed, or `otherwise`; checked against ndim. */
@@ -28,6 +29,7 @@ const struct ebb_op ebb_op_normalize = {
     .doc = "input divided by its norms of order p along dim, which count as at least eps. Recorded as its parts.",
     .torch = "torch.nn.functional.normalize",
     .compose = normalize_compose,
+    .parts = "input / clamp(vector_norm(input, p, dim or 1, True), eps)",
     .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1", "(2,3,4) p=3 dim=-1", "(4) dim=0", "() dim=0", "(0,3)", "(3,4) eps=10",
                            "! (4)", "! (2,3) dim=(0,1)", "! i5(3,4)"),
 };
@@ -51,6 +53,7 @@ const struct ebb_op ebb_op_pairwise_distance = {
     .doc = "The norm of order p of x1 - x2 + eps along the last dimension. Recorded as its parts.",
     .torch = "torch.nn.functional.pairwise_distance",
     .compose = pairwise_compose,
+    .parts = "vector_norm(x1 - x2 + eps, p, -1, keepdim)",
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (4) p=1", "(2,3,4) (3,4) p=3 keepdim=true", "(4) (4) eps=0.5",
                            "(0,3) (0,3)", "! (3,4) (3,5)"),
 };
@@ -82,11 +85,18 @@ const struct ebb_op ebb_op_cosine_similarity = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = cosine_compose,
+    .parts =
+        "a, b = broadcast_tensors([x1, x2]); d = dim or 1; sum(a / clamp(vector_norm(a, 2, d, True), eps) * (b / clamp(vector_norm(b, 2, d, True), eps)), d)",
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(2,3,4) (3,4) dim=-1", "(4) (3,4)", "(4) (4) dim=0", "() () dim=0",
                            "(0,3) (0,3)", "! (4) (4)", "! (3,4) (3,5)", "! i5(3,4) i5(3,4)"),
 };
 
 /* ---- cdist ---- */
+
+/* Of each row of x and each of y. */
+static ebb_tensor *differences(ebb_tensor *x, ebb_tensor *y) {
+    return ebb_sub(ebb_unsqueeze(x, -2), ebb_unsqueeze(y, -3));
+}
 
 static ebb_tensor *cdist_compose(struct ebb_forward *f) {
     const struct ebb__attrs_cdist *a = f->attrs;
@@ -95,10 +105,25 @@ static ebb_tensor *cdist_compose(struct ebb_forward *f) {
     if (x->dims[x->ndim - 1] != y->dims[y->ndim - 1])
         return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "x1 and x2 must have the same number of columns");
     if (!(a->p.value >= 0)) return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "p must not be negative, got %g", a->p.value);
-    ebb_tensor *d = ebb_sub(ebb_unsqueeze(x, -2), ebb_unsqueeze(y, -3));
+    ebb_tensor *d = differences(x, y);
     double p = x->dims[x->ndim - 1] || !isinf(a->p.value) ? a->p.value : 1; /* of no columns all norms are 0 */
     return ebb_vector_norm(d, .ord = EBB_SET(p), .dim = EBB_DIMS(-1));
 }
+
+static void cdist_vjp(struct ebb_vjp_call *v) {
+    double p = ((const struct ebb__attrs_cdist *)v->attrs)->p.value;
+    if (p == 0) return; /* a count of differences: flat */
+    ebb_dims last = EBB_DIMS(-1);
+    ebb_tensor *g = ebb_unsqueeze(v->grad[0], -1), *y = ebb_unsqueeze(v->out[0], -1);
+    ebb_tensor *d = ebb__vector_norm_gradient(g, differences(v->in[0], v->in[1]), y, p, &last);
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_sum(d, .dim = EBB_DIMS(-2)));
+    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_neg(ebb_sum(d, .dim = EBB_DIMS(-3))));
+}
+
+#define CDIST_FORMULA \
+    "d = x1[..., :, None, :] - x2[..., None, :, :]; n = y[..., None]; m = abs(d) == n; " \
+    "h = g[..., None] * (zeros_like(d) if p == 0 else where(n == 0, 0, d / n) if p == 2 else sign(d) * m / sum(m, -1, True) if p == inf else " \
+    "where(n == 0, 0, sign(d) * abs(d)**(p - 1) * n**(1 - p))); "
 
 const struct ebb_op ebb_op_cdist = {
     EBB_SIGNATURE(cdist,
@@ -106,9 +131,17 @@ const struct ebb_op ebb_op_cdist = {
                   "donot_use_mm_for_euclid_dist) compute_mode=use_mm_for_euclid_dist_if_necessary -> Tensor"),
     .doc =
         "The distances between each of the rows of x1 (..., P, M) and each of those of x2 (..., R, M): the norms of order p of "
-        "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake. Recorded as its parts.",
+        "their differences, (..., P, R), always computed as such: compute_mode is there for PyTorch's sake.",
     .torch = "torch.cdist",
+    .node = "CdistBackward0",
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cdist_compose,
+    .vjp = cdist_vjp,
+    .batch = ebb_batch_elementwise, /* what stands before the matrices broadcasts */
+    .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), EBB_IN(0) | EBB_IN(1) | EBB_OUT(0)},
+    .formula = {CDIST_FORMULA "sum(h, -2)", CDIST_FORMULA "-sum(h, -3)"},
     .samples = EBB_SAMPLES("(3,4) (2,4)", "(3,4) (2,4) p=1", "(2,3,4) (5,4) p=3", "(3,4) (2,4) p=inf", "(0,4) (2,4)",
                            "(2,0) (3,0) p=inf", "! (4) (2,4)", "! (3,4) (2,5)", "! (3,4) (2,4) p=-1"),
 };

@@ -144,15 +144,22 @@ DROPOUT(
     dropout, "true", dropped, false, 0, SAMPLES,
     .doc =
         "With training each element becomes 0 with probability p, and is divided by 1 - p else; without, or with p = 0, "
-        "input itself (Srivastava et al. 2014). Recorded as native_dropout.")
+        "input itself (Srivastava et al. 2014). Recorded as native_dropout.",
+    .parts = "input if not training or p == 0 else input * 0 if p == 1 else native_dropout(input, p)")
 DROPOUT(
     feature_dropout, "true", dropped, true, 2, SAMPLES,
     .doc =
-        "dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.")
+        "dropout of whole channels of an input (N, C, ...), PyTorch's dropout2d and dropout3d. Recorded as its parts.",
+    .parts = "'input times native_dropout(ones, p), one for each channel'")
 DROPOUT(
     alpha_dropout, "false", alpha_dropped, false, 0, SAMPLES,
     .doc =
         "Dropout that keeps mean 0 and variance 1 of what comes from selu: what is dropped becomes selu's limit on the "
-        "left, and all is scaled and shifted. Recorded as its parts.")
+        "left, and all is scaled and shifted. Recorded as its parts.",
+    .parts =
+        "limit = 1.7580993408473766; kept = native_dropout(ones_like(input), p if p < 1 else 0) * (1 - p); y = (input * kept + "
+        "limit * (kept - (1 - p))) / ((1 + p * limit**2) * (1 - p))**0.5 if p < 1 else input * 0; y if training and p > 0 else "
+        "input")
 DROPOUT(feature_alpha_dropout, "false", alpha_dropped, true, 2, SAMPLES,
-        .doc = "alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.")
+        .doc = "alpha_dropout of whole channels of an input (N, C, ...). Recorded as its parts.",
+        .parts = "'as alpha_dropout, with native_dropout(ones, p) of one for each channel'")

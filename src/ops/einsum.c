@@ -185,7 +185,7 @@ static bool needed(const struct equation *e, int label, int next) {
 
 /* Sum over what only this operand has. */
 static void sum_own(const struct equation *e, struct operand *o, const struct operand *other, int next) {
-    ebb_dims dims = {0, {0}};
+    ebb_dims dims = {0};
     for (int d = 0; d < o->n; d++)
         if (!needed(e, o->label[d], next) && (!other || find(other, o->label[d]) < 0)) dims.d[dims.n++] = d;
     if (dims.n == 0) return;
@@ -239,7 +239,7 @@ static bool contract(const struct equation *e, struct operand *a, struct operand
     if (!a->t || !b->t) return false;
     struct pair p = classify(e, a, b, next);
     struct operand r = {NULL, 0, {0}};
-    ebb_dims shape = {0, {0}};
+    ebb_dims shape = {0};
     if (p.both_a.n + p.only_a.n + p.only_b.n > EBB_MAX_NDIM) {
         ebb_fail(EBB_ERR_SHAPE, "equation \"%s\": a product of more than %d dimensions on the way", e->text,
                  EBB_MAX_NDIM);
@@ -264,7 +264,7 @@ static bool contract(const struct equation *e, struct operand *a, struct operand
 
 /* In the order of the output. */
 static ebb_tensor *finish(const struct equation *e, struct operand *o) {
-    ebb_dims order = {0, {0}};
+    ebb_dims order = {0};
     sum_own(e, o, NULL, e->n);
     for (int i = 0; i < e->output.n && o->t; i++) order.d[order.n++] = find(o, e->output.label[i]);
     return ebb_permute(o->t, order);
@@ -301,6 +301,7 @@ const struct ebb_op ebb_op_einsum = {
         "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right.",
     .torch = "torch.einsum",
     .compose = einsum,
+    .parts = "'permute and reshape of each of tensors, and a bmm for each after the first'",
     .samples = EBB_SAMPLES(
         "[(2,3) (3,4)] equation=ij,jk->ik", "[(2,3) (3,4)] equation=ij,jk", "[(3,3)] equation=ii",
         "[(3,3)] equation=ii->i", "[(2,3)] equation=ji", "[(2,3)] equation=ij->", "[(3) (4)] equation=i,j->ij",

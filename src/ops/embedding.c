@@ -35,8 +35,7 @@ static ebb_status forward(struct ebb_forward *f) {
         p.moving_stride[d] = d == last ? ebb__step(weight, 1) : 0;
         p.index[0].stride[d] = d == last ? 0 : ebb__step(index, d);
     }
-    ebb_status status = ebb__check_places(&p, 0, 0, false);
-    if (!status) ebb__place(&p, EBB__TAKE, (ebb_dtype)weight->dtype);
+    ebb_status status = ebb__place_along(&p, EBB__TAKE, (ebb_dtype)weight->dtype, 0, false);
     ebb__unref(index);
     return status;
 }
@@ -51,6 +50,11 @@ static void vjp(struct ebb_vjp_call *v) {
         ebb_tensor *ones = ebb_ones(ebb_tensor_shape(index), .dtype = dtype);
         ebb_tensor *count = ebb_index_add_(ebb__zeros_beside(EBB_DIMS(shape.d[0]), dtype, index, NULL), index, ones, 0);
         g = ebb_div(g, ebb_unsqueeze(ebb_index_select(count, index, 0), 1));
+    }
+    ebb_tensor *sum = a->padding_idx.given ? NULL : ebb_vjp_sum(v, 1);
+    if (sum) {
+        (void)ebb_index_add_(sum, index, g, 0);
+        return;
     }
     ebb_tensor *w = ebb_index_add_(ebb__zeros_beside(shape, dtype, index, g), index, g, 0);
     if (a->padding_idx.given) w = ebb_index_fill_(w, ebb_full(EBB_DIMS(1), a->padding_idx.whole), 0, 0);

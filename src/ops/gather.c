@@ -23,11 +23,11 @@ static ebb_status check_index(const ebb_meta *index, const ebb_meta *other, cons
 /* What is done at the places that input 1 picks along dim in `moving`. */
 static ebb_status place(struct ebb_forward *f, int64_t dim, const ebb_tensor *moving, const ebb_tensor *fixed,
                         enum ebb__placing what) {
-    struct ebb__places p;
     ebb_tensor *index = ebb__index_i64(f->in[1]);
-    ebb_status status = index ? ebb__places_of_index(&p, index, moving, fixed, dim) : ebb_error_status();
-    if (!status && what != EBB__TAKE) status = ebb__begin_update(f);
-    if (!status) ebb__place(&p, what, (ebb_dtype)moving->dtype);
+    if (!index) return ebb_error_status();
+    ebb_status status = what == EBB__TAKE ? EBB_OK : ebb__begin_update(f);
+    const struct ebb__places p = ebb__places_of_index(index, moving, fixed, dim);
+    if (!status) status = ebb__place_along(&p, what, (ebb_dtype)moving->dtype, dim, f->out[0] == f->in[0]);
     ebb__unref(index);
     return status;
 }
@@ -205,6 +205,8 @@ const struct ebb_op ebb_op_scatter_mode = {
     .order = "self, dim, index, src, reduce",
     .compose = scatter_mode_compose,
     .inplace = true,
+    .parts =
+        "s = to(src, self.dtype); s = s.expand(index.shape) if s.ndim == 0 else s; scatter_add(self, dim, index, s) if reduce == 'add' else scatter_reduce(self, dim, index, s, 'prod')",
     .samples = EBB_SAMPLES("(3,4) i3(2,4) (2,4) dim=0 reduce=add", "(3,4) i4(3,6) 2 dim=-1 reduce=multiply",
                            "(3,4) i4(3,2) () dim=1 reduce=add", "(3,4) i3(2,4) (2,4) dim=0 reduce=multiply",
                            "() i1() () dim=0 reduce=add", "(5) i5(0) (0) dim=0 reduce=multiply",
@@ -278,23 +280,20 @@ static ebb_status reduce_infer(struct ebb_infer *f) {
 }
 
 /* Counts, of at least 1, of the values that go into each element of y. */
-static ebb_status count(ebb_tensor *counts, ebb_tensor *index, const ebb_tensor *src, int64_t dim, bool include_self) {
+static void count(ebb_tensor *counts, ebb_tensor *index, const ebb_tensor *src, int64_t dim, bool include_self) {
     _Alignas(8) char one[8];
     const char zero[8] = {0};
     ebb_dtype dtype = (ebb_dtype)counts->dtype;
     int64_t size = (int64_t)ebb__dtype_sizes[dtype];
-    struct ebb__places p;
+    struct ebb__places p = ebb__places_of_index(index, counts, src, dim);
     ebb__store(one, dtype, 1);
     ebb__loops_fill[dtype](counts->numel, (char *const[]){counts->data}, (const int64_t[]){size},
                            include_self ? one : zero);
-    ebb_status status = ebb__places_of_index(&p, index, counts, src, dim);
-    if (status) return status;
     p.fixed = one;
     for (int d = 0; d < p.ndim; d++) p.fixed_stride[d] = 0;
-    ebb__place(&p, EBB__ADD, dtype);
+    (void)ebb__place(&p, EBB__ADD, dtype);
     ebb__loops_maximum[dtype](counts->numel, (char *const[]){counts->data, counts->data, one},
                               (const int64_t[]){size, size, 0}, NULL);
-    return EBB_OK;
 }
 
 static ebb_status reduce(struct ebb_forward *f, ebb_tensor *index, ebb_tensor *counts) {
@@ -302,19 +301,20 @@ static ebb_status reduce(struct ebb_forward *f, ebb_tensor *index, ebb_tensor *c
     _Alignas(8) char value[8];
     ebb_tensor *y = f->out[0];
     ebb_dtype dtype = (ebb_dtype)y->dtype;
-    struct ebb__places p, q;
-    ebb_status status = ebb__places_of_index(&p, index, y, f->in[2], a->dim);
-    if (!status && counts) status = count(counts, index, f->in[2], a->dim, a->include_self.value != 0);
+    const struct ebb__places p = ebb__places_of_index(index, y, f->in[2], a->dim);
+    struct ebb__places q;
+    ebb_status status = ebb__check_places(&p, 0, a->dim);
     if (!status) status = ebb__begin_update(f);
     if (status) return status;
+    if (counts) count(counts, index, f->in[2], a->dim, a->include_self.value != 0);
     if (a->include_self.value == 0) { /* what is met starts anew */
         q = p;
         q.fixed = value;
         for (int d = 0; d < q.ndim; d++) q.fixed_stride[d] = 0;
         neutral(a->reduce, dtype, value);
-        ebb__place(&q, EBB__PUT, dtype);
+        (void)ebb__place(&q, EBB__PUT, dtype);
     }
-    ebb__place(&p, placings[a->reduce], dtype);
+    (void)ebb__place(&p, placings[a->reduce], dtype);
     if (!counts) return EBB_OK;
     ebb_tensor *const t[] = {y, y, counts};
     struct ebb__plan plan;
@@ -385,7 +385,7 @@ static void extreme_vjp(struct ebb_vjp_call *v) {
     if (v->needs[2]) give_src(v, ebb_mul(src_is, ebb_gather(g, index, a->dim)));
 }
 
-static void reduce_vjp(struct ebb_vjp_call *v) {
+void ebb__scatter_reduce_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_scatter_reduce *a = v->attrs;
     switch ((enum ebb_scatter_reduction)a->reduce) {
     case EBB_SCATTER_SUM:
@@ -414,7 +414,7 @@ const struct ebb_op ebb_op_scatter_reduce = {
     .forward = reduce_forward,
     .inplace = true,
     .updates = true,
-    .vjp = reduce_vjp,
+    .vjp = ebb__scatter_reduce_vjp,
     .batch = ebb_batch_dims,
     .saves = {ALL, 0, ALL},
     .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,

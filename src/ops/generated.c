@@ -834,14 +834,17 @@ const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool1d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool2d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool3d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_add_scaled[] = {
@@ -945,7 +948,7 @@ const struct ebb_attr ebb__attr_table_avg_pool2d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
@@ -955,7 +958,7 @@ const struct ebb_attr ebb__attr_table_avg_pool2d_backward[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool2d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool2d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool2d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool2d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
@@ -964,7 +967,7 @@ const struct ebb_attr ebb__attr_table_avg_pool3d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
@@ -974,7 +977,7 @@ const struct ebb_attr ebb__attr_table_avg_pool3d_backward[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_avg_pool3d_backward, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_avg_pool3d_backward, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
     {"count_include_pad", EBB_ATTR_SETTING, offsetof(struct ebb__attrs_avg_pool3d_backward, count_include_pad), false, NULL, {1, 1, EBB_I64, true}, "1", NULL},
-    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
+    {"divisor_override", EBB_ATTR_INT, offsetof(struct ebb__attrs_avg_pool3d_backward, divisor_override), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_baddbmm[] = {
@@ -1524,6 +1527,7 @@ const struct ebb_attr ebb__attr_table_max_pool1d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool1d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool1d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool2d[] = {
@@ -1532,6 +1536,7 @@ const struct ebb_attr ebb__attr_table_max_pool2d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool2d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool2d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool3d[] = {
@@ -1540,6 +1545,7 @@ const struct ebb_attr ebb__attr_table_max_pool3d[] = {
     {"padding", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, padding), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "0", NULL},
     {"dilation", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_max_pool3d, dilation), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "1", NULL},
     {"ceil_mode", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, ceil_mode), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
+    {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_max_pool3d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_max_pool_backward[] = {
@@ -2018,12 +2024,12 @@ const struct ebb_attr ebb__attr_table_tensor_split_indices[] = {
 };
 
 const struct ebb_attr ebb__attr_table_tensordot[] = {
-    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims", EBB_ATTR_INT, offsetof(struct ebb__attrs_tensordot, dims), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, "2", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_tensordot_dims[] = {
-    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
-    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"dims_self", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_self), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "dims"},
+    {"dims_other", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_tensordot_dims, dims_other), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, "dims"},
 };
 
 const struct ebb_attr ebb__attr_table_threshold[] = {
@@ -2248,7 +2254,7 @@ ebb_tensor *(ebb_adaptive_avg_pool3d_backward)(ebb_tensor *grad_output, ebb_dims
 }
 
 ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool1d_options options) {
-    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size};
+    const struct ebb__attrs_adaptive_max_pool1d attrs = {.output_size = output_size, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_adaptive_max_pool1d, in, 1, &attrs, out)) return NULL;
@@ -2257,7 +2263,7 @@ ebb_tensor *(ebb_adaptive_max_pool1d)(ebb_tensor *input, ebb_dims output_size, e
 }
 
 ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool2d_options options) {
-    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size};
+    const struct ebb__attrs_adaptive_max_pool2d attrs = {.output_size = output_size, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_adaptive_max_pool2d, in, 1, &attrs, out)) return NULL;
@@ -2266,7 +2272,7 @@ ebb_tensor *(ebb_adaptive_max_pool2d)(ebb_tensor *input, ebb_dims output_size, e
 }
 
 ebb_tensor *(ebb_adaptive_max_pool3d)(ebb_tensor *input, ebb_dims output_size, ebb_adaptive_max_pool3d_options options) {
-    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size};
+    const struct ebb__attrs_adaptive_max_pool3d attrs = {.output_size = output_size, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_adaptive_max_pool3d, in, 1, &attrs, out)) return NULL;
@@ -3938,7 +3944,7 @@ ebb_tensor *(ebb_max_dim)(ebb_tensor *self, int64_t dim, ebb_max_dim_options opt
 }
 
 ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool1d_options options) {
-    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    const struct ebb__attrs_max_pool1d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_max_pool1d, in, 1, &attrs, out)) return NULL;
@@ -3947,7 +3953,7 @@ ebb_tensor *(ebb_max_pool1d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_po
 }
 
 ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool2d_options options) {
-    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    const struct ebb__attrs_max_pool2d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_max_pool2d, in, 1, &attrs, out)) return NULL;
@@ -3956,7 +3962,7 @@ ebb_tensor *(ebb_max_pool2d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_po
 }
 
 ebb_tensor *(ebb_max_pool3d)(ebb_tensor *input, ebb_dims kernel_size, ebb_max_pool3d_options options) {
-    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode};
+    const struct ebb__attrs_max_pool3d attrs = {.kernel_size = kernel_size, .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .ceil_mode = options.ceil_mode, .return_indices = options.ret_indices != NULL};
     ebb_tensor *const in[] = {input};
     ebb_tensor *out[2];
     if (ebb_call_op(&ebb_op_max_pool3d, in, 1, &attrs, out)) return NULL;
@@ -4969,9 +4975,9 @@ ebb_tensor *(ebb_tensordot)(ebb_tensor *a, ebb_tensor *b, int64_t dims) {
     return ebb_call_op1(&ebb_op_tensordot, in, 2, &attrs);
 }
 
-ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *self, ebb_tensor *other, ebb_dims dims_self, ebb_dims dims_other) {
+ebb_tensor *(ebb_tensordot_dims)(ebb_tensor *a, ebb_tensor *b, ebb_dims dims_self, ebb_dims dims_other) {
     const struct ebb__attrs_tensordot_dims attrs = {.dims_self = dims_self, .dims_other = dims_other};
-    ebb_tensor *const in[] = {self, other};
+    ebb_tensor *const in[] = {a, b};
     return ebb_call_op1(&ebb_op_tensordot_dims, in, 2, &attrs);
 }
 
@@ -5117,7 +5123,7 @@ ebb_tensor *(ebb_uniform_)(ebb_tensor *self, ebb_uniform_options options) {
 }
 
 ebb_tensor *(ebb_unique)(ebb_tensor *self, ebb_unique_options options) {
-    const struct ebb__attrs_unique attrs = {.sorted = options.sorted, .return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    const struct ebb__attrs_unique attrs = {.sorted = options.sorted, .return_inverse = options.ret_inverse_indices != NULL, .return_counts = options.ret_counts != NULL, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     ebb_tensor *out[3];
     if (ebb_call_op(&ebb_op_unique, in, 1, &attrs, out)) return NULL;
@@ -5127,7 +5133,7 @@ ebb_tensor *(ebb_unique)(ebb_tensor *self, ebb_unique_options options) {
 }
 
 ebb_tensor *(ebb_unique_consecutive)(ebb_tensor *self, ebb_unique_consecutive_options options) {
-    const struct ebb__attrs_unique_consecutive attrs = {.return_inverse = options.return_inverse, .return_counts = options.return_counts, .dim = options.dim};
+    const struct ebb__attrs_unique_consecutive attrs = {.return_inverse = options.ret_inverse_indices != NULL, .return_counts = options.ret_counts != NULL, .dim = options.dim};
     ebb_tensor *const in[] = {self};
     ebb_tensor *out[3];
     if (ebb_call_op(&ebb_op_unique_consecutive, in, 1, &attrs, out)) return NULL;

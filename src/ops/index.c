@@ -72,7 +72,7 @@ static int place_of_indices(const struct subscripts *s) {
 
 static ebb_status result_shape(const struct subscripts *s, const ebb_tensor *self, ebb_dims *ret_shape) {
     int at = place_of_indices(s), n = self->ndim - s->n + s->shape.n;
-    *ret_shape = (ebb_dims){0, {0}};
+    *ret_shape = (ebb_dims){0};
     if (n > EBB_MAX_NDIM)
         return ebb_fail(EBB_ERR_SHAPE, "the result would have %d dimensions; at most %d are possible", n, EBB_MAX_NDIM);
     for (int d = 0, done = 0; d < self->ndim || !done; d++) {
@@ -106,13 +106,19 @@ static ebb_status places_of(struct ebb__places *p, const struct subscripts *s, c
         struct ebb__index *x = &p->index[p->n++];
         x->data = (const int64_t *)(const void *)t->data;
         x->limit = moving->dims[d];
+        x->negative = true;
         x->step = ebb__step(moving, d);
         for (int i = 0; i < t->ndim; i++)
             x->stride[at + s->shape.n - t->ndim + i] = t->dims[i] == 1 ? 0 : ebb__step(t, i);
-        ebb_status status = ebb__check_places(p, p->n - 1, d, true);
-        if (status) return status;
     }
     return EBB_OK;
+}
+
+static ebb_status check(const struct ebb__places *p, const struct subscripts *s, int ndim) {
+    ebb_status status = EBB_OK;
+    for (int d = 0, k = 0; d < ndim && !status; d++)
+        if (s->at[d]) status = ebb__check_places(p, k++, d);
+    return status;
 }
 
 /* ---- index ---- */
@@ -125,8 +131,9 @@ static ebb_tensor *index_compose(struct ebb_forward *f) {
     if (read_subscripts(&s, self, f->in + 1, f->n_in - 1) || result_shape(&s, self, &shape)) return NULL;
     ebb_tensor *y = ebb__own(ebb__tensor_new((ebb_dtype)self->dtype, shape.n, shape.d));
     if (!y || places_of(&p, &s, self, y, &shape)) return NULL;
-    ebb__place(&p, EBB__TAKE, (ebb_dtype)self->dtype);
-    return y;
+    if (ebb__place(&p, EBB__TAKE, (ebb_dtype)self->dtype)) return y;
+    (void)check(&p, &s, self->ndim);
+    return NULL;
 }
 
 static void index_vjp(struct ebb_vjp_call *v) {
@@ -268,8 +275,9 @@ static ebb_status put(struct ebb_forward *f) {
                         ebb__shape_text(from, given.n, given.d), ebb__shape_text(to, shape.n, shape.d));
     }
     status = places_of(&p, &s, f->out[0], values, &shape);
+    if (!status) status = check(&p, &s, f->out[0]->ndim);
     if (!status) status = ebb__begin_update(f);
-    if (!status) ebb__place(&p, a->accumulate ? EBB__ADD : EBB__PUT, (ebb_dtype)f->out[0]->dtype);
+    if (!status) (void)ebb__place(&p, a->accumulate ? EBB__ADD : EBB__PUT, (ebb_dtype)f->out[0]->dtype);
     return status;
 }
 

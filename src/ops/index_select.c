@@ -17,11 +17,11 @@ static ebb_status select_infer(struct ebb_infer *f) {
 /* The places of `moving` that the list of indices in input 1 names along dim, and those of `fixed`: what is done. */
 static ebb_status place(struct ebb_forward *f, int64_t dim, const ebb_tensor *moving, const ebb_tensor *fixed,
                         bool negative, enum ebb__placing what) {
-    struct ebb__places p;
     ebb_tensor *index = ebb__index_i64(f->in[1]);
-    ebb_status status = index ? ebb__places_of_list(&p, index, moving, fixed, dim, negative) : ebb_error_status();
-    if (!status && what != EBB__TAKE) status = ebb__begin_update(f);
-    if (!status) ebb__place(&p, what, (ebb_dtype)moving->dtype);
+    if (!index) return ebb_error_status();
+    ebb_status status = what == EBB__TAKE ? EBB_OK : ebb__begin_update(f);
+    const struct ebb__places p = ebb__places_of_list(index, moving, fixed, dim, negative);
+    if (!status) status = ebb__place_along(&p, what, (ebb_dtype)moving->dtype, dim, f->out[0] == f->in[0]);
     ebb__unref(index);
     return status;
 }
@@ -156,6 +156,7 @@ const struct ebb_op ebb_op_index_copy = {
            "result[index[i]] = source[i] for dim 0. The gradient of source is right where no index is named twice.",
     .torch = "torch.index_copy",
     .node = "IndexCopyBackward0",
+    .autocast = EBB_AUTOCAST_WIDEST,
     .infer = copy_infer,
     .forward = copy_forward,
     .inplace = true,
@@ -232,14 +233,25 @@ const struct ebb_op ebb_op_index_fill = {
 
 /* ---- index_reduce ---- */
 
-static ebb_tensor *reduce_compose(struct ebb_forward *f) {
+/* Attributes and index of the scatter_reduce that it is. */
+static struct ebb__attrs_scatter_reduce as_scatter(const struct ebb__attrs_index_reduce *a) {
     static const enum ebb_scatter_reduction reductions[] = {EBB_SCATTER_PROD, EBB_SCATTER_MEAN, EBB_SCATTER_AMAX,
                                                             EBB_SCATTER_AMIN};
+    return (struct ebb__attrs_scatter_reduce){
+        .dim = a->dim, .reduce = (int)reductions[a->reduce], .include_self = a->include_self};
+}
+
+static ebb_tensor *spread_index(ebb_tensor *index, const ebb_dims *shape, int64_t dim) {
+    ebb_dims list = {{0}, shape->n};
+    for (int d = 0; d < shape->n; d++) list.d[d] = d == dim ? ebb_tensor_numel(index) : 1;
+    return ebb_expand(ebb_reshape(index, list), *shape);
+}
+
+static ebb_tensor *reduce_compose(struct ebb_forward *f) {
     const struct ebb__attrs_index_reduce *a = f->attrs;
     ebb_tensor *x = f->in[0], *index = f->in[1], *source = f->in[2];
-    ebb_dims shape = ebb_tensor_shape(x), list = {shape.n, {0}};
+    ebb_dims shape = ebb_tensor_shape(x);
     int64_t count = ebb_tensor_numel(index);
-    for (int d = 0; d < shape.n; d++) list.d[d] = d == a->dim ? count : 1;
     if (shape.n) shape.d[a->dim] = count;
     ebb_dims given = ebb_tensor_shape(source);
     if (ebb_tensor_ndim(index) > 1 || (!shape.n && count != 1) || !ebb__dims_equal(&given, &shape)) {
@@ -247,10 +259,22 @@ static ebb_tensor *reduce_compose(struct ebb_forward *f) {
                  (long long)count, (long long)a->dim);
         return NULL;
     }
-    return ebb_scatter_reduce(x, ebb_expand(ebb_reshape(index, list), shape), source, a->dim,
-                              (int)reductions[a->reduce], .include_self = a->include_self);
+    return ebb_scatter_reduce(x, spread_index(index, &shape, a->dim), source, a->dim, as_scatter(a).reduce,
+                              .include_self = a->include_self);
 }
 
+/* That of scatter_reduce. */
+static void reduce_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_scatter_reduce attrs = as_scatter(v->attrs);
+    ebb_dims shape = ebb_tensor_shape(v->in[2]);
+    ebb_tensor *in[] = {v->in[0], spread_index(v->in[1], &shape, attrs.dim), v->in[2]};
+    struct ebb_vjp_call call = *v;
+    call.attrs = &attrs;
+    call.in = in;
+    if (in[1]) ebb__scatter_reduce_vjp(&call);
+}
+
+#define REDUCED (EBB_IN(0) | EBB_IN(1) | EBB_IN(2) | EBB_OUT(0))
 const struct ebb_op ebb_op_index_reduce = {
     EBB_SIGNATURE(index_reduce, "Tensor self, Tensor index, Tensor source, dim dim, enum(prod|mean|amax|amin) reduce, "
                                 "bool? include_self=true -> Tensor"),
@@ -259,8 +283,14 @@ const struct ebb_op ebb_op_index_reduce = {
         "together with what self has there, or with include_self false without it: scatter_reduce of slices.",
     .torch = "torch.index_reduce",
     .order = "self, dim, index, source, reduce, include_self",
+    .node = "IndexReduceBackward0",
     .compose = reduce_compose,
     .inplace = true,
+    .vjp = reduce_vjp,
+    .batch = batch_list,
+    .saves = {REDUCED, 0, REDUCED},
+    .formula = {"'by reduction: g; g y / self; g / count; g where self is y, shared by ties'", NULL,
+                "'the same for source, of the slices that index names'"},
     .samples =
         EBB_SAMPLES("(4,3) i4(6) (6,3) dim=0 reduce=prod", "(2,5,3) i5(2) (2,2,3) dim=-2 reduce=mean",
                     "(3,4) i4(0) (3,0) dim=1 reduce=amax", "() i1(1) () dim=0 reduce=amin",

@@ -18,11 +18,18 @@ ebb_tensor *ebb__index_i64(ebb_tensor *index) {
     return index;
 }
 
-ebb_status ebb__check_places(const struct ebb__places *places, int k, int64_t dim, bool negative) {
+ebb_status ebb__check_places(const struct ebb__places *places, int k, int64_t dim) {
     int64_t index;
-    if (ebb__index_in_range(places, k, negative, &index)) return EBB_OK;
+    if (ebb__index_in_range(places, k, &index)) return EBB_OK;
     return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for dimension %lld of size %lld", (long long)index,
                     (long long)dim, (long long)places->index[k].limit);
+}
+
+ebb_status ebb__place_along(const struct ebb__places *places, enum ebb__placing what, ebb_dtype dtype, int64_t dim,
+                            bool in_place) {
+    ebb_status status = in_place ? ebb__check_places(places, 0, dim) : EBB_OK;
+    if (!status && !ebb__place(places, what, dtype)) status = ebb__check_places(places, 0, dim);
+    return status;
 }
 
 static void along(struct ebb__places *p, const ebb_tensor *index, const ebb_tensor *moving, int64_t dim) {
@@ -33,28 +40,29 @@ static void along(struct ebb__places *p, const ebb_tensor *index, const ebb_tens
     p->index[0].step = ebb__step(moving, (int)dim);
 }
 
-ebb_status ebb__places_of_list(struct ebb__places *ret, const ebb_tensor *index, const ebb_tensor *moving,
-                               const ebb_tensor *fixed, int64_t dim, bool negative) {
-    *ret = (struct ebb__places){.ndim = moving->ndim, .fixed = fixed->data};
+struct ebb__places ebb__places_of_list(const ebb_tensor *index, const ebb_tensor *moving, const ebb_tensor *fixed,
+                                       int64_t dim, bool negative) {
+    struct ebb__places p = {.ndim = moving->ndim, .fixed = fixed->data};
     for (int d = 0; d < moving->ndim; d++) {
-        ret->size[d] = d == dim ? index->numel : moving->dims[d];
-        ret->moving_stride[d] = d == dim ? 0 : ebb__step(moving, d);
-        ret->fixed_stride[d] = ebb__step(fixed, d);
-        ret->index[0].stride[d] = d == dim ? ebb__step(index, 0) : 0;
+        p.size[d] = d == dim ? index->numel : moving->dims[d];
+        p.moving_stride[d] = d == dim ? 0 : ebb__step(moving, d);
+        p.fixed_stride[d] = ebb__step(fixed, d);
+        p.index[0].stride[d] = d == dim ? ebb__step(index, 0) : 0;
     }
-    along(ret, index, moving, dim);
-    return ebb__check_places(ret, 0, dim, negative);
+    along(&p, index, moving, dim);
+    p.index[0].negative = negative;
+    return p;
 }
 
-ebb_status ebb__places_of_index(struct ebb__places *ret, const ebb_tensor *index, const ebb_tensor *moving,
-                                const ebb_tensor *fixed, int64_t dim) {
-    *ret = (struct ebb__places){.ndim = index->ndim, .fixed = fixed->data};
+struct ebb__places ebb__places_of_index(const ebb_tensor *index, const ebb_tensor *moving, const ebb_tensor *fixed,
+                                        int64_t dim) {
+    struct ebb__places p = {.ndim = index->ndim, .fixed = fixed->data};
     for (int d = 0; d < index->ndim; d++) {
-        ret->size[d] = index->dims[d];
-        ret->moving_stride[d] = d == dim ? 0 : ebb__step(moving, d);
-        ret->fixed_stride[d] = ebb__step(fixed, d);
-        ret->index[0].stride[d] = ebb__step(index, d);
+        p.size[d] = index->dims[d];
+        p.moving_stride[d] = d == dim ? 0 : ebb__step(moving, d);
+        p.fixed_stride[d] = ebb__step(fixed, d);
+        p.index[0].stride[d] = ebb__step(index, d);
     }
-    along(ret, index, moving, dim);
-    return ebb__check_places(ret, 0, dim, false);
+    along(&p, index, moving, dim);
+    return p;
 }

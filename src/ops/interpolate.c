@@ -147,6 +147,7 @@ struct pass {
     const char *data;
     char *owned; /* what `data` is when it is not the input */
     size_t owned_bytes;
+    char *result; /* of the last pass: where it writes; else NULL */
 };
 
 static int64_t product(const ebb_dims *shape, int from, int to) {
@@ -167,11 +168,12 @@ static ebb_status resample(struct pass *p, int dim, int64_t to, bool back, const
                              .index = t->index,
                              .weight = t->weight};
     const size_t bytes = (size_t)(r.outer * to * r.inner) * ebb_dtype_size(p->dtype);
-    char *made = ebb__alloc(bytes);
+    char *made = p->result ? p->result : ebb__alloc(bytes);
     if (!made) return EBB_ERR_MEMORY;
     (back ? ebb__resample_backward : ebb__resample_forward)(&r, p->data, made);
     ebb__free(p->owned, p->owned_bytes);
-    p->data = p->owned = made;
+    p->data = made;
+    p->owned = p->result ? NULL : made;
     p->owned_bytes = bytes;
     p->shape.d[dim] = to;
     return EBB_OK;
@@ -199,9 +201,10 @@ static ebb_status run(struct ebb_forward *f, const struct upsampling *u, bool ba
     if (y->numel == 0) return EBB_OK;
     for (int i = 2; i < x->ndim && !status; i++) {
         const int dim = back ? i : x->ndim + 1 - i;
+        if (i == x->ndim - 1) p.result = y->data;
         status = pass(&p, dim, y->dims[dim], back);
     }
-    if (!status) memcpy(y->data, p.data, (size_t)y->numel * ebb_dtype_size(p.dtype));
+    if (!status && p.data != p.result) memcpy(y->data, p.data, (size_t)y->numel * ebb_dtype_size(p.dtype));
     ebb__free(p.owned, p.owned_bytes);
     return status;
 }
@@ -311,7 +314,7 @@ const struct ebb_op ebb_op_upsample = {
 static ebb_status backward_infer(struct ebb_infer *f) {
     const struct ebb__attrs_upsample_backward *a = f->attrs;
     const ebb_dims *g = &f->in[0].shape, *x = &a->input_size;
-    ebb_dims size = {g->n > 2 ? g->n - 2 : 0, {0}}, shape;
+    ebb_dims size = {{0}, g->n > 2 ? g->n - 2 : 0}, shape;
     int64_t numel;
     for (int i = 0; i < size.n; i++) size.d[i] = g->d[i + 2];
     if (!ebb__numel(x->n, x->d, 8, &numel) || x->n != g->n)
@@ -330,7 +333,7 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 
 static void backward_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_upsample_backward *a = v->attrs;
-    ebb_dims shape = ebb_vjp_shape(v, 0), size = {shape.n - 2, {0}};
+    ebb_dims shape = ebb_vjp_shape(v, 0), size = {{0}, shape.n - 2};
     for (int i = 0; i < size.n; i++) size.d[i] = shape.d[i + 2];
     ebb_vjp_give(v, 0, ebb_upsample(v->grad[0], size, OPTIONS));
 }
@@ -357,7 +360,7 @@ const struct ebb_op ebb_op_upsample_backward = {
 
 /* The sizes that scales give, as PyTorch rounds them. */
 static bool scaled_size(const ebb_dims *x, const ebb_floats *scales, ebb_dims *ret_size) {
-    *ret_size = (ebb_dims){x->n - 2, {0}};
+    *ret_size = (ebb_dims){{0}, x->n - 2};
     if (scales->n > 1 && scales->n != x->n - 2) {
         ebb_fail(EBB_ERR_ARGUMENT, "scale_factor lists %lld numbers for %d dimensions", (long long)scales->n,
                  (int)x->n - 2);
@@ -428,6 +431,7 @@ const struct ebb_op ebb_op_interpolate = {
         "bits, and rounded after each dimension.",
     .torch = "torch.nn.functional.interpolate",
     .compose = interpolate,
+    .parts = "'the operator of the mode, upsample_nearest2d and the like, or adaptive_avg_pool2d for area'",
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(1,2,3,4) scale_factor=1.7", "(1,2,5) size=3 mode=linear",
         "(1,2,3,4) scale_factor=2 mode=bilinear align_corners=true",

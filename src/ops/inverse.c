@@ -161,6 +161,7 @@ const struct ebb_op ebb_op_logdet = {
     .doc = "Logarithms of determinants: NaN for a negative one, -inf for 0.",
     .torch = "torch.logdet",
     .compose = logdet,
+    .parts = "d = slogdet(input); where(d.sign == -1, nan, d.logabsdet)",
     .samples = EBB_SAMPLES("wc(3,3)", "wc(2,4,4)", "(0,0)", "(0,3,3)", "! (2,3)", "! (3)"),
 };
 
@@ -214,6 +215,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .batch = ebb_batch_leading, \
         .torch = torch_, \
         .node = "LinalgInvExBackward0", \
+        .autocast = EBB_AUTOCAST_F32, \
         .dtypes = EBB_FLOATING, \
         .infer = inv_infer, \
         .forward = inv_forward, \

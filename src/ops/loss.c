@@ -7,7 +7,7 @@
  * has dimensions behind the classes is copied. */
 
 static ebb_dims target_shape(const ebb_dims *shape) {
-    ebb_dims r = {0, {0}};
+    ebb_dims r = {0};
     for (int i = 0; i < shape->n; i++)
         if (i != (shape->n > 1)) r.d[r.n++] = shape->d[i];
     return r;
@@ -42,7 +42,7 @@ static ebb_status check(const ebb_dims *shape, ebb_dtype dtype, const ebb_meta *
 
 /* A view of t, of at least two dimensions, with the classes last: (N, d1, …, C). A new reference. */
 static ebb_tensor *classes_last(const ebb_tensor *t) {
-    ebb_dims sizes = {t->ndim, {0}}, strides = sizes;
+    ebb_dims sizes = {{0}, t->ndim}, strides = sizes;
     for (int i = 0; i < t->ndim; i++) {
         int from = i == 0 ? 0 : i == t->ndim - 1 ? 1 : i + 1;
         sizes.d[i] = t->dims[from];
@@ -150,6 +150,7 @@ const struct ebb_op ebb_op_nll_loss = {
         "list of one, EBB_DIMS(0), and an empty list means -100. weight has one element for each class, of self's dtype.",
     .torch = "torch.nn.functional.nll_loss",
     .node = "NllLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .node_variant = nll_node,
     .dtypes = EBB_FLOATING,
     .contiguous = true,
@@ -265,7 +266,7 @@ const struct ebb_op ebb_op_nll_loss_backward = {
 
 /* weight (C) so that it broadcasts along the classes of a tensor of ndim dimensions; NULL stays NULL. */
 static ebb_tensor *along_classes(ebb_tensor *weight, int ndim) {
-    ebb_dims shape = {ndim > 1 ? ndim - 1 : 1, {0}};
+    ebb_dims shape = {{0}, ndim > 1 ? ndim - 1 : 1};
     for (int i = 0; i < shape.n; i++) shape.d[i] = i ? 1 : weight->numel;
     return ebb_view(weight, shape);
 }
@@ -343,9 +344,12 @@ const struct ebb_op ebb_op_cross_entropy = {
         "list of one, EBB_DIMS(0); empty means -100) and reduction are as there. label_smoothing in [0, 1] mixes the target with "
         "the uniform distribution.",
     .torch = "torch.nn.functional.cross_entropy",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cross_entropy,
     .formula = {"'(softmax(self) - target) * weight * g / count, target as probabilities'",
                 "'-log_softmax(self) * weight * g / count, for probabilities'"},
+    .parts =
+        "d = 1 if self.ndim > 1 else 0; s = label_smoothing; w = 1 if weight == None else weight.view([-1] + [1, 1, 1, 1, 1, 1][:max(self.ndim - 2, 0)]); p = log_softmax(self, d); c = target.dtype == int64; l = nll_loss(p, target, weight, ignore_index, reduction) if c else -sum(p * w * (target * (1 - s) + s / self.shape[d]), d); l if c or reduction == 'none' else mean(l) if reduction == 'mean' else sum(l)",
     .samples = EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) label_smoothing=0.1",
                            "(3,4) i4(3) reduction=none label_smoothing=0.5", "(4) i4()",
                            "(2,4,3) i4(2,3) reduction=sum", "(3,4) (3,4)", "(2,4,3) (2,4,3) (4) label_smoothing=0.2",

@@ -6,6 +6,9 @@
 
 #define EBB__REDUCTION "enum(mean|sum|none) reduction=mean"
 
+/* The same in the language of expressions, for the end of a definition's .parts: of the terms l. */
+#define EBB__REDUCED "; mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l"
+
 /* The terms themselves, their sum or their mean. */
 ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction);
 

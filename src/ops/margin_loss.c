@@ -28,8 +28,10 @@ const struct ebb_op ebb_op_cosine_embedding_loss = {
         "margin), with the cosine of the angle between the rows of input1 and input2; the mean or sum. Recorded as its "
         "parts.",
     .torch = "torch.nn.functional.cosine_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = cosine_compose,
-    .formula = {"'of the cosine: -g where target is 1, g where target is -1 and cos > margin'", "'likewise'"},
+    .parts =
+        "d = input1.ndim - 1; c = sum(input1 * input2, d) / sqrt((sum(input1**2, d) + 1e-12) * (sum(input2**2, d) + 1e-12)); l = where(target == 1, 1 - c, 0) + where(target == -1, relu(c - margin), 0)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) i2(3)", "(2,4) (2,4) i2(2) margin=-0.5 reduction=sum",
                            "(4) (4) i2() reduction=none", "! (3,4) (3,4) i2(3,4)", "! (4) (4) i2(4)"),
 };
@@ -48,6 +50,7 @@ const struct ebb_op ebb_op_hinge_embedding_loss = {
         "For distances self: self where target is 1, max(0, margin - self) where it is -1; the mean or sum. Recorded as "
         "its parts.",
     .torch = "torch.nn.functional.hinge_embedding_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = hinge_compose,
     .formula = {"n = (self - target).numel() if reduction == 'mean' else 1; "
                 "(where(target == -1, 0, g) + where(target != 1 and self < margin, -g, 0)) / n"},
@@ -71,7 +74,9 @@ const struct ebb_op ebb_op_margin_ranking_loss = {
         "max(0, -target * (input1 - input2) + margin), its mean or sum: where target is 1, input1 should be the greater, "
         "where it is -1, input2. Recorded as its parts.",
     .torch = "torch.nn.functional.margin_ranking_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = ranking_compose,
+    .parts = "l = relu(margin - target * (input1 - input2))" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3) (3) (3) margin=0.5 reduction=sum",
                            "(3,1) (1,4) (3,4) reduction=none", "() () ()", "! (3) (3) (1,3)", "! (3) (4) (3)"),
 };
@@ -98,7 +103,10 @@ const struct ebb_op ebb_op_triplet_margin_loss = {
         "max(0, d(anchor, positive) - d(anchor, negative) + margin) with d the pairwise_distance of order p; with swap the "
         "smaller of the distances of negative from anchor and from positive counts. Recorded as its parts.",
     .torch = "torch.nn.functional.triplet_margin_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = triplet_compose,
+    .parts =
+        "d = pairwise_distance(anchor, negative, p, eps); d = minimum(d, pairwise_distance(positive, negative, p, eps)) if swap else d; l = relu(pairwise_distance(anchor, positive, p, eps) - d + margin)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3,4) swap=true reduction=sum",
                            "(3,4) (1,4) (3,4) p=1 reduction=none", "(4) (4) (4) margin=0.5", "! (3,4) (4) (3,4)",
                            "! (3,4) (3,4) (3,4) margin=-1", "! (3,4) (3,5) (3,4)"),
@@ -122,29 +130,79 @@ static bool classes_fit(const ebb_tensor *x, const ebb_tensor *target, bool list
     return false;
 }
 
-static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
-    const struct ebb__attrs_multi_margin_loss *a = f->attrs;
-    ebb_tensor *x = at_least_1d(f->in[0]), *target = f->in[1], *weight = f->in[2];
-    if (!ebb__loss_defined(f) || !classes_fit(x, target, false)) return NULL;
-    int64_t classes = x->dims[x->ndim - 1], p = (int64_t)a->p.value;
-    if ((double)p != a->p.value || (p != 1 && p != 2))
-        return EBB__LOSS_FAIL(EBB_ERR_ARGUMENT, "p must be 1 or 2, got %g", a->p.value);
-    if (weight && (weight->ndim != 1 || weight->numel != classes))
-        return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "weight must have one element for each class");
-    bool single = x->ndim == 1 && target->ndim == 1;
-    ebb_tensor *index = single ? target : ebb_unsqueeze(target, -1);
-    ebb_tensor *mine = ebb_gather(x, index, x->ndim - 1);
-    ebb_tensor *other = ebb_ne(ebb_arange(0, classes, 1, .dtype = EBB_I64), index);
-    ebb_tensor *terms = ebb_relu(ebb_add(ebb_sub(x, mine), a->margin.value));
-    if (p == 2) terms = ebb_square(terms);
-    if (weight) {
-        ebb_tensor *w = ebb_index_select(weight, ebb_reshape(target, EBB_DIMS(-1)), 0);
-        terms = ebb_mul(terms, x->ndim > 1 ? ebb_unsqueeze(w, -1) : w);
-    }
-    ebb_tensor *rows = ebb_sum(ebb_where(other, terms, 0), .dim = EBB_DIMS(-1), .keepdim = single);
-    return ebb__loss_reduced(ebb_div(rows, (double)classes), a->reduction);
+/* The gradient of each row's loss, so that it broadcasts against the rows of x. */
+static ebb_tensor *of_rows(ebb_tensor *g, const ebb_tensor *x, int reduction) {
+    if (reduction == EBB_REDUCTION_MEAN && x->ndim > 1) return ebb_div(g, (double)x->dims[0]);
+    return reduction == EBB_REDUCTION_NONE && x->ndim > 1 ? ebb_unsqueeze(g, -1) : g;
 }
 
+/* What multi_margin_loss and its gradient are made of. */
+struct margins {
+    ebb_tensor *x, *index; /* the class of each row, as what gather takes */
+    ebb_tensor *above;     /* margin - x[class] + x */
+    ebb_tensor *counts;    /* where that is a class other than the row's own, and above 0 */
+    ebb_tensor *weight;    /* of the classes of all rows; may be NULL */
+    double classes;
+    bool single, squared; /* one class number as a list; p is 2 */
+};
+
+static bool make_margins(struct margins *m, ebb_tensor *const *in, const struct ebb__attrs_multi_margin_loss *a) {
+    ebb_tensor *x = at_least_1d(in[0]), *target = in[1], *weight = in[2];
+    if (!classes_fit(x, target, false)) return false;
+    int64_t classes = x->dims[x->ndim - 1];
+    if (a->p.value != 1 && a->p.value != 2)
+        return (void)ebb_fail(EBB_ERR_ARGUMENT, "p must be 1 or 2, got %g", a->p.value), false;
+    if (weight && (weight->ndim != 1 || weight->numel != classes))
+        return (void)ebb_fail(EBB_ERR_SHAPE, "weight must have one element for each class"), false;
+    *m = (struct margins){.x = x, .classes = (double)classes, .squared = a->p.value == 2};
+    m->single = x->ndim == 1 && target->ndim == 1;
+    m->index = m->single ? target : ebb_unsqueeze(target, -1);
+    m->above = ebb_add(ebb_sub(x, ebb_gather(x, m->index, x->ndim - 1)), a->margin.value);
+    ebb_tensor *other = ebb_ne(ebb_arange(0, classes, 1, .dtype = EBB_I64), m->index);
+    m->counts = ebb_logical_and(other, ebb_gt(m->above, 0));
+    if (weight) m->weight = ebb_index_select(weight, ebb_reshape(target, EBB_DIMS(-1)), 0);
+    if (weight && x->ndim > 1) m->weight = ebb_unsqueeze(m->weight, -1);
+    return m->counts != NULL;
+}
+
+/* Of each row, without its weight. */
+static ebb_tensor *margin_sums(const struct margins *m, bool keepdim) {
+    ebb_tensor *terms = ebb_where(m->counts, m->squared ? ebb_square(m->above) : m->above, 0);
+    return ebb_div(ebb_sum(terms, .dim = EBB_DIMS(-1), .keepdim = keepdim), m->classes);
+}
+
+static ebb_tensor *multi_margin_compose(struct ebb_forward *f) {
+    const struct ebb__attrs_multi_margin_loss *a = f->attrs;
+    struct margins m;
+    if (!ebb__loss_defined(f) || !make_margins(&m, f->in, a)) return NULL;
+    ebb_tensor *rows = margin_sums(&m, true);
+    if (m.weight) rows = ebb_mul(rows, m.weight);
+    return ebb__loss_reduced(m.single ? rows : ebb_squeeze(rows, .dim = EBB_DIMS(-1)), a->reduction);
+}
+
+static void multi_margin_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_multi_margin_loss *a = v->attrs;
+    struct margins m;
+    if (!make_margins(&m, v->in, a)) return;
+    ebb_tensor *g = of_rows(v->grad[0], m.x, a->reduction);
+    if (v->needs[0]) {
+        ebb_tensor *slope = m.squared ? ebb_mul(m.above, 2) : ebb_ones_like(m.above);
+        ebb_tensor *dx =
+            ebb_mul(ebb_where(m.counts, slope, 0), ebb_div(m.weight ? ebb_mul(g, m.weight) : g, m.classes));
+        ebb_tensor *own = ebb_neg(ebb_sum(dx, .dim = EBB_DIMS(-1), .keepdim = true));
+        ebb_vjp_give(v, 0, ebb_scatter_add(dx, m.index, own, m.x->ndim - 1));
+    }
+    if (!v->needs[2]) return;
+    ebb_tensor *rows = ebb_reshape(ebb_mul(margin_sums(&m, true), g), EBB_DIMS(-1));
+    ebb_tensor *zeros = ebb__zeros_beside(ebb_tensor_shape(v->in[2]), ebb_tensor_dtype(rows), m.index, rows);
+    ebb_vjp_give(v, 2, ebb_index_add_(zeros, ebb_reshape(v->in[1], EBB_DIMS(-1)), rows, 0));
+}
+
+/* of every class i: above y = target, and where that counts */
+#define OF_MARGINS \
+    "t = target.reshape(self.shape[:-1] + [1]); z = margin - gather(self, -1, t) + self; c = scatter(z > 0, -1, t, False); h = g / (self.shape[-1] * (self.shape[0] if reduction == 'mean' and self.ndim > 1 else 1)); h = h[..., None] if reduction == 'none' and self.ndim > 1 else h; "
+
+#define TARGETS (EBB_IN(0) | EBB_IN(1) | EBB_IN(2))
 const struct ebb_op ebb_op_multi_margin_loss = {
     EBB_SIGNATURE(multi_margin_loss,
                   "Tensor self, Tensor target, Tensor? weight, float? p=1, float? margin=1, " EBB__REDUCTION
@@ -152,11 +210,20 @@ const struct ebb_op ebb_op_multi_margin_loss = {
     .order = "self, target, p, margin, weight, reduction",
     .doc =
         "For scores self (C) or (N, C) and class numbers target (int64): the sum over the classes i other than y = target of "
-        "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2. Recorded as its parts.",
+        "weight[y] * max(0, margin - self[y] + self[i])^p, divided by C; p is 1 or 2.",
     .torch = "torch.nn.functional.multi_margin_loss",
+    .node = "MultiMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multi_margin_compose,
+    .vjp = multi_margin_vjp,
+    .saves = {TARGETS, 0, TARGETS},
+    .formula = {OF_MARGINS
+                "d = c * h * (2 * z if p == 2 else 1) * (1 if weight == None else weight[t]); scatter_add(d, -1, t, "
+                "-sum(d, -1, True))",
+                NULL,
+                OF_MARGINS "index_add(zeros_like(weight), 0, t.view(-1), (sum(c * z**p, -1, True) * h).view(-1))"},
     .samples =
         EBB_SAMPLES("(3,4) i4(3)", "(3,4) i4(3) (4) p=2 reduction=sum", "(3,4) i4(3) margin=0.5 reduction=none",
                     "(4) i4()", "(4) i4(1)", "! (3,4) i4(4)", "! (3,4) i4(3) (3)", "! (3,4) i4(3) p=3", "() i1()"),
@@ -198,17 +265,36 @@ static bool read_lists(ebb_tensor *target, int64_t classes, ebb_tensor **ret_cou
     return true;
 }
 
+/* 1 - x[y] + x[i] for each listed class y, in the last dimension but one, and each class i that is not; elsewhere not
+ * above 0. */
+static ebb_tensor *label_margins(ebb_tensor *x, ebb_tensor *target) {
+    ebb_tensor *counts, *others;
+    if (!classes_fit(x, target, true)) return NULL;
+    if (x->dims[x->ndim - 1] == 0) return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "needs classes, got none");
+    if (!read_lists(target, x->dims[x->ndim - 1], &counts, &others)) return NULL;
+    ebb_tensor *mine = ebb_gather(x, ebb_maximum(target, 0), x->ndim - 1);
+    ebb_tensor *terms = ebb_sub(ebb_add(ebb_unsqueeze(x, -2), 1), ebb_unsqueeze(mine, -1));
+    ebb_tensor *pairs = ebb_logical_and(ebb_unsqueeze(others, -2), ebb_unsqueeze(counts, -1));
+    return ebb_where(pairs, terms, 0);
+}
+
 static ebb_tensor *multilabel_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_multilabel_margin_loss *a = f->attrs;
-    ebb_tensor *x = at_least_1d(f->in[0]), *target = at_least_1d(f->in[1]), *counts, *others;
-    if (!ebb__loss_defined(f) || !classes_fit(x, target, true)) return NULL;
-    int64_t classes = x->dims[x->ndim - 1];
-    if (!read_lists(target, classes, &counts, &others)) return NULL;
-    ebb_tensor *mine = ebb_gather(x, ebb_maximum(target, 0), x->ndim - 1);
-    ebb_tensor *terms = ebb_relu(ebb_sub(ebb_add(ebb_unsqueeze(x, -2), 1), ebb_unsqueeze(mine, -1)));
-    ebb_tensor *pairs = ebb_logical_and(ebb_unsqueeze(others, -2), ebb_unsqueeze(counts, -1));
-    ebb_tensor *rows = ebb_sum(ebb_where(pairs, terms, 0), .dim = EBB_DIMS(-2, -1));
-    return ebb__loss_reduced(ebb_div(rows, (double)classes), a->reduction);
+    ebb_tensor *x = at_least_1d(f->in[0]);
+    if (!ebb__loss_defined(f)) return NULL;
+    ebb_tensor *terms = ebb_relu(label_margins(x, at_least_1d(f->in[1])));
+    ebb_tensor *rows = ebb_sum(terms, .dim = EBB_DIMS(-2, -1));
+    return ebb__loss_reduced(ebb_div(rows, (double)x->dims[x->ndim - 1]), a->reduction);
+}
+
+static void multilabel_margin_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_multilabel_margin_loss *a = v->attrs;
+    ebb_tensor *x = at_least_1d(v->in[0]), *target = at_least_1d(v->in[1]);
+    ebb_tensor *g = ebb_div(of_rows(v->grad[0], x, a->reduction), (double)x->dims[x->ndim - 1]);
+    if (a->reduction == EBB_REDUCTION_NONE && x->ndim > 1) g = ebb_unsqueeze(g, -1);
+    ebb_tensor *pairs = ebb_mul(ebb_gt(label_margins(x, target), 0), g);
+    ebb_tensor *mine = ebb_neg(ebb_sum(pairs, .dim = EBB_DIMS(-1)));
+    ebb_vjp_give(v, 0, ebb_scatter_add(ebb_sum(pairs, .dim = EBB_DIMS(-2)), ebb_maximum(target, 0), mine, x->ndim - 1));
 }
 
 const struct ebb_op ebb_op_multilabel_margin_loss = {
@@ -216,13 +302,18 @@ const struct ebb_op ebb_op_multilabel_margin_loss = {
     .doc =
         "For scores self (C) or (N, C), and a target of that shape that lists each row's classes (int64), ended by a "
         "negative number: the sum of max(0, 1 - self[y] + self[i]) over the classes y in the list and i outside, divided by "
-        "C. Recorded as its parts.",
+        "C.",
     .torch = "torch.nn.functional.multilabel_margin_loss",
+    .node = "MultilabelMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = multilabel_margin_compose,
+    .vjp = multilabel_margin_vjp,
+    .saves = {EBB_IN(0) | EBB_IN(1)},
+    .formula = {"'g / C for each i not listed, -g / C for each y listed, where 1 - self[y] + self[i] > 0'"},
     .samples = EBB_SAMPLES("(3,4) i4(3,4)", "(4) i4(4)", "(3,4) i2(3,4) reduction=none", "(3,4) i3(3,4) reduction=sum",
-                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (3,4) (3,4)"),
+                           "! (3,4) i4(3)", "! (2,2) i5(2,2)", "! (2,0) i1(2,0)", "! (3,4) (3,4)"),
 };
 
 static ebb_tensor *multilabel_soft_compose(struct ebb_forward *f) {
@@ -245,6 +336,8 @@ const struct ebb_op ebb_op_multilabel_soft_margin_loss = {
         "sum of that. Recorded as its parts.",
     .torch = "torch.nn.functional.multilabel_soft_margin_loss",
     .compose = multilabel_soft_compose,
+    .parts =
+        "l = -(target * logsigmoid(self) + (1 - target) * logsigmoid(-self)) * (1 if weight == None else weight); l = mean(l, -1)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) (4) reduction=sum", "(2,3,4) (2,3,4) reduction=none", "(4) (4)",
                            "! (3,4) (3,3)", "! () ()"),
 };

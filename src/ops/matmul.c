@@ -95,7 +95,9 @@ const struct ebb_op ebb_op_matmul = {
         "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
         "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast.",
     .torch = "torch.matmul",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = matmul,
+    .parts = "'dot, mv, mm or bmm of the last two dimensions, by how many there are'",
     .samples =
         EBB_SAMPLES("(4) (4)", "(3,4) (4)", "(4) (4,5)", "(3,4) (4,5)", "(2,3,4) (4)", "(2,3,4) (4,5)", "(4) (2,4,5)",
                     "(3,4) (2,4,5)", "(2,3,4) (2,4,5)", "(6,1,3,4) (2,4,5)", "(0,3,4) (4,5)", "(2,3,0) (2,0,5)",
@@ -130,7 +132,9 @@ const struct ebb_op ebb_op_linear = {
     EBB_SIGNATURE(linear, "Tensor input, Tensor weight, Tensor? bias -> Tensor"),
     .doc = "input weight^T + bias, for input (*, in), weight (out, in) and bias (out).",
     .torch = "torch.nn.functional.linear",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = linear,
+    .parts = "input @ weight.T if bias == None else input @ weight.T + bias",
     .samples = EBB_SAMPLES("(3,4) (5,4) (5)", "(3,4) (5,4)", "(4) (5,4) (5)", "(2,3,4) (5,4) (5)", "(0,4) (5,4) (5)",
                            "! (3,4) (4,5) (5)", "! (3,4) (5,4) (4)"),
 };

@@ -19,7 +19,7 @@ static bool dimensions(const ebb_tensor *x, const ebb_dims *given, int64_t ret_d
 
 /* Both dimensions last. */
 static ebb_tensor *as_matrices(ebb_tensor *x, const int64_t dim[2]) {
-    ebb_dims order = {0, {0}};
+    ebb_dims order = {0};
     for (int i = 0; i < x->ndim; i++)
         if (i != dim[0] && i != dim[1]) order.d[order.n++] = i;
     return ebb_permute(x, ebb__dims_ending(order, 0, EBB_DIMS(dim[0], dim[1])));
@@ -46,7 +46,7 @@ static ebb_tensor *norm(ebb_tensor *x, double ord) {
 static ebb_tensor *matrix_norm(ebb_tensor *x, double ord, const ebb_dims *dims, bool keepdim, ebb_dtype dtype) {
     int64_t dim[2];
     if (!dimensions(x, dims, dim)) return NULL;
-    ebb_dims shape = ebb_tensor_shape(x), kept = {0, {0}};
+    ebb_dims shape = ebb_tensor_shape(x), kept = {0};
     if (dtype) x = ebb_to(x, dtype);
     if (x && !ebb__is_floating(x->dtype)) {
         ebb_fail(EBB_ERR_DTYPE, "not defined for %s", ebb_dtype_name((ebb_dtype)x->dtype));
@@ -91,6 +91,7 @@ const struct ebb_op ebb_op_matrix_norm = {
         "of absolute values down a column; inf and -inf, along a row.",
     .torch = "torch.linalg.matrix_norm",
     .compose = by_word,
+    .parts = "'vector_norm for fro; the sum of svdvals for nuc; as matrix_norm_ord for numbers'",
     .samples = EBB_SAMPLES("wc(3,4)", "wc(2,3,4) ord=nuc", "wc(3,3) ord=2", "(2,3,4) dim=(2,0)", "(3,4) ord=inf",
                            "wc(2,3,4) ord=nuc dim=(-1,-2) keepdim=true", "(0,3)", "(0,2,3) ord=nuc", "! (3)",
                            "! (3,3) ord=max", "! (3,3) ord=3", "! (3,3,3) dim=(0)", "! i5(3,3)"),
@@ -103,6 +104,7 @@ const struct ebb_op ebb_op_matrix_norm_ord = {
     .torch = "torch.linalg.matrix_norm",
     .overload = "matrix_norm",
     .compose = by_number,
+    .parts = "'the largest or least of svdvals for 2 and -2, of sums of absolute values for 1, -1, inf and -inf'",
     .samples =
         EBB_SAMPLES("wc(3,3) ord=2", "wc(3,4) ord=-2", "(3,4) ord=1", "(2,3,4) ord=-1", "(3,4) ord=inf", "(3,0) ord=1",
                     "(2,3,4) ord=-inf dim=(0,2) keepdim=true", "! (3,3) ord=3", "! (3,0) ord=-1", "! i5(3,3) ord=1"),

@@ -96,7 +96,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
     ", and their indices in the plane that " image \
     " are; the first of several equal ones. It alone receives the gradient. A NaN is the largest." more
 
-#define MAX_POOL(name_, dims_, image, node_, dtypes_, ...) \
+#define MAX_POOL(name_, dims_, image, node_, autocast_, dtypes_, ...) \
     static struct ebb__pooling name_##_options(const struct ebb__attrs_##name_ *a) { \
         return (struct ebb__pooling){.n = dims_, \
                                      .max = true, \
@@ -111,7 +111,8 @@ const struct ebb_op ebb_op_max_pool_backward = {
     static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, " \
-                             "bool ceil_mode=false -> Tensor output, Tensor indices"), \
+                             "bool ceil_mode=false, bool return_indices=false -> Tensor output, " \
+                             "Tensor indices[return_indices]"), \
         .doc = \
             DOC(", stride apart (kernel_size, where none is listed)", image, \
                 " Padding, up to half a window, is below everything; ceil_mode lets a last window reach beyond the " \
@@ -119,6 +120,7 @@ const struct ebb_op ebb_op_max_pool_backward = {
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
+        .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = dtypes_, \
         .contiguous = true, \
         .infer = name_##_infer, \
@@ -128,20 +130,20 @@ const struct ebb_op ebb_op_max_pool_backward = {
         .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
-MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", EBB_FLOATING, "(2,3,6) kernel_size=2",
+MAX_POOL(max_pool1d, 1, "L", "MaxPool1DWithIndicesBackward0", NONE, EBB_FLOATING, "(2,3,6) kernel_size=2",
          "(3,7) kernel_size=3 stride=2 padding=1", "(1,2,8) kernel_size=3 stride=1 dilation=2", "(0,3,6) kernel_size=2",
          "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "! (2,3,4) kernel_size=5",
          "! (2,3,4) kernel_size=2 padding=2", "! (2,0,4) kernel_size=2", "! (2,3,4) kernel_size=2 stride=0",
          "! (1,1,2) kernel_size=2 dilation=3 padding=1", "! i5(1,1,4) kernel_size=2")
-MAX_POOL(max_pool2d, 2, "H, W", "MaxPool2DWithIndicesBackward0", EBB_NUMERIC, "(2,3,4,5) kernel_size=2",
+MAX_POOL(max_pool2d, 2, "H, W", "MaxPool2DWithIndicesBackward0", NONE, EBB_NUMERIC, "(2,3,4,5) kernel_size=2",
          "(2,5,4) kernel_size=(3,2) stride=1 padding=1", "(1,2,5,6) kernel_size=2 ceil_mode=true",
          "(1,2,6,6) kernel_size=2 dilation=(2,3) padding=1 stride=(1,2)", "(0,2,4,4) kernel_size=2",
          "i9(1,1,4,4) kernel_size=2", "! (1,2,4,4) kernel_size=5", "! (4,4) kernel_size=2",
          "! (1,2,4,4) kernel_size=()", "! (1,2,4,4) kernel_size=2 dilation=0", "! b(1,1,2,2) kernel_size=2")
-MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC, "(1,2,4,3,5) kernel_size=2",
+MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUMERIC, "(1,2,4,3,5) kernel_size=2",
          "(2,3,4,4) kernel_size=(2,1,3) stride=(1,2,2) padding=(1,0,1)", "! (1,2,3,3) kernel_size=4")
 
-#define ADAPTIVE(name_, dims_, image, node_, ...) \
+#define ADAPTIVE(name_, dims_, image, node_, autocast_, ...) \
     static struct ebb__pooling name_##_options(const struct ebb__attrs_##name_ *a) { \
         return (struct ebb__pooling){.n = dims_, .max = true, .adaptive = true, .output_size = a->output_size}; \
     } \
@@ -149,11 +151,13 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
     static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
-        EBB_SIGNATURE(name_, "Tensor input, shape output_size -> Tensor output, Tensor indices"), \
+        EBB_SIGNATURE(name_, "Tensor input, shape output_size, bool return_indices=false -> Tensor output, " \
+                             "Tensor indices[return_indices]"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
+        .autocast = EBB_AUTOCAST_##autocast_, \
         .dtypes = EBB_FLOATING, \
         .contiguous = true, \
         .infer = name_##_infer, \
@@ -163,10 +167,10 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", EBB_NUMERIC,
         .formula = {"max_pool_backward(g, indices, input.shape, " #dims_ ")"}, \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
-ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", "(2,3,5) output_size=3", "(3,5) output_size=1",
-         "! (2,0,5) output_size=3", "! (5) output_size=2")
-ADAPTIVE(adaptive_max_pool2d, 2, "H, W", "AdaptiveMaxPool2DBackward0", "(2,3,5,4) output_size=(2,3)",
+ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", NONE, "(2,3,5) output_size=3",
+         "(3,5) output_size=1", "! (2,0,5) output_size=3", "! (5) output_size=2")
+ADAPTIVE(adaptive_max_pool2d, 2, "H, W", "AdaptiveMaxPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
          "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,-1)", "(0,2,3,4) output_size=2", "(1,2,3,3) output_size=0",
          "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
-ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", "(1,2,4,3,5) output_size=(2,-1,3)",
+ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,-1,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=()")

@@ -60,7 +60,7 @@ static void with_mean_vjp(struct ebb_vjp_call *v,
     ebb_dims shape = ebb_vjp_shape(v, 0);
     ebb_tensor *of_spread = v->grad[0] ? spread_grad(v, v->grad[0]) : NULL, *of_mean = NULL;
     if (v->grad[1]) {
-        ebb_tensor *g = ebb_div(v->grad[1], (double)ebb__reduced_count(&shape, &a->dim));
+        ebb_tensor *g = ebb__reduced_share(v->grad[1], ebb__reduced_count(&shape, &a->dim));
         of_mean = ebb_expand(ebb__reduced_restore(g, shape, &a->dim, a->keepdim), shape);
     }
     if (v->grad[0] && v->grad[1]) ebb_vjp_give(v, 0, ebb_add(of_spread, of_mean));

@@ -50,7 +50,7 @@ static ebb_tensor *div_or_zero(ebb_tensor *a, ebb_tensor *b, ebb_tensor *zero) {
 }
 
 /* d |x| / dx_k = sign(x_k) |x_k|^(ord - 1) norm^(1 - ord); the subgradient 0 where the norm is not differentiable. */
-static ebb_tensor *vector_norm_grad(ebb_tensor *g, ebb_tensor *x, ebb_tensor *norm, double ord, const ebb_dims *dim) {
+ebb_tensor *ebb__vector_norm_gradient(ebb_tensor *g, ebb_tensor *x, ebb_tensor *norm, double ord, const ebb_dims *dim) {
     if (ord == 1) return ebb_mul(g, ebb_sign(x));
     if (ord == 2) return ebb_mul(g, div_or_zero(x, norm, norm));
     ebb_tensor *size = ebb_abs(x), *sign = ebb_sign(x);
@@ -75,7 +75,7 @@ static void vector_norm_vjp(struct ebb_vjp_call *v) {
     if (a->ord.value == 0) return; /* a count: flat, and as in PyTorch no gradient at all */
     ebb_tensor *g = ebb__reduced_restore(v->grad[0], shape, &a->dim, a->keepdim);
     ebb_tensor *norm = ebb__reduced_restore(v->out[0], shape, &a->dim, a->keepdim);
-    ebb_vjp_give(v, 0, vector_norm_grad(g, ebb_to(x, ebb_tensor_dtype(norm)), norm, a->ord.value, &a->dim));
+    ebb_vjp_give(v, 0, ebb__vector_norm_gradient(g, ebb_to(x, ebb_tensor_dtype(norm)), norm, a->ord.value, &a->dim));
 }
 
 const struct ebb_op ebb_op_vector_norm = {
@@ -121,6 +121,8 @@ const struct ebb_op ebb_op_norm = {
         "the word \"fro\", which is order 2, or \"nuc\", the matrix norm over two dimensions.",
     .torch = "torch.norm",
     .compose = norm_compose,
+    .parts =
+        "matrix_norm(self, 'nuc', dim or [0, 1], keepdim, dtype) if p_name == 'nuc' else vector_norm(self, p, dim, keepdim, dtype)",
     .samples = EBB_SAMPLES("(3,4)", "(3,4) p=1 dim=(1)", "(2,3,4) p=3 dim=(0,2) keepdim=true", "(3,4) p_name=nuc",
                            "(2,3,4) p_name=nuc dim=(0,2) keepdim=true", "(3,4) p_name=fro dim=(1)", "()",
                            "(0,3) dim=(1)", "! i5(3)", "! (3) p_name=nuc"),

@@ -139,7 +139,7 @@ static void backward_vjp(struct ebb_vjp_call *v) {
 /* Of a batch the dimensions of `view` behind it, and it among them: where it is a factor of the sets and of the
  * channels alike, so that each sample has its own of both. */
 static ebb_tensor *batch_inside(ebb_tensor *t, int64_t size, const int64_t *d, int n, int before) {
-    ebb_dims shape = {1, {size}}, order = {0};
+    ebb_dims shape = {{size}, 1}, order = {0};
     if (!t) return NULL;
     for (int k = 0; k < n; k++) shape.d[shape.n++] = d[k];
     for (int k = 1; k <= n; k++) {
@@ -282,7 +282,7 @@ static void layer_vjp(struct ebb_vjp_call *v) {
  * at the end of the results, or along dimension `channel` of one sample. */
 static ebb_tensor *with_sample(const struct ebb_batch_call *b, int64_t i, int ndim, int channel) {
     ebb_tensor *t = b->in[i];
-    ebb_dims shape = {ndim, {b->batched[i] ? b->size : 1}};
+    ebb_dims shape = {{b->batched[i] ? b->size : 1}, ndim};
     if (channel < 0) return b->batched[i] ? ebb__batch_aligned(t, ndim) : t;
     for (int d = 1; d < ndim; d++) shape.d[d] = d == channel + 1 ? t->dims[t->ndim - 1] : 1;
     return ebb_view(t, shape);

@@ -64,7 +64,7 @@ static void visit(const struct blocks *b, const int *choice) {
     int64_t size = (int64_t)ebb__dtype_sizes[dtype], unit = b->write ? size : 1;
     int64_t large[EBB_MAX_NDIM], small[EBB_MAX_NDIM];
     char *to = b->large->data, *from = b->small->data;
-    ebb_dims sizes = {b->large->ndim, {0}};
+    ebb_dims sizes = {{0}, b->large->ndim};
     bool border = false;
     for (int i = 0; i < sizes.n; i++) {
         const struct run *r = &b->runs[i][choice[i]];

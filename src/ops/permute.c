@@ -88,7 +88,7 @@ static void vjp_permute(struct ebb_vjp_call *v) {
 
 static void batch_permute(struct ebb_batch_call *b) {
     const struct ebb__attrs_permute *a = b->attrs;
-    ebb_dims dims = {1, {0}};
+    ebb_dims dims = {{0}, 1};
     for (int k = 0; k < a->dims.n; k++) dims.d[dims.n++] = a->dims.d[k] + 1;
     ebb_batch_give(b, 0, ebb_permute(b->in[0], dims));
 }
@@ -109,7 +109,7 @@ const struct ebb_op ebb_op_permute = {
 
 static ebb_tensor *compose_movedim(struct ebb_forward *f) {
     const struct ebb__attrs_movedim *a = f->attrs;
-    ebb_dims order = {ebb_tensor_ndim(f->in[0]), {0}};
+    ebb_dims order = {{0}, ebb_tensor_ndim(f->in[0])};
     unsigned placed = 0, moved = 0;
     if (a->source.n != a->destination.n) {
         ebb_fail(EBB_ERR_ARGUMENT, "source names %d dimensions and destination %d", (int)a->source.n,
@@ -134,6 +134,7 @@ const struct ebb_op ebb_op_movedim = {
     .doc = "A view with dimension source[i] moved to place destination[i]; the others keep their order.",
     .torch = "torch.movedim",
     .compose = compose_movedim,
+    .formula = {"movedim(g, destination, source)"},
     .samples = EBB_SAMPLES("(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
                            "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
                            "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",

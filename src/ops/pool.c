@@ -5,8 +5,10 @@ static ebb_status check_input(const struct ebb__pooling *o, const ebb_dims *x) {
     if (x->n != o->n + 1 && x->n != o->n + 2)
         return ebb_fail(EBB_ERR_SHAPE, "expected an input of %d dimensions, or %d without a batch; got %d", o->n + 2,
                         o->n + 1, (int)x->n);
-    /* an adapted average may lack channels, but not what lies behind them */
-    for (int i = x->n - o->n - (o->max || !o->adaptive); i < x->n; i++)
+    /* What is adapted may lack whatever comes first, averages of one and two dimensions any channels. */
+    int from = x->n - o->n - 1;
+    if (o->adaptive) from = o->max || o->n == 3 ? 1 : x->n - o->n;
+    for (int i = from; i < x->n; i++)
         if (x->d[i] == 0) return ebb_fail(EBB_ERR_SHAPE, "only the batch may be empty, not dimension %d", i);
     return EBB_OK;
 }

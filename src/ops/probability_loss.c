@@ -63,6 +63,7 @@ const struct ebb_op ebb_op_binary_cross_entropy = {
         "of one shape. The logarithms are taken as at least -100.",
     .torch = "torch.nn.functional.binary_cross_entropy",
     .node = "BinaryCrossEntropyBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = bce_compose,
@@ -131,6 +132,7 @@ const struct ebb_op ebb_op_binary_cross_entropy_with_logits = {
         "target) * log(sigmoid(self))), its mean or sum. pos_weight is the weight of what is positive.",
     .torch = "torch.nn.functional.binary_cross_entropy_with_logits",
     .node = "BinaryCrossEntropyWithLogitsBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = logits_compose,
@@ -167,7 +169,10 @@ const struct ebb_op ebb_op_kl_div = {
         "target is; with log_target exp(target) * (target - self). batchmean divides the sum by the first dimension's size, "
         "as the definition has it; mean by the number of terms. Recorded as its parts.",
     .torch = "torch.nn.functional.kl_div",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = kl_compose,
+    .parts =
+        "l = exp(target) * (target - self) if log_target else xlogy(target, target) - target * self; sum(l) / (self.shape[0] if self.ndim else 1) if reduction == 'batchmean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
     .samples =
         EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=batchmean", "(3,4) (3,4) log_target=true reduction=sum",
                     "(3,4) (4) reduction=none", "() () reduction=batchmean", "(0,3) (0,3) reduction=sum", "! (3) (4)"),
@@ -178,7 +183,10 @@ const struct ebb_op ebb_op_kl_div = {
 
 static ebb_tensor *soft_margin_compose(struct ebb_forward *f) {
     const struct ebb__attrs_soft_margin_loss *a = f->attrs;
+    ebb_dims shape = ebb_tensor_shape(f->in[0]), target = ebb_tensor_shape(f->in[1]), all = shape;
     if (!ebb__loss_defined(f)) return NULL;
+    if (ebb__broadcast(&all, &target) && !ebb__dims_equal(&all, &shape))
+        return EBB__LOSS_FAIL(EBB_ERR_SHAPE, "target must broadcast to the shape of self");
     return ebb__loss_reduced(ebb_neg(ebb_logsigmoid(ebb_mul(f->in[1], f->in[0]))), a->reduction);
 }
 
@@ -192,9 +200,11 @@ static void soft_margin_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_soft_margin_loss = {
     EBB_SIGNATURE(soft_margin_loss, "Tensor self, Tensor target, " EBB__REDUCTION " -> Tensor"),
-    .doc = "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1.",
+    .doc =
+        "log(1 + exp(-target * self)), its mean or sum, without overflow; target is 1 or -1, and broadcasts to self.",
     .torch = "torch.nn.functional.soft_margin_loss",
     .node = "SoftMarginLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = soft_margin_compose,
@@ -204,5 +214,5 @@ const struct ebb_op ebb_op_soft_margin_loss = {
     .formula = {"n = (self * target).numel() if reduction == 'mean' else 1; -g * target * sigmoid(-target * self) / n",
                 "n = (self * target).numel() if reduction == 'mean' else 1; -g * self * sigmoid(-target * self) / n"},
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) reduction=sum", "(3,4) (4) reduction=none", "() ()", "! (3) (4)",
-                           "! i5(3) i5(3)"),
+                           "! (4) (3,4)", "! i5(3) i5(3)"),
 };

@@ -47,6 +47,28 @@ static ebb_status product(const ebb_tensor *a, const ebb_tensor *b, double beta,
                      b->ndim == 2 ? bs[1] : 1, beta, c->data, n ? n : 1);
 }
 
+/* Whether matrices are such that sum += a b, and lie so that the kernel can do that. */
+static bool adds_up(const ebb_tensor *sum, const ebb_tensor *a, const ebb_tensor *b) {
+    return sum && a && b && ebb__is_contiguous(sum) && !ebb__is_half(sum->dtype) && a->dtype == sum->dtype &&
+           b->dtype == sum->dtype && a->ndim == 2 && b->ndim == 2 && a->dims[1] == b->dims[0] &&
+           a->dims[0] == sum->dims[0] && b->dims[1] == sum->dims[1];
+}
+
+/* The matrix product a b is the gradient of input i, or a part of it: added to what there is, without a temporary;
+ * otherwise laid out as it will be wanted. */
+static void give_product(struct ebb_vjp_call *v, int64_t i, ebb_tensor *a, ebb_tensor *b) {
+    ebb_tensor *sum = ebb_vjp_sum(v, i);
+    const bool turned = ebb_vjp_transposed(v, i);
+    if (turned) { /* (a b)^T = b^T a^T */
+        ebb_tensor *left = ebb_t(b);
+        b = ebb_t(a);
+        a = left;
+        if (sum) sum = ebb_t(sum);
+    }
+    if (adds_up(sum, a, b)) (void)product(a, b, 1, sum);
+    else ebb_vjp_give(v, i, turned ? ebb_t(ebb_mm(a, b)) : ebb_mm(a, b));
+}
+
 /* ---- dot ---- */
 
 static ebb_status dot_infer(struct ebb_infer *f) { return check(f, 0, 1, 1); }
@@ -81,6 +103,7 @@ const struct ebb_op ebb_op_dot = {
     .dtypes = EBB_NUMERIC,
     .infer = dot_infer,
     .forward = dot_forward,
+    .halves = true,
     .vjp = dot_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = dot_batch,
@@ -120,6 +143,7 @@ const struct ebb_op ebb_op_mv = {
     .dtypes = EBB_NUMERIC,
     .infer = mv_infer,
     .forward = mv_forward,
+    .halves = true,
     .vjp = mv_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = mv_batch,
@@ -141,8 +165,8 @@ static ebb_status mm_forward(struct ebb_forward *f) { return product(f->in[0], f
 
 static void mm_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mm(g, ebb_t(v->in[1])));
-    if (v->needs[1]) ebb_vjp_give(v, 1, ebb_mm(ebb_t(v->in[0]), g));
+    if (v->needs[0]) give_product(v, 0, g, ebb_t(v->in[1]));
+    if (v->needs[1]) give_product(v, 1, ebb_t(v->in[0]), g);
 }
 
 /* With one right factor the rows of all samples are those of one matrix. */
@@ -158,9 +182,11 @@ const struct ebb_op ebb_op_mm = {
     .doc = "The product of a matrix (m, k) and a matrix (k, n).",
     .torch = "torch.mm",
     .node = "MmBackward0",
+    .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
     .infer = mm_infer,
     .forward = mm_forward,
+    .halves = true,
     .vjp = mm_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = mm_batch,
@@ -200,9 +226,11 @@ const struct ebb_op ebb_op_bmm = {
     .doc = "The products of matrices (b, m, k) and matrices (b, k, n), pair by pair.",
     .torch = "torch.bmm",
     .node = "BmmBackward0",
+    .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
     .infer = bmm_infer,
     .forward = bmm_forward,
+    .halves = true,
     .vjp = bmm_vjp,
     .jvp = ebb_jvp_multilinear,
     .batch = ebb_batch_fold,
@@ -231,25 +259,45 @@ static void scale(ebb_tensor *t, double factor) {
     ebb__loops_mul[t->dtype](t->numel, (char *[]){t->data, t->data, (char *)&number}, (int64_t[]){size, size, 0}, NULL);
 }
 
+typedef ebb_status (*add_product)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c);
+
 /* Input 0 lies in the result already when the product is added to it: no temporary, but for an alpha other than 1,
  * which multiplies the left factor. What is multiplied by 0 is not read, so that its NaN does not spread. */
-static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha,
-                              ebb_status (*add)(const ebb_tensor *a, const ebb_tensor *b, double beta, ebb_tensor *c)) {
-    ebb_tensor *out = f->out[0], *a = f->in[1];
+static ebb_status sum_into(ebb_tensor *out, ebb_tensor *const *in, double beta, double alpha, add_product add) {
+    ebb_tensor *a = in[1];
+    ebb_status status = beta != 0 ? ebb__copy_into(out, in[0]) : EBB_OK;
+    if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
+    if (!status && beta != 0 && beta != 1) scale(out, beta);
+    if (status || alpha == 0) return status;
+    if (alpha == 1) return add(a, in[2], beta != 0, out);
+    if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
+    scale(a, alpha);
+    status = add(a, in[2], beta != 0, out);
+    ebb__unref(a);
+    return status;
+}
+
+/* The same by way of float32: what is multiplied by a factor is not rounded before it is added up. */
+static ebb_status sum_through_f32(ebb_tensor *out, ebb_tensor *const *in, double beta, double alpha, add_product add) {
+    ebb_tensor *wide[4] = {ebb__tensor_new_like(out, EBB_F32)};
+    ebb_status status = wide[0] ? EBB_OK : ebb_error_status();
+    for (int i = 0; i < 3 && !status; i++)
+        if (!(wide[i + 1] = ebb__cast(in[i], EBB_F32))) status = ebb_error_status();
+    if (!status) status = sum_into(wide[0], wide + 1, beta, alpha, add);
+    if (!status) status = ebb__copy_into(out, wide[0]);
+    for (int i = 0; i < 4; i++) ebb__unref(wide[i]);
+    return status;
+}
+
+static ebb_status sum_forward(struct ebb_forward *f, double beta, double alpha, add_product add) {
+    ebb_tensor *out = f->out[0];
     if (!ebb__is_floating(out->dtype)) { /* as PyTorch makes integers of them */
         beta = trunc(beta);
         alpha = trunc(alpha);
     }
-    ebb_status status = beta != 0 ? ebb__copy_into(out, f->in[0]) : EBB_OK;
-    if (beta == 0 && alpha == 0) memset(out->data, 0, (size_t)out->numel * ebb__dtype_sizes[out->dtype]);
-    if (!status && beta != 0 && beta != 1) scale(out, beta);
-    if (status || alpha == 0) return status;
-    if (alpha == 1) return add(a, f->in[2], beta != 0, out);
-    if (!(a = ebb__cast(a, (ebb_dtype)a->dtype))) return ebb_error_status();
-    scale(a, alpha);
-    status = add(a, f->in[2], beta != 0, out);
-    ebb__unref(a);
-    return status;
+    const bool factors = (beta != 0 && beta != 1) || (alpha != 0 && alpha != 1);
+    if (factors && ebb__is_half(out->dtype)) return sum_through_f32(out, f->in, beta, alpha, add);
+    return sum_into(out, f->in, beta, alpha, add);
 }
 
 static ebb_tensor *times(ebb_tensor *t, double factor) { return factor == 1 ? t : ebb_mul(t, factor); }
@@ -271,8 +319,9 @@ static void addmm_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addmm *a = v->attrs;
     ebb_tensor *g = v->grad[0];
     if (v->needs[0]) ebb_vjp_give(v, 0, times(g, a->beta.value));
-    if (v->needs[1]) ebb_vjp_give(v, 1, times(ebb_mm(g, ebb_t(v->in[2])), a->alpha.value));
-    if (v->needs[2]) ebb_vjp_give(v, 2, times(ebb_mm(ebb_t(v->in[1]), g), a->alpha.value));
+    if (v->needs[1] || v->needs[2]) g = times(g, a->alpha.value);
+    if (v->needs[1]) give_product(v, 1, g, ebb_t(v->in[2]));
+    if (v->needs[2]) give_product(v, 2, ebb_t(v->in[1]), g);
 }
 
 /* One call where the right factor and a row that is added are the same for all, else a product for each sample. */
@@ -297,14 +346,16 @@ const struct ebb_op ebb_op_addmm = {
         "(n) does. With a beta of 0 the input is not read.",
     .torch = "torch.addmm",
     .node = "AddmmBackward0",
+    .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
     .infer = addmm_infer,
     .forward = addmm_forward,
+    .halves = true,
     .vjp = addmm_vjp,
     .inplace = true,
     .batch = addmm_batch,
     .saves = {0, EBB_IN(2), EBB_IN(1)},
-    .formula = {"beta * g", "alpha * g @ mat2.T", "alpha * mat1.T @ g"},
+    .formula = {"beta * g", "(alpha * g) @ mat2.T", "mat1.T @ (alpha * g)"},
     .samples = EBB_SAMPLES("(5) (3,4) (4,5)", "(3,5) (3,4) (4,5)", "(3,1) (3,4) (4,5)", "() (2,2) (2,2)",
                            "(5) (0,4) (4,5)", "(5) (3,0) (0,5)", "(3,5) (3,4) (4,5) beta=0.5 alpha=-2",
                            "(5) (3,4) (4,5) beta=0", "(5) (3,4) (4,5) alpha=0", "(2) (2,2) (2,2) beta=0 alpha=0",
@@ -355,6 +406,7 @@ const struct ebb_op ebb_op_addmv = {
     .dtypes = EBB_NUMERIC,
     .infer = addmv_infer,
     .forward = addmv_forward,
+    .halves = true,
     .vjp = addmv_vjp,
     .inplace = true,
     .batch = addmv_batch,
@@ -405,9 +457,11 @@ const struct ebb_op ebb_op_baddbmm = {
            "(b, m, n).",
     .torch = "torch.baddbmm",
     .node = "BaddbmmBackward0",
+    .autocast = EBB_AUTOCAST_LOW,
     .dtypes = EBB_NUMERIC,
     .infer = baddbmm_infer,
     .forward = baddbmm_forward,
+    .halves = true,
     .vjp = baddbmm_vjp,
     .inplace = true,
     .batch = baddbmm_batch,
@@ -461,6 +515,7 @@ const struct ebb_op ebb_op_addbmm = {
         "broadcasts to (m, n).",
     .torch = "torch.addbmm",
     .node = "AddbmmBackward0",
+    .autocast = EBB_AUTOCAST_LOW,
     .compose = addbmm,
     .inplace = true,
     .vjp = addbmm_vjp,

@@ -104,6 +104,7 @@ const struct ebb_op ebb_op_qr = {
         "not at all.",
     .torch = "torch.linalg.qr",
     .node = "LinalgQrBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,
@@ -112,7 +113,7 @@ const struct ebb_op ebb_op_qr = {
     .undefined_grads = true,
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
-    .formula = {"'(gQ + Q sym(triu(gR R^T - Q^T gQ))) R^-T'"},
+    .formula = {"'(g_Q + Q sym(triu(g_R R^T - Q^T g_Q))) R^-T'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(4,3)", "wc(2,3)", "wc(2,4,2)", "wc(2,2,3)", "wc(3,3) mode=complete",
                            "wc(2,4) mode=complete", "(1,1)", "(0,3)", "(3,0)", "(0,3,2)", "! (3)", "! i5(3,3)"),
 };

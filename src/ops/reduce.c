@@ -13,7 +13,7 @@ static bool is_reduced(int i, const ebb_dims *dim) {
 }
 
 ebb_dims ebb__reduced_shape(const ebb_dims *shape, const ebb_dims *dim, bool keepdim) {
-    ebb_dims r = {0, {0}};
+    ebb_dims r = {0};
     for (int i = 0; i < shape->n; i++) {
         bool gone = is_reduced(i, dim);
         if (!gone || keepdim) r.d[r.n++] = gone ? 1 : shape->d[i];
@@ -27,6 +27,8 @@ int64_t ebb__reduced_count(const ebb_dims *shape, const ebb_dims *dim) {
         if (is_reduced(i, dim)) count *= shape->d[i];
     return count;
 }
+
+ebb_tensor *ebb__reduced_share(ebb_tensor *g, int64_t count) { return count ? ebb_div(g, (double)count) : g; }
 
 struct ebb__reduction ebb__reduction_of(const ebb_tensor *x, const ebb_dims *dim, size_t element) {
     struct ebb__reduction r = {{0}, {0}};
@@ -174,7 +176,7 @@ static const char *mean_node(const void *attrs, ebb_tensor *const *in) {
 static void mean_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_mean *a = v->attrs;
     ebb_dims shape = ebb_vjp_shape(v, 0);
-    ebb_tensor *g = ebb_div(v->grad[0], (double)ebb__reduced_count(&shape, &a->dim));
+    ebb_tensor *g = ebb__reduced_share(v->grad[0], ebb__reduced_count(&shape, &a->dim));
     ebb_vjp_give(v, 0, ebb_expand(ebb__reduced_restore(g, shape, &a->dim, a->keepdim), shape));
 }
 
@@ -213,6 +215,7 @@ const struct ebb_op ebb_op_nanmean = {
     .doc = "The mean of what is not NaN, over the dimensions listed in dim, or over all; NaN where nothing is.",
     .torch = "torch.nanmean",
     .compose = nanmean_compose,
+    .parts = "nansum(self, dim, keepdim, dtype) / sum(not isnan(self), dim, keepdim)",
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=(1)", "(2,3,4) dim=(0,-1) keepdim=true", "()", "(0,3) dim=(1)", "! i5(3)"),
 };
@@ -264,6 +267,7 @@ const struct ebb_op ebb_op_prod = {
         "The product of nothing is 1. The gradient is exact also where factors are 0.",
     .torch = "torch.prod",
     .node = "ProdBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .node_variant = prod_node,
     .infer = prod_infer,
     .forward = prod_forward,
@@ -301,6 +305,7 @@ const struct ebb_op ebb_op_trace = {
     .doc = "The sum of the diagonal of a matrix. Integers sum to int64.",
     .torch = "torch.trace",
     .node = "TraceBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = trace_compose,
     .vjp = trace_vjp,
     .batch = batch_trace,

@@ -2,6 +2,7 @@
 #define EBB_FAMILY "Losses"
 #include "ops/batching.h"
 #include "ops/loss.h"
+#include "ops/reduce.h"
 
 #define HALF_LOG_2_PI 0.91893853320467274178
 
@@ -11,7 +12,7 @@ ebb_tensor *ebb__loss_reduced(ebb_tensor *terms, int reduction) {
 }
 
 ebb_tensor *ebb__loss_spread(ebb_tensor *g, const ebb_tensor *like, int reduction) {
-    return reduction == EBB_REDUCTION_MEAN ? ebb_div(g, (double)ebb_tensor_numel(like)) : g;
+    return reduction == EBB_REDUCTION_MEAN ? ebb__reduced_share(g, ebb_tensor_numel(like)) : g;
 }
 
 ebb_tensor *ebb__at_least(ebb_tensor *t, double least) {
@@ -53,7 +54,8 @@ static void mse_vjp(struct ebb_vjp_call *v) {
     bool mean = a->reduction == EBB_REDUCTION_MEAN;
     if (mean && weight) g = ebb_div(g, ebb_sum(weight));
     if (v->needs[0] || v->needs[1]) {
-        double scale = mean && !weight ? 2 / (double)ebb_tensor_numel(difference) : 2;
+        double scale = 2;
+        if (mean && !weight && difference && difference->numel) scale /= (double)ebb_tensor_numel(difference);
         ebb_tensor *d = ebb_mul(difference, ebb_mul(g, scale));
         if (weight) d = ebb_mul(d, weight);
         ebb_vjp_give(v, 0, d);
@@ -95,6 +97,7 @@ const struct ebb_op ebb_op_mse_loss = {
         "then divides by the sum of the weights.",
     .torch = "torch.nn.functional.mse_loss",
     .node = "MseLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = mse_compose,
@@ -112,7 +115,10 @@ const struct ebb_op ebb_op_l1_loss = {
     .order = "self, target, reduction, weight",
     .doc = "The absolute error |self - target|, its mean or sum; weight as in mse_loss.",
     .torch = "torch.nn.functional.l1_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = l1_compose,
+    .parts =
+        "l = abs(self - target) * (1 if weight == None else weight); sum(l) / sum(weight) if weight != None and reduction == 'mean' else mean(l) if reduction == 'mean' else sum(l) if reduction == 'sum' else l",
     .samples = EBB_SAMPLES(SHAPES, WEIGHTED, "! (3) (4)"),
     .domain = {0.3, 3},
 };
@@ -176,6 +182,7 @@ const struct ebb_op ebb_op_smooth_l1_loss = {
         "With beta 0 it is l1_loss.",
     .torch = "torch.nn.functional.smooth_l1_loss",
     .node = "SmoothL1LossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = smooth_l1_compose,
@@ -197,6 +204,7 @@ const struct ebb_op ebb_op_huber_loss = {
         "of it. weight, of self's shape, multiplies the terms; the mean still divides by their number.",
     .torch = "torch.nn.functional.huber_loss",
     .node = "HuberLossBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = huber_compose,
@@ -253,6 +261,8 @@ const struct ebb_op ebb_op_gaussian_nll_loss = {
     .promote = EBB_PROMOTE_COMMON,
     .dtypes = EBB_FLOATING,
     .compose = gaussian_compose,
+    .parts =
+        "v = to(var, self.dtype); v = clamp(v[..., None] if 0 < v.ndim < self.ndim else v * ones_like(self), eps); l = (log(v) + (self - target)**2 / v) / 2 + (log(2 * pi) / 2 if full else 0)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4) (3,4)", "(3,4) (3,4) (3) full=true", "(3,4) (3,4) (3,1) reduction=none",
                            "(3,4) (3,4) 0.5 reduction=sum", "() () ()", "(3) (3) (3) eps=0.1", "! (3,4) (3,4) (4)",
                            "! (3) (3) -1.0"),
@@ -284,7 +294,10 @@ const struct ebb_op ebb_op_poisson_nll_loss = {
         "log_input false self - target * log(self + eps). full adds Stirling's approximation of log(target!) where target is "
         "more than 1. Recorded as its parts.",
     .torch = "torch.nn.functional.poisson_nll_loss",
+    .autocast = EBB_AUTOCAST_F32,
     .compose = poisson_compose,
+    .parts =
+        "l = exp(self) - target * self if log_input else self - target * log(self + eps); l = l + (where(target > 1, target * log(target) - target + log(2 * pi * target) / 2, 0) if full else 0)" EBB__REDUCED,
     .samples = EBB_SAMPLES("(3,4) (3,4)", "(3,4) (3,4) log_input=false eps=0.1", "(3,4) (3,4) full=true reduction=none",
                            "(3,4) (4) reduction=sum", "() ()", "! (3) (4)"),
     .domain = {0.3, 3},

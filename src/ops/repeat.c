@@ -94,7 +94,7 @@ static void vjp_repeat(struct ebb_vjp_call *v) {
 
 static void batch_repeat(struct ebb_batch_call *b) {
     const struct ebb__attrs_repeat *a = b->attrs;
-    ebb_dims repeats = {1, {1}};
+    ebb_dims repeats = {{1}, 1};
     if (a->repeats.n == EBB_MAX_NDIM) {
         ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", EBB_MAX_NDIM, EBB_MAX_NDIM);
         return;
@@ -125,7 +125,7 @@ const struct ebb_op ebb_op_repeat = {
 
 static ebb_tensor *compose_tile(struct ebb_forward *f) {
     const struct ebb__attrs_tile *a = f->attrs;
-    ebb_dims repeats = {ebb_tensor_ndim(f->in[0]), {0}};
+    ebb_dims repeats = {{0}, ebb_tensor_ndim(f->in[0])};
     if (repeats.n < a->dims.n) repeats.n = a->dims.n;
     for (int i = 0, new = repeats.n - a->dims.n; i < repeats.n; i++) repeats.d[i] = i < new ? 1 : a->dims.d[i - new];
     return ebb_repeat(f->in[0], repeats);
@@ -136,6 +136,7 @@ const struct ebb_op ebb_op_tile = {
     .doc = "The same as repeat; where dims has fewer entries than self dimensions, they are those of the last ones.",
     .torch = "torch.tile",
     .compose = compose_tile,
+    .parts = "repeat(self, [1, 1, 1, 1, 1, 1, 1, 1][:max(self.ndim - len(dims), 0)] + dims)",
     .samples = EBB_SAMPLES("(2,3) dims=(2)", "(2,3) dims=(2,1,2)", "() dims=(2)", "(2,3) dims=()", "(0,3) dims=(2)",
                            "! (2) dims=(-1)"),
 };

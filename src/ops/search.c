@@ -104,7 +104,9 @@ static ebb_tensor *isin_compose(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_isin = {
-    EBB_SIGNATURE(isin, "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor"),
+    EBB_SIGNATURE(
+        isin,
+        "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor"),
     .doc = "Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes "
            "nothing.)",
     .torch = "torch.isin",

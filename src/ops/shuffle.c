@@ -4,7 +4,7 @@
 
 /* (…, a, b, c, d, e) with a to e the five last dimensions, in another order, as a shape of three last dimensions. */
 static ebb_tensor *rearrange(ebb_tensor *x, const int64_t sizes[5], const int order[5], const int64_t to[3]) {
-    ebb_dims shape = ebb_tensor_shape(x), split = {shape.n + 2, {0}}, places = split, result = shape;
+    ebb_dims shape = ebb_tensor_shape(x), split = {{0}, shape.n + 2}, places = split, result = shape;
     const int front = shape.n - 3;
     for (int i = 0; i < front; i++) {
         split.d[i] = shape.d[i];

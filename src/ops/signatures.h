@@ -293,7 +293,7 @@ struct ebb__attrs_avg_pool2d {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d[6];
 #define EBB__SIG_avg_pool2d \
     .name = "avg_pool2d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -311,7 +311,7 @@ struct ebb__attrs_avg_pool3d {
 extern const struct ebb_attr ebb__attr_table_avg_pool3d[6];
 #define EBB__SIG_avg_pool3d \
     .name = "avg_pool3d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -330,7 +330,7 @@ struct ebb__attrs_avg_pool2d_backward {
 extern const struct ebb_attr ebb__attr_table_avg_pool2d_backward[7];
 #define EBB__SIG_avg_pool2d_backward \
     .name = "avg_pool2d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -349,7 +349,7 @@ struct ebb__attrs_avg_pool3d_backward {
 extern const struct ebb_attr ebb__attr_table_avg_pool3d_backward[7];
 #define EBB__SIG_avg_pool3d_backward \
     .name = "avg_pool3d_backward", \
-    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=0 -> Tensor", \
+    .signature = "Tensor grad_output, shape input_size, shape kernel_size, shape stride=none, shape padding=0, bool ceil_mode=false, float? count_include_pad=1, int divisor_override=none -> Tensor", \
     .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -2260,16 +2260,18 @@ struct ebb__attrs_max_pool1d {
     ebb_dims padding;
     ebb_dims dilation;
     bool ceil_mode;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_max_pool1d[5];
+extern const struct ebb_attr ebb__attr_table_max_pool1d[6];
 #define EBB__SIG_max_pool1d \
     .name = "max_pool1d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_pool1d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_max_pool1d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_max_pool1d)
 
 struct ebb__attrs_max_pool2d {
@@ -2278,16 +2280,18 @@ struct ebb__attrs_max_pool2d {
     ebb_dims padding;
     ebb_dims dilation;
     bool ceil_mode;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_max_pool2d[5];
+extern const struct ebb_attr ebb__attr_table_max_pool2d[6];
 #define EBB__SIG_max_pool2d \
     .name = "max_pool2d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_pool2d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_max_pool2d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_max_pool2d)
 
 struct ebb__attrs_max_pool3d {
@@ -2296,58 +2300,66 @@ struct ebb__attrs_max_pool3d {
     ebb_dims padding;
     ebb_dims dilation;
     bool ceil_mode;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_max_pool3d[5];
+extern const struct ebb_attr ebb__attr_table_max_pool3d[6];
 #define EBB__SIG_max_pool3d \
     .name = "max_pool3d", \
-    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape kernel_size, shape stride=none, shape padding=0, shape dilation=1, bool ceil_mode=false, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_max_pool3d, .n_attrs = 5, \
+    .attrs = ebb__attr_table_max_pool3d, .n_attrs = 6, \
     .attrs_size = sizeof(struct ebb__attrs_max_pool3d)
 
 struct ebb__attrs_adaptive_max_pool1d {
     ebb_dims output_size;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[1];
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[2];
 #define EBB__SIG_adaptive_max_pool1d \
     .name = "adaptive_max_pool1d", \
-    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 1, \
+    .attrs = ebb__attr_table_adaptive_max_pool1d, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool1d)
 
 struct ebb__attrs_adaptive_max_pool2d {
     ebb_dims output_size;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[1];
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[2];
 #define EBB__SIG_adaptive_max_pool2d \
     .name = "adaptive_max_pool2d", \
-    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_adaptive_max_pool2d, .n_attrs = 1, \
+    .attrs = ebb__attr_table_adaptive_max_pool2d, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool2d)
 
 struct ebb__attrs_adaptive_max_pool3d {
     ebb_dims output_size;
+    bool return_indices;
 };
-extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[1];
+extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[2];
 #define EBB__SIG_adaptive_max_pool3d \
     .name = "adaptive_max_pool3d", \
-    .signature = "Tensor input, shape output_size -> Tensor output, Tensor indices", \
+    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
+    .asked = {NULL, "return_indices"}, \
     .n_in = 1, \
     .n_out = 2, \
-    .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 1, \
+    .attrs = ebb__attr_table_adaptive_max_pool3d, .n_attrs = 2, \
     .attrs_size = sizeof(struct ebb__attrs_adaptive_max_pool3d)
 
 struct ebb__attrs_median_dim {
@@ -3381,8 +3393,9 @@ struct ebb__attrs_isin {
 extern const struct ebb_attr ebb__attr_table_isin[2];
 #define EBB__SIG_isin \
     .name = "isin", \
-    .signature = "Number elements, Number test_elements, bool assume_unique=false, bool invert=false -> Tensor", \
+    .signature = "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor", \
     .in = EBB_INPUTS({"elements", EBB_INPUT_NUMBER}, {"test_elements", EBB_INPUT_NUMBER}), \
+    .also = (const char *const[]){"element", "test_element"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_isin, .n_attrs = 2, \
@@ -4112,8 +4125,9 @@ struct ebb__attrs_tensordot {
 extern const struct ebb_attr ebb__attr_table_tensordot[1];
 #define EBB__SIG_tensordot \
     .name = "tensordot", \
-    .signature = "Tensor a, Tensor b, int dims -> Tensor", \
+    .signature = "Tensor a|self, Tensor b|other, int dims[=2] -> Tensor", \
     .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"self", "other"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot, .n_attrs = 1, \
@@ -4126,8 +4140,9 @@ struct ebb__attrs_tensordot_dims {
 extern const struct ebb_attr ebb__attr_table_tensordot_dims[2];
 #define EBB__SIG_tensordot_dims \
     .name = "tensordot_dims", \
-    .signature = "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor", \
-    .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}, {"other", EBB_INPUT_TENSOR}), \
+    .signature = "Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims -> Tensor", \
+    .in = EBB_INPUTS({"a", EBB_INPUT_TENSOR}, {"b", EBB_INPUT_TENSOR}), \
+    .also = (const char *const[]){"self", "other"}, \
     .n_in = 2, \
     .n_out = 1, \
     .attrs = ebb__attr_table_tensordot_dims, .n_attrs = 2, \
@@ -4522,9 +4537,10 @@ struct ebb__attrs_unique {
 extern const struct ebb_attr ebb__attr_table_unique[4];
 #define EBB__SIG_unique \
     .name = "unique", \
-    .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .signature = "Tensor self, bool? sorted=true, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"output", "inverse_indices", "counts"}, \
+    .asked = {NULL, "return_inverse", "return_counts"}, \
     .n_in = 1, \
     .n_out = 3, \
     .attrs = ebb__attr_table_unique, .n_attrs = 4, \
@@ -4538,9 +4554,10 @@ struct ebb__attrs_unique_consecutive {
 extern const struct ebb_attr ebb__attr_table_unique_consecutive[3];
 #define EBB__SIG_unique_consecutive \
     .name = "unique_consecutive", \
-    .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices, Tensor counts", \
+    .signature = "Tensor self, bool return_inverse=false, bool return_counts=false, dims dim=none -> Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]", \
     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}), \
     .out = {"output", "inverse_indices", "counts"}, \
+    .asked = {NULL, "return_inverse", "return_counts"}, \
     .n_in = 1, \
     .n_out = 3, \
     .attrs = ebb__attr_table_unique_consecutive, .n_attrs = 3, \

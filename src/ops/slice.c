@@ -132,8 +132,10 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
     return EBB_OK;
 }
 
-/* The functions of an operator NAME and of NAME_backward: `part(in, …)` computes the part from the attributes a. */
-#define PART_OP(name, more, vjp_call, back_call, part_call) \
+/* The functions of an operator NAME and of NAME_backward: part_call computes the part of `in` from the attributes a,
+ * and back_call is that part of g. Where no two elements of it are one (`apart`), a gradient is added to what there
+ * is. */
+#define PART_OP(name, more, apart, vjp_call, back_call, part_call) \
     static ebb_status infer_##name(struct ebb_infer *f) { \
         const struct ebb__attrs_##name *a = f->attrs; \
         const ebb_meta *in = &f->in[0]; \
@@ -142,8 +144,13 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
     } \
     static void vjp_##name(struct ebb_vjp_call *v) { \
         const struct ebb__attrs_##name *a = v->attrs; \
-        ebb_tensor *g = v->grad[0]; \
-        ebb_vjp_give(v, 0, vjp_call); \
+        ebb_tensor *g = (apart) ? ebb_vjp_sum(v, 0) : NULL; \
+        if (g) { \
+            (void)ebb_add_(back_call, v->grad[0]); \
+        } else { \
+            g = v->grad[0]; \
+            ebb_vjp_give(v, 0, vjp_call); \
+        } \
     } \
     static ebb_status infer_##name##_backward(struct ebb_infer *f) { \
         const struct ebb__attrs_##name##_backward *a = f->attrs; \
@@ -165,13 +172,13 @@ static ebb_status check_sizes(const ebb_dims *sizes, const struct ebb_infer *f, 
         ebb_vjp_give(v, 0, back_call); \
     }
 
-PART_OP(select, 1, ebb_select_backward(g, ebb_vjp_shape(v, 0), a->dim, a->index), ebb_select(g, a->dim, a->index),
+PART_OP(select, 1, true, ebb_select_backward(g, ebb_vjp_shape(v, 0), a->dim, a->index), ebb_select(g, a->dim, a->index),
         selected(in, a->dim, a->index, part))
-PART_OP(slice, 0, ebb_slice_backward(g, ebb_vjp_shape(v, 0), a->dim, a->start, a->end, .step = a->step),
+PART_OP(slice, 0, true, ebb_slice_backward(g, ebb_vjp_shape(v, 0), a->dim, a->start, a->end, .step = a->step),
         ebb_slice(g, a->dim, a->start, a->end, .step = a->step), sliced(in, a->dim, a->start, a->end, a->step, part))
-PART_OP(diagonal, 1, ebb_diagonal_backward(g, ebb_vjp_shape(v, 0), a->offset, a->dim1, a->dim2),
+PART_OP(diagonal, 1, true, ebb_diagonal_backward(g, ebb_vjp_shape(v, 0), a->offset, a->dim1, a->dim2),
         ebb_diagonal(g, a->offset, a->dim1, a->dim2), diagonal(in, a->offset, a->dim1, a->dim2, part))
-PART_OP(unfold, -1, ebb_unfold_backward(g, ebb_vjp_shape(v, 0), a->dimension, a->size, a->step),
+PART_OP(unfold, -1, a->step >= a->size, ebb_unfold_backward(g, ebb_vjp_shape(v, 0), a->dimension, a->size, a->step),
         ebb_unfold(g, a->dimension, a->size, a->step), windows(in, a->dimension, a->size, a->step, part))
 
 /* ---- the operators ---- */
@@ -261,6 +268,7 @@ const struct ebb_op ebb_op_narrow = {
     .doc = "A view of `length` elements of dim, from start on. Unlike slice, it is an error when they are not there.",
     .torch = "torch.narrow",
     .compose = compose_narrow,
+    .parts = "s = start if start >= 0 else start + self.shape[dim]; slice(self, dim, s, s + length)",
     .samples =
         EBB_SAMPLES("(5,4) dim=0 start=1 length=3", "(5,4) dim=-1 start=-2 length=2", "(5) dim=0 start=5 length=0",
                     "! (5) dim=0 start=3 length=3", "! (5) dim=0 start=-6 length=1", "! (5) dim=0 start=0 length=-1",
@@ -425,6 +433,7 @@ const struct ebb_op ebb_op_diag = {
            "diagonal > 0, below for < 0.",
     .torch = "torch.diag",
     .compose = compose_diag,
+    .parts = "diag_embed(self, diagonal) if self.ndim == 1 else diagonal(self, diagonal)",
     .samples = EBB_SAMPLES("(3)", "(3) diagonal=-1", "(3,4)", "(3,4) diagonal=2", "(0)", "(0,3)", "(3,3) diagonal=7",
                            "! ()", "! (2,3,4)"),
 };

@@ -144,6 +144,7 @@ const struct ebb_op ebb_op_softmin = {
     .doc = "softmax of -self along dim. Recorded as its parts.",
     .torch = "torch.nn.functional.softmin",
     .compose = softmin_compose,
+    .parts = "softmax(-self, dim, dtype)",
     .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "i5(2,3) dim=0 dtype=float64",
                            "! (2,3) dim=2"),
 };

@@ -103,6 +103,7 @@ const struct ebb_op ebb_op_msort = {
     .doc = "The elements along the first dimension in rising order.",
     .torch = "torch.msort",
     .compose = msort_compose,
+    .parts = "sort(self, 0).values",
     .samples = EBB_SAMPLES("(3,4)", "(5)", "()", "(0,3)", "i5(9)"),
 };
 

@@ -109,7 +109,7 @@ ebb_tensor *(ebb_getitem)(ebb_tensor *x, ebb_items items) {
 
 /* Leading dimensions of size 1 do not count, as PyTorch has it. */
 static ebb_tensor *without_ones(ebb_tensor *t) {
-    ebb_dims shape = ebb_tensor_shape(t), own = {0, {0}};
+    ebb_dims shape = ebb_tensor_shape(t), own = {0};
     for (int i = 0; i < shape.n; i++)
         if (own.n || shape.d[i] != 1) own.d[own.n++] = shape.d[i];
     return own.n == shape.n ? t : ebb_reshape(t, own);

@@ -108,6 +108,7 @@ const struct ebb_op ebb_op_svd = {
         "this.",
     .torch = "torch.linalg.svd",
     .node = "LinalgSvdBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,
@@ -117,7 +118,7 @@ const struct ebb_op ebb_op_svd = {
     .batch = ebb_batch_leading,
     .saves = {EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
     .formula =
-        {"'U ((skew(U^T gU) / E) S + S (skew(Vh gVh^T) / E) + diag(gS)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
+        {"'U ((skew(U^T g_U) / E) S + S (skew(Vh g_Vh^T) / E) + diag(g_S)) Vh + what lies outside, E = S_j^2 - S_i^2'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(3,2) full_matrices=false", "wc(2,3) full_matrices=false",
                            "wc(2,3,2) full_matrices=false", "wc(2,2,2)", "wc(1,2,2,4) full_matrices=false", "(1,1)",
                            "(0,0)", "(0,3,2)", "(0,3)", "(3,0)", "(3,0) full_matrices=false", "! (3)", "! i5(3,3)"),
@@ -134,6 +135,7 @@ const struct ebb_op ebb_op_svdvals = {
     .doc = "Singular values, descending. The second derivative needs distinct ones, and none that is 0 for m != n.",
     .torch = "torch.linalg.svdvals",
     .node = "LinalgSvdBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .dtypes = EBB_FLOATING,
     .infer = infer,
     .forward = forward,
@@ -175,24 +177,28 @@ static ebb_tensor *pinv(struct ebb_forward *f) {
     return ebb_matmul(ebb_mul(ebb__turned(vh), ebb_unsqueeze(inverse, -2)), ebb__turned(u));
 }
 
-/* Golub and Pereyra, The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
- * separate, SIAM J. Numer. Anal. 10 (1973): valid where the rank does not change. */
+/* That of a, of the gradient g of its pseudo-inverse p. Golub and Pereyra, The differentiation of pseudo-inverses and
+ * nonlinear least squares problems whose variables separate, SIAM J. Numer. Anal. 10 (1973): valid where the rank does
+ * not change. */
+static ebb_tensor *pinv_gradient(ebb_tensor *a, ebb_tensor *p, ebb_tensor *g) {
+    ebb_tensor *pt = ebb__turned(p), *gt = ebb__turned(g);
+    if (ebb__rows(a) <= ebb__columns(a)) {
+        ebb_tensor *k = ebb_matmul(gt, p), *kp = ebb_matmul(k, pt);
+        ebb_tensor *r = ebb_sub(kp, ebb__turned(ebb_matmul(p, k)));
+        r = ebb_sub(r, ebb_matmul(ebb_matmul(a, p), kp));
+        return ebb_add(r, ebb_matmul(ebb_matmul(pt, p), ebb_sub(gt, ebb_matmul(k, a))));
+    }
+    ebb_tensor *k = ebb_matmul(p, gt), *pk = ebb_matmul(pt, k);
+    ebb_tensor *r = ebb_sub(pk, ebb__turned(ebb_matmul(k, p)));
+    r = ebb_add(r, ebb_matmul(ebb_matmul(ebb_sub(gt, ebb_matmul(a, k)), p), pt));
+    return ebb_sub(r, ebb_matmul(ebb_matmul(pk, p), a));
+}
+
 static void pinv_vjp(struct ebb_vjp_call *v) {
     const bool hermitian = ((const struct ebb__attrs_pinv *)v->attrs)->hermitian;
     ebb_tensor *a = v->in[0];
     if (hermitian) a = ebb_add(ebb_tril(a), ebb__turned(ebb_tril(a, .diagonal = -1)));
-    ebb_tensor *p = v->out[0], *pt = ebb__turned(p), *gt = ebb__turned(v->grad[0]), *r;
-    if (ebb__rows(a) <= ebb__columns(a)) {
-        ebb_tensor *k = ebb_matmul(gt, p), *kp = ebb_matmul(k, pt);
-        r = ebb_sub(kp, ebb__turned(ebb_matmul(p, k)));
-        r = ebb_sub(r, ebb_matmul(ebb_matmul(a, p), kp));
-        r = ebb_add(r, ebb_matmul(ebb_matmul(pt, p), ebb_sub(gt, ebb_matmul(k, a))));
-    } else {
-        ebb_tensor *k = ebb_matmul(p, gt), *pk = ebb_matmul(pt, k);
-        r = ebb_sub(pk, ebb__turned(ebb_matmul(k, p)));
-        r = ebb_add(r, ebb_matmul(ebb_matmul(ebb_sub(gt, ebb_matmul(a, k)), p), pt));
-        r = ebb_sub(r, ebb_matmul(ebb_matmul(pk, p), a));
-    }
+    ebb_tensor *r = pinv_gradient(a, v->out[0], v->grad[0]);
     if (hermitian) r = ebb_mul(ebb_add(r, ebb__turned(r)), 0.5);
     ebb_vjp_give(v, 0, r);
 }
@@ -239,19 +245,44 @@ static ebb_tensor *rank_of(ebb_tensor *x, ebb_tensor *s, const ebb_setting *rcon
     return ebb_sum(ebb_gt(s, ebb_mul(ebb_amax(s, .dim = EBB_DIMS(-1), .keepdim = true), r)), .dim = EBB_DIMS(-1));
 }
 
+/* Of the solution pinv(A) B, and of the residuals, the sums of squares of R = AX - B down its columns. */
+static void lstsq_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_lstsq *a = v->attrs;
+    ebb_tensor *matrix = v->in[0], *b = v->in[1], *x = v->out[0], *gx = v->grad[0], *residuals = v->grad[1], *r = NULL;
+    ebb_dims of_a = ebb_tensor_shape(matrix), of_b = ebb_tensor_shape(b);
+    bool vector = ebb__is_vector(&of_a, &of_b);
+    if (vector) {
+        b = ebb_unsqueeze(b, -1);
+        x = ebb_unsqueeze(x, -1);
+        if (gx) gx = ebb_unsqueeze(gx, -1);
+    }
+    if (residuals && residuals->numel) { /* their gradient by X is 0, as it makes them least, but not its own */
+        r = ebb_mul(ebb_sub(ebb_matmul(matrix, x), b), ebb_mul(ebb_unsqueeze(residuals, -2), 2));
+        ebb_tensor *by_x = ebb_matmul(ebb__turned(matrix), r);
+        gx = gx ? ebb_add(gx, by_x) : by_x;
+    }
+    if (!gx) return;
+    ebb_tensor *p = ebb_pinv(matrix, .rtol = a->rcond);
+    if (v->needs[0]) {
+        ebb_tensor *ga = pinv_gradient(matrix, p, ebb_matmul(gx, ebb__turned(b)));
+        ebb_vjp_give(v, 0, r ? ebb_add(ga, ebb_matmul(r, ebb__turned(x))) : ga);
+    }
+    if (!v->needs[1]) return;
+    ebb_tensor *gb = ebb_matmul(ebb__turned(p), gx);
+    if (r) gb = ebb_sub(gb, r);
+    ebb_vjp_give(v, 1, vector ? ebb_squeeze(gb, .dim = EBB_DIMS(-1)) : gb);
+}
+
 static ebb_list lstsq(struct ebb_forward *f) {
     const struct ebb__attrs_lstsq *a = f->attrs;
     ebb_tensor *x = f->in[0], *b = f->in[1], **out = ebb_list_room(4), *s = NULL, *rank = NULL;
-    bool vector, full;
+    bool vector;
     if (!out || !check_lstsq(x, b, &vector)) return (ebb_list){0, NULL};
     if (vector) b = ebb_unsqueeze(b, -1);
     out[0] = ebb_matmul(ebb_pinv(x, .rtol = a->rcond), b);
-    EBB_NO_GRAD {
-        s = ebb_svdvals(x);
-        rank = s ? rank_of(x, s, &a->rcond) : NULL;
-    }
-    full = ebb__is_batched(rank); /* which cannot be looked at */
-    full = full || ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
+    s = ebb_svdvals(x);
+    rank = s ? rank_of(x, s, &a->rcond) : NULL;
+    const bool full = rank && ebb_item(ebb_all(ebb_eq(rank, ebb__columns(x)))) != 0;
     bool residuals = a->driver != GELSY && ebb__rows(x) > ebb__columns(x) && full;
     if (residuals) out[1] = ebb_sum(ebb_square(ebb_sub(ebb_matmul(x, out[0]), b)), .dim = EBB_DIMS(-2));
     else out[1] = ebb_empty(EBB_DIMS(0), .dtype = ebb_tensor_dtype(x));
@@ -269,9 +300,17 @@ const struct ebb_op ebb_op_lstsq = {
         "case. B is a batch of vectors when it has one dimension less than A. driver, LAPACK's name of a method, decides "
         "what is told beside the solution, as in PyTorch; the rest is empty. rank: of all but gels, the number of "
         "singular values above rcond times the largest. residuals: of all but gelsy, the sums of squares of AX - B where A "
-        "has more rows than columns and full rank, which inside ebb_vmap is taken for granted. singular_values: of gelsd and gelss.",
+        "has more rows than columns and full rank. singular_values: of gelsd and gelss.",
     .torch = "torch.linalg.lstsq",
+    .node = "LinalgLstsqBackward0",
+    .autocast = EBB_AUTOCAST_F32,
     .compose_list = lstsq,
+    .vjp = lstsq_vjp,
+    .undefined_grads = true,
+    .constant_outs = EBB_OUT(2) | EBB_OUT(3),
+    .saves = {EBB_IN(0) | EBB_IN(1) | EBB_OUT(0), EBB_IN(0) | EBB_IN(1) | EBB_OUT(0)},
+    .formula = {"'that of pinv(self), whose gradient is g_solution @ b.mT; and the share of the sums of squares'",
+                "'pinv(self).mT @ g_solution; and the share of the sums of squares'"},
     .samples = EBB_SAMPLES("wc(3,2) (3,4)", "wc(2,3) (2,1)", "wc(3,2) (3)", "wc(2,3,2) (2,3,1) driver=gelsd",
                            "wc(2,3,2) (2,3)", "wc(3,2) (3,4) driver=gels", "wc(4,2) (4) driver=gelss", "(0,2) (0,1)",
                            "! (3) (3)", "! wc(3,2) (2,1)", "! wc(2,3,2) (3)", "! wc(3,2) (2,3,1)"),

@@ -9,15 +9,20 @@ static ebb_status place(struct ebb_forward *f, const ebb_tensor *moving, const e
     int64_t size = (int64_t)ebb__dtype_sizes[moving->dtype];
     struct ebb__places p = {.ndim = 1, .n = 1, .size = {index->numel}, .moving = moving->data, .fixed = fixed->data};
     p.fixed_stride[0] = size;
-    p.index[0] =
-        (struct ebb__index){(const int64_t *)(const void *)index->data, {sizeof(int64_t)}, moving->numel, size};
+    p.index[0] = (struct ebb__index){.data = (const int64_t *)(const void *)index->data,
+                                     .stride = {sizeof(int64_t)},
+                                     .limit = moving->numel,
+                                     .negative = true,
+                                     .step = size};
+    const bool update = what != EBB__TAKE;
     int64_t bad;
-    if (!ebb__index_in_range(&p, 0, true, &bad))
-        return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for %lld elements", (long long)bad,
-                        (long long)moving->numel);
-    ebb_status status = what == EBB__TAKE ? EBB_OK : ebb__begin_update(f);
-    if (!status) ebb__place(&p, what, (ebb_dtype)moving->dtype);
-    return status;
+    if (!update || ebb__index_in_range(&p, 0, &bad)) {
+        ebb_status status = update ? ebb__begin_update(f) : EBB_OK;
+        if (status || ebb__place(&p, what, (ebb_dtype)moving->dtype)) return status;
+        (void)ebb__index_in_range(&p, 0, &bad);
+    }
+    return ebb_fail(EBB_ERR_INDEX, "index %lld is out of range for %lld elements", (long long)bad,
+                    (long long)moving->numel);
 }
 
 static ebb_status check_index(const ebb_meta *index) {

@@ -22,6 +22,7 @@ const struct ebb_op ebb_op_outer = {
     .doc = "The products of all elements of one vector with all of another: (n) and (m) give (n, m).",
     .torch = "torch.outer",
     .compose = outer,
+    .parts = "self[:, None] * vec2",
     .samples = EBB_SAMPLES("(3) (4)", "(1) (1)", "(0) (3)", "i5(3) (2)", "! (2,3) (3)", "! () (3)"),
 };
 
@@ -87,6 +88,7 @@ const struct ebb_op ebb_op_inner = {
         "Sums of products over the last dimension of both: (*, k) and (+, k) give (*, +). With a 0-d input, the product.",
     .torch = "torch.inner",
     .compose = inner,
+    .parts = "self * other if self.ndim == 0 or other.ndim == 0 else tensordot(self, other, [[-1], [-1]])",
     .samples = EBB_SAMPLES("(4) (4)", "(2,4) (3,4)", "(4) (2,3,4)", "() (3)", "(2,3) ()", "(0,4) (4)", "(2,0) (0)",
                            "i5(3) i5(3)", "! (3) (4)", "! (2,3) (3,2)"),
 };
@@ -94,7 +96,7 @@ const struct ebb_op ebb_op_inner = {
 /* dims, counted from the front in `ret_order`, followed by the others, or after them; false with an error. */
 static bool order_of(const ebb_tensor *t, const ebb_dims *dims, bool in_front, ebb_dims *ret_order) {
     unsigned seen = 0;
-    ebb_dims rest = {0, {0}}, named = *dims;
+    ebb_dims rest = {0}, named = *dims;
     for (int i = 0; i < dims->n; i++) {
         if (!ebb__wrap_dim(&named.d[i], t->ndim) || t->ndim == 0) {
             ebb_fail(EBB_ERR_INDEX, "dimension %lld is out of range for %d dimensions", (long long)dims->d[i], t->ndim);
@@ -120,7 +122,7 @@ static int64_t product_of(const ebb_tensor *t, int first, int last) {
 
 /* Both permuted so that what is summed over meets in the middle: one matrix product. */
 static ebb_tensor *contract(ebb_tensor *a, ebb_tensor *b, const ebb_dims *of_a, const ebb_dims *of_b) {
-    ebb_dims order_a, order_b, shape = {0, {0}};
+    ebb_dims order_a, order_b, shape = {0};
     if (of_a->n != of_b->n) {
         ebb_fail(EBB_ERR_ARGUMENT, "both lists of dimensions must be of one length, got %d and %d", (int)of_a->n,
                  (int)of_b->n);
@@ -155,7 +157,7 @@ static ebb_tensor *tensordot_dims(struct ebb_forward *f) {
 
 static ebb_tensor *tensordot(struct ebb_forward *f) {
     int64_t n = ((const struct ebb__attrs_tensordot *)f->attrs)->dims;
-    ebb_dims of_a = {0, {0}}, of_b = {0, {0}};
+    ebb_dims of_a = {0}, of_b = {0};
     if (n < 0 || n > f->in[0]->ndim || n > f->in[1]->ndim) {
         ebb_fail(EBB_ERR_ARGUMENT, "dims is %lld, for tensors of %d and %d dimensions", (long long)n, f->in[0]->ndim,
                  f->in[1]->ndim);
@@ -169,23 +171,27 @@ static ebb_tensor *tensordot(struct ebb_forward *f) {
 }
 
 const struct ebb_op ebb_op_tensordot = {
-    EBB_SIGNATURE(tensordot, "Tensor a, Tensor b, int dims -> Tensor"),
-    .doc = "Sums of products over the last `dims` dimensions of a and the first of b.",
+    EBB_SIGNATURE(tensordot, "Tensor a|self, Tensor b|other, int dims[=2] -> Tensor"),
+    .doc = "Sums of products over the last `dims` dimensions of a and the first of b. By name dims may be two lists of "
+           "dimensions, too: dims=((0),(1)) is tensordot_dims.",
     .torch = "torch.tensordot",
     .compose = tensordot,
+    .formula = {"tensordot(g, b, [range(a.ndim - dims, g.ndim), range(dims, b.ndim)])",
+                "tensordot(a, g, [range(a.ndim - dims), range(a.ndim - dims)])"},
     .samples = EBB_SAMPLES("(2,3) (3,4) dims=1", "(2,3,4) (3,4,2) dims=2", "(2,3) (4) dims=0", "(2,3) (2,3) dims=2",
                            "() (3) dims=0", "(2,0) (0,3) dims=1", "i5(2,3) i5(3,2) dims=1", "! (2,3) (4,3) dims=1",
                            "! (2,3) (3) dims=2", "! (2) (2) dims=-1"),
 };
 
 const struct ebb_op ebb_op_tensordot_dims = {
-    EBB_SIGNATURE(tensordot_dims, "Tensor self, Tensor other, shape dims_self, shape dims_other -> Tensor"),
-    .doc =
-        "Sums of products over dimensions of self and dimensions of other, pair by pair; the others follow in order. A "
-        "dimension of one element meets any other.",
+    EBB_SIGNATURE(tensordot_dims,
+                  "Tensor a|self, Tensor b|other, shape dims_self|dims, shape dims_other|dims -> Tensor"),
+    .doc = "Sums of products over dimensions of a and dimensions of b, pair by pair; the others follow in order. A "
+           "dimension of one element meets any other.",
     .torch = "torch.tensordot",
     .overload = "tensordot",
     .compose = tensordot_dims,
+    .parts = "'permute and reshape of both, and one mm'",
     .samples =
         EBB_SAMPLES("(2,3) (4,3) dims_self=(1) dims_other=(1)", "(2,3,4) (4,2,5) dims_self=(0,2) dims_other=(1,0)",
                     "(2,3) (3) dims_self=(-1) dims_other=(-1)", "(2,3) (4) dims_self=() dims_other=()",
@@ -200,7 +206,7 @@ const struct ebb_op ebb_op_tensordot_dims = {
 
 /* The sizes with a 1 in front, or behind each, of what has fewer dimensions counted as 1. */
 static ebb_dims spread(const ebb_tensor *t, int ndim, bool behind) {
-    ebb_dims s = {0, {0}};
+    ebb_dims s = {0};
     for (int i = 0; i < ndim; i++) {
         int k = i - (ndim - t->ndim);
         if (!behind) s.d[s.n++] = 1;
@@ -214,7 +220,7 @@ static ebb_tensor *kron(struct ebb_forward *f) {
     ebb_tensor *a = f->in[0], *b = f->in[1];
     int ndim = a->ndim > b->ndim ? a->ndim : b->ndim;
     if (2 * ndim > EBB_MAX_NDIM) return refuse("at most 4 dimensions", a, b);
-    ebb_dims sa = spread(a, ndim, true), sb = spread(b, ndim, false), shape = {ndim, {0}};
+    ebb_dims sa = spread(a, ndim, true), sb = spread(b, ndim, false), shape = {{0}, ndim};
     for (int i = 0; i < ndim; i++) shape.d[i] = sa.d[2 * i] * sb.d[2 * i + 1];
     return ebb_reshape(ebb_mul(ebb_reshape(a, sa), ebb_reshape(b, sb)), shape);
 }
@@ -225,6 +231,7 @@ const struct ebb_op ebb_op_kron = {
         "Kronecker's product: every element of self times the whole of other, side by side. Of at most 4 dimensions.",
     .torch = "torch.kron",
     .compose = kron,
+    .parts = "'each element of self times the whole of other: one product of both, reshaped so that they broadcast'",
     .samples = EBB_SAMPLES("(2,3) (4,2)", "(3) (2)", "(2,3) (4)", "(4) (2,1,3)", "() (3)", "() ()", "(0,2) (3,2)",
                            "i5(2) (2)", "! (1,1,1,1,2) (2)", "! (2) (1,1,1,1,2)", "(1,2,1,2) (2,1,2,1)"),
 };
@@ -291,6 +298,7 @@ const struct ebb_op ebb_op_cross = {
     .doc = "Cross products of vectors of 3 elements along one dimension, the first one of that size if none is given.",
     .torch = "torch.cross",
     .compose = cross,
+    .parts = "'linalg_cross(self, other, dim), along the first dimension of 3 elements where none is given'",
     .samples = EBB_SAMPLES("(3) (3)", "(3,3) (3,3)", "(2,3,3) (2,3,3)", "(3,3) (3,3) dim=-1", "(0,3) (0,3)",
                            "(1,3) (4,3) dim=1", "! (2) (2)", "! (3) (2,3)", "! (3) (2)"),
 };
@@ -320,6 +328,7 @@ const struct ebb_op ebb_op_matrix_power = {
     .doc = "Square matrices to the n-th power; to the 0th, identities; to a negative one, powers of inverses.",
     .torch = "torch.linalg.matrix_power",
     .compose = matrix_power,
+    .parts = "'products of self, or of inv(self), by squaring'",
     .samples = EBB_SAMPLES("wc(3,3) n=3", "wc(2,3,3) n=2", "wc(3,3) n=1", "wc(3,3) n=0", "wc(3,3) n=-2", "wc(2,2) n=7",
                            "(0,0) n=2", "(0,3,3) n=3", "i3(2,2) n=2", "! (2,3) n=2", "! (3) n=2"),
 };
@@ -389,6 +398,7 @@ const struct ebb_op ebb_op_multi_dot = {
         "vector and the last a column vector, of one dimension.",
     .torch = "torch.linalg.multi_dot",
     .compose = multi_dot,
+    .parts = "'products of two matrices, in the order that needs the fewest multiplications'",
     .samples = EBB_SAMPLES("[(2,3) (3,4)]", "[(2,5) (5,1) (1,4) (4,3)]", "[(3) (3,4) (4)]", "[(3) (3,4)]",
                            "[(3,4) (4)]", "[(3) (3)]", "[(0,3) (3,2) (2,2)]", "! [(2,3)]", "! [(2,3) (2,3)]",
                            "! [(2,3) (3) (3,2)]", "! [(2,2,2) (2,2)]"),

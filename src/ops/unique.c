@@ -86,7 +86,7 @@ static ebb_list unique_consecutive(struct ebb_forward *f) {
     return different(&l, a->return_inverse, a->return_counts);
 }
 
-#define OUTPUTS " -> Tensor output, Tensor inverse_indices, Tensor counts"
+#define OUTPUTS " -> Tensor output, Tensor inverse_indices[return_inverse], Tensor counts[return_counts]"
 
 const struct ebb_op ebb_op_unique = {
     EBB_SIGNATURE(
@@ -95,7 +95,7 @@ const struct ebb_op ebb_op_unique = {
     .doc =
         "The different elements of self, in rising order, or its different slices along dim, in the order of their first "
         "elements that differ. With return_inverse: for each element or slice, which of them it is; with return_counts: how "
-        "often each is there (int64); what is not asked for is empty. Every NaN is different. They are sorted in any case. Of "
+        "often each is there (int64). Every NaN is different. They are sorted in any case. Of "
         "equal elements the first one receives the gradient.",
     .torch = "torch.unique",
     .compose_list = unique,

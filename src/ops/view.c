@@ -172,6 +172,7 @@ const struct ebb_op ebb_op_reshape = {
     .doc = "The same elements in another shape: a view where that is possible, else a copy. One size may be -1.",
     .torch = "torch.reshape",
     .compose = compose_reshape,
+    .formula = {"reshape(g, self.shape)"},
     .samples = EBB_SAMPLES("(3,4) shape=(2,6)", "(3,4) shape=(-1)", "(2,3,4) shape=(4,-1)", "() shape=(1)",
                            "(0,3) shape=(0)", "! (3,4) shape=(5,2)", "! (3,4) shape=(-2,6)"),
 };
@@ -201,6 +202,7 @@ const struct ebb_op ebb_op_flatten = {
         "is possible; a 0-d tensor becomes 1-d.",
     .torch = "torch.flatten",
     .compose = compose_flatten,
+    .formula = {"reshape(g, self.shape)"},
     .samples = EBB_SAMPLES("(2,3,4) start_dim=0 end_dim=-1", "(2,3,4) start_dim=1 end_dim=-1",
                            "(2,3) start_dim=1 end_dim=1", "() start_dim=0 end_dim=-1", "(2,0,3) start_dim=0 end_dim=1",
                            "! (2,3) start_dim=1 end_dim=0", "! (2,3) start_dim=0 end_dim=2"),
@@ -228,6 +230,7 @@ const struct ebb_op ebb_op_unflatten = {
     .doc = "A view with dimension dim made several, of the given sizes, one of which may be -1.",
     .torch = "torch.unflatten",
     .compose = compose_unflatten,
+    .formula = {"reshape(g, self.shape)"},
     .samples = EBB_SAMPLES("(3,4) dim=1 sizes=(2,2)", "(3,4) dim=-1 sizes=(2,-1)", "(6) dim=0 sizes=(1,2,3)",
                            "! () dim=0 sizes=(1,1)", "(0,3) dim=0 sizes=(0,2)", "(3,4) dim=0 sizes=(3)",
                            "! (3,4) dim=1 sizes=(3,2)", "! (3,4) dim=1 sizes=(-1,-1)", "! (3,4) dim=1 sizes=()",
@@ -346,7 +349,7 @@ static void vjp_expand(struct ebb_vjp_call *v) { ebb_vjp_give(v, 0, v->grad[0]);
 
 static void batch_expand(struct ebb_batch_call *b) {
     const struct ebb__attrs_expand *a = b->attrs;
-    ebb_dims size = {1, {b->size}};
+    ebb_dims size = {{b->size}, 1};
     if (a->size.n == EBB_MAX_NDIM) {
         ebb_fail(EBB_ERR_SHAPE, "a batch of tensors of %d dimensions has more than %d", EBB_MAX_NDIM, EBB_MAX_NDIM);
         return;
@@ -382,6 +385,7 @@ const struct ebb_op ebb_op_broadcast_to = {
     .doc = "The same as expand.",
     .torch = "torch.broadcast_to",
     .compose = compose_broadcast_to,
+    .formula = {"g"},
     .samples = EBB_SAMPLES("(3,1) size=(3,4)", "(3) size=(2,3)", "! (3) size=(2)"),
 };
 

@@ -88,8 +88,27 @@ static ebb_status make_state(const ebb_optim *optim, struct parameter *p) {
     return status;
 }
 
+/* A parameter may have been set to another storage since it was given. */
+static ebb_status check_update(const ebb_optim *optim, const struct parameter *p, const ebb_tensor *grad) {
+    const int64_t n = ebb_tensor_numel(p->tensor), of_grad = ebb_tensor_numel(grad);
+    const char *name = optim->type->name;
+    long long at = (long long)(p - optim->parameters);
+    if (!ebb_tensor_is_contiguous(p->tensor))
+        return ebb_fail(EBB_ERR_ARGUMENT, "%s: parameter %lld is not contiguous any more", name, at);
+    if (n != of_grad)
+        return ebb_fail(EBB_ERR_SHAPE, "%s: parameter %lld has %lld elements, its gradient %lld", name, at,
+                        (long long)n, (long long)of_grad);
+    for (int k = 0; k < optim->type->n_state; k++)
+        if (p->state[k] && ebb_tensor_numel(p->state[k]) != n)
+            return ebb_fail(EBB_ERR_SHAPE,
+                            "%s: parameter %lld has %lld elements, and had %lld in earlier steps; make a new optimizer",
+                            name, at, (long long)n, (long long)ebb_tensor_numel(p->state[k]));
+    return EBB_OK;
+}
+
 static ebb_status update(const ebb_optim *optim, struct parameter *p, ebb_tensor *grad) {
-    ebb_status status = EBB_OK;
+    ebb_status status = check_update(optim, p, grad);
+    if (status) return status;
     if (p->t == 0 && (status = make_state(optim, p))) return status;
     ebb_tensor *values = p->tensor;
     bool wide = ebb_tensor_dtype(values) != dtype_of(p);

@@ -7,11 +7,16 @@
 
 /* ---- the mode ---- */
 
+static void set_checks(unsigned anomaly) {
+    const unsigned others = EBB__CHECK_TRACE | EBB__CHECK_AUTOCAST;
+    ebb__thread.checks = (uint8_t)((ebb__thread.checks & others) | (anomaly & ~others));
+}
+
 static ebb_mode set(unsigned anomaly) {
     struct ebb__thread *th = &ebb__thread;
     ebb_mode before = {(uint32_t)th->anomaly | (uint32_t)th->checks << 8, true};
     th->anomaly = (uint8_t)anomaly;
-    th->checks = (uint8_t)((th->checks & EBB__CHECK_TRACE) | (anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly));
+    set_checks(anomaly & EBB__ANOMALY_BACKWARD_ONLY ? 0 : anomaly);
     return before;
 }
 
@@ -24,7 +29,7 @@ void ebb_detect_anomaly_close(ebb_mode *mode) {
     if (!mode || !mode->open) return;
     mode->open = false;
     ebb__thread.anomaly = (uint8_t)(mode->before & 255);
-    ebb__thread.checks = (uint8_t)(mode->before >> 8);
+    set_checks(mode->before >> 8);
 }
 
 bool ebb_is_anomaly_enabled(void) { return ebb__thread.anomaly != 0; }

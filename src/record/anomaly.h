@@ -5,8 +5,15 @@
 #include "record/call.h"
 #include <ebb/debug.h>
 
-/* Bits of the thread's `anomaly` and `checks`; the last of `checks` only: the thread traces (record/trace.h). */
-enum { EBB__ANOMALY_ON = 1, EBB__ANOMALY_NAN_ONLY = 2, EBB__ANOMALY_BACKWARD_ONLY = 4, EBB__CHECK_TRACE = 8 };
+/* Bits of the thread's `anomaly` and `checks`; the last ones of `checks` only: the thread traces (record/trace.h),
+ * inputs are cast (record/autocast.h). */
+enum {
+    EBB__ANOMALY_ON = 1,
+    EBB__ANOMALY_NAN_ONLY = 2,
+    EBB__ANOMALY_BACKWARD_ONLY = 4,
+    EBB__CHECK_TRACE = 8,
+    EBB__CHECK_AUTOCAST = 16
+};
 
 /* A call that is looked at, from before its parts are run to after them. */
 struct ebb__checked {
@@ -15,7 +22,7 @@ struct ebb__checked {
 };
 static inline struct ebb__checked ebb__checks_begin(const char *name) {
     struct ebb__checked w = {ebb__thread.checks, ebb__thread.calling};
-    ebb__thread.checks = 0;
+    ebb__thread.checks &= EBB__CHECK_AUTOCAST;
     ebb__thread.calling = name;
     return w;
 }

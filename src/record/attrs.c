@@ -43,6 +43,11 @@ ebb_status ebb__attrs_normalize(const struct ebb_op *op, const void *attrs, int 
         void *at = ret_attrs + a->offset;
         ebb_status status = EBB_OK;
         if (!attrs && a->required) return ebb_fail(EBB_ERR_ARGUMENT, "needs its attributes");
+        bool dims = a->kind == EBB_ATTR_DIMS || a->kind == EBB_ATTR_SHAPE;
+        if (dims && !a->required && ((ebb_dims *)at)->n == 0 && ebb__dims_bare(at))
+            return ebb_fail(EBB_ERR_ARGUMENT,
+                            "%s is a list that does not say how many entries it has: write .%s = EBB_DIMS(...)",
+                            a->name, a->name);
         if (a->kind == EBB_ATTR_DIM) status = wrap(at, ndim, a->name);
         else if (a->kind == EBB_ATTR_NEWDIM) status = wrap(at, ndim + 1, a->name);
         else if (a->kind == EBB_ATTR_DIMS) status = wrap_list(at, ndim, a->name);

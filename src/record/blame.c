@@ -83,7 +83,7 @@ ebb_status ebb__fail_overwritten(const ebb_node *n, const struct ebb__saved *s) 
         n->name, EBB_ERR_VERSION,
         "%s, which the gradient needs, was saved here by %s at version %u and overwritten in place%s %s (version %u)",
         ebb__saved_text(what, n, s), n->op->name, s->version, now - s->version > 1 ? " since, last" : "",
-        ebb__writer_text(writer, s->t->storage), now);
+        ebb__writer_text(writer, s->t), now);
 }
 
 /* "self "h" float32 [3] and other float32 [3]", without shapes only. */

@@ -16,7 +16,7 @@ static bool read_int(const char *text, const char **end, int64_t *ret_value) {
 }
 
 bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims) {
-    ebb_dims dims = {0, {0}};
+    ebb_dims dims = {0};
     const char *p = text + 1;
     if (text[0] != '(') { /* one number is a list of one, as in PyTorch */
         dims.n = 1;
@@ -158,7 +158,7 @@ static bool from_int(const struct ebb_attr *a, const int64_t *v, void *at) {
     case EBB_ATTR_SETTING:
     case EBB_ATTR_COUNT: *(ebb_setting *)at = EBB_SET(*v); return true;
     case EBB_ATTR_DIMS:
-    case EBB_ATTR_SHAPE: *(ebb_dims *)at = (ebb_dims){1, {*v}}; return true;
+    case EBB_ATTR_SHAPE: *(ebb_dims *)at = (ebb_dims){{*v}, 1}; return true;
     case EBB_ATTR_INTS: *(ebb_ints *)at = (ebb_ints){1, v}; return true;
     case EBB_ATTR_DTYPE:
         if (*v <= 0 || *v >= EBB_DTYPE_COUNT) return false;
@@ -216,7 +216,7 @@ bool ebb__attr_default(const struct ebb_attr *a, void *attrs) {
     return !a->required || (a->otherwise && read_attr(a, a->otherwise, (char *)attrs + a->offset, NULL));
 }
 
-bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
+static bool assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
     void *at = (char *)attrs + a->offset;
     switch (arg->kind) {
     case EBB_VALUE_NONE: return ebb__attr_default(a, attrs);
@@ -234,10 +234,23 @@ bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs,
     case EBB_VALUE_TEXT:
         return read_attr(a, arg->value.text, at, room) ||
                (strcmp(arg->value.text, "none") == 0 && ebb__attr_default(a, attrs));
+    case EBB_VALUE_LISTS: /* one for each of several: named.c */
     case EBB_VALUE_TENSOR:
     case EBB_VALUE_TENSORS: return false;
     }
     return false;
+}
+
+/* Whether 0 in C stands for a default that is another number, as of groups, or none: then it is not a value. */
+static bool zero_is_default(const struct ebb_attr *a) {
+    return a->kind == EBB_ATTR_INT && !a->required && a->otherwise && strcmp(a->otherwise, "0") != 0;
+}
+
+bool ebb__attr_assign(const struct ebb_attr *a, const ebb_arg *arg, void *attrs, int64_t **room) {
+    bool word = arg->kind == EBB_VALUE_TEXT && strcmp(arg->value.text, "none") == 0;
+    if (!assign(a, arg, attrs, room)) return false;
+    if (word || arg->kind == EBB_VALUE_NONE || !zero_is_default(a)) return true;
+    return *(const int64_t *)(const void *)((char *)attrs + a->offset) != 0;
 }
 
 /* ---- by name ---- */
@@ -259,7 +272,7 @@ const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size
         [EBB_ATTR_INTS] = "a list of ints",
         [EBB_ATTR_FLOATS] = "a list of floats",
     };
-    size_t at = (size_t)snprintf(text, size, "%s", words[a->kind]);
+    size_t at = (size_t)snprintf(text, size, "%s%s", words[a->kind], zero_is_default(a) ? " other than 0" : "");
     for (const char *v = a->kind == EBB_ATTR_ENUM && a->values ? a->values : ""; *v && at + 3 < size; v++) {
         text[at++] = *v;
         if (*v == ',') text[at++] = ' ';

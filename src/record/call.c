@@ -1,6 +1,6 @@
 /* Calling an operator: check, infer, compute, record. Every operator of the library and of users goes this way. */
 #include "record/anomaly.h"
-#include "record/call.h"
+#include "record/autocast.h"
 #include "record/saved.h"
 #include "record/tangent.h"
 #include <string.h>
@@ -58,7 +58,8 @@ ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_ten
     return ebb_error_status();
 }
 
-ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+/* What is not right, or a reason why it is all the same. */
+static EBB_NOINLINE ebb_status check_closely(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     if (EBB_UNLIKELY(n < 0 || (n > 0 && !in)))
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "the list of inputs is NULL, or of %lld tensors", (long long)n);
     if (EBB_UNLIKELY(n != op->n_in && (besides_list(op) < 0 || n < besides_list(op))))
@@ -76,6 +77,13 @@ ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64
         return ebb__fail_op(op->name, EBB_ERR_ARGUMENT, "attributes of more than %d bytes", EBB__ATTRS_MAX);
     return EBB_OK;
 }
+
+static inline ebb_status check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
+    bool plain = n == op->n_in && op->attrs_size <= EBB__ATTRS_MAX && (in || !n);
+    for (int64_t i = 0; i < n && plain; i++) plain = in[i] && !(in[i]->flags & EBB__BATCHED);
+    return EBB_LIKELY(plain) ? EBB_OK : check_closely(op, in, n);
+}
+ebb_status ebb__call_check(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) { return check(op, in, n); }
 
 /* ---- operators with a shape rule ---- */
 
@@ -149,19 +157,22 @@ ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-void ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of) {
+    if (EBB_UNLIKELY(!t || ebb__move_along(t, of))) {
+        ebb__unref(t);
+        return NULL;
+    }
     t->base = of->base ? of->base : of;
     ebb__ref(t->base);
     if (ebb__thread.no_grad) t->flags |= EBB__NO_GRAD_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__NO_GRAD_VIEW;
     if (EBB_UNLIKELY(ebb__thread.inference) && !(t->flags & EBB__INFERENCE)) t->flags |= EBB__INFERENCE_VIEW;
     else if (of->base) t->flags |= of->flags & EBB__INFERENCE_VIEW;
+    return t;
 }
 
 static ebb_tensor *make_view(ebb_tensor *of, const ebb_meta *m) {
-    ebb_tensor *t = ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset);
-    if (t) ebb__view_of(t, of);
-    return t;
+    return ebb__view_of(ebb__tensor_alias(of, m->shape.n, m->shape.d, m->strides.d, m->offset), of);
 }
 
 /* The outputs of a call: in the caller's array where their number is fixed, else in one made when it is known, which
@@ -209,9 +220,30 @@ static ebb_status allocate(const struct ebb_op *op, ebb_tensor *const *in, int64
     return status;
 }
 
-static ebb_status forward(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                          const struct outputs *out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in, .out = out->t, .n_out = out->n};
+bool ebb_forward_needs(const struct ebb_forward *f, int64_t i) {
+    const ebb_tensor *t = i >= 0 && i < f->n_in ? f->given[i] : NULL;
+    if (!t || !ebb__is_floating(t->dtype)) return false;
+    return f->followed || (f->recorded && ebb__requires_grad(t));
+}
+
+/* `in` are the inputs `given`, or those prepared. */
+static struct ebb_forward forward_call(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *given,
+                                       int64_t n, const void *attrs, ebb_tensor *const *out, int64_t n_out) {
+    const struct ebb__thread *th = &ebb__thread;
+    return (struct ebb_forward){.op = op,
+                                .attrs = attrs,
+                                .n_in = n,
+                                .in = in,
+                                .out = out,
+                                .n_out = n_out,
+                                .given = given,
+                                .recorded = !th->no_grad,
+                                .followed = th->followed || th->levels};
+}
+
+static ebb_status forward(const struct ebb_op *op, ebb_tensor *const *in, ebb_tensor *const *given, int64_t n,
+                          const void *attrs, const struct outputs *out) {
+    struct ebb_forward f = forward_call(op, in, given, n, attrs, out->t, out->n);
     bool halves = false;
     for (int64_t k = 0; k < out->n; k++) halves = halves || ebb__is_half(out->t[k]->dtype);
     if (EBB_LIKELY(!halves || op->halves)) return op->forward(&f);
@@ -242,7 +274,7 @@ static ebb_status compute(const struct ebb_op *op, ebb_tensor *const *in, int64_
     if (status || op->view) return status;
     struct prepared p;
     status = prepare(&p, op, in, n, dtype) ? EBB_OK : ebb_error_status();
-    if (!status) status = forward(op, p.in, n, attrs, out);
+    if (!status) status = forward(op, p.in, in, n, attrs, out);
     unprepare(&p, n);
     return status;
 }
@@ -262,7 +294,7 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
         if (!wide) status = ebb_error_status();
     }
     if (!status) {
-        struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = p.in, .out = &self, .n_out = 1};
+        struct ebb_forward f = forward_call(op, p.in, in, n, attrs, &self, 1);
         status = op->forward(&f);
     }
     if (!status && wide) status = ebb__copy_into(in[0], wide);
@@ -273,11 +305,20 @@ ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int6
 
 /* ---- compositions ---- */
 
+/* A new reference of what a composition gave, or of an alias without history where it is no tensor of its own: it is to
+ * become the result of a node. NULL for NULL. */
+static ebb_tensor *own_result(ebb_tensor *t, ebb_tensor *const *in, int64_t n) {
+    bool fresh = t && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
+    for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
+    if (fresh) ebb__ref(t);
+    return fresh || !t ? t : ebb__detached(t);
+}
+
 /* With a rule of its own a composition is computed unrecorded, and at no level but, when inputs are batched there, this
  * one, and becomes one node; without one its parts are recorded. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           ebb_tensor **out, struct ebb__level *batch) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
+    struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
@@ -286,15 +327,10 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     ebb_tensor *t = op->compose(&f);
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
-    if (t) {
-        bool fresh = whole && t->grad_fn == NULL && !t->base && !(t->flags & EBB__REQUIRES_GRAD);
-        for (int64_t i = 0; i < n; i++) fresh = fresh && t != in[i];
-        if (whole && !fresh) t = ebb__detached(t);
-        else ebb__ref(t);
-    }
-    out[0] = t;
+    out[0] = whole ? own_result(t, in, n) : t;
+    if (!whole && t) ebb__ref(t);
     ebb_scope_close(&scope);
-    return t ? EBB_OK : ebb_error_status();
+    return out[0] ? EBB_OK : ebb_error_status();
 }
 
 /* The tensors of a list that was made in a scope, which is closed, as the outputs; no tensors are a failure when there
@@ -319,12 +355,26 @@ static ebb_status take_list(const struct ebb_op *op, ebb_list list, ebb_scope sc
     return status;
 }
 
+/* The same for several results. */
 static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                               struct outputs *out) {
-    struct ebb_forward f = {.op = op, .attrs = attrs, .n_in = n, .in = in};
-    bool before = ebb__failing();
+                               struct outputs *out, struct ebb__level *batch) {
+    struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
+    bool failing = ebb__failing(), before = ebb__thread.no_grad;
+    struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
-    return take_list(op, op->compose_list(&f), scope, before, out);
+    if (op->vjp) ebb__thread.no_grad = true;
+    if (op->vjp) ebb__thread.levels = batch;
+    ebb_list list = op->compose_list(&f);
+    ebb__thread.no_grad = before;
+    ebb__thread.levels = levels;
+    ebb_status status = take_list(op, list, scope, failing, out);
+    for (int64_t k = 0; op->vjp && !status && k < out->n; k++) {
+        ebb_tensor *t = out->t[k];
+        out->t[k] = own_result(t, in, n);
+        if (t && !out->t[k]) status = ebb_error_status();
+        ebb__unref(t);
+    }
+    return status;
 }
 
 /* ---- the call ---- */
@@ -342,7 +392,7 @@ static ebb_status made(const struct ebb_op *op, const void *attrs, ebb_tensor *o
 }
 
 /* Whether the call is recorded by the calls of its parts. */
-static bool is_parts(const struct ebb_op *op) { return op->compose_list || (op->compose && !op->vjp); }
+static bool is_parts(const struct ebb_op *op) { return (op->compose || op->compose_list) && !op->vjp; }
 
 /* At no level. */
 static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
@@ -352,11 +402,11 @@ static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *i
     if (op->loops && !op->infer) {
         out->t[0] = ebb__elementwise(op, in, n, attrs, NULL);
         status = out->t[0] ? EBB_OK : ebb_error_status();
-    } else if (op->compose_list) {
-        return compose_list(op, in, n, attrs, out); /* its parts are recorded */
     } else {
-        status = op->compose ? compose(op, in, n, attrs, out->t, NULL) : compute(op, in, n, attrs, out);
-        if (status == EBB_OK && op->compose && !op->vjp) return EBB_OK; /* its parts are recorded */
+        status = op->compose        ? compose(op, in, n, attrs, out->t, NULL)
+                 : op->compose_list ? compose_list(op, in, n, attrs, out, NULL)
+                                    : compute(op, in, n, attrs, out);
+        if (status == EBB_OK && is_parts(op)) return EBB_OK; /* its parts are recorded */
     }
     if (EBB_UNLIKELY(status)) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
@@ -366,11 +416,15 @@ static inline ebb_status run_plain(const struct ebb_op *op, ebb_tensor *const *i
 /* All samples at once: a composition without a rule of its own through its parts, which are batched themselves. */
 static ebb_status run_batched(struct ebb__level *batch, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                               const void *attrs, struct outputs *out) {
-    if (!op->batch && op->compose_list) return compose_list(op, in, n, attrs, out);
-    if (!op->batch && is_parts(op)) return compose(op, in, n, attrs, out->t, batch);
+    if (!op->batch && is_parts(op))
+        return op->compose ? compose(op, in, n, attrs, out->t, batch) : compose_list(op, in, n, attrs, out, batch);
     bool before = ebb__failing();
+    bool followed = ebb__thread.followed;
     ebb_scope scope = ebb_scope_open();
-    ebb_status status = take_list(op, ebb__batch_call(batch, op, in, n, attrs), scope, before, out);
+    ebb__thread.followed = true; /* what requires gradients is the batch, not its samples */
+    ebb_list list = ebb__batch_call(batch, op, in, n, attrs);
+    ebb__thread.followed = followed;
+    ebb_status status = take_list(op, list, scope, before, out);
     if (status) return status;
     if (!ebb__is_recorded(op)) return out->n ? made(op, attrs, out->t[0]) : EBB_OK;
     status = ebb__record(op, in, in, n, attrs, out->t, (int)out->n);
@@ -396,13 +450,55 @@ static inline ebb_status run(const struct ebb_op *op, ebb_tensor *const *in, int
 
 /* The same, with a look at the results, though not at those of the operators that it is composed of: of a batch at
  * those of the call on all samples. */
-static EBB_NOINLINE ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
-                                           struct outputs *out) {
+static ebb_status run_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                              struct outputs *out) {
     if (ebb__thread.levels && ebb__batch_level(op, in, n)) return run(op, in, n, attrs, out);
     struct ebb__checked w = ebb__checks_begin(op->name);
     ebb_status status = run(op, in, n, attrs, out);
     ebb__checks_end(w);
     return status ? status : ebb__check_results(op, in, n, attrs, out->t, out->n);
+}
+
+static inline ebb_status run_observed(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                      struct outputs *out) {
+    return ebb__thread.checks & ~(unsigned)EBB__CHECK_AUTOCAST ? run_checked(op, in, n, attrs, out)
+                                                               : run(op, in, n, attrs, out);
+}
+
+/* Under autocast: with inputs cast, after which nothing is cast inside of the call; of a composition that has no policy
+ * the inputs of its parts. */
+static ebb_status run_cast(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                           struct outputs *out) {
+    struct ebb__thread *th = &ebb__thread;
+    const uint8_t checks = th->checks;
+    struct ebb__row row;
+    if (!op->autocast && is_parts(op)) return run_observed(op, in, n, attrs, out);
+    th->checks &= (uint8_t)~EBB__CHECK_AUTOCAST;
+    ebb_status status = EBB_OK;
+    if (op->autocast) {
+        status = ebb__autocast_inputs(&row, op, in, n);
+        if (!status) status = run_observed(op, row.in, n, attrs, out);
+        ebb__autocast_end(&row);
+    } else {
+        status = run_observed(op, in, n, attrs, out);
+    }
+    th->checks = checks;
+    return status;
+}
+
+/* Everything that the thread's `checks` may ask for. */
+static EBB_NOINLINE ebb_status run_special(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
+                                           struct outputs *out) {
+    return ebb__thread.checks & EBB__CHECK_AUTOCAST ? run_cast(op, in, n, attrs, out)
+                                                    : run_checked(op, in, n, attrs, out);
+}
+
+ebb_tensor *ebb__call_new(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
+    ebb_tensor *t = NULL;
+    struct outputs out = {&t, 1};
+    if (!run(op, in, n, attrs, &out)) return t;
+    ebb__unref(t);
+    return NULL;
 }
 
 ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void **attrs,
@@ -417,9 +513,9 @@ static ebb_status call(const struct ebb_op *op, ebb_tensor *const *in, int64_t n
                        struct outputs *out) {
     bool before = ebb__failing();
     _Alignas(16) char buffer[EBB__ATTRS_MAX];
-    ebb_status status = ebb__call_check(op, in, n_in);
+    ebb_status status = check(op, in, n_in);
     if (EBB_LIKELY(!status)) status = ebb__call_attrs(op, in, n_in, &attrs, buffer);
-    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_checked(op, in, n_in, attrs, out);
+    if (EBB_UNLIKELY(ebb__thread.checks) && !status) status = run_special(op, in, n_in, attrs, out);
     else if (EBB_LIKELY(!status)) status = run(op, in, n_in, attrs, out);
     for (int64_t i = 0; i < out->n; i++) { /* each goes to the scope, or on failure to nobody */
         if (EBB_UNLIKELY(status)) ebb__unref(out->t[i]);
@@ -447,8 +543,10 @@ ebb_list ebb_call_op_list(const struct ebb_op *op, ebb_tensor *const *in, int64_
 }
 
 ebb_tensor *ebb_call_op1(const struct ebb_op *op, ebb_tensor *const *in, int64_t n_in, const void *attrs) {
-    ebb_tensor *out[EBB_OP_MAX_OUT];
-    return ebb_call_op(op, in, n_in, attrs, out) ? NULL : out[0];
+    ebb_tensor *t[EBB_OP_MAX_OUT] = {NULL};
+    struct outputs out = {t, 1};
+    if (EBB_UNLIKELY(ebb__op_n_out(op) != 1)) return ebb_call_op(op, in, n_in, attrs, t) ? NULL : t[0];
+    return call(op, in, n_in, attrs, &out) ? NULL : t[0];
 }
 
 /* ---- the table ---- */

@@ -83,8 +83,11 @@ ebb_status ebb__call_attrs(const struct ebb_op *op, ebb_tensor *const *in, int64
 ebb_status ebb__call_infer(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                            ebb_dtype dtype, ebb_meta *ret_out, int64_t *n_out);
 
-/* Make t, an alias of elements of `of`, a view of it to histories. */
-void ebb__view_of(ebb_tensor *t, ebb_tensor *of);
+/* A call of an operator with one output, whose dimensions need no normalizing: the result is a new reference. */
+ebb_tensor *ebb__call_new(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
+
+/* Make t, an alias of elements of `of`, a view of it to histories; returns t. NULL for NULL, and when out of memory. */
+ebb_tensor *ebb__view_of(ebb_tensor *t, ebb_tensor *of);
 
 /* An operator that updates: its result written into in[0], which is not recorded. */
 ebb_status ebb__call_update(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs);
@@ -107,6 +110,9 @@ struct ebb__through_f32 {
     uint32_t halves; /* 1 << operand for those of that dtype */
 };
 extern const ebb_loop ebb__loop_through_f32;
+
+/* What autocast records, defined by the ops layer; its attributes are an ebb_dtype. */
+extern const struct ebb_op ebb_op_to_copy;
 
 /* What view.c records, defined by the ops layer; their attributes are a struct ebb__region. */
 extern const struct ebb_op ebb__op_as_strided;  /* a view from its base */

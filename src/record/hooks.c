@@ -117,6 +117,8 @@ static struct ebb__hook *hook_new(ebb_node *n, const struct ebb__hook *like) {
     atomic_init(&h->refs, 1);
     atomic_init(&h->removed, false);
     h->node = n;
+    h->file = ebb__thread.file;
+    h->line = ebb__thread.line;
     h->next_by_id = *bucket(h->id);
     *bucket(h->id) = h;
     table.n++;

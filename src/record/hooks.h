@@ -28,8 +28,10 @@ struct ebb__hook {
     _Atomic int32_t refs; /* of the node that has it, and of passes that are about to call it */
     _Atomic bool removed;
     uint8_t kind;
-    uint32_t nr;    /* the output it watches */
-    uint32_t part;  /* of several tensors' hook, which one */
+    uint32_t nr;   /* the output it watches */
+    uint32_t part; /* of several tensors' hook, which one */
+    int line;      /* that registered it */
+    const char *file;
     ebb_node *node; /* that has it; not a reference */
     ebb_hook id;
     struct ebb__hook *next_by_id;

@@ -29,7 +29,8 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         if (in[i] && ebb__refresh(in[i])) return ebb_error_status();
         needed = needed || (in[i] && ebb__requires_grad(in[i]));
     }
-    if (!needed && !(self->base && ebb__requires_grad(self->base))) return EBB_OK;
+    const ebb_tensor *base = ebb__base(self);
+    if (!needed && !(base && ebb__requires_grad(base))) return EBB_OK;
     if (self->flags & EBB__REQUIRES_GRAD && !self->grad_fn)
         return fail_self(
             EBB_ERR_GRAPH, self,
@@ -46,7 +47,11 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(EBB_ERR_GRAPH, self,
                          "is a view made while recording was off and cannot be written in place while recording; make "
                          "the view while recording, or write under EBB_NO_GRAD");
-    if (self->base && expanded(self->base))
+    if (self->base && !base)
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "is a view of a tensor that has been set to another storage since, so that others of its "
+                         "views would not know that it is written while recording; make a view anew, or clone it");
+    if (base && expanded(base))
         return fail_self(EBB_ERR_ARGUMENT, self, "is a view of a tensor whose elements share memory; clone it first");
     return EBB_OK;
 }
@@ -155,8 +160,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
 }
 
 /* The same, with a look at the result, though not at those of the operators that it is composed of. */
-static EBB_NOINLINE ebb_tensor *call_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
-                                             const void *attrs) {
+static ebb_tensor *call_checked(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
     bool before = ebb__failing(), looks = ebb__thread.checks & EBB__ANOMALY_ON;
     if (ebb__thread.levels && ebb__batch_level(op, in, n > 0 && in ? n : 0)) return call_inplace(op, in, n, attrs);
     struct ebb__bad was = ebb__bad_of(n > 0 && in && looks ? in[0] : NULL);
@@ -168,6 +172,16 @@ static EBB_NOINLINE ebb_tensor *call_checked(const struct ebb_op *op, ebb_tensor
     return NULL;
 }
 
+/* What is written in place keeps its dtype: nothing is cast. */
+static EBB_NOINLINE ebb_tensor *call_special(const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                                             const void *attrs) {
+    const uint8_t checks = ebb__thread.checks;
+    ebb__thread.checks &= (uint8_t)~EBB__CHECK_AUTOCAST;
+    ebb_tensor *self = ebb__thread.checks ? call_checked(op, in, n, attrs) : call_inplace(op, in, n, attrs);
+    ebb__thread.checks = checks;
+    return self;
+}
+
 ebb_tensor *ebb_call_op_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
-    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_checked(op, in, n, attrs);
+    return EBB_LIKELY(!ebb__thread.checks) ? call_inplace(op, in, n, attrs) : call_special(op, in, n, attrs);
 }

@@ -99,7 +99,7 @@ static bool is_none(const ebb_arg *arg) {
     }
 }
 
-/* "int 3", "str 'a'", "list of ints" */
+/* "int", "int 0", "str 'a'", "list of ints" */
 static void describe_value(const ebb_arg *arg, char *text, size_t size) {
     static const char *const names[] = {
         [EBB_VALUE_NONE] = "None",
@@ -109,6 +109,7 @@ static void describe_value(const ebb_arg *arg, char *text, size_t size) {
         [EBB_VALUE_DIMS] = "list of ints",
         [EBB_VALUE_INTS] = "list of ints",
         [EBB_VALUE_FLOATS] = "list of floats",
+        [EBB_VALUE_LISTS] = "list of lists of ints",
         [EBB_VALUE_STRING] = "str",
         [EBB_VALUE_DTYPE] = "dtype",
         [EBB_VALUE_TENSOR] = "Tensor",
@@ -117,8 +118,9 @@ static void describe_value(const ebb_arg *arg, char *text, size_t size) {
     };
     bool known = (unsigned)arg->kind < sizeof names / sizeof *names;
     const char *name = is_none(arg) ? names[0] : known ? names[arg->kind] : "a value of no known kind";
+    bool zero = arg->kind == EBB_VALUE_INT && arg->value.i == 0;
     bool quoted = !is_none(arg) && (arg->kind == EBB_VALUE_STRING || arg->kind == EBB_VALUE_TEXT);
-    (void)snprintf(text, size, quoted ? "%s '%s'" : "%s", name, quoted ? arg->value.text : "");
+    (void)snprintf(text, size, quoted ? "%s '%s'" : "%s%s", name, quoted ? arg->value.text : zero ? " 0" : "");
 }
 
 static bool wrong_kind(const struct binding *b, const ebb_arg *arg, const char *expected) {
@@ -192,11 +194,63 @@ static bool attr_takes(struct binding *b, const struct ebb_attr *attr, const ebb
     return ebb__attr_assign(attr, arg, b->attrs, &b->room);
 }
 
+static bool is_lists(const ebb_arg *arg) {
+    const char *text = arg->kind == EBB_VALUE_TEXT ? arg->value.text : NULL;
+    if (!text) return arg->kind == EBB_VALUE_LISTS;
+    size_t n = strspn(text, "(), -0123456789");
+    return n > 3 && !text[n] && strncmp(text, "((", 2) == 0 && strcmp(text + n - 2, "))") == 0;
+}
+
+/* List k of lists, as an argument of its own; when they are text, its text is copied to `room`. False beyond the
+ * last. */
+static bool get_list(const ebb_arg *arg, int64_t k, char *room, size_t size, ebb_arg *ret_list) {
+    if (arg->kind == EBB_VALUE_LISTS) {
+        bool there = k < arg->value.lists.n && arg->value.lists.d;
+        if (there) *ret_list = ebb__arg_ints(arg->name, arg->value.lists.d[k]);
+        return there;
+    }
+    const char *at = arg->value.text + 1;
+    for (; k > 0 && *at == '('; k--) {
+        at += strcspn(at, ")");
+        at += strspn(at, "), ");
+    }
+    size_t n = strcspn(at, ")") + 1;
+    if (*at != '(' || !at[n - 1] || n >= size) return false;
+    memcpy(room, at, n);
+    room[n] = 0;
+    *ret_list = EBB_ARG_TEXT(arg->name, room);
+    return true;
+}
+
+/* Lists of integers: one to each of the arguments that share the name, and as many as those are. */
+static bool bind_lists(struct binding *b, const ebb_arg *arg) {
+    const struct ebb_op *op = b->op;
+    uint64_t set = 0;
+    int64_t k = 0;
+    char text[256];
+    ebb_arg list;
+    for (int slot = find_slot(op, 0, arg->name); slot >= 0; slot = find_slot(op, slot + 1, arg->name)) {
+        int a = slot - op->n_in;
+        if (a < 0 || (b->attrs_set >> a & 1) || !get_list(arg, k++, text, sizeof text, &list)) return false;
+        enum ebb_attr_kind kind = op->attrs[a].kind;
+        bool lists = kind == EBB_ATTR_SHAPE || kind == EBB_ATTR_DIMS || kind == EBB_ATTR_INTS;
+        if (!lists || !attr_takes(b, &op->attrs[a], &list)) return false;
+        set |= (uint64_t)1 << a;
+    }
+    if (get_list(arg, k, text, sizeof text, &list)) return false;
+    b->attrs_set |= set;
+    return true;
+}
+
 /* One argument to the first of its name that takes it. */
 static bool bind_arg(struct binding *b, const ebb_arg *arg) {
     const struct ebb_op *op = b->op;
+    char instead[96];
+    bool idle;
     int first = find_slot(op, 0, arg->name);
-    if (first < 0) return unknown_argument(b, arg->name);
+    if (first < 0 && !ebb_op_instead(op, arg, instead, sizeof instead, &idle)) return unknown_argument(b, arg->name);
+    if (first < 0) return idle || WRONG(b, EBB_ERR_NAME, "has no argument '%s': %s", arg->name, instead);
+    if (is_lists(arg) && bind_lists(b, arg)) return true;
     for (int slot = first; slot >= 0; slot = find_slot(op, slot + 1, arg->name)) {
         int a = slot - op->n_in;
         bool taken = a < 0 ? b->by_name[slot] != NULL : (b->attrs_set >> a & 1) != 0;
@@ -348,11 +402,31 @@ static ebb_tensor *no_operator(const char *name) {
 
 /* ---- the call ---- */
 
+static bool is_asked(const struct binding *b, int output) {
+    for (int a = 0; b->op->asked[output] && a < b->op->n_attrs; a++)
+        if (strcmp(b->op->attrs[a].name, b->op->asked[output]) == 0)
+            return *(const bool *)(b->attrs + b->op->attrs[a].offset);
+    return true;
+}
+
+/* Without the outputs that have to be asked for, and were not. */
+static ebb_list leave_out(const struct binding *b, ebb_list all) {
+    ebb_tensor *kept[EBB_OP_MAX_OUT];
+    int n = 0;
+    for (int k = 0; k < b->op->n_out && k < all.n; k++)
+        if (is_asked(b, k)) kept[n++] = all.t[k];
+    if (n == all.n || b->op->n_out < 2) return all;
+    ebb_tensor **room = ebb_list_room(n);
+    if (!room) return (ebb_list){0, NULL};
+    memcpy(room, kept, (size_t)n * sizeof *room);
+    return (ebb_list){n, room};
+}
+
 static ebb_tensor *run(const struct binding *b, bool inplace, ebb_list *ret_outputs) {
     const void *attrs = b->op->n_attrs ? b->attrs : NULL;
     ebb_list out = {0, NULL};
     if (!inplace) {
-        out = ebb_call_op_list(b->op, b->in, b->n, attrs);
+        out = leave_out(b, ebb_call_op_list(b->op, b->in, b->n, attrs));
     } else {
         ebb_tensor **room = ebb_list_room(1);
         if (room && (room[0] = ebb_call_op_inplace(b->op, b->in, b->n, attrs))) out = (ebb_list){1, room};

@@ -65,8 +65,7 @@ static void extra_free(ebb_node *n) {
     n->extra = NULL;
 }
 
-/* Its node forgets a tensor that keeps its gradient. */
-static void unretain(const ebb_tensor *t) {
+void ebb__unretain(const ebb_tensor *t) {
     struct ebb__node_extra *x = t->grad_fn ? t->grad_fn->extra : NULL;
     if ((t->flags & EBB__RETAINS_GRAD) && x && x->retain && x->retain[t->output_nr] == t)
         x->retain[t->output_nr] = NULL;
@@ -81,7 +80,7 @@ void ebb__tensor_release_history(ebb_tensor *t) {
         a->grad = NULL;
         ebb__unref(grad);
     }
-    unretain(t);
+    ebb__unretain(t);
     if (!ebb__version(t)) return;
     ebb_node *n = t->grad_fn;
     t->grad_fn = NULL;
@@ -89,7 +88,7 @@ void ebb__tensor_release_history(ebb_tensor *t) {
 }
 
 void ebb__tensor_release_autograd(ebb_tensor *t) {
-    unretain(t);
+    ebb__unretain(t);
     ebb__node_unref(t->grad_fn);
     struct ebb__autograd *a = t->autograd;
     if (!a) return;
@@ -210,7 +209,7 @@ static bool save(struct ebb__saved *s, enum ebb__saved_kind kind, uint32_t index
     else s->t = ebb__tensor_alias(t, t->ndim, ebb__sizes(t), ebb__strides(t), 0);
     if (!s->t) return false;
     atomic_init(&s->t->refs, EBB__HOLD);
-    s->version = ebb__version(t) - overwritten;
+    s->version = ebb__version(s->t) - overwritten;
     return EBB_LIKELY(!(t->flags & EBB__HAS_TANGENT)) || kind != EBB__SAVED_IN || !ebb__tangents_share(s->t, t);
 }
 

@@ -120,7 +120,8 @@ static inline void ebb__node_unref(ebb_node *n) {
     if (!n) return;
     if (n->flags & EBB__NODE_LEAF) {
         ebb__unref(ebb__leaf_tensor(n));
-    } else if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
+    } else if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1 || /* nobody else counts */
+               atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
         ebb__node_free_later(n);
     }
 }
@@ -132,6 +133,7 @@ static inline ebb_node *ebb__gradient_node(ebb_tensor *t) { return t->grad_fn ? 
 
 /* Register t, which has a grad_fn, with it as a tensor that keeps its gradient. */
 ebb_status ebb__retain(ebb_tensor *t);
+void ebb__unretain(const ebb_tensor *t); /* its node forgets it, when it knows it */
 
 /* ---- views and writing in place (view.c) ---- */
 

@@ -1,6 +1,6 @@
 /* Saved tensors: packed by hooks where there are any, and given back to rules. */
 #include "record/saved.h"
-#include "record/call.h"
+#include "record/anomaly.h"
 #include "record/tangent.h"
 
 /* ---- blocks of hooks ---- */
@@ -63,23 +63,27 @@ void ebb_saved_hooks_close(ebb_saved_hooks_block *block) {
 
 /* ---- calling hooks ---- */
 
-/* What is set aside while a hook runs: it is not recorded, forward mode does not follow it, and no hooks apply. */
+/* What is set aside while a hook runs: it is not recorded, forward mode does not follow it, no hooks apply, and nothing
+ * is cast. */
 struct aside {
     struct ebb__hooks *hooks;
     struct ebb__level *levels;
     const char *file;
     int line;
     bool no_grad;
+    uint8_t checks;
     uint64_t failures;
     ebb_scope scope;
 };
 
 static struct aside set_aside(void) {
     struct ebb__thread *th = &ebb__thread;
-    struct aside a = {th->saved_hooks, th->levels, th->file, th->line, th->no_grad, th->failures, ebb_scope_open()};
+    struct aside a = {th->saved_hooks, th->levels, th->file,     th->line,
+                      th->no_grad,     th->checks, th->failures, ebb_scope_open()};
     th->saved_hooks = NULL;
     th->levels = NULL;
     th->no_grad = true;
+    th->checks &= (uint8_t)~EBB__CHECK_AUTOCAST;
     return a;
 }
 
@@ -89,6 +93,7 @@ static void put_back(struct aside *a) {
     th->saved_hooks = a->hooks;
     th->levels = a->levels;
     th->no_grad = a->no_grad;
+    th->checks = a->checks;
     th->file = a->file;
     th->line = a->line;
 }

@@ -16,8 +16,9 @@ static bool is_stale(const ebb_tensor *t) {
 }
 
 bool ebb__is_view_of_leaf(const ebb_tensor *t) {
+    const ebb_tensor *base = ebb__base(t);
     if (!t->base) return false;
-    if ((t->base->flags & EBB__REQUIRES_GRAD) && !t->base->grad_fn) return true;
+    if (base && (base->flags & EBB__REQUIRES_GRAD) && !base->grad_fn) return true;
     const ebb_node *n = behind_views(t->grad_fn, NULL); /* a leaf may itself be a view of what needs no gradient */
     return n && n->flags & EBB__NODE_LEAF;
 }

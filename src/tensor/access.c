@@ -11,18 +11,21 @@ bool ebb_tensor_is_contiguous(const ebb_tensor *t) { return t && ebb__is_contigu
 uint32_t ebb_tensor_version(const ebb_tensor *t) { return t ? ebb__version(t) : 0; }
 bool ebb_tensor_is_leaf(const ebb_tensor *t) { return t && !t->grad_fn && !ebb__inherits(t); }
 bool ebb_tensor_requires_grad(const ebb_tensor *t) { return t && ebb__requires_grad(t); }
-bool ebb_tensor_is_view(const ebb_tensor *t) { return t && t->base; }
+bool ebb_tensor_is_view(const ebb_tensor *t) { return t && ebb__base(t); }
 bool ebb_tensor_is_number(const ebb_tensor *t) { return t && (t->flags & EBB__NUMBER); }
 void(ebb_increment_version)(ebb_tensor *t) {
     if (t) ebb__written(t, NULL, false);
 }
 
-char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s) {
-    const char *writer = atomic_load_explicit(&s->writer, memory_order_relaxed),
-               *file = atomic_load_explicit(&s->writer_file, memory_order_relaxed);
-    int line = atomic_load_explicit(&s->writer_line, memory_order_relaxed);
+char *ebb__writer_text(char text[EBB__WRITER_TEXT], const ebb_tensor *t) {
+    const struct ebb__storage *s = t->storage;
+    const struct ebb__moved *m =
+        t->flags & EBB__MOVED && ebb__version(t) == ebb__moved(t)->since ? ebb__moved(t) : NULL;
+    const char *writer = m ? "set" : atomic_load_explicit(&s->writer, memory_order_relaxed),
+               *file = m ? m->file : atomic_load_explicit(&s->writer_file, memory_order_relaxed);
+    int line = m ? m->line : atomic_load_explicit(&s->writer_line, memory_order_relaxed);
     int n = snprintf(text, EBB__WRITER_TEXT, "%s%s%s", writer ? "by " : "through its data", writer ? writer : "",
-                     atomic_load_explicit(&s->writer_inplace, memory_order_relaxed) ? "_" : "");
+                     m || atomic_load_explicit(&s->writer_inplace, memory_order_relaxed) ? "_" : "");
     if (file && n >= 0 && n < EBB__WRITER_TEXT)
         snprintf(text + n, EBB__WRITER_TEXT - (size_t)n, " at %s:%d", file, line);
     return text;

@@ -56,6 +56,7 @@ void ebb__plan_make(struct ebb__plan *plan, int n, ebb_tensor *const *t) {
         for (int k = 0; k < n; k++) plan->stride[0][k] = ebb__dtype_sizes[t[k]->dtype];
         return;
     }
+    for (int k = 0; k < n; k++) plan->width[k] = ebb__dtype_sizes[t[k]->dtype];
     for (int i = shape->ndim - 1; i >= 0; i--) {
         if (shape->dims[i] == 1) continue;
         int at = plan->ndim++;
@@ -152,6 +153,87 @@ static void run_piece(void *context, int64_t first, int64_t last) {
     }
 }
 
+/* ---- short rows ----
+ * Where rows are short and lie one after another in the result, calling the loop for each costs more than what it
+ * computes. Operands that are laid out otherwise, such as a bias for every row or a number for each, are written out
+ * for as many rows as a buffer takes, and the loop runs over these rows as over one. */
+
+enum { SHORT = 128, PACKED_BYTES = 4096, PACKED_MAX = 2 };
+
+struct packing {
+    const struct ebb__plan *plan;
+    ebb_loop loop;
+    const void *attrs;
+    int n, operand[PACKED_MAX]; /* those that are written out */
+    int64_t stride[EBB__PLAN_MAX];
+    int64_t rows; /* at once */
+};
+
+/* False when rows are long, the result's are apart, or too many operands are. */
+static bool packing_pays(const struct ebb__plan *p, struct packing *ret) {
+    int64_t widest = 1;
+    if (p->ndim < 2 || p->size[0] >= SHORT || p->size[1] < 2) return false;
+    ret->n = 0;
+    for (int k = 0; k < p->n; k++) {
+        const int64_t step = p->stride[0][k], width = p->width[k];
+        ret->stride[k] = step;
+        if (p->stride[1][k] == step * p->size[0] && (step == width || (step == 0 && k > 0))) continue;
+        if (k == 0 || ret->n == PACKED_MAX) return false;
+        ret->operand[ret->n++] = k;
+        ret->stride[k] = width;
+        if (widest < width) widest = width;
+    }
+    ret->rows = PACKED_BYTES / widest / p->size[0];
+    return ret->rows > 1;
+}
+
+#define DEFINE_PACK(T) \
+    static void pack_##T(int64_t rows, int64_t n, const char *from, int64_t row_stride, int64_t stride, void *to_) { \
+        T *to = to_; \
+        for (int64_t r = 0; r < rows; r++, from += row_stride) \
+            for (int64_t i = 0; i < n; i++) *to++ = *(const T *)(const void *)(from + i * stride); \
+    }
+DEFINE_PACK(uint8_t)
+DEFINE_PACK(uint16_t)
+DEFINE_PACK(uint32_t)
+DEFINE_PACK(uint64_t)
+
+static void pack(const struct ebb__plan *p, int k, int64_t rows, const char *from, void *to) {
+    void (*const fn)(int64_t, int64_t, const char *, int64_t, int64_t, void *) = p->width[k] == 1   ? pack_uint8_t
+                                                                                 : p->width[k] == 2 ? pack_uint16_t
+                                                                                 : p->width[k] == 4 ? pack_uint32_t
+                                                                                                    : pack_uint64_t;
+    fn(rows, p->size[0], from, p->stride[1][k], p->stride[0][k], to);
+}
+
+/* Rows [first, last), counted in the plan's order. */
+static void run_packed(void *context, int64_t first, int64_t last) {
+    const struct packing *w = context;
+    const struct ebb__plan *p = w->plan;
+    _Alignas(64) char buffer[PACKED_MAX][PACKED_BYTES];
+    const char *held[PACKED_MAX] = {NULL}; /* the row that a buffer repeats */
+    for (int64_t rows; first < last; first += rows) {
+        int64_t rest = first / p->size[1], row = first % p->size[1];
+        rows = p->size[1] - row < w->rows ? p->size[1] - row : w->rows;
+        if (rows > last - first) rows = last - first;
+        char *at[EBB__PLAN_MAX];
+        for (int k = 0; k < p->n; k++) at[k] = p->data[k] + row * p->stride[1][k];
+        for (int i = 2; i < p->ndim; rest /= p->size[i++])
+            for (int k = 0; k < p->n; k++) at[k] += rest % p->size[i] * p->stride[i][k];
+        for (int i = 0; i < w->n; i++) {
+            const int k = w->operand[i];
+            if (p->stride[1][k] != 0) {
+                pack(p, k, rows, at[k], buffer[i]);
+            } else if (held[i] != at[k]) {
+                pack(p, k, last - first < w->rows ? last - first : w->rows, at[k], buffer[i]);
+                held[i] = at[k];
+            }
+            at[k] = buffer[i];
+        }
+        w->loop(rows * p->size[0], at, w->stride, w->attrs);
+    }
+}
+
 /* A bias on a small matrix and its like: run_piece() without its counting. */
 static void run_rows(const struct ebb__plan *p, ebb_loop loop, const void *attrs) {
     char *at[EBB__PLAN_MAX];
@@ -163,7 +245,12 @@ static void run_rows(const struct ebb__plan *p, ebb_loop loop, const void *attrs
 }
 
 void ebb__plan_run_cut(const struct ebb__plan *plan, ebb_loop loop, const void *attrs) {
+    struct packing packing = {plan, loop, attrs, .n = 0};
     if (plan->numel == 0) return;
+    if (packing_pays(plan, &packing)) {
+        ebb__parallel_for(plan->numel / plan->size[0], EBB__PLAN_GRAIN / plan->size[0], run_packed, &packing);
+        return;
+    }
     if (plan->ndim == 2 && plan->numel <= EBB__PLAN_GRAIN) {
         run_rows(plan, loop, attrs);
         return;

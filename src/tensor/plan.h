@@ -15,6 +15,7 @@ struct ebb__plan {
     int64_t size[EBB_MAX_NDIM];
     int64_t stride[EBB_MAX_NDIM][EBB__PLAN_MAX]; /* bytes */
     char *data[EBB__PLAN_MAX];
+    uint8_t width[EBB__PLAN_MAX]; /* bytes of an element; unset where ndim is 1 */
 };
 
 /* A plan over t[0] (written, its shape is the shape) and t[1] … t[n-1], which broadcast to it. */

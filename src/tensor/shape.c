@@ -31,6 +31,12 @@ bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b) {
     return true;
 }
 
+bool ebb__dims_bare(const ebb_dims *dims) {
+    bool some = false;
+    for (int i = 0; i < EBB_MAX_NDIM; i++) some = some || dims->d[i];
+    return some && dims->n == 0;
+}
+
 bool ebb__numel(int ndim, const int64_t *sizes, size_t element, int64_t *ret_numel) {
     int64_t n = 1, limit = INT64_MAX / (int64_t)(element ? element : 1);
     bool empty = false;
@@ -66,7 +72,7 @@ bool ebb__strides_contiguous(int ndim, const int64_t *sizes, const int64_t *stri
 
 bool ebb__broadcast(ebb_dims *shape, const ebb_dims *other) {
     int n = shape->n > other->n ? shape->n : other->n;
-    ebb_dims r = {n, {0}};
+    ebb_dims r = {{0}, n};
     for (int i = 1; i <= n; i++) {
         int64_t a = i <= shape->n ? shape->d[shape->n - i] : 1;
         int64_t b = i <= other->n ? other->d[other->n - i] : 1;
@@ -87,7 +93,7 @@ bool ebb__wrap_dim(int64_t *dim, int64_t ndim) {
 /* Walks both shapes from the innermost dimension: a run of old dimensions that is laid out as one is cut into new
  * ones. */
 bool ebb__view_strides(const ebb_dims *sizes, const ebb_dims *strides, const ebb_dims *shape, ebb_dims *ret_strides) {
-    ebb_dims r = {shape->n, {0}};
+    ebb_dims r = {{0}, shape->n};
     int64_t numel = 1;
     for (int i = 0; i < sizes->n; i++) numel *= sizes->d[i];
     if (numel == 0 || sizes->n == 0) {

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #define INLINE_DATA 1024 /* data up to this many bytes lies in the storage's own block */
-_Static_assert(sizeof(ebb_tensor) + 16 * EBB_MAX_NDIM + sizeof(struct ebb__storage) + INLINE_DATA <= UINT16_MAX,
-               "the bytes of a storage's block fit");
+#define STEPS(bytes) (((bytes) + 7) / 8)
+_Static_assert(STEPS(sizeof(ebb_tensor) + 16 * EBB_MAX_NDIM + sizeof(struct ebb__storage) + INLINE_DATA) <= UINT8_MAX,
+               "the steps of a storage's block fit");
+_Static_assert(sizeof(ebb_tensor) % 8 == 0 && sizeof(struct ebb__storage) % 8 == 0, "headers are whole steps");
 
 /* Address checkers see a dead tensor only when its block dies with it. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -26,36 +28,39 @@ static EBB_NOINLINE void end_special(struct ebb__storage *s, unsigned special) {
     } else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
 }
 
-static void storage_unref(struct ebb__storage *s) {
-    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+void ebb__storage_unref(struct ebb__storage *s) {
+    if (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 && /* nobody else counts */
+        atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
     unsigned special = atomic_load_explicit(&s->special, memory_order_relaxed);
     if (EBB_UNLIKELY(special)) end_special(s, special);
     else if (s->data != (char *)(s + 1)) ebb__free(s->data, s->bytes);
-    ebb__free(s->block, s->block_bytes);
+    ebb__free(ebb__storage_block(s), 8 * (size_t)s->block);
 }
 
-static void storage_init(struct ebb__storage *s, void *block, size_t block_bytes, void *data, size_t bytes) {
+/* Of a storage that has `before` bytes of its block of so many steps before it. */
+static void storage_init(struct ebb__storage *s, size_t before, size_t steps, void *data, size_t bytes) {
     atomic_init(&s->refs, 1);
     atomic_init(&s->version, 0);
     s->bytes = bytes;
-    s->block = block;
     s->data = data;
     atomic_init(&s->special, 0);
-    s->block_bytes = (uint16_t)block_bytes;
+    s->before = (uint8_t)(before / 8);
+    s->block = (uint8_t)steps;
 }
 
 /* A storage in a block of its own. */
 static struct ebb__storage *storage_new(size_t bytes) {
     bool inside = bytes <= INLINE_DATA;
-    size_t block = sizeof(struct ebb__storage) + (inside ? bytes : 0);
-    struct ebb__storage *s = ebb__alloc(block);
+    size_t steps = STEPS(sizeof(struct ebb__storage) + (inside ? bytes : 0));
+    struct ebb__storage *s = ebb__alloc(8 * steps);
     if (EBB_UNLIKELY(!s)) return NULL;
     void *data = inside ? (void *)(s + 1) : ebb__alloc(bytes);
     if (EBB_UNLIKELY(!data)) {
-        ebb__free(s, block);
+        ebb__free(s, 8 * steps);
         return NULL;
     }
-    storage_init(s, s, block, data, bytes);
+    storage_init(s, 0, steps, data, bytes);
     return s;
 }
 
@@ -68,6 +73,7 @@ static ebb_tensor *header_init(ebb_tensor *t, ebb_dtype dtype, int ndim, const i
     t->storage = NULL;
     t->data = NULL;
     t->numel = 1;
+    t->dims = (int64_t *)(void *)(t + 1);
     t->grad_fn = NULL;
     atomic_init(&t->autograd, NULL);
     t->base = NULL;
@@ -111,8 +117,8 @@ static EBB_NOINLINE ebb_tensor *traced(ebb_tensor *t) {
 static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *sizes, int64_t numel) {
     size_t bytes = (size_t)numel * ebb__dtype_sizes[dtype], header = ebb__tensor_bytes(ndim);
     bool one_block = ONE_BLOCK && bytes <= INLINE_DATA;
-    size_t block = header + (one_block ? sizeof(struct ebb__storage) + bytes : 0);
-    ebb_tensor *t = ebb__alloc(block);
+    size_t steps = STEPS(header + (one_block ? sizeof(struct ebb__storage) + bytes : 0));
+    ebb_tensor *t = ebb__alloc(8 * steps);
     if (EBB_UNLIKELY(!t)) return NULL;
     header_init(t, dtype, ndim, sizes);
     if (ndim) ebb__contiguous_strides(ndim, sizes, ebb__strides(t));
@@ -120,7 +126,7 @@ static inline ebb_tensor *tensor_new(ebb_dtype dtype, int ndim, const int64_t *s
     t->flags |= ebb__thread.inference;
     if (one_block) {
         t->storage = (struct ebb__storage *)(void *)((char *)t + header);
-        storage_init(t->storage, t, block, t->storage + 1, bytes);
+        storage_init(t->storage, header, steps, t->storage + 1, bytes);
     } else if (!(t->storage = storage_new(bytes))) {
         ebb__free(t, header);
         return NULL;
@@ -183,8 +189,9 @@ void ebb__tensor_free(ebb_tensor *t) {
     if (t->grad_fn || t->autograd) ebb__tensor_release_autograd(t);
     struct ebb__storage *storage = t->storage;
     ebb_tensor *base = t->base;
-    if (!storage || storage->block != t) ebb__free(t, ebb__tensor_bytes(t->ndim));
-    if (storage) storage_unref(storage);
+    if (EBB_UNLIKELY(t->flags & EBB__MOVED)) ebb__moved_free(t);
+    else if (!storage || ebb__storage_block(storage) != t) ebb__free(t, ebb__tensor_bytes(t->ndim));
+    if (storage) ebb__storage_unref(storage);
     ebb__unref(base); /* never itself a view, so this goes one level deep */
 }
 
@@ -243,7 +250,7 @@ ebb_tensor *(ebb_from_memory)(void *data, ebb_dtype dtype, ebb_dims shape, ebb_d
         ebb__unref(t);
         return NULL;
     }
-    storage_init(&e->storage, e, sizeof *e, data, 0);
+    storage_init(&e->storage, 0, STEPS(sizeof *e), data, 0);
     atomic_init(&e->storage.special, EBB__EXTERNAL);
     e->release = NULL;
     e->context = context;

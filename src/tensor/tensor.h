@@ -12,7 +12,6 @@ struct ebb__storage {
     _Atomic int32_t refs;
     _Atomic uint32_t version; /* counts writes in place */
     size_t bytes;             /* of data */
-    void *block;              /* what to free: this header, or the tensor before it */
     char *data;
     /* The last write in place, once version is not 0, for errors: what wrote (NULL: the caller, through
      * ebb_tensor_data), whether as an in-place form, whose name has an underscore more, and the caller's line. */
@@ -20,8 +19,9 @@ struct ebb__storage {
     _Atomic int32_t writer_line;
     _Atomic bool writer_inplace;
     _Atomic uint8_t special; /* ebb__storage_special; 0 of most */
-    uint16_t block_bytes;
+    uint8_t before, block;   /* of its block, in steps of 8 bytes: what lies before this header, and all of it */
 };
+static inline void *ebb__storage_block(struct ebb__storage *s) { return (char *)s - 8 * (size_t)s->before; }
 
 enum ebb__storage_special {
     EBB__EXTERNAL = 1, /* a struct ebb__external: data is not the library's own */
@@ -43,7 +43,8 @@ enum ebb__tensor_flag {
     EBB__HAS_TANGENT = 32,     /* carries something at some level (record/tangent.h) */
     EBB__INFERENCE = 64,       /* made in inference mode, or shares the storage of what was */
     EBB__INFERENCE_VIEW = 128, /* made there as a view of an ordinary tensor */
-    EBB__BATCHED = 256         /* stands for the samples of a batch: its own data is one sample's, and not to be read */
+    EBB__BATCHED = 256,        /* stands for the samples of a batch: its own data is one sample's, and not to be read */
+    EBB__MOVED = 512           /* a struct ebb__moved: was given another storage, or is a view of what was */
 };
 
 struct ebb__autograd; /* record/node.h: .grad, hooks, name; made when first needed */
@@ -62,20 +63,43 @@ struct ebb_tensor {
     struct ebb__storage *storage;
     char *data; /* the first element */
     int64_t numel;
+    int64_t *dims;                          /* ndim sizes, then ndim strides in elements: behind this header, mostly */
     ebb_node *grad_fn;                      /* a reference; NULL for a leaf */
     struct ebb__autograd *_Atomic autograd; /* owned */
     ebb_tensor *base;                       /* a reference: the tensor this is a view of, never itself a view */
-    int64_t dims[];                         /* ndim sizes, then ndim strides in elements */
 };
 
-static inline int64_t *ebb__sizes(const ebb_tensor *t) { return (int64_t *)t->dims; }
-static inline int64_t *ebb__strides(const ebb_tensor *t) { return (int64_t *)t->dims + t->ndim; }
+/* What a tensor has besides that was given another storage (moved.c): its dims lie in here. Its header stays in the
+ * block that it was made in. A view of such a tensor has one too, with the same `times`: one of another time has
+ * nothing to do with its base any more. */
+struct ebb__moved {
+    struct ebb__storage *home; /* a reference: the header lies in this one's block; NULL: in one of its own, */
+    size_t header;             /* of so many bytes */
+    uint64_t times;            /* how often it was moved */
+    uint32_t version, since;   /* what its version is more than the storage's, so that it goes on counting; and its
+                                  version when it had been moved last, */
+    int line;                  /* on this line */
+    const char *file;
+    int64_t dims[2 * EBB_MAX_NDIM];
+};
+static inline struct ebb__moved *ebb__moved(const ebb_tensor *t) { /* of one that is EBB__MOVED */
+    return (struct ebb__moved *)(void *)((char *)t->dims - offsetof(struct ebb__moved, dims));
+}
+
+static inline int64_t *ebb__sizes(const ebb_tensor *t) { return t->dims; }
+static inline int64_t *ebb__strides(const ebb_tensor *t) { return t->dims + t->ndim; }
 static inline bool ebb__is_contiguous(const ebb_tensor *t) { return t->flags & EBB__CONTIGUOUS; }
 /* Whether t, which may be NULL, stands for the samples of a batch. */
 static inline bool ebb__is_batched(const ebb_tensor *t) { return t && t->flags & EBB__BATCHED; }
+/* The tensor that t is a view of, NULL when it is none: no part of a base that was moved since, either. */
+static inline ebb_tensor *ebb__base(const ebb_tensor *t) {
+    ebb_tensor *base = t->base;
+    if (EBB_LIKELY(!base || !(base->flags & EBB__MOVED))) return base;
+    return t->flags & EBB__MOVED && ebb__moved(t)->times == ebb__moved(base)->times ? base : NULL;
+}
 /* Whether t is a view that gets its history from its base, should it have none yet: the base was written since. */
 static inline bool ebb__inherits(const ebb_tensor *t) {
-    return t->base && t->base->grad_fn && !(t->flags & EBB__NO_GRAD_VIEW);
+    return t->base && t->base->grad_fn && !(t->flags & EBB__NO_GRAD_VIEW) && ebb__base(t);
 }
 static inline bool ebb__requires_grad(const ebb_tensor *t) {
     return t->grad_fn || (t->flags & EBB__REQUIRES_GRAD) || ebb__inherits(t);
@@ -100,6 +124,7 @@ ebb_tensor *ebb__tensor_alias(const ebb_tensor *of, int ndim, const int64_t *siz
 /* A tensor without storage: shape and dtype only. */
 ebb_tensor *ebb__tensor_meta(ebb_dtype dtype, int ndim, const int64_t *sizes);
 
+void ebb__storage_unref(struct ebb__storage *s);
 static inline void ebb__ref(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); }
 void ebb__tensor_free(ebb_tensor *t);
 void ebb__unref_held(ebb_tensor *t);
@@ -115,7 +140,9 @@ static inline void ebb__unref(ebb_tensor *t) {
 static inline void ebb__hold(ebb_tensor *t) { atomic_fetch_add_explicit(&t->refs, EBB__HOLD, memory_order_relaxed); }
 static inline void ebb__unhold(ebb_tensor *t) {
     if (!t) return;
-    if (atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD) ebb__tensor_free(t);
+    if (atomic_load_explicit(&t->refs, memory_order_acquire) == EBB__HOLD ||
+        atomic_fetch_sub_explicit(&t->refs, EBB__HOLD, memory_order_acq_rel) == EBB__HOLD)
+        ebb__tensor_free(t);
 }
 /* Into the innermost scope; releases t and returns NULL when that fails. */
 static inline ebb_tensor *ebb__own(ebb_tensor *t) {
@@ -130,8 +157,13 @@ void ebb__tensor_release_history(ebb_tensor *t);
 /* Note a new tensor with the line that made it, while the thread traces: likewise. False and an error: no memory. */
 bool ebb__trace(ebb_tensor *t);
 
-static inline uint32_t ebb__version(const ebb_tensor *t) {
+/* Of the data of t, under whatever tensor; and of t itself, which counts that it was moved. */
+static inline uint32_t ebb__data_version(const ebb_tensor *t) {
     return t->storage ? atomic_load_explicit(&t->storage->version, memory_order_relaxed) : 0;
+}
+static inline uint32_t ebb__version(const ebb_tensor *t) {
+    uint32_t version = ebb__data_version(t);
+    return EBB_LIKELY(!(t->flags & EBB__MOVED)) ? version : version + ebb__moved(t)->version;
 }
 /* t was written in place by `writer` (a string that lives for ever), on the line that the thread noted last. */
 static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace) {
@@ -143,9 +175,15 @@ static inline void ebb__written(ebb_tensor *t, const char *writer, bool inplace)
     atomic_store_explicit(&s->writer_line, ebb__thread.line, memory_order_relaxed);
     atomic_store_explicit(&s->writer_inplace, inplace, memory_order_relaxed);
 }
-/* "by add_ at train.c:12" into text: the last write to a storage whose version is not 0. Returns text. */
+/* "by add_ at train.c:12" into text: the last write to a tensor whose version is not 0. Returns text. */
 #define EBB__WRITER_TEXT 256
-char *ebb__writer_text(char text[EBB__WRITER_TEXT], const struct ebb__storage *s);
+char *ebb__writer_text(char text[EBB__WRITER_TEXT], const ebb_tensor *t);
+
+/* ---- moving (moved.c) ---- Make t lie where `from` does, with its shape; of the same dtype. */
+ebb_status ebb__move(ebb_tensor *t, const ebb_tensor *from);
+/* Make t, a new tensor over the storage of `of`, as moved as that is. */
+ebb_status ebb__move_along(ebb_tensor *t, const ebb_tensor *of);
+void ebb__moved_free(ebb_tensor *t); /* a dying tensor's header; not the reference to its storage */
 
 /* ---- notes (notes.c) ----
  * What somebody knows of a storage that he holds no reference to: gone when the storage dies, so that another one at
@@ -159,12 +197,15 @@ void ebb__notes_erase(const struct ebb__storage *s); /* at its end */
 
 /* ---- shapes (shape.c) ---- */
 static inline ebb_dims ebb__dims(int n, const int64_t *d) {
-    ebb_dims r = {n, {0}};
+    ebb_dims r = {{0}, n};
     for (int i = 0; i < n; i++) r.d[i] = d[i];
     return r;
 }
 bool ebb__same_shape(const ebb_tensor *a, const ebb_tensor *b);
 bool ebb__dims_equal(const ebb_dims *a, const ebb_dims *b);
+/* Whether a list that was given in an option has entries but does not say how many: C takes a number, or numbers, where
+ * a list is wanted for its first entries. */
+bool ebb__dims_bare(const ebb_dims *dims);
 /* Whether elements fill their memory without gaps and without sharing it, in whatever order of dimensions. */
 bool ebb__is_dense(const ebb_tensor *t);
 /* The product of sizes; false when it, or its bytes, cannot be addressed, or a size is negative. */

@@ -14,6 +14,19 @@ extern char **environ;
 #include <errno.h>
 #include <string.h>
 
+void ebb__label_text(FILE *to, const char *text) {
+    for (; *text; text++) {
+        switch (*text) {
+        case '&': (void)fputs("&amp;", to); break;
+        case '<': (void)fputs("&lt;", to); break;
+        case '>': (void)fputs("&gt;", to); break;
+        case '"': (void)fputs("&quot;", to); break;
+        case '\n': (void)fputs("<br/>", to); break;
+        default: (void)fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
+        }
+    }
+}
+
 #if HAVE_PROCESSES
 
 static ebb_status run(const char *format, FILE *in, FILE *out, FILE *messages) {

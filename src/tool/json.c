@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <math.h>
 
-static void quoted(FILE *to, const char *text) {
+static void quoted(FILE *to, const char *text, bool in_html) {
     (void)fputc('"', to);
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\') (void)fprintf(to, "\\%c", c);
-        else if (c < ' ') (void)fprintf(to, "\\u%04x", (unsigned)c);
+        else if (c < ' ' || (c == '<' && in_html)) (void)fprintf(to, "\\u%04x", (unsigned)c);
         else (void)fputc(c, to);
     }
     (void)fputc('"', to);
@@ -23,7 +23,7 @@ static void lead(struct ebb__json *j, const char *key) {
         if (!j->flat) (void)fprintf(j->to, "\n%*s", 2 * j->depth, "");
     }
     if (key) {
-        quoted(j->to, key);
+        quoted(j->to, key, j->in_html);
         (void)fputs(": ", j->to);
     }
 }
@@ -49,7 +49,7 @@ void ebb__json_close(struct ebb__json *j) {
 
 void ebb__json_text(struct ebb__json *j, const char *key, const char *text) {
     lead(j, key);
-    quoted(j->to, text);
+    quoted(j->to, text, j->in_html);
 }
 
 void ebb__json_number(struct ebb__json *j, const char *key, double value) {

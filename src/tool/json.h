@@ -13,7 +13,8 @@ struct ebb__json {
     int depth;
     char close[EBB__JSON_MAX_DEPTH]; /* '}' or ']' of what is open */
     bool filled[EBB__JSON_MAX_DEPTH];
-    int flat; /* depth from which everything stays on one line, 0: none */
+    int flat;     /* depth from which everything stays on one line, 0: none */
+    bool in_html; /* no text may look like a tag */
 };
 
 /* In these, `key` is NULL inside arrays and at the top. `open` is '{', '[', or '(' for an array on one line. */

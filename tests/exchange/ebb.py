@@ -7,11 +7,11 @@ DTYPES = ["none", "bool", "uint8", "int32", "int64", "float16", "bfloat16", "flo
 
 
 class Dims(ctypes.Structure):
-    _fields_ = [("n", ctypes.c_int32), ("d", ctypes.c_int64 * MAX_NDIM)]
+    _fields_ = [("d", ctypes.c_int64 * MAX_NDIM), ("n", ctypes.c_int32)]
 
     @classmethod
     def of(cls, sizes):
-        return cls(len(sizes), (ctypes.c_int64 * MAX_NDIM)(*sizes))
+        return cls((ctypes.c_int64 * MAX_NDIM)(*sizes), len(sizes))
 
     def tuple(self):
         return tuple(self.d[: self.n])
@@ -90,9 +90,15 @@ def error():
     return text
 
 
+class Missing(Exception):
+    """What this build of the library is without."""
+
+
 def good(value):
     """A tensor that is there, or a status that is 0."""
     text = error()
+    if text and "this build is without" in text:
+        raise Missing(text[text.index("this build"):])
     assert text is None, text
     return value
 

@@ -25,5 +25,9 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True
     run = [part for part, needs in PARTS.items() if all([there(name) for name in needs])]
     for part in run:
-        importlib.import_module(f"exchange_{part}").run()
+        module = importlib.import_module(f"exchange_{part}")
+        try:
+            module.run()
+        except importlib.import_module("ebb").Missing as e:
+            print(f"skipped: {e}")
     sys.exit(0 if run else 77)

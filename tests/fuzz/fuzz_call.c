@@ -27,7 +27,7 @@ static ebb_tensor *input(const char *word) {
     static const char letters[] = "bui lfd"; /* in the order of the dtypes */
     static const ebb_dtype dtypes[] = {EBB_BOOL, EBB_U8, EBB_I32, EBB_I64, EBB_I64, EBB_F32, EBB_F64};
     const char *letter = word[0] && word[0] != ' ' ? strchr(letters, word[0]) : NULL;
-    ebb_dims shape = {0, {0}};
+    ebb_dims shape = {0};
     int64_t n = 1;
     if (word[0] == 'n') return EBB_NUM(strtod(word + 1, NULL));
     if (!letter) return NULL;
@@ -55,7 +55,7 @@ static ebb_arg argument(char *word, char *separator) {
     case 's': return EBB_ARG(word, value);
     case 't': return EBB_ARG(word, input(value));
     case 'l': {
-        ebb_dims list = {0, {0}};
+        ebb_dims list = {0};
         for (; *value && list.n < EBB_MAX_NDIM; value++) list.d[list.n++] = *value - '2';
         return EBB_ARG(word, list);
     }

@@ -102,8 +102,10 @@ def names_of_schemas(function):
 
 def by_name(function, args, kwargs):
     """The arguments that were given, by PyTorch's names, in PyTorch's order."""
-    # max_pool2d takes anything, and hands it to one of two functions
-    function = getattr(torch.nn.functional, getattr(function, "__name__", "?") + "_with_indices", function)
+    # max_pool2d and unique take anything, and hand it to one of several functions
+    called = getattr(function, "__name__", "?")
+    function = getattr(torch.nn.functional, called + "_with_indices", function)
+    function = getattr(torch.functional, f"_{called}_impl", function)
     if inspect.isfunction(function):
         try:
             bound = inspect.signature(function).bind(*args, **kwargs).arguments

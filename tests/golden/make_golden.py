@@ -8,14 +8,17 @@ side without a counterpart are printed. The same versions write the same bytes a
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [shapes] [sign] [logits]         shapes: values are free; sign: |output| is compared;
-                                             logits: the first argument goes through log_softmax(-1)
+    op NAME [shapes] [sign] [order]          shapes: values are free; sign: |output| is compared; order: elements are, sorted
     sample DTYPE LAYOUT [each] [fails]       each: relative to each element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
         L NAME N, then N of t g z            a list of tensors
         i NAME 3 | f NAME 0.5 | b NAME 1 | s NAME text | d NAME float64 | l NAME 1,2 | z NAME (None)
+        m NAME ((0),(1,2))                   lists of integers
+        p NAME log_softmax                   before the call an argument above goes through log_softmax(-1), tril, triu or
+                                             symmetric: (a + a.mT) / 2
       tol RTOL ATOL                          in float32, where PyTorch's tests ask for less than is usual
+      in LOW HIGH                            where all elements of free values are
       y TENSOR                               each output; Y where it is differentiable, followed by
       v TENSOR                               its upstream gradient
       dx TENSOR | dx none                    the gradient of each g, in order
@@ -35,8 +38,10 @@ import re
 import sys
 import zlib
 
-# Sets are iterated over in one order, and results do not depend on where memory lies.
-REPEATABLE = {"PYTHONHASHSEED": "0", "MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "1"}
+# Sets are iterated over in one order, and results depend neither on where memory lies nor on what the processor can do
+# beyond AVX2.
+REPEATABLE = {"PYTHONHASHSEED": "0", "MKL_CBWR": "AVX2,STRICT", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+              "OMP_NUM_THREADS": "1"}
 if any(os.environ.get(name) != value for name, value in REPEATABLE.items()):
     os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | REPEATABLE)
 
@@ -48,8 +53,9 @@ from torch.utils._pytree import tree_leaves
 import adapt
 import samples
 import table
+import variants
 from adapt import Without
-from calls import Refused, by_name, capture, map_tensors, rounded, spread
+from calls import Refused, by_name, capture, map_tensors, rounded
 
 SEED = 20
 HERE = pathlib.Path(__file__).parent
@@ -151,6 +157,8 @@ def write_argument(file, name, value, lines, leaves):
             write_argument(file, str(i), v, lines, leaves)
     elif isinstance(value, (list, tuple)) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
         lines.append(f"l {name} {','.join(map(str, value))}")
+    elif isinstance(value, (list, tuple)) and all(isinstance(v, (list, tuple)) for v in value):
+        lines.append(f"m {name} ({','.join('(' + ','.join(map(str, v)) + ')' for v in value)})")
     else:
         raise Refused("an argument that is " + type(value).__name__)
 
@@ -205,12 +213,17 @@ def write_derivatives(file, outputs, leaves, lines, second):
     lines += ["ddv " + file.tensor(d) for d in dd[len(leaves) :]]
 
 
+PREPARE = {"log_softmax": lambda t: torch.nn.functional.log_softmax(t, -1), "symmetric": lambda t: (t + t.mT) / 2,
+           "tril": torch.tril, "triu": torch.triu}
+
+
 def results(name, function, args, kwargs, named):
     """What is compared of what PyTorch computes."""
     seed(name)
-    if name in table.LOGITS:
-        args = (torch.nn.functional.log_softmax(args[0], -1), *args[1:])
+    argument, how = adapt.preparation(name, named)
     try:
+        if how:
+            args, kwargs = map_tensors(lambda t: PREPARE[how](t) if t is named[argument] else t, args, kwargs)
         outputs = flat_outputs(function(*args, **kwargs))
     except (RuntimeError, ValueError, IndexError) as e:  # a view of another layout, values that rounding took apart
         raise Refused(f"PyTorch refuses: {str(e)[:50]}") from None
@@ -220,17 +233,19 @@ def results(name, function, args, kwargs, named):
         if name == "argsort":
             raise Refused("which of equal elements is first")
         return [outputs[0].detach()]
+    if name in table.UP_TO_ORDER:
+        return [y.sort().values for y in outputs]
     return [y.abs() for y in outputs] if name in table.UP_TO_SIGN else outputs
 
 
 def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False):
-    """The call on rounded leaves in a layout; returns how many bytes its results need."""
+    """The call on rounded leaves; returns how many bytes its results need."""
     function, args, kwargs = call
     if numel_of(call) > 5 * NUMEL:
         raise Refused("too large")
     args, kwargs = map_tensors(rounded, args, kwargs)
-    if layout != "contiguous":
-        args, kwargs = map_tensors(lambda t: spread(t, layout), args, kwargs)
+    if name in table.ZERO_FREE and dtype == torch.float64:
+        args, kwargs = map_tensors(lambda t: t.detach().masked_fill_(t == 0, 0.5).requires_grad_(t.requires_grad), args, kwargs)
     named = adapt.as_ebb(name, by_name(function, args, kwargs), fails)
     lines, leaves = [], []
     for argument, value in named.items():
@@ -238,10 +253,12 @@ def write_sample(file, name, call, dtype, layout, entry, each=False, fails=False
     adapt.check_values(name, leaves)
     before = len(file.blob)
     if not fails:
+        lines += ["p %s %s" % p for p in [adapt.preparation(name, named)] if p[1]]
         outputs = results(name, function, args, kwargs, named)
         if dtype == torch.float32 and entry:
             lines += tolerance(entry)
         if name in table.VALUES_FREE:
+            lines += ["in %s %s" % tuple(map(number, b)) for b in [adapt.bounds(name, named)] if b]
             lines += [f"y {DTYPES[y.dtype]}({','.join(map(str, y.shape))})@0" for y in outputs]
         else:
             write_derivatives(file, outputs, leaves, lines, dtype == torch.float64 and (not entry or entry.supports_gradgrad))
@@ -316,6 +333,10 @@ def calls_of(entry, dtype, small=True):
                 continue
             if error or key_of(call) in seen:
                 continue
+            strange = [t.dtype for t in variants.tensors_of(call) if t.dtype not in DTYPES]
+            if strange:
+                count("refused", f"dtype {strange[0]}: {entry.name}")
+                continue
             seen.add(key_of(call))
             calls.append(call)
     except (RuntimeError, ValueError, IndexError, TypeError) as e:
@@ -362,32 +383,69 @@ def attempt(file, name, call, dtype, layout, entry, **flags):
     return 0
 
 
+def refused(call):
+    """Whether PyTorch refuses the call; None where it is no call that could be made."""
+    function, args, kwargs = call
+    try:
+        function(*args, **kwargs)
+    except (RuntimeError, ValueError, IndexError):
+        return True
+    except TypeError:
+        return None
+    return False
+
+
+def write_variants(file, name, calls, dtype, entry, seen):
+    """Some of the calls in other layouts and shapes."""
+    for call in variants.bases(calls, 2 if dtype == torch.float64 else 1):
+        place = file.next
+        for layout in variants.LAYOUTS:
+            file.next = place  # the same upstream gradients, so that results can be the same bytes
+            other = variants.arranged(name, call, layout)
+            if other:
+                attempt(file, name, other, dtype, layout, entry, fails=bool(refused(other)))
+        for other in variants.shapes(call) if dtype == torch.float64 or not entry else ():
+            key = key_of(other)
+            if key not in seen and refused(other) is not None:
+                attempt(file, name, other, dtype, "contiguous", entry, fails=refused(other))
+            seen.add(key)
+
+
 def write_operator(file, name):
     start = len(file.lines)
     words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
-    words += ["sign"] * (name in table.UP_TO_SIGN) + ["logits"] * (name in table.LOGITS)
+    words += ["sign"] * (name in table.UP_TO_SIGN) + ["order"] * (name in table.UP_TO_ORDER)
     file.lines.append(" ".join(words))
-    spent = 0
+    spent, own, seen = 0, {}, set()
     for thunk, each in samples.of(name):
         call, error = capture(thunk, last=True)
-        if error:
+        if isinstance(error, (TypeError, AttributeError)):
             print(f"samples.py, {name}: {str(error)[:200]}")
             continue
-        dtypes = [t.dtype for t in tree_leaves(call[1:]) if isinstance(t, torch.Tensor)] or [torch.float64]
-        attempt(file, name, call, dtypes[0], "contiguous", None, each=each)
+        dtypes = [t.dtype for t in variants.tensors_of(call)] or [torch.float64]
+        attempt(file, name, call, dtypes[0], "contiguous", None, each=each, fails=error is not None)
+        if not each and not error:
+            own.setdefault(dtypes[0], []).append(call)
+    for dtype, calls in own.items():
+        write_variants(file, name, calls, dtype, None, seen)
     entries = entries_of(name)
     for dtype, most in MOST.items():
         for e in entries:
             if dtype not in e.dtypes:
                 continue
-            chosen = spaced(calls_of(e, dtype), max(2, most // len(entries)))
+            calls = calls_of(e, dtype)
+            chosen = spaced(calls, max(2, most // len(entries)))
             for i, call in enumerate(chosen):
                 if i >= 4 and spent > BUDGET:
                     break
                 n = attempt(file, name, call, dtype, "contiguous", e)
                 spent += n if dtype == torch.float64 else 0
                 if dtype == torch.float64 and i % 3 == 0 and n < BUDGET // 8:
-                    attempt(file, name, call, dtype, ("spread", "transposed")[i // 3 % 2], e)
+                    layout = ("spread", "transposed")[i // 3 % 2]
+                    other = variants.arranged(name, call, layout)
+                    if other:
+                        attempt(file, name, other, dtype, layout, e, fails=bool(refused(other)))
+            write_variants(file, name, calls, dtype, e, seen)
     for e in entries:
         for call in list(failing_calls(e)):
             attempt(file, name, call, torch.float64, "contiguous", e, fails=True)
@@ -428,6 +486,7 @@ def main():
     parser.add_argument("names", nargs="*", help="only these operators or families")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cuda.enable_flash_sdp(False)  # on the processor, too: attention by its formula can be differentiated twice
     have, own = names_in_ebb()
     without_samples, not_in_ebb, known = [], [], set()
     for family, names in table.FAMILIES.items():

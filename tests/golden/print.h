@@ -76,139 +76,139 @@ static const struct print_case print_cases[] = {
     {.dtype = EBB_I32, .values = {-5},
      .text =
          "tensor(-5, dtype=int32)"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1.0, 2.0, 3.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1.0, 2.0, 3.0},
      .text =
          "tensor([1., 2., 3.])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1.0, 2.0, -3.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1.0, 2.0, -3.0},
      .text =
          "tensor([ 1.,  2., -3.])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1.0, 2.5, 3.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1.0, 2.5, 3.0},
      .text =
          "tensor([1.0000, 2.5000, 3.0000])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1.0, NAN, 3.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1.0, NAN, 3.0},
      .text =
          "tensor([1., nan, 3.])"},
-    {.dtype = EBB_F32, .shape = {1, {4}}, .values = {1.0, INFINITY, -INFINITY, NAN},
+    {.dtype = EBB_F32, .shape = {{4}, 1}, .values = {1.0, INFINITY, -INFINITY, NAN},
      .text =
          "tensor([1., inf, -inf, nan])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {0.5, INFINITY, -INFINITY},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {0.5, INFINITY, -INFINITY},
      .text =
          "tensor([0.5000,    inf,   -inf])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {0.0, 0.0, 0.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {0.0, 0.0, 0.0},
      .text =
          "tensor([0., 0., 0.])"},
-    {.dtype = EBB_F32, .shape = {1, {2}}, .values = {-0.0, 0.0},
+    {.dtype = EBB_F32, .shape = {{2}, 1}, .values = {-0.0, 0.0},
      .text =
          "tensor([-0., 0.])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1000.0, 1.0, 0.5},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1000.0, 1.0, 0.5},
      .text =
          "tensor([1.0000e+03, 1.0000e+00, 5.0000e-01])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1001.0, 1.0, 0.5},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1001.0, 1.0, 0.5},
      .text =
          "tensor([1.0010e+03, 1.0000e+00, 5.0000e-01])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {1.0, 1000.0, 1001.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {1.0, 1000.0, 1001.0},
      .text =
          "tensor([1.0000e+00, 1.0000e+03, 1.0010e+03])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {0.0001, 0.001, 0.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {0.0001, 0.001, 0.0},
      .text =
          "tensor([1.0000e-04, 1.0000e-03, 0.0000e+00])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {9e-05, 0.0001, 0.0},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {9e-05, 0.0001, 0.0},
      .text =
          "tensor([9.0000e-05, 1.0000e-04, 0.0000e+00])"},
-    {.dtype = EBB_F32, .shape = {1, {2}}, .values = {1000000000.0, 2000000000.0},
+    {.dtype = EBB_F32, .shape = {{2}, 1}, .values = {1000000000.0, 2000000000.0},
      .text =
          "tensor([1.0000e+09, 2.0000e+09])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {NAN, INFINITY, 1e-10},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {NAN, INFINITY, 1e-10},
      .text =
          "tensor([       nan,        inf, 1.0000e-10])"},
-    {.dtype = EBB_F32, .shape = {1, {2}}, .values = {NAN, -INFINITY},
+    {.dtype = EBB_F32, .shape = {{2}, 1}, .values = {NAN, -INFINITY},
      .text =
          "tensor([nan, -inf])"},
-    {.dtype = EBB_F32, .shape = {1, {2}}, .values = {1e+38, 1e-38},
+    {.dtype = EBB_F32, .shape = {{2}, 1}, .values = {1e+38, 1e-38},
      .text =
          "tensor([1.0000e+38, 1.0000e-38])"},
-    {.dtype = EBB_F32, .shape = {1, {2}}, .values = {99999.5, 123.0},
+    {.dtype = EBB_F32, .shape = {{2}, 1}, .values = {99999.5, 123.0},
      .text =
          "tensor([99999.5000,   123.0000])"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {0.99995, 0.99994, -1.00005},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {0.99995, 0.99994, -1.00005},
      .text =
          "tensor([ 0.9999,  0.9999, -1.0000])"},
-    {.dtype = EBB_F64, .shape = {1, {2}}, .values = {1e-300, 1e+300},
+    {.dtype = EBB_F64, .shape = {{2}, 1}, .values = {1e-300, 1e+300},
      .text =
          "tensor([1.0000e-300, 1.0000e+300], dtype=float64)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .values = {1.0, 2.0, 3.0},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .values = {1.0, 2.0, 3.0},
      .text =
          "tensor([1., 2., 3.], dtype=float64)"},
-    {.dtype = EBB_I64, .shape = {1, {4}}, .values = {1, -20, 300, 0},
+    {.dtype = EBB_I64, .shape = {{4}, 1}, .values = {1, -20, 300, 0},
      .text =
          "tensor([  1, -20, 300,   0])"},
-    {.dtype = EBB_I32, .shape = {1, {3}}, .values = {1, 2, 3},
+    {.dtype = EBB_I32, .shape = {{3}, 1}, .values = {1, 2, 3},
      .text =
          "tensor([1, 2, 3], dtype=int32)"},
-    {.dtype = EBB_U8, .shape = {2, {2, 2}}, .values = {1, 20, 3, 255},
+    {.dtype = EBB_U8, .shape = {{2, 2}, 2}, .values = {1, 20, 3, 255},
      .text =
          "tensor([[  1,  20],\n"
          "        [  3, 255]], dtype=uint8)"},
-    {.dtype = EBB_BOOL, .shape = {2, {2, 3}}, .values = {1, 0, 1, 0, 0, 1},
+    {.dtype = EBB_BOOL, .shape = {{2, 3}, 2}, .values = {1, 0, 1, 0, 0, 1},
      .text =
          "tensor([[ True, False,  True],\n"
          "        [False, False,  True]])"},
-    {.dtype = EBB_BOOL, .shape = {1, {1}}, .values = {0},
+    {.dtype = EBB_BOOL, .shape = {{1}, 1}, .values = {0},
      .text =
          "tensor([False])"},
-    {.dtype = EBB_F32, .shape = {1, {0}},
+    {.dtype = EBB_F32, .shape = {{0}, 1},
      .text =
          "tensor([])"},
-    {.dtype = EBB_F32, .shape = {2, {0, 3}},
+    {.dtype = EBB_F32, .shape = {{0, 3}, 2},
      .text =
          "tensor([], size=(0, 3))"},
-    {.dtype = EBB_F32, .shape = {3, {2, 0, 3}},
+    {.dtype = EBB_F32, .shape = {{2, 0, 3}, 3},
      .text =
          "tensor([], size=(2, 0, 3))"},
-    {.dtype = EBB_I64, .shape = {1, {0}},
+    {.dtype = EBB_I64, .shape = {{0}, 1},
      .text =
          "tensor([], dtype=int64)"},
-    {.dtype = EBB_BOOL, .shape = {2, {3, 0}},
+    {.dtype = EBB_BOOL, .shape = {{3, 0}, 2},
      .text =
          "tensor([], size=(3, 0), dtype=bool)"},
-    {.dtype = EBB_F64, .shape = {1, {0}},
+    {.dtype = EBB_F64, .shape = {{0}, 1},
      .text =
          "tensor([], dtype=float64)"},
-    {.dtype = EBB_F32, .shape = {2, {0, 2000}},
+    {.dtype = EBB_F32, .shape = {{0, 2000}, 2},
      .text =
          "tensor([], size=(0, 2000))"},
-    {.dtype = EBB_F32, .shape = {1, {0}}, .grad = true,
+    {.dtype = EBB_F32, .shape = {{0}, 1}, .grad = true,
      .text =
          "tensor([], requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {2, {0, 2}}, .grad = true,
+    {.dtype = EBB_F64, .shape = {{0, 2}, 2}, .grad = true,
      .text =
          "tensor([], size=(0, 2), dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F32, .shape = {2, {2, 2}}, .values = {1.0, 2.0, 3.0, 4.0}, .grad = true,
+    {.dtype = EBB_F32, .shape = {{2, 2}, 2}, .values = {1.0, 2.0, 3.0, 4.0}, .grad = true,
      .text =
          "tensor([[1., 2.],\n"
          "        [3., 4.]], requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {2, {2, 2}}, .values = {1.0, 2.5, 3.0, 4.0}, .grad = true,
+    {.dtype = EBB_F64, .shape = {{2, 2}, 2}, .values = {1.0, 2.5, 3.0, 4.0}, .grad = true,
      .text =
          "tensor([[1.0000, 2.5000],\n"
          "        [3.0000, 4.0000]], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F32, .shape = {3, {1, 1, 1}}, .values = {3.25},
+    {.dtype = EBB_F32, .shape = {{1, 1, 1}, 3}, .values = {3.25},
      .text =
          "tensor([[[3.2500]]])"},
-    {.dtype = EBB_F32, .shape = {8, {1, 1, 1, 1, 1, 1, 1, 1}}, .values = {2.0},
+    {.dtype = EBB_F32, .shape = {{1, 1, 1, 1, 1, 1, 1, 1}, 8}, .values = {2.0},
      .text =
          "tensor([[[[[[[[2.]]]]]]]])"},
-    {.dtype = EBB_F32, .shape = {2, {2, 3}}, .first = 0.0, .step = 0.1,
+    {.dtype = EBB_F32, .shape = {{2, 3}, 2}, .first = 0.0, .step = 0.1,
      .text =
          "tensor([[0.0000, 0.1000, 0.2000],\n"
          "        [0.3000, 0.4000, 0.5000]])"},
-    {.dtype = EBB_F32, .shape = {3, {2, 2, 2}}, .first = -3.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{2, 2, 2}, 3}, .first = -3.0, .step = 1.0,
      .text =
          "tensor([[[-3., -2.],\n"
          "         [-1.,  0.]],\n"
          "\n"
          "        [[ 1.,  2.],\n"
          "         [ 3.,  4.]]])"},
-    {.dtype = EBB_F32, .shape = {4, {2, 1, 3, 2}}, .first = 0.25, .step = 0.25,
+    {.dtype = EBB_F32, .shape = {{2, 1, 3, 2}, 4}, .first = 0.25, .step = 0.25,
      .text =
          "tensor([[[[0.2500, 0.5000],\n"
          "          [0.7500, 1.0000],\n"
@@ -218,37 +218,37 @@ static const struct print_case print_cases[] = {
          "        [[[1.7500, 2.0000],\n"
          "          [2.2500, 2.5000],\n"
          "          [2.7500, 3.0000]]]])"},
-    {.dtype = EBB_F32, .shape = {1, {30}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{30}, 1}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,\n"
          "        14., 15., 16., 17., 18., 19., 20., 21., 22., 23., 24., 25., 26., 27.,\n"
          "        28., 29.])"},
-    {.dtype = EBB_F32, .shape = {1, {25}}, .first = 0.0, .step = 0.37,
+    {.dtype = EBB_F32, .shape = {{25}, 1}, .first = 0.0, .step = 0.37,
      .text =
          "tensor([0.0000, 0.3700, 0.7400, 1.1100, 1.4800, 1.8500, 2.2200, 2.5900, 2.9600,\n"
          "        3.3300, 3.7000, 4.0700, 4.4400, 4.8100, 5.1800, 5.5500, 5.9200, 6.2900,\n"
          "        6.6600, 7.0300, 7.4000, 7.7700, 8.1400, 8.5100, 8.8800])"},
-    {.dtype = EBB_I64, .shape = {1, {40}}, .first = -20.0, .step = 1.0,
+    {.dtype = EBB_I64, .shape = {{40}, 1}, .first = -20.0, .step = 1.0,
      .text =
          "tensor([-20, -19, -18, -17, -16, -15, -14, -13, -12, -11, -10,  -9,  -8,  -7,\n"
          "         -6,  -5,  -4,  -3,  -2,  -1,   0,   1,   2,   3,   4,   5,   6,   7,\n"
          "          8,   9,  10,  11,  12,  13,  14,  15,  16,  17,  18,  19])"},
-    {.dtype = EBB_BOOL, .shape = {1, {20}}, .first = -3.0, .step = 1.0,
+    {.dtype = EBB_BOOL, .shape = {{20}, 1}, .first = -3.0, .step = 1.0,
      .text =
          "tensor([ True,  True,  True, False,  True,  True,  True,  True,  True,  True,\n"
          "         True,  True,  True,  True,  True,  True,  True,  True,  True,  True])"},
-    {.dtype = EBB_F64, .shape = {1, {14}}, .first = 1e-06, .step = 0.001,
+    {.dtype = EBB_F64, .shape = {{14}, 1}, .first = 1e-06, .step = 0.001,
      .text =
          "tensor([1.0000e-06, 1.0010e-03, 2.0010e-03, 3.0010e-03, 4.0010e-03, 5.0010e-03,\n"
          "        6.0010e-03, 7.0010e-03, 8.0010e-03, 9.0010e-03, 1.0001e-02, 1.1001e-02,\n"
          "        1.2001e-02, 1.3001e-02], dtype=float64)"},
-    {.dtype = EBB_F32, .shape = {2, {2, 15}}, .first = 0.0, .step = 0.5,
+    {.dtype = EBB_F32, .shape = {{2, 15}, 2}, .first = 0.0, .step = 0.5,
      .text =
          "tensor([[ 0.0000,  0.5000,  1.0000,  1.5000,  2.0000,  2.5000,  3.0000,  3.5000,\n"
          "          4.0000,  4.5000,  5.0000,  5.5000,  6.0000,  6.5000,  7.0000],\n"
          "        [ 7.5000,  8.0000,  8.5000,  9.0000,  9.5000, 10.0000, 10.5000, 11.0000,\n"
          "         11.5000, 12.0000, 12.5000, 13.0000, 13.5000, 14.0000, 14.5000]])"},
-    {.dtype = EBB_U8, .shape = {1, {1000}}, .first = 0.0, .step = 0.0,
+    {.dtype = EBB_U8, .shape = {{1000}, 1}, .first = 0.0, .step = 0.0,
      .text =
          "tensor([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,\n"
          "        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,\n"
@@ -292,13 +292,13 @@ static const struct print_case print_cases[] = {
          "        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,\n"
          "        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,\n"
          "        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=uint8)"},
-    {.dtype = EBB_F32, .shape = {1, {1001}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{1001}, 1}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([   0.,    1.,    2.,  ...,  998.,  999., 1000.])"},
-    {.dtype = EBB_I64, .shape = {1, {1200}}, .first = 0.0, .step = 7.0,
+    {.dtype = EBB_I64, .shape = {{1200}, 1}, .first = 0.0, .step = 7.0,
      .text =
          "tensor([   0,    7,   14,  ..., 8379, 8386, 8393])"},
-    {.dtype = EBB_F32, .shape = {2, {40, 30}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{40, 30}, 2}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([[0.0000e+00, 1.0000e+00, 2.0000e+00,  ..., 2.7000e+01, 2.8000e+01,\n"
          "         2.9000e+01],\n"
@@ -313,7 +313,7 @@ static const struct print_case print_cases[] = {
          "         1.1690e+03],\n"
          "        [1.1700e+03, 1.1710e+03, 1.1720e+03,  ..., 1.1970e+03, 1.1980e+03,\n"
          "         1.1990e+03]])"},
-    {.dtype = EBB_F32, .shape = {3, {10, 12, 11}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{10, 12, 11}, 3}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([[[0.0000e+00, 1.0000e+00, 2.0000e+00,  ..., 8.0000e+00,\n"
          "          9.0000e+00, 1.0000e+01],\n"
@@ -400,7 +400,7 @@ static const struct print_case print_cases[] = {
          "          1.3070e+03, 1.3080e+03],\n"
          "         [1.3090e+03, 1.3100e+03, 1.3110e+03,  ..., 1.3170e+03,\n"
          "          1.3180e+03, 1.3190e+03]]])"},
-    {.dtype = EBB_F32, .shape = {3, {2, 5, 120}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{2, 5, 120}, 3}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([[[0.0000e+00, 1.0000e+00, 2.0000e+00,  ..., 1.1700e+02,\n"
          "          1.1800e+02, 1.1900e+02],\n"
@@ -423,16 +423,16 @@ static const struct print_case print_cases[] = {
          "          1.0780e+03, 1.0790e+03],\n"
          "         [1.0800e+03, 1.0810e+03, 1.0820e+03,  ..., 1.1970e+03,\n"
          "          1.1980e+03, 1.1990e+03]]])"},
-    {.dtype = EBB_F32, .shape = {3, {1, 2, 600}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{1, 2, 600}, 3}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([[[0.0000e+00, 1.0000e+00, 2.0000e+00,  ..., 5.9700e+02,\n"
          "          5.9800e+02, 5.9900e+02],\n"
          "         [6.0000e+02, 6.0100e+02, 6.0200e+02,  ..., 1.1970e+03,\n"
          "          1.1980e+03, 1.1990e+03]]])"},
-    {.dtype = EBB_BOOL, .shape = {1, {2000}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_BOOL, .shape = {{2000}, 1}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([False,  True,  True,  ...,  True,  True,  True])"},
-    {.dtype = EBB_F32, .shape = {4, {2, 7, 2, 40}}, .first = 0.0, .step = 1.0,
+    {.dtype = EBB_F32, .shape = {{2, 7, 2, 40}, 4}, .first = 0.0, .step = 1.0,
      .text =
          "tensor([[[[0.0000e+00, 1.0000e+00, 2.0000e+00,  ..., 3.7000e+01,\n"
          "           3.8000e+01, 3.9000e+01],\n"
@@ -498,7 +498,7 @@ static const struct print_case print_cases[] = {
          "           1.0780e+03, 1.0790e+03],\n"
          "          [1.0800e+03, 1.0810e+03, 1.0820e+03,  ..., 1.1170e+03,\n"
          "           1.1180e+03, 1.1190e+03]]]])"},
-    {.dtype = EBB_F32, .shape = {2, {2000, 1}}, .first = 0.0, .step = 0.001,
+    {.dtype = EBB_F32, .shape = {{2000, 1}, 2}, .first = 0.0, .step = 0.001,
      .text =
          "tensor([[0.0000e+00],\n"
          "        [1.0000e-03],\n"
@@ -507,11 +507,11 @@ static const struct print_case print_cases[] = {
          "        [1.9970e+00],\n"
          "        [1.9980e+00],\n"
          "        [1.9990e+00]])"},
-    {.dtype = EBB_F32, .shape = {2, {3, 2}}, .first = 0.0, .step = 1.0, .flip = true,
+    {.dtype = EBB_F32, .shape = {{3, 2}, 2}, .first = 0.0, .step = 1.0, .flip = true,
      .text =
          "tensor([[0., 2., 4.],\n"
          "        [1., 3., 5.]])"},
-    {.dtype = EBB_F32, .shape = {3, {2, 3, 4}}, .first = 0.0, .step = 1.5, .flip = true,
+    {.dtype = EBB_F32, .shape = {{2, 3, 4}, 3}, .first = 0.0, .step = 1.5, .flip = true,
      .text =
          "tensor([[[ 0.0000, 18.0000],\n"
          "         [ 6.0000, 24.0000],\n"
@@ -528,7 +528,7 @@ static const struct print_case print_cases[] = {
          "        [[ 4.5000, 22.5000],\n"
          "         [10.5000, 28.5000],\n"
          "         [16.5000, 34.5000]]])"},
-    {.dtype = EBB_F32, .shape = {2, {30, 40}}, .first = 0.0, .step = 1.5, .flip = true,
+    {.dtype = EBB_F32, .shape = {{30, 40}, 2}, .first = 0.0, .step = 1.5, .flip = true,
      .text =
          "tensor([[0.0000e+00, 6.0000e+01, 1.2000e+02,  ..., 1.6200e+03, 1.6800e+03,\n"
          "         1.7400e+03],\n"
@@ -543,7 +543,7 @@ static const struct print_case print_cases[] = {
          "         1.7970e+03],\n"
          "        [5.8500e+01, 1.1850e+02, 1.7850e+02,  ..., 1.6785e+03, 1.7385e+03,\n"
          "         1.7985e+03]])"},
-    {.dtype = EBB_F32, .shape = {3, {2, 2, 14}}, .first = 100.0, .step = 0.5, .grad = true,
+    {.dtype = EBB_F32, .shape = {{2, 2, 14}, 3}, .first = 100.0, .step = 0.5, .grad = true,
      .text =
          "tensor([[[100.0000, 100.5000, 101.0000, 101.5000, 102.0000, 102.5000, 103.0000,\n"
          "          103.5000, 104.0000, 104.5000, 105.0000, 105.5000, 106.0000, 106.5000],\n"
@@ -555,11 +555,11 @@ static const struct print_case print_cases[] = {
          "         [121.0000, 121.5000, 122.0000, 122.5000, 123.0000, 123.5000, 124.0000,\n"
          "          124.5000, 125.0000, 125.5000, 126.0000, 126.5000, 127.0000, 127.5000]]],\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F32, .shape = {1, {1001}}, .first = 0.0, .step = 0.125, .grad = true,
+    {.dtype = EBB_F32, .shape = {{1001}, 1}, .first = 0.0, .step = 0.125, .grad = true,
      .text =
          "tensor([  0.0000,   0.1250,   0.2500,  ..., 124.7500, 124.8750, 125.0000],\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {2, {40, 30}}, .first = 0.0, .step = 0.01, .grad = true,
+    {.dtype = EBB_F64, .shape = {{40, 30}, 2}, .first = 0.0, .step = 0.01, .grad = true,
      .text =
          "tensor([[0.0000e+00, 1.0000e-02, 2.0000e-02,  ..., 2.7000e-01, 2.8000e-01,\n"
          "         2.9000e-01],\n"
@@ -574,117 +574,117 @@ static const struct print_case print_cases[] = {
          "         1.1690e+01],\n"
          "        [1.1700e+01, 1.1710e+01, 1.1720e+01,  ..., 1.1970e+01, 1.1980e+01,\n"
          "         1.1990e+01]], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F32, .shape = {1, {3}}, .values = {3.141592653589793, 3.141592653589793, 3.141592653589793},
+    {.dtype = EBB_F32, .shape = {{3}, 1}, .values = {3.141592653589793, 3.141592653589793, 3.141592653589793},
      .options = {.precision = 8},
      .text =
          "tensor([3.14159274, 3.14159274, 3.14159274])"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .values = {3.141592653589793, 1.0, 2.0}, .options = {.precision = 1},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .values = {3.141592653589793, 1.0, 2.0}, .options = {.precision = 1},
      .text =
          "tensor([3.1, 1.0, 2.0], dtype=float64)"},
-    {.dtype = EBB_F32, .shape = {1, {12}}, .first = 0.0, .step = 1.0, .options = {.threshold = 10, .edgeitems = 2},
+    {.dtype = EBB_F32, .shape = {{12}, 1}, .first = 0.0, .step = 1.0, .options = {.threshold = 10, .edgeitems = 2},
      .text =
          "tensor([ 0.,  1.,  ..., 10., 11.])"},
-    {.dtype = EBB_F32, .shape = {2, {5, 6}}, .first = 0.0, .step = 1.0, .options = {.threshold = 10, .edgeitems =
+    {.dtype = EBB_F32, .shape = {{5, 6}, 2}, .first = 0.0, .step = 1.0, .options = {.threshold = 10, .edgeitems =
      1},
      .text =
          "tensor([[ 0.,  ...,  5.],\n"
          "        ...,\n"
          "        [24.,  ..., 29.]])"},
-    {.dtype = EBB_F32, .shape = {1, {5}}, .first = 0.0, .step = 1.0, .options = {.threshold = 4},
+    {.dtype = EBB_F32, .shape = {{5}, 1}, .first = 0.0, .step = 1.0, .options = {.threshold = 4},
      .text =
          "tensor([0., 1., 2., 3., 4.])"},
-    {.dtype = EBB_F32, .shape = {1, {12}}, .first = 0.0, .step = 1.25, .options = {.linewidth = 40},
+    {.dtype = EBB_F32, .shape = {{12}, 1}, .first = 0.0, .step = 1.25, .options = {.linewidth = 40},
      .text =
          "tensor([ 0.0000,  1.2500,  2.5000,\n"
          "         3.7500,  5.0000,  6.2500,\n"
          "         7.5000,  8.7500, 10.0000,\n"
          "        11.2500, 12.5000, 13.7500])"},
-    {.dtype = EBB_F32, .shape = {1, {4}}, .first = 0.0, .step = 1.25, .options = {.linewidth = 5},
+    {.dtype = EBB_F32, .shape = {{4}, 1}, .first = 0.0, .step = 1.25, .options = {.linewidth = 5},
      .text =
          "tensor([0.0000,\n"
          "        1.2500,\n"
          "        2.5000,\n"
          "        3.7500])"},
-    {.dtype = EBB_I64, .shape = {1, {6}}, .values = {1, -2, 3, 4, 5, 6}, .options = {.threshold = 5, .edgeitems =
+    {.dtype = EBB_I64, .shape = {{6}, 1}, .values = {1, -2, 3, 4, 5, 6}, .options = {.threshold = 5, .edgeitems =
      1, .linewidth = 20},
      .text =
          "tensor([1,  ..., 6])"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 33},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 33},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 34},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 34},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 39},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 39},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 40},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 40},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 41},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 41},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 42},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 42},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 46},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 46},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 47},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 47},
      .text =
          "tensor([0.5000, 1.5000, 2.5000],\n"
          "       dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 48},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 48},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 49},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 49},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 50},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 50},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 51},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 51},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 52},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 52},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 66},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 66},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 67},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 67},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64,\n"
          "       requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 68},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 68},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 69},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 69},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 70},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 70},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 71},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 71},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
-    {.dtype = EBB_F64, .shape = {1, {3}}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 72},
+    {.dtype = EBB_F64, .shape = {{3}, 1}, .first = 0.5, .step = 1.0, .grad = true, .options = {.linewidth = 72},
      .text =
          "tensor([0.5000, 1.5000, 2.5000], dtype=float64, requires_grad=True)"},
 };

@@ -98,7 +98,7 @@ def entry(dtype, shape, values, ramp, grad, flip, options):
     lines = str(tensor(dtype, shape, values, ramp, grad, flip)).split("\n")
     fields = [".dtype = " + DTYPES[dtype]]
     if shape:
-        fields.append(".shape = {%d, {%s}}" % (len(shape), ", ".join(map(str, shape))))
+        fields.append(".shape = {{%s}, %d}" % (", ".join(map(str, shape)), len(shape)))
     if ramp:
         fields.append(".first = %r, .step = %r" % (float(ramp[0]), float(ramp[1])))
     elif values:

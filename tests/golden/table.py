@@ -63,21 +63,33 @@ SOURCES = {
 PREFER_LINALG = set("""cholesky qr svd inv det slogdet solve eigh eigvalsh svdvals lstsq pinv matrix_norm vector_norm
     matrix_power multi_dot vecdot solve_triangular tensorinv tensorsolve lu_factor lu_solve inv_ex cholesky_ex vander""".split())
 
-# PyTorch's gradient of ctc_loss is that of log_probs before log_softmax, where both mean the same: log_softmax comes before.
-LOGITS = {"ctc_loss"}
+# An argument, and what it goes through before the call. PyTorch's gradient of ctc_loss is that of log_probs before
+# log_softmax, and of a matrix that is symmetric or triangular it fills what another formula leaves empty: behind these
+# functions all mean the same.
+PREPARED = {"ctc_loss": ("log_probs", "log_softmax"), "pinv": ("self", "symmetric"), "cholesky_solve": ("input2", "tril")}
 
 # Which of equal elements is found is not specified: of those only the values are compared, unless the sort is stable.
 TIED = set("sort argsort topk kthvalue median nanmedian mode".split())
 
-# Compared in shape and dtype only: PyTorch's random bits, and memory that is not filled.
-VALUES_FREE = set("""rand randn randint randperm bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
+# Of a matrix whose rows are all equal these are not defined, or only rounding is left of them.
+DECOMPOSED = PREFER_LINALG - {"vander", "vecdot", "multi_dot", "matrix_norm", "vector_norm"} | {
+    "logdet", "cholesky_solve", "cholesky_inverse", "matrix_exp"}
+
+# What lies between a tensor's elements can be read by these.
+STORAGE_READ = {"as_strided"}
+
+# Compared in shape, dtype and range only: PyTorch's random bits, and memory that is not filled.
+VALUES_FREE = set("""rand randn randint bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())
+
+# A permutation is compared sorted.
+UP_TO_ORDER = {"randperm"}
 
 # Eigenvectors and singular vectors are defined up to sign: the absolute values of outputs are compared and differentiated.
 UP_TO_SIGN = {"eigh", "svd"}
 
 # Arguments that say nothing here: dropped.
-DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "return_indices", "inplace", "non_blocking",
+DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "inplace", "non_blocking",
            "copy", "output_size", "driver",
            "norm_type", "compute_mode"}
 # ... but for operators where it does.
@@ -98,6 +110,9 @@ RENAMED |= {("scatter", "value", kind): "src" for kind in ("int", "float", "bool
 
 # At their poles PyTorch's derivatives are what rounding leaves of infinity, and NaN beyond the largest number.
 POLES = {"digamma", "lgamma", "polygamma", "mvlgamma"}
+
+# At 0 PyTorch's second derivative takes the slope of the other side: in float64, where it is compared, 0 is left out.
+ZERO_FREE = {"prelu"}
 
 # PyTorch's vector code and its scalar code, for what is left of a tensor behind full vectors, differ in the derivative at NaN.
 NAN_FREE = set("relu6 hardtanh elu selu celu hardswish hardsigmoid hardshrink softshrink threshold".split())

@@ -1,44 +1,28 @@
-/* The page of one or several reports (docs/explain-json.md): a graph that is walked forward and back, step by step. */
-(function () {
+/* What the pages have in common: words in two languages, values, walking step by step. A page gives Ebb.start() a walk:
+ *   words   {en, zh}: its words, beside those here
+ *   number  what its first step is called
+ *   pace    milliseconds a step when it plays
+ *   last()  its last step          turn()  another item is shown: build it     speak()  another language
+ *   show(animate)  show step Ebb.at          wish(wishes)  what else the address asks for */
+const Ebb = (function () {
   'use strict';
   const WORDS = {
-    en: { play: 'Play', pause: 'Pause', first: 'To the start', back: 'Back', next: 'Next', last: 'To the end', step: 'Step', theme: 'Light or dark',
-      forward: 'forward', backward: 'backward', start: 'Nothing is computed yet. Each machine takes values and hands its product on; Play sends them through.',
-      computes: 'computes', saves: 'It keeps for the way back:', nothing: 'It keeps nothing for the way back.', upstream: 'What comes back from above:',
-      gives: 'It hands back:', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
-      sofar: 'together so far', complete: 'All its paths have come: its gradient is complete and goes to', details: 'Node', choose: 'Point at a node, or move to one with Tab.',
-      gradients: 'Gradients', gradient: 'gradient', value: 'value', differences: 'finite differences', differ: 'differ by', shape: 'shape', dtype: 'dtype',
-      formula: 'formula', saved: 'saved', bytes: 'bytes', source: 'source', operator: 'operator', kind: { variable: 'variable', constant: 'constant', operation: 'operation' },
-      mask: 'mask: where the derivative is 1', none: 'none', heldall: b => b ? `For backward the graph holds ${b} bytes beyond the variables.` : 'For backward the graph holds nothing beyond the variables.',
-      shared: 'costs nothing more', keys: 'Keys: <kbd>←</kbd> <kbd>→</kbd> step, <kbd>Space</kbd> play, <kbd>Home</kbd> <kbd>End</kbd>, <kbd>Tab</kbd> to the nodes.',
-      large: (n, m) => `${n} nodes: the tape is shown, ${m} around the step.`, summed: 'It has several elements: what is differentiated is their sum.', of: 'of', line: 'line',
-      elements: 'elements', means: 'means of blocks' },
-    zh: { play: '播放', pause: '暂停', first: '回到开头', back: '上一步', next: '下一步', last: '到末尾', step: '第', theme: '浅色或深色',
-      forward: '前向', backward: '反向', start: '还什么都没有算。每台机器取走原料，把产品传下去；按“播放”让数据流过去。',
-      computes: '计算', saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
-      gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', complete: '所有路径都到了：梯度已完整，写入',
-      details: '节点', choose: '指向一个节点，或用 Tab 键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
-      shape: '形状', dtype: '类型', formula: '公式', saved: '保存', bytes: '字节', source: '位置', operator: '算子', kind: { variable: '变量', constant: '常量', operation: '运算' },
-      mask: '掩码：导数为 1 之处', none: '无', heldall: b => b ? `除变量外，计算图为反向保存了 ${b} 字节。` : '除变量外，计算图没有为反向保存任何东西。',
-      shared: '不另占内存', keys: '按键：<kbd>←</kbd> <kbd>→</kbd> 单步，<kbd>空格</kbd> 播放，<kbd>Home</kbd> <kbd>End</kbd>，<kbd>Tab</kbd> 移到节点。',
-      large: (n, m) => `共 ${n} 个节点：显示当前步骤附近的 ${m} 个。`, summed: '它有多个元素：求导的是它们的和。', of: '/', line: '行',
-      elements: '个元素', means: '分块平均' }
+    en: { play: 'Play', pause: 'Pause', first: 'To the start', back: 'Back', next: 'Next', last: 'To the end', step: 'Step', theme: 'Light or dark', walk: 'Walk through the steps',
+      items: 'What is shown', beside: 'Beside', none: 'none', means: 'means of blocks', count: (k, n) => `Step ${k} of ${n}` },
+    zh: { play: '播放', pause: '暂停', first: '回到开头', back: '上一步', next: '下一步', last: '到末尾', step: '步骤', theme: '浅色或深色', walk: '逐步浏览',
+      items: '所示内容', beside: '旁栏', none: '无', means: '分块平均', count: (k, n) => `第 ${k} / ${n} 步` }
   };
-  const SVG = 'http://www.w3.org/2000/svg', NEAR = 24;
-  const pages = JSON.parse(document.getElementById('data').textContent);
-  let lang = document.documentElement.lang === 'zh' ? 'zh' : 'en', page = 0, at = 0, chosen = -1, timer = 0;
+  const page = document.documentElement, items = JSON.parse(document.getElementById('data').textContent);
+  const Ebb = { items, item: items[0], at: 0, lang: page.lang === 'zh' ? 'zh' : 'en' };
+  const still = matchMedia('(prefers-reduced-motion: reduce)');
+  let walk = null, timer = 0;
   const $ = id => document.getElementById(id);
-  const say = () => WORDS[lang];
+  const say = () => walk.words[Ebb.lang];
+  const both = text => typeof text === 'object' && text ? text[Ebb.lang] : text || '';
   const make = (tag, attributes, ...children) => {
     const e = document.createElement(tag);
     for (const [k, v] of Object.entries(attributes || {})) if (v !== undefined && v !== false) e.setAttribute(k, v);
     for (const c of children.flat()) if (c !== null && c !== undefined) e.append(c);
-    return e;
-  };
-  const draw = (tag, attributes, text) => {
-    const e = document.createElementNS(SVG, tag);
-    for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-    if (text !== undefined) e.textContent = text;
     return e;
   };
 
@@ -47,19 +31,20 @@
   const shapeOf = v => v.shape.length ? '(' + v.shape.join('×') + ')' : '()';
   const count = v => v.shape.reduce((a, b) => a * b, 1);
   const short = v => !v ? '' : v.data && count(v) === 1 ? digits(v.data[0]) : v.data && v.shape.length === 1 && count(v) <= 3 ? '[' + v.data.map(digits).join(', ') + ']' : shapeOf(v);
-  /* A tensor as rows of numbers on a colour by sign and size; of a large one the means of blocks. */
+  /* A tensor as rows of a matrix; of a large one the means of blocks. */
+  const gridOf = v => v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
+  const most = grid => Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
+  /* Numbers on a colour by sign and size, pale enough to be read on; where there are none the colour is stronger. */
   function heat(v) {
     if (!v) return make('span', {}, say().none);
     if (v.data && count(v) === 1) return make('span', {}, digits(v.data[0]));
     if (!count(v)) return make('span', {}, '[] ' + shapeOf(v));
-    const grid = v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
-    const small = grid.columns > 8 || grid.rows > 12, numbers = grid.data.map(Number).filter(Number.isFinite), most = Math.max(1e-300, ...numbers.map(Math.abs));
-    const rows = [];
+    const grid = gridOf(v), small = grid.columns > 8 || grid.rows > 12, largest = most(grid), rows = [];
     for (let i = 0; i < grid.rows; i++) {
       const row = make('tr');
       for (let j = 0; j < grid.columns; j++) {
         const x = grid.data[i * grid.columns + j];
-        row.append(make('td', { class: x < 0 ? 'minus' : undefined, style: `--a:${(Math.abs(x) / most * .75 || 0).toFixed(3)}`, title: small ? digits(x) : undefined }, small ? '' : digits(x)));
+        row.append(make('td', { class: x < 0 ? 'minus' : undefined, style: `--a:${(Math.abs(x) / largest * (small ? .75 : .5) || 0).toFixed(3)}`, title: small ? digits(x) : undefined }, small ? '' : digits(x)));
       }
       rows.push(row);
     }
@@ -67,311 +52,97 @@
     return make('div', {}, make('div', { class: 'scroll' }, make('table', { class: small ? 'heat small' : 'heat' }, make('tbody', {}, rows))), small ? make('small', { class: 'about' }, about) : null);
   }
 
-  /* ---- the report ---- */
-  const report = () => pages[page].report;
-  const output = (node, k) => report().nodes[node].outputs[k || 0];
-  const lastStep = () => report().forward.length + report().backward.length;
-  const steps = () => { const r = report(), f = r.forward.length; return at === 0 ? null : at <= f ? { forward: r.forward[at - 1] } : { back: r.backward[at - f - 1] }; };
-
-  function position() { /* what is known after step `at`: nodes with values, gradients with how much has come */
-    const r = report(), f = r.forward.length, known = new Set(), arrived = {}, total = {}, lit = new Set(), backed = new Set();
-    r.nodes.forEach(n => { if (n.kind !== 'operation') known.add(n.id); });
-    for (let i = 0; i < Math.min(at, f); i++) {
-      known.add(r.forward[i]);
-      r.nodes[r.forward[i]].inputs.forEach((x, k) => lit.add(`e${r.forward[i]}_${k}`));
-    }
-    for (let i = 0; i < at - f; i++) {
-      const s = r.backward[i];
-      s.upstream && s.upstream.forEach(u => { if (s.node === r.root.node) total[`${s.node}.${u.output}`] = u.value; });
-      (s.gives || []).forEach(g => {
-        const key = `${g.to}.${g.output}`;
-        arrived[key] = (arrived[key] || 0) + 1;
-        total[key] = g.total || g.value;
-        backed.add(`e${s.node}_${g.input}`);
-      });
-    }
-    return { known, arrived, total, lit, backed };
-  }
-
-  /* ---- drawing ---- */
-  let shapes = {}, edges = {};
-  function label(node, cls) { return shapes[node] && shapes[node].querySelector('text.' + cls); }
-
-  function prepare() { /* Graphviz's drawing: its texts get roles, its nodes can be chosen */
-    const graph = $('graph');
-    graph.textContent = '';
-    shapes = {};
-    edges = {};
-    if (!pages[page].svg) return;
-    graph.innerHTML = pages[page].svg;
-    const svg = graph.querySelector('svg'), width = parseFloat(svg.getAttribute('width'));
-    graph.classList.toggle('wide', width > 1400);
-    svg.removeAttribute('width');
-    svg.removeAttribute('height');
-    svg.style.width = `${width * 4 / 3}px`;
-    svg.querySelectorAll('title').forEach(t => t.remove());
-    svg.querySelectorAll('[id^="n"]').forEach(g => {
-      const id = Number(g.id.slice(1)), texts = g.querySelectorAll('text');
-      if (Number.isNaN(id)) return;
-      shapes[id] = g;
-      const box = g.querySelector('path, polygon').getBBox();
-      texts[texts.length - 2].classList.add('value');
-      texts[texts.length - 1].classList.add('gradient');
-      g.querySelectorAll('.value, .gradient').forEach(t => {
-        t.setAttribute('x', box.x + box.width / 2);
-        t.setAttribute('text-anchor', 'middle');
-      });
-      choosable(g, id);
-    });
-    svg.querySelectorAll('[id^="e"]').forEach(g => { edges[g.id] = g; });
-  }
-
-  function choosable(g, id) {
-    g.setAttribute('tabindex', '0');
-    g.setAttribute('role', 'button');
-    g.setAttribute('aria-label', report().nodes[id].name);
-    g.addEventListener('pointerenter', () => choose(id));
-    g.addEventListener('focus', () => choose(id));
-    g.addEventListener('click', () => choose(id));
-  }
-
-  /* A graph too large to lay out: the tape around the step, edges as arcs beside it. */
-  function tape(now) {
-    const r = report(), graph = $('graph'), all = r.nodes.filter(n => !n.number).map(n => n.id);
-    const centre = Math.max(0, all.indexOf(now)), first = Math.max(0, Math.min(centre - NEAR / 2, all.length - NEAR)), ids = all.slice(first, first + NEAR), row = {};
-    const H = 34, W = 640, left = 190, svg = draw('svg', { viewBox: `0 0 ${W} ${ids.length * H + 8}` });
-    ids.forEach((id, i) => { row[id] = i * H + 18; });
-    graph.textContent = '';
-    shapes = {};
-    edges = {};
-    ids.forEach(id => (r.nodes[id].inputs || []).forEach((x, k) => {
-      if (x.node === undefined || r.nodes[x.node].number) return;
-      const to = row[id], from = row[x.node] === undefined ? -10 : row[x.node], bend = Math.min(170, 14 + (to - from) / 4);
-      const g = draw('g', { id: `e${id}_${k}`, class: 'edge' });
-      g.append(draw('path', { d: `M${left},${from} C${left - bend},${from} ${left - bend},${to} ${left},${to}` }));
-      edges[g.id] = g;
-      svg.append(g);
-    }));
-    ids.forEach(id => {
-      const n = r.nodes[id], y = row[id], g = draw('g', { id: `n${id}`, class: `node ${n.kind}` });
-      g.append(draw('rect', { class: 'box', x: left, y: y - 14, width: W - left - 8, height: 28, rx: 5 }));
-      g.append(draw('text', { x: left + 8, y: y + 5, 'font-size': 13 }, n.name + (n.text ? ' = ' + (n.text.length > 26 ? n.text.slice(0, 25) + '…' : n.text) : '')));
-      g.append(draw('text', { class: 'value', x: W - 130, y: y + 5, 'font-size': 12, 'text-anchor': 'end' }));
-      g.append(draw('text', { class: 'gradient', x: W - 14, y: y + 5, 'font-size': 12, 'text-anchor': 'end' }));
-      shapes[id] = g;
-      choosable(g, id);
-      svg.append(g);
-    });
-    graph.append(svg);
-  }
-
-  function small(g, text, v) { /* a tensor in a node: squares in the place of its text */
-    const old = g.querySelector('g.' + text.classList[0]);
-    if (old) old.remove();
-    if (!v || count(v) < 2 || (!v.data && !v.grid)) return false;
-    const grid = v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
-    const inRow = text.getAttribute('text-anchor') === 'end', size = Math.min(9, 50 / grid.columns, 22 / grid.rows), most = Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
-    const x = Number(text.getAttribute('x')), y = Number(text.getAttribute('y')), first = text.classList[0] === 'value';
-    const x0 = inRow || first ? x - size * grid.columns - (inRow ? 0 : 4) : x + 4; /* the value before its gradient, */
-    const middle = inRow ? y - 4 : first ? y + 3 : y - 10, y0 = middle - size * grid.rows / 2; /* between the two lines */
-    const h = draw('g', { class: text.classList[0] });
-    for (let i = 0; i < grid.rows; i++)
-      for (let j = 0; j < grid.columns; j++) {
-        const c = grid.data[i * grid.columns + j];
-        h.append(draw('rect', { x: x0 + j * size, y: y0 + i * size, width: size * .9, height: size * .9,
-          style: `fill:rgba(var(${c < 0 ? '--cell-minus' : '--cell'}),${(.12 + Math.abs(c) / most * .8 || .1).toFixed(2)})` }));
-      }
-    g.append(h);
-    return true;
-  }
-
-  function joined(g, text, k, n) { /* "2/3": how many of the paths that join here have come */
-    const old = g.querySelector('g.joins');
-    if (old) old.remove();
-    if (!k || n < 2) return;
-    const box = g.getBBox(), b = draw('g', { class: 'joins' }), x = box.x + box.width - 14, y = box.y - 4;
-    b.append(draw('rect', { x: x - 6, y, width: 30, height: 14, rx: 7 }));
-    b.append(draw('text', { x: x + 9, y: y + 11, 'text-anchor': 'middle' }, `+ ${k}/${n}`));
-    g.append(b);
-  }
-
-  function show(animate) {
-    const r = report(), s = steps(), now = s ? s.forward !== undefined ? s.forward : s.back.node : -1;
-    if (!pages[page].svg) tape(now < 0 ? r.forward[0] : now);
-    const p = position();
-    for (const [id, g] of Object.entries(shapes)) {
-      const o = output(id), key = `${id}.0`, known = p.known.has(Number(id)), grad = p.total[key];
-      g.classList.toggle('waits', !known);
-      g.classList.toggle('now', Number(id) === now);
-      const v = label(id, 'value'), d = label(id, 'gradient');
-      v.textContent = known && !small(g, v, o.value) ? short(o.value) : '';
-      if (!known) small(g, v, null);
-      d.textContent = grad && !small(g, d, grad) ? '∂ ' + short(grad) : '';
-      if (!grad) small(g, d, null);
-      joined(g, d, p.arrived[key], o.uses);
-    }
-    for (const [id, g] of Object.entries(edges)) {
-      g.classList.toggle('lit', p.lit.has(id));
-      g.classList.toggle('back', p.backed.has(id));
-    }
-    tell(s);
-    $('scrub').value = at;
-    $('count').textContent = lang === 'zh' ? `第 ${at} / ${lastStep()} 步` : `${say().step} ${at} ${say().of} ${lastStep()}`;
-    $('scrub').setAttribute('aria-valuetext', $('count').textContent);
-    document.body.dataset.step = at;
-    document.body.dataset.end = at === lastStep() ? '1' : '0';
-    gradients(p);
-    if (chosen >= 0) choose(chosen);
-    else if (now >= 0) details(now);
-    if (animate && s) travel(s);
-    const g = shapes[now];
-    if (g && g.scrollIntoView && animate) g.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  }
-
-  /* Values go along the edges of the step, gradients come back along them. */
-  function travel(s) {
-    const r = report(), list = s.forward !== undefined
-      ? r.nodes[s.forward].inputs.map((x, k) => x.node === undefined || r.nodes[x.node].number ? null : [`e${s.forward}_${k}`, output(x.node, x.output).value, false])
-      : (s.back.gives || []).map(g => [`e${s.back.node}_${g.input}`, g.value, true]);
-    for (const item of list) {
-      const g = item && edges[item[0]], path = g && g.querySelector('path');
-      if (!path) continue;
-      const token = draw('g', { class: item[2] ? 'token back' : 'token' }), length = path.getTotalLength(), start = performance.now();
-      token.append(draw('circle', { r: 5 }), draw('text', { x: 8, y: 4 }, short(item[1])));
-      g.parentNode.append(token);
-      const move = t => {
-        const part = Math.min(1, (t - start) / 700), point = path.getPointAtLength(length * (item[2] ? 1 - part : part));
-        token.setAttribute('transform', `translate(${point.x},${point.y})`);
-        if (part < 1) requestAnimationFrame(move); else token.remove();
-      };
-      requestAnimationFrame(move);
-    }
-  }
-
-  /* ---- words beside the graph ---- */
-  function tell(s) {
-    const box = $('now'), r = report(), w = say();
-    box.textContent = '';
-    box.classList.toggle('back', !!(s && s.back));
-    if (!s) { box.append(w.start); return; }
-    if (s.forward !== undefined) {
-      const n = r.nodes[s.forward], saved = n.saved || [];
-      box.append(make('b', {}, `${n.name} = ${n.text}`), ` = `, make('b', {}, short(n.outputs[0].value)), make('br'),
-        saved.length ? `${w.saves} ${saved.map(x => x.name).join(', ')}` : w.nothing);
-      return;
-    }
-    const b = s.back, n = r.nodes[b.node];
-    if (b.kind === 'accumulate') {
-      box.append(make('b', {}, n.name), ` — ${w.complete} `, make('b', {}, `${n.name}.grad`), ' = ', make('b', {}, short(n.outputs[0].gradient)));
-      return;
-    }
-    box.append(make('b', {}, `${n.name} = ${n.text}`), ` (${n.node})`, make('br'));
-    (b.upstream || []).forEach(u => box.append(`${w.upstream} `, make('b', {}, `${u.symbol} = ${short(u.value)}`), make('br')));
-    (b.gives || []).forEach(g => {
-      box.append(`${w.gives} `, make('b', {}, `${g.symbol} = ${g.formula || g.words || ''}`), ` = `, make('b', {}, short(g.value)));
-      if (g.shapes) box.append(` ${g.shapes}`);
-      if (g.of > 1) box.append(` — ${w.adds(g.arrival, g.of)}` + (g.total ? `, ${w.sofar} ${short(g.total)}` : ''));
-      box.append(make('br'));
-    });
-  }
-
-  function details(id) {
-    const n = report().nodes[id], w = say(), list = make('dl');
-    const add = (name, ...value) => list.append(make('dt', {}, name), make('dd', {}, ...value));
-    add(w.kind[n.kind], make('span', { class: 'formula' }, n.text ? `${n.name} = ${n.text}` : n.name));
-    if (n.op) add(w.operator, `${n.op}${n.attributes ? ` (${n.attributes})` : ''}, ${n.node}`, n.doc ? make('div', { class: 'about' }, n.doc) : null);
-    n.outputs.forEach(o => {
-      if (n.outputs.length > 1) add(o.role || '', o.name);
-      add(w.shape, `${shapeOf(o)}, ${o.dtype}`);
-      if (o.value) add(w.value, heat(o.value));
-      if (o.gradient && at > report().forward.length) add(w.gradient, heat(o.gradient));
-    });
-    if (n.mask) add(w.mask, heat(n.mask));
-    const step = report().backward.find(s => s.node === id && s.gives && s.gives.length);
-    if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || g.words || ''}`)));
-    if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? ` (${w.shared})` : ''}`)));
-    if (n.source && n.source.file) add(w.source, `${n.source.file}:${n.source.line}`);
-    else if (n.source && report().expression) add(w.source, make('code', {}, part(report().expression, n.source)));
-    $('details').replaceChildren(list);
-  }
-  /* Positions are bytes of UTF-8. */
-  const part = (text, s) => new TextDecoder().decode(new TextEncoder().encode(text).slice(s.start, s.end));
-  function choose(id) { chosen = id; details(id); }
-
-  function gradients(p) {
-    const r = report(), w = say(), head = make('tr', {}, [w.gradient, w.shape, w.value, w.differences, w.differ].map(t => make('th', {}, t)));
-    const root = output(r.root.node, r.root.output).name, rows = r.gradients.map(g => {
-      const seen = p.total[`${g.node}.0`], c = g.check;
-      return make('tr', { 'data-name': g.name, 'data-gradient': seen ? JSON.stringify(seen.data || seen.grid) : undefined },
-        make('td', { class: 'formula' }, `d${root}/d${g.name}`), make('td', {}, shapeOf(output(g.node))),
-        make('td', {}, seen ? heat(seen) : '·'), make('td', {}, seen && c && c.differences ? heat(c.differences) : '·'),
-        make('td', { class: !c ? undefined : c.ok ? 'good' : 'bad' }, c && seen ? `${Number(c.worst).toExponential(1)} ${c.ok ? '✓' : '✗'}` : '·'));
-    });
-    $('gradients').replaceChildren(make('thead', {}, head), make('tbody', {}, rows));
-    $('held').textContent = w.heldall(r.saved_bytes) + (r.root.summed ? ' ' + w.summed : '');
+  /* ---- the title: an expression, and the part of it that the step is about ---- */
+  const utf8 = new TextEncoder(), text = new TextDecoder();
+  const part = (of, place) => text.decode(utf8.encode(of).slice(place.start, place.end)); /* positions are bytes of UTF-8 */
+  function title(of, place) {
+    const LONG = 240, before = place ? part(of, { start: 0, end: place.start }) : '', marked = place ? part(of, place) : '';
+    const cut = (s, room) => s.length > room ? s.slice(0, Math.max(0, room)) + ' …' : s, behind = of.slice(before.length + marked.length);
+    if (place && before.length + marked.length < LONG) $('title').replaceChildren(before, make('mark', {}, marked), cut(behind, LONG - before.length - marked.length));
+    else $('title').textContent = cut(of, LONG);
+    document.title = `${cut(of, LONG)} – Ebb`;
   }
 
   /* ---- moving ---- */
-  function go(to, animate) { at = Math.max(0, Math.min(lastStep(), to)); chosen = -1; show(animate); if (at === lastStep()) stop(); }
-  function stop() { clearInterval(timer); timer = 0; $('play').textContent = say().play; $('play').setAttribute('aria-pressed', 'false'); }
+  function show(animate) {
+    const last = walk.last(), at = Ebb.at;
+    $('scrub').max = last;
+    $('scrub').value = at;
+    $('count').textContent = say().count(at + walk.number, last + walk.number);
+    $('scrub').setAttribute('aria-valuetext', $('count').textContent);
+    document.body.dataset.step = at;
+    document.body.dataset.end = at === last ? '1' : '0';
+    walk.show(animate && !still.matches);
+  }
+  function go(to, animate) {
+    Ebb.at = Math.max(0, Math.min(walk.last(), to));
+    show(animate);
+    if (Ebb.at === walk.last()) stop();
+  }
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    $('play').textContent = say().play;
+    $('now').setAttribute('aria-live', 'polite');
+  }
   function play() {
     if (timer) { stop(); return; }
-    if (at === lastStep()) at = 0;
-    timer = setInterval(() => go(at + 1, true), 1000);
+    timer = setInterval(() => go(Ebb.at + 1, true), walk.pace);
     $('play').textContent = say().pause;
-    $('play').setAttribute('aria-pressed', 'true');
-    go(at + 1, true);
+    $('now').setAttribute('aria-live', 'off'); /* nobody can listen that fast */
+    go(Ebb.at === walk.last() ? 0 : Ebb.at + 1, true);
   }
 
-  function words() {
-    const w = say(), r = report();
-    document.documentElement.lang = lang;
+  function speak() {
+    const w = say();
+    page.lang = Ebb.lang;
     for (const id of ['first', 'back', 'next', 'last']) { $(id).setAttribute('aria-label', w[id]); $(id).title = w[id]; }
+    for (const [id, word] of [['theme', w.theme], ['scrub', w.step], ['controls', w.walk], ['items', w.items], ['beside', w.beside]]) $(id).setAttribute('aria-label', word);
     $('theme').title = w.theme;
-    $('theme').setAttribute('aria-label', w.theme);
-    $('lang').textContent = lang === 'zh' ? 'English' : '中文';
-    $('title-details').textContent = w.details;
-    $('title-gradients').textContent = w.gradients;
+    $('lang').textContent = Ebb.lang === 'zh' ? 'English' : '中文';
+    $('lang').lang = Ebb.lang === 'zh' ? 'en' : 'zh';
     $('keys').innerHTML = w.keys;
-    const text = r.expression || pages[page].title[lang] || '';
-    $('title').textContent = text.length > 240 ? text.slice(0, 240) + ' …' : text;
-    document.title = `${$('title').textContent} – Ebb`;
-    $('about').textContent = (pages[page].text && pages[page].text[lang] || '') + (pages[page].svg ? '' : ' ' + w.large(r.nodes.length, NEAR));
-    $('details').textContent = w.choose;
-    document.querySelectorAll('#tabs button').forEach((b, i) => { b.textContent = pages[i].title[lang] || pages[i].title.en; b.setAttribute('aria-selected', i === page); });
+    $('items').childNodes.forEach((b, i) => { b.textContent = both(items[i].title).split(/[:：]/)[0]; });
+    walk.speak();
     stop();
     show(false);
   }
-  function turn(to) { page = to; at = 0; chosen = -1; $('scrub').max = lastStep(); prepare(); words(); }
+  function turn(to) {
+    Ebb.item = items[to];
+    Ebb.at = 0;
+    $('items').childNodes.forEach((b, i) => { if (i === to) b.setAttribute('aria-current', 'true'); else b.removeAttribute('aria-current'); });
+    if (items.length > 1) $('items').childNodes[to].scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    walk.turn();
+    speak();
+  }
 
-  $('play').onclick = play;
-  $('first').onclick = () => { stop(); go(0, false); };
-  $('back').onclick = () => { stop(); go(at - 1, false); };
-  $('next').onclick = () => { stop(); go(at + 1, true); };
-  $('last').onclick = () => { stop(); go(lastStep(), false); };
-  $('scrub').oninput = e => { stop(); go(Number(e.target.value), false); };
-  $('lang').onclick = () => { lang = lang === 'zh' ? 'en' : 'zh'; words(); };
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  const paint = name => { document.documentElement.dataset.theme = name; };
-  paint(dark.matches ? 'dark' : 'light');
-  dark.addEventListener('change', e => paint(e.matches ? 'dark' : 'light'));
-  $('theme').onclick = () => paint(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark');
-  document.addEventListener('keydown', e => {
-    if (e.ctrlKey || e.altKey || e.metaKey) return;
-    const typing = e.target instanceof HTMLInputElement;
-    const keys = { ArrowRight: () => go(at + 1, true), ArrowLeft: () => go(at - 1, false), Home: () => go(0, false), End: () => go(lastStep(), false) };
-    if (keys[e.key] && !typing) { stop(); keys[e.key](); e.preventDefault(); }
-    else if (e.key === ' ' && !(e.target instanceof HTMLButtonElement)) { play(); e.preventDefault(); }
-  });
-  if (pages.length > 1) pages.forEach((p, i) => { const b = make('button', { role: 'tab' }); b.onclick = () => turn(i); $('tabs').append(b); });
-
-  /* #page=1&step=end&theme=dark&lang=zh&node=3 */
-  const wish = new URLSearchParams(location.hash.slice(1));
-  if (wish.get('theme')) paint(wish.get('theme'));
-  if (wish.get('lang')) lang = wish.get('lang');
-  turn(Math.min(pages.length - 1, Number(wish.get('page')) || 0));
-  if (wish.get('step')) go(wish.get('step') === 'end' ? lastStep() : Number(wish.get('step')), false);
-  if (wish.get('walk')) for (go(0, false); at < lastStep();) go(at + 1, false);
-  if (wish.get('node')) choose(Number(wish.get('node')));
-  document.body.dataset.ready = '1';
+  /* #item=1&step=end&theme=dark&lang=zh: what is shown first; walk=1 takes every step to the end. */
+  function start(what) {
+    walk = what;
+    for (const lang of ['en', 'zh']) walk.words[lang] = { ...WORDS[lang], ...walk.words[lang] };
+    const wishes = new URLSearchParams(location.hash.slice(1)), moves = { first: () => 0, back: () => Ebb.at - 1, next: () => Ebb.at + 1, last: () => walk.last() };
+    for (const [id, to] of Object.entries(moves)) $(id).onclick = () => { stop(); go(to(), id === 'next'); };
+    $('play').onclick = play;
+    $('scrub').oninput = e => { stop(); go(Number(e.target.value), false); };
+    $('lang').onclick = () => { Ebb.lang = Ebb.lang === 'zh' ? 'en' : 'zh'; speak(); };
+    const dark = matchMedia('(prefers-color-scheme: dark)'), paint = name => { page.dataset.theme = name; };
+    paint(dark.matches ? 'dark' : 'light');
+    dark.addEventListener('change', e => paint(e.matches ? 'dark' : 'light'));
+    $('theme').onclick = () => paint(page.dataset.theme === 'dark' ? 'light' : 'dark');
+    document.addEventListener('keydown', e => {
+      if (e.ctrlKey || e.altKey || e.metaKey || e.defaultPrevented) return;
+      const move = { ArrowRight: 'next', ArrowLeft: 'back', Home: 'first', End: 'last' }[e.key];
+      if (move && !(e.target instanceof HTMLInputElement)) { $(move).click(); e.preventDefault(); }
+      else if (e.key === ' ' && !(e.target instanceof HTMLButtonElement)) { play(); e.preventDefault(); }
+    });
+    if (items.length > 1) items.forEach((p, i) => { const b = make('button', { type: 'button' }); b.onclick = () => turn(i); $('items').append(b); });
+    if (wishes.get('theme')) paint(wishes.get('theme'));
+    if (wishes.get('lang')) Ebb.lang = wishes.get('lang');
+    turn(Math.min(items.length - 1, Number(wishes.get('item')) || 0));
+    if (wishes.get('step')) go(wishes.get('step') === 'end' ? walk.last() : Number(wishes.get('step')), false);
+    if (wishes.get('walk')) for (go(0, false); Ebb.at < walk.last();) go(Ebb.at + 1, false);
+    if (walk.wish) walk.wish(wishes);
+    document.body.dataset.ready = '1';
+  }
+  return Object.assign(Ebb, { $, say, both, make, digits, shapeOf, count, short, gridOf, most, heat, part, title, go, stop, start });
 })();

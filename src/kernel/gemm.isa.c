@@ -14,10 +14,10 @@
 #endif
 enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
 
-/* rows x (nv vectors) of c; the constants unroll. ldb and ldc in elements; c has `width` columns. */
+/* rows x (nv vectors) of c; the constants unroll. ldb and ldc in elements. */
 #define DEFINE_TILE(F, T) \
     static EBB__INLINE void tile_##F(const int rows, const int nv, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, \
-                                     const T *b, int64_t ldb, bool accumulate, T *c, int64_t ldc, int width) { \
+                                     const T *b, int64_t ldb, bool accumulate, T *c, int64_t ldc) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         ebb__v##F acc[MR][2]; \
         EBB__UNROLL for (int i = 0; i < rows; i++) { \
@@ -33,21 +33,27 @@ enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
             a += a_cs; \
             b += ldb; \
         } \
-        EBB__UNROLL for (int i = 0; i < rows; i++) { \
-            T *row = c + i * ldc; \
-            if (width == nv * W) { \
-                EBB__UNROLL for (int v = 0; v < nv; v++) \
-                    ebb__store_##F(row + v * W, accumulate ? ebb__load_##F(row + v * W) + acc[i][v] : acc[i][v]); \
-            } else { \
-                T part[2 * W]; \
-                EBB__UNROLL for (int v = 0; v < nv; v++) ebb__store_##F(part + v * W, acc[i][v]); \
-                for (int j = 0; j < width; j++) row[j] = accumulate ? row[j] + part[j] : part[j]; \
+        EBB__UNROLL for (int i = 0; i < rows; i++, c += ldc) { \
+            EBB__UNROLL for (int v = 0; v < nv; v++) \
+                ebb__store_##F(c + v * W, accumulate ? ebb__load_##F(c + v * W) + acc[i][v] : acc[i][v]); \
+        } \
+    } \
+    /* A tile that is wider than c. */ \
+    static EBB__NOINLINE void trim_##F(int rows, int width, const T *tile, bool accumulate, T *c, int64_t ldc) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        for (int i = 0; i < rows; i++, tile += 2 * W, c += ldc) { \
+            for (int j = 0; j < width; j += W) { \
+                ebb__v##F x = ebb__load_##F(tile + j); \
+                if (accumulate) x = ebb__load_part_##F(c + j, width - j, 0) + x; \
+                ebb__store_part_##F(c + j, width - j, x); \
             } \
         } \
     }
 
+/* Tiles of seven rows and more, but for eight and MR, are two: with four rows and two vectors each the processor has
+ * all the multiply-adds that it can work on. */
 #if MR == 12
-#define MORE_ROWS(X) X(12) X(11) X(10) X(9) X(8) X(7) X(6) X(5)
+#define MORE_ROWS(X) X(12) X(8) X(6) X(5)
 #elif MR == 6
 #define MORE_ROWS(X) X(6) X(5)
 #else
@@ -55,8 +61,8 @@ enum { KC = EBB__GEMM_DEPTH, DIRECT_M = 64 };
 #endif
 #define CASE(rows) \
     case rows: \
-        if (width > W) TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
-        else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, accumulate, c, ldc, width); \
+        if (width > W) TILE(rows, 2, k, a, a_rs, a_cs, b, ldb, add, to, ld); \
+        else TILE(rows, 1, k, a, a_rs, a_cs, b, ldb, add, to, ld); \
         break;
 
 /* ---- packing: panels of b, NR columns wide, and of a, MR rows high, as the tiles read them ---- */
@@ -106,31 +112,28 @@ DEFINE_TRANSPOSE(f64, double)
 #define DEFINE_PACK(F, T) \
     /* One panel, by W x W elements: up to W elements behind each line of the panel are written, and then overwritten \
      * by the next line or panel; `to` has room behind the last. */ \
-    static EBB__INLINE void turn_##F(int64_t k, int n, const T *x, int64_t step, int64_t ld, T *to, \
-                                     const int stride) { \
+    static EBB__NOINLINE void turn_##F(int64_t k, int64_t n, const T *x, int64_t step, int64_t ld, T *to, \
+                                       int64_t stride) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        const int blocks = (stride + W - 1) / W; \
         int64_t p = 0; \
         for (; HAVE_TRANSPOSE && step == 1 && p + W <= k; p += W) { \
-            ebb__v##F r[2][W]; \
-            EBB__UNROLL for (int v = 0; v < blocks; v++) { \
-                EBB__UNROLL for (int i = 0; i < W; i++) r[v][i] = \
-                    v * W + i < n ? ebb__load_##F(x + p + (v * W + i) * ld) : (ebb__v##F){0}; \
-                transpose_##F(r[v]); \
-            } \
-            EBB__UNROLL for (int i = 0; i < W; i++) { \
-                EBB__UNROLL for (int v = 0; v < blocks; v++) ebb__store_##F(to + (p + i) * stride + v * W, r[v][i]); \
+            for (int64_t v = (stride - 1) / W * W; v >= 0; v -= W) { /* the last block first: it spills over */ \
+                ebb__v##F r[W]; \
+                EBB__UNROLL for (int i = 0; i < W; i++) r[i] = \
+                    v + i < n ? ebb__load_##F(x + p + (v + i) * ld) : (ebb__v##F){0}; \
+                transpose_##F(r); \
+                EBB__UNROLL for (int i = 0; i < W; i++) ebb__store_##F(to + (p + i) * stride + v, r[i]); \
             } \
         } \
         for (; p < k; p++) \
-            for (int i = 0; i < stride; i++) to[p * stride + i] = i < n ? x[p * step + i * ld] : 0; \
+            for (int64_t i = 0; i < stride; i++) to[p * stride + i] = i < n ? x[p * step + i * ld] : 0; \
     } \
     static EBB__INLINE void pack_##F(int64_t k, int64_t n, const T *x, int64_t step, int64_t ld, T *to, \
-                                     const int stride) { \
+                                     int64_t stride, const bool whole_vectors) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         if (ld != 1) { \
             for (int64_t j = 0; j < n; j += stride) \
-                turn_##F(k, n - j < stride ? (int)(n - j) : stride, x + j * ld, step, ld, to + j * k, stride); \
+                turn_##F(k, n - j < stride ? n - j : stride, x + j * ld, step, ld, to + j * k, stride); \
             return; \
         } \
         /* A few panels at a time: each lies in a page of its own, and CPUs remember the addresses of few. */ \
@@ -138,8 +141,8 @@ DEFINE_TRANSPOSE(f64, double)
             const int64_t end = n - first < 8 * stride ? n : first + 8 * stride; \
             for (int64_t p = 0; p < k; p++) \
                 for (int64_t j = first; j < end; j += stride) { \
-                    EBB__UNROLL for (int v = 0; v < stride; v += W) { \
-                        const int64_t left = n - j - v, all = stride - v < W ? stride - v : W; \
+                    for (int64_t v = 0; v < stride; v += W) { \
+                        const int64_t left = n - j - v, all = whole_vectors || stride - v > W ? W : stride - v; \
                         const T *from = x + p * step + j + v; \
                         ebb__store_part_##F(to + j * k + p * stride + v, all, \
                                             left < 1 ? (ebb__v##F){0} \
@@ -147,6 +150,13 @@ DEFINE_TRANSPOSE(f64, double)
                     } \
                 } \
         } \
+    } \
+    static EBB__NOINLINE void pack_a_##F(int64_t k, int64_t m, const T *a, int64_t a_rs, int64_t a_cs, T *to) { \
+        pack_##F(k, m, a, a_cs, a_rs, to, MR, false); \
+    } \
+    static EBB__NOINLINE void pack_b_##F(int64_t k, int64_t n, const T *b, int64_t b_rs, int64_t b_cs, T *to) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        pack_##F(k, n, b, b_rs, b_cs, to, n > W ? 2 * W : W, true); \
     }
 DEFINE_PACK(f32, float)
 DEFINE_PACK(f64, double)
@@ -156,25 +166,26 @@ DEFINE_PACK(f64, double)
     static void panel_##F(int64_t m, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, int64_t a_next, const T *b, \
                           int64_t ldb, bool accumulate, T *c, int64_t ldc, int width) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
+        const bool exact = width == W || width == 2 * W, add = exact && accumulate; \
         const bool whole = a_rs == 1 && a_cs == MR && ldb == 2 * W && width == 2 * W; \
-        for (; m > 0; m -= MR, a += a_next, c += MR * ldc) { \
-            if (whole && m >= MR) { \
-                TILE(MR, 2, k, a, 1, MR, b, 2 * W, accumulate, c, ldc, 2 * W); \
+        T part[MR * 2 * W]; \
+        const int64_t ld = exact ? ldc : 2 * W; \
+        for (int rows; m > 0; m -= rows, a += rows == MR ? a_next : rows * a_rs, c += rows * ldc) { \
+            T *to = exact ? c : part; \
+            rows = m >= MR ? MR : m > 6 && m != 8 ? (int)(m + 1) / 2 : (int)m; \
+            if (whole && rows == MR) { \
+                TILE(MR, 2, k, a, 1, MR, b, 2 * W, accumulate, c, ldc); \
                 continue; \
             } \
-            switch (m < MR ? (int)m : MR) { \
+            switch (rows) { \
                 MORE_ROWS(CASE) \
                 CASE(4) \
                 CASE(3) \
                 CASE(2) \
                 CASE(1) \
             } \
+            if (!exact) trim_##F(rows, width, part, accumulate, c, ldc); \
         } \
-    } \
-    static void pack_b_##F(int64_t k, int64_t n, const T *b, int64_t b_rs, int64_t b_cs, T *to) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        if (n > W) pack_##F(k, n, b, b_rs, b_cs, to, 2 * W); \
-        else pack_##F(k, n, b, b_rs, b_cs, to, W); \
     } \
     /* A few hundred rows of c. */ \
     static void rows_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
@@ -189,21 +200,19 @@ DEFINE_PACK(f64, double)
             const T *a_block = a + p * a_cs; \
             int64_t rs = a_rs, cs = a_cs, next = MR * a_rs; \
             if (space) { \
-                pack_##F(kc, m, a_block, a_cs, a_rs, space, MR); \
+                pack_a_##F(kc, m, a_block, a_rs, a_cs, space); \
                 a_block = space; \
                 rs = 1, cs = MR, next = MR * kc; \
             } \
             for (int64_t first = 0; first < n; first += columns) { \
                 const int64_t end = n - first < columns ? n : first + columns; \
                 const T *b_block = b + p * b_rs + first * b_cs; \
-                if (!direct || end - first < NR) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
+                const bool in_place = direct && (end - first == NR || end - first == W); \
+                if (!in_place) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
+                const int64_t ldb = in_place ? b_rs : end - first > W ? NR : W; \
                 for (int64_t j = first; j < end; j += NR) { \
-                    const int width = end - j < NR ? (int)(end - j) : NR; \
-                    if (direct && width == NR) \
-                        panel_##F(m, kc, a_block, rs, cs, next, b_block, b_rs, accumulate, c + j, ldc, width); \
-                    else \
-                        panel_##F(m, kc, a_block, rs, cs, next, packed + (j - first) * kc, end - first > W ? NR : W, \
-                                  accumulate, c + j, ldc, width); \
+                    panel_##F(m, kc, a_block, rs, cs, next, in_place ? b_block : packed + (j - first) * kc, ldb, \
+                              accumulate, c + j, ldc, end - j < NR ? (int)(end - j) : NR); \
                 } \
             } \
         } \
@@ -283,7 +292,7 @@ DEFINE_PANEL(f64, double)
 DEFINE_GEMV(f32, float)
 DEFINE_GEMV(f64, double)
 
-/* ---- integers, wrapping ---- */
+/* ---- integers, wrapping; not for AVX-512, as in arith.isa.c ---- */
 #define DEFINE_INTEGER(S, T, U) \
     static void gemm_##S(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b_, \
                          int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
@@ -299,15 +308,21 @@ DEFINE_GEMV(f64, double)
             } \
         } \
     }
+#if EBB__ISA_LEVEL < 2
 DEFINE_INTEGER(u8, uint8_t, uint32_t)
 DEFINE_INTEGER(i32, int32_t, uint32_t)
 DEFINE_INTEGER(i64, int64_t, uint64_t)
+#endif
 
 void EBB__ISA(ebb__init_gemm)(void) {
-    const ebb__gemm_block products[EBB_DTYPE_COUNT] = {
-        [EBB_U8] = gemm_u8, [EBB_I32] = gemm_i32, [EBB_I64] = gemm_i64, [EBB_F32] = gemm_f32, [EBB_F64] = gemm_f64};
-    memcpy(ebb__isa.gemm, products, sizeof products);
-    ebb__isa.vector_bytes = EBB__VBYTES;
+#if EBB__ISA_LEVEL < 2
+    ebb__isa.gemm[EBB_U8] = gemm_u8;
+    ebb__isa.gemm[EBB_I32] = gemm_i32;
+    ebb__isa.gemm[EBB_I64] = gemm_i64;
+#endif
+    ebb__isa.gemm[EBB_F32] = gemm_f32;
+    ebb__isa.gemm[EBB_F64] = gemm_f64;
     ebb__isa.gemv[EBB_F32] = gemv_f32;
     ebb__isa.gemv[EBB_F64] = gemv_f64;
+    ebb__isa.vector_bytes = EBB__VBYTES;
 }

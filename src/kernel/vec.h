@@ -24,8 +24,10 @@
 /* Keeps a loop from being vectorized. */
 #if defined(__GNUC__)
 #define EBB__ONE_BY_ONE __asm__ volatile("")
+#define EBB__NOINLINE __attribute__((noinline)) /* where inlining would make copies */
 #else
 #define EBB__ONE_BY_ONE (void)0
+#define EBB__NOINLINE
 #endif
 
 /* In-place use has output and input at the same address: no element depends on another, which compilers must be

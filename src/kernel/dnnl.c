@@ -197,10 +197,6 @@ void *ebb__dnnl_primitive(void *recipe) {
     return recipe && !api.primitive_create(&primitive, recipe) ? primitive : NULL;
 }
 
-void ebb__dnnl_forget_primitive(void *primitive) {
-    if (primitive) (void)api.primitive_destroy(primitive);
-}
-
 /* ---- running ---- */
 
 int ebb__dnnl_operand(enum ebb__dnnl_result result, enum ebb__dnnl_result which) {

@@ -37,7 +37,6 @@ const void *ebb__dnnl_scratch(void *recipe);
 void ebb__dnnl_forget_recipe(void *recipe);
 
 void *ebb__dnnl_primitive(void *recipe);
-void ebb__dnnl_forget_primitive(void *primitive);
 
 /* ---- running, in any thread ---- */
 

@@ -13,7 +13,7 @@ enum { W = EBB__W_F32, POINTS = EBB__WINOGRAD_POINTS };
 typedef __mmask16 lanes;
 static EBB__INLINE lanes lanes_of(int first, int last) {
     const int from = first < 0 ? 0 : first, to = last > W ? W : last;
-    return to <= from ? 0 : (lanes)(((1u << to) - 1) & ~((1u << from) - 1));
+    return (lanes)(to <= from ? 0u : ((1u << to) - 1) & ~((1u << from) - 1));
 }
 static EBB__INLINE ebb__vf32 load(const float *p, lanes m) { return (ebb__vf32)_mm512_maskz_loadu_ps(m, p); }
 static EBB__INLINE void store(float *p, lanes m, ebb__vf32 v) { _mm512_mask_storeu_ps(p, m, (__m512)v); }

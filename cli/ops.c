@@ -11,11 +11,22 @@ enum { MAX_FAMILIES = 64, WIDTH = 100 };
 
 static const char *family_of(const struct ebb_op *op) { return op->family ? op->family : "Others"; }
 
+/* An operator by its name, or by that of its in-place form, "add_". */
+static const struct ebb_op *find(const char *name) {
+    const struct ebb_op *op = ebb_op_find(name);
+    size_t n = strlen(name);
+    for (int i = 0; i < ebb_op_count() && !op && n > 1 && name[n - 1] == '_'; i++) {
+        const struct ebb_op *of = ebb_op_get(i);
+        if (of->inplace && strlen(of->name) == n - 1 && strncmp(of->name, name, n - 1) == 0) op = of;
+    }
+    return op;
+}
+
 bool cli_find_ops(const char *command, const struct cli_names *names, const struct ebb_op **room) {
     int n = 0;
     for (int i = 0; i < ebb_op_count() && names->n == 0; i++) room[n++] = ebb_op_get(i);
     for (int i = 0; i < names->n; i++) {
-        room[n] = ebb_op_find(names->name[i]);
+        room[n] = find(names->name[i]);
         if (!room[n++]) {
             const char *meant = ebb_op_did_you_mean(names->name[i]);
             (void)fprintf(stderr, "ebb %s: there is no operator \"%s\"", command, names->name[i]);

@@ -25,6 +25,10 @@ EBB_TEST(one_operator) {
     CHECK_OUTPUT("(3,4) dim=1");
     CHECK_OUTPUT("enum     one of mean,sum,none; default mean");
     CHECK_OUTPUT("end_dim           dim      default -1");
+    CHECK(ebb("ops add_") == 0);
+    CHECK_OUTPUT("add(Number self");
+    CHECK_OUTPUT("In place    add_");
+    CHECK(ebb("ops matmul_") != 0); /* has no such form */
     CHECK(ebb("ops max") == 0);
     CHECK_OUTPUT("Overload    max_dim");
     CHECK(ebb("ops max_dim") == 0);

@@ -123,12 +123,13 @@ enum { EBB__SCOPE_MARK = 2 }; /* the bit of an entry that is no tensor, but wher
 
 /* Take the innermost scope's reference to t, when t is among the last few that it was given: whether that was so. */
 static inline bool ebb__scope_take(const ebb_tensor *t) {
-    struct ebb__thread *th = &ebb__thread;
-    for (size_t at = th->scope_n, looked = 0; at-- > 0 && looked < 4; looked++) {
-        if ((uintptr_t)th->scope[at] & EBB__SCOPE_MARK) return false;
-        if (th->scope[at] != t) continue;
-        if (at + 1 == th->scope_n) th->scope_n = at;
-        else th->scope[at] = NULL;
+    const size_t n = ebb__thread.scope_n, stop = n > 4 ? n - 4 : 0;
+    ebb_tensor **scope = ebb__thread.scope;
+    for (size_t at = n; at-- > stop;) {
+        if ((uintptr_t)scope[at] & EBB__SCOPE_MARK) return false;
+        if (scope[at] != t) continue;
+        if (at + 1 == n) ebb__thread.scope_n = at;
+        else scope[at] = NULL;
         return true;
     }
     return false;

@@ -63,9 +63,15 @@ static bool is_word(const struct parser *p, const char *word) {
            memcmp(p->program->text + t->place.at, word, n) == 0;
 }
 
+/* As Python writes them, and as signatures do. */
+static bool is_true(const struct parser *p) { return is_word(p, "True") || is_word(p, "true"); }
+static bool is_false(const struct parser *p) { return is_word(p, "False") || is_word(p, "false"); }
+static bool is_none(const struct parser *p) { return is_word(p, "None") || is_word(p, "none"); }
+
 static bool is_reserved(const struct parser *p) {
-    static const char *const words[] = {"or", "and", "not",    "if",  "else",  "True", "False",  "None",
-                                        "is", "in",  "lambda", "for", "while", "def",  "return", "import"};
+    static const char *const words[] = {"or",     "and", "not",   "if",  "else",   "is",    "in",
+                                        "lambda", "for", "while", "def", "return", "import"};
+    if (is_true(p) || is_false(p) || is_none(p)) return true;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (is_word(p, words[i])) return true;
     return false;
@@ -141,7 +147,7 @@ static int32_t leaf(struct parser *p, enum ebb__ast_kind kind) {
     bool named = kind == EBB__AST_NAME || kind == EBB__AST_STRING || kind == EBB__AST_PATH;
     struct ebb__ast a = {.kind = (uint8_t)kind, .place = t.place, .mark = t.place, .i = t.i, .f = t.f};
     if (named && (a.name = intern(p, t.place)) < 0) return -1;
-    if (kind == EBB__AST_BOOL) a.i = is_word(p, "True");
+    if (kind == EBB__AST_BOOL) a.i = is_true(p);
     if (kind == EBB__AST_STRING) { /* with its quotes */
         a.place.at--;
         a.place.end++;
@@ -188,8 +194,8 @@ static int32_t atom(struct parser *p) {
         p->token = ebb__path_token(&p->lexer, p->token.place.at);
         return p->token.kind == EBB__PATH ? leaf(p, EBB__AST_PATH) : -1;
     case EBB__NAME:
-        if (is_word(p, "True") || is_word(p, "False")) return leaf(p, EBB__AST_BOOL);
-        if (is_word(p, "None")) return leaf(p, EBB__AST_NONE);
+        if (is_true(p) || is_false(p)) return leaf(p, EBB__AST_BOOL);
+        if (is_none(p)) return leaf(p, EBB__AST_NONE);
         if (is_reserved(p)) return unexpected(p, "a value");
         return leaf(p, EBB__AST_NAME);
     default: return unexpected(p, "a value");

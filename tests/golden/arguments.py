@@ -339,6 +339,8 @@ def factorization(name):
         yield lambda: f(rand(4, 3), atol=0.01)
         yield lambda: f(symmetric(3, 3), hermitian=True)
         yield lambda: f(symmetric(2, 3, 3), hermitian=True, rtol=1e-10)
+    if name == "det":  # singular, in a shape of its own
+        yield lambda: f(torch.tensor([[[1.0, 2], [2, 4]]], dtype=torch.float64).requires_grad_())
     if name in ("inv", "cholesky", "inv_ex"):
         yield lambda: f(torch.zeros(2, 2, dtype=torch.float64), **{"check_errors": True} if name == "inv_ex" else {})
     if name in ("eigh", "eigvalsh"):

@@ -26,7 +26,7 @@ EBB__UNARY(logical_not, uint8_t, uint8_t, a == 0)
 #define STEP_3(m) p1 += (m)*s1, p2 += (m)*s2, p3 += (m)*s3
 #define DEFINE_WHERE(T) \
     EBB__LOOP(where_##T, T, EBB__ROUND(T, uint8_t), EBB__SIZES(sizeof(T), 1, sizeof(T), sizeof(T)), (void)param, \
-              EBB__OPERAND(1) EBB__OPERAND(2) EBB__OPERAND(3), \
+              EBB__OPERAND(1) EBB__OPERAND_COPIED(T, 2) EBB__OPERAND_COPIED(T, 3), \
               EBB__FLAT(uint8_t, 1) && EBB__FLAT_OR_REPEATED(T, 2) && EBB__FLAT_OR_REPEATED(T, 3), \
               EBB__REPEAT(T, 2) EBB__REPEAT(T, 3), const uint8_t a = EBB__AT(uint8_t, 1); \
               const T b = EBB__AT(T, 2); const T c = EBB__AT(T, 3), STEP_3, a ? b : c)

@@ -24,8 +24,10 @@
     const int64_t s##k = stride[k];
 #define EBB__FLAT(T, k) (s##k == (int64_t)sizeof(T))
 #define EBB__FLAT_OR_REPEATED(T, k) (EBB__FLAT(T, k) || s##k == 0)
+#define EBB__OPERAND_COPIED(T, k) \
+    EBB__OPERAND(k) \
+    T copies##k[ROUND];
 #define EBB__REPEAT(T, k) \
-    T copies##k[ROUND]; \
     if (s##k == 0) { \
         for (int j = 0; j < ROUND; j++) copies##k[j] = *(const T *)p##k; \
         p##k = (const char *)copies##k; \
@@ -69,8 +71,9 @@
 #define EBB__STEP_2(m) p1 += (m)*s1, p2 += (m)*s2
 #define EBB__BINARY_PARAM(fn, A, R, setup, expr) \
     EBB__LOOP(fn, R, EBB__ROUND(A, R), EBB__SIZES(sizeof(R), sizeof(A), sizeof(A), 0), setup, \
-              EBB__OPERAND(1) EBB__OPERAND(2), EBB__FLAT_OR_REPEATED(A, 1) && EBB__FLAT_OR_REPEATED(A, 2), \
-              EBB__REPEAT(A, 1) EBB__REPEAT(A, 2), const A a = EBB__AT(A, 1); \
+              EBB__OPERAND_COPIED(A, 1) EBB__OPERAND_COPIED(A, 2), \
+              EBB__FLAT_OR_REPEATED(A, 1) && EBB__FLAT_OR_REPEATED(A, 2), EBB__REPEAT(A, 1) EBB__REPEAT(A, 2), \
+              const A a = EBB__AT(A, 1); \
               const A b = EBB__AT(A, 2), EBB__STEP_2, expr)
 #define EBB__BINARY(fn, A, R, expr) EBB__BINARY_PARAM(fn, A, R, (void)param, expr)
 

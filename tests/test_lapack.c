@@ -58,6 +58,8 @@ static void check_factors(ebb_tensor *a, double eps) {
     ebb_tensor *p = positive(a), *l = ebb_cholesky(p), *b = ebb_slice(a, 1, 0, 2 < n ? 2 : n);
     CHECK_SAME(ebb_matmul(l, turned(l)), p, eps);
     CHECK_SAME(ebb_cholesky(p, .upper = true), turned(l), eps);
+    lu = ebb_lu_factor(p, .pivot = EBB_SET(false), .ret_pivots = &pivots);
+    CHECK_SAME(unpacked(lu, pivots), p, eps);
     CHECK_SAME(ebb_matmul(p, ebb_solve(p, b)), b, eps);
     CHECK_SAME(ebb_matmul(p, ebb_inv(p)), identity(a, n), eps);
     for (int how = 0; how < 4; how++) { /* left or not, of the matrix or its transpose */

@@ -165,7 +165,11 @@ EBB_TEST(lu_factors) {
     (void)ebb_lu_factor(F64(EBB_DIMS(2, 2), 1, 2, 2, 4));
     CHECK_ERROR(EBB_ERR_ARGUMENT, "U[2,2] is zero and using it on lu_solve would result in a division by zero.");
     (void)ebb_lu_factor(a, .pivot = EBB_SET(false));
-    CHECK_ERROR(EBB_ERR_ARGUMENT, "LU without pivoting is not implemented on the CPU");
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "U[1,1] is zero");
+    ebb_tensor *stands = F64(EBB_DIMS(2, 2), 1, 2, 3, 4), *in_place = NULL;
+    CHECK_VALUES(ebb_lu_factor(stands, .pivot = EBB_SET(false), .ret_pivots = &in_place), 0, 1, 2, 3, -2);
+    CHECK_VALUES(in_place, 0, 1, 2);
+    CHECK_VALUES(ebb_lu_factor(stands), 1e-15, 3, 4, 1.0 / 3, 2.0 / 3);
     (void)ebb_lu_solve(lu, ebb_mul(pivots, 7), b);
     CHECK_ERROR(EBB_ERR_INDEX, "pivot 14 is none of 2 rows");
 }

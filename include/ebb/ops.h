@@ -2914,8 +2914,9 @@ typedef struct ebb_lu_factor_options {
 } ebb_lu_factor_options;
 
 /* A = P L U for matrices A (*, m, n): LU has U on and above the diagonal, and below it L, whose diagonal are ones;
- * pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. A zero on
- * U's diagonal is an error.
+ * pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. With
+ * pivot=false no rows are exchanged, P is the identity, and small pivots cost digits. A zero on U's diagonal is an
+ * error.
  *     lu_factor(Tensor A, bool? pivot=true) -> Tensor LU, Tensor pivots
  * Gradient (LinalgLuFactorExBackward0) of A: 'P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A'.
  * Floating point only. torch.linalg.lu_factor */

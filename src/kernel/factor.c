@@ -9,7 +9,7 @@ static void subtract(int64_t n, double f, const double *restrict x, double *rest
     for (int64_t i = 0; i < n; i++) y[i] -= f * x[i];
 }
 
-/* ---- LU, with partial pivoting: algorithm 3.4.1 ---- */
+/* ---- LU: algorithm 3.4.1, without exchanges 3.2.1 ---- */
 
 static void swap_rows(int64_t m, int64_t columns, double *a, int64_t i, int64_t k) {
     for (int64_t j = 0; j < columns && i != k; j++) {
@@ -19,12 +19,12 @@ static void swap_rows(int64_t m, int64_t columns, double *a, int64_t i, int64_t 
     }
 }
 
-int ebb__own_lu(int64_t m, int64_t n, double *a, int *pivot) {
+int ebb__own_lu(int64_t m, int64_t n, bool exchange, double *a, int *pivot) {
     int info = 0;
     for (int64_t k = 0; k < m && k < n; k++) {
         double *c = a + k * m;
         int64_t p = k;
-        for (int64_t i = k + 1; i < m; i++)
+        for (int64_t i = k + 1; i < m && exchange; i++)
             if (fabs(c[i]) > fabs(c[p])) p = i;
         pivot[k] = (int)p + 1;
         if (c[p] == 0) {

@@ -160,73 +160,73 @@ static int svd(ebb_dtype dtype, int m, int n, bool full, void *a, void *s, void 
     return info;
 }
 
-#define IF_LIBRARY(how, what) \
-    if ((how).library) what
+#define IF_LAPACK(how, what) \
+    if ((how).lapack) what
 #else
 static bool there(ebb_dtype dtype) {
     (void)dtype;
     return false;
 }
-#define IF_LIBRARY(how, what) (void)(how)
+#define IF_LAPACK(how, what) (void)(how)
 #endif
 
 struct ebb__lapack ebb__lapack_for(ebb_dtype dtype, int64_t n, double work) {
-    bool library = work > 0 && work >= ebb__lapack_work && n < 40000 && there(dtype); /* squares of sizes are ints */
-    return (struct ebb__lapack){library ? dtype : EBB_F64, library};
+    bool lapack = work > 0 && work >= ebb__lapack_work && n < 40000 && there(dtype); /* squares of sizes are ints */
+    return (struct ebb__lapack){lapack ? dtype : EBB_F64, lapack};
 }
 
-int ebb__lu(struct ebb__lapack how, int64_t m, int64_t n, void *a, int *pivot) {
-    IF_LIBRARY(how, return lu(how.dtype, (int)m, (int)n, a, pivot));
-    return ebb__own_lu(m, n, a, pivot);
+int ebb__lu(struct ebb__lapack how, int64_t m, int64_t n, bool exchange, void *a, int *pivot) {
+    IF_LAPACK(how, return lu(how.dtype, (int)m, (int)n, a, pivot));
+    return ebb__own_lu(m, n, exchange, a, pivot);
 }
 
 void ebb__lu_solve(struct ebb__lapack how, int64_t n, int64_t k, const void *factors, const int *pivot, bool turned,
                    void *b) {
-    IF_LIBRARY(how, lu_solve(how.dtype, (int)n, (int)k, factors, pivot, turned, b));
-    if (!how.library) ebb__own_lu_solve(n, k, factors, pivot, turned, b);
+    IF_LAPACK(how, lu_solve(how.dtype, (int)n, (int)k, factors, pivot, turned, b));
+    if (!how.lapack) ebb__own_lu_solve(n, k, factors, pivot, turned, b);
 }
 
 int ebb__cholesky(struct ebb__lapack how, int64_t n, void *a) {
-    IF_LIBRARY(how, return cholesky(how.dtype, (int)n, a));
+    IF_LAPACK(how, return cholesky(how.dtype, (int)n, a));
     return ebb__own_cholesky(n, a);
 }
 
 void ebb__triangular_solve(struct ebb__lapack how, struct ebb__triangle is, int64_t n, int64_t k, const void *a,
                            void *b) {
-    IF_LIBRARY(how, triangular_solve(how.dtype, is, (int)n, (int)k, a, b));
-    if (!how.library) ebb__own_triangular_solve(is, n, k, a, b);
+    IF_LAPACK(how, triangular_solve(how.dtype, is, (int)n, (int)k, a, b));
+    if (!how.lapack) ebb__own_triangular_solve(is, n, k, a, b);
 }
 
 int64_t ebb__qr_scratch(struct ebb__lapack how, int64_t m, int64_t n, int64_t columns) {
-    IF_LIBRARY(how, return qr_work(how.dtype, (int)m, (int)n, (int)columns) + (m < n ? m : n));
+    IF_LAPACK(how, return qr_work(how.dtype, (int)m, (int)n, (int)columns) + (m < n ? m : n));
     (void)columns;
     return ebb__own_qr_scratch(m, n);
 }
 
 void ebb__qr(struct ebb__lapack how, int64_t m, int64_t n, int64_t columns, void *a, void *q, void *scratch) {
-    IF_LIBRARY(how, qr(how.dtype, (int)m, (int)n, (int)columns, a, q, scratch));
-    if (!how.library) ebb__own_qr(m, n, columns, a, q, scratch);
+    IF_LAPACK(how, qr(how.dtype, (int)m, (int)n, (int)columns, a, q, scratch));
+    if (!how.lapack) ebb__own_qr(m, n, columns, a, q, scratch);
 }
 
 int64_t ebb__eigh_scratch(struct ebb__lapack how, int64_t n, bool vectors) {
-    IF_LIBRARY(how, return eigh_scratch(how.dtype, (int)n, vectors));
+    IF_LAPACK(how, return eigh_scratch(how.dtype, (int)n, vectors));
     (void)vectors;
     return ebb__own_eigh_scratch(n);
 }
 
 int ebb__eigh(struct ebb__lapack how, int64_t n, bool vectors, void *a, void *w, void *scratch) {
-    IF_LIBRARY(how, return eigh(how.dtype, (int)n, vectors, a, w, scratch));
+    IF_LAPACK(how, return eigh(how.dtype, (int)n, vectors, a, w, scratch));
     return ebb__own_eigh(n, vectors, a, w, scratch);
 }
 
 int64_t ebb__svd_scratch(struct ebb__lapack how, int64_t m, int64_t n, bool vectors, bool full) {
-    IF_LIBRARY(how, return svd_work(how.dtype, (int)m, (int)n, vectors, full) + 8 * (m < n ? m : n));
+    IF_LAPACK(how, return svd_work(how.dtype, (int)m, (int)n, vectors, full) + 8 * (m < n ? m : n));
     (void)vectors, (void)full;
     return ebb__own_svd_scratch(m, n);
 }
 
 int ebb__svd(struct ebb__lapack how, int64_t m, int64_t n, bool full, void *a, void *s, void *u, void *vt,
              void *scratch) {
-    IF_LIBRARY(how, return svd(how.dtype, (int)m, (int)n, full, a, s, u, vt, scratch));
+    IF_LAPACK(how, return svd(how.dtype, (int)m, (int)n, full, a, s, u, vt, scratch));
     return ebb__own_svd(m, n, full, a, s, u, vt, scratch);
 }

@@ -5,21 +5,23 @@
 
 #include <ebb/tensor.h>
 
-/* Who computes, and in what: our own code in double precision only, a library in the dtype asked for. */
+/* Who computes, and in what: our own code in double precision only, LAPACK in the dtype asked for. */
 struct ebb__lapack {
     ebb_dtype dtype;
-    bool library;
+    bool lapack;
 };
+static const struct ebb__lapack ebb__lapack_own = {EBB_F64, false};
 
-/* The work, in multiplications, from which a library is used; tests set it to compare both. */
+/* The work, in multiplications, from which LAPACK is used; tests set it to compare both. */
 extern double ebb__lapack_work;
 
 /* For f32 and f64. `n` is the largest size. */
 struct ebb__lapack ebb__lapack_for(ebb_dtype dtype, int64_t n, double work);
 
-/* a = P L U: a (m, n) becomes both factors, row i was swapped with row pivot[i] - 1 >= i, for i < min(m, n). Returns 0,
- * or i where U[i - 1, i - 1] is the first zero on the diagonal. */
-int ebb__lu(struct ebb__lapack how, int64_t m, int64_t n, void *a, int *pivot);
+/* a = P L U: a (m, n) becomes both factors, row i was swapped with row pivot[i] - 1 >= i, for i < min(m, n); without
+ * `exchange`, which is our own code's only, with itself. Returns 0, or i where U[i - 1, i - 1] is the first zero on the
+ * diagonal. */
+int ebb__lu(struct ebb__lapack how, int64_t m, int64_t n, bool exchange, void *a, int *pivot);
 
 /* b (n, k) becomes the solution x of a x = b, turned: of a^T x = b, for the factors and pivots of ebb__lu(). */
 void ebb__lu_solve(struct ebb__lapack how, int64_t n, int64_t k, const void *lu, const int *pivot, bool turned,
@@ -56,7 +58,7 @@ int ebb__svd(struct ebb__lapack how, int64_t m, int64_t n, bool full, void *a, v
              void *scratch);
 
 /* ---- our own, in double precision (factor.c, eigen.c, svd.c), by the same rules ---- */
-int ebb__own_lu(int64_t m, int64_t n, double *a, int *pivot);
+int ebb__own_lu(int64_t m, int64_t n, bool exchange, double *a, int *pivot);
 void ebb__own_lu_solve(int64_t n, int64_t k, const double *lu, const int *pivot, bool turned, double *b);
 int ebb__own_cholesky(int64_t n, double *a);
 void ebb__own_triangular_solve(struct ebb__triangle is, int64_t n, int64_t k, const double *a, double *b);

@@ -42,7 +42,7 @@ static ebb_status det_forward(struct ebb_forward *f) {
     const int64_t results = f->n_out - 2;
     const struct ebb_forward factors = {.op = f->op, .n_in = 1, .in = f->in, .out = f->out + results, .n_out = 2};
     struct ebb__matrices x;
-    ebb_status status = ebb__lu_factors(&factors, &x);
+    ebb_status status = ebb__lu_factors(&factors, true, &x);
     for (int64_t item = 0; item < x.count && !status; item++) {
         double logarithm;
         set(f->out[0], item, of_diagonal(&x, item, results > 1 ? &logarithm : NULL));
@@ -160,7 +160,7 @@ static int inv_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
     char *b = scratch + n * n * size;
     int *pivot = (int *)(void *)(b + n * n * size);
     ebb__matrix_load(x, x->f->in[0], item, n, n, scratch);
-    int info = ebb__lu(x->how, n, n, scratch, pivot);
+    int info = ebb__lu(x->how, n, n, true, scratch, pivot);
     if (a) set(x->f->out[1], item, info);
     if (info && (!a || a->check_errors)) return info;
     for (int64_t i = 0; i < n * n; i++) ebb__store(b + i * size, x->how.dtype, i % (n + 1) == 0);

@@ -42,7 +42,7 @@ ebb_status ebb__infer_matrix(const struct ebb_infer *f, int i);
 ebb_status ebb__infer_square(const struct ebb_infer *f, int i);
 
 /* out[0] (LU) and out[1] (pivots), lu_factor's, of in[0]; *ret_x tells whether a zero was met, and where. */
-ebb_status ebb__lu_factors(const struct ebb_forward *f, struct ebb__matrices *ret_x);
+ebb_status ebb__lu_factors(const struct ebb_forward *f, bool exchange, struct ebb__matrices *ret_x);
 
 /* out[0], the X of AX = B, or XA = B (not left), or of A's transpose (adjoint), for in[0] and in[1], A's factors, and
  * in[2], B, of vectors or of matrices. */

@@ -6,22 +6,30 @@
 
 /* ---- what solve, det and slogdet do, too ---- */
 
-static int factor_one(const struct ebb__matrices *x, int64_t item, char *scratch) {
+static int factor(const struct ebb__matrices *x, int64_t item, bool exchange, char *scratch) {
     const int64_t m = x->m, n = x->n, k = m < n ? m : n;
     int *pivot = (int *)(void *)x->f->out[1]->data + item * k;
     ebb__matrix_load(x, x->f->in[0], item, m, n, scratch);
-    int info = ebb__lu(x->how, m, n, scratch, pivot);
+    int info = ebb__lu(x->how, m, n, exchange, scratch, pivot);
     ebb__matrix_store(x, x->f->out[0], item, m, n, scratch);
     return info;
 }
 
-ebb_status ebb__lu_factors(const struct ebb_forward *f, struct ebb__matrices *ret_x) {
+static int factor_pivoted(const struct ebb__matrices *x, int64_t item, char *scratch) {
+    return factor(x, item, true, scratch);
+}
+static int factor_as_it_stands(const struct ebb__matrices *x, int64_t item, char *scratch) {
+    return factor(x, item, false, scratch);
+}
+
+ebb_status ebb__lu_factors(const struct ebb_forward *f, bool exchange, struct ebb__matrices *ret_x) {
     struct ebb__matrices *x = ret_x;
     *x = ebb__matrices_of(f);
     x->work = (double)x->m * (double)x->n * (double)(x->m < x->n ? x->m : x->n) / 3;
     x->how = ebb__lapack_for((ebb_dtype)f->in[0]->dtype, x->m > x->n ? x->m : x->n, x->work);
+    if (!exchange) x->how = ebb__lapack_own;
     x->scratch = (size_t)(x->m * x->n) * ebb_dtype_size(x->how.dtype);
-    x->one = factor_one;
+    x->one = exchange ? factor_pivoted : factor_as_it_stands;
     return ebb__each_matrix(x);
 }
 
@@ -128,11 +136,9 @@ static ebb_tensor *row_index(ebb_tensor *pivots, ebb_tensor *like) {
 /* ---- lu_factor ---- */
 
 static ebb_status factor_infer(struct ebb_infer *f) {
-    const struct ebb__attrs_lu_factor *a = f->attrs;
     const ebb_dims *s = &f->in[0].shape;
     ebb_status status = ebb__infer_matrix(f, 0);
     if (status) return status;
-    if (a->pivot.value == 0) return ebb_fail(EBB_ERR_ARGUMENT, "LU without pivoting is not implemented on the CPU");
     const int64_t m = s->d[s->n - 2], n = s->d[s->n - 1];
     f->out[0].shape = *s;
     f->out[1] = (ebb_meta){.dtype = EBB_I32, .shape = ebb__dims_ending(*s, 2, EBB_DIMS(m < n ? m : n))};
@@ -140,9 +146,10 @@ static ebb_status factor_infer(struct ebb_infer *f) {
 }
 
 static ebb_status factor_forward(struct ebb_forward *f) {
+    const struct ebb__attrs_lu_factor *a = f->attrs;
     struct ebb__matrices x;
     char batch[48];
-    ebb_status status = ebb__lu_factors(f, &x);
+    ebb_status status = ebb__lu_factors(f, a->pivot.value != 0, &x);
     if (status || x.failed < 0) return status;
     return ebb_fail(EBB_ERR_ARGUMENT, "%sU[%d,%d] is zero and using it on lu_solve would result in a division by zero.",
                     ebb__batch_element(&x, batch), x.info, x.info);
@@ -185,8 +192,9 @@ const struct ebb_op ebb_op_lu_factor = {
     EBB_SIGNATURE(lu_factor, "Tensor A, bool? pivot=true -> Tensor LU, Tensor pivots"),
     .doc =
         "A = P L U for matrices A (*, m, n): LU has U on and above the diagonal, and below it L, whose diagonal are ones; "
-        "pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. A zero on U's "
-        "diagonal is an error.",
+        "pivots (*, min(m, n)) of int32: row i was exchanged with row pivots[i], counted from 1. For lu_solve. With "
+        "pivot=false no rows are exchanged, P is the identity, and small pivots cost digits. A zero on U's diagonal is an "
+        "error.",
     .torch = "torch.linalg.lu_factor",
     .node = "LinalgLuFactorExBackward0",
     .dtypes = EBB_FLOATING,
@@ -199,7 +207,7 @@ const struct ebb_op ebb_op_lu_factor = {
     .saves = {EBB_OUT(0) | EBB_OUT(1)},
     .formula = {"'P L^-T (tril(L^T g_LU, -1) + triu(g_LU U^T)) U^-T, for square A'"},
     .samples = EBB_SAMPLES("wc(3,3)", "wc(2,3,3)", "wc(2,4)", "wc(4,2)", "wc(2,1,3,2)", "(1,1)", "(0,0)", "(0,3,3)",
-                           "(3,0)", "(0,3)", "! (3)", "! wc(3,3) pivot=false", "! i5(3,3)"),
+                           "(3,0)", "(0,3)", "wc(3,3) pivot=false", "wc(2,4,2) pivot=false", "! (3)", "! i5(3,3)"),
 };
 
 /* ---- lu_solve ---- */

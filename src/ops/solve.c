@@ -71,7 +71,7 @@ static ebb_status solve_forward(struct ebb_forward *f) {
     const struct ebb_forward solutions = {.op = f->op, .n_in = 3, .in = in, .out = f->out, .n_out = 1};
     struct ebb__matrices x;
     char batch[48];
-    ebb_status status = ebb__lu_factors(&factors, &x);
+    ebb_status status = ebb__lu_factors(&factors, true, &x);
     if (status) return status;
     if (x.failed < 0 || f->out[0]->numel == 0)
         return ebb__lu_solutions(&solutions, ebb__is_vector(&a, &b), left, false);

@@ -349,6 +349,34 @@ EBB_TEST(a_leaf_is_detached) {
     }
 }
 
+/* Otherwise it would own itself; each test's end is its leak check. In PyTorch it does. */
+EBB_TEST(a_former_leaf_is_not_written_with_what_came_of_it) {
+    EBB_SCOPE {
+        ebb_tensor *w = ebb_name(leaf(3), "w"), *v = leaf(3), *y = NULL;
+        EBB_SCOPE {
+            y = ebb_scope_hand(ebb_mul(w, v));
+            ebb_detach_(w);
+            CHECK(!ebb_add_(w, y));
+            CHECK_ERROR(EBB_ERR_GRAPH, "add_: w was a leaf that requires gradients");
+            CHECK(!ebb_add_(ebb_slice(w, 0, 0, 3), y));
+            CHECK_ERROR(EBB_ERR_GRAPH, "or is a view of one");
+            EBB_NO_GRAD CHECK(ebb_add_(w, y) == w);
+        }
+        CHECK_VALUES(w, 0, 6, 6, 6);
+        ebb_requires_grad_(v, false);
+        CHECK(!ebb_mul_(v, y));
+        CHECK_ERROR(EBB_ERR_GRAPH, "was a leaf that requires gradients");
+        CHECK(!ebb_tensor_requires_grad(v) && ebb_tensor_requires_grad(y));
+    }
+    EBB_SCOPE { /* when the graph is gone nothing leads back */
+        ebb_tensor *w = leaf(3), *u = leaf(3);
+        EBB_SCOPE CHECK(!ebb_backward(ebb_sum(ebb_mul(w, w))));
+        ebb_requires_grad_(w, false);
+        CHECK(ebb_mul_(w, u) == w && !ebb_backward(ebb_sum(w)));
+        CHECK_VALUES(ebb_tensor_grad(u), 0, 2, 2, 2);
+    }
+}
+
 static ebb_tensor *note(ebb_tensor *grad, void *context) {
     *(double *)context = ebb_item(ebb_select(grad, 0, 0));
     return NULL;

@@ -14,6 +14,14 @@ static bool expanded(const ebb_tensor *t) {
     return false;
 }
 
+/* Whether t was a leaf when a graph was recorded that is still there, and gathers no gradients since: with a history it
+ * could lead, through that graph, to itself (I2). */
+static bool is_former_leaf(const ebb_tensor *t) {
+    const struct ebb__autograd *a = atomic_load_explicit(&t->autograd, memory_order_acquire);
+    return a && !t->grad_fn && !(t->flags & EBB__REQUIRES_GRAD) &&
+           atomic_load_explicit(&a->leaf.refs, memory_order_relaxed) > 0;
+}
+
 /* Whether self may be written at all, and, when recording, whether its history allows it. */
 static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
     if (expanded(self))
@@ -39,6 +47,10 @@ static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int6
         return fail_self(
             EBB_ERR_GRAPH, self,
             "is a view of a leaf that requires gradients and cannot be written in place while recording; use EBB_NO_GRAD");
+    if (is_former_leaf(self) || (base && is_former_leaf(base)))
+        return fail_self(EBB_ERR_GRAPH, self,
+                         "was a leaf that requires gradients, or is a view of one, in a graph that is still there, and "
+                         "would be kept by its own history; clone it, or let go of that graph first");
     if (self->flags & EBB__INFERENCE_VIEW)
         return fail_self(EBB_ERR_GRAPH, self,
                          "is a view made in inference mode and cannot be written outside of it: make the view here, or "

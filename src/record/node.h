@@ -55,7 +55,7 @@ struct ebb__node_extra {
 };
 
 struct ebb_node {
-    _Atomic int32_t refs; /* a leaf's node counts on its tensor instead */
+    _Atomic int32_t refs; /* a leaf's: as long as there are any, its tensor has one more */
     uint8_t flags;
     uint16_t n_out;
     const struct ebb_op *op; /* NULL for a leaf */
@@ -110,16 +110,16 @@ static inline ebb_tensor *ebb__leaf_tensor(const ebb_node *leaf) {
     return ((struct ebb__autograd *)(void *)((char *)(uintptr_t)leaf - offsetof(struct ebb__autograd, leaf)))->self;
 }
 
-/* References to nodes; a leaf's are references to its tensor. */
+/* References to nodes; those to a leaf's keep its tensor. */
 static inline void ebb__node_ref(ebb_node *n) {
-    if (n->flags & EBB__NODE_LEAF) ebb__ref(ebb__leaf_tensor(n));
-    else atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    bool first = atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed) == 0;
+    if (first && n->flags & EBB__NODE_LEAF) ebb__ref(ebb__leaf_tensor(n)); /* which the caller holds */
 }
 void ebb__node_free_later(ebb_node *n);
 static inline void ebb__node_unref(ebb_node *n) {
     if (!n) return;
     if (n->flags & EBB__NODE_LEAF) {
-        ebb__unref(ebb__leaf_tensor(n));
+        if (atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) ebb__unref(ebb__leaf_tensor(n));
     } else if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1 || /* nobody else counts */
                atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
         ebb__node_free_later(n);

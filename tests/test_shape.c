@@ -372,6 +372,18 @@ EBB_TEST(gradients_of_as_strided) {
     CHECK_ERROR(EBB_ERR_ARGUMENT, "lead out of the storage of 6 elements");
 }
 
+/* Strides that no element is reached by may be any number, forward and backward. */
+EBB_TEST(strides_of_no_step_are_free) {
+    const int64_t far = INT64_MAX / 8, many = INT64_C(1) << 40;
+    ebb_tensor *x = ebb_arange(0, 4, 1, .dtype = EBB_F64, .requires_grad = true), *g[1];
+    ebb_tensor *y = ebb_as_strided(x, EBB_DIMS(0, many, 2), EBB_DIMS(far, many, 1));
+    CHECK(ebb_grad(EBB_LIST(ebb_sum(y)), EBB_LIST(x), g) == EBB_OK);
+    CHECK_VALUES(g[0], 0, 0, 0, 0, 0);
+    y = ebb_as_strided(x, EBB_DIMS(1, 2), EBB_DIMS(far, 2), .storage_offset = EBB_SET(1));
+    CHECK(ebb_grad(EBB_LIST(ebb_sum(y)), EBB_LIST(x), g) == EBB_OK);
+    CHECK_VALUES(g[0], 0, 0, 1, 0, 1);
+}
+
 EBB_TEST(windows_are_views) {
     ebb_tensor *x = ebb_arange(0, 5, 1, .dtype = EBB_F32), *w = ebb_unfold(x, 0, 3, 2);
     CHECK_VALUES(w, 0, 0, 1, 2, 2, 3, 4);

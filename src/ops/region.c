@@ -5,8 +5,9 @@ bool ebb__shares_elements(const ebb_dims *sizes, const ebb_dims *strides) {
     int64_t reach = 0, stride[EBB_MAX_NDIM], size[EBB_MAX_NDIM];
     int n = 0;
     for (int i = 0; i < sizes->n; i++) { /* by stride, the smallest first */
-        int64_t s = strides->d[i] < 0 ? -strides->d[i] : strides->d[i];
-        if (sizes->d[i] <= 1) continue;
+        if (sizes->d[i] == 0) return false;
+        if (sizes->d[i] == 1) continue; /* its stride may be any number */
+        const int64_t s = strides->d[i] < 0 ? -strides->d[i] : strides->d[i];
         int at = n++;
         for (; at > 0 && stride[at - 1] > s; at--) {
             stride[at] = stride[at - 1];
@@ -28,7 +29,7 @@ static int inner_of(const ebb_dims *sizes, const int64_t *strides) {
     enum { LONG = 8 };
     int best = -1;
     for (int i = 0; i < sizes->n; i++) {
-        if (strides[i] == 0) continue;
+        if (strides[i] == 0 || sizes->d[i] == 1) continue;
         if (best < 0) best = i;
         int64_t n = sizes->d[i], m = sizes->d[best];
         int64_t s = strides[i] < 0 ? -strides[i] : strides[i], t = strides[best] < 0 ? -strides[best] : strides[best];
@@ -50,7 +51,7 @@ void ebb__add_region(const ebb_dims *sizes, ebb_dtype dtype, char *to, const int
     for (int64_t k = 0; k < count; k++) {
         ebb__loops_add[dtype](n, (char *const[]){to, to, (char *)(uintptr_t)from}, bytes, NULL);
         for (int i = sizes->n - 1; i >= 0; i--) {
-            if (i == inner) continue;
+            if (i == inner || sizes->d[i] == 1) continue;
             to += to_strides[i] * size;
             from += from_strides[i] * size;
             if (++index[i] < sizes->d[i]) break;

@@ -1,8 +1,6 @@
 /* Softmax, log-softmax and their backward over one contiguous row. */
 #include "kernel/vecmath.h"
 
-EBB__VEC_MATH(exp, f64, double, exp)
-
 /* A short last vector is filled up with -inf, whose exponential adds nothing, or with zeros. */
 #define DEFINE_SOFTMAX(F, T, LOG) \
     /* A NaN may be passed over: its own exponential makes the sum NaN. */ \

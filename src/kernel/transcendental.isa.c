@@ -1,13 +1,10 @@
-/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: float32 by vecmath.h, float64 and pow
+/* Elementwise exp, log, sin, cos, tanh, erf, pow and activations made of them: by vecmath.h, and what it lacks
  * through SLEEF's vectors (Shibata and Petrogalli 2020) where they are there, through libm otherwise. Every element,
  * also a lone or a strided one, goes through the same vector function, so that its value does not depend on where it
  * stands. */
 #include "kernel/loops.h"
 #include "kernel/vecmath.h"
 
-EBB__VEC_MATH(exp, f64, double, exp)
-EBB__VEC_MATH(log, f64, double, log)
-EBB__VEC_MATH(tanh, f64, double, tanh)
 EBB__VEC_MATH2(pow, f32, float, powf)
 EBB__VEC_MATH2(pow, f64, double, pow)
 

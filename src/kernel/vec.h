@@ -164,46 +164,58 @@ EBB__VEC_NANS(f32)
 EBB__VEC_NANS(f64)
 #endif
 
-/* ---- bits of float32: signs, choices ---- */
-static EBB__INLINE ebb__vi32 ebb__bits(ebb__vf32 x) {
-    ebb__vi32 bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-static EBB__INLINE ebb__vf32 ebb__of_bits(ebb__vi32 bits) {
-    ebb__vf32 x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-static EBB__INLINE ebb__vf32 ebb__magnitude(ebb__vf32 x) { return ebb__of_bits(ebb__bits(x) & INT32_MAX); }
-static EBB__INLINE ebb__vf32 ebb__with_sign(ebb__vf32 magnitude, ebb__vf32 sign) {
-    return ebb__of_bits((ebb__bits(magnitude) & INT32_MAX) | (ebb__bits(sign) & INT32_MIN));
-}
+/* ---- bits: signs, choices ---- */
+#define EBB__VEC_BITS(F, I, BUT_SIGN, SIGN) \
+    static EBB__INLINE ebb__v##I ebb__bits_##F(ebb__v##F x) { \
+        ebb__v##I bits; \
+        memcpy(&bits, &x, sizeof bits); \
+        return bits; \
+    } \
+    static EBB__INLINE ebb__v##F ebb__of_bits_##F(ebb__v##I bits) { \
+        ebb__v##F x; \
+        memcpy(&x, &bits, sizeof x); \
+        return x; \
+    } \
+    static EBB__INLINE ebb__v##F ebb__magnitude_##F(ebb__v##F x) { \
+        return ebb__of_bits_##F(ebb__bits_##F(x) & BUT_SIGN); \
+    } \
+    static EBB__INLINE ebb__v##F ebb__with_sign_##F(ebb__v##F magnitude, ebb__v##F sign) { \
+        return ebb__of_bits_##F((ebb__bits_##F(magnitude) & BUT_SIGN) | (ebb__bits_##F(sign) & SIGN)); \
+    }
+EBB__VEC_BITS(f32, i32, INT32_MAX, INT32_MIN)
+EBB__VEC_BITS(f64, i64, INT64_MAX, INT64_MIN)
+
 /* Masks: of a < b, false for NaN; of NaN; of odd numbers. pick(m, a, b): a where m, else b. */
 #if EBB__ISA_LEVEL == 2
-typedef __mmask16 ebb__mask;
-#define ebb__less(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_LT_OQ)
-#define ebb__unordered(a) _mm512_cmp_ps_mask((__m512)(a), (__m512)(a), _CMP_UNORD_Q)
+typedef __mmask16 ebb__mask_f32;
+typedef __mmask8 ebb__mask_f64;
+#define ebb__less_f32(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_LT_OQ)
+#define ebb__less_f64(a, b) _mm512_cmp_pd_mask((__m512d)(a), (__m512d)(b), _CMP_LT_OQ)
+#define ebb__unordered_f32(a) _mm512_cmp_ps_mask((__m512)(a), (__m512)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) _mm512_test_epi32_mask((__m512i)(i), _mm512_set1_epi32(1))
-#define ebb__pick(m, a, b) ((ebb__vf32)_mm512_mask_blend_ps(m, (__m512)(b), (__m512)(a)))
-#define ebb__all_less(a, limit) (ebb__less(a, ebb__splat_f32(limit)) == 0xffff)
+#define ebb__pick_f32(m, a, b) ((ebb__vf32)_mm512_mask_blend_ps(m, (__m512)(b), (__m512)(a)))
+#define ebb__pick_f64(m, a, b) ((ebb__vf64)_mm512_mask_blend_pd(m, (__m512d)(b), (__m512d)(a)))
+#define ebb__all_less(a, limit) (ebb__less_f32(a, ebb__splat_f32(limit)) == 0xffff)
 #elif EBB__ISA_LEVEL == 1
-typedef __m256 ebb__mask;
-#define ebb__less(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_LT_OQ)
-#define ebb__unordered(a) _mm256_cmp_ps((__m256)(a), (__m256)(a), _CMP_UNORD_Q)
+typedef __m256 ebb__mask_f32;
+typedef __m256d ebb__mask_f64;
+#define ebb__less_f32(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_LT_OQ)
+#define ebb__less_f64(a, b) _mm256_cmp_pd((__m256d)(a), (__m256d)(b), _CMP_LT_OQ)
+#define ebb__unordered_f32(a) _mm256_cmp_ps((__m256)(a), (__m256)(a), _CMP_UNORD_Q)
 #define ebb__odd(i) ((__m256)((i) << 31)) /* the highest bit decides */
-#define ebb__pick(m, a, b) ((ebb__vf32)_mm256_blendv_ps((__m256)(b), (__m256)(a), m))
-#define ebb__all_less(a, limit) (_mm256_movemask_ps(ebb__less(a, ebb__splat_f32(limit))) == 0xff)
-#else
-typedef ebb__vi32 ebb__mask;
+#define ebb__pick_f32(m, a, b) ((ebb__vf32)_mm256_blendv_ps((__m256)(b), (__m256)(a), m))
+#define ebb__pick_f64(m, a, b) ((ebb__vf64)_mm256_blendv_pd((__m256d)(b), (__m256d)(a), m))
+#define ebb__all_less(a, limit) (_mm256_movemask_ps(ebb__less_f32(a, ebb__splat_f32(limit))) == 0xff)
+#else /* float32 only: float64 goes to libm */
+typedef ebb__vi32 ebb__mask_f32;
 #if defined(__GNUC__)
-#define ebb__less(a, b) ((ebb__vi32)((a) < (b)))
-#define ebb__unordered(a) ((ebb__vi32)((a) != (a)))
+#define ebb__less_f32(a, b) ((ebb__vi32)((a) < (b)))
+#define ebb__unordered_f32(a) ((ebb__vi32)((a) != (a)))
 #else
-#define ebb__less(a, b) (-(int32_t)((a) < (b)))
-#define ebb__unordered(a) (-(int32_t)((a) != (a)))
+#define ebb__less_f32(a, b) (-(int32_t)((a) < (b)))
+#define ebb__unordered_f32(a) (-(int32_t)((a) != (a)))
 #endif
-#define ebb__pick(m, a, b) ebb__of_bits((ebb__bits(a) & (m)) | (ebb__bits(b) & ~(m)))
+#define ebb__pick_f32(m, a, b) ebb__of_bits_f32((ebb__bits_f32(a) & (m)) | (ebb__bits_f32(b) & ~(m)))
 #endif
 
 /* The first n elements, 0 < n; missing ones are `filler`. Storing writes the first n. */

@@ -41,7 +41,7 @@ static void fold(int64_t rows, int64_t n, const float *from, int64_t from_row, f
     }
 }
 
-static EBB__INLINE ebb__vf32 number(int32_t bits) { return ebb__of_bits((ebb__vi32){0} + bits); }
+static EBB__INLINE ebb__vf32 number(int32_t bits) { return ebb__of_bits_f32((ebb__vi32){0} + bits); }
 
 /* The places of the taps go along as the bits of numbers. A NaN is taken whatever was there. */
 static void maxima(int64_t n, const float *x, int64_t stride, int64_t n_taps, const int32_t *taps, int64_t place,
@@ -51,9 +51,9 @@ static void maxima(int64_t n, const float *x, int64_t stride, int64_t n_taps, co
         ebb__vf32 best = load(x + taps[0], count, stride), at = number(taps[0]);
         for (int64_t t = 1; t < n_taps; t++) {
             const ebb__vf32 v = load(x + taps[t], count, stride), here = number(taps[t]);
-            const ebb__mask greater = ebb__less(best, v), none = ebb__unordered(v);
-            best = ebb__pick(none, v, ebb__pick(greater, v, best));
-            at = ebb__pick(none, here, ebb__pick(greater, here, at));
+            const ebb__mask_f32 greater = ebb__less_f32(best, v), none = ebb__unordered_f32(v);
+            best = ebb__pick_f32(none, v, ebb__pick_f32(greater, v, best));
+            at = ebb__pick_f32(none, here, ebb__pick_f32(greater, here, at));
         }
         ebb__store_part_f32(y + i, count, best);
         int32_t tap[W];

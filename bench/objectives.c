@@ -110,14 +110,13 @@ OBJECTIVE(
     gmm, gmm_setup,
     "{function,gradient}/{2x5x1000,10x5x1000,10x50x1000,64x5x1000,64x50x1000,2x5x10000,10x25x10000,32x25x10000,64x50x10000}")
 
-/* ---- k-means: the sum of squared distances to the nearest of k centres ---- */
+/* ---- k-means: the sum of squared distances to the nearest of k centres, |x|^2 + |c|^2 - 2 x.c ---- */
 
 static ebb_tensor *kmeans(bench_job *job) {
     ebb_tensor *c = job->t[0], *x = job->t[1];
-    ebb_tensor *cross = ebb_mul(ebb_matmul(x, ebb_transpose(c, 0, 1)), 2.0);
-    ebb_tensor *distance = ebb_add(ebb_sub(ebb_sum(ebb_square(x), .dim = EBB_DIMS(1), .keepdim = true), cross),
-                                   ebb_sum(ebb_square(c), .dim = EBB_DIMS(1)));
-    return ebb_sum(ebb_amin(distance, .dim = EBB_DIMS(1)));
+    ebb_tensor *norms = ebb_sum(ebb_square(c), .dim = EBB_DIMS(1));
+    ebb_tensor *rest = ebb_addmm(norms, x, ebb_t(ebb_mul(c, -2.0)));
+    return ebb_add(ebb_sum(ebb_square(x)), ebb_sum(ebb_amin(rest, .dim = EBB_DIMS(1))));
 }
 
 static void kmeans_setup(bench_job *job) { /* d, k, n */
@@ -152,7 +151,7 @@ OBJECTIVE(logsumexp, logsumexp_setup, "{function,gradient}/{1e3,1e4,1e6}")
 enum { WEIGHTS, EXTRA, STATE, SEQUENCE, MAX_LAYERS = 4 };
 
 static ebb_tensor *gate(ebb_tensor *(*f)(ebb_tensor *), ebb_tensor *x, const ebb_list *w, const ebb_list *b, int i) {
-    return f(ebb_add(ebb_mul(x, w->t[i]), b->t[i]));
+    return f(ebb_addcmul(b->t[i], x, w->t[i]));
 }
 
 static ebb_tensor *lstm(bench_job *job) {
@@ -173,12 +172,12 @@ static ebb_tensor *lstm(bench_job *job) {
                        *in = gate((ebb_sigmoid), h[i], &w[i], &b[i], 1);
             ebb_tensor *out = gate((ebb_sigmoid), x, &w[i], &b[i], 2),
                        *change = gate((ebb_tanh), h[i], &w[i], &b[i], 3);
-            c[i] = ebb_add(ebb_mul(c[i], forget), ebb_mul(in, change));
+            c[i] = ebb_addcmul(ebb_mul(c[i], forget), in, change);
             x = h[i] = ebb_mul(out, ebb_tanh(c[i]));
         }
-        ebb_tensor *y = ebb_add(ebb_mul(x, extra.t[1]), extra.t[2]);
+        ebb_tensor *y = ebb_addcmul(extra.t[2], x, extra.t[1]);
         y = ebb_sub(y, ebb_log(ebb_add(ebb_sum(ebb_exp(y)), 2.0)));
-        total = ebb_add(total, ebb_sum(ebb_mul(sequence.t[t + 1], y)));
+        total = ebb_add(total, ebb_dot(sequence.t[t + 1], y));
     }
     return ebb_div(total, -(double)((sequence.n - 1) * ebb_tensor_size(job->t[SEQUENCE], 1)));
 }

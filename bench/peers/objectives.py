@@ -90,14 +90,15 @@ def kmeans(side, mode, size):
     d, k, n = sizes(size)
     wanted, rest = [uniform("centres", (k, d), 1.0, np.float64)], [uniform("x", (n, d), 1.0, np.float64)]
     if side.kind == "torch":
+        import torch
 
         def function(c, x):
-            return ((x * x).sum(1, keepdim=True) - 2 * (x @ c.T) + (c * c).sum(1)).amin(1).sum()
+            return (x * x).sum() + torch.addmm((c * c).sum(1), x, (-2 * c).T).amin(1).sum()
 
     else:
 
         def function(c, x):
-            return ((x * x).sum(1, keepdims=True) - 2 * (x @ c.T) + (c * c).sum(1)).min(1).sum()
+            return (x * x).sum() + ((c * c).sum(1) + x @ (-2 * c).T).min(1).sum()
 
     return _work(side, mode, function, wanted, rest)
 
@@ -124,16 +125,20 @@ def lstm(side, mode, size):
             rows, (e0, e1, e2), state, sequence = main.unbind(), extra.unbind(), state.unbind(), sequence.unbind()
             w, bias = [r.unbind() for r in rows[::2]], [r.unbind() for r in rows[1::2]]
             hs, cs, total = list(state[::2]), list(state[1::2]), 0.0
+
+            def gate(f, x, i, j):
+                return f(torch.addcmul(bias[i][j], x, w[i][j]))
+
             for t in range(c - 1):
                 x = sequence[t] * e0
                 for i in range(layers):
-                    forget, into = torch.sigmoid(x * w[i][0] + bias[i][0]), torch.sigmoid(hs[i] * w[i][1] + bias[i][1])
-                    out, change = torch.sigmoid(x * w[i][2] + bias[i][2]), torch.tanh(hs[i] * w[i][3] + bias[i][3])
-                    cs[i] = cs[i] * forget + into * change
+                    forget, into = gate(torch.sigmoid, x, i, 0), gate(torch.sigmoid, hs[i], i, 1)
+                    out, change = gate(torch.sigmoid, x, i, 2), gate(torch.tanh, hs[i], i, 3)
+                    cs[i] = torch.addcmul(cs[i] * forget, into, change)
                     x = hs[i] = out * torch.tanh(cs[i])
-                y = x * e1 + e2
+                y = torch.addcmul(e2, x, e1)
                 y = y - torch.log(torch.exp(y).sum() + 2)
-                total = total + (sequence[t + 1] * y).sum()
+                total = total + torch.dot(sequence[t + 1], y)
             return -total / ((c - 1) * b)
 
     else:

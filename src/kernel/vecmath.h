@@ -5,7 +5,7 @@
  * small interval by a multiple of ln 2 or pi / 2 that is given in parts, and a polynomial does the rest. Coefficients
  * are minimax ones for the relative error of the result, fitted by Lawson's iteration and rounded to the type one after
  * another, those that remain being fitted anew. Errors are the largest found over every 101st float32 or fewer, in
- * units of the last place. Other functions of float64 go to SLEEF and libm; so do all of them where vectors are narrow. */
+ * units of the last place. Other functions of float64 go to SLEEF and libm; so do all where vectors are narrow. */
 #ifndef EBB_KERNEL_VECMATH_H
 #define EBB_KERNEL_VECMATH_H
 

@@ -13,9 +13,11 @@ static void lerp_vjp(struct ebb_vjp_call *v) {
 
 static void addcmul_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_addcmul *a = v->attrs;
-    if (v->needs[0]) ebb_vjp_give(v, 0, v->grad[0]);
+    ebb_tensor *g = v->grad[0];
+    if (v->needs[0]) ebb_vjp_give(v, 0, g);
+    if (a->value.value != 1 && (v->needs[1] || v->needs[2])) g = ebb_mul(g, a->value.value);
     for (int i = 1; i < 3; i++)
-        if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(v->grad[0], ebb_mul(v->in[3 - i], a->value.value)));
+        if (v->needs[i]) ebb_vjp_give(v, i, ebb_mul(g, v->in[3 - i]));
 }
 
 static void addcdiv_vjp(struct ebb_vjp_call *v) {

@@ -184,4 +184,53 @@ EBB_TEST(an_element_that_is_assigned_hides_what_was_there) {
     }
 }
 
+/* ---- elements that share memory ---- */
+
+static ebb_tensor *expanded(ebb_tensor *t) { return ebb_expand(t, EBB_DIMS(2, 3)); }
+
+/* As in PyTorch: one number may be written into all of them, where nothing is differentiated. */
+EBB_TEST(one_number_into_an_expanded_tensor) {
+    EBB_SCOPE {
+        ebb_tensor *b = ebb_ones(EBB_DIMS(2, 1)), *x = expanded(b), *large = ebb_ones(EBB_DIMS(1));
+        CHECK(ebb_fill_(x, 5.0) == x);
+        CHECK_VALUES(b, 0, 5, 5);
+        CHECK(ebb_tensor_version(b) == 1);
+        CHECK(ebb_fill_(ebb_select(x, 0, 1), 7) != NULL); /* a part of it, of another dtype */
+        CHECK_VALUES(b, 0, 5, 7);
+        CHECK(ebb_zero_(x) == x);
+        CHECK_VALUES(x, 0, 0, 0, 0, 0, 0, 0);
+        CHECK(ebb_fill_(ebb_expand(large, EBB_DIMS(1000, 1000)), 3.0)); /* by several threads */
+        CHECK_VALUES(large, 0, 3);
+        CHECK(ebb_fill_(ebb_expand(ebb_zeros(EBB_DIMS(1, 0)), EBB_DIMS(2, 0)), 3.0));
+        ebb_tensor *half = ebb_ones(EBB_DIMS(2, 1), .dtype = EBB_BF16);
+        CHECK(ebb_fill_(expanded(half), 3.0));
+        CHECK_VALUES(half, 0, 3, 3);
+    }
+}
+
+EBB_TEST(what_may_not_be_written_into_an_expanded_tensor) {
+    EBB_SCOPE {
+        ebb_tensor *b = ebb_ones(EBB_DIMS(2, 1)), *x = expanded(b), *y = ebb_mul(b, leaf(1));
+        CHECK(!ebb_fill_(x, ebb_scalar(1.0)) && !ebb_tensor_version(b));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "fill_: self is expanded: several of its elements share memory, so it cannot be");
+        CHECK(!ebb_add_(x, 1.0) && !ebb_copy_(x, ebb_ones(EBB_DIMS(2, 3))));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "add_: self is expanded");
+        ebb_tensor *z = expanded(y);
+        CHECK(!ebb_zero_(z)); /* in PyTorch an error in backward */
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "zero_: self is expanded: several of its elements share memory, so it cannot be "
+                                      "written in place where it is differentiated");
+        x = expanded(b);
+        ebb_mul_(b, y); /* its base has a history by now */
+        CHECK(!ebb_fill_(x, 1.0));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "where it is differentiated");
+        EBB_NO_GRAD CHECK(ebb_zero_(z) == z && ebb_zero_(x) == x);
+        CHECK_VALUES(b, 0, 0, 0);
+        EBB_DUAL_LEVEL {
+            ebb_tensor *dual = ebb_make_dual(ebb_ones(EBB_DIMS(2, 1)), ebb_ones(EBB_DIMS(2, 1)));
+            CHECK(!ebb_zero_(expanded(dual)));
+            CHECK_ERROR(EBB_ERR_ARGUMENT, "where it is differentiated");
+        }
+    }
+}
+
 EBB_TEST_MAIN

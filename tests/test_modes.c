@@ -256,6 +256,21 @@ EBB_TEST(copies_that_overlap) {
     }
 }
 
+EBB_TEST(sums_that_overlap) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_requires_grad_(ebb_arange(1, 5, 1, .dtype = EBB_F64), true), *y = ebb_mul(x, 1.0);
+        CHECK(ebb_add_(ebb_slice(y, 0, 1, 4), ebb_slice(y, 0, 0, 3)));
+        CHECK_VALUES(y, 0, 1, 2 + 1, 3 + 2, 4 + 3);
+        CHECK(ebb_add_(y, ebb_select(y, 0, 0)));
+        CHECK_VALUES(y, 0, 2, 4, 6, 8);
+        CHECK(!ebb_backward(ebb_sum(ebb_mul(y, ebb_arange(1, 5, 1)))));
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 1 + 2 + 10, 2 + 3, 3 + 4, 4);
+        y = ebb_reshape(ebb_mul(x, 1.0), EBB_DIMS(2, 2));
+        CHECK(ebb_add_(y, ebb_t(y)));
+        CHECK_VALUES(y, 0, 2, 5, 5, 8);
+    }
+}
+
 EBB_TEST(a_copy_onto_itself_is_the_identity) {
     EBB_SCOPE {
         ebb_tensor *x = leaf(2), *y = ebb_mul(x, 3.0);

@@ -415,6 +415,40 @@ EBB_TEST(views_are_not_detached_in_place) {
     }
 }
 
+/* In PyTorch the base, written without a history, cuts the view off, and the view cannot be written. */
+EBB_TEST(a_view_of_a_base_that_was_detached) {
+    EBB_SCOPE {
+        ebb_tensor *w = leaf(4), *u = leaf(2), *b = ebb_mul(w, 2.0), *v = ebb_slice(b, 0, 0, 2);
+        ebb_detach_(b);
+        ebb_mul_(b, 3.0); /* as of what ebb_detach gives: data are shared, histories are not */
+        CHECK(!ebb_tensor_requires_grad(b) && !ebb_backward(ebb_sum(v)));
+        CHECK_VALUES(v, 0, 12, 12);
+        CHECK_VALUES(ebb_tensor_grad(w), 0, 2, 2, 0, 0);
+        ebb_set_grad(w, NULL);
+        b = ebb_mul(w, 2.0);
+        v = ebb_slice(b, 0, 0, 2);
+        ebb_detach_(b);
+        CHECK(ebb_mul_(v, u) == v && ebb_tensor_requires_grad(b)); /* what is written is a part of b again */
+        CHECK(!ebb_backward(ebb_sum(ebb_mul(b, ebb_arange(1, 5, 1)))));
+        CHECK_VALUES(ebb_tensor_grad(u), 0, 4, 8);
+        CHECK_VALUES(ebb_tensor_grad(w), 0, 4, 8, 0, 0);
+        ebb_set_grad(w, NULL);
+        b = ebb_mul(w, 2.0);
+        v = ebb_slice(b, 0, 0, 2);
+        ebb_detach_(b);
+        ebb_mul_(b, ebb_cat(EBB_LIST(u, u), 0)); /* of a base with a history views get theirs, as always */
+        ebb_set_grad(u, NULL);
+        CHECK(!ebb_backward(ebb_sum(v)) && !ebb_tensor_grad(w));
+        CHECK_VALUES(ebb_tensor_grad(u), 0, 4, 4);
+    }
+    EBB_SCOPE { /* nothing owns itself */
+        ebb_tensor *w = leaf(4), *b = ebb_exp(w), *v = ebb_slice(b, 0, 0, 2);
+        ebb_tensor *y = ebb_mul(ebb_slice(ebb_mul(b, b), 0, 0, 2), ebb_square(v)); /* saves both */
+        ebb_detach_(b);
+        CHECK(ebb_mul_(v, y) == v && ebb_tensor_requires_grad(b));
+    }
+}
+
 /* ---- memory ---- */
 
 static void everything(void) {

@@ -2,6 +2,7 @@
  * same. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <math.h>
 
 static double distance(ebb_tensor *a, ebb_tensor *b) { return ebb_item(ebb_amax(ebb_abs(ebb_sub(a, b)))); }
 
@@ -112,6 +113,120 @@ EBB_TEST(nobody_notices) {
         CHECK_CLOSE(seen, 2, 0); /* what the rule gave, not the sum */
         CHECK(!ebb_grad(EBB_LIST(loss_of(x)), EBB_LIST(x), &h) && place == ebb_tensor_data(h));
         CHECK_VALUES(h, 0, 5, 5);
+    }
+}
+
+/* ---- rules that are called again, or differentiated ---- */
+
+EBB_TEST(rules_on_trial_add_nothing) {
+    const float weight[] = {INFINITY, 2, 3, 4}, upstream[] = {0, 1};
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(1, 2), .requires_grad = true), *constant = ebb_ones(EBB_DIMS(1, 2));
+        ebb_tensor *w = ebb_requires_grad_(ebb_from_data(weight, EBB_F32, EBB_DIMS(2, 2)), true);
+        ebb_tensor *g = ebb_from_data(upstream, EBB_F32, EBB_DIMS(1, 2));
+        ebb_tensor *y = ebb_mm(x, w), *z = ebb_mm(constant, w); /* z goes back first */
+        EBB_STRONG_ZEROS CHECK(!ebb_backward_list(EBB_LIST(y, z), .gradients = EBB_LIST(g, g)));
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 2, 4); /* 0 times the infinite weight is 0, which takes two trials */
+        CHECK_VALUES(ebb_tensor_grad(w), 0, 0, 2, 0, 2);
+    }
+}
+
+static void square_once_vjp(struct ebb_vjp_call *v) {
+    ebb_tensor *sum = ebb_vjp_sum(v, 0), *g = ebb_mul(ebb_mul(v->in[0], 2.0), v->grad[0]);
+    place = sum;
+    if (sum) (void)ebb_add_(sum, g);
+    else ebb_vjp_give(v, 0, g);
+}
+
+static ebb_status square_forward(struct ebb_forward *f) {
+    const float *x = ebb_tensor_data(f->in[0]);
+    float *y = ebb_tensor_data(f->out[0]);
+    for (int64_t i = 0; i < ebb_tensor_numel(f->in[0]); i++) y[i] = x[i] * x[i];
+    return EBB_OK;
+}
+
+static const struct ebb_op square_once_op = {.name = "square_once",
+                                             .signature = "Tensor self -> Tensor",
+                                             .node = "SquareOnceBackward",
+                                             .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
+                                             .n_in = 1,
+                                             .dtypes = EBB_DTYPES(EBB_F32),
+                                             .contiguous = true,
+                                             .infer = same_infer,
+                                             .forward = square_forward,
+                                             .saves = {EBB_IN(0)},
+                                             .once_differentiable = true,
+                                             .vjp = square_once_vjp};
+
+EBB_TEST(a_rule_that_is_differentiated_once_only) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_full(EBB_DIMS(2), 3.0, .requires_grad = true), *g, *second;
+        for (int recorded = 0; recorded < 2; recorded++) {
+            ebb_tensor *cube = ebb_mul(ebb_mul(x, x), x), *y = ebb_call_op1(&square_once_op, &x, 1, NULL);
+            ebb_tensor *loss = ebb_add(ebb_add(ebb_sum(cube), ebb_sum(ebb_mul(y, y))), ebb_sum(ebb_mul(x, 5.0)));
+            CHECK(!ebb_grad(EBB_LIST(loss), EBB_LIST(x), &g, .create_graph = recorded));
+            CHECK(!place == (bool)recorded);
+            CHECK_VALUES(g, 0, 5 + 108 + 27, 5 + 108 + 27);
+        }
+        CHECK(ebb_grad(EBB_LIST(ebb_sum(g)), EBB_LIST(x), &second) == EBB_ERR_GRAPH); /* and not that of the cube */
+        CHECK_ERROR(EBB_ERR_GRAPH, "the rule of square_once can be differentiated once only");
+    }
+}
+
+/* ---- gradients that lie in memory in odd ways ---- */
+
+static ebb_tensor *also; /* lies where the gradient does */
+
+/* One element in place of many, without a base that it is a view of. */
+static ebb_tensor *repeated(const ebb_dims *shape) {
+    return ebb_set_(ebb_empty(*shape), ebb_expand(ebb_ones(EBB_DIMS(1)), *shape));
+}
+
+/* The part of a base that went elsewhere since, so that it is somebody else who has its memory too. */
+static ebb_tensor *left_behind(const ebb_dims *shape) {
+    ebb_tensor *base = ebb_ones(*shape), *view = ebb_slice(base, 0, 0, EBB_END);
+    also = ebb_keep(ebb_set_(ebb_empty(*shape), view));
+    (void)ebb_set_(base, ebb_zeros(*shape));
+    return view;
+}
+
+static ebb_tensor *(*odd_gradient)(const ebb_dims *shape);
+static void odd_vjp(struct ebb_vjp_call *v) {
+    const ebb_dims shape = ebb_vjp_shape(v, 0);
+    ebb_vjp_give(v, 0, odd_gradient(&shape));
+}
+
+static const struct ebb_op odd_op = {.name = "odd",
+                                     .signature = "Tensor self -> Tensor",
+                                     .node = "OddBackward",
+                                     .in = EBB_INPUTS({"self", EBB_INPUT_TENSOR}),
+                                     .n_in = 1,
+                                     .dtypes = EBB_DTYPES(EBB_F32),
+                                     .contiguous = true,
+                                     .infer = same_infer,
+                                     .forward = same_forward,
+                                     .vjp = odd_vjp};
+
+EBB_TEST(elements_that_share_memory_are_not_added_to) {
+    static ebb_tensor *(*const kinds[])(const ebb_dims *) = {repeated, left_behind};
+    for (int k = 0; k < 2; k++) {
+        EBB_SCOPE {
+            ebb_tensor *x = ebb_ones(EBB_DIMS(1000), .requires_grad = true); /* apart from the header, in memory */
+            odd_gradient = kinds[k];
+            for (int by_rule = 0; by_rule < 2; by_rule++) { /* or by the pass */
+                ebb_tensor *first = by_rule ? same(x) : ebb_mul(x, 1.0);
+                place = NULL;
+                ebb_tensor *odd = ebb_call_op1(&odd_op, &x, 1, NULL);
+                CHECK(!ebb_backward(ebb_add(ebb_sum(ebb_mul(first, 2.0)), ebb_sum(odd))) && !place);
+                CHECK_CLOSE(distance(ebb_tensor_grad(x), ebb_full(EBB_DIMS(1000), 3.0)), 0, 0);
+                ebb_set_grad(x, NULL);
+                if (also) CHECK_CLOSE(distance(also, ebb_ones(EBB_DIMS(1000))), 0, 0);
+                also = ebb_drop(also);
+            }
+            CHECK(!ebb_backward(ebb_sum(ebb_call_op1(&odd_op, &x, 1, NULL)))); /* nor kept as it is */
+            if (also) CHECK(ebb_tensor_data(also) != ebb_tensor_data(ebb_tensor_grad(x)));
+            also = ebb_drop(also);
+        }
     }
 }
 

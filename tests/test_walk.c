@@ -194,6 +194,23 @@ EBB_TEST(roots_that_are_no_edges) {
     }
 }
 
+EBB_TEST(roots_that_are_no_edges_of_batches) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_ones(EBB_DIMS(2), .requires_grad = true), *y = ebb_mul(x, x), *g[1];
+        ebb_tensor *three = ebb_ones(EBB_DIMS(3, 2)), *max = ebb_max_dim(ebb_stack(EBB_LIST(x, y), 0), 0);
+        const ebb_edge bad[] = {
+            {NULL, 0}, {ebb_tensor_grad_fn(y), 1}, {ebb_tensor_grad_fn(y), -1}, {ebb_tensor_grad_fn(max), 1}};
+        for (int i = 0; i < 4; i++) {
+            CHECK(ebb_grad((ebb_list){0}, EBB_LIST(x), g, .output_edges = EBB_EDGES(bad[i]),
+                           .grad_outputs = EBB_LIST(three), .is_grads_batched = true) == EBB_ERR_ARGUMENT);
+            CHECK_ERROR(EBB_ERR_ARGUMENT, "grad: root edge 0 has no node, or one without a floating-point output");
+        }
+        CHECK(ebb_grad((ebb_list){0}, EBB_LIST(x), g, .output_edges = {1, NULL}, .grad_outputs = EBB_LIST(three),
+                       .is_grads_batched = true) == EBB_ERR_ARGUMENT);
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "the list of edges to start from is NULL");
+    }
+}
+
 static void count(ebb_node *node, ebb_tensor **grad_outputs, void *context) {
     (void)node;
     (void)grad_outputs;

@@ -32,19 +32,27 @@ EBB_API ebb_status ebb_retain_grad(ebb_tensor *t);
 EBB_API ebb_tensor *ebb_detach(ebb_tensor *t);
 #define ebb_detach(t) ebb_detach(EBB_AT(t))
 
-/* Cut t itself off from its graph: a leaf afterwards, that requires no gradients. What was computed from it keeps the
- * history; hooks stay with the value, and a retained gradient is not updated any more. Returns t. EBB_ERR_GRAPH for
- * views. t.detach_() */
+/* Cut t itself off from its graph: a leaf afterwards, that requires no gradients. Shape, dtype, data and version stay.
+ * What was computed from t keeps the history, and so do views that had one; hooks stay with the value, a retained
+ * gradient is not updated any more, a tangent is gone.
+ *     ebb_detach_(h);                                 truncated backpropagation: h is where the next part begins
+ * Ownership: returns t itself, as borrowed as it was given; NULL on failure, which leaves t as it was.
+ * Errors: EBB_ERR_ARGUMENT for NULL; EBB_ERR_GRAPH for views, which would get a history again from their base, and for
+ * what stands for a batch inside ebb_vmap: use ebb_detach. t.detach_() */
 EBB_API ebb_tensor *ebb_detach_(ebb_tensor *t);
 #define ebb_detach_(t) ebb_detach_(EBB_AT(t))
 
 /* From now on self has source's storage, shape and strides: they share their data. Otherwise self stays what it is: a
  * leaf, with its gradient (that of another shape is to be cleared, ebb_set_grad), its hooks and its name. This counts
  * as a write: what a node has saved of self is not used any more. Views of self, and what else shared its storage,
- * stay with the old one. Returns self.
+ * stay with the old one.
  *     EBB_NO_GRAD { ebb_set_(w, ebb_cat(EBB_LIST(w, rows), 0)); }      the parameter w gets more rows
- * Errors: EBB_ERR_DTYPE for another dtype; EBB_ERR_GRAPH for views, and while recording when self or source requires
- * gradients, since there is no derivative. t.set_(source), and under EBB_NO_GRAD t.data = source */
+ * Ownership: returns self itself, as borrowed as it was given; NULL on failure, which leaves self as it was. source is
+ * borrowed: self takes a reference to its storage, which lives as long as either of them.
+ * Errors: EBB_ERR_ARGUMENT for NULL, and for numbers, which have no storage to share; EBB_ERR_DTYPE when the dtypes
+ * differ; EBB_ERR_GRAPH when self is a view, or an inference tensor outside of inference mode, when one of them carries
+ * a tangent or a batch, and while recording when self or source requires gradients, since there is no derivative;
+ * EBB_ERR_MEMORY. t.set_(source), and under EBB_NO_GRAD t.data = source */
 EBB_API ebb_tensor *ebb_set_(ebb_tensor *self, ebb_tensor *source);
 #define ebb_set_(...) ((void)EBB_HERE, ebb_set_(__VA_ARGS__))
 

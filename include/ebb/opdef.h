@@ -253,6 +253,7 @@ struct ebb_vjp_call {
     const bool *needs;  /* [n_in] which gradients are wanted; giving others is ignored */
     ebb_tensor **given; /* [n_in] what ebb_vjp_give() stores */
     const ebb_node *node;
+    bool may_add; /* whether ebb_vjp_sum may have a sum to offer */
 };
 
 /* Give the gradient of input i (borrowed). It may have the broadcast shape and the promoted dtype: both are undone
@@ -263,11 +264,19 @@ EBB_API void ebb_vjp_give(struct ebb_vjp_call *v, int64_t i, ebb_tensor *gradien
 EBB_API ebb_dims ebb_vjp_shape(const struct ebb_vjp_call *v, int64_t i);
 EBB_API ebb_dtype ebb_vjp_dtype(const struct ebb_vjp_call *v, int64_t i);
 
-/* What the rules that ran before gave for input i, added up, when nobody else holds it and this rule may add to it in
- * place: it then gives nothing for this input. NULL where there is nothing yet, or anybody would notice, as while the
- * pass is recorded: then the rule gives its gradient. Whatever the rule does without it must be right; with it a sum of
- * many gradients, of a weight that is used again and again or of a tensor's slices, needs no memory of its own. A
- * product's rule calls ebb_addmm_(sum, a, b) where there is a sum, and gives ebb_mm(a, b) where not. */
+/* What the rules that ran before gave for input i, added up, of the shape and dtype of that input, when this rule may
+ * add to it in place: it then gives nothing for this input. So a sum of many gradients, of a weight that is used again
+ * and again or of a tensor's slices, needs no memory of its own. A product's rule
+ *     ebb_tensor *sum = ebb_vjp_sum(v, 1);
+ *     if (sum) ebb_addmm_(sum, a, b);                        written only, and with nothing but the gradient
+ *     else ebb_vjp_give(v, 1, ebb_mm(a, b));                 which has to be right: it is all that runs elsewhere
+ * NULL, without an error, where there is nothing yet, where the input needs no gradient, and wherever anybody would
+ * notice: when somebody else holds the sum, or elements of it share memory; while the pass is recorded (create_graph),
+ * looked at (EBB_DETECT_ANOMALY, post-hooks of this node), or calls rules again (EBB_STRONG_ZEROS); inside ebb_jvp,
+ * ebb_vmap and what is made of them; and outside of a pass.
+ * Ownership: the pass has the sum, and may hand it to the next rule or to .grad: borrowed, for this call of the rule.
+ * Errors: EBB_ERR_MEMORY, with NULL; then what the rule gives is ignored, as after any failure.
+ * PyTorch has no counterpart: rules return their gradients there, and the engine adds them up. */
 EBB_API ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i);
 
 /* Whether input i is a matrix that ebb_t has transposed: then its gradient had better lie in memory by columns, so that

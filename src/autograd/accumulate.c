@@ -11,14 +11,15 @@ static bool held_once(const ebb_tensor *t) {
     return atomic_load_explicit(&t->refs, memory_order_acquire) == 1 && !t->grad_fn && !(t->flags & EBB__HAS_TANGENT);
 }
 
-/* Nobody else can see this memory: t has it alone, or is a view of all that its base has, which nobody else holds. */
+/* Nobody else can see this memory, and no element is another one too: t has it alone, or is a view of all that its base
+ * has, which nobody else holds. */
 static bool sole_owner(const ebb_tensor *t) {
     const ebb_tensor *base = t->base;
-    if (!held_once(t) || !t->storage ||
+    if (!held_once(t) || !t->storage || !ebb__is_dense(t) ||
         atomic_load_explicit(&t->storage->refs, memory_order_acquire) != (base ? 2 : 1) ||
         atomic_load_explicit(&t->storage->special, memory_order_relaxed) & EBB__EXTERNAL)
         return false;
-    return !base || (held_once(base) && base->numel == t->numel && ebb__is_dense(t));
+    return !base || (held_once(base) && base->storage == t->storage && base->numel == t->numel);
 }
 
 static ebb_tensor *take(ebb_tensor *t) {
@@ -54,16 +55,14 @@ static bool passes_through(const struct ebb__entry *e) {
 }
 
 ebb_tensor *ebb_vjp_sum(const struct ebb_vjp_call *v, int64_t i) {
-    const struct ebb__thread *th = &ebb__thread;
-    if (!v->node || !v->needs[i] || !th->no_grad || th->anomaly || th->strong_zeros || th->levels ||
-        ebb__hook_kinds(v->node) & EBB__HOOK_AFTER)
-        return NULL;
+    if (!v->may_add || i < 0 || i >= v->n_in || !v->needs[i]) return NULL;
+    struct ebb__pass *p = ebb__thread.pass;
     const struct ebb__edge *edge = &ebb__node_edges(v->node)[i];
-    struct ebb__entry *to = ebb__pass_find(th->pass, edge->node);
+    struct ebb__entry *to = ebb__pass_find(p, edge->node);
     const bool turned = is_transposition(edge->node) && passes_through(to);
     if (turned) {
         edge = ebb__node_edges(edge->node);
-        to = ebb__pass_find(th->pass, edge->node);
+        to = ebb__pass_find(p, edge->node);
     }
     ebb_tensor *sum = to->node->n_out == 1 ? to->grad.one : to->grad.many ? to->grad.many[edge->nr] : NULL;
     if (!sum || !sole_owner(sum)) return NULL;

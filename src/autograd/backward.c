@@ -88,10 +88,7 @@ static ebb_status edges_of(const char *op, const struct roots *r, ebb_edge *ret_
                                   "%s (%s) does not require gradients and was not computed from a tensor that does",
                                   root_name(r, i), ebb_dtype_name((ebb_dtype)r->tensors.t[i]->dtype));
     }
-    for (int64_t i = 0; i < r->edges.n && !status; i++) {
-        status = check_edge(op, "root edge", &r->edges.e[i], i);
-        ret_at[r->tensors.n + i] = r->edges.e[i];
-    }
+    for (int64_t i = 0; i < r->edges.n; i++) ret_at[r->tensors.n + i] = r->edges.e[i];
     return status;
 }
 
@@ -192,6 +189,8 @@ static ebb_status check_roots(const char *op, const struct roots *r, const char 
         return ebb__fail_op(op, EBB_ERR_ARGUMENT, "the list of edges to start from is NULL, or of %lld edges",
                             (long long)r->edges.n);
     if (n_roots(r) == 0) return ebb__fail_op(op, EBB_ERR_ARGUMENT, "needs at least one tensor or edge to start from");
+    for (int64_t i = 0; i < r->edges.n; i++)
+        if (check_edge(op, "root edge", &r->edges.e[i], i)) return ebb_error_status();
     if (!r->gradients.n || (r->gradients.n == n_roots(r) && r->gradients.t)) return EBB_OK;
     return ebb__fail_op(op, EBB_ERR_ARGUMENT, "%lld outputs but %lld %s", (long long)n_roots(r),
                         (long long)r->gradients.n, gradients);

@@ -124,6 +124,13 @@ static ebb_status call_rule(struct call *c) {
     return once ? ebb__once_only(&c->v) : EBB_OK;
 }
 
+/* Whether its rule may add to what has been gathered for its inputs: not where what it gives is recorded, is looked at
+ * when the rule has run, or is mended by calling the rule again. */
+static bool may_add(const ebb_node *n) {
+    const struct ebb__thread *th = &ebb__thread;
+    return th->no_grad && !th->anomaly && !th->strong_zeros && !th->levels && !(ebb__hook_kinds(n) & EBB__HOOK_AFTER);
+}
+
 /* Run a node's rule, and its post-hooks. Where nothing flowed all gradients of the inputs are zero without it. */
 static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, struct call *c) {
     bool flowed = false;
@@ -147,7 +154,8 @@ static ebb_status execute(struct ebb__pass *p, ebb_node *n, ebb_tensor **grad, s
                                      .n_out = n->n_out,
                                      .needs = c->needs,
                                      .given = c->given,
-                                     .node = n};
+                                     .node = n,
+                                     .may_add = may_add(n)};
         status = call_rule(c);
     }
     if (!status && EBB_UNLIKELY(ebb__hook_kinds(n) & EBB__HOOK_AFTER))

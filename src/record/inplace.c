@@ -14,6 +14,28 @@ static bool expanded(const ebb_tensor *t) {
     return false;
 }
 
+/* Whether op writes one number everywhere, whatever was there: then elements may share memory, as in PyTorch. */
+static bool writes_one_number(const struct ebb_op *op, ebb_tensor *const *in) {
+    return op == ebb_op_find("zero") || (op == ebb_op_find("fill") && in[1]->flags & EBB__NUMBER);
+}
+
+static bool is_differentiated(const ebb_tensor *t) {
+    return (!ebb__thread.no_grad && ebb__requires_grad(t)) || t->flags & (EBB__HAS_TANGENT | EBB__BATCHED);
+}
+
+static ebb_status check_expanded(const struct ebb_op *op, const ebb_tensor *self, ebb_tensor *const *in) {
+    const ebb_tensor *base = ebb__base(self);
+    if (!writes_one_number(op, in))
+        return fail_self(
+            EBB_ERR_ARGUMENT, self,
+            "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+    if (is_differentiated(self) || (base && is_differentiated(base)))
+        return fail_self(EBB_ERR_ARGUMENT, self,
+                         "is expanded: several of its elements share memory, so it cannot be written in place where it "
+                         "is differentiated; clone it first, or write what it is a view of");
+    return EBB_OK;
+}
+
 /* Whether t was a leaf when a graph was recorded that is still there, and gathers no gradients since: with a history it
  * could lead, through that graph, to itself (I2). */
 static bool is_former_leaf(const ebb_tensor *t) {
@@ -23,11 +45,8 @@ static bool is_former_leaf(const ebb_tensor *t) {
 }
 
 /* Whether self may be written at all, and, when recording, whether its history allows it. */
-static ebb_status check_self(const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
-    if (expanded(self))
-        return fail_self(
-            EBB_ERR_ARGUMENT, self,
-            "is expanded: several of its elements share memory, so it cannot be written in place; clone it first");
+static ebb_status check_self(const struct ebb_op *op, const ebb_tensor *self, ebb_tensor *const *in, int64_t n) {
+    if (expanded(self) && check_expanded(op, self, in)) return ebb_error_status();
     if (self->flags & EBB__INFERENCE && !ebb__thread.inference)
         return fail_self(EBB_ERR_GRAPH, self,
                          "is an inference tensor and cannot be written outside of inference mode; clone it first");
@@ -75,10 +94,23 @@ static bool same_elements(const ebb_tensor *a, const ebb_tensor *b) {
     return true;
 }
 
+/* One number into all elements of an expanded tensor: once into each that is in memory, as threads share the work. */
+static ebb_status write_once(ebb_tensor *self, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
+                             const void *attrs) {
+    ebb_dims sizes = ebb_tensor_shape(self);
+    for (int d = 0; d < sizes.n; d++)
+        if (ebb__strides(self)[d] == 0 && sizes.d[d] > 1) sizes.d[d] = 1;
+    ebb_tensor *once = ebb__tensor_alias(self, sizes.n, sizes.d, ebb__strides(self), 0), *from[] = {once, in[n - 1]};
+    ebb_status status = once && ebb__elementwise(op, from, n, attrs, once) ? EBB_OK : ebb_error_status();
+    ebb__unref(once);
+    return status;
+}
+
 /* The result into self: by the loop itself where there is one, else computed apart and copied. */
 static ebb_status compute_into(ebb_tensor *self, const struct ebb_op *op, ebb_tensor *const *in, int64_t n,
                                const void *attrs) {
     if (op->updates && (op->halves || !ebb__is_half(self->dtype))) return ebb__call_update(op, in, n, attrs);
+    if (EBB_UNLIKELY(expanded(self))) return write_once(self, op, in, n, attrs);
     if (op->loops) return ebb__elementwise(op, in, n, attrs, self) ? EBB_OK : ebb_error_status();
     bool before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
@@ -124,7 +156,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status && n > EBB__ROW)
         status = ebb_fail(EBB_ERR_ARGUMENT, "takes at most %d inputs in place, got %lld", EBB__ROW, (long long)n);
     if (!status) status = ebb__call_attrs(op, in, n, &attrs, buffer);
-    if (!status) status = check_self(self, in, n);
+    if (!status) status = check_self(op, self, in, n);
     struct ebb__level *batch = NULL;
     if (EBB_UNLIKELY(ebb__thread.levels) && !status) batch = ebb__batch_level(op, in, n);
     bool copies = batch && op == ebb_op_find("copy");

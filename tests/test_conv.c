@@ -3,6 +3,8 @@
  * samples. */
 #include "tests/check.h"
 
+#include "kernel/conv.h"
+
 #include <ebb/ebb.h>
 #include <math.h>
 #include <string.h>
@@ -183,5 +185,47 @@ static void failing(void) {
 }
 
 EBB_TEST(failing_allocations) { CHECK_ALLOCATIONS_FAILING(failing, CHECK_SANITIZED ? 60 : 300); }
+
+static ebb_status kernel(int result, const struct sizes *s, ebb_dtype dtype, const struct arrays *a) {
+    const ebb__conv c = {.dtype = dtype,
+                         .batch = s->batch,
+                         .groups = s->groups,
+                         .in_channels = s->in,
+                         .out_channels = s->out,
+                         .in = {1, s->size, s->size},
+                         .kernel = {1, s->kernel, s->kernel},
+                         .out = {1, result_size(s), result_size(s)},
+                         .stride = {1, s->stride, s->stride},
+                         .padding = {0, s->padding, s->padding},
+                         .dilation = {1, s->dilation, s->dilation}};
+    void *x = ebb_tensor_data(a->x), *w = ebb_tensor_data(a->w), *y = ebb_tensor_data(a->g);
+    return result == 0   ? ebb__conv_forward(&c, x, w, NULL, y)
+           : result == 1 ? ebb__conv_input(&c, y, w, NULL, x)
+                         : ebb__conv_weight(&c, y, x, w);
+}
+
+/* Each of a kernel's own allocations: nothing after it would fail as well, and tell. */
+EBB_TEST(failures_inside_of_kernels) {
+    static const struct sizes many = {1, 128, 128, 32, 3, 1, 1, 1, 1}; /* by Winograd's algorithm, of large products */
+    for (int c = -1; c < 6; c++)
+        for (int single = 0; single < 2; single++) {
+            EBB_SCOPE {
+                const struct sizes *s = c < 0 ? &many : &cases[c];
+                const ebb_dtype dtype = single ? EBB_F32 : EBB_F64;
+                struct arrays a = make(s, dtype);
+                for (int64_t call = 0, n = 1; call < 6;) {
+                    ebb_set_num_threads(1 + (int)call / 3);
+                    ebb_memory_fail_after(n);
+                    const ebb_status status = kernel((int)call % 3, s, dtype, &a);
+                    const bool failed = ebb_memory_fail_after(0) >= n;
+                    CHECK(status == (failed ? EBB_ERR_MEMORY : EBB_OK) && status == ebb_error_status());
+                    ebb_clear_error();
+                    if (failed) n++;
+                    else call++, n = 1;
+                }
+            }
+        }
+    ebb_set_num_threads(0);
+}
 
 EBB_TEST_MAIN

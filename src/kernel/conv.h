@@ -2,6 +2,8 @@
 #ifndef EBB_KERNEL_CONV_H
 #define EBB_KERNEL_CONV_H
 
+#include "kernel/sizes.h"
+
 #include <ebb/tensor.h>
 
 /* Three spatial dimensions; where there are fewer, the first ones have size 1. Arrays are x (batch, in_channels, in),

@@ -4,6 +4,7 @@
 #define EBB_KERNEL_ISA_H
 
 #include "kernel/kernel.h"
+#include "kernel/sizes.h"
 #include "kernel/winograd.h"
 
 #define EBB__CAT_(a, b) a##b

@@ -141,6 +141,7 @@ ebb_status ebb__conv_forward(const ebb__conv *c, const void *x, const void *w, c
     struct job j = job_of(c);
     if (c->batch * c->out_channels * j.out == 0) return EBB_OK;
     if (ebb__winograd_pays(c)) return ebb__winograd_forward(c, x, w, bias, y);
+    if (ebb__direct_pays(c)) return ebb__direct_forward(c, x, w, bias, y);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_Y, x, w, y, bias, &done);
     if (status || done) return status;
@@ -249,6 +250,7 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     const int64_t n = c->out_channels * j.rows;
     if (n == 0) return EBB_OK;
     if (ebb__winograd_pays(c)) return ebb__winograd_weight(c, y, x, w);
+    if (ebb__direct_pays(c)) return ebb__direct_weight(c, y, x, w);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_W, x, w, y, NULL, &done);
     if (status || done) return status;

@@ -46,4 +46,9 @@ ebb_status ebb__winograd_forward(const ebb__conv *c, const void *x, const void *
 ebb_status ebb__winograd_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x);
 ebb_status ebb__winograd_weight(const ebb__conv *c, const void *y, const void *x, void *w);
 
+/* conv_direct.c: y and w where there are few channels and wide rows, where it pays. */
+bool ebb__direct_pays(const ebb__conv *c);
+ebb_status ebb__direct_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y);
+ebb_status ebb__direct_weight(const ebb__conv *c, const void *y, const void *x, void *w);
+
 #endif

@@ -3,6 +3,8 @@
  * samples. */
 #include "tests/check.h"
 
+#include "kernel/conv.h"
+
 #include <ebb/ebb.h>
 #include <math.h>
 #include <string.h>
@@ -16,7 +18,8 @@ static const struct sizes cases[] = {
     {2, 32, 32, 15, 1, 1, 0, 1, 1}, {3, 32, 48, 17, 3, 1, 2, 2, 2},  {4, 24, 48, 23, 3, 1, 1, 1, 24},
     {2, 64, 64, 9, 4, 3, 1, 1, 1},  {1, 40, 100, 30, 3, 1, 1, 1, 1}, {3, 32, 48, 7, 3, 1, 0, 1, 1},
     {9, 64, 35, 4, 3, 1, 1, 1, 1},  {2, 96, 80, 17, 3, 1, 2, 1, 2},  {1, 32, 33, 66, 3, 1, 1, 1, 1},
-    {33, 32, 64, 2, 3, 1, 1, 1, 1},
+    {33, 32, 64, 2, 3, 1, 1, 1, 1}, {3, 3, 45, 56, 7, 2, 3, 1, 1},   {2, 5, 13, 34, 3, 1, 1, 2, 1},
+    {2, 2, 7, 94, 4, 3, 2, 1, 1},   {1, 4, 6, 26, 3, 1, 4, 1, 1},    {9, 1, 5, 48, 5, 1, 2, 1, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -156,6 +159,19 @@ EBB_TEST(threads) {
         }
 }
 
+/* What a tap does not read, because the last output stands before it, may be infinite. */
+EBB_TEST(infinite_neighbours) {
+    EBB_SCOPE {
+        ebb_tensor *x = ebb_zeros(EBB_DIMS(2, 3, 40, 30)), *w = ebb_ones(EBB_DIMS(8, 3, 3, 3)), *gw = NULL;
+        (void)ebb_fill_(ebb_narrow(x, 3, 28, 2), (double)INFINITY);
+        ebb_tensor *y = ebb_conv2d(x, ebb_requires_grad_(w, true));
+        CHECK(!ebb_grad(EBB_LIST(y), EBB_LIST(w), &gw, .grad_outputs = EBB_LIST(ebb_ones(ebb_tensor_shape(y)))));
+        CHECK(ebb_item(ebb_amax(ebb_abs(ebb_narrow(y, 3, 0, 26)))) == 0);
+        CHECK(ebb_item(ebb_amax(ebb_abs(ebb_select(gw, 3, 0)))) == 0);
+        CHECK(ebb_item(ebb_amin(ebb_narrow(gw, 3, 1, 2))) == (double)INFINITY);
+    }
+}
+
 /* A transposed convolution is the gradient of the input, with a bias. */
 EBB_TEST(transposed) {
     for (int single = 0; single < 2; single++) {
@@ -183,5 +199,50 @@ static void failing(void) {
 }
 
 EBB_TEST(failing_allocations) { CHECK_ALLOCATIONS_FAILING(failing, CHECK_SANITIZED ? 60 : 300); }
+
+static ebb_status kernel(int result, const struct sizes *s, ebb_dtype dtype, const struct arrays *a) {
+    const ebb__conv c = {.dtype = dtype,
+                         .batch = s->batch,
+                         .groups = s->groups,
+                         .in_channels = s->in,
+                         .out_channels = s->out,
+                         .in = {1, s->size, s->size},
+                         .kernel = {1, s->kernel, s->kernel},
+                         .out = {1, result_size(s), result_size(s)},
+                         .stride = {1, s->stride, s->stride},
+                         .padding = {0, s->padding, s->padding},
+                         .dilation = {1, s->dilation, s->dilation}};
+    void *x = ebb_tensor_data(a->x), *w = ebb_tensor_data(a->w), *y = ebb_tensor_data(a->g);
+    return result == 0   ? ebb__conv_forward(&c, x, w, NULL, y)
+           : result == 1 ? ebb__conv_input(&c, y, w, NULL, x)
+                         : ebb__conv_weight(&c, y, x, w);
+}
+
+/* Each of a kernel's own allocations: nothing after it would fail as well, and tell. */
+EBB_TEST(failures_inside_of_kernels) {
+    static const struct sizes more[] = {
+        {1, 128, 128, 32, 3, 1, 1, 1, 1}, /* by Winograd's algorithm, of large products */
+        {2, 3, 16, 64, 3, 1, 1, 1, 1}     /* directly */
+    };
+    for (int c = -2; c < 6; c++)
+        for (int single = 0; single < 2; single++) {
+            EBB_SCOPE {
+                const struct sizes *s = c < 0 ? &more[c + 2] : &cases[c];
+                const ebb_dtype dtype = single ? EBB_F32 : EBB_F64;
+                struct arrays a = make(s, dtype);
+                for (int64_t call = 0, n = 1; call < 6;) {
+                    ebb_set_num_threads(1 + (int)call / 3);
+                    ebb_memory_fail_after(n);
+                    const ebb_status status = kernel((int)call % 3, s, dtype, &a);
+                    const bool failed = ebb_memory_fail_after(0) >= n;
+                    CHECK(status == (failed ? EBB_ERR_MEMORY : EBB_OK) && status == ebb_error_status());
+                    ebb_clear_error();
+                    if (failed) n++;
+                    else call++, n = 1;
+                }
+            }
+        }
+    ebb_set_num_threads(0);
+}
 
 EBB_TEST_MAIN

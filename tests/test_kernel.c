@@ -319,6 +319,7 @@ static void check_entry(const struct entry *e, ebb_dtype dtype) {
     const size_t size = ebb_dtype_size(dtype);
     CHECK((e->table[dtype] != NULL) == ((e->dtypes & dtype_kind(dtype)) != 0));
     if (!e->table[dtype]) return;
+    e->table[dtype](0, (char *[3]){NULL}, (int64_t[3]){0}, &alpha); /* an empty array has no first element */
     for (int i = 1; i < 3; i++)
         for (size_t j = 0; j < ROOM / size; j++) put_any(dtype, buffer[i] + j * size);
     for (size_t j = 0; j < 3 * N; j++) {

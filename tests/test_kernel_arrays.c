@@ -486,6 +486,20 @@ EBB_TEST(products_of_halves_at_the_edges) {
     }
 }
 
+/* Its own code takes subnormal numbers for 0; what is chosen after it must not keep that code. */
+EBB_TEST(products_of_bfloat16_after_its_own_code) {
+    const uint16_t tiny = ebb__bf16_of_float(0x1p-128f), one = ebb__bf16_of_float(1), rows[] = {one, one};
+    EACH_PRODUCT_ISA(isa)
+    for (int before = 0; before < 4; before++) {
+        uint16_t vector, matrix[4];
+        (void)ebb__kernel_use(isas[before]);
+        CHECK(ebb__kernel_use(isas[isa]));
+        CHECK(!ebb__gemm(EBB_BF16, 1, 1, 1, &tiny, 1, 1, &one, 1, 1, 0, &vector, 1));
+        CHECK(!ebb__gemm(EBB_BF16, 2, 2, 1, rows, 1, 1, (const uint16_t[]){tiny, tiny}, 1, 1, 0, matrix, 2));
+        CHECK(vector == (isa == 3 ? 0 : tiny) && matrix[3] == (isa == 3 ? 0 : tiny));
+    }
+}
+
 /* A repeated row or column has stride 0. */
 EBB_TEST(products_with_broadcast_operands) {
     float a[4] = {1, 2, 3, 4}, one = 2, c[8];

@@ -1047,7 +1047,8 @@ typedef struct ebb_conv2d_options {
 
 /* The convolution of input (N, C, H, W), or (C, H, W) without a batch, with weight (out, C / groups, H, W), plus
  * bias (out). Lists have one number for each of H, W, or one for all. PyTorch's padding="valid" and "same" are
- * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME.
+ * .auto_padding = EBB_PADDING_VALID and EBB_PADDING_SAME. With 3 x 3 taps and 32 channels or more in float32, an
+ * infinity or a NaN may make NaN of results near it that the sum of products would leave infinite or finite.
  *     conv2d(Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, int
  *     groups=1, enum(listed|valid|same) auto_padding|padding=listed) -> Tensor
  * Formula: y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding,

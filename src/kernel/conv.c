@@ -34,10 +34,6 @@ struct job {
     const void *thread; /* that made the call */
 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static bool is_plain(const ebb__conv *c) {
     for (int d = 0; d < 3; d++)
         if (c->kernel[d] != 1 || c->stride[d] != 1 || c->padding[d] != 0) return false;
@@ -58,21 +54,21 @@ static struct job job_of(const ebb__conv *c) {
 
 /* How many outputs are unfolded at a time, `rows` of each. */
 static void cut_columns(struct job *j, int64_t rows) {
-    j->columns = most(j->out, 1);
+    j->columns = ebb__most(j->out, 1);
     if (!j->plain && j->out > 0) {
-        int64_t fit = BUFFER_BYTES / (most(rows, 1) * j->size) / 16 * 16;
-        j->columns = least(j->out, most(fit, MIN_COLUMNS));
-        j->columns = divide_up(j->out, divide_up(j->out, j->columns)); /* parts of one size */
-        j->buffer_bytes = (size_t)(divide_up(j->columns * rows * j->size, 64) * 64);
+        int64_t fit = BUFFER_BYTES / (ebb__most(rows, 1) * j->size) / 16 * 16;
+        j->columns = ebb__least(j->out, ebb__most(fit, MIN_COLUMNS));
+        j->columns = ebb__divide_up(j->out, ebb__divide_up(j->out, j->columns)); /* parts of one size */
+        j->buffer_bytes = (size_t)(ebb__round_up(j->columns * rows * j->size, 64));
     }
-    j->n_blocks = divide_up(j->out, j->columns);
+    j->n_blocks = ebb__divide_up(j->out, j->columns);
 }
 
 /* How many channels of a group one tile has, so that there are tiles enough besides the `others`. */
 static void cut_channels(struct job *j, int64_t others) {
-    const int64_t fewest = least(j->in_group, divide_up(MIN_ROWS, j->taps));
-    j->channels = most(fewest, divide_up(j->in_group, divide_up(SLOTS, others)));
-    j->n_channels = divide_up(j->in_group, j->channels);
+    const int64_t fewest = ebb__least(j->in_group, ebb__divide_up(MIN_ROWS, j->taps));
+    j->channels = ebb__most(fewest, ebb__divide_up(j->in_group, ebb__divide_up(SLOTS, others)));
+    j->n_channels = ebb__divide_up(j->in_group, j->channels);
 }
 
 /* ---- running tiles: slot s takes the tiles s, s + SLOTS, … ---- */
@@ -95,7 +91,7 @@ static void run_slots(void *context, int64_t first, int64_t last) {
 
 /* With few tiles the products inside them are what threads share. */
 static ebb_status run(struct job *j, ebb_status (*tile)(struct job *j, int64_t tile, char *columns)) {
-    const int64_t slots = least(j->tiles, SLOTS), work = j->tiles * j->columns * j->rows * j->out_group;
+    const int64_t slots = ebb__least(j->tiles, SLOTS), work = j->tiles * j->columns * j->rows * j->out_group;
     const bool parallel = slots >= SLOTS / 4 && work >= PARALLEL_WORK;
     const size_t bytes = j->buffer_bytes * (size_t)(parallel ? slots : 1);
     ebb_status status = EBB_OK;
@@ -126,7 +122,7 @@ static void fill(const struct job *j, char *to, int64_t rows, int64_t n, int64_t
 static ebb_status forward_tile(struct job *j, int64_t tile, char *columns) {
     const int64_t block = tile % j->n_blocks, group = tile / j->n_blocks % j->c->groups;
     const int64_t image = tile / j->n_blocks / j->c->groups, first = block * j->columns;
-    const int64_t n = least(j->columns, j->out - first), k = j->rows;
+    const int64_t n = ebb__least(j->columns, j->out - first), k = j->rows;
     const char *x = j->x + (image * j->c->in_channels + group * j->in_group) * j->in * j->size;
     char *y = j->to + ((image * j->c->out_channels + group * j->out_group) * j->out + first) * j->size;
     const char *b = j->plain ? x + first * j->size : columns;
@@ -145,6 +141,7 @@ ebb_status ebb__conv_forward(const ebb__conv *c, const void *x, const void *w, c
     struct job j = job_of(c);
     if (c->batch * c->out_channels * j.out == 0) return EBB_OK;
     if (ebb__winograd_pays(c)) return ebb__winograd_forward(c, x, w, bias, y);
+    if (ebb__direct_pays(c)) return ebb__direct_forward(c, x, w, bias, y);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_Y, x, w, y, bias, &done);
     if (status || done) return status;
@@ -167,7 +164,7 @@ static ebb_status input_tile(struct job *j, int64_t tile, char *columns) {
     const ebb__conv *c = j->c;
     const int64_t part = tile % j->n_channels, group = tile / j->n_channels % c->groups;
     const int64_t image = tile / j->n_channels / c->groups, channel = part * j->channels;
-    const int64_t row = channel * j->taps, m = least(j->channels, j->in_group - channel) * j->taps;
+    const int64_t row = channel * j->taps, m = ebb__least(j->channels, j->in_group - channel) * j->taps;
     const char *w = j->w + (group * j->out_group * j->rows + row) * j->size;
     const char *y = j->y + (image * c->out_channels + group * j->out_group) * j->out * j->size;
     char *x = j->to + (image * c->in_channels + group * j->in_group) * j->in * j->size;
@@ -180,7 +177,7 @@ static ebb_status input_tile(struct job *j, int64_t tile, char *columns) {
         return ebb__gemm(c->dtype, m, j->out, j->out_group, w, 1, j->rows, y, j->out, 1, j->bias != NULL,
                          x + row * j->in * j->size, j->in);
     for (int64_t first = 0; first < j->out && !status; first += j->columns) {
-        const int64_t n = least(j->columns, j->out - first);
+        const int64_t n = ebb__least(j->columns, j->out - first);
         status = ebb__gemm(c->dtype, m, n, j->out_group, w, 1, j->rows, y + first * j->size, j->out, 1, 0, columns, n);
         if (!status) ebb__fold_rows(c, columns, row, m, first, first + n, x);
     }
@@ -214,14 +211,14 @@ static ebb_status weight_tile(struct job *j, int64_t tile, char *columns) {
     const ebb__conv *c = j->c;
     const int64_t part = tile % j->n_channels, group = tile / j->n_channels % c->groups;
     const int64_t split = tile / j->n_channels / c->groups, channel = part * j->channels;
-    const int64_t row = channel * j->taps, rows = least(j->channels, j->in_group - channel) * j->taps;
+    const int64_t row = channel * j->taps, rows = ebb__least(j->channels, j->in_group - channel) * j->taps;
     char *w = j->to + ((split * c->out_channels + group * j->out_group) * j->rows + row) * j->size;
     ebb_status status = EBB_OK;
     for (int64_t image = split * c->batch / j->splits; image < (split + 1) * c->batch / j->splits; image++) {
         const char *x = j->x + (image * c->in_channels + group * j->in_group) * j->in * j->size;
         const char *y = j->y + (image * c->out_channels + group * j->out_group) * j->out * j->size;
         for (int64_t first = 0; first < j->out && !status; first += j->columns) {
-            const int64_t k = least(j->columns, j->out - first);
+            const int64_t k = ebb__least(j->columns, j->out - first);
             const char *b = j->plain ? x + (row * j->in + first) * j->size : columns;
             if (!j->plain) ebb__unfold_rows(c, x, row, rows, first, first + k, columns);
             status = ebb__gemm(c->dtype, j->out_group, rows, k, y + first * j->size, j->out, 1, b, 1,
@@ -253,6 +250,7 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     const int64_t n = c->out_channels * j.rows;
     if (n == 0) return EBB_OK;
     if (ebb__winograd_pays(c)) return ebb__winograd_weight(c, y, x, w);
+    if (ebb__direct_pays(c)) return ebb__direct_weight(c, y, x, w);
     bool done;
     ebb_status status = ebb__conv_by_dnnl(c, EBB__DNNL_W, x, w, y, NULL, &done);
     if (status || done) return status;
@@ -265,8 +263,8 @@ ebb_status ebb__conv_weight(const ebb__conv *c, const void *y, const void *x, vo
     j.to = w;
     cut_channels(&j, c->groups);
     cut_columns(&j, j.channels * j.taps);
-    j.splits =
-        most(1, least(divide_up(SLOTS, j.n_channels * c->groups), least(c->batch, PARTIAL_BYTES / (n * j.size))));
+    j.splits = ebb__most(1, ebb__least(ebb__divide_up(SLOTS, j.n_channels * c->groups),
+                                       ebb__least(c->batch, PARTIAL_BYTES / (n * j.size))));
     j.tiles = j.splits * c->groups * j.n_channels;
     const size_t bytes = (size_t)(j.splits * n * j.size);
     char *partial = j.splits > 1 ? ebb__alloc(bytes) : NULL;

@@ -2,6 +2,8 @@
 #ifndef EBB_KERNEL_CONV_H
 #define EBB_KERNEL_CONV_H
 
+#include "kernel/sizes.h"
+
 #include <ebb/tensor.h>
 
 /* Three spatial dimensions; where there are fewer, the first ones have size 1. Arrays are x (batch, in_channels, in),
@@ -43,5 +45,10 @@ bool ebb__winograd_pays(const ebb__conv *c);
 ebb_status ebb__winograd_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y);
 ebb_status ebb__winograd_input(const ebb__conv *c, const void *y, const void *w, const void *bias, void *x);
 ebb_status ebb__winograd_weight(const ebb__conv *c, const void *y, const void *x, void *w);
+
+/* conv_direct.c: y and w where there are few channels and wide rows, where it pays. */
+bool ebb__direct_pays(const ebb__conv *c);
+ebb_status ebb__direct_forward(const ebb__conv *c, const void *x, const void *w, const void *bias, void *y);
+ebb_status ebb__direct_weight(const ebb__conv *c, const void *y, const void *x, void *w);
 
 #endif

@@ -180,9 +180,6 @@ struct job {
     const void *thread;
 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* The sizes of a tile of n images or channels. */
 static struct key key_of(const struct job *j, int64_t n) {
     struct key k = {.c = *j->c, .result = j->result};
@@ -197,22 +194,22 @@ static void cut(struct job *j) {
     const ebb__conv *c = j->c;
     const int64_t n = j->result == EBB__DNNL_X ? c->in_channels : c->out_channels;
     const int64_t weights = c->out_channels * (c->in_channels / c->groups) * ebb__volume(c->kernel);
-    int64_t images = least(c->batch, TILES), parts = FEW_TILES;
+    int64_t images = ebb__least(c->batch, TILES), parts = FEW_TILES;
     bool by_image = c->batch >= FEW_TILES;
     if (j->result == EBB__DNNL_W) {
         parts = TILES / 2;
-        images = least(images, PARTIAL_BYTES / (weights * 4));
+        images = ebb__least(images, PARTIAL_BYTES / (weights * 4));
         by_image = images >= FEW_TILES;
         if (images < 1) images = 1;
     }
     j->axis = by_image || c->groups > 1 || n < 2 * CHANNELS ? IMAGES : j->result == EBB__DNNL_X ? IN : OUT;
     if (j->axis == IMAGES) {
-        j->each = divide_up(c->batch, images);
-        j->tiles = divide_up(c->batch, j->each);
+        j->each = ebb__divide_up(c->batch, images);
+        j->tiles = ebb__divide_up(c->batch, j->each);
         j->partial = j->result == EBB__DNNL_W && j->tiles > 1 ? weights : 0;
     } else {
-        j->each = divide_up(divide_up(n, parts), CHANNELS) * CHANNELS;
-        j->tiles = divide_up(n, j->each);
+        j->each = ebb__round_up(ebb__divide_up(n, parts), CHANNELS);
+        j->tiles = ebb__divide_up(n, j->each);
     }
 }
 

@@ -8,7 +8,7 @@
 #include "kernel/conv.h"
 #include "kernel/isa.h"
 
-#include <string.h>
+#include <assert.h>
 
 enum {
     POINTS = EBB__WINOGRAD_POINTS,
@@ -19,12 +19,8 @@ enum {
     TILES = 128,              /* and not more */
     CHUNK_TILES = EBB__WINOGRAD_GROUPS * 16, /* that a gradient of taps takes at a time */
     GROUPS = 4,                              /* of it that one thread transforms, at least */
-    ROWS = 64                                /* of a gradient of taps, to be computed by one thread */
+    ROWS = 128 /* of a gradient of taps, to be computed by one thread: b is packed for each */
 };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- images and their tiles ---- */
 
@@ -43,15 +39,15 @@ static struct ebb__winograd_group locate(const struct tiling *t, const struct im
     struct ebb__winograd_group g = {0};
     for (int64_t at = first; at < last;) {
         const int64_t row = at / t->columns % t->rows, column = at % t->columns;
-        const int64_t n = least(t->columns - column, last - at);
+        const int64_t n = ebb__least(t->columns - column, last - at);
         const int64_t y = 2 * row - p->padding[0], x = 2 * column - p->padding[1];
         g.runs[g.n_runs++] = (struct ebb__winograd_run){.at = at / (t->rows * t->columns) * p->apart + y * p->width + x,
                                                         .lane = (int8_t)(at - first),
                                                         .n = (int8_t)n,
-                                                        .left = (int8_t)most(0, -x),
-                                                        .right = (int8_t)least(2 * n - 2 + p->size, p->width - x),
-                                                        .top = (int8_t)most(0, -y),
-                                                        .bottom = (int8_t)least(p->size, p->height - y)};
+                                                        .left = (int8_t)ebb__most(0, -x),
+                                                        .right = (int8_t)ebb__least(2 * n - 2 + p->size, p->width - x),
+                                                        .top = (int8_t)ebb__most(0, -y),
+                                                        .bottom = (int8_t)ebb__least(p->size, p->height - y)};
         at += n;
     }
     return g;
@@ -108,7 +104,7 @@ struct taps {
 };
 
 /* Lines and planes that lay a multiple of 4 kB apart would fall into one set of the first cache. */
-static int64_t spread(int64_t n) { return (n + 31) / 32 * 32 + 16; }
+static int64_t spread(int64_t n) { return ebb__round_up(n, 32) + 16; }
 static int64_t line_of(const struct taps *t) { return spread(t->columns); }
 static int64_t plane_of(const struct taps *t) { return spread(t->rows * line_of(t)); }
 static size_t bytes_of(const struct taps *t) { return (size_t)(POINTS * plane_of(t)) * sizeof(float); }
@@ -128,7 +124,7 @@ static void gather_rows(void *context, int64_t first, int64_t last) {
 }
 
 static void over_rows(struct taps *t, void (*body)(void *context, int64_t first, int64_t last)) {
-    ebb__parallel_for(t->rows, divide_up(1 << 10, t->columns), body, t);
+    ebb__parallel_for(t->rows, ebb__divide_up(1 << 10, t->columns), body, t);
 }
 
 /* ---- results from images and taps: a block of tiles at a time, by one thread ---- */
@@ -152,8 +148,9 @@ static int block_groups(const struct correlation *k, const struct images *p, int
                         struct ebb__winograd_group *ret_groups) {
     const int64_t lanes = ebb__isa.winograd.tiles;
     int n = 0;
+    assert(last - first <= lanes * EBB__WINOGRAD_GROUPS);
     for (int64_t at = first; at < last; at += lanes, n++) {
-        ret_groups[n] = locate(&k->tiling, p, at, least(at + lanes, last));
+        ret_groups[n] = locate(&k->tiling, p, at, ebb__least(at + lanes, last));
         ret_groups[n].values = (at - first) / k->panel * k->panel * p->channels + (at - first) % k->panel;
     }
     return n;
@@ -191,7 +188,7 @@ static void correlate_blocks(void *context, int64_t first, int64_t last) {
         return;
     }
     for (; first < last; first++)
-        correlate_block(k, first * k->block, least((first + 1) * k->block, k->tiling.n), values, values + in);
+        correlate_block(k, first * k->block, ebb__least((first + 1) * k->block, k->tiling.n), values, values + in);
     ebb__free(values, bytes);
 }
 
@@ -199,10 +196,10 @@ static ebb_status correlate(struct correlation *k) {
     const int64_t fit = BLOCK_FLOATS / (k->in.channels + k->out.channels);
     k->thread = &ebb__thread;
     k->panel = 2 * ebb__isa.winograd.tiles;
-    k->block = divide_up(least(most(fit, LEAST_TILES), least(TILES, k->tiling.n)), k->panel) * k->panel;
+    k->block = ebb__round_up(ebb__least(ebb__most(fit, LEAST_TILES), ebb__least(TILES, k->tiling.n)), k->panel);
     if (!(k->taps.points = ebb__alloc(bytes_of(&k->taps)))) return EBB_ERR_MEMORY;
     over_rows(&k->taps, transform_rows);
-    ebb__parallel_for(divide_up(k->tiling.n, k->block), 1, correlate_blocks, k);
+    ebb__parallel_for(ebb__divide_up(k->tiling.n, k->block), 1, correlate_blocks, k);
     ebb__free(k->taps.points, bytes_of(&k->taps));
     return k->failed ? ebb_fail(EBB_ERR_MEMORY, "out of memory for a convolution") : EBB_OK;
 }
@@ -227,8 +224,9 @@ static void transform_groups(void *context, int64_t first, int64_t last) {
     const int64_t lanes = ebb__isa.winograd.tiles;
     struct ebb__winograd_group x[EBB__WINOGRAD_GROUPS], y[EBB__WINOGRAD_GROUPS];
     int n = 0;
+    assert(last - first <= EBB__WINOGRAD_GROUPS);
     for (int64_t i = first; i < last; i++, n++) {
-        const int64_t from = k->at + i * lanes, to = k->at + least((i + 1) * lanes, k->n);
+        const int64_t from = k->at + i * lanes, to = k->at + ebb__least((i + 1) * lanes, k->n);
         x[n] = locate(&k->tiling, &k->in, from, to);
         y[n] = locate(&k->tiling, &k->out, from, to);
         x[n].values = y[n].values = i * lanes;
@@ -239,28 +237,28 @@ static void transform_groups(void *context, int64_t first, int64_t last) {
 
 static void accumulate_points(void *context, int64_t first, int64_t last) {
     const struct gradient *k = context;
-    const int64_t in = k->in.channels, out = k->out.channels, parts = divide_up(out, ROWS);
+    const int64_t in = k->in.channels, out = k->out.channels, parts = ebb__divide_up(out, ROWS);
     for (; first < last; first++) {
         const int64_t point = first / parts, row = first % parts * ROWS;
-        (void)ebb__gemm(EBB_F32, least(ROWS, out - row), in, k->n,
-                        k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk, 1,
-                        k->values + point * chunk_point(k, in), 1, k->chunk, k->at > 0,
-                        k->taps.points + point * plane_of(&k->taps) + row * line_of(&k->taps), line_of(&k->taps));
+        ebb__isa.gemm[EBB_F32](
+            ebb__least(ROWS, out - row), in, k->n, k->results + point * chunk_point(k, out) + row * k->chunk, k->chunk,
+            1, k->values + point * chunk_point(k, in), 1, k->chunk, k->at > 0,
+            k->taps.points + point * plane_of(&k->taps) + row * line_of(&k->taps), line_of(&k->taps), NULL);
     }
 }
 
 static ebb_status differentiate(struct gradient *k) {
     const int64_t lanes = ebb__isa.winograd.tiles, out = k->out.channels;
-    k->chunk = divide_up(least(CHUNK_TILES, k->tiling.n), lanes) * lanes;
+    k->chunk = ebb__round_up(ebb__least(CHUNK_TILES, k->tiling.n), lanes);
     const int64_t values = POINTS * chunk_point(k, k->in.channels), results = POINTS * chunk_point(k, out);
     const size_t bytes = (size_t)(values + results) * sizeof(float) + bytes_of(&k->taps);
     if (!(k->values = ebb__alloc(bytes))) return EBB_ERR_MEMORY;
     k->results = k->values + values;
     k->taps.points = k->results + results;
     for (k->at = 0; k->at < k->tiling.n; k->at += k->chunk) {
-        k->n = least(k->chunk, k->tiling.n - k->at);
-        ebb__parallel_for(divide_up(k->n, lanes), GROUPS, transform_groups, k);
-        ebb__parallel_for(POINTS * divide_up(out, ROWS), 1, accumulate_points, k);
+        k->n = ebb__least(k->chunk, k->tiling.n - k->at);
+        ebb__parallel_for(ebb__divide_up(k->n, lanes), GROUPS, transform_groups, k);
+        ebb__parallel_for(POINTS * ebb__divide_up(out, ROWS), 1, accumulate_points, k);
     }
     over_rows(&k->taps, gather_rows);
     ebb__free(k->values, bytes);
@@ -289,7 +287,7 @@ static struct images images_of(const ebb__conv *c, bool x) {
 }
 
 static struct tiling tiling_of(const ebb__conv *c, const struct images *out) {
-    struct tiling t = {.rows = divide_up(out->height, 2), .columns = divide_up(out->width, 2)};
+    struct tiling t = {.rows = ebb__divide_up(out->height, 2), .columns = ebb__divide_up(out->width, 2)};
     t.n = c->batch * t.rows * t.columns;
     return t;
 }

@@ -69,10 +69,6 @@ static void compute_tiles(void *context, int64_t slot, int64_t last) {
         }
 }
 
-static int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
-
-static int64_t count(int64_t n, int64_t tile) { return (n + tile - 1) / tile; }
-
 /* Halve the longer side until there are tiles enough for the threads, or each is small. */
 static void cut(struct product *p, int threads) {
     const int64_t work = p->m * p->n * p->k;
@@ -82,23 +78,22 @@ static void cut(struct product *p, int threads) {
     for (int64_t tiles = 1; tiles < enough && work / (2 * tiles) >= TILE_WORK / 2; tiles *= 2) {
         int64_t *longer = p->m_tile > p->n_tile ? &p->m_tile : &p->n_tile;
         if (*longer <= TILE_MULTIPLE) break;
-        *longer = round_up((*longer + 1) / 2, TILE_MULTIPLE);
+        *longer = ebb__round_up((*longer + 1) / 2, TILE_MULTIPLE);
     }
-    p->m_tiles = count(p->m, p->m_tile);
-    p->n_tiles = count(p->n, p->n_tile);
+    p->m_tiles = ebb__divide_up(p->m, p->m_tile);
+    p->n_tiles = ebb__divide_up(p->n, p->n_tile);
 }
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* What a slot packs operands into, and where bfloat16's sums are. */
 static size_t space_bytes(const struct product *p) {
     if (p->library) return 0;
     if (p->dtype != EBB_BF16) return p->n_tile < PACKED_N || !ebb_dtype_is_floating(p->dtype) ? 0 : EBB__GEMM_SPACE;
-    const int64_t rows = round_up(least(p->m_tile, EBB__BF16_ROWS), EBB__BF16_TILE_ROWS);
-    const int64_t columns = round_up(least(p->n_tile, EBB__BF16_COLUMNS), EBB__BF16_TILE_COLUMNS);
-    const int64_t words = (rows + columns) * round_up(least(p->k, EBB__BF16_DEPTH), 2) / 2;
-    const int64_t sums = p->k > EBB__BF16_DEPTH ? least(p->m_tile, EBB__BF16_BLOCKS * EBB__BF16_ROWS) * columns : 0;
-    return (size_t)round_up(4 * (words + sums), 64);
+    const int64_t rows = ebb__round_up(ebb__least(p->m_tile, EBB__BF16_ROWS), EBB__BF16_TILE_ROWS);
+    const int64_t columns = ebb__round_up(ebb__least(p->n_tile, EBB__BF16_COLUMNS), EBB__BF16_TILE_COLUMNS);
+    const int64_t words = (rows + columns) * ebb__round_up(ebb__least(p->k, EBB__BF16_DEPTH), 2) / 2;
+    const int64_t sums =
+        p->k > EBB__BF16_DEPTH ? ebb__least(p->m_tile, EBB__BF16_BLOCKS * EBB__BF16_ROWS) * columns : 0;
+    return (size_t)ebb__round_up(4 * (words + sums), 64);
 }
 
 /* ---- vectors ---- */
@@ -127,9 +122,9 @@ static bool by_vector(const struct product *given) {
     p.m_tile = 64;
     if (p.a.cs != 1) { /* a column is read as far as it goes; a sum is the same however outputs are cut */
         const int64_t threads = ebb_num_threads();
-        p.m_tile = round_up(p.batch < threads ? count(p.m, threads) : p.m, 64);
+        p.m_tile = ebb__round_up(p.batch < threads ? ebb__divide_up(p.m, threads) : p.m, 64);
     }
-    p.m_tiles = count(p.m, p.m_tile);
+    p.m_tiles = ebb__divide_up(p.m, p.m_tile);
     if (p.batch * p.m * p.k < TILE_WORK / 16) {
         gemv_rows(&p, 0, p.batch * p.m_tiles);
     } else {

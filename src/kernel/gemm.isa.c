@@ -320,6 +320,10 @@ void EBB__ISA(ebb__init_gemm)(void) {
     ebb__isa.gemm[EBB_I32] = gemm_i32;
     ebb__isa.gemm[EBB_I64] = gemm_i64;
 #endif
+#if EBB__ISA_LEVEL == 0
+    ebb__isa.gemm[EBB_BF16] = NULL; /* only avx512bf16 has them, and tests go back from it */
+    ebb__isa.gemv[EBB_BF16] = NULL;
+#endif
     ebb__isa.gemm[EBB_F32] = gemm_f32;
     ebb__isa.gemm[EBB_F64] = gemm_f64;
     ebb__isa.gemv[EBB_F32] = gemv_f32;

@@ -145,14 +145,13 @@ static void panel(int64_t m, int64_t pairs, const uint32_t *a, const uint32_t *b
 
 /* ---- products ---- */
 
-static int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
-
 /* All of b that there is space for is packed once for the rows of many blocks of a; of these one at a time is packed,
  * and read by one panel of b after the other. */
 static void part(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t a_rs, int64_t a_cs, const uint16_t *b,
                  int64_t b_rs, int64_t b_cs, struct target t, void *space) {
-    const int64_t most = k < EBB__BF16_DEPTH ? k : EBB__BF16_DEPTH, words = (most + 1) / 2, width = round_up(n, NR);
-    uint32_t *packed_a = space, *packed_b = packed_a + round_up(m < ROWS ? m : ROWS, MR) * words;
+    const int64_t most = k < EBB__BF16_DEPTH ? k : EBB__BF16_DEPTH, words = (most + 1) / 2,
+                  width = ebb__round_up(n, NR);
+    uint32_t *packed_a = space, *packed_b = packed_a + ebb__round_up(m < ROWS ? m : ROWS, MR) * words;
     t.sum = (float *)(void *)(packed_b + width * words);
     t.sum_ld = width;
     for (int64_t p = 0; p < k; p += EBB__BF16_DEPTH, t.begun = true) {

@@ -4,6 +4,7 @@
 #define EBB_KERNEL_ISA_H
 
 #include "kernel/kernel.h"
+#include "kernel/sizes.h"
 #include "kernel/winograd.h"
 
 #define EBB__CAT_(a, b) a##b
@@ -85,6 +86,20 @@ typedef struct ebb__window_rows {
                 int64_t *index);
 } ebb__window_rows;
 
+/* For conv_direct.c, in float32. b stands for k rows (of product) or n rows (of dots), of which row p begins at
+ * b + at[p]. */
+typedef struct ebb__direct_table {
+    int columns; /* of a tile of `product`, which may read as many where there are fewer; 0: there is no code */
+    void (*pack)(int64_t m, int64_t k, const float *a, float *to); /* a (m, k) as product reads it */
+    /* c (m, n) = a b, plus bias[m] unless that is NULL. */
+    void (*product)(int64_t m, int64_t n, int64_t k, const float *a, const float *b, const int32_t *at,
+                    const float *bias, float *c, int64_t ldc);
+    /* c (m, n), contiguous, += a b^T, where rows of a, a_rs apart, are themselves `rows` rows of `width` elements, and
+     * those of b too, b_row apart. */
+    void (*dots)(int64_t m, int64_t n, int64_t rows, int64_t width, const float *a, int64_t a_rs, const float *b,
+                 int64_t b_row, const int32_t *at, float *c);
+} ebb__direct_table;
+
 typedef struct ebb__isa_table {
     ebb__reducer fold[EBB__FOLDS][EBB_DTYPE_COUNT], max[EBB_DTYPE_COUNT], min[EBB_DTYPE_COUNT];
     ebb__reducer moments[EBB_DTYPE_COUNT]; /* to counts, means and squared deviations: see EBB__REDUCED_MAX */
@@ -95,6 +110,7 @@ typedef struct ebb__isa_table {
     ebb__drop drop[EBB_DTYPE_COUNT];
     ebb__window_rows window;
     ebb__winograd_table winograd;
+    ebb__direct_table direct;
     int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
@@ -138,6 +154,7 @@ void ebb__loops_take(const ebb__loop_row *rows, int n);
     X(ebb__init_dropout_##isa) \
     X(ebb__init_window_##isa) \
     X(ebb__init_winograd_##isa) \
+    X(ebb__init_direct_##isa) \
     X(ebb__init_gemm_##isa)
 #define EBB__ISA_NARROW_FILES(X, isa) \
     X(ebb__init_compare_##isa) \

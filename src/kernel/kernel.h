@@ -9,9 +9,12 @@
  * strided sin gives bit for bit what the contiguous one gives. Between instruction sets values may differ within the
  * error bounds, except for random numbers, which are the same everywhere.
  *
- * Every table starts with code for the baseline CPU; ebb__kernel_init() overwrites it with what the CPU has
- * (dispatch.c). Files named *.isa.c are compiled once for each instruction set, with
- * -DEBB_ISA_NAME=baseline|avx2|avx512; *_bf16.isa.c only once, for CPUs that multiply bfloat16 as well, avx512bf16. */
+ * There are two kinds of tables of functions, both indexed by dtype, whose entries are NULL where something is not
+ * defined: ebb__loops_NAME, the elementwise loops declared here, which operators call, and ebb__isa (isa.h), the inner
+ * functions of everything else, for the files of this layer only. Every entry starts with code for the baseline CPU;
+ * ebb__kernel_init() overwrites it with what the CPU has (dispatch.c). Files named *.isa.c are compiled once for each
+ * instruction set, with -DEBB_ISA_NAME=baseline|avx2|avx512; *_bf16.isa.c only once, for CPUs that multiply bfloat16 as
+ * well, avx512bf16. */
 #ifndef EBB_KERNEL_KERNEL_H
 #define EBB_KERNEL_KERNEL_H
 

@@ -3,8 +3,10 @@
 
 enum { GATHER = 512 }; /* strided elements that are brought together at a time */
 
-/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x; strided elements in a buffer first
- * -- */
+/* ---- loops left to the compiler: R accumulates T by `step`, which reads r and x ----
+ * Strided elements go to a buffer first. LANES results go side by side, as vectors, so that none waits for the one
+ * before; element i of a buffer belongs to lane i % LANES, and what is left over to lane 0. At the end half of them is
+ * merged into the other half, 16 and 8 at a time, the last eight one by one. */
 #define DEFINE_RUN(name, T, R, start, step) \
     static void name##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
         enum { LANES = 32 }; \
@@ -32,11 +34,12 @@ enum { GATHER = 512 }; /* strided elements that are brought together at a time *
                 lane[0] = step; \
             } \
         } \
-        name##_merge(16, lane, lane + 16); \
-        name##_merge(8, lane, lane + 8); \
-        for (int k = 1; k < 8; k++) name##_merge(1, lane, lane + k); \
+        name##_merge(LANES / 2, lane, lane + LANES / 2); \
+        name##_merge(LANES / 4, lane, lane + LANES / 4); \
+        for (int k = 1; k < LANES / 4; k++) name##_merge(1, lane, lane + k); \
         *(R *)ret = lane[0]; \
     }
+/* One row after the other is added to all results; `from` is the first that is not in `start` already. */
 #define DEFINE_ROWS(name, T, R, start, from, step) \
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
         R *o = ret; \
@@ -112,8 +115,9 @@ DEFINE_FLOATING_FOLDS(f64, double, fabs)
 /* ---- sums and extremes of floating numbers, by vectors ---- */
 
 /* Along a run CHAINS vectors go side by side: none waits for the one before, and no lane adds more than 4096 / CHAINS /
- * width numbers in a row. They are joined in v[0] and v[1], which take what is left, and are all of a short run.
- * `step` has two vectors a and b, for the chains k and k + 1. */
+ * width numbers in a row. They are joined in v[0] and v[1], which take what is left, and are all of a short run: two
+ * vectors at a time, filled up with `filler`, which changes no result. `step` has two vectors a and b, for the chains k
+ * and k + 1, so that what it keeps of both (whether one is a NaN) takes one instruction. */
 enum { CHAINS = 8 };
 #define ALONG_RUN(F, T, v, filler, step, join) \
     { \
@@ -141,8 +145,8 @@ enum { CHAINS = 8 };
     }
 
 /* Up to EBB__LEAF_ROWS rows are put together in registers, BESIDE vectors of each row at a time: a whole run of cache
- * lines. v[k] begins as the first row's a, and `step` puts the
- * next rows' to it. */
+ * lines. v[k] begins as the first row's a, and `step` puts the next rows' to it. What is left of the rows goes one
+ * vector at a time, the last one cut off by load_part and store_part. */
 enum { BESIDE = 4 };
 #define BY_ROWS(F, T, first, step, end) \
     enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
@@ -172,7 +176,7 @@ enum { BESIDE = 4 };
     static void name##_rows(int n_rows, const char *const *rows, int64_t n, void *ret) { \
         BY_ROWS(F, T, (void)0, v[k] += a, v[k]) \
     }
-/* A NaN that is new loses against what `beats`, and is remembered. */
+/* `beats` gives the second operand where the first is a NaN; that there was one is remembered apart. */
 #define DEFINE_FLOATING_EXTREME(name, F, T, NONE, beats, across) \
     static T name##_flat(int64_t n, const T *x) { \
         const T first = x[0]; \
@@ -189,7 +193,7 @@ enum { BESIDE = 4 };
                 nans[k] = ebb__add_nans_##F(nans[k], a, a), ebb__with_nans_##F(v[k], nans[k])) \
     }
 
-/* A run of any stride. */
+/* A run of any stride. Strided elements are brought together some at a time; the parts' results are merged. */
 #define DEFINE_FLAT_RUN(name, T) \
     static void name##_run(int64_t n, const char *p, int64_t stride, void *ret) { \
         if (stride == (int64_t)sizeof(T)) { \
@@ -221,7 +225,8 @@ DEFINE_BY_VECTORS(f64, double, EBB__NO_NANS_F64)
 
 /* ---- count, mean and squared deviations: three arrays of doubles, one after another ---- */
 
-/* Two passes over what is in the cache; merged by Chan, Golub and LeVeque 1979. */
+/* Two passes over what is in the cache: the mean, then the squared deviations from it, each in LANES sums that are
+ * halved until one is left. Parts are merged by Chan, Golub and LeVeque 1979. */
 #define DEFINE_MOMENTS(F, T) \
     static EBB__INLINE void moments_##F(int64_t n, const char *p, int64_t stride, double *ret) { \
         enum { LANES = 16 }; \

@@ -121,7 +121,7 @@ DEFINE_BOTH(gelu_tanh)
     static void pow_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
         const int64_t so = stride[0], sa = stride[1], sb = stride[2]; \
-        const ebb__loop plain = n == 1 || sb == 0 ? plain_loop_##F(*(const T *)p[2]) : NULL; \
+        const ebb__loop plain = n == 1 || (n > 0 && sb == 0) ? plain_loop_##F(*(const T *)p[2]) : NULL; \
         if (plain) { \
             plain(n, p, stride, param); \
             return; \

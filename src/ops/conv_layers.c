@@ -58,7 +58,7 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
     "y = convolution(input if input.ndim == weight.ndim else input[None], weight, bias, stride, padding, " more \
     "); y if input.ndim == weight.ndim else y[0]"
 
-#define CONV(name_, dims_, image_, ...) \
+#define CONV(name_, dims_, image_, note_, ...) \
     static ebb_tensor *name_(struct ebb_forward *f) { \
         const struct ebb__attrs_##name_ *a = f->attrs; \
         return layer(f, (struct layer){.n = dims_, \
@@ -76,7 +76,7 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
             "The convolution of input (N, C, " image_ "), or (C, " image_ ") without a batch, with weight (out, C / " \
             "groups, " image_ "), plus bias (out). Lists have one number for each of " image_ \
             ", or one for all. PyTorch's padding=\"valid\" and \"same\" are .auto_padding = EBB_PADDING_VALID and " \
-            "EBB_PADDING_SAME.", \
+            "EBB_PADDING_SAME." note_, \
         .torch = "torch.nn.functional." #name_, \
         .autocast = EBB_AUTOCAST_LOW, \
         .compose = name_, \
@@ -84,17 +84,21 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
-CONV(conv1d, 1, "L", "(2,2,5) (3,2,3) (3)", "(2,5) (3,2,3) (3) stride=2 padding=1",
+CONV(conv1d, 1, "L", "", "(2,2,5) (3,2,3) (3)", "(2,5) (3,2,3) (3) stride=2 padding=1",
      "(1,4,6) (6,2,2) groups=2 dilation=3", "(2,2,5) (3,2,3) auto_padding=same", "(2,2,5) (3,2,2) auto_padding=same",
      "(2,2,5) (3,2,2) auto_padding=valid", "(0,2,5) (3,2,3) (3)", "! (2,2,5) (3,2,6)",
      "! (2,2,5) (3,2,3) auto_padding=same stride=2", "! (2,2,5) (3,2,3) auto_padding=same padding=1",
      "! (2,2,5,5) (3,2,3)", "! (2,2,5) (3,2,3,3)")
-CONV(conv2d, 2, "H, W", "(2,2,4,5) (3,2,3,3) (3)", "(2,5,4) (3,2,2,3) stride=(2,1) padding=1",
+/* By Winograd's algorithm. */
+#define SPECIAL_VALUES \
+    " With 3 x 3 taps and 32 channels or more in float32, an infinity or a NaN may make NaN of results near it that " \
+    "the sum of products would leave infinite or finite."
+CONV(conv2d, 2, "H, W", SPECIAL_VALUES, "(2,2,4,5) (3,2,3,3) (3)", "(2,5,4) (3,2,2,3) stride=(2,1) padding=1",
      "(1,4,5,4) (4,1,3,2) (4) groups=4 padding=1 dilation=(1,2)",
      "(1,2,4,4) (2,2,2,3) auto_padding=same dilation=(3,1)", "(1,2,4,5) (3,2,1,1) (3)", "(0,2,4,4) (3,2,3,3)",
      "! (1,2,4,4) (3,2,3,3) (2)", "! (1,2,4,4) (3,2,3,3) padding=-1", "! (4,4) (3,2,3,3)",
      "! (1,3,4,4) (4,2,3,3) groups=2", "! (1,2,4,4) (3,2,3,3) stride=(1,1,1)")
-CONV(conv3d, 3, "D, H, W", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2) stride=(1,2,1) padding=(0,1,0)",
+CONV(conv3d, 3, "D, H, W", "", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2) stride=(1,2,1) padding=(0,1,0)",
      "(1,2,3,3,3) (2,1,2,2,2) groups=2 auto_padding=same", "! (1,2,3,3,3) (2,2,4,2,2)", "! (1,2,3,3) (2,2,2,2)")
 
 #define TRANSPOSED(name_, dims_, image_, ...) \

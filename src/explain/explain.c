@@ -107,7 +107,7 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
     if (!status) status = ebb__report_gather(r, &source);
     if (!status) status = ebb__report_derive(r, &source);
     r->n_calls = naming.n_calls;
-    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__addresses_find(&naming.calls, r->nodes[i].node);
+    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__addresses_find(&naming.calls, r->nodes[i].last);
     if (!status && check) status = ebb__report_check(r, e);
     if (!status && check && o->order == 2) status = ebb__report_hessian(r, e);
     if (!status && check && o->forward_mode) status = ebb__report_forward_mode(r, e);

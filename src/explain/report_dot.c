@@ -35,6 +35,8 @@ static void write_node(const struct ebb__report *r, const struct ebb__view *view
     if (n->kind == EBB__OPERATION) {
         (void)fputs(" = ", view->to);
         ebb__label_text(view->to, n->text.in[EBB__UNICODE]);
+        const char *part = ebb__report_part(a, n, view->lang);
+        if (part) line(view->to, "", part);
     }
     if (!n->number) {
         const char *value = ebb__value_text(a, view->lang, n->out[0].value);

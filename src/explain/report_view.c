@@ -24,6 +24,11 @@ const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r,
     return text ? text : "";
 }
 
+const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
+    if (!n->part_of) return NULL;
+    return ebb__phrase_of(a, lang, ebb__is_view(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART, ebb__op_called(n->part_of));
+}
+
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
     double worst = 0;
     *ret_ok = true;

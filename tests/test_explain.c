@@ -413,7 +413,7 @@ EBB_TEST(errors) {
     (void)EXPLAIN("weight * y", VALUES("wieght=2", "y=3"));
     CHECK_ERROR(EBB_ERR_NAME, "has no wieght; did you mean weight?");
     (void)EXPLAIN("x * 2", VALUES("x=[1, [2]]"));
-    CHECK_ERROR(EBB_ERR_ARGUMENT, "x is a list, and cannot be a tensor");
+    CHECK_ERROR(EBB_ERR_SHAPE, "the value of x: column 5: expected a number, as those before it, not a list");
     (void)EXPLAIN("x * 2", VALUES("x=1 +"));
     CHECK_ERROR(EBB_ERR_FORMAT, "the value of x: column");
     (void)EXPLAIN("x * 2", VALUES("3"));

@@ -177,7 +177,11 @@ static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t 
 
 static void tell_failure(struct teller *t) {
     if (!t->r->error.status) return;
-    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, t->r->error.message), t->plain);
+    const char *message = t->r->error.message, *library = ebb__said_library(message);
+    int first = (int)(library ? (size_t)(library - message) : strlen(message));
+    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, PRINT(t, "%.*s", first, message)),
+                  t->plain);
+    if (library) (void)fprintf(t->to, "     %s%s%s\n", t->bad, library, t->plain);
     if (!t->r->caret) return;
     struct ebb__table table = {.columns = 1};
     ebb__table_add(&table, t->r->caret);

@@ -391,8 +391,8 @@ ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_so
     const ebb_node *root = ebb_tensor_gradient_node(source->root);
     if (!root)
         return ebb_error() ? ebb_error_status()
-                           : ebb_fail(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
-                                                     "gradients and was not computed from anything that does");
+                           : ebb__fail_said(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
+                                                           "gradients and was not computed from anything that does");
     bool ok = gather(r, &b.graph, source) && make_nodes(&b);
     if (ok) mark_parts(r);
     resolve(&b, root, 0, &r->root, &r->root_output);

@@ -123,6 +123,7 @@ struct ebb__report {
     const char *expression; /* as it was written; NULL for a graph */
     uint64_t seed;
     ebb_dtype dtype;
+    bool integers; /* some values were given as integers, and are of the dtype now */
     struct ebb__report_node *nodes;
     int64_t n_nodes, n_calls;
     int32_t root, root_output;

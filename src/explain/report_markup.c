@@ -173,6 +173,9 @@ static void tell_variables(struct writer *w) {
         math_cell(w, n->out[0].name.in[EBB__LATEX], true);
         math_cell(w, shape_of(w, n->out[0].shape), false);
         value_cell(w, n->out[0].value);
+        const char *constant = ebb__report_constant(&w->arena, n, w->view->lang);
+        if (constant[0]) OUT(w, " ");
+        if (constant[0]) text(w, SAY(w, EBB__SAY_BRACKETS, constant));
         row_end(w);
     }
     table_end(w);
@@ -445,7 +448,7 @@ static ebb_status report(const struct ebb__report *r, const struct ebb__view *vi
     OUT(&w, "%s", latex ? "}\n" : "\n");
     if (r->expression) {
         OUT(&w, "\n");
-        text(&w, SAY(&w, EBB__SAY_SETTING, ebb_dtype_name(r->dtype), integer(&w, (int64_t)r->seed)));
+        text(&w, ebb__report_setting(&w.arena, r, view->lang));
         OUT(&w, "\n");
     }
     tell_variables(&w);

@@ -87,8 +87,7 @@ static void tell_variables(struct teller *t) {
         ebb__table_add(&table, name_of(t->r, i, 0));
         ebb__table_add(&table, shape(t, n->out[0].shape));
         ebb__table_add(&table, value(t, n->out[0].value));
-        ebb__table_add(&table,
-                       n->kind == EBB__CONSTANT ? ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CONSTANT) : "");
+        ebb__table_add(&table, ebb__report_constant(&t->arena, n, t->view->lang));
         shown++;
     }
     print_table(t, &table);
@@ -381,9 +380,7 @@ ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view 
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__TITLE, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(view->to, which[i]);
     (void)fprintf(t.to, "%s%s%s\n", t.bold, ebb__report_title(&t.arena, r, view->lang), t.plain);
-    if (r->expression)
-        (void)fprintf(t.to, "%s%s%s\n", t.dim,
-                      SAY(&t, EBB__SAY_SETTING, ebb_dtype_name(r->dtype), integer(&t, (int64_t)r->seed)), t.plain);
+    if (r->expression) (void)fprintf(t.to, "%s%s%s\n", t.dim, ebb__report_setting(&t.arena, r, view->lang), t.plain);
     tell_variables(&t);
     tell_forward(&t);
     tell_backward(&t);

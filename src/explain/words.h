@@ -21,8 +21,10 @@ enum ebb__phrase {
     /* the report */
     EBB__SAY_OF_GRAPH,
     EBB__SAY_SETTING,
+    EBB__SAY_SETTING_INTEGERS,
     EBB__SAY_VARIABLES,
     EBB__SAY_CONSTANT,
+    EBB__SAY_CONSTANT_WHOLE,
     EBB__SAY_FORWARD,
     EBB__SAY_BACKWARD,
     EBB__SAY_BACKWARD_SUM,

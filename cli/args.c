@@ -2,6 +2,7 @@
 #include "cli/args.h"
 #include <ebb/expr.h>
 #include "cli/cli.h"
+#include "tool/said.h"
 #include "tool/terminal.h"
 
 #include <ebb/base.h>
@@ -25,11 +26,20 @@ static int cut(const char *choices, char *text, size_t size, const char **names)
     return n;
 }
 
+/* `what` is said, or has been. */
 static enum cli_parsed wrong(const struct cli_command *c, const char *what, const char *word, const char *meant) {
-    (void)fprintf(stderr, "ebb %s: %s \"%s\"", c->name, what, word);
-    if (meant) (void)fprintf(stderr, "; did you mean \"%s\"?", meant);
-    (void)fprintf(stderr, "\nTry \"ebb %s --help\".\n", c->name);
+    (void)fprintf(stderr, "ebb %s: %s \"%s\"", c->name, ebb__said(what), word);
+    if (meant) (void)fprintf(stderr, ebb__said("; did you mean \"%s\"?"), meant);
+    (void)fputc('\n', stderr);
+    (void)fprintf(stderr, ebb__said("Try \"ebb %s --help\".\n"), c->name);
     return CLI_WRONG;
+}
+
+int cli_misused(const char *command, const char *what) {
+    const struct cli_command c = {.name = command};
+    (void)fprintf(stderr, "ebb %s: %s\n", command, ebb__said(what));
+    (void)fprintf(stderr, ebb__said("Try \"ebb %s --help\".\n"), c.name);
+    return CLI_MISUSED;
 }
 
 /* ---- help ---- */
@@ -81,11 +91,14 @@ static bool read_number(const struct cli_option *o, const char *text) {
 
 static enum cli_parsed number_wrong(const struct cli_command *c, const struct cli_option *o, const char *text) {
     char what[160];
-    const char *kind = o->kind == CLI_NUMBER ? "a number" : "an integer";
+    const char *kind = ebb__said(o->kind == CLI_SEED     ? SAID("an integer from 0 on")
+                                 : o->kind == CLI_NUMBER ? SAID("a number")
+                                                         : SAID("an integer"));
     if (o->kind == CLI_SEED || (o->min == 0.0 && o->max == 0.0))
-        (void)snprintf(what, sizeof what, "--%s needs %s, not", o->name,
-                       o->kind == CLI_SEED ? "an integer from 0 on" : kind);
-    else (void)snprintf(what, sizeof what, "--%s needs %s from %.10g to %.10g, not", o->name, kind, o->min, o->max);
+        (void)snprintf(what, sizeof what, ebb__said("--%s needs %s, not"), o->name, kind);
+    else
+        (void)snprintf(what, sizeof what, ebb__said("--%s needs %s from %.10g to %.10g, not"), o->name, kind, o->min,
+                       o->max);
     return wrong(c, what, text, NULL);
 }
 
@@ -100,7 +113,7 @@ static enum cli_parsed read_choice(const struct cli_command *c, const char *what
         *value = i;
         return CLI_GO_ON;
     }
-    (void)snprintf(message, sizeof message, "%s is one of %s, not", what, choices);
+    (void)snprintf(message, sizeof message, ebb__said("%s is one of %s, not"), what, choices);
     return wrong(c, message, text, ebb_did_you_mean(text, names, n));
 }
 
@@ -112,7 +125,7 @@ static enum cli_parsed read_value(const struct cli_command *c, const struct cli_
     case CLI_SEED:
     case CLI_NUMBER: return read_number(o, text) ? CLI_GO_ON : number_wrong(c, o, text);
     case CLI_TEXT:
-        (void)snprintf(what, sizeof what, "--%s needs a name, not", o->name);
+        (void)snprintf(what, sizeof what, ebb__said("--%s needs a name, not"), o->name);
         if (!text[0]) return wrong(c, what, text, NULL);
         *(const char **)o->value = text;
         return CLI_GO_ON;
@@ -146,8 +159,20 @@ static enum cli_parsed read_option(const struct cli_command *c, char **argv, int
     return wrong(c, "unknown option", argv[*i], best ? meant : NULL);
 }
 
+/* The language of what is wrong, which is to be known before anything is. */
+static void find_language(int argc, char **argv) {
+    bool chinese = false;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--lang", 6) != 0) continue;
+        const char *value = argv[i][6] == '=' ? argv[i] + 7 : !argv[i][6] && i + 1 < argc ? argv[i + 1] : "";
+        chinese = strcmp(value, "zh") == 0;
+    }
+    (void)ebb__say_in_chinese(chinese);
+}
+
 enum cli_parsed cli_parse(const struct cli_command *command, int argc, char **argv) {
     bool have_word = false;
+    find_language(argc, argv);
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             show_help(command);
@@ -179,8 +204,11 @@ int cli_expression_failed(const char *command) {
     const char *message = ebb_error() ? ebb_error()->message : "failed";
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) /* the command is named already */
         if (strncmp(message, functions[i], strlen(functions[i])) == 0) message += strlen(functions[i]);
-    (void)fflush(stdout); /* what was told before comes first */
-    (void)fprintf(stderr, "ebb %s: %s\n", command, message);
+    (void)fflush(stdout);                             /* what was told before comes first */
+    const char *library = ebb__said_library(message); /* it stands beneath */
+    int first = (int)(library ? (size_t)(library - message) : strlen(message));
+    (void)fprintf(stderr, "ebb %s: %.*s\n", command, first, message);
+    if (library) (void)fprintf(stderr, "    %s\n", library);
     if (ebb_eval_caret(caret, sizeof caret)) (void)fprintf(stderr, "\n    ");
     for (const char *c = caret; *c; c++) {
         (void)fputc(*c, stderr);

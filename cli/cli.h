@@ -15,6 +15,10 @@ int ebb_cmd_gradcheck(int argc, char **argv);
 int ebb_cmd_explain(int argc, char **argv);
 int ebb_cmd_dims(int argc, char **argv);
 
+/* Tell on stderr what is wrong with the command line, in the language that it asks for, and where help is. Returns
+ * CLI_MISUSED. */
+int cli_misused(const char *command, const char *what);
+
 /* Tell on stderr the error that an expression failed with, and the place in its text. Returns CLI_FAILED. */
 int cli_expression_failed(const char *command);
 

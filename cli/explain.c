@@ -1,6 +1,7 @@
 /* `ebb explain`: the gradients of an expression, derived step by step. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "tool/said.h"
 
 #include <ebb/ebb.h>
 #include <ebb/explain.h>
@@ -33,10 +34,7 @@ int ebb_cmd_explain(int argc, char **argv) {
     names = (struct cli_names){.what = "EXPRESSION [NAME=VALUE...]"};
     enum cli_parsed parsed = cli_parse(&command, argc, argv);
     if (parsed != CLI_GO_ON) return parsed == CLI_HELP_SHOWN ? CLI_OK : CLI_MISUSED;
-    if (names.n == 0) {
-        (void)fprintf(stderr, "ebb explain: an expression is missing\nTry \"ebb explain --help\".\n");
-        return CLI_MISUSED;
-    }
+    if (names.n == 0) return cli_misused("explain", SAID("an expression is missing"));
     o.format = (enum ebb_explain_format)format;
     o.lang = (enum ebb_language)lang;
     o.dtype = dtypes[dtype];

@@ -70,7 +70,7 @@ EBB_TEST(what_fails_is_told_and_returned) {
     }
     CHECK(DIMS("arange(6).view(2, 3); w", .format = EBB_EXPLAIN_JSON) == EBB_ERR_NAME); /* no call */
     CHECK_ERROR(EBB_ERR_NAME, "w has no value");
-    CHECK_OUTPUT("\"failure\": \"column 23: w has no value\"");
+    CHECK_OUTPUT("\"failure\": \"column 23: w has no value; give it one, as in w=2\"");
     CHECK(DIMS("arange(6).view(2, 3", .format = EBB_EXPLAIN_HTML) == EBB_ERR_FORMAT);
     CHECK_ERROR(EBB_ERR_FORMAT, "column");
     CHECK(output[0] == '\0'); /* no half of a page */
@@ -133,7 +133,8 @@ EBB_TEST(values_are_those_of_their_time) {
 EBB_TEST(the_companion) {
     for (int lang = 0; lang < 2; lang++) {
         CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang));
-        CHECK_OUTPUT(lang ? "此处出错：column 26" : "This fails: column 26");
+        CHECK_OUTPUT(lang ? "此处出错：第 26 列：view：形状不相容。\n     库的原文：view of shape [6]"
+                          : "This fails: column 26: view: view of shape [6]");
         CHECK_OUTPUT(lang ? "广播：形状不同也能运算" : "Broadcasting: shapes that differ");
         CHECK(!DIMS(NULL, .lang = (enum ebb_language)lang, .format = EBB_EXPLAIN_JSON));
         CHECK_OUTPUT("\"format\": \"ebb-dims\"");

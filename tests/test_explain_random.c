@@ -168,13 +168,25 @@ static void make_program(struct maker *m) {
     make(m, shapes[draw(m, N_VARIABLES)], DEPTH);
 }
 
-/* The values of the variables that an expression has. */
+/* Whether the first statement gives the name a value without reading one. */
+static bool is_replaced(const struct ebb__program *p, int32_t name) {
+    const struct ebb__statement *s = p->n_statements ? &p->statements[0] : NULL;
+    if (!s || s->kind != EBB__ASSIGN || s->n != 1 || p->kids[s->targets] != name) return false;
+    for (int64_t i = 0; i < p->n_ast; i++)
+        if (p->ast[i].kind == EBB__AST_NAME && p->ast[i].name == name && p->ast[i].place.at >= s->place.at &&
+            p->ast[i].place.end <= s->place.end && p->ast[i].place.at >= s->target.end)
+            return false;
+    return true;
+}
+
+/* The values of the variables that an expression reads. */
 static int64_t used(const char *text, const char **ret_values) {
     struct ebb__program p;
     int64_t n = 0;
     if (!ebb__program_parse(&p, text))
         for (int i = 0; i < N_VARIABLES; i++)
-            if (ebb__program_find(&p, rules[i].text) >= 0) ret_values[n++] = values[i];
+            if (ebb__program_find(&p, rules[i].text) >= 0 && !is_replaced(&p, ebb__program_find(&p, rules[i].text)))
+                ret_values[n++] = values[i];
     ebb__program_free(&p);
     return n;
 }

@@ -407,6 +407,11 @@ typedef struct ebb_watch {
 EBB_API void ebb_watch_open(ebb_watch *watch, ebb_watcher call, void *context);
 EBB_API void ebb_watch_close(ebb_watch *watch); /* and those that were opened inside it; nothing when it is not open */
 
+/* For watchers: the operator that was called, where what is being recorded is one of the parts that it is composed of,
+ * as the products and views of matmul; NULL where the recorded operator was called itself. Of compositions inside of
+ * each other the outermost. */
+EBB_API const struct ebb_op *ebb_watch_parts_of(void);
+
 /* ---- walking the graph ---- Nodes are borrowed: they live as long as a tensor computed from them. */
 
 /* The operation that computed t, NULL for a leaf. t.grad_fn */

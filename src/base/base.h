@@ -85,6 +85,7 @@ struct ebb__thread {
     bool followed;           /* whether derivatives by all inputs of what is called may be needed (ebb_forward_needs) */
     struct ebb__pass *pass;  /* the backward pass that runs in this thread, the innermost (autograd/pass.h) */
     struct ebb_watch *watch; /* of what is recorded, the innermost first (record/watch.c) */
+    const struct ebb_op *parts_of; /* the outermost composition whose parts are being called; NULL: none */
     ebb_rng_state rng;
     int passes; /* backward passes that run on this stack, one inside the other */
     struct ebb__kept_cast {

@@ -32,13 +32,6 @@ static const char *list(struct teller *t, ebb_dims d) {
     return or_empty(copy);
 }
 
-/* "0, 2" */
-static const char *numbers(struct teller *t, ebb_dims d) {
-    const char *text = "";
-    for (int i = 0; i < d.n; i++) text = or_empty(PRINT(t, "%s%s%lld", text, i ? ", " : "", (long long)d.d[i]));
-    return text;
-}
-
 static void tensor_row(struct teller *t, struct ebb__table *table, const char *label,
                        const struct ebb__dims_tensor *x) {
     bool contiguous = ebb_tensor_is_contiguous(x->t);
@@ -137,7 +130,7 @@ static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
         const struct ebb__dims_give *g = &s->gives[i];
         const char *note = or_empty(g->shapes);
         if (g->summed.n)
-            note = SAY(t, EBB__SAY_SUMMED, numbers(t, g->summed), or_empty(g->name),
+            note = SAY(t, EBB__SAY_SUMMED, ebb__report_list(&t->arena, g->summed), or_empty(g->name),
                        ebb__report_shape(&t->arena, g->shape), ebb__report_shape(&t->arena, g->to));
         ebb__table_add(&table, PRINT(t, "%s %s %s", or_empty(g->symbol.in[EBB__UNICODE]), g->again ? "+=" : "=",
                                      or_empty(g->formula.in[EBB__UNICODE])));
@@ -184,7 +177,11 @@ static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t 
 
 static void tell_failure(struct teller *t) {
     if (!t->r->error.status) return;
-    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, t->r->error.message), t->plain);
+    const char *message = t->r->error.message, *library = ebb__said_library(message);
+    int first = (int)(library ? (size_t)(library - message) : strlen(message));
+    (void)fprintf(t->to, "\n     %s%s%s\n", t->bad, SAY(t, EBB__SAY_DIMS_FAILS, PRINT(t, "%.*s", first, message)),
+                  t->plain);
+    if (library) (void)fprintf(t->to, "     %s%s%s\n", t->bad, library, t->plain);
     if (!t->r->caret) return;
     struct ebb__table table = {.columns = 1};
     ebb__table_add(&table, t->r->caret);

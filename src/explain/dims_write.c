@@ -122,18 +122,20 @@ ebb_status(ebb_explain_dims)(const char *text, ebb_explain_options o) {
     const size_t format = (size_t)o.format;
     if (ebb_error()) return ebb_error_status();
     if (format >= sizeof formats / sizeof *formats || !formats[format])
-        return ebb_fail(EBB_ERR_ARGUMENT, "dims: dimensions are shown as text, JSON or a page");
+        return ebb__fail_said(EBB_ERR_ARGUMENT, "dims: dimensions are shown as text, JSON or a page");
     struct output out = {.o = &o, .to = o.to ? o.to : stdout};
     ebb_rng_state rng = ebb_get_rng_state();
     ebb_dtype before = ebb_default_dtype();
+    bool language = ebb__say_in_chinese(o.lang == EBB_CHINESE);
     ebb_scope scope = ebb_scope_open();
     (void)ebb_set_default_dtype(o.dtype == EBB_F32 ? EBB_F32 : EBB_F64);
     ebb_status status = formats[format](&out, text);
     ebb_scope_close(&scope);
     (void)ebb_set_default_dtype(before);
     ebb_set_rng_state(rng);
-    if (!status && ferror(out.to)) status = ebb_fail(EBB_ERR_IO, "dims: the output cannot be written");
+    if (!status && ferror(out.to)) status = ebb__fail_said(EBB_ERR_IO, "dims: the output cannot be written");
     if (!status) status = ebb__error_return(&out.error);
     ebb__arena_free(&out.arena);
+    ebb__say_end(language);
     return status;
 }

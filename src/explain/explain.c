@@ -95,7 +95,8 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
     ebb_status status = ebb__trace_close(trace);
     if (!status) status = naming.failed || !root ? ebb_error_status() : EBB_OK;
     if (!status && !ebb_tensor_requires_grad(root))
-        status = ebb_fail(EBB_ERR_GRAPH, "explain: the result does not depend on a variable that is differentiated by");
+        status = ebb__fail_said(EBB_ERR_GRAPH,
+                                "explain: the result does not depend on a variable that is differentiated by");
     const struct ebb__report_source source = {.root = root,
                                               .trace = trace,
                                               .order = {e->n, e->tensors},
@@ -104,10 +105,11 @@ ebb_status ebb__expression_report(struct ebb__report *r, const struct ebb__expre
                                               .context = &naming};
     r->expression = e->program.text;
     r->seed = o->seed;
+    r->integers = e->integers_become;
     if (!status) status = ebb__report_gather(r, &source);
     if (!status) status = ebb__report_derive(r, &source);
     r->n_calls = naming.n_calls;
-    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__addresses_find(&naming.calls, r->nodes[i].node);
+    for (int64_t i = 0; i < r->n_nodes; i++) r->nodes[i].call = ebb__addresses_find(&naming.calls, r->nodes[i].last);
     if (!status && check) status = ebb__report_check(r, e);
     if (!status && check && o->order == 2) status = ebb__report_hessian(r, e);
     if (!status && check && o->forward_mode) status = ebb__report_forward_mode(r, e);
@@ -122,9 +124,9 @@ static ebb_status explain(const char *text, ebb_explain_options options, struct 
     struct ebb__trace trace = {0};
     struct ebb__report r = {0};
     if (ebb_error()) return ebb_error_status();
-    if (!text) return ebb_fail(EBB_ERR_ARGUMENT, "explain: the expression is NULL");
+    if (!text) return ebb__fail_said(EBB_ERR_ARGUMENT, "explain: the expression is NULL");
     if (options.order < 0 || options.order > 2)
-        return ebb_fail(EBB_ERR_ARGUMENT, "explain: order must be 1 or 2, not %d", options.order);
+        return ebb__fail_said(EBB_ERR_ARGUMENT, "explain: order must be 1 or 2, not %d", options.order);
     ebb_dtype before = ebb_default_dtype();
     ebb_rng_state rng = ebb_get_rng_state();
     ebb_scope scope = ebb_scope_open();
@@ -146,14 +148,18 @@ static ebb_status explain(const char *text, ebb_explain_options options, struct 
 }
 
 ebb_status(ebb_explain_expression)(const char *text, ebb_explain_options options) {
-    return explain(text, options, NULL, NULL);
+    bool before = ebb__say_in_chinese(options.lang == EBB_CHINESE);
+    ebb_status status = explain(text, options, NULL, NULL);
+    ebb__say_end(before);
+    return status;
 }
 
 ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_explain_options options) {
     struct ebb__page page = {.kind = EBB__PAGE_GRADIENTS, .lang = options.lang};
     FILE *to = options.to ? options.to : stdout;
     if (ebb_error()) return ebb_error_status();
-    if (!items || n < 1) return ebb_fail(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");
+    if (!items || n < 1) return ebb__fail_said(EBB_ERR_ARGUMENT, "explain_page: there is nothing to show");
+    bool before = ebb__say_in_chinese(options.lang == EBB_CHINESE);
     ebb_status status = ebb__page_begin(&page);
     for (int64_t i = 0; i < n && !status; i++) {
         const struct ebb__page_words words = {{items[i].title, items[i].title_zh}, {items[i].text, items[i].text_zh}};
@@ -162,6 +168,7 @@ ebb_status(ebb_explain_page)(const ebb_explain_item *items, int64_t n, ebb_expla
         status = explain(items[i].expression, options, &page, &words);
     }
     status = ebb__page_end(&page, to, status);
-    if (!status && ferror(to)) status = ebb_fail(EBB_ERR_IO, "explain_page: the output cannot be written");
+    if (!status && ferror(to)) status = ebb__fail_said(EBB_ERR_IO, "explain_page: the output cannot be written");
+    ebb__say_end(before);
     return status;
 }

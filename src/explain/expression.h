@@ -10,8 +10,10 @@ struct ebb__expression {
     struct ebb__arena arena;
     const char *const *names; /* of the variables */
     ebb_tensor **tensors;     /* leaves; belong to the scope */
+    ebb_tensor **whole;       /* of those that were written with integers: as such; NULL for others */
     int64_t n;
     uint64_t seed;
+    bool integers_become; /* some whole values are floating-point tensors now */
 };
 
 /* Parse, and evaluate the values; ebb__expression_end() also after a failure. Tensors belong to the innermost scope. */

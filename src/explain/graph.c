@@ -185,11 +185,12 @@ ebb_status(ebb_explain)(ebb_tensor *root, ebb_explain_options options) {
     struct ebb__report r = {0};
     struct naming naming = {.failed = false};
     if (!root || ebb_error())
-        return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "explain: the tensor is NULL");
+        return ebb_error() ? ebb_error_status() : ebb__fail_said(EBB_ERR_ARGUMENT, "explain: the tensor is NULL");
     const struct ebb__report_source source = {.root = root,
                                               .trace = options.recording ? &options.recording->trace : NULL,
                                               .name_of = name_of,
                                               .context = &naming};
+    bool before = ebb__say_in_chinese(options.lang == EBB_CHINESE);
     ebb_scope scope = ebb_scope_open();
     ebb_grad_mode mode = ebb_grad_mode_open(true);
     ebb_status status = ebb__report_gather(&r, &source);
@@ -205,5 +206,6 @@ ebb_status(ebb_explain)(ebb_tensor *root, ebb_explain_options options) {
     ebb__array_free(naming.lines, naming.room, sizeof *naming.lines);
     ebb__arena_free(&naming.arena);
     ebb_scope_close(&scope);
+    ebb__say_end(before);
     return status;
 }

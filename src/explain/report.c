@@ -29,6 +29,13 @@ const char *ebb__report_shape(struct ebb__arena *a, ebb_dims shape) {
     return text ? text : "";
 }
 
+const char *ebb__report_list(struct ebb__arena *a, ebb_dims dims) {
+    const char *text = "";
+    for (int i = 0; i < dims.n && text; i++)
+        text = ebb__arena_print(a, "%s%s%lld", text, i ? ", " : "", (long long)dims.d[i]);
+    return text ? text : "";
+}
+
 /* ---- gathering ---- */
 
 /* The graph's nodes: leaves in the order in which they are met, then operations as they were recorded. */
@@ -97,6 +104,7 @@ struct building {
     const struct ebb__report_source *source;
     struct gathered graph;
     struct ebb__addresses ids;       /* of nodes of the graph in the report */
+    struct ebb__addresses outputs;   /* of nodes that are left out: which output of the node in their place */
     struct ebb__addresses constants; /* of tensors */
 };
 
@@ -106,9 +114,81 @@ static struct ebb__report_output *outputs(struct ebb__report *r, struct ebb__rep
     return n->out;
 }
 
+/* Which output of which of the report's nodes the output of a node is; id -1: none. */
+static void resolve(const struct building *b, const ebb_node *node, int64_t output, int32_t *ret_id,
+                    int32_t *ret_output) {
+    int64_t other = ebb__addresses_find(&b->outputs, node);
+    *ret_id = (int32_t)ebb__addresses_find(&b->ids, node);
+    *ret_output = (int32_t)(other >= 0 ? other : output);
+}
+
+static bool same_shape(ebb_dims a, ebb_dims b) {
+    return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
+}
+
+static bool same_line(const ebb_node *a, const ebb_node *b) {
+    return ebb_node_line(a) == ebb_node_line(b) && strcmp(ebb_node_file(a), ebb_node_file(b)) == 0;
+}
+
+static bool is_one_of(const ebb_node *node, const char *const *names) {
+    const struct ebb_op *op = ebb_node_op(node);
+    for (; op && *names; names++)
+        if (strcmp(op->name, *names) == 0) return true;
+    return false;
+}
+
+/* Whether a node is a view of all its input in the input's shape. */
+static bool is_same(const struct building *b, const ebb_node *node) {
+    static const char *const views[] = {"expand", "view", "reshape_alias", "unsafe_view", NULL};
+    const ebb_node *from = ebb_node_n_inputs(node) == 1 ? ebb_node_input(node, 0) : NULL;
+    const struct ebb__traced *traced = ebb__trace_find(b->source->trace, node);
+    int32_t id, output;
+    bool moves = !is_one_of(node, views);
+    if (moves && traced && traced->n_in == 1 && traced->n_out == 1 && traced->in[0] && traced->out[0])
+        moves = ebb_tensor_data(traced->in[0]) != ebb_tensor_data(traced->out[0]) ||
+                !same_shape(ebb_tensor_strides(traced->in[0]), ebb_tensor_strides(traced->out[0]));
+    if (!from || moves) return false;
+    resolve(b, from, ebb_node_input_output(node, 0), &id, &output);
+    return id >= 0 && same_shape(ebb__report_of(b->r, id, output)->shape, ebb_node_output_shape(node, 0));
+}
+
+/* What a composition does to shapes that fit already is left out: matmul expands batches to themselves, and views its
+ * product as what it is. Where nobody watched, those are known beside a product, by the line. */
+static bool is_left_out(const struct building *b, int64_t at) {
+    enum { NEAR = 8 }; /* parts of a call lie beside each other */
+    const ebb_node *node = b->graph.list[at];
+    static const char *const products[] = {"bmm", "mm", "mv", NULL};
+    const struct ebb__traced *traced = ebb__trace_find(b->source->trace, node);
+    if (!is_same(b, node)) return false;
+    const ebb_node *from = ebb_node_input(node, 0);
+    if (node == ebb_tensor_gradient_node(b->source->root) && ebb_node_variable(from)) return false;
+    if (traced) return traced->parts_of != NULL;
+    if (is_one_of(from, products)) return same_line(node, from) && strcmp(ebb_node_op(node)->name, "unsafe_view") == 0;
+    for (int64_t i = at + 1; i < b->graph.n && i < at + NEAR; i++) {
+        const ebb_node *product = b->graph.list[i];
+        if (!is_one_of(product, products) || !same_line(product, node)) continue;
+        for (int64_t k = 0; k < ebb_node_n_inputs(product); k++) {
+            const ebb_node *view = ebb_node_input(product, k);
+            for (int far = 0; view && far < 2; far++) {
+                if (view == node) return true;
+                view = ebb_node_n_inputs(view) == 1 ? ebb_node_input(view, 0) : NULL;
+            }
+        }
+    }
+    return false;
+}
+
+static bool leave_out(struct building *b, const ebb_node *node) {
+    int32_t id, output;
+    resolve(b, ebb_node_input(node, 0), ebb_node_input_output(node, 0), &id, &output);
+    struct ebb__report_node *in = &b->r->nodes[id];
+    if (in->kind == EBB__OPERATION && strcmp(ebb_node_op(node)->name, "unsafe_view") == 0) in->last = node;
+    return ebb__addresses_set(&b->ids, node, id) && ebb__addresses_set(&b->outputs, node, output);
+}
+
 static bool add_variable(struct building *b, struct ebb__report_node *n, const ebb_node *node) {
     ebb_tensor *t = ebb_node_variable(node);
-    *n = (struct ebb__report_node){.kind = EBB__VARIABLE, .node = node, .attributes = "", .file = ""};
+    *n = (struct ebb__report_node){.kind = EBB__VARIABLE, .node = node, .last = node, .attributes = "", .file = ""};
     if (!outputs(b->r, n, 1)) return false;
     n->out[0] = (struct ebb__report_output){.role = "", .dtype = ebb_tensor_dtype(t), .shape = ebb_tensor_shape(t)};
     n->out[0].value = ebb__report_keep(b->r, ebb__copy_kept(t));
@@ -133,18 +213,29 @@ static bool add_constant(struct building *b, ebb_tensor *t, int32_t *ret_id) {
     return n->out[0].value && ebb__addresses_set(&b->constants, t, r->n_nodes++);
 }
 
+/* The variable that a tensor is a view of in its own shape; else the tensor. */
+static ebb_tensor *whole_of(const struct building *b, ebb_tensor *given) {
+    for (int64_t i = 0; i < b->source->order.n; i++) {
+        ebb_tensor *t = b->source->order.t[i];
+        if (t && ebb_tensor_data(t) == ebb_tensor_data(given) && ebb_tensor_dtype(t) == ebb_tensor_dtype(given) &&
+            ebb_tensor_numel(t) > 0 && same_shape(ebb_tensor_shape(t), ebb_tensor_shape(given)) &&
+            same_shape(ebb_tensor_strides(t), ebb_tensor_strides(given)))
+            return t;
+    }
+    return given;
+}
+
 static bool input(struct building *b, struct ebb__report_node *n, int64_t i, ebb_tensor *given) {
     int64_t entry;
     const ebb_node *from = ebb_node_input(n->node, i);
     int declared = ebb__formula_declared(n->op, n->n_in, i, &entry);
     n->in[i] = (struct ebb__report_input){.node = -1, .role = n->op->in[declared].name, .gradient = from != NULL};
     if (from) {
-        n->in[i].node = (int32_t)ebb__addresses_find(&b->ids, from);
-        n->in[i].output = (int32_t)ebb_node_input_output(n->node, i);
+        resolve(b, from, ebb_node_input_output(n->node, i), &n->in[i].node, &n->in[i].output);
         if (n->in[i].node >= 0) ebb__report_of(b->r, n->in[i].node, n->in[i].output)->uses++;
         return true;
     }
-    return !given || add_constant(b, given, &n->in[i].node);
+    return !given || add_constant(b, whole_of(b, given), &n->in[i].node);
 }
 
 /* Where the derivative of relu is 1. */
@@ -176,6 +267,8 @@ static bool add_operation(struct building *b, const ebb_node *node) {
     const struct ebb__traced *traced = ebb__trace_find(b->source->trace, node);
     struct ebb__report_node made = {.kind = EBB__OPERATION,
                                     .node = node,
+                                    .last = node,
+                                    .part_of = traced ? traced->parts_of : NULL,
                                     .op = ebb_node_op(node),
                                     .call = -1,
                                     .attributes = "",
@@ -255,11 +348,29 @@ static bool make_nodes(struct building *b) {
     for (int64_t i = 0; i < g->n; i++) {
         const ebb_node *node = g->list[i];
         if (!ebb_node_variable(node)) {
-            if (!add_operation(b, node)) return false;
+            if (is_left_out(b, i) ? !leave_out(b, node) : !add_operation(b, node)) return false;
         } else if (!add_variable(b, &r->nodes[r->n_nodes], node) || !ebb__addresses_set(&b->ids, node, r->n_nodes++))
             return false;
     }
     return true;
+}
+
+/* The only part of a composition is it. Of several, only views are strange where one other is left. */
+static void mark_parts(struct ebb__report *r) {
+    for (int64_t first = 0, end; first < r->n_forward; first = end) {
+        const struct ebb__report_node *n = &r->nodes[r->forward[first]];
+        int64_t computing = 0;
+        for (end = first; end < r->n_forward; end++) {
+            const struct ebb__report_node *other = &r->nodes[r->forward[end]];
+            if (other->part_of != n->part_of || (end > first && !(n->part_of && same_line(n->node, other->node))))
+                break;
+            computing += !ebb__is_view(other->op);
+        }
+        for (int64_t i = first; i < end; i++) {
+            struct ebb__report_node *part = &r->nodes[r->forward[i]];
+            if (end - first == 1 || (computing == 1 && !ebb__is_view(part->op))) part->part_of = NULL;
+        }
+    }
 }
 
 /* Which output of its node the root is. */
@@ -280,14 +391,16 @@ ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_so
     const ebb_node *root = ebb_tensor_gradient_node(source->root);
     if (!root)
         return ebb_error() ? ebb_error_status()
-                           : ebb_fail(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
-                                                     "gradients and was not computed from anything that does");
+                           : ebb__fail_said(EBB_ERR_GRAPH, "explain: nothing was recorded: the result does not require "
+                                                           "gradients and was not computed from anything that does");
     bool ok = gather(r, &b.graph, source) && make_nodes(&b);
-    r->root = (int32_t)ebb__addresses_find(&b.ids, root);
+    if (ok) mark_parts(r);
+    resolve(&b, root, 0, &r->root, &r->root_output);
     for (int64_t i = 0; ok && i < r->n_nodes; i++)
         if (r->nodes[i].kind == EBB__OPERATION) ok = add_saved(r, (int32_t)i);
     ungather(&b.graph);
     ebb__addresses_free(&b.ids);
+    ebb__addresses_free(&b.outputs);
     ebb__addresses_free(&b.constants);
     if (!ok) return ebb_error_status();
     r->root_output = root_output(r, source);

@@ -8,6 +8,8 @@
 #include "explain/typeset.h"
 #include <ebb/expr.h>
 
+#include <string.h>
+
 /* A text in both scripts. */
 struct ebb__shown {
     const char *in[EBB__N_SCRIPTS];
@@ -54,11 +56,14 @@ struct ebb__report_node {
     enum ebb__report_kind kind;
     bool number;          /* a constant that is written out where it is used */
     const ebb_node *node; /* NULL of a constant */
+    const ebb_node
+        *last; /* what gave the result its name and its call: `node`, or a view of the result that is left out */
     const struct ebb_op *op;
-    int64_t call;           /* its number among those of the expression; -1: it is none */
-    struct ebb__shown text; /* of an operation: "W1 · x"; of a constant: what it was written as, or NULL */
-    const char *attributes; /* "dim=(0), keepdim=True"; "" */
-    const char *file;       /* "" when not known */
+    const struct ebb_op *part_of; /* the composition that was called, when this is one of several parts of it */
+    int64_t call;                 /* its number among those of the expression; -1: it is none */
+    struct ebb__shown text;       /* of an operation: "W1 · x"; of a constant: what it was written as, or NULL */
+    const char *attributes;       /* "dim=(0), keepdim=True"; "" */
+    const char *file;             /* "" when not known */
     int32_t line;
     struct ebb__place place; /* in the expression; end 0: none */
     struct ebb__report_input *in;
@@ -118,6 +123,7 @@ struct ebb__report {
     const char *expression; /* as it was written; NULL for a graph */
     uint64_t seed;
     ebb_dtype dtype;
+    bool integers; /* some values were given as integers, and are of the dtype now */
     struct ebb__report_node *nodes;
     int64_t n_nodes, n_calls;
     int32_t root, root_output;
@@ -159,6 +165,12 @@ ebb_status ebb__report_gather(struct ebb__report *r, const struct ebb__report_so
 ebb_status ebb__report_derive(struct ebb__report *r, const struct ebb__report_source *source);
 void ebb__report_free(struct ebb__report *r);
 
+/* What an operator is called as: overloads as what they are overloads of. */
+static inline const char *ebb__op_called(const struct ebb_op *op) { return op->overload ? op->overload : op->name; }
+
+/* Whether it changes nothing but shape, strides and offset. */
+static inline bool ebb__is_view(const struct ebb_op *op) { return op->view || strcmp(op->name, "unsafe_view") == 0; }
+
 /* The larger of two differences, NaN where one is. */
 static inline double ebb__worse(double a, double b) { return !(a >= b) && a == a ? b : a; }
 
@@ -167,6 +179,8 @@ ebb_tensor *ebb__report_keep(struct ebb__report *r, ebb_tensor *t);
 
 /* The dimensions in the text "(2×3)"; in the arena. */
 const char *ebb__report_shape(struct ebb__arena *a, ebb_dims shape);
+/* Numbers of dimensions as a list, "0, 2"; in the arena. */
+const char *ebb__report_list(struct ebb__arena *a, ebb_dims dims);
 static inline struct ebb__report_output *ebb__report_of(const struct ebb__report *r, int32_t node, int32_t output) {
     return &r->nodes[node].out[output];
 }

@@ -35,6 +35,8 @@ static void write_node(const struct ebb__report *r, const struct ebb__view *view
     if (n->kind == EBB__OPERATION) {
         (void)fputs(" = ", view->to);
         ebb__label_text(view->to, n->text.in[EBB__UNICODE]);
+        const char *part = ebb__report_part(a, n, view->lang);
+        if (part) line(view->to, "", part);
     }
     if (!n->number) {
         const char *value = ebb__value_text(a, view->lang, n->out[0].value);
@@ -86,7 +88,7 @@ ebb_status ebb__report_svg(const struct ebb__report *r, const struct ebb__view *
     ebb_status status = EBB_OK;
     char bytes[4096];
     dot.to = in;
-    if (!in || !out) status = ebb_fail(EBB_ERR_IO, "explain: no temporary file: %s", strerror(errno));
+    if (!in || !out) status = ebb__fail_said(EBB_ERR_IO, "explain: no temporary file: %s", strerror(errno));
     if (!status) status = ebb__report_dot(r, &dot);
     if (!status) status = ebb__graphviz("svg", in, out);
     if (!status) rewind(out);

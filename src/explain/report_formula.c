@@ -43,7 +43,7 @@ struct shapes {
     const struct ebb__run *run;
     struct ebb__arena *arena;
     struct ebb__text out;
-    int factors;
+    int factors, rank; /* dimensions that factors are broadcast to */
 };
 
 static const struct ebb__ast *node(const struct shapes *s, int32_t id) { return &s->run->program->ast[id]; }
@@ -62,19 +62,26 @@ static ebb_tensor *tensor(const struct shapes *s, int32_t id) {
     return v->kind == EBB__V_TENSOR ? v->as.t : NULL;
 }
 
+static const char *shape_of(const struct shapes *s, int32_t id) {
+    return ebb__report_shape(s->arena, ebb_tensor_shape(tensor(s, id)));
+}
+
 /* Products of matrices and of elements, factor by factor; anything else is one factor. */
 static void put_shapes(struct shapes *s, int32_t id, int depth) {
-    const struct ebb__ast *a = node(s, id);
+    const struct ebb__ast *a = node(s, id = ebb__typeset_through(s->run, id, s->rank));
+    bool product = a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL;
     bool matrices = a->kind == EBB__AST_BINARY && a->op == EBB__OP_MATMUL;
-    bool elements =
-        a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && tensor(s, kid(s, a, 0)) && tensor(s, kid(s, a, 1));
+    bool elements = product && tensor(s, kid(s, a, 0)) && tensor(s, kid(s, a, 1));
     if ((matrices || elements) && depth < 20) {
+        int rank = s->rank;
+        if (matrices) s->rank = 0;
         put_shapes(s, kid(s, a, 0), depth + 1);
         ebb__text_put(&s->out, elements ? " ⊙ " : " · ");
         put_shapes(s, kid(s, a, 1), depth + 1);
+        s->rank = rank;
         return;
     }
-    if (a->kind == EBB__AST_BINARY && a->op == EBB__OP_MUL && depth < 20) { /* a number changes no shape */
+    if (product && depth < 20) { /* a number changes no shape */
         put_shapes(s, kid(s, a, tensor(s, kid(s, a, 0)) ? 0 : 1), depth + 1);
         return;
     }
@@ -84,26 +91,92 @@ static void put_shapes(struct shapes *s, int32_t id, int depth) {
         s->factors += 2;
         return;
     }
-    ebb__text_put(&s->out, "%s", ebb__report_shape(s->arena, ebb_tensor_shape(tensor(s, id))));
+    ebb__text_put(&s->out, "%s", shape_of(s, id));
+    s->factors++;
+}
+
+/* What a call that only gives its input another shape, or puts it into a larger one, is called with; -1 for others. */
+static int32_t reshaped(const struct shapes *s, int32_t id) {
+    static const char *const names[] = {"expand",  "restore",   "reshape",         "transpose",      "permute",
+                                        "squeeze", "unsqueeze", "select_backward", "slice_backward", "sum_to_size"};
+    const struct ebb__ast *a = node(s, id);
+    bool transposed = a->kind == EBB__AST_ATTR && (strcmp(ebb__ast_name(s->run->program, a), "mT") == 0 ||
+                                                   strcmp(ebb__ast_name(s->run->program, a), "T") == 0);
+    if (transposed || (a->kind == EBB__AST_INDEX && ebb__typeset_adds(s->run, id))) return kid(s, a, 0);
+    if (a->kind == EBB__AST_UNARY) return kid(s, a, 0);
+    if (a->kind == EBB__AST_BINARY && (a->op == EBB__OP_MUL || a->op == EBB__OP_DIV)) {
+        int k = tensor(s, kid(s, a, 0)) ? 0 : 1;
+        return tensor(s, kid(s, a, 1 - k)) ? -1 : kid(s, a, k);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_call_of(s, a, names[i]) && a->n > 1) return kid(s, a, 1);
+    return -1;
+}
+
+/* "(2) → (2×1) → (2×3)": the shapes that one tensor goes through, each time that they change. */
+static void put_changes(struct shapes *s, int32_t id, int rank, int depth) {
+    enum { LONGEST = 24 };
+    id = ebb__typeset_through(s->run, id, rank);
+    int32_t of = depth < LONGEST ? reshaped(s, id) : -1;
+    uint8_t kind = node(s, id)->kind;
+    const char *shape = shape_of(s, id);
+    if (of >= 0 && tensor(s, of) && (kind == EBB__AST_BINARY || kind == EBB__AST_UNARY)) {
+        put_changes(s, of, rank, depth + 1);
+        return;
+    }
+    if (of >= 0 && tensor(s, of)) {
+        put_changes(s, of, is_call_of(s, node(s, id), "expand") ? ebb_tensor_ndim(tensor(s, id)) : 0, depth + 1);
+        size_t n = strlen(shape), all = (size_t)s->out.n;
+        if (all >= n && strcmp(ebb__text_of(&s->out) + all - n, shape) == 0) return;
+        ebb__text_put(&s->out, " → ");
+    }
+    ebb__text_put(&s->out, "%s", shape);
     s->factors++;
 }
 
 static const char *shapes_of(struct ebb__report *r, const struct ebb__run *run, ebb_dims result) {
-    struct shapes s = {run, &r->arena, {0}, 0};
+    struct shapes s = {.run = run, .arena = &r->arena};
+    const struct ebb__typeset written = {.run = run};
     int64_t last = run->program->n_statements - 1;
-    if (last < 0) return NULL;
-    put_shapes(&s, run->program->statements[last].root, 0);
+    int32_t root = last < 0 ? -1 : run->program->statements[last].root;
+    if (root < 0 || !tensor(&s, root)) return NULL;
     const char *text = NULL;
+    s.rank = ebb__typeset_rank(&written, root, 0);
+    put_shapes(&s, root, 0);
     if (s.factors > 1 && strpbrk(ebb__text_of(&s.out), "0123456789")) /* scalars have none */
         text = ebb__arena_print(&r->arena, "%s → %s", ebb__text_of(&s.out), ebb__report_shape(&r->arena, result));
+    if (s.factors == 1) {
+        ebb__text_cut(&s.out, 0);
+        s.factors = 0;
+        put_changes(&s, root, 0, 0);
+        if (s.factors > 1) text = ebb__arena_copy(&r->arena, ebb__text_of(&s.out), (size_t)s.out.n);
+    }
     ebb__text_free(&s.out);
     return text;
 }
 
 /* ---- typesetting ---- */
 
-static void typeset(struct ebb__report *r, const struct ebb__run *run, const struct symbols *symbols,
+/* A name that a formula defines, and that something in the graph has, gets a prime. */
+static void rename_definitions(struct ebb__report *r, const struct ebb__program *p, struct symbols *symbols) {
+    for (int64_t i = 0; i < p->n_statements; i++)
+        for (int32_t k = 0; k < p->statements[i].n; k++) {
+            const char *name = ebb__arena_print(&r->arena, "%s", p->names[p->kids[p->statements[i].targets + k]]);
+            bool taken = false;
+            for (int64_t n = 0; n < r->n_nodes && name; n++)
+                for (int64_t o = 0; o < r->nodes[n].n_out; o++)
+                    taken = taken || strcmp(r->nodes[n].out[o].name.in[EBB__UNICODE], name) == 0;
+            if (!taken) continue;
+            const char *latex = ebb__latex_name(&r->arena, name);
+            add(symbols, name,
+                &(struct ebb__shown){{ebb__arena_print(&r->arena, "%s′", name),
+                                      ebb__arena_print(&r->arena, "%s'", latex ? latex : name)}});
+        }
+}
+
+static void typeset(struct ebb__report *r, const struct ebb__run *run, struct symbols *symbols,
                     struct ebb__report_give *give) {
+    rename_definitions(r, run->program, symbols);
     for (int script = 0; script < EBB__N_SCRIPTS; script++) {
         struct ebb__text text = {0};
         struct ebb__typeset t = {.out = &text,
@@ -135,7 +208,7 @@ static void fit(const struct ebb__report *r, const struct ebb__run *run, struct 
 }
 
 /* A formula that cannot be evaluated, as for a shape that it does not hold for, is not shown: the rule's value is. */
-static void evaluate(struct ebb__report *r, const char *formula, ebb_args names, const struct symbols *symbols,
+static void evaluate(struct ebb__report *r, const char *formula, ebb_args names, struct symbols *symbols,
                      struct ebb__report_give *give) {
     struct ebb__program p;
     struct ebb__run run = {0};

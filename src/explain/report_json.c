@@ -149,6 +149,7 @@ static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t
     if (n->kind == EBB__OPERATION) {
         ebb__json_text(j, "op", n->op->name);
         ebb__json_text(j, "node", ebb_node_name(n->node));
+        if (n->part_of) ebb__json_text(j, "part_of", ebb__op_called(n->part_of));
         if (n->op->doc) ebb__json_text(j, "doc", n->op->doc);
         if (n->op->family) ebb__json_text(j, "family", n->op->family);
         shown(j, "text", "text_latex", &n->text);

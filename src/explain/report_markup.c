@@ -15,6 +15,7 @@ struct writer {
 };
 
 #define SAY(w, ...) ebb__phrase_of(&(w)->arena, (w)->view->lang, __VA_ARGS__)
+#define COMMA(w) ebb__phrase_of(&(w)->arena, (w)->view->lang, EBB__SAY_COMMA)
 #define PRINT(w, ...) ebb__arena_print(&(w)->arena, __VA_ARGS__)
 #define OUT(w, ...) (void)fprintf((w)->to, __VA_ARGS__)
 
@@ -172,6 +173,9 @@ static void tell_variables(struct writer *w) {
         math_cell(w, n->out[0].name.in[EBB__LATEX], true);
         math_cell(w, shape_of(w, n->out[0].shape), false);
         value_cell(w, n->out[0].value);
+        const char *constant = ebb__report_constant(&w->arena, n, w->view->lang);
+        if (constant[0]) OUT(w, " ");
+        if (constant[0]) text(w, SAY(w, EBB__SAY_BRACKETS, constant));
         row_end(w);
     }
     table_end(w);
@@ -213,6 +217,9 @@ static void tell_forward(struct writer *w) {
                         : PRINT(w, "%s = %s", or_empty(node->out[k].name.in[EBB__LATEX]),
                                 or_empty(node->text.in[EBB__LATEX])),
                       false);
+            const char *part = k ? NULL : ebb__report_part(&w->arena, node, w->view->lang);
+            if (part) OUT(w, " ");
+            if (part) text(w, part);
             math_cell(w, shape_of(w, node->out[k].shape), false);
             value_cell(w, node->out[k].value);
             if (k) cell(w, false);
@@ -249,17 +256,17 @@ static void tell_give(struct writer *w, const struct ebb__report_give *g) {
     const char *notes[4] = {NULL, NULL, NULL, NULL};
     int n = 0;
     if (g->words[0]) notes[n++] = or_empty(g->words[w->view->lang]);
-    if (g->shapes) notes[n++] = g->shapes;
+    if (g->shapes && g->summed.n) notes[n++] = g->shapes;
+    else if (g->shapes) notes[n++] = PRINT(w, "%s%s%s", g->shapes, COMMA(w), SAY(w, EBB__SAY_SHAPE_OF, name));
     if (g->summed.n)
-        notes[n++] = SAY(w, EBB__SAY_SUMMED,
-                         g->summed.n == 1 ? integer(w, g->summed.d[0]) : ebb__report_shape(&w->arena, g->summed), name,
+        notes[n++] = SAY(w, EBB__SAY_SUMMED, ebb__report_list(&w->arena, g->summed), name,
                          ebb__report_shape(&w->arena, g->shape), ebb__report_shape(&w->arena, o->shape));
     if (o->uses > 1 && g->arrival == 1) notes[n++] = SAY(w, EBB__SAY_FIRST_PATH, integer(w, o->uses), name);
     if (g->arrival > 1)
         notes[n++] = SAY(w, EBB__SAY_TOGETHER, ebb__ordinal(&w->arena, w->view->lang, g->arrival), integer(w, o->uses));
     for (int i = 0; i < n; i++) {
-        text(w, notes[i]);
-        OUT(w, "%s", i + 1 < n ? "; " : "\n");
+        text(w, or_empty(notes[i]));
+        OUT(w, "%s", i + 1 < n ? SAY(w, EBB__SAY_SEMICOLON) : "\n");
     }
     if (g->arrival > 1) display(w, g->symbol.in[EBB__LATEX], NULL, g->total, false);
     OUT(w, "\n");
@@ -279,7 +286,9 @@ static void tell_step(struct writer *w, int64_t i) {
     }
     OUT(w, "$%s = %s$ (", or_empty(n->out[0].name.in[EBB__LATEX]), or_empty(n->text.in[EBB__LATEX]));
     text(w, ebb_node_name(n->node));
-    if (n->file && n->file[0]) text(w, or_empty(PRINT(w, ", %s:%d", n->file, (int)n->line)));
+    const char *part = ebb__report_part(&w->arena, n, w->view->lang);
+    if (part) text(w, or_empty(PRINT(w, "%s%s", COMMA(w), part)));
+    if (n->file && n->file[0]) text(w, or_empty(PRINT(w, "%s%s:%d", COMMA(w), n->file, (int)n->line)));
     OUT(w, ") ");
     text(w, SAY(w, EBB__SAY_UPSTREAM));
     for (int64_t k = 0; k < n->n_out; k++) {
@@ -437,6 +446,11 @@ static ebb_status report(const struct ebb__report *r, const struct ebb__view *vi
     OUT(&w, "%s", latex ? "\\section*{" : "# ");
     code(&w, ebb__report_title(&w.arena, r, view->lang));
     OUT(&w, "%s", latex ? "}\n" : "\n");
+    if (r->expression) {
+        OUT(&w, "\n");
+        text(&w, ebb__report_setting(&w.arena, r, view->lang));
+        OUT(&w, "\n");
+    }
     tell_variables(&w);
     tell_forward(&w);
     tell_backward(&w);

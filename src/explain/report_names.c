@@ -100,7 +100,8 @@ static bool take_given(struct ebb__report *r, const struct ebb__report_source *s
             const char *name = NULL;
             if (n->kind == EBB__CONSTANT) name = o->name.in[EBB__UNICODE];
             else if (leaf && ebb_tensor_name(leaf)[0]) name = ebb_tensor_name(leaf);
-            else if (s->name_of) name = s->name_of(s->context, n->node, k, leaf);
+            else if (s->name_of) name = s->name_of(s->context, n->last, k, leaf);
+            if (!name && s->name_of && n->last != n->node) name = s->name_of(s->context, n->node, k, leaf);
             roles[at++] = o->role;
             o->role = NULL;
             if (name && !n->number && !(o->role = ebb__arena_copy(&r->arena, name, strlen(name)))) return false;
@@ -142,7 +143,11 @@ static void name_outputs(struct ebb__report *r, const char *const *roles) {
 
 /* ---- attributes ---- */
 
-static void put_value(struct ebb__text *out, const ebb_arg *v) {
+static void put_value(struct ebb__text *out, const struct ebb_attr *a, const ebb_arg *v) {
+    if (a->kind == EBB_ATTR_DIMS && v->kind == EBB_VALUE_DIMS && v->value.dims.n == 1) { /* dim=1 */
+        ebb__text_put(out, "%lld", (long long)v->value.dims.d[0]);
+        return;
+    }
     switch (v->kind) {
     case EBB_VALUE_BOOL: ebb__text_put(out, v->value.i ? "True" : "False"); return;
     case EBB_VALUE_INT: ebb__text_put(out, "%lld", (long long)v->value.i); return;
@@ -188,7 +193,7 @@ static const char *attributes(struct ebb__report *r, const struct ebb__report_no
         ebb_arg v = ebb__formula_attribute(&r->arena, &n->op->attrs[i], attrs);
         if (is_default(&n->op->attrs[i], &v)) continue;
         ebb__text_put(&text, "%s%s=", text.n ? ", " : "", n->op->attrs[i].name);
-        put_value(&text, &v);
+        put_value(&text, &n->op->attrs[i], &v);
     }
     const char *copy = ebb__arena_copy(&r->arena, ebb__text_of(&text), (size_t)text.n);
     ebb__text_free(&text);
@@ -307,12 +312,18 @@ static void put_latex_word(struct text *t, const char *word) {
     for (; *word; word++) PUT(t, *word == '_' ? "\\_" : "%c", *word);
 }
 
+/* What an operation is called as; the kinds of views that compositions make all are views. */
+static const char *called(const struct ebb__report_node *n) {
+    bool view = strcmp(n->op->name, "unsafe_view") == 0 || strcmp(n->op->name, "reshape_alias") == 0;
+    return n->part_of && view ? "view" : ebb__op_called(n->op);
+}
+
 /* f(x, dim=0) */
 static void put_call(struct text *t) {
     bool latex = t->script == EBB__LATEX;
     if (latex) PUT(t, "\\operatorname{");
-    if (latex) put_latex_word(t, t->n->op->name);
-    else PUT(t, "%s", t->n->op->name);
+    if (latex) put_latex_word(t, called(t->n));
+    else PUT(t, "%s", called(t->n));
     PUT(t, latex ? "}(" : "(");
     int64_t put = 0;
     for (int64_t i = 0; i < t->n->n_in; i++) {

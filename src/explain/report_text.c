@@ -17,6 +17,7 @@ struct teller {
 };
 
 #define SAY(t, phrase, ...) ebb__phrase_of(&(t)->arena, (t)->view->lang, phrase, __VA_ARGS__)
+#define COMMA(t) ebb__phrase_of(&(t)->arena, (t)->view->lang, EBB__SAY_COMMA)
 #define PRINT(t, ...) ebb__arena_print(&(t)->arena, __VA_ARGS__)
 
 static const char *integer(struct teller *t, int64_t n) {
@@ -86,8 +87,7 @@ static void tell_variables(struct teller *t) {
         ebb__table_add(&table, name_of(t->r, i, 0));
         ebb__table_add(&table, shape(t, n->out[0].shape));
         ebb__table_add(&table, value(t, n->out[0].value));
-        ebb__table_add(&table,
-                       n->kind == EBB__CONSTANT ? ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_CONSTANT) : "");
+        ebb__table_add(&table, ebb__report_constant(&t->arena, n, t->view->lang));
         shown++;
     }
     print_table(t, &table);
@@ -107,13 +107,20 @@ static const char *saved(struct teller *t, const struct ebb__report_node *n) {
     return text && text[0] ? text : "–";
 }
 
+/* What an operation is to the composition that it is a part of, behind something. */
+static const char *part(struct teller *t, const struct ebb__report_node *n, const char *behind) {
+    const char *text = ebb__report_part(&t->arena, n, t->view->lang);
+    text = text ? PRINT(t, "%s%s", behind, text) : NULL;
+    return text ? text : "";
+}
+
 /* Operation i, counted from 0: a row for each of its outputs. */
 static void operation_rows(struct teller *t, struct ebb__table *table, int64_t i) {
     const struct ebb__report_node *n = &t->r->nodes[t->r->forward[i]];
     for (int32_t k = 0; k < n->n_out; k++) {
         ebb__table_add(table, k ? "" : PRINT(t, "%*lld", t->r->n_forward > 9 ? 2 : 1, (long long)i + 1));
         ebb__table_add(table, n->out[k].name.in[EBB__UNICODE]);
-        ebb__table_add(table, k ? "" : PRINT(t, "= %s", n->text.in[EBB__UNICODE]));
+        ebb__table_add(table, k ? "" : PRINT(t, "= %s%s", n->text.in[EBB__UNICODE], part(t, n, "   ")));
         ebb__table_add(table, shape(t, n->out[k].shape));
         ebb__table_add(table, value(t, n->out[k].value));
         ebb__table_add(table, k ? "" : saved(t, n));
@@ -144,12 +151,6 @@ static void tell_forward(struct teller *t) {
 
 /* ---- backward ---- */
 
-static const char *dims_list(struct teller *t, ebb_dims d) {
-    const char *text = "";
-    for (int i = 0; i < d.n && text; i++) text = PRINT(t, "%s%s%lld", text, i ? ", " : "", (long long)d.d[i]);
-    return text ? text : "";
-}
-
 /* What stands under a formula: definitions of names in it, its shapes, and what is summed. */
 static const char *under_formula(struct teller *t, const struct ebb__report_give *g) {
     const char *to = name_of(t->r, g->to, g->output), *text = "";
@@ -157,13 +158,14 @@ static const char *under_formula(struct teller *t, const struct ebb__report_give
     if (g->definitions.in[EBB__UNICODE])
         text = PRINT(t, "\n%s", SAY(t, EBB__SAY_WITH, g->definitions.in[EBB__UNICODE]));
     if (g->shapes && g->summed.n == 0)
-        text =
-            PRINT(t, "%s\n%s, %s %s✓%s", text ? text : "", g->shapes, SAY(t, EBB__SAY_SHAPE_OF, to), t->good, t->plain);
+        text = PRINT(t, "%s\n%s%s%s %s✓%s", text ? text : "", g->shapes, COMMA(t), SAY(t, EBB__SAY_SHAPE_OF, to),
+                     t->good, t->plain);
     else if (g->shapes) text = PRINT(t, "%s\n%s", text ? text : "", g->shapes);
     if (g->summed.n && text)
-        text = PRINT(t, "%s\n%s %s✓%s", text,
-                     SAY(t, EBB__SAY_SUMMED, dims_list(t, g->summed), to, shape(t, g->shape), shape(t, o->shape)),
-                     t->good, t->plain);
+        text = PRINT(
+            t, "%s\n%s %s✓%s", text,
+            SAY(t, EBB__SAY_SUMMED, ebb__report_list(&t->arena, g->summed), to, shape(t, g->shape), shape(t, o->shape)),
+            t->good, t->plain);
     return text ? text : "";
 }
 
@@ -187,8 +189,8 @@ static const char *target(struct teller *t, const char *symbol, bool more, int w
 static void give_row(struct teller *t, struct ebb__table *table, const struct ebb__report_give *g, int width) {
     enum { LONG = 52 };
     const char *words = g->words[t->view->lang],
-               *formula = words ? PRINT(t, "(%s)", words) : g->formula.in[EBB__UNICODE], *shown = value(t, g->value),
-               *cell = "";
+               *formula = words ? SAY(t, EBB__SAY_BRACKETS, words) : g->formula.in[EBB__UNICODE],
+               *shown = value(t, g->value), *cell = "";
     bool none = !formula || !formula[0],
          wide = !none && (ebb__columns(formula) > LONG || g->definitions.in[EBB__UNICODE]);
     if (!none) cell = PRINT(t, "%s%s", formula, under_formula(t, g));
@@ -203,13 +205,13 @@ static void give_row(struct teller *t, struct ebb__table *table, const struct eb
 
 static void tell_rule(struct teller *t, const struct ebb__report_step *s) {
     const struct ebb__report_node *n = &t->r->nodes[s->node];
-    const char *where = n->file && n->file[0] ? PRINT(t, ", %s:%d", n->file, (int)n->line) : "";
+    const char *where = n->file && n->file[0] ? PRINT(t, "%s%s:%d", COMMA(t), n->file, (int)n->line) : "";
     const char *names = "";
     int width = 0;
     for (int64_t k = 0; k < n->n_out && names && k < 4; k++)
         names = PRINT(t, "%s%s%s", names, k ? ", " : "", n->out[k].name.in[EBB__UNICODE]);
-    (void)fprintf(t->to, "%s%s = %s%s   %s%s%s%s\n", t->bold, names, n->text.in[EBB__UNICODE], t->plain, t->dim,
-                  ebb_node_name(n->node), where ? where : "", t->plain);
+    (void)fprintf(t->to, "%s%s = %s%s   %s%s%s%s%s\n", t->bold, names, n->text.in[EBB__UNICODE], t->plain, t->dim,
+                  ebb_node_name(n->node), part(t, n, COMMA(t)), where ? where : "", t->plain);
     for (int64_t k = 0; k < n->n_out; k++) {
         if (!s->upstream[k]) continue;
         const char *lead =
@@ -378,9 +380,7 @@ ebb_status ebb__report_text(const struct ebb__report *r, const struct ebb__view 
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__TITLE, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(view->to, which[i]);
     (void)fprintf(t.to, "%s%s%s\n", t.bold, ebb__report_title(&t.arena, r, view->lang), t.plain);
-    if (r->expression)
-        (void)fprintf(t.to, "%s%s%s\n", t.dim,
-                      SAY(&t, EBB__SAY_SETTING, ebb_dtype_name(r->dtype), integer(&t, (int64_t)r->seed)), t.plain);
+    if (r->expression) (void)fprintf(t.to, "%s%s%s\n", t.dim, ebb__report_setting(&t.arena, r, view->lang), t.plain);
     tell_variables(&t);
     tell_forward(&t);
     tell_backward(&t);

@@ -24,6 +24,23 @@ const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r,
     return text ? text : "";
 }
 
+const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    return ebb__phrase_of(a, lang, r->integers ? EBB__SAY_SETTING_INTEGERS : EBB__SAY_SETTING, ebb_dtype_name(r->dtype),
+                          ebb__arena_print(a, "%llu", (unsigned long long)r->seed));
+}
+
+const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
+    ebb_dtype dtype = n->out[0].dtype;
+    if (n->kind != EBB__CONSTANT) return "";
+    return ebb_dtype_is_floating(dtype) ? ebb__phrase_of(a, lang, EBB__SAY_CONSTANT)
+                                        : ebb__phrase_of(a, lang, EBB__SAY_CONSTANT_WHOLE, ebb_dtype_name(dtype));
+}
+
+const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
+    if (!n->part_of) return NULL;
+    return ebb__phrase_of(a, lang, ebb__is_view(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART, ebb__op_called(n->part_of));
+}
+
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {
     double worst = 0;
     *ret_ok = true;
@@ -55,8 +72,8 @@ ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_opti
                                    options->limit > 0 ? options->limit : LIMIT};
     size_t format = (size_t)options->format;
     if (format >= sizeof formats / sizeof *formats || !formats[format])
-        return ebb_fail(EBB_ERR_ARGUMENT, "explain: there is no format of number %d", (int)options->format);
+        return ebb__fail_said(EBB_ERR_ARGUMENT, "explain: there is no format of number %d", (int)options->format);
     ebb_status status = formats[format](r, &view);
-    if (!status && ferror(view.to)) status = ebb_fail(EBB_ERR_IO, "explain: the output cannot be written");
+    if (!status && ferror(view.to)) status = ebb__fail_said(EBB_ERR_IO, "explain: the output cannot be written");
     return status;
 }

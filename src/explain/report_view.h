@@ -29,6 +29,12 @@ ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_opti
 
 /* The expression, cut off when it is long; "The graph of L" where there is none. In the arena, or the report's. */
 const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
+/* How it was computed: dtype and seed; in the arena. */
+const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
+/* What is said of a constant, "" of others; in the arena. */
+const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang);
+/* "inserted by matmul": what an operation is to the composition that it is a part of; NULL when it is none. */
+const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang);
 /* The check of a variable, NULL when there is none. */
 const struct ebb__report_check *ebb__report_check_of(const struct ebb__report *r, int32_t node);
 /* The largest difference of all checks, and whether all are within the tolerance. */

@@ -24,7 +24,7 @@ static void recorded(ebb_node *node, ebb_list in, ebb_list out, void *context) {
     t->failed = true; /* until all of it has been kept */
     if (!ebb__array_grow(&t->calls, &t->room, t->n + 1, sizeof *t->calls)) return;
     struct ebb__traced *c = &t->calls[t->n++];
-    *c = (struct ebb__traced){.node = node};
+    *c = (struct ebb__traced){.node = node, .parts_of = ebb_watch_parts_of()};
     if ((c->in = keep_all(t, in))) c->n_in = in.n;
     if ((c->out = keep_all(t, out))) c->n_out = out.n;
     c->value = ebb__arena_get(&t->arena, (size_t)out.n * sizeof(ebb_tensor *));

@@ -12,6 +12,8 @@ struct ebb__traced {
     ebb_tensor **in; /* as they were given; what is written in place later has other values by then */
     ebb_tensor **out;
     ebb_tensor **value; /* copies of the outputs, without history */
+    const struct ebb_op
+        *parts_of; /* the operator that was called, when this is a part of it; NULL: it was called itself */
 };
 
 struct ebb__trace { /* all zero: empty */

@@ -54,21 +54,95 @@ bool ebb__typeset_is_just(const struct ebb__typeset *t, int32_t id, double wante
 
 /* ---- what a node is ---- */
 
-/* Where nothing but bookkeeping of dimensions is done, what it is done to: restore(x, …), x[..., None], +x. */
-static int32_t through(const struct ebb__typeset *t, int32_t id) {
+static ebb_tensor *tensor_of(const struct ebb__run *run, int32_t id) {
+    return run->values[id].kind == EBB__V_TENSOR ? run->values[id].as.t : NULL;
+}
+
+/* x[..., None, :] */
+static bool is_new_axes(const struct ebb__program *p, const struct ebb__ast *a) {
+    bool only_new = a->kind == EBB__AST_INDEX;
+    for (int32_t i = 1; i < a->n && only_new; i++) {
+        const struct ebb__ast *item = &p->ast[ebb__ast_kid(p, a, i)];
+        bool all = item->kind == EBB__AST_SLICE;
+        for (int32_t k = 0; k < item->n && all; k++) all = p->ast[ebb__ast_kid(p, item, k)].kind == EBB__AST_NOTHING;
+        only_new = all || item->kind == EBB__AST_ELLIPSIS || item->kind == EBB__AST_NONE;
+    }
+    return only_new;
+}
+
+bool ebb__typeset_adds(const struct ebb__run *run, int32_t id) {
+    const struct ebb__ast *a = &run->program->ast[id];
+    return is_new_axes(run->program, a) || (calls(run->program, id, "restore") && a->n > 1);
+}
+
+/* What such a node adds dimensions to. */
+static int32_t added_to(const struct ebb__program *p, int32_t id) {
+    return ebb__ast_kid(p, &p->ast[id], p->ast[id].kind == EBB__AST_INDEX ? 0 : 1);
+}
+
+/* Whether the dimensions that a node adds are none, or come in by broadcasting against `rank` dimensions. */
+static bool broadcasting_adds(const struct ebb__run *run, int32_t id, int rank) {
+    ebb_tensor *before = tensor_of(run, added_to(run->program, id)), *after = tensor_of(run, id);
+    if (!before || !after) return true;
+    ebb_dims from = ebb_tensor_shape(before), to = ebb_tensor_shape(after);
+    int more = to.n - from.n;
+    if (more < 0 || (more > 0 && to.n > rank)) return false;
+    for (int i = 0; i < to.n; i++)
+        if (to.d[i] != (i < more ? 1 : from.d[i - more])) return false;
+    return true;
+}
+
+int32_t ebb__typeset_through(const struct ebb__run *run, int32_t id, int rank) {
+    const struct ebb__program *p = run->program;
     for (;;) {
-        const struct ebb__ast *a = node(t, id);
-        bool only_new = a->kind == EBB__AST_INDEX;
-        for (int32_t i = 1; i < a->n && only_new; i++) {
-            const struct ebb__ast *item = node(t, kid(t, a, i));
-            bool all = item->kind == EBB__AST_SLICE;
-            for (int32_t k = 0; k < item->n && all; k++) all = node(t, kid(t, item, k))->kind == EBB__AST_NOTHING;
-            only_new = all || item->kind == EBB__AST_ELLIPSIS || item->kind == EBB__AST_NONE;
-        }
-        if (only_new || (a->kind == EBB__AST_UNARY && a->op == EBB__OP_POS)) id = kid(t, a, 0);
-        else if (is_called(t, id, "restore") && a->n > 1) id = kid(t, a, 1);
+        const struct ebb__ast *a = &p->ast[id];
+        if (a->kind == EBB__AST_UNARY && a->op == EBB__OP_POS) id = ebb__ast_kid(p, a, 0);
+        else if (ebb__typeset_adds(run, id) && broadcasting_adds(run, id, rank)) id = added_to(p, id);
         else return id;
     }
+}
+
+static int32_t through(const struct ebb__typeset *t, int32_t id) { return ebb__typeset_through(t->run, id, t->rank); }
+
+/* Which side of a condition was evaluated. */
+static bool is_true(const struct ebb__typeset *t, int32_t condition) {
+    const struct ebb__value *v = worth(t, condition);
+    return v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0 : v->kind == EBB__V_LIST && v->n > 0;
+}
+
+/* Whether a node works element by element, so that what it takes is broadcast. */
+static bool is_elementwise(const struct ebb__typeset *t, int32_t id) {
+    const struct ebb__ast *a = node(t, id);
+    if (a->kind == EBB__AST_UNARY || a->kind == EBB__AST_COMPARE) return true;
+    if (a->kind == EBB__AST_BINARY) return a->op != EBB__OP_MATMUL;
+    if (a->kind != EBB__AST_CALL || node(t, kid(t, a, 0))->kind != EBB__AST_NAME) return false;
+    const struct ebb_op *op = ebb_op_find(ebb__ast_name(program(t), node(t, kid(t, a, 0))));
+    return (op && op->loops) || is_called(t, id, "where");
+}
+
+/* By broadcasting a node gets as many dimensions as the largest of what it takes, as that is written. */
+int ebb__typeset_rank(const struct ebb__typeset *t, int32_t id, int depth) {
+    const struct ebb__ast *a = node(t, id = ebb__typeset_through(t->run, id, EBB_MAX_NDIM));
+    ebb_tensor *x = tensor_of(t->run, id);
+    int rank = 0;
+    if (a->kind == EBB__AST_IF) return ebb__typeset_rank(t, kid(t, a, is_true(t, kid(t, a, 1)) ? 0 : 2), depth + 1);
+    if (!is_elementwise(t, id) || depth > MAX_DEPTH) return x ? ebb_tensor_ndim(x) : 0;
+    for (int32_t i = a->kind == EBB__AST_CALL; i < a->n; i++) {
+        int of = ebb__typeset_rank(t, kid(t, a, i), depth + 1);
+        rank = of > rank ? of : rank;
+    }
+    return rank;
+}
+
+/* What the children of a node are broadcast to. */
+static int rank_below(const struct ebb__typeset *t, int32_t id) {
+    const struct ebb__ast *a = node(t, id);
+    ebb_dims shape;
+    if (a->kind == EBB__AST_IF || is_called(t, id, "zeros_like")) return t->rank;
+    if (is_called(t, id, "expand") && a->n == 3 && ebb__value_as_ints(worth(t, kid(t, a, 2)), &shape)) return shape.n;
+    if (!is_elementwise(t, id)) return 0;
+    int rank = ebb__typeset_rank(t, id, 0);
+    return rank > t->rank ? rank : t->rank;
 }
 
 bool ebb__typeset_is_scalar(const struct ebb__typeset *t, int32_t id) {
@@ -381,15 +455,7 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
         (void)ebb__typeset_comparison(t, a, false);
         if (level > EBB__LEVEL_COMPARE) close_bracket(t);
         return;
-    case EBB__AST_IF: {
-        int32_t condition = kid(t, a, 1);
-        const struct ebb__value *v = worth(t, condition);
-        bool yes = v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0
-                   : v->kind == EBB__V_LIST                        ? v->n > 0
-                                                                   : false;
-        ebb__typeset(t, kid(t, a, yes ? 0 : 2), level);
-        return;
-    }
+    case EBB__AST_IF: ebb__typeset(t, kid(t, a, is_true(t, kid(t, a, 1)) ? 0 : 2), level); return;
     case EBB__AST_ATTR: {
         const char *name = ebb__ast_name(program(t), a);
         if (strcmp(name, "T") == 0 || strcmp(name, "mT") == 0) {
@@ -406,6 +472,10 @@ static void put_node(struct ebb__typeset *t, int32_t id, int level) {
         ebb__typeset(t, kid(t, a, 0), 0);
         return;
     case EBB__AST_INDEX:
+        if (ebb__typeset_adds(t->run, id)) {
+            ebb__typeset_added(t, id);
+            return;
+        }
         ebb__typeset(t, kid(t, a, 0), ATOM);
         PUT(t, "[");
         put_items(t, a, 1);
@@ -427,8 +497,11 @@ void ebb__typeset(struct ebb__typeset *t, int32_t id, int level) {
         PUT(t, "…");
         return;
     }
+    int rank = t->rank;
     t->depth++;
+    t->rank = rank_below(t, id);
     if (!ebb__typeset_constant(t, id, level)) put_node(t, id, level);
+    t->rank = rank;
     t->depth--;
 }
 
@@ -438,7 +511,7 @@ void ebb__typeset(struct ebb__typeset *t, int32_t id, int level) {
 static bool mentions(const struct ebb__typeset *t, int32_t id, int32_t name, int depth) {
     double value;
     if (depth > MAX_DEPTH) return false;
-    id = through(t, id);
+    while (ebb__typeset_adds(t->run, id)) id = added_to(program(t), id);
     const struct ebb__ast *a = node(t, id);
     if (a->kind == EBB__AST_NAME) return a->name == name;
     if (is_number(t, id, &value)) return false;
@@ -489,6 +562,9 @@ void ebb__typeset_definitions(struct ebb__typeset *t) {
             put_name(t, p->names[p->kids[s->targets + n]]);
         }
         PUT(t, " = ");
+        bool truth = node(t, s->root)->kind == EBB__AST_COMPARE; /* 1 where it holds: it is counted with */
+        if (truth) PUT(t, latex(t) ? "\\mathbf{1}\\left(" : "1(");
         ebb__typeset(t, s->root, 0);
+        if (truth) PUT(t, latex(t) ? "\\right)" : ")");
     }
 }

@@ -20,10 +20,20 @@ struct ebb__typeset {
     const struct ebb__symbol *symbols;
     int64_t n_symbols;
     int depth;
+    int rank; /* dimensions of what the node being written is broadcast against: leading ones need not be written */
 };
 
 /* Write a tree's node, in brackets when it binds less closely than `level` (of enum ebb__operator's table). */
 void ebb__typeset(struct ebb__typeset *t, int32_t id, int level);
+
+/* What a node is written as, where nothing but bookkeeping of dimensions is done: what it is done to. Dimensions of size
+ * 1 that it adds in front are left to broadcasting against `rank` dimensions; others are not. */
+int32_t ebb__typeset_through(const struct ebb__run *run, int32_t id, int rank);
+
+/* Whether a node is one that may add dimensions of size 1: restore(x, …), x[..., None]. And the dimensions of what is
+ * written of a node; depth is 0. */
+bool ebb__typeset_adds(const struct ebb__run *run, int32_t id);
+int ebb__typeset_rank(const struct ebb__typeset *t, int32_t id, int depth);
 
 /* Write what a program computes: its last statement. And the definitions of the names in it that are not numbers, with
  * commas between them: "n = …,  u = …"; nothing when there are none. */

@@ -78,10 +78,51 @@ static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
     close_bracket(t);
 }
 
-/* Σ₁(x), mean₁(x): the dimensions below the sign. */
-static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, const char *sign, const char *latex_sign) {
+/* Which dimensions a node adds: those that a reduction took away, or where None stands. False when a size says so. */
+static bool added_dims(const struct ebb__typeset *t, int32_t id, int from, int to, int64_t *ret_dim) {
+    const struct ebb__ast *a = node(t, id);
     ebb_dims dims = {0};
+    int at = 0;
+    if (to != from + 1) return false;
+    if (a->kind == EBB__AST_CALL) {
+        bool known = a->n > 3 && ebb__value_as_ints(worth(t, kid(t, a, 3)), &dims) && dims.n < 2;
+        *ret_dim = !dims.n ? 0 : dims.d[0] < 0 ? dims.d[0] + to : dims.d[0];
+        return known;
+    }
+    for (int32_t i = 1; i < a->n; i++) {
+        uint8_t kind = node(t, kid(t, a, i))->kind;
+        if (kind == EBB__AST_NONE) break;
+        at = kind == EBB__AST_ELLIPSIS ? from - (a->n - 1 - i - 1) : at + 1; /* one None stands behind it */
+    }
+    *ret_dim = at;
+    return true;
+}
+
+/* unsqueeze(x, 1), or reshape(x, (2, 1, 1)) for several. */
+void ebb__typeset_added(struct ebb__typeset *t, int32_t id) {
+    const struct ebb__ast *a = node(t, id);
+    int32_t of = kid(t, a, a->kind == EBB__AST_INDEX ? 0 : 1);
+    ebb_dims to = ebb_tensor_shape(worth(t, id)->as.t), from = ebb_tensor_shape(worth(t, of)->as.t);
+    int64_t dim;
+    bool one = added_dims(t, id, from.n, to.n, &dim);
+    put_function(t, one ? "unsqueeze" : "reshape");
+    open_bracket(t);
+    ebb__typeset(t, of, 0);
+    PUT(t, ", ");
+    if (one) PUT(t, "%lld", (long long)dim);
+    else ebb__typeset_dims(t->out, to);
+    close_bracket(t);
+}
+
+/* Σ₁(x), mean₁(x): the dimensions below the sign; those that stay, with one element, are said to. */
+static void put_reduction(struct ebb__typeset *t, int32_t id, const char *sign, const char *latex_sign) {
+    const struct ebb__ast *a = node(t, id);
+    ebb_dims dims = {0};
+    const struct ebb__value *of = worth(t, kid(t, a, 1)), *result = worth(t, id);
+    int ndim = of->kind == EBB__V_TENSOR ? ebb_tensor_ndim(of->as.t) : 0;
     if (a->n > 2) (void)ebb__value_as_ints(worth(t, kid(t, a, 2)), &dims);
+    for (int i = 0; i < dims.n; i++)
+        if (dims.d[i] < 0) dims.d[i] += ndim;
     PUT(t, "%s", latex(t) ? latex_sign : sign);
     if (latex(t) && dims.n) PUT(t, "_{\\text{dim }");
     for (int i = 0; i < dims.n; i++) {
@@ -94,6 +135,8 @@ static void put_reduction(struct ebb__typeset *t, const struct ebb__ast *a, cons
     if (latex(t) && dims.n) PUT(t, "}");
     open_bracket(t);
     ebb__typeset(t, kid(t, a, 1), 0);
+    if (ndim > 0 && result->kind == EBB__V_TENSOR && ebb_tensor_ndim(result->as.t) == ndim)
+        PUT(t, latex(t) ? ", \\text{keepdim}" : ", keepdim");
     close_bracket(t);
 }
 
@@ -159,6 +202,7 @@ static void put_expand(struct ebb__typeset *t, const struct ebb__ast *a, int lev
     if (v->kind == EBB__V_TENSOR) own = ebb_tensor_shape(v->as.t);
     for (int i = 0; known && i < shape.n; i++) wanted *= shape.d[i];
     if (known && n == wanted && shape.n == own.n) {
+        t->rank = 0; /* nothing is broadcast */
         ebb__typeset(t, of, level);
         return;
     }
@@ -179,6 +223,15 @@ static void put_expand(struct ebb__typeset *t, const struct ebb__ast *a, int lev
     if (level > PRODUCT) close_bracket(t);
 }
 
+/* Zeros of a shape, of which one is enough where it is broadcast. */
+static void put_zeros(struct ebb__typeset *t, int32_t like) {
+    const struct ebb__value *v = worth(t, like);
+    bool whole = t->depth > 1 && t->rank == 0 && v->kind == EBB__V_TENSOR;
+    PUT(t, whole ? latex(t) ? "\\mathbf{0}_{" : "zeros" : "0");
+    if (whole) ebb__typeset_dims(t->out, ebb_tensor_shape(v->as.t));
+    if (whole && latex(t)) PUT(t, "}");
+}
+
 static void put_between(struct ebb__typeset *t, const char *left, int32_t id, const char *right) {
     PUT(t, "%s", left);
     ebb__typeset(t, id, 0);
@@ -188,8 +241,8 @@ static void put_between(struct ebb__typeset *t, const char *left, int32_t id, co
 void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level) {
     int32_t first = a->n > 1 ? kid(t, a, 1) : -1;
     if (is_called(t, id, "where") && a->n == 4) put_where(t, a, level);
-    else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, a, "Σ", "\\textstyle\\sum");
-    else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, a, "mean", "\\operatorname{mean}");
+    else if (is_called(t, id, "sum") && first >= 0) put_reduction(t, id, "Σ", "\\textstyle\\sum");
+    else if (is_called(t, id, "mean") && first >= 0) put_reduction(t, id, "mean", "\\operatorname{mean}");
     else if (is_called(t, id, "abs") && first >= 0)
         put_between(t, latex(t) ? "\\left\\lvert " : "|", first, latex(t) ? "\\right\\rvert " : "|");
     else if (is_called(t, id, "exp") && first >= 0 && latex(t)) put_between(t, "e^{", first, "}");
@@ -204,7 +257,8 @@ void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast
         ebb__typeset_transposed(t, kid(t, a, 2));
         if (level > PRODUCT) close_bracket(t);
     } else if (is_called(t, id, "expand") && a->n == 3) put_expand(t, a, level);
-    else if (is_called(t, id, "zeros_like")) PUT(t, "0");
+    else if (ebb__typeset_adds(t->run, id)) ebb__typeset_added(t, id);
+    else if (is_called(t, id, "zeros_like") && first >= 0) put_zeros(t, first);
     else if (is_called(t, id, "part_of") && a->n == 5 && put_part_of(t, a)) return;
     else if (!put_part(t, id, a)) put_call(t, a);
 }

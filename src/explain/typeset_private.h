@@ -22,11 +22,14 @@ static inline const char *colon(const struct ebb__typeset *t) { return latex(t) 
 static inline void open_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\left(" : "("); }
 static inline void close_bracket(struct ebb__typeset *t) { PUT(t, latex(t) ? "\\right)" : ")"); }
 
-static inline bool is_called(const struct ebb__typeset *t, int32_t id, const char *name) {
-    const struct ebb__ast *a = node(t, id);
+static inline bool calls(const struct ebb__program *p, int32_t id, const char *name) {
+    const struct ebb__ast *a = &p->ast[id];
     if (a->kind != EBB__AST_CALL) return false;
-    const struct ebb__ast *c = node(t, kid(t, a, 0));
-    return (c->kind == EBB__AST_NAME || c->kind == EBB__AST_ATTR) && strcmp(ebb__ast_name(program(t), c), name) == 0;
+    const struct ebb__ast *c = &p->ast[ebb__ast_kid(p, a, 0)];
+    return (c->kind == EBB__AST_NAME || c->kind == EBB__AST_ATTR) && strcmp(ebb__ast_name(p, c), name) == 0;
+}
+static inline bool is_called(const struct ebb__typeset *t, int32_t id, const char *name) {
+    return calls(program(t), id, name);
 }
 
 /* typeset.c */
@@ -38,6 +41,7 @@ void ebb__typeset_small(struct ebb__typeset *t, int64_t value, bool above);
 void ebb__typeset_transposed(struct ebb__typeset *t, int32_t id);
 
 /* typeset_call.c */
+void ebb__typeset_added(struct ebb__typeset *t, int32_t id); /* unsqueeze(x, 1) */
 void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level);
 
 #endif

@@ -5,16 +5,22 @@
 #include <string.h>
 
 static const char *const phrases[EBB__N_PHRASES][2] = {
+    [EBB__SAY_COMMA] = {", ", "，"},
+    [EBB__SAY_SEMICOLON] = {"; ", "；"},
+    [EBB__SAY_BRACKETS] = {"({1})", "（{1}）"},
     [EBB__SAY_NOT_KEPT] = {"not kept", "未保留"},
     [EBB__SAY_EMPTY] = {"no elements", "没有元素"},
     [EBB__SAY_SUMMARY] = {"{1} values from {2} to {3}, mean {4}", "{1} 个元素，从 {2} 到 {3}，均值 {4}"},
-    [EBB__SAY_SUMMARY_BAD] = {"{1}; {2} are not finite", "{1}；其中 {2} 个不是有限数"},
+    [EBB__SAY_SUMMARY_BAD] = {"{1}; {2} {2:is|are} not finite", "{1}；其中 {2} 个不是有限数"},
     [EBB__SAY_NOT_FINITE_VALUES] = {"{1} values, none of them finite", "{1} 个元素，都不是有限数"},
     [EBB__SAY_OF_GRAPH] = {"The graph of {1}", "{1} 的计算图"},
     [EBB__SAY_SETTING] = {"computed in {1}, seed {2}", "以 {1} 计算，随机种子 {2}"},
+    [EBB__SAY_SETTING_INTEGERS] = {"computed in {1}, also where integers were given; seed {2}",
+                                   "以 {1} 计算，给出的整数也先转换；随机种子 {2}"},
     [EBB__SAY_VARIABLES] = {"Variables", "变量"},
     [EBB__SAY_CONSTANT] = {"constant", "常量"},
-    [EBB__SAY_FORWARD] = {"Forward: {1} operations, recorded as they are computed",
+    [EBB__SAY_CONSTANT_WHOLE] = {"constant: {1} cannot be differentiated by", "常量：{1} 不能求导"},
+    [EBB__SAY_FORWARD] = {"Forward: {1} {1:operation, recorded as it is|operations, recorded as they are} computed",
                           "前向传播：共 {1} 个运算，边计算边记录"},
     [EBB__SAY_BACKWARD] = {"Backward: from {1} = 1 to the variables, in the engine's order",
                            "反向传播：从 {1} = 1 出发，按引擎的次序回到各个变量"},
@@ -31,10 +37,12 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_HEAD_WORST] = {"differ by", "相差"},
     [EBB__SAY_HEAD_MOVES] = {"along {1}", "沿 {1}"},
     [EBB__SAY_HEAD_RATE] = {"rate", "变化率"},
+    [EBB__SAY_INSERTED] = {"inserted by {1}", "由 {1} 插入"},
+    [EBB__SAY_PART] = {"a part of {1}", "{1} 的一部分"},
     [EBB__SAY_UPSTREAM] = {"upstream", "上游梯度"},
     [EBB__SAY_SHAPE_OF] = {"the shape of {1}", "与 {1} 的形状一致"},
     [EBB__SAY_WITH] = {"with {1}", "其中 {1}"},
-    [EBB__SAY_SUMMED] = {"summed over dim {1}, where {2} was broadcast: {3} → {4}",
+    [EBB__SAY_SUMMED] = {"summed over {1,dim|dims} {1}, where {2} was broadcast: {3} → {4}",
                          "{2} 曾被广播，故沿第 {1} 维求和：{3} → {4}"},
     [EBB__SAY_FIRST_PATH] = {"the 1st of {1} paths into {2}", "汇入 {2} 的 {1} 条路径中的第 1 条"},
     [EBB__SAY_NEXT_PATH] = {"the {1} of {2}, together {3} = {4}", "共 {2} 条中的第 {1} 条，累加得 {3} = {4}"},
@@ -60,10 +68,11 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
                                 "除变量之外，计算图没有为反向传播保存任何东西。"},
-    [EBB__SAY_LEFT_OUT_OPERATIONS] = {"… {1} operations are left out here; --limit shows more, --format json all",
-                                      "…… 此处略去 {1} 个运算；--limit 可多显示，--format json 给出全部"},
-    [EBB__SAY_LEFT_OUT_STEPS] = {"… {1} steps are left out here", "…… 此处略去 {1} 步"},
-    [EBB__SAY_LEFT_OUT_VARIABLES] = {"… {1} variables are left out here", "…… 此处略去 {1} 个变量"},
+    [EBB__SAY_LEFT_OUT_OPERATIONS] =
+        {"… {1} {1:operation is|operations are} left out here; --limit shows more, --format json all",
+         "…… 此处略去 {1} 个运算；--limit 可多显示，--format json 给出全部"},
+    [EBB__SAY_LEFT_OUT_STEPS] = {"… {1} {1:step is|steps are} left out here", "…… 此处略去 {1} 步"},
+    [EBB__SAY_LEFT_OUT_VARIABLES] = {"… {1} {1:variable is|variables are} left out here", "…… 此处略去 {1} 个变量"},
     [EBB__SAY_HESSIAN] = {"Second derivatives (the Hessian)", "二阶导数（Hessian 矩阵）"},
     [EBB__SAY_HESSIAN_OK] =
         {"They agree with finite differences of the gradients: relative differences are at most {1}.",
@@ -80,7 +89,7 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "{1} 的每个切向量都等于相应变量的梯度元素之和，理应如此：相差至多 {2}。"},
     [EBB__SAY_TANGENTS_BAD] = {"The tangents of {1} are NOT the sums of the gradients: they differ by {2}.",
                                "{1} 的切向量与梯度元素之和不一致：相差 {2}。"},
-    [EBB__SAY_DIMS_NEW] = {"{1}: a new storage of {2} elements", "{1}：新的存储，{2} 个元素"},
+    [EBB__SAY_DIMS_NEW] = {"{1}: a new storage of {2} {2:element|elements}", "{1}：新的存储，{2} 个元素"},
     [EBB__SAY_DIMS_SHARES] = {"{1}: shares the storage of {2}", "{1}：与 {2} 共享存储"},
     [EBB__SAY_DIMS_BEFORE] = {"before", "之前"},
     [EBB__SAY_DIMS_AFTER] = {"after", "之后"},
@@ -221,6 +230,15 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "两个向量相乘得到一个数。左边的向量当作行，右边的当作列，乘完后该维去掉。最后两维之前的维是批，按广播处理。"},
 };
 
+/* What stands for a place, "{1}" or "{1:is|are}", with this text in it. */
+static void put_place(struct ebb__text *out, const char *place, const char *text) {
+    const char *first = place + 3, *second = first + strcspn(first, "|}");
+    bool several = place[2] == ':' ? strcmp(text, "1") != 0 : strchr(text, ',') != NULL;
+    if (place[2] == '}') ebb__text_add(out, text, strlen(text));
+    else if (several) ebb__text_add(out, second + 1, strcspn(second + 1, "}"));
+    else ebb__text_add(out, first, (size_t)(second - first));
+}
+
 const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum ebb__phrase phrase, ...) {
     const char *put[6] = {"", "", "", "", "", ""}, *text = phrases[phrase][lang == EBB_CHINESE];
     int places = 0;
@@ -236,9 +254,8 @@ const char *ebb__phrase_of(struct ebb__arena *a, enum ebb_language lang, enum eb
         ebb__text_add(&out, text, n);
         text += n;
         if (!*text) break;
-        int i = text[1] - '1';
-        ebb__text_add(&out, put[i] ? put[i] : "", put[i] ? strlen(put[i]) : 0);
-        text += 3;
+        put_place(&out, text, put[text[1] - '1'] ? put[text[1] - '1'] : "");
+        text += strcspn(text, "}") + 1;
     }
     const char *copy = ebb__arena_copy(a, ebb__text_of(&out), (size_t)out.n);
     ebb__text_free(&out);

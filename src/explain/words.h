@@ -5,8 +5,13 @@
 #include "tool/memory.h"
 #include <ebb/explain.h>
 
-/* A table of phrases: {1} to {4} stand for what is put in. */
+/* A table of phrases: {1} to {6} stand for what is put in, {1:is|are} for the first word when that is "1", else for the
+ * second, and {1,dim|dims} for the second when that is several, with commas between them. */
 enum ebb__phrase {
+    /* between parts of a sentence */
+    EBB__SAY_COMMA,
+    EBB__SAY_SEMICOLON,
+    EBB__SAY_BRACKETS,
     /* values */
     EBB__SAY_NOT_KEPT,
     EBB__SAY_EMPTY,
@@ -16,8 +21,10 @@ enum ebb__phrase {
     /* the report */
     EBB__SAY_OF_GRAPH,
     EBB__SAY_SETTING,
+    EBB__SAY_SETTING_INTEGERS,
     EBB__SAY_VARIABLES,
     EBB__SAY_CONSTANT,
+    EBB__SAY_CONSTANT_WHOLE,
     EBB__SAY_FORWARD,
     EBB__SAY_BACKWARD,
     EBB__SAY_BACKWARD_SUM,
@@ -32,6 +39,8 @@ enum ebb__phrase {
     EBB__SAY_HEAD_WORST,
     EBB__SAY_HEAD_MOVES,
     EBB__SAY_HEAD_RATE,
+    EBB__SAY_INSERTED,
+    EBB__SAY_PART,
     EBB__SAY_UPSTREAM,
     EBB__SAY_SHAPE_OF,
     EBB__SAY_WITH,

@@ -86,11 +86,19 @@ static double floats(int op, double a, double b) {
     }
 }
 
+/* ^ of floats, which other languages have for powers. */
+static struct ebb__value not_power(struct ebb__run *r, int32_t id) {
+    return ebb__wrong(r, id, EBB_ERR_FORMAT, "^ is the exclusive or of integers; for a power write **");
+}
+
 static struct ebb__value no_operator(struct ebb__run *r, int32_t id, int op, const struct ebb__value *in) {
     const struct ebb__operator_info *o = &ebb__operators[op];
-    if (o->unary) return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s of %s", o->text, ebb__value_kind_name(&in[0]));
-    return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s between %s and %s", o->text, ebb__value_kind_name(&in[0]),
-                      ebb__value_kind_name(&in[1]));
+    if (ebb__say_uneven(r, ebb__ast_of(r, id)->place)) return (struct ebb__value){.kind = EBB__UNSET};
+    if (op == EBB__OP_BITXOR) return not_power(r, id);
+    if (o->unary)
+        return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s cannot be applied to %s", o->text, ebb__value_kind_name(&in[0]));
+    return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s cannot be applied to %s and %s", o->text,
+                      ebb__value_kind_name(&in[0]), ebb__value_kind_name(&in[1]));
 }
 
 static struct ebb__value numbers(struct ebb__run *r, int32_t id, int op, const struct ebb__value *in) {
@@ -149,6 +157,8 @@ static struct ebb__value tensors(struct ebb__run *r, int32_t id, int op, const s
         if (!t[i]) return ebb_error() ? (struct ebb__value){.kind = EBB__UNSET} : no_operator(r, id, op, in);
     }
     if (op == EBB__OP_POS) return ebb__value_tensor(t[0]);
+    for (int i = 0; i < n && op == EBB__OP_BITXOR; i++)
+        if (ebb_dtype_is_floating(ebb_tensor_dtype(t[i]))) return not_power(r, id);
     const char *name = op == EBB__OP_INVERT && ebb_tensor_dtype(t[0]) == EBB_BOOL ? "logical_not" : o->function;
     return ebb__value_tensor(ebb__call1(r, id, name, t[0], t[1]));
 }

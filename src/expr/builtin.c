@@ -72,11 +72,14 @@ static struct ebb__value no_attribute(struct ebb__run *r, int32_t id, const stru
     for (int i = 0; i < n; i++) all[i] = names[i];
     for (int64_t i = 0; of->names && i < of->n; i++) {
         all[n++] = of->names[i];
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "; there are: ", of->names[i]);
+        at +=
+            (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : ebb__said("; there are: "), of->names[i]);
     }
     meant = ebb_did_you_mean(name, all, n);
-    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no attribute %s%s%s%s%s", ebb__value_kind_name(of), name,
-                      meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "", list);
+    for (int i = 0; i < n && !meant && !of->names && of->kind == EBB__V_TENSOR; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : ebb__said("; there are: "), all[i]);
+    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no attribute %s%s%s", ebb__value_kind_name(of), name,
+                      ebb__meant(meant), list);
 }
 
 struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name) {
@@ -146,7 +149,7 @@ static bool of_numbers(const char *called, const struct ebb__argument *args, int
 static ebb_tensor *tensor_of(const struct ebb__argument *arg) { return ebb__value_as_tensor(&arg->value, NULL); }
 
 struct ebb__value ebb__wrong_argument(struct ebb__run *r, const struct ebb__argument *arg, const char *wanted) {
-    (void)ebb__fail_at(r->program->text, arg->place, EBB_ERR_ARGUMENT, "expected %s, not %s", wanted,
+    (void)ebb__fail_at(r->program->text, arg->place, EBB_ERR_ARGUMENT, "expected %s, not %s", ebb__said(wanted),
                        ebb__value_kind_name(&arg->value));
     return unset;
 }
@@ -165,7 +168,9 @@ static struct ebb__value make_tensor(struct ebb__run *r, int32_t id, const struc
     }
     ebb_tensor *t = tensor_of(&args[0]);
     if (!t)
-        return ebb_error() ? unset : ebb__wrong_argument(r, &args[0], "a number, or lists of numbers of one length");
+        return ebb_error() || ebb__say_uneven(r, args[0].place)
+                   ? unset
+                   : ebb__wrong_argument(r, &args[0], "a number, or lists of numbers of one length");
     ebb_dtype own = ebb_tensor_dtype(t);
     if (args[0].value.kind == EBB__V_FLOAT) own = ebb_default_dtype();
     t = ebb_detach(ebb_clone(ebb_to(t, dtype ? dtype : own)));
@@ -232,8 +237,12 @@ static struct ebb__value is_contiguous(struct ebb__run *r, int32_t id, const str
 static struct ebb__value item(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
     ebb_tensor *t = tensor_of(args);
     (void)n;
-    if (ebb_tensor_numel(t) != 1) return ebb__wrong_argument(r, args, "a tensor of one element");
     (void)id;
+    if (ebb_tensor_numel(t) != 1) {
+        (void)ebb__fail_at(r->program->text, args->place, EBB_ERR_ARGUMENT,
+                           "expected a tensor of one element, not of %lld", (long long)ebb_tensor_numel(t));
+        return unset;
+    }
     if (ebb_dtype_is_floating(ebb_tensor_dtype(t))) return of_float((ebb_item)(t));
     int64_t i = (ebb_item_i64)(t);
     return ebb_tensor_dtype(t) == EBB_BOOL ? of_bool(i != 0) : of_int(i);
@@ -325,6 +334,14 @@ static bool conversion(struct ebb__run *r, int32_t id, const char *called, const
     return true;
 }
 
+static struct ebb__value wrong_count(struct ebb__run *r, int32_t id, const struct ebb__builtin *b, int64_t n) {
+    if (b->least < b->most)
+        return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes %d to %d arguments, not %d", b->name, b->least, b->most,
+                          (int)n);
+    if (b->least == 1) return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes one argument, not %d", b->name, (int)n);
+    return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes %d arguments, not %d", b->name, b->least, (int)n);
+}
+
 bool ebb__do_builtin(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args, int64_t n,
                      struct ebb__value *ret_value) {
     bool numbers = n > 0;
@@ -334,9 +351,7 @@ bool ebb__do_builtin(struct ebb__run *r, int32_t id, const char *called, const s
     const struct ebb__builtin *b = find(called);
     if (b) {
         bool tensor = n > 0 && (args[0].value.kind == EBB__V_TENSOR || args[0].value.kind == EBB__V_RESULTS);
-        if (n < b->least || n > b->most)
-            *ret_value = ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s takes %d to %d arguments, not %d", called, b->least,
-                                    b->most, (int)n);
+        if (n < b->least || n > b->most) *ret_value = wrong_count(r, id, b, n);
         else if (b->tensor && !tensor) *ret_value = ebb__wrong_argument(r, &args[0], "a tensor");
         else *ret_value = b->function(r, id, args, n);
         return true;

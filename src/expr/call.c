@@ -197,26 +197,26 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
 /* What a parameter takes, for errors. */
 static const char *expected(const struct ebb_op *op, int i, char *text, size_t size) {
     static const char *const inputs[] = {
-        "a tensor",          "a tensor or a number",       "a tensor or None",
-        "a list of tensors", "a list of tensors and None", "a tensor, a number or None"};
-    static const char *const attrs[] = {[EBB_ATTR_BOOL] = "True or False",
-                                        [EBB_ATTR_INT] = "an integer",
-                                        [EBB_ATTR_FLOAT] = "a number",
-                                        [EBB_ATTR_DIM] = "an integer",
-                                        [EBB_ATTR_NEWDIM] = "an integer",
-                                        [EBB_ATTR_DIMS] = "a list of integers",
-                                        [EBB_ATTR_SHAPE] = "a list of integers",
-                                        [EBB_ATTR_DTYPE] = "a dtype",
+        SAID("a tensor"),          SAID("a tensor or a number"),       SAID("a tensor or None"),
+        SAID("a list of tensors"), SAID("a list of tensors and None"), SAID("a tensor, a number or None")};
+    static const char *const attrs[] = {[EBB_ATTR_BOOL] = SAID("True or False"),
+                                        [EBB_ATTR_INT] = SAID("an integer"),
+                                        [EBB_ATTR_FLOAT] = SAID("a number"),
+                                        [EBB_ATTR_DIM] = SAID("an integer"),
+                                        [EBB_ATTR_NEWDIM] = SAID("an integer"),
+                                        [EBB_ATTR_DIMS] = SAID("a list of integers"),
+                                        [EBB_ATTR_SHAPE] = SAID("a list of integers"),
+                                        [EBB_ATTR_DTYPE] = SAID("a dtype"),
                                         [EBB_ATTR_ENUM] = NULL,
-                                        [EBB_ATTR_SETTING] = "a number",
-                                        [EBB_ATTR_COUNT] = "an integer",
-                                        [EBB_ATTR_STRING] = "a string",
-                                        [EBB_ATTR_INTS] = "a list of integers",
-                                        [EBB_ATTR_FLOATS] = "a list of numbers"};
-    if (i < op->n_in) return inputs[op->in[i].kind];
+                                        [EBB_ATTR_SETTING] = SAID("a number"),
+                                        [EBB_ATTR_COUNT] = SAID("an integer"),
+                                        [EBB_ATTR_STRING] = SAID("a string"),
+                                        [EBB_ATTR_INTS] = SAID("a list of integers"),
+                                        [EBB_ATTR_FLOATS] = SAID("a list of numbers")};
+    if (i < op->n_in) return ebb__said(inputs[op->in[i].kind]);
     const struct ebb_attr *a = &op->attrs[i - op->n_in];
-    if (attrs[a->kind]) return attrs[a->kind];
-    (void)snprintf(text, size, "a string, one of %s", a->values);
+    if (attrs[a->kind]) return ebb__said(attrs[a->kind]);
+    (void)snprintf(text, size, ebb__said("a string, one of %s"), a->values);
     return text;
 }
 
@@ -268,6 +268,8 @@ static bool bind_one(struct binding *b, int i, const struct ebb__argument *arg) 
     }
     b->n += fits;
     if (fits) return true;
+    if (b->report && i < op->n_in && !is_list_input(op->in[i].kind) && ebb__say_uneven(b->run, arg->place))
+        return false;
     return WRONG(b, arg->place, "%s: %s must be %s, not %s", b->called, name, expected(op, i, text, sizeof text),
                  ebb__value_kind_name(&arg->value));
 }
@@ -335,9 +337,8 @@ static bool unknown_name(const struct binding *b, const struct ebb__argument *ar
     char list[320];
     for (int i = 0; i < b->p.n; i++) names[i] = param_name(b->p.op, b->p.order[i]);
     const char *meant = ebb_did_you_mean(arg->name, names, b->p.n);
-    return WRONG(b, arg->place, "%s has no argument %s%s%s%s; it takes (%s)", b->called, arg->name,
-                 meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "",
-                 list_params(&b->p, list, sizeof list));
+    return WRONG(b, arg->place, "%s has no argument %s; it takes (%s)%s", b->called, arg->name,
+                 list_params(&b->p, list, sizeof list), ebb__meant(meant));
 }
 
 /* An argument of PyTorch's that the operator does not have, and does not need for this value, as inplace=False. */
@@ -393,7 +394,9 @@ static bool bind(struct binding *b, const struct ebb__argument *args, int64_t n)
         }
         at = next_param(b, at);
         if (at == b->p.n)
-            return WRONG(b, args[k].place, "%s takes at most %d arguments without a name", b->called, b->p.n);
+            return b->p.n == 1
+                       ? WRONG(b, args[k].place, "%s takes one argument", b->called)
+                       : WRONG(b, args[k].place, "%s takes at most %d arguments without a name", b->called, b->p.n);
         int64_t many = run_length(b, at, args + k, n - k);
         if (!bind_run(b, at++, args + k, many)) return false;
         k += many;
@@ -445,8 +448,7 @@ static struct ebb__value results_of(struct ebb__run *r, const struct ebb_op *op,
 static struct ebb__value unknown_function(struct ebb__run *r, int32_t id, const char *called) {
     int32_t kid = ebb__ast_of(r, id)->n ? ebb__ast_kid(r->program, ebb__ast_of(r, id), 0) : id;
     const char *meant = ebb_op_did_you_mean(called);
-    return ebb__wrong(r, kid, EBB_ERR_NAME, "there is no function %s%s%s%s", called, meant ? "; did you mean " : "",
-                      meant ? meant : "", meant ? "?" : "");
+    return ebb__wrong(r, kid, EBB_ERR_NAME, "there is no function %s%s", called, ebb__meant(meant));
 }
 
 /* The operator of a name, or of its form in place. */

@@ -5,7 +5,10 @@
 #include <ebb/io.h>
 #include <ebb/ops.h>
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 const char ebb__expr_site[] = "expression";
@@ -17,7 +20,7 @@ struct ebb__value ebb__wrong(struct ebb__run *r, int32_t id, ebb_status status, 
     const struct ebb__ast *a = ebb__ast_of(r, id);
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(message, sizeof message, format, arguments);
+    (void)vsnprintf(message, sizeof message, ebb__said(format), arguments);
     va_end(arguments);
     (void)ebb__fail_at(r->program->text, a->mark.end ? a->mark : a->place, status, "%s", message);
     return unset;
@@ -67,8 +70,8 @@ static struct ebb__value do_name(struct ebb__run *r, int32_t id) {
     for (int64_t i = 0; i < r->program->n_names && n < 512; i++)
         if (r->variables[i].kind != EBB__UNSET) names[n++] = r->program->names[i];
     const char *meant = ebb_did_you_mean(name, names, n);
-    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no value%s%s%s", name, meant ? "; did you mean " : "",
-                      meant ? meant : "", meant ? "?" : "");
+    if (!meant) return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no value; give it one, as in %s=2", name, name);
+    return ebb__wrong(r, id, EBB_ERR_NAME, "%s has no value%s", name, ebb__meant(meant));
 }
 
 static struct ebb__value do_list(struct ebb__run *r, const struct ebb__ast *a) {
@@ -116,11 +119,46 @@ static struct ebb__value do_attribute(struct ebb__run *r, int32_t id) {
     return v.kind != EBB__UNSET ? v : ebb__wrong(r, id, EBB_ERR_NAME, "there is no %s here", name);
 }
 
+enum { MAX_PATH = 512 };
+
+static bool is_missing(const char *path) {
+    FILE *file = fopen(path, "rb");
+    bool missing = !file && errno == ENOENT;
+    if (file) (void)fclose(file);
+    return missing;
+}
+
+/* The file of the same folder whose name is most like that of a path; NULL when none is. */
+static const char *similar_file(const char *path, char ret_path[MAX_PATH]) {
+    enum { MOST = 256 };
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *names[MOST];
+    char folder[MAX_PATH];
+    struct ebb__arena a = {0};
+    int n = 0;
+    (void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(name - path) : 1, slash ? path : ".");
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && n < MOST && (entry = readdir(dir));) {
+        names[n] = ebb__arena_copy(&a, entry->d_name, strlen(entry->d_name));
+        if (names[n]) n++;
+    }
+    if (dir) (void)closedir(dir);
+    const char *meant = ebb_did_you_mean(name, names, n);
+    if (meant) (void)snprintf(ret_path, MAX_PATH, "%.*s%s", (int)(name - path), path, meant);
+    ebb__arena_free(&a);
+    return meant ? ret_path : NULL;
+}
+
 /* @x.npy: the file's tensor, where files are read. */
 static struct ebb__value do_path(struct ebb__run *r, int32_t id) {
     const struct ebb__ast *a = ebb__ast_of(r, id);
     if (!r->files) return ebb__wrong(r, id, EBB_ERR_UNSUPPORTED, "files are not read here");
-    ebb_tensor *t = (ebb_npy_load)(ebb__ast_name(r->program, a));
+    const char *path = ebb__ast_name(r->program, a);
+    ebb_tensor *t = (ebb_npy_load)(path);
+    if (!t && ebb_error_status() == EBB_ERR_IO && is_missing(path)) {
+        char meant[MAX_PATH];
+        ebb_clear_error();
+        return ebb__wrong(r, id, EBB_ERR_IO, "there is no file %s%s", path, ebb__meant(similar_file(path, meant)));
+    }
     if (!t) (void)ebb__fail_here(r->program->text, a->place);
     return ebb__value_tensor(t);
 }
@@ -238,8 +276,13 @@ static bool assign(struct ebb__run *r, const struct ebb__statement *s) {
         return true;
     }
     if (!list || v->n != s->n) {
-        (void)ebb__fail_at(r->program->text, s->target, EBB_ERR_ARGUMENT, "%d names for %s%s", (int)s->n,
-                           ebb__value_kind_name(v), list ? " of another length" : "");
+        if (list)
+            (void)ebb__fail_at(r->program->text, s->target, EBB_ERR_ARGUMENT,
+                               "%d names are assigned to, but the list has length %lld", (int)s->n, (long long)v->n);
+        else
+            (void)ebb__fail_at(r->program->text, s->target, EBB_ERR_ARGUMENT,
+                               "%d names are assigned to, but there is one value, %s", (int)s->n,
+                               ebb__value_kind_name(v));
         return false;
     }
     for (int32_t i = 0; i < s->n; i++) set(r, s->root, names[i], &v->as.list[i]);
@@ -354,7 +397,7 @@ ebb_status ebb__eval_set(struct ebb__run *r, const ebb_arg *variable) {
     case EBB_VALUE_TENSORS: v = ebb__value_tensors(r, variable->value.tensors); break;
     }
     if (v.kind == EBB__UNSET)
-        return ebb_error() ? ebb_error_status() : ebb_fail(EBB_ERR_ARGUMENT, "eval: %s is NULL", variable->name);
+        return ebb_error() ? ebb_error_status() : ebb__fail_said(EBB_ERR_ARGUMENT, "eval: %s is NULL", variable->name);
     r->variables[name] = v;
     return EBB_OK;
 }

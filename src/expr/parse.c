@@ -1,6 +1,7 @@
 /* From text to tree: operators by how closely they bind (Pratt 1973), everything else by descent. The depth of both is
  * bounded, so that hostile nesting is an error. */
 #include "expr/program.h"
+#include "tool/said.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ static void advance(struct parser *p) {
 }
 
 static int32_t fail(const struct parser *p, struct ebb__place place, const char *what) {
-    (void)ebb__fail_at(p->program->text, place, EBB_ERR_FORMAT, "%s", what);
+    (void)ebb__fail_at(p->program->text, place, EBB_ERR_FORMAT, "%s", ebb__said(what));
     return -1;
 }
 
@@ -83,12 +84,12 @@ static int32_t unexpected(const struct parser *p, const char *expected) {
     if (t->kind == EBB__WRONG) return -1;
     char found[64];
     int n = t->place.end - t->place.at;
-    if (t->kind == EBB__END) (void)snprintf(found, sizeof found, "the end of the text");
-    else if (t->kind == EBB__NEWLINE) (void)snprintf(found, sizeof found, "the end of the line");
+    if (t->kind == EBB__END) (void)snprintf(found, sizeof found, "%s", ebb__said("the end of the text"));
+    else if (t->kind == EBB__NEWLINE) (void)snprintf(found, sizeof found, "%s", ebb__said("the end of the line"));
     else
         (void)snprintf(found, sizeof found, "'%.*s%s'", n < 40 ? n : 40, p->program->text + t->place.at,
                        n < 40 ? "" : "…");
-    (void)ebb__fail_at(p->program->text, t->place, EBB_ERR_FORMAT, "expected %s, found %s", expected, found);
+    (void)ebb__fail_at(p->program->text, t->place, EBB_ERR_FORMAT, "expected %s, found %s", ebb__said(expected), found);
     return -1;
 }
 
@@ -440,6 +441,19 @@ static int32_t expressions(struct parser *p) {
     return parent(p, a, from);
 }
 
+/* What stands where a statement ought to end. Returns false. */
+static bool no_end(const struct parser *p) {
+    static const int operands[] = {EBB__NAME, EBB__INT, EBB__FLOAT, '('};
+    int kind = p->token.kind;
+    if (kind == ')' || kind == ']') return fail(p, p->token.place, "this bracket closes none that is open") >= 0;
+    if (kind == '=') return fail(p, p->token.place, "a statement has one =; to compare, write ==") >= 0;
+    for (size_t i = 0; i < sizeof operands / sizeof *operands; i++)
+        if (kind == operands[i] && !is_reserved(p))
+            return fail(p, p->token.place,
+                        "an operator is missing here; for a product write *, between statements ;") >= 0;
+    return unexpected(p, "an operator, ';' or the end of the line") >= 0;
+}
+
 static bool statement(struct parser *p) {
     struct ebb__program *g = p->program;
     struct ebb__statement s = {.kind = EBB__VALUE, .place = p->token.place, .op = EBB__N_OPERATORS, .left = -1};
@@ -463,7 +477,7 @@ static bool statement(struct parser *p) {
         if ((s.root = expressions(p)) < 0) return false;
     }
     s.place.end = p->last;
-    if (!ends_statement(p)) return unexpected(p, "an operator, ';' or the end of the line") >= 0;
+    if (!ends_statement(p)) return no_end(p);
     if (!ebb__array_grow(&g->statements, &g->statements_room, g->n_statements + 1, sizeof s)) return false;
     g->statements[g->n_statements++] = s;
     return true;
@@ -481,7 +495,7 @@ static bool statements(struct parser *p) {
 ebb_status ebb__program_parse(struct ebb__program *g, const char *text) {
     *g = (struct ebb__program){0};
     size_t n = text ? strlen(text) : 0;
-    if (n > MAX_TEXT) return ebb_fail(EBB_ERR_FORMAT, "a program of %zu bytes; at most %d are read", n, MAX_TEXT);
+    if (n > MAX_TEXT) return ebb__fail_said(EBB_ERR_FORMAT, "a program of %zu bytes; at most %d are read", n, MAX_TEXT);
     if (!(g->text = ebb__arena_copy(&g->arena, text ? text : "", n))) return ebb_error_status();
     g->length = (int32_t)n;
     ebb__caret_forget();

@@ -1,5 +1,6 @@
 /* Errors that point at a place of the text. */
 #include "expr/program.h"
+#include "tool/said.h"
 #include "tool/terminal.h"
 #include <ebb/expr.h>
 
@@ -48,7 +49,7 @@ static void keep(const char *text, int32_t start, int32_t stop, struct ebb__plac
 
 static EBB_PRINTF(4, 0) ebb_status
     fail(const char *text, struct ebb__place place, ebb_status status, const char *format, va_list arguments) {
-    char message[MESSAGE], line_text[32] = "";
+    char message[MESSAGE], line_text[48] = "";
     int line = 1;
     int32_t start = 0, stop;
     for (int32_t i = 0; i < place.at; i++)
@@ -57,10 +58,11 @@ static EBB_PRINTF(4, 0) ebb_status
             start = i + 1;
         }
     stop = start + (int32_t)strcspn(text + start, "\n");
-    (void)vsnprintf(message, sizeof message, format, arguments);
-    if (line > 1 || text[stop]) (void)snprintf(line_text, sizeof line_text, "line %d, ", line);
+    (void)vsnprintf(message, sizeof message, ebb__said(format), arguments);
+    if (line > 1 || text[stop]) (void)snprintf(line_text, sizeof line_text, ebb__said("line %d, "), line);
     keep(text, start, stop, place);
-    return ebb_fail(status, "%scolumn %d: %s", line_text, characters(text + start, place.at - start) + 1, message);
+    return ebb__fail_said(status, "%scolumn %d: %s", line_text, characters(text + start, place.at - start) + 1,
+                          message);
 }
 
 ebb_status ebb__fail_at(const char *text, struct ebb__place place, ebb_status status, const char *format, ...) {
@@ -76,6 +78,8 @@ ebb_status ebb__fail_here(const char *text, struct ebb__place place) {
     char op[64], message[MESSAGE];
     const ebb_error_info *e = ebb_error();
     if (!e) return ebb__fail_at(text, place, EBB_ERR_ARGUMENT, "nothing came out of this call");
+    (void)ebb__say_error();
+    e = ebb_error();
     ebb_status status = e->status;
     (void)snprintf(op, sizeof op, "%s", e->op);
     (void)snprintf(message, sizeof message, "%s", e->message);
@@ -90,6 +94,7 @@ void ebb__error_hold(struct ebb__held_error *error, struct ebb__arena *a) {
     error->message = ebb__arena_copy(a, e->message, strlen(e->message));
     if (!error->message) return;
     error->status = e->status;
+    error->said = ebb__is_said();
     error->caret = caret;
     ebb_clear_error();
 }
@@ -97,7 +102,9 @@ void ebb__error_hold(struct ebb__held_error *error, struct ebb__arena *a) {
 ebb_status ebb__error_return(const struct ebb__held_error *error) {
     if (!error->status || ebb_error()) return ebb_error_status();
     caret = error->caret;
-    return ebb_fail(error->status, "%s", error->message);
+    (void)ebb_fail(error->status, "%s", error->message);
+    if (error->said) ebb__as_said();
+    return error->status;
 }
 
 size_t ebb_eval_caret(char *ret_text, size_t size) {

@@ -33,6 +33,7 @@ struct ebb__caret {
  * there is no error, and of the end of memory. */
 struct ebb__held_error {
     ebb_status status;
+    bool said; /* in the thread's language */
     const char *message;
     struct ebb__caret caret;
 };

@@ -52,7 +52,7 @@ static bool item(struct ebb__run *r, int32_t id, ebb_subscript *ret_item) {
     if (!t && !ebb_error())
         (void)ebb__fail_at(r->program->text, a->place, EBB_ERR_ARGUMENT,
                            "an index is an integer, a slice, None, `...`, or a tensor of integers or bools, not %s",
-                           v->kind == EBB__V_LIST ? "such a list" : ebb__value_kind_name(v));
+                           v->kind == EBB__V_LIST ? ebb__said("such a list") : ebb__value_kind_name(v));
     *ret_item = ebb__item_tensor(t);
     return t != NULL;
 }
@@ -86,7 +86,8 @@ static struct ebb__value index_list(struct ebb__run *r, int32_t id, const struct
     if (s.kind == EBB_SUBSCRIPT_INT) {
         int64_t i = s.start < 0 ? s.start + list->n : s.start;
         if (i >= 0 && i < list->n) return list->as.list[i];
-        return ebb__wrong(r, id, EBB_ERR_INDEX, "index %lld of a list of %lld", (long long)s.start, (long long)list->n);
+        return ebb__wrong(r, id, EBB_ERR_INDEX, "index %lld is out of range of a list of length %lld",
+                          (long long)s.start, (long long)list->n);
     }
     if (s.kind != EBB_SUBSCRIPT_SLICE || s.step != 1)
         return ebb__wrong(r, id, EBB_ERR_INDEX, "the index of a list is an integer, or a slice of step 1");

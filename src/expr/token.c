@@ -1,5 +1,6 @@
 /* Cutting a text into tokens. */
 #include "expr/program.h"
+#include "tool/said.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static struct ebb__token token(int kind, int32_t at, int32_t end) {
 }
 
 static struct ebb__token wrong(const struct ebb__lexer *l, int32_t at, int32_t end, const char *what) {
-    (void)ebb__fail_at(l->text, (struct ebb__place){at, end}, EBB_ERR_FORMAT, "%s", what);
+    (void)ebb__fail_at(l->text, (struct ebb__place){at, end}, EBB_ERR_FORMAT, "%s", ebb__said(what));
     return token(EBB__WRONG, at, end);
 }
 
@@ -27,29 +28,39 @@ static struct ebb__token wrong(const struct ebb__lexer *l, int32_t at, int32_t e
 /* Signs of printed mathematics, with what to write for them; NULL for other text. */
 static const char *printed_sign(const char *text, int *ret_length) {
     static const char *const signs[][2] = {
-        {"·", "write * for a product, @ for a product of matrices"},
-        {"×", "write * for a product"},
-        {"⊙", "write * for a product of elements"},
-        {"÷", "write /"},
-        {"−", "write - (this is the sign of printed text)"},
-        {"–", "write - (this is a dash)"},
-        {"≤", "write <="},
-        {"≥", "write >="},
-        {"≠", "write !="},
-        {"ᵀ", "write .T, or .mT for the last two dimensions"},
-        {"²", "write **2"},
-        {"³", "write **3"},
-        {"√", "write sqrt(…)"},
-        {"∑", "write sum(…)"},
-        {"“", "write \" or '"},
-        {"”", "write \" or '"},
-        {"‘", "write \" or '"},
-        {"’", "write \" or '"},
-        {"，", "write a comma of ASCII: ,"},
-        {"；", "write a semicolon of ASCII: ;"},
-        {"（", "write a bracket of ASCII: ("},
-        {"）", "write a bracket of ASCII: )"},
-        {"＝", "write ="},
+        {"·", SAID("write * for a product, @ for a product of matrices")},
+        {"×", SAID("write * for a product")},
+        {"⊙", SAID("write * for a product of elements")},
+        {"÷", SAID("write /")},
+        {"−", SAID("write - (this is the sign of printed text)")},
+        {"–", SAID("write - (this is a dash)")},
+        {"≤", SAID("write <=")},
+        {"≥", SAID("write >=")},
+        {"≠", SAID("write !=")},
+        {"ᵀ", SAID("write .T, or .mT for the last two dimensions")},
+        {"²", SAID("write **2")},
+        {"³", SAID("write **3")},
+        {"√", SAID("write sqrt(…)")},
+        {"∑", SAID("write sum(…)")},
+        {"“", SAID("write \" or '")},
+        {"”", SAID("write \" or '")},
+        {"‘", SAID("write \" or '")},
+        {"’", SAID("write \" or '")},
+        {"，", SAID("write a comma of ASCII: ,")},
+        {"；", SAID("write a semicolon of ASCII: ;")},
+        {"（", SAID("write a bracket of ASCII: (")},
+        {"）", SAID("write a bracket of ASCII: )")},
+        {"＝", SAID("write =")},
+        {"＋", SAID("write +")},
+        {"－", SAID("write -")},
+        {"＊", SAID("write *")},
+        {"／", SAID("write /")},
+        {"［", SAID("write a bracket of ASCII: [")},
+        {"］", SAID("write a bracket of ASCII: ]")},
+        {"【", SAID("write a bracket of ASCII: [")},
+        {"】", SAID("write a bracket of ASCII: ]")},
+        {"：", SAID("write a colon of ASCII: :")},
+        {"。", SAID("write a point of ASCII: .")},
     };
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
         size_t n = strlen(signs[i][0]);

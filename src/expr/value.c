@@ -9,9 +9,10 @@ struct ebb__value ebb__value_tensor(ebb_tensor *t) {
 }
 
 const char *ebb__value_kind_name(const struct ebb__value *v) {
-    static const char *const names[] = {"nothing", "None",     "a bool", "an int", "a float", "a string",
-                                        "a dtype", "a tensor", "a list", "a list", "a module"};
-    return names[v->kind];
+    static const char *const names[] = {SAID("nothing"), SAID("None"),     SAID("a bool"),  SAID("an int"),
+                                        SAID("a float"), SAID("a string"), SAID("a dtype"), SAID("a tensor"),
+                                        SAID("a list"),  SAID("a list"),   SAID("a module")};
+    return ebb__said(names[v->kind]);
 }
 
 bool ebb__value_is_number(const struct ebb__value *v) {
@@ -123,6 +124,48 @@ ebb_tensor *ebb__value_as_tensor(const struct ebb__value *v, const ebb_tensor *l
     case EBB__V_LIST: return list_as_tensor(v, like);
     default: return NULL;
     }
+}
+
+/* ---- where lists are uneven ---- */
+
+/* The shape by the first elements, which `first` goes along, and the first element that is of another one: reported. */
+static bool uneven(struct ebb__run *r, int32_t id, int depth, bool first, ebb_dims *shape) {
+    const struct ebb__ast *a = ebb__ast_of(r, id);
+    const struct ebb__value *v = &r->values[id];
+    const char *text = r->program->text;
+    bool list = a->kind == EBB__AST_LIST || a->kind == EBB__AST_TUPLE;
+    if (depth == EBB_MAX_NDIM) return false;
+    if (!list && v->kind != EBB__V_LIST && !ebb__value_is_number(v))
+        (void)ebb__fail_at(text, a->place, EBB_ERR_ARGUMENT, "among numbers in a list there cannot be %s",
+                           ebb__value_kind_name(v));
+    else if (!list && !first && depth < shape->n)
+        (void)ebb__fail_at(text, a->place, EBB_ERR_SHAPE, "expected a list, as those before it, not %s",
+                           ebb__value_kind_name(v));
+    if (!list) return ebb_error() != NULL;
+    if (first) shape->d[shape->n++] = a->n;
+    else if (depth >= shape->n)
+        (void)ebb__fail_at(text, a->place, EBB_ERR_SHAPE, "expected a number, as those before it, not a list");
+    else if (shape->d[depth] != a->n)
+        (void)ebb__fail_at(text, a->place, EBB_ERR_SHAPE,
+                           "this list has length %d, those before it %lld: all rows of a tensor are of one length",
+                           (int)a->n, (long long)shape->d[depth]);
+    bool found = ebb_error() != NULL;
+    for (int32_t i = 0; i < a->n && !found; i++)
+        found = uneven(r, ebb__ast_kid(r->program, a, i), depth + 1, first && i == 0, shape);
+    return found;
+}
+
+bool ebb__say_uneven(struct ebb__run *r, struct ebb__place place) {
+    int32_t end = -1; /* of the list that was looked at last: those inside it come before it in the tree */
+    for (int64_t i = r->program->n_ast; i-- > 0;) {
+        const struct ebb__ast *a = ebb__ast_of(r, (int32_t)i);
+        ebb_dims shape = {.n = 0};
+        bool inside = a->place.at >= place.at && a->place.end <= place.end && (end < 0 || a->place.end <= end);
+        if (a->kind != EBB__AST_LIST || !inside || r->values[i].kind != EBB__V_LIST) continue;
+        if (uneven(r, (int32_t)i, 0, true, &shape)) return true;
+        end = a->place.at;
+    }
+    return false;
 }
 
 /* The elements of a small vector of integers: what argsort(dims) gives is a list of dimensions too. */

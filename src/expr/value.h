@@ -3,6 +3,7 @@
 #define EBB_EXPR_VALUE_H
 
 #include "expr/program.h"
+#include "tool/said.h"
 #include <ebb/call.h>
 #include <ebb/subscript.h>
 
@@ -81,6 +82,9 @@ ebb_tensor *ebb__value_as_tensor(const struct ebb__value *v, const ebb_tensor *l
 
 /* Whether a value could be a tensor: one, results, or numbers in lists. */
 bool ebb__value_like_tensor(const struct ebb__value *v);
+/* Report where lists of numbers that are written in this part of the text are no tensor, because some are longer than
+ * others or stand where numbers do; false, without an error, when there is no such place. */
+bool ebb__say_uneven(struct ebb__run *r, struct ebb__place place);
 /* A list of integers, one of them, or a vector of them. */
 bool ebb__value_as_ints(const struct ebb__value *v, ebb_dims *ret_ints);
 

@@ -322,9 +322,12 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
     struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
+    const struct ebb_op *outer = ebb__thread.parts_of;
     if (whole) ebb__thread.no_grad = true;
     if (whole) ebb__thread.levels = batch;
+    if (!whole && !outer) ebb__thread.parts_of = op;
     ebb_tensor *t = op->compose(&f);
+    ebb__thread.parts_of = outer;
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
     out[0] = whole ? own_result(t, in, n) : t;
@@ -364,7 +367,10 @@ static ebb_status compose_list(const struct ebb_op *op, ebb_tensor *const *in, i
     ebb_scope scope = ebb_scope_open();
     if (op->vjp) ebb__thread.no_grad = true;
     if (op->vjp) ebb__thread.levels = batch;
+    const struct ebb_op *outer = ebb__thread.parts_of;
+    if (!op->vjp && !outer) ebb__thread.parts_of = op;
     ebb_list list = op->compose_list(&f);
+    ebb__thread.parts_of = outer;
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
     ebb_status status = take_list(op, list, scope, failing, out);

@@ -12,6 +12,8 @@ void ebb_watch_close(ebb_watch *watch) {
         if (w == watch) ebb__thread.watch = w->outer;
 }
 
+const struct ebb_op *ebb_watch_parts_of(void) { return ebb__thread.parts_of; }
+
 void ebb__watched(ebb_node *n, ebb_tensor *const *in, int64_t n_in, ebb_tensor *const *out, int n_out) {
     struct ebb__thread *th = &ebb__thread;
     ebb_watch *first = th->watch;

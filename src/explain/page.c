@@ -41,7 +41,7 @@ static ebb_status no_file(void) { return ebb_fail(EBB_ERR_IO, "explain: no tempo
 ebb_status ebb__page_begin(struct ebb__page *page) {
     FILE *to = tmpfile();
     if (!to) return no_file();
-    page->json = (struct ebb__json){.to = to, .in_html = true};
+    page->json = (struct ebb__json){.to = to, .in_html = true, .flat = 1};
     (void)fprintf(to,
                   "<!doctype html>\n<html lang=\"%s\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
                   "content=\"width=device-width, initial-scale=1\">\n<title>Ebb</title>\n<style>\n",
@@ -103,7 +103,7 @@ static void write_node(FILE *to, const struct ebb__report *r, int64_t id) {
         (void)fputs("&#160;= ", to);
         ebb__label_text(to, n->text.in[EBB__UNICODE]);
     }
-    (void)fputs("<br/><font point-size=\"11\">00000000000</font><br/><font point-size=\"11\">00000000000</font>>];\n",
+    (void)fputs("<br/><font point-size=\"12\">0000000000</font><br/><font point-size=\"12\">0000000000</font>>];\n",
                 to);
     for (int64_t i = 0; i < n->n_in; i++) {
         if (n->in[i].node < 0 || r->nodes[n->in[i].node].number) continue; /* numbers stand in the text */
@@ -136,7 +136,7 @@ static ebb_status draw(struct ebb__json *j, const struct ebb__report *r) {
     if (!status) {
         (void)fputs(
             "digraph { graph [rankdir=TB, nodesep=0.35, ranksep=0.45, bgcolor=transparent, fontname=\"Arial\"];\n"
-            "node [shape=box, fontname=\"Arial\", fontsize=13, margin=\"0.14,0.06\"]; edge [arrowsize=0.7];\n",
+            "node [shape=box, fontname=\"Arial\", fontsize=13, margin=\"0.16,0.09\"]; edge [arrowsize=0.7];\n",
             in);
         for (int64_t i = 0; i < r->n_nodes; i++)
             if (!r->nodes[i].number) write_node(in, r, i);

@@ -116,6 +116,7 @@ struct ebb__report_tangents {
     int32_t node;         /* the variable that moves, each of its elements at rate 1 */
     ebb_tensor **values;  /* [n_nodes] of first outputs; NULL where zero */
     double sum, expected; /* the root's; and the sum of the gradient's elements, which it must be */
+    double away;          /* of one from the other, relative */
 };
 
 struct ebb__report {

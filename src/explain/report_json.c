@@ -29,7 +29,7 @@ static void grid(struct ebb__json *j, const double *data, int64_t rows, int64_t 
     ebb__json_close(j);
 }
 
-static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims shape) {
+static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims shape, bool folded) {
     double least = (double)INFINITY, most = -(double)INFINITY, sum = 0;
     int64_t finite = 0, columns = shape.n ? shape.d[shape.n - 1] : 1;
     for (int64_t i = 0; i < n; i++) {
@@ -43,7 +43,7 @@ static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims
     ebb__json_value(j, "max", finite ? most : (double)NAN);
     ebb__json_value(j, "mean", finite ? sum / (double)finite : (double)NAN);
     ebb__json_int(j, "not_finite", n - finite);
-    if (n <= WHOLE) return;
+    if (!folded) return;
     if (shape.n == 1) { /* a long vector is folded into rows */
         columns = (int64_t)ceil(sqrt((double)n));
         while (n % columns) columns++;
@@ -51,7 +51,7 @@ static void summary(struct ebb__json *j, const double *data, int64_t n, ebb_dims
     grid(j, data, n / columns, columns);
 }
 
-static void value(struct ebb__json *j, const char *key, ebb_tensor *t) {
+static void value_up_to(struct ebb__json *j, const char *key, ebb_tensor *t, int64_t whole) {
     if (!t) return;
     int64_t n = ebb_tensor_numel(t);
     size_t bytes = (size_t)(n ? n : 1) * sizeof(double);
@@ -60,20 +60,23 @@ static void value(struct ebb__json *j, const char *key, ebb_tensor *t) {
     ebb__json_text(j, "dtype", ebb_dtype_name(ebb_tensor_dtype(t)));
     ebb__json_dims(j, "shape", ebb_tensor_shape(t));
     if (data && !(ebb_tensor_read)(t, EBB_F64, data)) {
-        if (n <= WHOLE) {
+        if (n <= whole) {
             ebb__json_open(j, "data", '(');
             for (int64_t i = 0; i < n; i++) ebb__json_value(j, NULL, data[i]);
             ebb__json_close(j);
         }
-        if (n > 1) summary(j, data, n, ebb_tensor_shape(t));
+        if (n > whole || (n > 1 && !j->in_html)) summary(j, data, n, ebb_tensor_shape(t), n > whole);
     }
     ebb__json_close(j);
     ebb_free(data, bytes);
 }
 
+static void value(struct ebb__json *j, const char *key, ebb_tensor *t) { value_up_to(j, key, t, WHOLE); }
+
+/* A page shows no LaTeX, nor what its script finds out by itself, and is the smaller for it. */
 static void shown(struct ebb__json *j, const char *key, const char *latex_key, const struct ebb__shown *s) {
     if (s->in[EBB__UNICODE]) ebb__json_text(j, key, s->in[EBB__UNICODE]);
-    if (s->in[EBB__LATEX]) ebb__json_text(j, latex_key, s->in[EBB__LATEX]);
+    if (s->in[EBB__LATEX] && !j->in_html) ebb__json_text(j, latex_key, s->in[EBB__LATEX]);
 }
 
 /* ---- nodes ---- */
@@ -269,17 +272,24 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
 }
 
 static void write_hessian(struct ebb__json *j, const struct ebb__report *r) {
-    if (!r->n_hessian) return;
+    if (!r->hessian_elements) return;
     ebb__json_open(j, "hessian", '{');
+    ebb__json_int(j, "elements", r->hessian_elements);
+    ebb__json_int(j, "most", EBB__HESSIAN_MOST);
+    if (!r->n_hessian) {
+        ebb__json_close(j);
+        return;
+    }
     ebb__json_open(j, "blocks", '[');
     for (int64_t i = 0; i < r->n_hessian; i++) {
         ebb__json_open(j, NULL, '{');
         ebb__json_int(j, "row", r->hessian[i].row);
         ebb__json_int(j, "column", r->hessian[i].column);
-        value(j, "value", r->hessian[i].value);
+        value_up_to(j, "value", r->hessian[i].value, ebb_tensor_numel(r->hessian[i].value));
         ebb__json_close(j);
     }
     ebb__json_close(j);
+    ebb__json_bool(j, "ok", r->hessian_worst <= 10 * r->tolerance);
     ebb__json_value(j, "worst", r->hessian_worst);
     ebb__json_close(j);
 }
@@ -302,6 +312,7 @@ static void write_tangents(struct ebb__json *j, const struct ebb__report *r) {
         ebb__json_close(j);
         ebb__json_value(j, "sum", t->sum);
         ebb__json_value(j, "expected", t->expected);
+        ebb__json_bool(j, "ok", t->away <= r->tolerance);
         ebb__json_close(j);
     }
     ebb__json_close(j);

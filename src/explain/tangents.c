@@ -59,9 +59,9 @@ ebb_status ebb__report_forward_mode(struct ebb__report *r, const struct ebb__exp
             t->values = ebb__arena_get(&r->arena, (size_t)r->n_nodes * sizeof(ebb_tensor *));
             if (!t->values || evaluate(r, e, v, tensors, t)) return ebb_error_status();
             t->expected = sum_of(r->nodes[i].out[0].gradient);
-            double away = fabs(t->sum - t->expected) / fmax(1, fabs(t->expected));
-            if (isnan(t->sum) && isnan(t->expected)) away = 0;
-            r->tangents_worst = ebb__worse(r->tangents_worst, away);
+            t->away = fabs(t->sum - t->expected) / fmax(1, fabs(t->expected));
+            if (isnan(t->sum) && isnan(t->expected)) t->away = 0;
+            r->tangents_worst = ebb__worse(r->tangents_worst, t->away);
         }
     }
     return EBB_OK;

@@ -8,9 +8,9 @@ const Ebb = (function () {
   'use strict';
   const WORDS = {
     en: { play: 'Play', pause: 'Pause', first: 'To the start', back: 'Back', next: 'Next', last: 'To the end', step: 'Step', theme: 'Light or dark', walk: 'Walk through the steps',
-      items: 'What is shown', beside: 'Beside', none: 'none', means: 'means of blocks', count: (k, n) => `Step ${k} of ${n}` },
+      items: 'What is shown', beside: 'Beside', none: 'none', means: ', means of blocks', range: (a, b) => a === b ? `, all ${a}` : `, from ${a} to ${b}`, is: ': ', count: (k, n) => `Step ${k} of ${n}` },
     zh: { play: '播放', pause: '暂停', first: '回到开头', back: '上一步', next: '下一步', last: '到末尾', step: '步骤', theme: '浅色或深色', walk: '逐步浏览',
-      items: '所示内容', beside: '旁栏', none: '无', means: '分块平均', count: (k, n) => `第 ${k} / ${n} 步` }
+      items: '所示内容', beside: '旁栏', none: '无', means: '，分块平均', range: (a, b) => a === b ? `，全为 ${a}` : `，从 ${a} 到 ${b}`, is: '：', count: (k, n) => `第 ${k} / ${n} 步` }
   };
   const page = document.documentElement, items = JSON.parse(document.getElementById('data').textContent);
   const Ebb = { items, item: items[0], at: 0, lang: page.lang === 'zh' ? 'zh' : 'en' };
@@ -27,38 +27,51 @@ const Ebb = (function () {
   };
 
   /* ---- values ---- */
-  const digits = v => typeof v === 'string' ? v : Number.isInteger(v) && Math.abs(v) < 1e7 ? String(v) : String(Number(v.toPrecision(6))).replace('e+', 'e');
+  const digits = (v, n = 6) => typeof v === 'string' ? v : Number.isInteger(v) && Math.abs(v) < 1e7 ? String(v) : String(Number(v.toPrecision(n))).replace('e+', 'e');
   const shapeOf = v => v.shape.length ? '(' + v.shape.join('×') + ')' : '()';
   const count = v => v.shape.reduce((a, b) => a * b, 1);
-  const short = v => !v ? '' : v.data && count(v) === 1 ? digits(v.data[0]) : v.data && v.shape.length === 1 && count(v) <= 3 ? '[' + v.data.map(digits).join(', ') + ']' : shapeOf(v);
+  const finite = v => (v.grid || v).data.map(Number).filter(Number.isFinite);
+  const rangeOf = v => { const known = v.min !== undefined ? [v.min, v.max] : finite(v), ends = known.length ? [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))] : []; return ends.length ? say().range(...ends.map(x => digits(x, 4))) : ''; };
+  const nested = (v, n = count(v) > 3 ? 4 : 6) => { /* [[1, 2], [3, 4]] */
+    const within = (d, at, size) => d === v.shape.length ? digits(v.data[at], n) : '[' + [...Array(v.shape[d]).keys()].map(i => within(d + 1, at + i * size / v.shape[d], size / v.shape[d])).join(', ') + ']';
+    return count(v) ? within(0, 0, count(v)) : '[]';
+  };
+  /* In one line: elements, where they are few; else the shape, which is no value: what it is and where it reaches. */
+  const FEW = 6, few = v => !!v.data && count(v) <= FEW;
+  const short = v => !v ? '' : few(v) ? nested(v) : shapeOf(v) + rangeOf(v);
+  const equals = v => !v ? [] : few(v) ? [' = ', make('b', {}, nested(v))] : [say().is + short(v)];
   /* A tensor as rows of a matrix; of a large one the means of blocks. */
   const gridOf = v => v.grid || { rows: v.shape.length < 2 ? 1 : count(v) / v.shape[v.shape.length - 1], columns: v.shape[v.shape.length - 1], data: v.data };
-  const most = grid => Math.max(1e-300, ...grid.data.map(Number).filter(Number.isFinite).map(Math.abs));
+  const most = grid => grid.data.map(Number).filter(Number.isFinite).reduce((a, b) => Math.max(a, Math.abs(b)), 1e-300);
+  const strength = (x, largest, whole) => (Math.abs(x) / largest * whole || 0).toFixed(3);
   /* Numbers on a colour by sign and size, pale enough to be read on; where there are none the colour is stronger. */
-  function heat(v) {
+  function heat(v, { columns = 8, precision = 6, label = '' } = {}) {
     if (!v) return make('span', {}, say().none);
     if (v.data && count(v) === 1) return make('span', {}, digits(v.data[0]));
     if (!count(v)) return make('span', {}, '[] ' + shapeOf(v));
-    const grid = gridOf(v), small = grid.columns > 8 || grid.rows > 12, largest = most(grid), rows = [];
+    const grid = gridOf(v), small = grid.columns > columns || grid.rows > 12, largest = most(grid), rows = [];
+    const about = shapeOf(v) + rangeOf(v) + (v.grid ? say().means : '');
     for (let i = 0; i < grid.rows; i++) {
       const row = make('tr');
-      for (let j = 0; j < grid.columns; j++) {
-        const x = grid.data[i * grid.columns + j];
-        row.append(make('td', { class: x < 0 ? 'minus' : undefined, style: `--a:${(Math.abs(x) / largest * (small ? .75 : .5) || 0).toFixed(3)}`, title: small ? digits(x) : undefined }, small ? '' : digits(x)));
-      }
+      for (let j = 0; j < grid.columns; j++) row.append(hot(grid.data[i * grid.columns + j], largest, small, precision));
       rows.push(row);
     }
-    const about = shapeOf(v) + (v.min !== undefined ? ` ${digits(v.min)} … ${digits(v.max)}` : '') + (v.grid ? `, ${say().means}` : '');
-    return make('div', {}, make('div', { class: 'scroll' }, make('table', { class: small ? 'heat small' : 'heat' }, make('tbody', {}, rows))), small ? make('small', { class: 'about' }, about) : null);
+    const table = make('table', { class: small ? 'heat small' : 'heat', role: small ? 'img' : undefined, 'aria-label': (label ? label + say().is : '') + about }, make('tbody', {}, rows));
+    return make('div', {}, make('div', { class: 'scroll' }, table), small ? make('small', { class: 'about' }, about) : null);
+  }
+  /* One cell of a heat map. */
+  function hot(x, largest, small, precision, title) {
+    return make('td', { class: !Number.isFinite(Number(x)) ? 'odd' : x < 0 ? 'minus' : undefined, style: `--a:${strength(x, largest, small ? .85 : .5)}`, title: title || digits(x) }, small ? '' : digits(x, precision));
   }
 
   /* ---- the title: an expression, and the part of it that the step is about ---- */
   const utf8 = new TextEncoder(), text = new TextDecoder();
   const part = (of, place) => text.decode(utf8.encode(of).slice(place.start, place.end)); /* positions are bytes of UTF-8 */
   function title(of, place) {
-    const LONG = 240, before = place ? part(of, { start: 0, end: place.start }) : '', marked = place ? part(of, place) : '';
-    const cut = (s, room) => s.length > room ? s.slice(0, Math.max(0, room)) + ' …' : s, behind = of.slice(before.length + marked.length);
-    if (place && before.length + marked.length < LONG) $('title').replaceChildren(before, make('mark', {}, marked), cut(behind, LONG - before.length - marked.length));
+    const LONG = innerWidth < 640 ? 70 : 160, before = place ? part(of, { start: 0, end: place.start }) : '', marked = place ? part(of, place) : '', behind = of.slice(before.length + marked.length);
+    const cut = (s, room) => s.length > room ? s.slice(0, Math.max(0, room)) + ' …' : s, room = Math.max(LONG / 4, LONG - marked.length);
+    const left = Math.max(room / 2, room - behind.length); /* of a long one what is near the part */
+    if (place) $('title').replaceChildren(before.length > left ? '… ' + before.slice(-left) : before, make('mark', {}, cut(marked, LONG)), cut(behind, room - Math.min(left, before.length)));
     else $('title').textContent = cut(of, LONG);
     document.title = `${cut(of, LONG)} – Ebb`;
   }
@@ -97,7 +110,7 @@ const Ebb = (function () {
     const w = say();
     page.lang = Ebb.lang;
     for (const id of ['first', 'back', 'next', 'last']) { $(id).setAttribute('aria-label', w[id]); $(id).title = w[id]; }
-    for (const [id, word] of [['theme', w.theme], ['scrub', w.step], ['controls', w.walk], ['items', w.items], ['beside', w.beside]]) $(id).setAttribute('aria-label', word);
+    for (const [id, word] of [['theme', w.theme], ['scrub', w.step], ['controls', w.step], ['items', w.items], ['walk', w.walk], ['beside', w.beside]]) $(id).setAttribute('aria-label', word);
     $('theme').title = w.theme;
     $('lang').textContent = Ebb.lang === 'zh' ? 'English' : '中文';
     $('lang').lang = Ebb.lang === 'zh' ? 'en' : 'zh';
@@ -133,7 +146,7 @@ const Ebb = (function () {
       if (e.ctrlKey || e.altKey || e.metaKey || e.defaultPrevented) return;
       const move = { ArrowRight: 'next', ArrowLeft: 'back', Home: 'first', End: 'last' }[e.key];
       if (move && !(e.target instanceof HTMLInputElement)) { $(move).click(); e.preventDefault(); }
-      else if (e.key === ' ' && !(e.target instanceof HTMLButtonElement)) { play(); e.preventDefault(); }
+      else if (e.key === ' ' && !e.target.closest('button, summary')) { play(); e.preventDefault(); }
     });
     if (items.length > 1) items.forEach((p, i) => { const b = make('button', { type: 'button' }); b.onclick = () => turn(i); $('items').append(b); });
     if (wishes.get('theme')) paint(wishes.get('theme'));
@@ -144,5 +157,5 @@ const Ebb = (function () {
     if (walk.wish) walk.wish(wishes);
     document.body.dataset.ready = '1';
   }
-  return Object.assign(Ebb, { $, say, both, make, digits, shapeOf, count, short, gridOf, most, heat, part, title, go, stop, start });
+  return Object.assign(Ebb, { $, say, both, make, digits, shapeOf, count, few, short, equals, gridOf, most, heat, hot, part, title, go, stop, start, calm: () => still.matches });
 })();

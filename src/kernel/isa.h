@@ -40,6 +40,16 @@ typedef struct ebb__norm_runs {
     void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
 } ebb__norm_runs;
 
+/* n units of one row of an LSTM; i, f, g and o are gate[0] to gate[3]. See ebb__lstm_forward and ebb__lstm_backward. */
+typedef struct ebb__lstm_units {
+    void (*forward)(int64_t n, void *const gate[4], const void *c_before, void *c, void *h);
+    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh, dc_more
+     * to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
+    void (*backward)(int64_t n, const void *const gate[4], const void *c_before, const void *c, const void *dh,
+                     const void *dh_more, const void *dc_more, const void *const *of_gate, void *dc,
+                     void *const dgate[4]);
+} ebb__lstm_units;
+
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
  * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a, which pays when n is large. In each
  * of a and b one stride is 1. */
@@ -91,6 +101,7 @@ typedef struct ebb__isa_table {
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
     ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
+    ebb__lstm_units lstm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
     ebb__window_rows window;
@@ -135,6 +146,7 @@ void ebb__loops_take(const ebb__loop_row *rows, int n);
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
+    X(ebb__init_lstm_##isa) \
     X(ebb__init_dropout_##isa) \
     X(ebb__init_window_##isa) \
     X(ebb__init_winograd_##isa) \

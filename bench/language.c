@@ -35,7 +35,7 @@ ebb_tensor *model_gpt(bench_model *m) {
     return ebb_cross_entropy(ebb_linear(x, wte), targets); /* the head's weights are the embedding's */
 }
 
-/* i, f, g, o of each step, as torch.nn.LSTM has them. The input's part of all steps is one product. */
+/* As torch.nn.LSTM. */
 ebb_tensor *model_lstm(bench_model *m) {
     enum { VOCABULARY = 96 };
     const int64_t batch = m->size[0], time = m->size[1], width = m->size[2];
@@ -47,17 +47,9 @@ ebb_tensor *model_lstm(bench_model *m) {
     ebb_tensor *w_hh = model_parameter(m, "lstm.weight_hh", 0, EBB_DIMS(4 * width, width), scale, 0);
     ebb_tensor *b_ih = model_parameter(m, "lstm.bias_ih", 0, EBB_DIMS(4 * width), scale, 0);
     ebb_tensor *b_hh = model_parameter(m, "lstm.bias_hh", 0, EBB_DIMS(4 * width), scale, 0);
-    ebb_list inputs = ebb_unbind(ebb_linear(ebb_embedding(tokens, embedding), w_ih, .bias = b_ih));
-    ebb_tensor *h = ebb_zeros(EBB_DIMS(batch, width)), *c = ebb_zeros(EBB_DIMS(batch, width));
-    ebb_tensor *hidden[64];
-    for (int64_t step = 0; step < inputs.n && step < 64; step++) {
-        ebb_list gate = ebb_chunk(ebb_add(inputs.t[step], ebb_linear(h, w_hh, .bias = b_hh)), 4, .dim = -1);
-        if (gate.n != 4) return NULL;
-        c = ebb_add(ebb_mul(ebb_sigmoid(gate.t[1]), c), ebb_mul(ebb_sigmoid(gate.t[0]), ebb_tanh(gate.t[2])));
-        hidden[step] = h = ebb_mul(ebb_sigmoid(gate.t[3]), ebb_tanh(c));
-    }
+    ebb_tensor *zero = ebb_zeros(EBB_DIMS(batch, width));
+    ebb_tensor *all = ebb_lstm_layer(ebb_embedding(tokens, embedding), zero, zero, w_ih, w_hh, .b_ih = b_ih, .b_hh = b_hh);
     model_count(m, 2.0 * (double)(2 * time * batch * width * 4 * width), true);
-    const ebb_list steps = {inputs.n, hidden};
-    ebb_tensor *all = ebb_reshape(ebb_stack(steps, 0), EBB_DIMS(time * batch, width));
+    all = ebb_reshape(all, EBB_DIMS(time * batch, width));
     return ebb_cross_entropy(model_linear(m, all, "head", 0, VOCABULARY), targets);
 }

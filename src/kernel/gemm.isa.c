@@ -192,7 +192,9 @@ DEFINE_PACK(f64, double)
                          int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W }; \
         _Alignas(64) T panel[KC * NR]; \
-        const bool direct = b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M)); \
+        const bool packed_before = b_rs == NR && b_cs == k; \
+        const bool direct = \
+            packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
         const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + EBB__GEMM_ROWS(sizeof(T)) * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
@@ -207,7 +209,7 @@ DEFINE_PACK(f64, double)
             for (int64_t first = 0; first < n; first += columns) { \
                 const int64_t end = n - first < columns ? n : first + columns; \
                 const T *b_block = b + p * b_rs + first * b_cs; \
-                const bool in_place = direct && (end - first == NR || end - first == W); \
+                const bool in_place = packed_before || (direct && (end - first == NR || end - first == W)); \
                 if (!in_place) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
                 const int64_t ldb = in_place ? b_rs : end - first > W ? NR : W; \
                 for (int64_t j = first; j < end; j += NR) { \
@@ -216,6 +218,10 @@ DEFINE_PACK(f64, double)
                 } \
             } \
         } \
+    } \
+    static void gemm_pack_##F(int64_t n, int64_t k, const void *b, int64_t b_rs, int64_t b_cs, void *to) { \
+        enum { NR = 2 * sizeof(ebb__v##F) / sizeof(T) }; \
+        pack_##F(k, n, b, b_rs, b_cs, to, NR, true); \
     } \
     static void gemm_##F(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b, \
                          int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
@@ -326,6 +332,8 @@ void EBB__ISA(ebb__init_gemm)(void) {
 #endif
     ebb__isa.gemm[EBB_F32] = gemm_f32;
     ebb__isa.gemm[EBB_F64] = gemm_f64;
+    ebb__isa.gemm_pack[EBB_F32] = gemm_pack_f32;
+    ebb__isa.gemm_pack[EBB_F64] = gemm_pack_f64;
     ebb__isa.gemv[EBB_F32] = gemv_f32;
     ebb__isa.gemv[EBB_F64] = gemv_f64;
     ebb__isa.vector_bytes = EBB__VBYTES;

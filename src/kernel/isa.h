@@ -41,9 +41,20 @@ typedef struct ebb__norm_runs {
     void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
 } ebb__norm_runs;
 
+/* n units of one row of an LSTM; i, f, g and o are gate[0] to gate[3]. See ebb__lstm_forward and ebb__lstm_backward. */
+typedef struct ebb__lstm_units {
+    void (*forward)(int64_t n, void *const gate[4], const void *c_before, void *c, void *h);
+    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh, dc_more
+     * to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
+    void (*backward)(int64_t n, const void *const gate[4], const void *c_before, const void *c, const void *dh,
+                     const void *dh_more, const void *dc_more, const void *const *of_gate, void *dc,
+                     void *const dgate[4]);
+} ebb__lstm_units;
+
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
  * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a, which pays when n is large. In each
- * of a and b one stride is 1. */
+ * of a and b one stride is 1; but b may have been packed, for many products with it: then b_rs is 2 * vector_bytes /
+ * sizeof(element) and b_cs is k. gemm_pack writes that, ebb__gemm_packed(n, k, ...) bytes. */
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
 #define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
@@ -62,6 +73,7 @@ enum {
 typedef void (*ebb__gemm_block)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_rs, int64_t a_cs,
                                 const void *b, int64_t b_rs, int64_t b_cs, bool accumulate, void *c, int64_t ldc,
                                 void *space);
+typedef void (*ebb__gemm_packer)(int64_t n, int64_t k, const void *b, int64_t b_rs, int64_t b_cs, void *to);
 typedef void (*ebb__gemv_block)(int64_t m, int64_t k, const void *a, int64_t a_rs, int64_t a_cs, const void *x,
                                 bool accumulate, void *y, int64_t y_stride);
 
@@ -106,6 +118,7 @@ typedef struct ebb__isa_table {
     ebb__softmax_row softmax[EBB_DTYPE_COUNT], log_softmax[EBB_DTYPE_COUNT];
     ebb__softmax_row_backward softmax_backward[EBB_DTYPE_COUNT], log_softmax_backward[EBB_DTYPE_COUNT];
     ebb__norm_runs norm[EBB_DTYPE_COUNT];
+    ebb__lstm_units lstm[EBB_DTYPE_COUNT];
     ebb__philox_batch philox;
     ebb__drop drop[EBB_DTYPE_COUNT];
     ebb__window_rows window;
@@ -113,9 +126,15 @@ typedef struct ebb__isa_table {
     ebb__direct_table direct;
     int vector_bytes;
     ebb__gemm_block gemm[EBB_DTYPE_COUNT];
+    ebb__gemm_packer gemm_pack[EBB_DTYPE_COUNT]; /* float32 and float64 */
     ebb__gemv_block gemv[EBB_DTYPE_COUNT];
 } ebb__isa_table;
 extern ebb__isa_table ebb__isa;
+
+static inline size_t ebb__gemm_packed(int64_t n, int64_t k, int64_t size) {
+    const int64_t line = 2 * ebb__isa.vector_bytes; /* and a vector behind the last panel is written, too */
+    return (size_t)((n * size + line - 1) / line * line * k + line);
+}
 
 /* Ask for the line so many bytes ahead, which may be anywhere, while something else is done: where no pattern of
  * addresses tells the CPU in time. */
@@ -151,6 +170,7 @@ void ebb__loops_take(const ebb__loop_row *rows, int n);
     X(ebb__init_reduce_##isa) \
     X(ebb__init_softmax_##isa) \
     X(ebb__init_norm_##isa) \
+    X(ebb__init_lstm_##isa) \
     X(ebb__init_dropout_##isa) \
     X(ebb__init_window_##isa) \
     X(ebb__init_winograd_##isa) \

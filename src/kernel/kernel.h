@@ -254,6 +254,26 @@ struct ebb__attention_backward {
 };
 void ebb__attention_backward(const struct ebb__attention *a, const struct ebb__attention_backward *b);
 
+/* ---- long short-term memory (lstm.c) ----
+ * Contiguous f32 or f64: gates (steps, batch, 4 units) are the sums of the input, forget, change and output gates, but for
+ * the part of the states before; weight (4 units, units) is what that is multiplied by. Without a weight gates are
+ * complete. cx and hx (batch, units) are cell and state before the first step, hx with a weight only. */
+struct ebb__lstm {
+    ebb_dtype dtype;
+    int64_t steps, batch, units;
+    const void *weight;
+};
+/* activations (steps, batch, 4 units): sigmoid(i), sigmoid(f), tanh(g), sigmoid(o); cells: f * before + i * g; output: o
+ * * tanh(cells). */
+ebb_status ebb__lstm_forward(const struct ebb__lstm *shape, const void *gates, const void *cx, const void *hx,
+                             void *output, void *cells, void *activations);
+/* The gradients of gates, cx and hx (with a weight) from those of the results, each of which may be NULL. */
+struct ebb__lstm_backward {
+    const void *cx, *cells, *activations, *grad_output, *grad_cells, *grad_activations;
+    void *grad_gates, *grad_cx, *grad_hx;
+};
+ebb_status ebb__lstm_backward(const struct ebb__lstm *shape, const struct ebb__lstm_backward *b);
+
 /* ---- connectionist temporal classification (ctc.c) ----
  * log_probs (frames, batch, classes), f32 or f64; sequence n has input_lengths[n] frames and the target_lengths[n]
  * labels from targets[offsets[n]] on. All have been checked by callers. */

@@ -2,6 +2,7 @@
  * backward. */
 #define EBB_FAMILY "Attention"
 #include "ops/batching.h"
+#include "ops/composed.h"
 #include <math.h>
 
 /* ---- what flash_attention and its backward read ---- */
@@ -183,7 +184,7 @@ const struct ebb_op ebb_op_flash_attention = {
 
 /* ---- flash_attention_backward ---- */
 
-enum { GRAD, B_QUERY, B_KEY, B_VALUE, B_OUTPUT, B_LSE, B_GRAD_LSE, B_MASK, B_INPUTS };
+enum { GRAD, B_QUERY, B_KEY, B_VALUE, B_OUTPUT, B_LSE, B_GRAD_LSE, B_MASK };
 
 static ebb_status backward_infer(struct ebb_infer *f) {
     const ebb_meta *in = f->in;
@@ -215,8 +216,8 @@ static ebb_status backward_forward(struct ebb_forward *f) {
 }
 
 /* The same gradients in public operators. */
-static bool composed_backward(ebb_tensor *const *x, const struct ebb__attrs_flash_attention_backward *a,
-                              ebb_tensor *ret[3]) {
+static bool composed_backward(ebb_tensor *const *x, const void *attrs, ebb_tensor **ret) {
+    const struct ebb__attrs_flash_attention_backward *a = attrs;
     struct parts parts = {x[B_QUERY], x[B_KEY], x[B_VALUE], x[B_MASK], x[B_OUTPUT], x[B_LSE]};
     ebb_tensor *p, *d = score_gradient(&parts, x[GRAD], x[B_GRAD_LSE], a->is_causal, &a->scale, &p);
     d = ebb_mul(d, scale_of(&a->scale, ebb_tensor_size(x[B_QUERY], -1)));
@@ -226,49 +227,7 @@ static bool composed_backward(ebb_tensor *const *x, const struct ebb__attrs_flas
     return ret[0] && ret[1] && ret[2];
 }
 
-/* By differentiating the composition. Each input is taken as a tensor of its own, since one may stand in several
- * places; in forward mode they do not require gradients by themselves. */
-static ebb_status differentiate(struct ebb_vjp_call *v, bool create_graph, ebb_tensor **ret_grads) {
-    ebb_tensor *x[B_INPUTS], *y[3], *out[3], *h[3], *in[B_INPUTS], *grads[B_INPUTS] = {NULL};
-    int64_t n_in = 0, n_out = 0;
-    ebb_dtype dtype = EBB_DTYPE_NONE; /* in which the kernel computed */
-    for (int i = 0; i < B_INPUTS; i++)
-        if (v->in[i]) dtype = dtype ? ebb_promote_types(dtype, (ebb_dtype)v->in[i]->dtype) : (ebb_dtype)v->in[i]->dtype;
-    for (int i = 0; i < B_INPUTS; i++) {
-        x[i] = v->in[i];
-        if (!v->needs[i]) {
-            if (x[i]) x[i] = ebb_to(x[i], dtype);
-            continue;
-        }
-        if (ebb_tensor_requires_grad(x[i])) x[i] = ebb_view(x[i], ebb_tensor_shape(x[i]));
-        else x[i] = ebb_requires_grad_(ebb_detach(x[i]), true);
-        if (!x[i]) return ebb_error_status();
-        in[n_in++] = x[i];
-        x[i] = ebb_to(x[i], dtype);
-    }
-    if (!composed_backward(x, v->attrs, y)) return ebb_error_status();
-    for (int k = 0; k < 3; k++) {
-        if (!v->grad[k] || !ebb_tensor_requires_grad(y[k])) continue;
-        out[n_out] = y[k];
-        h[n_out++] = v->grad[k];
-    }
-    if (n_out == 0) return EBB_OK;
-    ebb_status status = ebb_grad(((ebb_list){n_out, out}), ((ebb_list){n_in, in}), grads, .grad_outputs = {n_out, h},
-                                 .create_graph = create_graph, .allow_unused = true);
-    for (int i = 0, k = 0; i < B_INPUTS && !status; i++)
-        if (v->needs[i]) ret_grads[i] = grads[k++];
-    return status;
-}
-
-static void backward_vjp(struct ebb_vjp_call *v) {
-    ebb_tensor *grads[B_INPUTS] = {NULL};
-    bool before = ebb__thread.no_grad;
-    ebb__thread.no_grad = false;
-    ebb_status status = differentiate(v, !before, grads);
-    ebb__thread.no_grad = before;
-    for (int i = 0; i < B_INPUTS; i++)
-        if (v->needs[i] && (status || grads[i])) ebb_vjp_give(v, i, grads[i]);
-}
+static void backward_vjp(struct ebb_vjp_call *v) { ebb__vjp_composed(v, composed_backward); }
 
 #define B_ALL 255u
 static void backward_batch(struct ebb_batch_call *b) {

@@ -210,6 +210,10 @@ extern const struct ebb_op ebb_op_logit;
 extern const struct ebb_op ebb_op_logsigmoid;
 extern const struct ebb_op ebb_op_logspace;
 extern const struct ebb_op ebb_op_logsumexp;
+extern const struct ebb_op ebb_op_lstm_cell;
+extern const struct ebb_op ebb_op_lstm_layer;
+extern const struct ebb_op ebb_op_lstm_recurrence;
+extern const struct ebb_op ebb_op_lstm_recurrence_backward;
 extern const struct ebb_op ebb_op_lstsq;
 extern const struct ebb_op ebb_op_lt;
 extern const struct ebb_op ebb_op_lu_factor;
@@ -617,6 +621,10 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_logsigmoid,
     &ebb_op_logspace,
     &ebb_op_logsumexp,
+    &ebb_op_lstm_cell,
+    &ebb_op_lstm_layer,
+    &ebb_op_lstm_recurrence,
+    &ebb_op_lstm_recurrence_backward,
     &ebb_op_lstsq,
     &ebb_op_lt,
     &ebb_op_lu_factor,
@@ -814,7 +822,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 403;
+const int ebb__op_table_size = 407;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -3880,6 +3888,41 @@ ebb_tensor *(ebb_logsumexp)(ebb_tensor *self, ebb_dims dim, ebb_logsumexp_option
     const struct ebb__attrs_logsumexp attrs = {.dim = dim, .keepdim = options.keepdim};
     ebb_tensor *const in[] = {self};
     return ebb_call_op1(&ebb_op_logsumexp, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_lstm_cell)(ebb_tensor *input, ebb_tensor *hx, ebb_tensor *cx, ebb_tensor *w_ih, ebb_tensor *w_hh, ebb_lstm_cell_options options) {
+    ebb_tensor *const in[] = {input, hx, cx, w_ih, w_hh, options.b_ih, options.b_hh};
+    ebb_tensor *out[2];
+    if (ebb_call_op(&ebb_op_lstm_cell, in, 7, NULL, out)) return NULL;
+    if (options.ret_c) *options.ret_c = out[1];
+    return out[0];
+}
+
+ebb_tensor *(ebb_lstm_layer)(ebb_tensor *input, ebb_tensor *hx, ebb_tensor *cx, ebb_tensor *w_ih, ebb_tensor *w_hh, ebb_lstm_layer_options options) {
+    ebb_tensor *const in[] = {input, hx, cx, w_ih, w_hh, options.b_ih, options.b_hh};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_lstm_layer, in, 7, NULL, out)) return NULL;
+    if (options.ret_h_n) *options.ret_h_n = out[1];
+    if (options.ret_c_n) *options.ret_c_n = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_lstm_recurrence)(ebb_tensor *gates, ebb_tensor *cx, ebb_lstm_recurrence_options options) {
+    ebb_tensor *const in[] = {gates, cx, options.hx, options.w_hh};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_lstm_recurrence, in, 4, NULL, out)) return NULL;
+    if (options.ret_cells) *options.ret_cells = out[1];
+    if (options.ret_activations) *options.ret_activations = out[2];
+    return out[0];
+}
+
+ebb_tensor *(ebb_lstm_recurrence_backward)(ebb_tensor *cx, ebb_tensor *cells, ebb_tensor *activations, ebb_lstm_recurrence_backward_options options) {
+    ebb_tensor *const in[] = {cx, cells, activations, options.w_hh, options.grad_output, options.grad_cells, options.grad_activations};
+    ebb_tensor *out[3];
+    if (ebb_call_op(&ebb_op_lstm_recurrence_backward, in, 7, NULL, out)) return NULL;
+    if (options.ret_grad_cx) *options.ret_grad_cx = out[1];
+    if (options.ret_grad_hx) *options.ret_grad_hx = out[2];
+    return out[0];
 }
 
 ebb_tensor *(ebb_lstsq)(ebb_tensor *self, ebb_tensor *b, ebb_lstsq_options options) {

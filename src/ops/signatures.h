@@ -2067,6 +2067,38 @@ extern const struct ebb_attr ebb__attr_table_cross_entropy[3];
     .attrs = ebb__attr_table_cross_entropy, .n_attrs = 3, \
     .attrs_size = sizeof(struct ebb__attrs_cross_entropy)
 
+#define EBB__SIG_lstm_recurrence \
+    .name = "lstm_recurrence", \
+    .signature = "Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh -> Tensor output, Tensor cells, Tensor activations", \
+    .in = EBB_INPUTS({"gates", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_OPTIONAL}, {"w_hh", EBB_INPUT_OPTIONAL}), \
+    .out = {"output", "cells", "activations"}, \
+    .n_in = 4, \
+    .n_out = 3
+
+#define EBB__SIG_lstm_recurrence_backward \
+    .name = "lstm_recurrence_backward", \
+    .signature = "Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output, Tensor? grad_cells, Tensor? grad_activations -> Tensor grad_gates, Tensor grad_cx, Tensor grad_hx", \
+    .in = EBB_INPUTS({"cx", EBB_INPUT_TENSOR}, {"cells", EBB_INPUT_TENSOR}, {"activations", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_OPTIONAL}, {"grad_output", EBB_INPUT_OPTIONAL}, {"grad_cells", EBB_INPUT_OPTIONAL}, {"grad_activations", EBB_INPUT_OPTIONAL}), \
+    .out = {"grad_gates", "grad_cx", "grad_hx"}, \
+    .n_in = 7, \
+    .n_out = 3
+
+#define EBB__SIG_lstm_cell \
+    .name = "lstm_cell", \
+    .signature = "Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh -> Tensor h, Tensor c", \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"w_ih", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_TENSOR}, {"b_ih", EBB_INPUT_OPTIONAL}, {"b_hh", EBB_INPUT_OPTIONAL}), \
+    .out = {"h", "c"}, \
+    .n_in = 7, \
+    .n_out = 2
+
+#define EBB__SIG_lstm_layer \
+    .name = "lstm_layer", \
+    .signature = "Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh -> Tensor output, Tensor h_n, Tensor c_n", \
+    .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}, {"hx", EBB_INPUT_TENSOR}, {"cx", EBB_INPUT_TENSOR}, {"w_ih", EBB_INPUT_TENSOR}, {"w_hh", EBB_INPUT_TENSOR}, {"b_ih", EBB_INPUT_OPTIONAL}, {"b_hh", EBB_INPUT_OPTIONAL}), \
+    .out = {"output", "h_n", "c_n"}, \
+    .n_in = 7, \
+    .n_out = 3
+
 struct ebb__attrs_lu_permutation {
     int64_t rows;
 };

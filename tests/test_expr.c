@@ -236,7 +236,7 @@ static void meanings(void) {
          "column 3: matmul: inner dimensions of [2, 3] and [2] differ: 3 and 2; inputs: self float64 [2, 3], other float64 [2]",
          2, 1},
         {"x.view(4)", "column 3: view: shape [4] does not fit 6 elements; inputs: self float64 [2, 3]", 2, 4},
-        {"x[5]", "column 2: select: index 5 is out of range for dimension 0 of size 2; inputs: self float64 [2, 3]", 1,
+        {"x[5]", "column 2: getitem: index 5 is out of range for dimension 0 of size 2; inputs: self float64 [2, 3]", 1,
          3},
         {"x['a']",
          "column 3: an index is an integer, a slice, None, `...`, or a tensor of integers or bools, not a string", 2,

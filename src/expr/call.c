@@ -497,7 +497,7 @@ struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *calle
         return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s cannot be called with these arguments", called);
     }
     (void)snprintf(name, sizeof name, "%s%s", op->name, inplace ? "_" : "");
-    ebb_list out = ebb__call(r, id, name, (ebb_args){b.n, b.args});
+    ebb_list out = ebb__call(r, id, name, called, (ebb_args){b.n, b.args});
     if (!out.n && ebb_error()) return v;
     return inplace && out.n ? ebb__value_tensor(out.t[0]) : results_of(r, op, (ebb_args){b.n, b.args}, out);
 }

@@ -548,8 +548,8 @@ EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims in
 
 /* Averages of input (N, C, H, W), or (C, H, W), over windows such that the result has output_size: output i is the
  * mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and
- * -1 for the size of the input.
- *     adaptive_avg_pool2d(Tensor input, shape output_size) -> Tensor
+ * -1, or none by name, for the size of the input.
+ *     adaptive_avg_pool2d(Tensor input, shape(none) output_size) -> Tensor
  * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g, input.shape, output_size).
  * Floating point only. torch.nn.functional.adaptive_avg_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_size);
@@ -557,8 +557,8 @@ EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_s
 
 /* Averages of input (N, C, D, H, W), or (C, D, H, W), over windows such that the result has output_size: output i is
  * the mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions,
- * and -1 for the size of the input.
- *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
+ * and -1, or none by name, for the size of the input.
+ *     adaptive_avg_pool3d(Tensor input, shape(none) output_size) -> Tensor
  * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g, input.shape, output_size).
  * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_avg_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
@@ -604,7 +604,7 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
 
 /* Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: adaptive_avg_pool2d of
  * one row.
- *     adaptive_avg_pool1d(Tensor input, shape output_size) -> Tensor
+ *     adaptive_avg_pool1d(Tensor input, shape(none) output_size) -> Tensor
  * Formula: adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2); its gradient is that of these
  * parts.
  * torch.nn.functional.adaptive_avg_pool1d */
@@ -3329,7 +3329,7 @@ typedef struct ebb_adaptive_max_pool1d_options {
 /* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool1d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool1d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
@@ -3349,7 +3349,7 @@ typedef struct ebb_adaptive_max_pool2d_options {
 /* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool2d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool2d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
@@ -3369,7 +3369,7 @@ typedef struct ebb_adaptive_max_pool3d_options {
 /* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool3d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_max_pool3d */

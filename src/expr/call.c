@@ -151,6 +151,19 @@ static bool number_list(struct binding *b, const struct ebb_attr *a, const struc
     return true;
 }
 
+/* A list of integers, and of None for -1. */
+static bool ints_and_none(const struct ebb__value *v, ebb_dims *ret_ints) {
+    ebb_dims ints = {0};
+    if (v->kind != EBB__V_LIST || v->n > EBB_MAX_NDIM) return false;
+    for (int64_t i = 0; i < v->n; i++) {
+        const struct ebb__value *e = &v->as.list[i];
+        if (e->kind != EBB__V_INT && e->kind != EBB__V_NONE) return false;
+        ints.d[ints.n++] = e->kind == EBB__V_NONE ? -1 : e->as.i;
+    }
+    *ret_ints = ints;
+    return true;
+}
+
 static bool is_none(const char *otherwise) { return otherwise && strcmp(otherwise, "none") == 0; }
 
 static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
@@ -178,7 +191,7 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
     case EBB_ATTR_FLOATS: return number_list(b, a, v, arg);
     case EBB_ATTR_DIMS:
     case EBB_ATTR_SHAPE:
-        if (!ebb__value_as_ints(v, &dims)) return false;
+        if (!ebb__value_as_ints(v, &dims) && !(a->values && ints_and_none(v, &dims))) return false;
         *arg = ebb__arg_dims(a->name, dims);
         return true;
     case EBB_ATTR_DTYPE:

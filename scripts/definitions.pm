@@ -57,7 +57,8 @@ sub parse_argument {
     my ($kind, $values, $name, $also, $by_name, $default) =
         $text =~ /^(\w+\??)(?:\(([\w|-]+)\))?\s+(\w+)(?:\|(\w+))?(?:\[=([^\]]+)\]|=(.+))?$/ or die "\"$text\" is no argument\n";
     die "$name has the unknown kind $kind\n" unless $c_type{$kind};
-    die "$name: an enum has values, and nothing else has\n" if defined $values != ($kind eq 'enum');
+    die "$name: an enum has values; of a shape entries may be none\n"
+        unless $kind eq 'enum' ? defined $values : !defined $values || "$kind($values)" eq 'shape(none)';
     my %zero = (bool => 'false', dim => '0', newdim => '0', enum => ($values // '') =~ s/\|.*//r);
     die "the default of $name must be its zero, $zero{$kind}\n"
         if defined $default && exists $zero{$kind} && $default ne $zero{$kind};

@@ -2,6 +2,7 @@
  * test prints them, as a user would read them. */
 #include "tests/check.h"
 #include <ebb/ebb.h>
+#include <ebb/expr.h>
 #include <inttypes.h>
 
 /* The error is `status` of operator `op` at `line` of this file, its message contains `text`; print it and clear it. */
@@ -171,6 +172,101 @@ EBB_TEST(the_first_error_is_kept_and_null_flows) {
         CHECK(!bad && !y && ebb_backward(y) == EBB_ERR_SHAPE);
         wrong(EBB_ERR_SHAPE, "add", line, "do not broadcast");
         WRONG(ebb_exp(NULL), EBB_ERR_ARGUMENT, "exp", "self");
+    }
+}
+
+/* ---- an error of a part is one of the operator that was called ---- */
+
+/* The tensor with another shape, dtype or values; NULL where there is none of that kind. */
+static ebb_tensor *spoiled(ebb_tensor *t, int how) {
+    ebb_dims shape = ebb_tensor_shape(t);
+    ebb_dtype dtype = ebb_tensor_dtype(t);
+    switch (how) {
+    case 0: dtype = ebb_dtype_is_floating(dtype) ? EBB_I64 : EBB_F64; break;
+    case 1: dtype = EBB_BOOL; break;
+    case 2: return dtype == EBB_U8 ? NULL : ebb_full(shape, -77, .dtype = dtype);
+    case 3:
+        if (shape.n == EBB_MAX_NDIM) return NULL;
+        shape.d[shape.n++] = 2;
+        break;
+    case 4: shape = EBB_DIMS(1, 2, 1, 2, 1, 2, 1, 2); break;
+    default:
+        if (shape.n == 0) return NULL;
+        if (how == 5) shape.n--;
+        if (how == 6) shape.d[shape.n - 1] += 3;
+        if (how == 7) shape.d[0] += 3;
+        if (how == 8) shape.d[shape.n - 1] = 0;
+    }
+    return ebb_full(shape, 1, .dtype = dtype);
+}
+enum { SPOILS = 9 };
+
+/* Whether the message begins with "NAME: ", of an operator. */
+static bool begins_with_operator(const char *message) {
+    char word[64];
+    size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    snprintf(word, sizeof word, "%.*s", (int)n, message);
+    return message[n] == ':' && ebb_op_find(word);
+}
+
+/* Whether the inputs that the message ends with, if it does, begin with one of this operator's. */
+static bool lists_own_inputs(const struct ebb_op *op, const char *message) {
+    const char *list = strstr(message, "; inputs: ");
+    bool own = !list;
+    for (int i = 0; i < op->n_in && list; i++) {
+        const char *name = op->in[i].name ? op->in[i].name : "input", *at = list + strlen("; inputs: ");
+        own = own || (strncmp(at, name, strlen(name)) == 0 && strchr(" [", at[strlen(name)]));
+    }
+    return own;
+}
+
+static int call_wrongly(const struct ebb_op *op, const char *text, const struct ebb_sample *sample) {
+    int errors = 0;
+    for (int k = 0; k < sample->n_in * SPOILS; k++) EBB_SCOPE {
+            ebb_tensor *in[16];
+            int64_t i = k / SPOILS;
+            if (sample->n_in > 16 || !sample->in[i]) continue;
+            memcpy(in, sample->in, (size_t)sample->n_in * sizeof *in);
+            if (!(in[i] = spoiled(in[i], k % SPOILS))) continue;
+            (void)ebb_call_op_list(op, in, sample->n_in, sample->attrs);
+            const ebb_error_info *e = ebb_error();
+            if (!e) continue;
+            errors++;
+            if (strcmp(e->op, op->name) != 0 || begins_with_operator(e->message) || !lists_own_inputs(op, e->message))
+                fail_msg("%s %s: %s: %s", op->name, text, e->op, e->message);
+            ebb_clear_error();
+        }
+    return errors;
+}
+
+EBB_TEST(parts_of_operators_are_not_named) {
+    int errors = 0;
+    for (int k = 0; k < ebb_op_count(); k++) {
+        const struct ebb_op *op = ebb_op_get(k);
+        for (const char *const *text = op->samples; text && *text && (op->compose || op->compose_list); text++) {
+            struct ebb_sample sample;
+            if (ebb_sample_make(op, *text, EBB_F64, 1, &sample) == EBB_OK) errors += call_wrongly(op, *text, &sample);
+            ebb_clear_error();
+            ebb_sample_release(&sample);
+        }
+    }
+    print_message("%d calls of compositions refused\n", errors);
+    CHECK(errors > 1000);
+}
+
+EBB_TEST(overloads_are_named_as_they_were_called) {
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_ones(EBB_DIMS(2, 3));
+        WRONG(ebb_call("tensordot", EBB_LIST(a, a), EBB_ARGS(EBB_ARG_TEXT("dims", "((0),(1))"))), EBB_ERR_SHAPE,
+              "tensordot", "a float32 [2, 3]");
+        WRONG(ebb_call("add_", EBB_LIST(a, ebb_ones(EBB_DIMS(2))), EBB_ARGS(EBB_ARG("alpha", 2))), EBB_ERR_SHAPE,
+              "add_", "do not broadcast");
+        CHECK(!ebb_eval("tensordot(a, a, dims=((0,), (1,)))", EBB_ARGS(EBB_ARG("a", a))));
+        CHECK(strstr(ebb_error()->message, "1: tensordot: "));
+        ebb_clear_error();
+        WRONG(ebb_getitem(a, EBB_ITEMS(5)), EBB_ERR_INDEX, "getitem", "index 5");
+        WRONG(ebb_getitem(a, EBB_ITEMS(0, 0, 0)), EBB_ERR_INDEX, "getitem", "too many");
+        WRONG(ebb_setitem(a, EBB_ITEMS(1), ebb_ones(EBB_DIMS(4))), EBB_ERR_SHAPE, "setitem", "[4]");
     }
 }
 

@@ -116,11 +116,11 @@ EBB_TEST(views_of_subscripts) {
 EBB_TEST(wrong_subscripts) {
     ebb_tensor *x = counting(EBB_DIMS(3, 4), 0);
     CHECK(!ebb_getitem(x, EBB_ITEMS(5)));
-    CHECK_ERROR(EBB_ERR_INDEX, "select: index 5 is out of range for dimension 0 of size 3");
+    CHECK_ERROR(EBB_ERR_INDEX, "getitem: index 5 is out of range for dimension 0 of size 3");
     CHECK(!ebb_getitem(x, EBB_ITEMS(0, 0, 0)));
     CHECK_ERROR(EBB_ERR_INDEX, "too many indices for a tensor of 2 dimensions");
     CHECK(!ebb_getitem(x, EBB_ITEMS(EBB_ALL, LIST(1, -5))));
-    CHECK_ERROR(EBB_ERR_INDEX, "index: index -5 is out of range for dimension 1 of size 4");
+    CHECK_ERROR(EBB_ERR_INDEX, "getitem: index -5 is out of range for dimension 1 of size 4");
     CHECK(!ebb_getitem(x, EBB_ITEMS(mask(2, "10"))));
     CHECK_ERROR(EBB_ERR_INDEX, "a mask of shape [2] does not fit self from dimension 0 on");
     CHECK(!ebb_getitem(x, EBB_ITEMS(EBB_STEP(0, 3, -1))));

@@ -203,7 +203,15 @@ static bool spoils(const struct ebb_sample *s) {
     return false;
 }
 
-/* Results and gradients do not depend on the layout; a view alone may be impossible in another one. */
+/* Whether a call in a layout may be refused: a view may be impossible in another one, and what the operator writes (a
+ * table whose rows it shortens, running statistics) may overlap itself. */
+static bool may_refuse(enum layout layout, bool shares) {
+    const ebb_error_info *e = ebb_error();
+    return (shares && e->status == EBB_ERR_SHAPE) ||
+           (layout == EXPANDED && strstr(e->message, "share memory, so it cannot be written in place"));
+}
+
+/* Results and gradients do not depend on the layout. */
 static void check_layouts(const struct ebb_sample *s, const struct results *contiguous, bool shares) {
     uint32_t wanted = differentiable(s);
     if (strcmp(s->op->name, "as_strided") == 0) return; /* it takes the memory as it is */
@@ -217,7 +225,7 @@ static void check_layouts(const struct ebb_sample *s, const struct results *cont
             if (want && run(s, plain, wanted, want)) complain(layout_names[layout], "its contiguous copy fails");
             else if (!run(s, in, wanted, &got))
                 compare_results(layout_names[layout], s, &got, want ? want : contiguous);
-            else if (!shares || ebb_error_status() != EBB_ERR_SHAPE) complain(layout_names[layout], "fails");
+            else if (!may_refuse(layout, shares)) complain(layout_names[layout], "fails");
             ebb_clear_error();
         }
     }
@@ -392,8 +400,7 @@ static void check_must_fail(const struct ebb_sample *s) {
     const ebb_error_info *e = ebb_error();
     total.expected++;
     if (!status || !e) complain("must fail", "succeeds");
-    else if (status != e->status || !e->op[0] ||
-             (strcmp(e->op, now.op->name) != 0 && !now.op->compose && !now.op->compose_list))
+    else if (status != e->status || strcmp(e->op, now.op->name) != 0)
         complain("must fail", "the error does not name the operator");
     else if (e->line == 0 || !strstr(e->file, "test_operators.c"))
         complain("must fail", "the error does not name the caller's line");

@@ -118,7 +118,7 @@ static ebb_status call_rule(struct call *c) {
     c->v.op->vjp(&c->v);
     if (once) th->no_grad = false;
     if (ebb__failed_since(failures)) {
-        if (!before) ebb__error_within(c->v.node->name, "");
+        if (!before) ebb__error_within(c->v.node->name);
         return ebb_error_status();
     }
     return once ? ebb__once_only(&c->v) : EBB_OK;

@@ -208,7 +208,7 @@ static ebb_status read_input(struct parse *p, const char *word) {
         int64_t below;
         enum matrix matrix;
         const char *at = strchr(word, '(');
-        if (!at || !ebb__dims_from_text(at, &shape)) return bad(p, word, "expected a shape, as (2,3)");
+        if (!at || !ebb__dims_from_text(at, false, &shape)) return bad(p, word, "expected a shape, as (2,3)");
         if (!read_prefix(p, word, (size_t)(at - word), &dtype, &below, &matrix))
             return bad(p, word, "before a shape stand i and a number, b, a dtype's name, wc, sym, spd, or nothing");
         if (matrix && (shape.n < 2 || (matrix > WELL_CONDITIONED && shape.d[shape.n - 1] != shape.d[shape.n - 2])))

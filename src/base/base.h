@@ -47,13 +47,17 @@ void ebb__alloc_thread_release(void); /* hand this thread's cached blocks to the
 struct ebb__error {
     ebb_error_info info;
     bool within; /* the message begins with the name of what failed inside of `op` */
+    size_t told; /* of the message, without the inputs that follow; 0: there are none */
     char op[64];
     char message[1024];
 };
 /* ebb_fail with the operator's name; both keep the first error of the thread. */
 ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, ...) EBB_PRINTF(3, 4);
-/* The pending error came up inside of `op`, which the user called, in what it was computed by. */
-void ebb__error_within(const char *op, const char *suffix);
+/* The pending error came up inside of the rule of a node: the message goes on to name the operator that failed
+ * there. */
+void ebb__error_within(const char *node);
+/* The pending error is one of a call of this name, whatever part of it failed. */
+void ebb__error_named(const char *op);
 /* For a NULL argument: the pending error's status, or a new EBB_ERR_ARGUMENT that names what is NULL. */
 ebb_status ebb__fail_null(const char *op, const char *what);
 

@@ -65,6 +65,7 @@ static EBB_PRINTF(3, 0) ebb_status
     tidy(record->message, sizeof record->message,
          vsnprintf(record->message, sizeof record->message, format, arguments));
     record->within = false;
+    record->told = 0;
     record->info =
         (ebb_error_info){status, record->op, record->message, th->file ? th->file : "", th->file ? th->line : 0};
     th->error = record;
@@ -87,17 +88,22 @@ ebb_status ebb__fail_op(const char *op, ebb_status status, const char *format, .
     return status;
 }
 
-void ebb__error_within(const char *op, const char *suffix) {
+void ebb__error_named(const char *op) {
     struct ebb__error *e = ebb__thread.error;
-    size_t n = strlen(op);
-    if (!e || e == &no_memory || !e->op[0] || (strncmp(e->op, op, n) == 0 && strcmp(e->op + n, suffix) == 0)) return;
+    if (e && e != &no_memory) tidy(e->op, sizeof e->op, snprintf(e->op, sizeof e->op, "%s", op));
+}
+
+void ebb__error_within(const char *node) {
+    struct ebb__error *e = ebb__thread.error;
+    if (!e || e == &no_memory || !e->op[0] || strcmp(e->op, node) == 0) return;
     if (!e->within) {
         char message[sizeof e->message];
         tidy(message, sizeof message, snprintf(message, sizeof message, "%s: %s", e->op, e->message));
         memcpy(e->message, message, sizeof message);
+        e->told = 0;
     }
     e->within = true;
-    tidy(e->op, sizeof e->op, snprintf(e->op, sizeof e->op, "%s%s", op, suffix));
+    ebb__error_named(node);
 }
 
 ebb_status ebb__fail_null(const char *op, const char *what) {

@@ -175,7 +175,7 @@ static struct ebb__value make_tensor(struct ebb__run *r, int32_t id, const struc
     if (args[0].value.kind == EBB__V_FLOAT) own = ebb_default_dtype();
     t = ebb_detach(ebb_clone(ebb_to(t, dtype ? dtype : own)));
     if (requires_grad) t = (ebb_requires_grad_)(t, true);
-    if (!t) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place);
+    if (!t) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place, NULL);
     return ebb__value_tensor(t);
 }
 
@@ -258,7 +258,7 @@ static struct ebb__value detach(struct ebb__run *r, int32_t id, const struct ebb
 static struct ebb__value requires_grad(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
     bool on = n < 2 || args[1].value.kind != EBB__V_BOOL || args[1].value.as.i;
     ebb_tensor *t = (ebb_requires_grad_)(tensor_of(args), on);
-    if (!t) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place);
+    if (!t) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place, NULL);
     return ebb__value_tensor(t);
 }
 

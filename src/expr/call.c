@@ -151,6 +151,19 @@ static bool number_list(struct binding *b, const struct ebb_attr *a, const struc
     return true;
 }
 
+/* A list of integers, and of None for -1. */
+static bool ints_and_none(const struct ebb__value *v, ebb_dims *ret_ints) {
+    ebb_dims ints = {0};
+    if (v->kind != EBB__V_LIST || v->n > EBB_MAX_NDIM) return false;
+    for (int64_t i = 0; i < v->n; i++) {
+        const struct ebb__value *e = &v->as.list[i];
+        if (e->kind != EBB__V_INT && e->kind != EBB__V_NONE) return false;
+        ints.d[ints.n++] = e->kind == EBB__V_NONE ? -1 : e->as.i;
+    }
+    *ret_ints = ints;
+    return true;
+}
+
 static bool is_none(const char *otherwise) { return otherwise && strcmp(otherwise, "none") == 0; }
 
 static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct ebb__value *v, ebb_arg *arg) {
@@ -178,7 +191,7 @@ static bool to_attr(struct binding *b, const struct ebb_attr *a, const struct eb
     case EBB_ATTR_FLOATS: return number_list(b, a, v, arg);
     case EBB_ATTR_DIMS:
     case EBB_ATTR_SHAPE:
-        if (!ebb__value_as_ints(v, &dims)) return false;
+        if (!ebb__value_as_ints(v, &dims) && !(a->values && ints_and_none(v, &dims))) return false;
         *arg = ebb__arg_dims(a->name, dims);
         return true;
     case EBB_ATTR_DTYPE:
@@ -499,7 +512,7 @@ struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *calle
         return ebb__wrong(r, id, EBB_ERR_ARGUMENT, "%s cannot be called with these arguments", called);
     }
     (void)snprintf(name, sizeof name, "%s%s", op->name, inplace ? "_" : "");
-    ebb_list out = ebb__call(r, id, name, (ebb_args){b.n, b.args});
+    ebb_list out = ebb__call(r, id, name, called, (ebb_args){b.n, b.args});
     if (!out.n && ebb_error()) return v;
     return inplace && out.n ? ebb__value_tensor(out.t[0]) : results_of(r, op, (ebb_args){b.n, b.args}, out);
 }

@@ -28,14 +28,14 @@ struct ebb__value ebb__wrong(struct ebb__run *r, int32_t id, ebb_status status, 
 
 /* ---- calls of operators ---- */
 
-ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, ebb_args args) {
+ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, const char *called, ebb_args args) {
     ebb_list results = {0, NULL};
     if (r->sites) (void)ebb_at(ebb__expr_site, id);
     ebb_tensor *first =
         (ebb_call)(name, (ebb_list){0, NULL}, (ebb_call_options){.args = args, .ret_outputs = &results});
     if (!first && ebb_error()) {
         const struct ebb__ast *a = ebb__ast_of(r, id);
-        (void)ebb__fail_here(r->program->text, a->mark.end ? a->mark : a->place);
+        (void)ebb__fail_here(r->program->text, a->mark.end ? a->mark : a->place, called);
         if (r->observer.failed) r->observer.failed(r->observer.context, id, name, args);
         return (ebb_list){0, NULL};
     }
@@ -47,7 +47,7 @@ ebb_tensor *ebb__call1(struct ebb__run *r, int32_t id, const char *name, ebb_ten
     const struct ebb_op *op = ebb_op_find(name);
     if (!op || !a) return NULL;
     ebb_arg args[2] = {ebb__arg_tensor(op->in[0].name, a), ebb__arg_tensor(b ? op->in[1].name : "", b)};
-    ebb_list results = ebb__call(r, id, name, (ebb_args){b ? 2 : 1, args});
+    ebb_list results = ebb__call(r, id, name, name, (ebb_args){b ? 2 : 1, args});
     return results.n ? results.t[0] : NULL;
 }
 
@@ -159,7 +159,7 @@ static struct ebb__value do_path(struct ebb__run *r, int32_t id) {
         ebb_clear_error();
         return ebb__wrong(r, id, EBB_ERR_IO, "there is no file %s%s", path, ebb__meant(similar_file(path, meant)));
     }
-    if (!t) (void)ebb__fail_here(r->program->text, a->place);
+    if (!t) (void)ebb__fail_here(r->program->text, a->place, NULL);
     return ebb__value_tensor(t);
 }
 

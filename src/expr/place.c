@@ -74,14 +74,14 @@ ebb_status ebb__fail_at(const char *text, struct ebb__place place, ebb_status st
     return status;
 }
 
-ebb_status ebb__fail_here(const char *text, struct ebb__place place) {
+ebb_status ebb__fail_here(const char *text, struct ebb__place place, const char *called) {
     char op[64], message[MESSAGE];
     const ebb_error_info *e = ebb_error();
     if (!e) return ebb__fail_at(text, place, EBB_ERR_ARGUMENT, "nothing came out of this call");
     (void)ebb__say_error();
     e = ebb_error();
     ebb_status status = e->status;
-    (void)snprintf(op, sizeof op, "%s", e->op);
+    (void)snprintf(op, sizeof op, "%s", called ? called : e->op);
     (void)snprintf(message, sizeof message, "%s", e->message);
     ebb_clear_error();
     return ebb__fail_at(text, place, status, "%s%s%s", op, op[0] ? ": " : "", message);

@@ -18,8 +18,9 @@ struct ebb__place {
 ebb_status ebb__fail_at(const char *text, struct ebb__place place, ebb_status status, const char *format, ...)
     EBB_PRINTF(4, 5);
 
-/* The thread's error, which the call of an operator at that place ended with, told again with the place. */
-ebb_status ebb__fail_here(const char *text, struct ebb__place place);
+/* The thread's error, which the call of an operator at that place ended with, told again with the place, and by the
+ * name that was called where that is another than the operator's; else NULL. */
+ebb_status ebb__fail_here(const char *text, struct ebb__place place, const char *called);
 
 void ebb__caret_forget(void);
 

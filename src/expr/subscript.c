@@ -109,7 +109,7 @@ struct ebb__value ebb__do_index(struct ebb__run *r, int32_t id) {
     if (!items(r, id, &list)) return (struct ebb__value){.kind = EBB__UNSET};
     if (r->sites) (void)ebb_at(ebb__expr_site, id);
     ebb_tensor *t = (ebb_getitem)(v->as.t, list);
-    if (!t) (void)ebb__fail_here(r->program->text, a->mark);
+    if (!t) (void)ebb__fail_here(r->program->text, a->mark, NULL);
     ebb_arg arg = ebb__arg_tensor("self", v->as.t);
     if (t && r->observer.called)
         r->observer.called(r->observer.context, id, "getitem", (ebb_args){1, &arg}, (ebb_list){1, &t});
@@ -130,7 +130,7 @@ ebb_status ebb__do_set_index(struct ebb__run *r, int32_t id, const struct ebb__v
         (void)ebb__wrong(r, id, EBB_ERR_ARGUMENT, "an element cannot be %s", ebb__value_kind_name(value));
     if (!t) return ebb_error_status();
     if (r->sites) (void)ebb_at(ebb__expr_site, id);
-    if (!(ebb_setitem)(v->as.t, list, t)) return ebb__fail_here(r->program->text, a->mark);
+    if (!(ebb_setitem)(v->as.t, list, t)) return ebb__fail_here(r->program->text, a->mark, NULL);
     ebb_arg args[2] = {ebb__arg_tensor("self", v->as.t), ebb__arg_tensor("value", t)};
     if (r->observer.called)
         r->observer.called(r->observer.context, id, "setitem", (ebb_args){2, args}, (ebb_list){1, &v->as.t});

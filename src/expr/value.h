@@ -136,8 +136,9 @@ struct ebb__value ebb__value_of_name(const char *name);
 /* The modules' member: torch.pi, torch.nn. */
 struct ebb__value ebb__value_of_member(const char *name);
 
-/* One call of an operator, observed; the error has the node's place. */
-ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, ebb_args args);
+/* One call of an operator, observed; the error has the node's place, and what it was `called` there, of whose overloads
+ * it may be one. */
+ebb_list ebb__call(struct ebb__run *r, int32_t id, const char *name, const char *called, ebb_args args);
 ebb_tensor *ebb__call1(struct ebb__run *r, int32_t id, const char *name, ebb_tensor *a, ebb_tensor *b);
 
 /* UNSET, after an error at the node's mark. */

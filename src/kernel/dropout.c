@@ -3,6 +3,7 @@
 #include "kernel/isa.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { BATCH = 4 * EBB__PHILOX_LANES, GRAIN = 1 << 14 };
 
@@ -38,7 +39,8 @@ void ebb__dropout(ebb_dtype dtype, uint64_t seed, uint64_t first, int64_t n, dou
                   uint8_t *mask) {
     struct job j = {.dtype = dtype, .seed = seed, .first = first, .n = n, .size = (int64_t)ebb_dtype_size(dtype)};
     j.least = (uint32_t)rint(p * 0x1p32 < 0x1p32 - 1 ? p * 0x1p32 : 0x1p32 - 1);
-    j.scale = 1 / (1 - p);
+    j.scale = p < 1 ? 1 / (1 - p) : 0;
     j.x = x, j.y = y, j.mask = mask;
     if (n > 0) ebb__parallel_for(batches(n), GRAIN / BATCH, body, &j);
+    if (n > 0 && p >= 1) memset(mask, 0, (size_t)n); /* the largest word, too */
 }

@@ -15,8 +15,7 @@ static ebb_status native_infer(struct ebb_infer *f) {
     const struct ebb__attrs_native_dropout *a = f->attrs;
     f->out[0].shape = f->out[1].shape = f->in[0].shape;
     f->out[1].dtype = EBB_BOOL;
-    if (a->p >= 0 && a->p < 1) return EBB_OK;
-    return ebb_fail(EBB_ERR_ARGUMENT, "p must be at least 0 and less than 1, got %g", a->p);
+    return is_probability(a->p) ? EBB_OK : ebb_error_status();
 }
 
 static ebb_status native_forward(struct ebb_forward *f) {
@@ -30,7 +29,7 @@ static ebb_status native_forward(struct ebb_forward *f) {
 
 static void native_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_native_dropout *a = v->attrs;
-    ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->out[1], 1 / (1 - a->p)));
+    ebb_vjp_give(v, 0, ebb_native_dropout_backward(v->grad[0], v->out[1], a->p == 1 ? 0 : 1 / (1 - a->p)));
 }
 
 const struct ebb_op ebb_op_native_dropout = {
@@ -48,8 +47,8 @@ const struct ebb_op ebb_op_native_dropout = {
     .batch = ebb_batch_random,
     .saves = {EBB_OUT(1)},
     .formula = {"g * mask * (0 if p == 1 else 1 / (1 - p))"},
-    .samples = EBB_SAMPLES("(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "! (3) p=1",
-                           "! (3) p=-0.1", "! i5(3) p=0.5"),
+    .samples = EBB_SAMPLES("(3,4) p=0.5", "(2,70) p=0.1", "() p=0.5", "(0,3) p=0.5", "(4) p=0", "(3) p=1",
+                           "! (3) p=-0.1", "! (3) p=1.1", "! i5(3) p=0.5"),
 };
 
 static ebb_status backward_infer(struct ebb_infer *f) {

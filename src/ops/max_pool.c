@@ -151,7 +151,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
     static ebb_status name_##_forward(struct ebb_forward *f) { return forward(f, name_##_options(f->attrs)); } \
     static void name_##_vjp(struct ebb_vjp_call *v) { give(v, dims_); } \
     const struct ebb_op ebb_op_##name_ = { \
-        EBB_SIGNATURE(name_, "Tensor input, shape output_size, bool return_indices=false -> Tensor output, " \
+        EBB_SIGNATURE(name_, "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, " \
                              "Tensor indices[return_indices]"), \
         .doc = DOC("", image, " The windows are those of adaptive_avg_pool, such that the result has output_size."), \
         .batch = ebb_batch_fold, \
@@ -170,7 +170,7 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
 ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", NONE, "(2,3,5) output_size=3",
          "(3,5) output_size=1", "! (2,0,5) output_size=3", "! (5) output_size=2")
 ADAPTIVE(adaptive_max_pool2d, 2, "H, W", "AdaptiveMaxPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
-         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,-1)", "(0,2,3,4) output_size=2", "(1,2,3,3) output_size=0",
+         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(0,2,3,4) output_size=2", "(1,2,3,3) output_size=0",
          "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
-ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,-1,3)",
+ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,none,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=()")

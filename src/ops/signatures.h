@@ -362,7 +362,7 @@ struct ebb__attrs_adaptive_avg_pool2d {
 extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[1];
 #define EBB__SIG_adaptive_avg_pool2d \
     .name = "adaptive_avg_pool2d", \
-    .signature = "Tensor input, shape output_size -> Tensor", \
+    .signature = "Tensor input, shape(none) output_size -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -375,7 +375,7 @@ struct ebb__attrs_adaptive_avg_pool3d {
 extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[1];
 #define EBB__SIG_adaptive_avg_pool3d \
     .name = "adaptive_avg_pool3d", \
-    .signature = "Tensor input, shape output_size -> Tensor", \
+    .signature = "Tensor input, shape(none) output_size -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -433,7 +433,7 @@ struct ebb__attrs_adaptive_avg_pool1d {
 extern const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[1];
 #define EBB__SIG_adaptive_avg_pool1d \
     .name = "adaptive_avg_pool1d", \
-    .signature = "Tensor input, shape output_size -> Tensor", \
+    .signature = "Tensor input, shape(none) output_size -> Tensor", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .n_in = 1, \
     .n_out = 1, \
@@ -2405,7 +2405,7 @@ struct ebb__attrs_adaptive_max_pool1d {
 extern const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[2];
 #define EBB__SIG_adaptive_max_pool1d \
     .name = "adaptive_max_pool1d", \
-    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
+    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .asked = {NULL, "return_indices"}, \
@@ -2421,7 +2421,7 @@ struct ebb__attrs_adaptive_max_pool2d {
 extern const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[2];
 #define EBB__SIG_adaptive_max_pool2d \
     .name = "adaptive_max_pool2d", \
-    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
+    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .asked = {NULL, "return_indices"}, \
@@ -2437,7 +2437,7 @@ struct ebb__attrs_adaptive_max_pool3d {
 extern const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[2];
 #define EBB__SIG_adaptive_max_pool3d \
     .name = "adaptive_max_pool3d", \
-    .signature = "Tensor input, shape output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
+    .signature = "Tensor input, shape(none) output_size, bool return_indices=false -> Tensor output, Tensor indices[return_indices]", \
     .in = EBB_INPUTS({"input", EBB_INPUT_TENSOR}), \
     .out = {"output", "indices"}, \
     .asked = {NULL, "return_indices"}, \

@@ -38,8 +38,7 @@ static void add_tensor(struct part *p, ebb_tensor *t) {
     } else if (t->dtype == EBB_I64 || t->dtype == EBB_I32 || t->dtype == EBB_U8) {
         p->view = ebb_select(p->view, p->dim, ebb_item_i64(t));
     } else {
-        ebb__fail_op("subscript", EBB_ERR_DTYPE, "indices must be integers or masks, got %s",
-                     ebb_dtype_name((ebb_dtype)t->dtype));
+        (void)ebb_fail(EBB_ERR_DTYPE, "indices must be integers or masks, got %s", ebb_dtype_name((ebb_dtype)t->dtype));
     }
 }
 
@@ -48,8 +47,7 @@ static void add_item(struct part *p, const ebb_subscript *s, int *rest) {
     case EBB_SUBSCRIPT_INT: p->view = ebb_select(p->view, p->dim, s->start); break;
     case EBB_SUBSCRIPT_SLICE:
         if (s->step < 1)
-            ebb__fail_op("subscript", EBB_ERR_ARGUMENT, "a slice's step must be positive, got %lld",
-                         (long long)s->step);
+            (void)ebb_fail(EBB_ERR_ARGUMENT, "a slice's step must be positive, got %lld", (long long)s->step);
         else if (s->start != 0 || s->stop != EBB_END || s->step != 1)
             p->view = ebb_slice(p->view, p->dim, s->start, s->stop, .step = s->step);
         p->dim++;
@@ -68,19 +66,19 @@ static bool resolve(struct part *p, ebb_tensor *x, const ebb_items *items) {
     *p = (struct part){.view = x};
     int rest = x->ndim;
     if (items->n < 0 || items->n > EBB_MAX_ITEMS) {
-        ebb__fail_op("subscript", EBB_ERR_ARGUMENT, "%d items; at most %d are possible", (int)items->n, EBB_MAX_ITEMS);
+        (void)ebb_fail(EBB_ERR_ARGUMENT, "%d items; at most %d are possible", (int)items->n, EBB_MAX_ITEMS);
         return false;
     }
     for (int i = 0; i < items->n; i++) {
         const ebb_subscript *s = &items->item[i];
         if (s->kind == EBB_SUBSCRIPT_TENSOR && !s->tensor) {
-            ebb__fail_null("subscript", "an item");
+            (void)ebb__fail_null("", "an item");
             return false;
         }
         rest -= width(s);
     }
     if (rest < 0) {
-        ebb__fail_op("subscript", EBB_ERR_INDEX, "too many indices for a tensor of %d dimensions", (int)x->ndim);
+        (void)ebb_fail(EBB_ERR_INDEX, "too many indices for a tensor of %d dimensions", (int)x->ndim);
         return false;
     }
     bool before = ebb__failing();
@@ -100,10 +98,12 @@ static ebb_tensor *leave(ebb_scope *scope, ebb_tensor *y, const ebb_tensor *x) {
 
 ebb_tensor *(ebb_getitem)(ebb_tensor *x, ebb_items items) {
     struct part p;
+    bool before = ebb__failing();
     if (!x) return (void)ebb__fail_null("getitem", "x"), NULL;
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *y = resolve(&p, x, &items) ? p.view : NULL;
     if (y && p.n) y = ebb_index(y, ((ebb_list){p.n, p.index}));
+    if (!before) ebb__error_named("getitem"); /* not what it is made of */
     return leave(&scope, y, x);
 }
 
@@ -124,9 +124,11 @@ static ebb_tensor *write_part(const struct part *p, ebb_tensor *value) {
 
 ebb_tensor *(ebb_setitem)(ebb_tensor *x, ebb_items items, ebb_tensor *value) {
     struct part p;
+    bool before = ebb__failing();
     if (!x || !value) return (void)ebb__fail_null("setitem", x ? "value" : "x"), NULL;
     ebb_scope scope = ebb_scope_open();
     ebb_tensor *y = resolve(&p, x, &items) ? write_part(&p, value) : NULL;
+    if (!before) ebb__error_named("setitem");
     ebb_scope_close(&scope);
     return y ? x : NULL;
 }

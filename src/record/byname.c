@@ -15,7 +15,15 @@ static bool read_int(const char *text, const char **end, int64_t *ret_value) {
     return true;
 }
 
-bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims) {
+/* An entry of a list of dimensions, behind which the text goes on; where it may be "none", that is -1. */
+static bool read_entry(const char **text, bool none, int64_t *ret_value) {
+    size_t n = none && strncmp(*text, "none", 4) == 0 ? 4 : 0;
+    *text += n;
+    *ret_value = -1;
+    return n || read_int(*text, text, ret_value);
+}
+
+bool ebb__dims_from_text(const char *text, bool none, ebb_dims *ret_dims) {
     ebb_dims dims = {0};
     const char *p = text + 1;
     if (text[0] != '(') { /* one number is a list of one, as in PyTorch */
@@ -26,7 +34,7 @@ bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims) {
     }
     p += strspn(p, " ");
     while (*p && *p != ')') {
-        if (dims.n == EBB_MAX_NDIM || !read_int(p, &p, &dims.d[dims.n++])) return false;
+        if (dims.n == EBB_MAX_NDIM || !read_entry(&p, none, &dims.d[dims.n++])) return false;
         p += strspn(p, " ");
         if (*p == ',') p++;
         else if (*p != ')') return false;
@@ -120,7 +128,7 @@ static bool read_attr(const struct ebb_attr *a, const char *text, void *at, int6
     case EBB_ATTR_SETTING: return read_setting(text, false, at);
     case EBB_ATTR_COUNT: return read_setting(text, true, at);
     case EBB_ATTR_DIMS:
-    case EBB_ATTR_SHAPE: return ebb__dims_from_text(text, at);
+    case EBB_ATTR_SHAPE: return ebb__dims_from_text(text, a->values != NULL, at);
     case EBB_ATTR_DTYPE: return read_dtype(text, at);
     case EBB_ATTR_ENUM: return read_enum(a->values, text, at);
     case EBB_ATTR_STRING: *(const char **)at = text; return true;

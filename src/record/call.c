@@ -43,18 +43,18 @@ static void describe_inputs(char *text, size_t size, const struct ebb_op *op, eb
     }
 }
 
+/* An error of one of an operator's parts becomes the operator's own: the user knows its name and its inputs, not those
+ * of the parts. */
 ebb_status ebb__call_failed(const struct ebb_op *op, const char *suffix, ebb_tensor *const *in, int64_t n,
                             bool before) {
     struct ebb__error *e = ebb__thread.error;
-    if (!before && e && e->info.op == e->op && !e->op[0]) {
-        char inputs[512];
-        snprintf(e->op, sizeof e->op, "%s%s", op->name, suffix);
-        describe_inputs(inputs, sizeof inputs, op, in, n);
-        size_t used = strlen(e->message);
-        snprintf(e->message + used, sizeof e->message - used, "%s", inputs);
-    } else if (!before) {
-        ebb__error_within(op->name, suffix);
-    }
+    char name[sizeof e->op], inputs[512];
+    snprintf(name, sizeof name, "%s%s", op->name, suffix);
+    if (before || !e || e->info.op != e->op || strcmp(e->op, name) == 0) return ebb_error_status();
+    ebb__error_named(name);
+    describe_inputs(inputs, sizeof inputs, op, in, n);
+    if (!e->told) e->told = strlen(e->message);
+    snprintf(e->message + e->told, sizeof e->message - e->told, "%s", inputs);
     return ebb_error_status();
 }
 
@@ -315,11 +315,12 @@ static ebb_tensor *own_result(ebb_tensor *t, ebb_tensor *const *in, int64_t n) {
 }
 
 /* With a rule of its own a composition is computed unrecorded, and at no level but, when inputs are batched there, this
- * one, and becomes one node; without one its parts are recorded. */
+ * one, and becomes one node; without one its parts are recorded. What it gives after one of its parts failed is not
+ * taken. */
 static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs,
                           ebb_tensor **out, struct ebb__level *batch) {
     struct ebb_forward f = forward_call(op, in, in, n, attrs, NULL, 0);
-    bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad;
+    bool whole = op->vjp != NULL || op->no_derivative, before = ebb__thread.no_grad, failing = ebb__failing();
     struct ebb__level *levels = ebb__thread.levels;
     ebb_scope scope = ebb_scope_open();
     const struct ebb_op *outer = ebb__thread.parts_of;
@@ -330,6 +331,7 @@ static ebb_status compose(const struct ebb_op *op, ebb_tensor *const *in, int64_
     ebb__thread.parts_of = outer;
     ebb__thread.no_grad = before;
     ebb__thread.levels = levels;
+    if (ebb__failing() && !failing) t = NULL;
     out[0] = whole ? own_result(t, in, n) : t;
     if (!whole && t) ebb__ref(t);
     ebb_scope_close(&scope);

@@ -58,8 +58,9 @@ bool ebb__attr_default(const struct ebb_attr *a, void *attrs);
 /* What an attribute's value must be, for errors: "an int". Returns `text`. */
 const char *ebb__attr_expected(const struct ebb_attr *a, char *text, size_t size);
 
-/* "(2,3)", "()" or "2"; false, without an error, for anything else and for more than 8. */
-bool ebb__dims_from_text(const char *text, ebb_dims *ret_dims);
+/* "(2,3)", "()" or "2", and "(none,3)" where entries may be none; false, without an error, for anything else and for
+ * more than 8. */
+bool ebb__dims_from_text(const char *text, bool none, ebb_dims *ret_dims);
 
 /* The dtype an operator computes in for these inputs; EBB_DTYPE_NONE and an error when it does not accept it. */
 ebb_dtype ebb__op_dtype(const struct ebb_op *op, ebb_tensor *const *in, int64_t n);

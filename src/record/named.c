@@ -451,5 +451,8 @@ ebb_tensor *(ebb_call)(const char *name, ebb_list inputs, ebb_call_options optio
         (void)ebb__fail_op(name, EBB_ERR_NAME, "%s has no in-place form", op->name);
         return NULL;
     }
-    return bind(&b, &inputs, &options.args) ? run(&b, inplace, options.ret_outputs) : NULL;
+    bool before = ebb__failing();
+    ebb_tensor *first = bind(&b, &inputs, &options.args) ? run(&b, inplace, options.ret_outputs) : NULL;
+    if (!before) ebb__error_named(name); /* the overload may have another */
+    return first;
 }

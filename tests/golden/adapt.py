@@ -17,8 +17,6 @@ def as_ebb(name, named, fails):
             named[argument] = value if named.get(argument) is None else named[argument]
     if isinstance(named.get("unbiased"), bool):
         named["correction"] = int(named.pop("unbiased"))
-    if name.startswith("adaptive_") and isinstance(named["output_size"], (list, tuple)):
-        named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
     if name == "embedding" and named.get("max_norm") is None:
         named.pop("norm_type", None)
     check_arguments(name, named, fails)

@@ -1,5 +1,6 @@
 """A sample of PyTorch's tests as one call: the function that is called outermost, with its arguments by name."""
 import inspect
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,13 +29,15 @@ class Capture(TorchFunctionMode):
 
 
 def capture(thunk, last=False):
-    """The one call that `thunk` makes, or its last one, and the exception that it ended with, if any."""
+    """The one call that `thunk` makes, or its last one, and the exception that it ended with, if any; a partial is its own."""
     mode, error = Capture(), None
     try:
         with mode:
             thunk()
     except Exception as e:  # what PyTorch refuses is a sample of its own kind
         error = e
+    if isinstance(thunk, partial):
+        return (thunk.func, thunk.args, thunk.keywords), error
     calls = mode.calls or mode.looks
     if not calls or len(calls) > 1 and not last:
         raise Refused("not one call")

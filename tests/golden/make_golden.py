@@ -11,14 +11,15 @@ written, unless --all; the names of either side without a counterpart are printe
 A file is gzip over text, a line "blob BYTES", and that many bytes. The text:
 
     ebb golden 1 FAMILY                      then lines beginning with # to be read by people
-    op NAME [shapes] [sign] [order]          shapes: values are free; sign: |output| is compared; order: elements are, sorted
+    op NAME [shapes] [sign] [order] ...      shapes: values are free; sign: |output| is compared; order: elements are, sorted;
+                                             unchecked: PyTorch does not look at the shapes it is given
     sample DTYPE LAYOUT [each] [fails]       LAYOUT: how inputs lie in memory, to be read by people; each: relative to each
                                              element; fails: must be refused
       ARGUMENT                               in PyTorch's order, only those that are given:
         t NAME TENSOR | g NAME TENSOR        an input without, with gradients
         L NAME N, then N of t g z            a list of tensors
         i NAME 3 | f NAME 0.5 | b NAME 1 | s NAME text | d NAME float64 | l NAME 1,2 | z NAME (None)
-        m NAME ((0),(1,2))                   lists of integers
+        m NAME ((0),(1,2)) | m NAME (none,2) lists of integers, a list with None or of floats
         p NAME log_softmax                   before the call an argument above goes through log_softmax(-1), tril, triu or
                                              symmetric: (a + a.mT) / 2
       tol RTOL ATOL                          in float32, where PyTorch's tests ask for less than is usual
@@ -162,6 +163,8 @@ def write_argument(file, name, value, lines, leaves):
             write_argument(file, str(i), v, lines, leaves)
     elif isinstance(value, (list, tuple)) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
         lines.append(f"l {name} {','.join(map(str, value))}")
+    elif isinstance(value, (list, tuple)) and all(v is None or isinstance(v, (int, float)) for v in value):
+        lines.append(f"m {name} ({','.join('none' if v is None else repr(v) for v in value)})")
     elif isinstance(value, (list, tuple)) and all(isinstance(v, (list, tuple)) for v in value):
         lines.append(f"m {name} ({','.join('(' + ','.join(map(str, v)) + ')' for v in value)})")
     else:
@@ -406,7 +409,7 @@ def write_variants(file, name, calls, dtype, entry, seen):
             other = variants.arranged(name, call, layout)
             if other:
                 attempt(file, name, other, dtype, layout, entry, fails=bool(refused(other)))
-        for other in variants.shapes(call) if dtype == torch.float64 or not entry else ():
+        for other in variants.shapes(call) if (dtype == torch.float64 or not entry) and name not in table.UNCHECKED else ():
             key = key_of(other)
             if key not in seen and refused(other) is not None:
                 attempt(file, name, other, dtype, "contiguous", entry, fails=refused(other))
@@ -417,6 +420,7 @@ def write_operator(file, name):
     start = len(file.lines)
     words = ["op", name] + ["shapes"] * (name in table.VALUES_FREE)
     words += ["sign"] * (name in table.UP_TO_SIGN) + ["order"] * (name in table.UP_TO_ORDER)
+    words += ["unchecked"] * (name in table.UNCHECKED)
     file.lines.append(" ".join(words))
     spent, own, seen = 0, {}, set()
     for thunk, each in samples.of(name):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import arguments
+import parts
 import table
 from arguments import rand
 
@@ -130,6 +131,8 @@ def hand(name):
         "dropout": lambda: [lambda: F.dropout(rand(3, 4), 0.5, False), lambda: F.dropout(rand(3, 4), 0.0),
                             lambda: F.dropout(rand(3, 4), 1.0)],
         "alpha_dropout": lambda: [lambda: F.alpha_dropout(rand(3, 4), 0.5, False)],
+        "poisson": lambda: [lambda: torch.poisson(rand(3, 4, low=0.0, high=9.0)), lambda: torch.poisson(rand(3, low=-1.0, high=-0.5))],
+        "view": lambda: [lambda d=d: rand(2, 4, grad=False).view(d) for d in (torch.int64, torch.float32, torch.int32, torch.uint8)],
         "t": lambda: [lambda: rand(3, 4).t(), lambda: rand(3).t(), lambda: rand().t()],
         "where": lambda: [lambda: torch.where(torch.tensor([True, False]), 1.0, rand(2)),
                           lambda: torch.where(torch.tensor([True, False]), rand(2), 2),
@@ -180,4 +183,4 @@ def hand(name):
 def of(name):
     """Pairs: what makes the call, and whether its results are compared each by itself."""
     torch.manual_seed(zlib.crc32(name.encode()))
-    return [(thunk, False) for thunk in [*hand(name), *arguments.of(name)]] + list(special(name))
+    return [(thunk, False) for thunk in [*hand(name), *(parts.of(name) or arguments.of(name))]] + list(special(name))

@@ -4,6 +4,8 @@ A name is Ebb's; its samples come from the OpInfo entries of PyTorch's tests tha
 special. or nn.functional., and from samples.py."""
 import torch
 
+import parts
+
 FAMILIES = {
     "unary": """abs neg exp exp2 expm1 log log1p log2 log10 sqrt rsqrt square reciprocal sin cos tan asin acos atan sinh cosh
         tanh asinh acosh atanh sigmoid logit erf erfc erfinv lgamma digamma sign floor ceil round trunc frac nan_to_num isnan
@@ -44,6 +46,7 @@ FAMILIES = {
     "creation": """zeros ones full empty eye arange linspace logspace rand randn randint randperm bernoulli multinomial normal
         zeros_like ones_like full_like empty_like rand_like randn_like randint_like tril_indices triu_indices copy fill zero
         poisson""",
+    "parts": parts.FAMILY,
 }
 
 # Names whose OpInfo entry is not found by the rule above, or where the rule finds too much: "name" or "name.variant".
@@ -59,6 +62,7 @@ SOURCES = {
     "cross": ["cross"], "linalg_cross": ["linalg.cross"],
     "copy": [], "fill": [], "zero": [], "index": [], "t": ["t"],
     "conv3d": ["nn.functional.conv3d"],
+    "native_dropout_backward": [],  # of integers, which are not differentiated
 }
 PREFER_LINALG = set("""cholesky qr svd inv det slogdet solve eigh eigvalsh svdvals lstsq pinv matrix_norm vector_norm
     matrix_power multi_dot vecdot solve_triangular tensorinv tensorsolve lu_factor lu_solve inv_ex cholesky_ex vander""".split())
@@ -66,7 +70,7 @@ PREFER_LINALG = set("""cholesky qr svd inv det slogdet solve eigh eigvalsh svdva
 # An argument, and what it goes through before the call. PyTorch's gradient of ctc_loss is that of log_probs before
 # log_softmax, and of a matrix that is symmetric or triangular it fills what another formula leaves empty: behind these
 # functions all mean the same.
-PREPARED = {"ctc_loss": ("log_probs", "log_softmax"), "pinv": ("self", "symmetric"), "cholesky_solve": ("input2", "tril")}
+PREPARED = {"ctc_loss": ("log_probs", "log_softmax"), "native_ctc_loss": ("log_probs", "log_softmax"), "pinv": ("self", "symmetric"), "cholesky_solve": ("input2", "tril")}
 
 # Which of equal elements is found is not specified: of those only the values are compared, unless the sort is stable.
 TIED = set("sort argsort topk kthvalue median nanmedian mode".split())
@@ -76,11 +80,14 @@ DECOMPOSED = PREFER_LINALG - {"vander", "vecdot", "multi_dot", "matrix_norm", "v
     "logdet", "cholesky_solve", "cholesky_inverse", "matrix_exp"}
 
 # What lies between a tensor's elements can be read by these.
-STORAGE_READ = {"as_strided"}
+STORAGE_READ = {"as_strided", "reshape_alias"}
 
 # Compared in shape, dtype and range only: PyTorch's random bits, and memory that is not filled.
 VALUES_FREE = set("""rand randn randint bernoulli multinomial normal rand_like randn_like randint_like empty empty_like
     poisson""".split())
+
+# PyTorch reads beyond what it is given of another shape: none are derived.
+UNCHECKED = set(parts.FAMILY.split())
 
 # A permutation is compared sorted.
 UP_TO_ORDER = {"randperm"}
@@ -94,12 +101,14 @@ DROPPED = {"device", "pin_memory", "_stacklevel", "generator", "inplace", "non_b
            "norm_type", "compute_mode"}
 # ... but for operators where it does.
 NOT_DROPPED = {("adaptive_" + kind + f"_pool{n}d", "output_size") for kind in ("avg", "max") for n in (1, 2, 3)}
+NOT_DROPPED |= {(f"adaptive_avg_pool{n}d_backward", "output_size") for n in (2, 3)}
 NOT_DROPPED |= {("fold", "output_size"), ("lstsq", "driver"), ("embedding", "norm_type")}
 
 # Defaults of arguments that a call in C always writes.
 ALWAYS = {
     "slice": {"dim": 0, "start": 0, "end": 2**63 - 1},
     "rot90": {"k": 1, "dims": [0, 1]},
+    "diagonal_copy": {"offset": 0, "dim1": 0, "dim2": 1},
 }
 
 # PyTorch's argument of a type that has another name in Ebb, where C has one type for each name.

@@ -548,8 +548,8 @@ EBB_API ebb_tensor *ebb_avg_pool3d_backward(ebb_tensor *grad_output, ebb_dims in
 
 /* Averages of input (N, C, H, W), or (C, H, W), over windows such that the result has output_size: output i is the
  * mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and
- * -1 for the size of the input.
- *     adaptive_avg_pool2d(Tensor input, shape output_size) -> Tensor
+ * -1, or none by name, for the size of the input.
+ *     adaptive_avg_pool2d(Tensor input, shape(none) output_size) -> Tensor
  * Gradient (AdaptiveAvgPool2DBackward0) of input: adaptive_avg_pool2d_backward(g, input.shape, output_size).
  * Floating point only. torch.nn.functional.adaptive_avg_pool2d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_size);
@@ -557,8 +557,8 @@ EBB_API ebb_tensor *ebb_adaptive_avg_pool2d(ebb_tensor *input, ebb_dims output_s
 
 /* Averages of input (N, C, D, H, W), or (C, D, H, W), over windows such that the result has output_size: output i is
  * the mean of the inputs from floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions,
- * and -1 for the size of the input.
- *     adaptive_avg_pool3d(Tensor input, shape output_size) -> Tensor
+ * and -1, or none by name, for the size of the input.
+ *     adaptive_avg_pool3d(Tensor input, shape(none) output_size) -> Tensor
  * Gradient (AdaptiveAvgPool3DBackward0) of input: adaptive_avg_pool3d_backward(g, input.shape, output_size).
  * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_avg_pool3d */
 EBB_API ebb_tensor *ebb_adaptive_avg_pool3d(ebb_tensor *input, ebb_dims output_size);
@@ -604,7 +604,7 @@ EBB_API ebb_tensor *ebb_avg_pool1d(ebb_tensor *input, ebb_dims kernel_size, ebb_
 
 /* Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: adaptive_avg_pool2d of
  * one row.
- *     adaptive_avg_pool1d(Tensor input, shape output_size) -> Tensor
+ *     adaptive_avg_pool1d(Tensor input, shape(none) output_size) -> Tensor
  * Formula: adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2); its gradient is that of these
  * parts.
  * torch.nn.functional.adaptive_avg_pool1d */
@@ -2897,6 +2897,108 @@ EBB_API ebb_tensor *ebb_cross_entropy(ebb_tensor *self, ebb_tensor *target, ebb_
 #define ebb__cross_entropy_(self, target, ...) ebb_cross_entropy(EBB_AT(self), EBB_AT(target), (ebb_cross_entropy_options){__VA_ARGS__})
 #endif
 
+/* ---- lstm.c ------------------------------------------------------------------------------------------------------
+ * Long short-term memory (Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000). */
+
+typedef struct ebb_lstm_recurrence_options {
+    ebb_tensor *hx; /* may be NULL */
+    ebb_tensor *w_hh; /* may be NULL */
+    ebb_tensor **ret_cells; /* may be NULL */
+    ebb_tensor **ret_activations; /* may be NULL */
+    int ebb__at;
+} ebb_lstm_recurrence_options;
+
+/* The steps of an LSTM whose inputs have been multiplied by their weights. gates (steps, batch, 4 * units), or of
+ * one step (batch, 4 * units) or (4 * units), are i, f, g and o in the order of torch.nn.LSTM, to which h w_hh^T is
+ * added, with h the state of the step before, first hx; without hx and w_hh (4 * units, units) they are complete.
+ * Then c = sigmoid(f) * c + sigmoid(i) * tanh(g), first of cx, and h = sigmoid(o) * tanh(c). output has all h and
+ * cells all c, activations have the four gates behind their functions, which backward reads.
+ *     lstm_recurrence(Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh) -> Tensor output, Tensor cells, Tensor
+ *     activations
+ * Gradient (ThnnFusedLstmCellBackward0) of gates: 'the last step first: di = dc * g * i * (1 - i), df = dc *
+ * c_before * f * (1 - f), dg = dc * i * (1 - g**2), do = dh * tanh(c) * o * (1 - o)'; of cx: 'dc * f, dc = dc_after
+ * * f_after + dh * o * (1 - tanh(c)**2)'; of hx: 'dh = g_output + d_after @ w_hh, d_after = (di, df, dg, do) of the
+ * step after'; of w_hh: 'the sum of d^T @ h_before over all steps'.
+ * Inputs are promoted to a common dtype. Floating point only. torch.lstm */
+EBB_API ebb_tensor *ebb_lstm_recurrence(ebb_tensor *gates, ebb_tensor *cx, ebb_lstm_recurrence_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstm_recurrence(...) ((void)EBB_HERE, ebb_lstm_recurrence(__VA_ARGS__))
+#else
+#define ebb_lstm_recurrence(...) ebb__lstm_recurrence_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstm_recurrence_(gates, cx, ...) ebb_lstm_recurrence(EBB_AT(gates), EBB_AT(cx), (ebb_lstm_recurrence_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstm_recurrence_backward_options {
+    ebb_tensor *w_hh; /* may be NULL */
+    ebb_tensor *grad_output; /* may be NULL */
+    ebb_tensor *grad_cells; /* may be NULL */
+    ebb_tensor *grad_activations; /* may be NULL */
+    ebb_tensor **ret_grad_cx; /* may be NULL */
+    ebb_tensor **ret_grad_hx; /* may be NULL */
+    int ebb__at;
+} ebb_lstm_recurrence_backward_options;
+
+/* The gradients of lstm_recurrence's gates, cx and hx (nothing without w_hh), from its results and those of their
+ * gradients that are given.
+ *     lstm_recurrence_backward(Tensor cx, Tensor cells, Tensor activations, Tensor? w_hh, Tensor? grad_output,
+ *     Tensor? grad_cells, Tensor? grad_activations) -> Tensor grad_gates, Tensor grad_cx, Tensor grad_hx
+ * Gradient (ThnnFusedLstmCellBackwardBackward0) of cx: 'that of the same, step by step'; of cells: 'likewise'; of
+ * activations: 'likewise'; of w_hh: 'likewise'; of grad_output: 'likewise'; of grad_cells: 'likewise'; of
+ * grad_activations: 'likewise'.
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten._thnn_fused_lstm_cell_backward */
+EBB_API ebb_tensor *ebb_lstm_recurrence_backward(ebb_tensor *cx, ebb_tensor *cells, ebb_tensor *activations, ebb_lstm_recurrence_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstm_recurrence_backward(...) ((void)EBB_HERE, ebb_lstm_recurrence_backward(__VA_ARGS__))
+#else
+#define ebb_lstm_recurrence_backward(...) ebb__lstm_recurrence_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstm_recurrence_backward_(cx, cells, activations, ...) ebb_lstm_recurrence_backward(EBB_AT(cx), EBB_AT(cells), EBB_AT(activations), (ebb_lstm_recurrence_backward_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstm_cell_options {
+    ebb_tensor *b_ih; /* may be NULL */
+    ebb_tensor *b_hh; /* may be NULL */
+    ebb_tensor **ret_c; /* may be NULL */
+    int ebb__at;
+} ebb_lstm_cell_options;
+
+/* One step of an LSTM from input (batch, in), or (in), and hx and cx, the state h and the cell c before it, (batch,
+ * units) or (units): with w_ih (4 * units, in), w_hh (4 * units, units) and biases (4 * units), i, f, g, o = input
+ * w_ih^T + b_ih + h w_hh^T + b_hh, c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).
+ *     lstm_cell(Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh) -> Tensor
+ *     h, Tensor c
+ * Formula: 'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'; its gradient is that of these parts.
+ * torch.lstm_cell */
+EBB_API ebb_tensor *ebb_lstm_cell(ebb_tensor *input, ebb_tensor *hx, ebb_tensor *cx, ebb_tensor *w_ih, ebb_tensor *w_hh, ebb_lstm_cell_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstm_cell(...) ((void)EBB_HERE, ebb_lstm_cell(__VA_ARGS__))
+#else
+#define ebb_lstm_cell(...) ebb__lstm_cell_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstm_cell_(input, hx, cx, w_ih, w_hh, ...) ebb_lstm_cell(EBB_AT(input), EBB_AT(hx), EBB_AT(cx), EBB_AT(w_ih), EBB_AT(w_hh), (ebb_lstm_cell_options){__VA_ARGS__})
+#endif
+
+typedef struct ebb_lstm_layer_options {
+    ebb_tensor *b_ih; /* may be NULL */
+    ebb_tensor *b_hh; /* may be NULL */
+    ebb_tensor **ret_h_n; /* may be NULL */
+    ebb_tensor **ret_c_n; /* may be NULL */
+    int ebb__at;
+} ebb_lstm_layer_options;
+
+/* A layer of an LSTM: lstm_cell for each step of input (steps, batch, in), from hx and cx, the state and the cell
+ * before the first one, (batch, units). output (steps, batch, units) are all states, h_n and c_n the last state and
+ * cell.
+ *     lstm_layer(Tensor input, Tensor hx, Tensor cx, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh) -> Tensor
+ *     output, Tensor h_n, Tensor c_n
+ * Formula: 'linear(input, w_ih, b_ih + b_hh), then lstm_recurrence'; its gradient is that of these parts.
+ * torch.lstm */
+EBB_API ebb_tensor *ebb_lstm_layer(ebb_tensor *input, ebb_tensor *hx, ebb_tensor *cx, ebb_tensor *w_ih, ebb_tensor *w_hh, ebb_lstm_layer_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_lstm_layer(...) ((void)EBB_HERE, ebb_lstm_layer(__VA_ARGS__))
+#else
+#define ebb_lstm_layer(...) ebb__lstm_layer_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__lstm_layer_(input, hx, cx, w_ih, w_hh, ...) ebb_lstm_layer(EBB_AT(input), EBB_AT(hx), EBB_AT(cx), EBB_AT(w_ih), EBB_AT(w_hh), (ebb_lstm_layer_options){__VA_ARGS__})
+#endif
+
 /* ---- lu.c --------------------------------------------------------------------------------------------------------
  * LU factors, with partial pivoting. */
 
@@ -3330,7 +3432,7 @@ typedef struct ebb_adaptive_max_pool1d_options {
 /* The largest elements of windows of input (N, C, L), or (C, L), and their indices in the plane that L are; the
  * first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool1d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool1d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool1DBackward0) of input: max_pool_backward(g, indices, input.shape, 1).
  * Floating point only. torch.nn.functional.adaptive_max_pool1d */
@@ -3350,7 +3452,7 @@ typedef struct ebb_adaptive_max_pool2d_options {
 /* The largest elements of windows of input (N, C, H, W), or (C, H, W), and their indices in the plane that H, W are;
  * the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are those of
  * adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool2d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool2d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool2DBackward0) of input: max_pool_backward(g, indices, input.shape, 2).
  * Floating point only. torch.nn.functional.adaptive_max_pool2d */
@@ -3370,7 +3472,7 @@ typedef struct ebb_adaptive_max_pool3d_options {
 /* The largest elements of windows of input (N, C, D, H, W), or (C, D, H, W), and their indices in the plane that D,
  * H, W are; the first of several equal ones. It alone receives the gradient. A NaN is the largest. The windows are
  * those of adaptive_avg_pool, such that the result has output_size.
- *     adaptive_max_pool3d(Tensor input, shape output_size, bool return_indices=false) -> Tensor output, Tensor
+ *     adaptive_max_pool3d(Tensor input, shape(none) output_size, bool return_indices=false) -> Tensor output, Tensor
  *     indices[return_indices]
  * Gradient (AdaptiveMaxPool3DBackward0) of input: max_pool_backward(g, indices, input.shape, 3).
  * Floating point only. Under autocast in float32. torch.nn.functional.adaptive_max_pool3d */

@@ -17,7 +17,7 @@ struct lstm {
     const struct ebb__lstm_backward *b; /* NULL: forward */
     const char *gates, *cx, *hx;
     char *output, *cells, *activations;
-    int64_t size, rows;              /* bytes of an element; rows of a chunk */
+    int64_t size, rows;                /* bytes of an element; rows of a chunk */
     int64_t inner, outer, row, column; /* of the weight as right operand (inner, outer), and its strides */
     char *packed, *space;
     size_t packed_bytes, space_bytes; /* space is for each chunk */
@@ -69,8 +69,8 @@ static ebb_status run(struct lstm *l, void (*chunks)(void *, int64_t, int64_t)) 
 static void product(struct lstm *l, int64_t chunk, int64_t rows, const char *a, bool accumulate, char *c) {
     const ebb_dtype dtype = l->shape.dtype;
     if (l->packed)
-        ebb__isa.gemm[dtype](rows, l->outer, l->inner, a, l->inner, 1, l->packed, 2 * ebb__isa.vector_bytes / l->size,
-                             l->inner, accumulate, c, l->outer, l->space + chunk * EBB__GEMM_SPACE);
+        ebb__isa.gemm[dtype](rows, l->outer, l->inner, a, l->inner, 1, l->packed, EBB__GEMM_PACKED, 0, accumulate, c,
+                             l->outer, l->space + chunk * EBB__GEMM_SPACE);
     else if (!l->status)
         l->status = ebb__gemm(dtype, rows, l->outer, l->inner, a, l->inner, 1, l->shape.weight, l->row, l->column,
                               accumulate, c, l->outer);

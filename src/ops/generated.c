@@ -825,11 +825,11 @@ const struct ebb_op *const ebb__op_table[] = {
 const int ebb__op_table_size = 407;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool2d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
@@ -838,7 +838,7 @@ const struct ebb_attr ebb__attr_table_adaptive_avg_pool2d_backward[] = {
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool3d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
@@ -847,17 +847,17 @@ const struct ebb_attr ebb__attr_table_adaptive_avg_pool3d_backward[] = {
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool1d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool1d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool1d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool2d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool2d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool2d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_adaptive_max_pool3d[] = {
-    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
+    {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_max_pool3d, output_size), true, "none", {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
     {"return_indices", EBB_ATTR_BOOL, offsetof(struct ebb__attrs_adaptive_max_pool3d, return_indices), false, NULL, {0, 0, EBB_DTYPE_NONE, false}, "false", NULL},
 };
 

@@ -333,11 +333,13 @@ EBB__VEC_ACROSS(ebb__least_f64, f64, double, EBB__LANES_LESS)
 #if EBB__ISA_LEVEL == 2
 #define EBB__SLEEF_f32(fn) EBB__CAT(Sleef_##fn, f16_u10avx512f)
 #define EBB__SLEEF_f64(fn) EBB__CAT(Sleef_##fn, d8_u10avx512f)
+#define EBB__SLEEF_FASTER(fn) EBB__CAT(Sleef_##fn, d8_u35avx512f)
 typedef __m512 ebb__mf32;
 typedef __m512d ebb__mf64;
 #else
 #define EBB__SLEEF_f32(fn) EBB__CAT(Sleef_##fn, f8_u10avx2)
 #define EBB__SLEEF_f64(fn) EBB__CAT(Sleef_##fn, d4_u10avx2)
+#define EBB__SLEEF_FASTER(fn) EBB__CAT(Sleef_##fn, d4_u35avx2)
 typedef __m256 ebb__mf32;
 typedef __m256d ebb__mf64;
 #endif
@@ -347,6 +349,9 @@ typedef __m256d ebb__mf64;
     static EBB__INLINE ebb__v##F ebb__##fn##_##F(ebb__v##F x, ebb__v##F y) { \
         return (ebb__v##F)EBB__SLEEF_##F(fn)((ebb__m##F)x, (ebb__m##F)y); \
     }
+/* The same within 3.5 units of the last place, where 1 takes twice the time. */
+#define EBB__VEC_MATH_FASTER(fn, scalar) \
+    static EBB__INLINE ebb__vf64 ebb__##fn##_f64(ebb__vf64 x) { return (ebb__vf64)EBB__SLEEF_FASTER(fn)((ebb__mf64)x); }
 #define EBB__VECTOR_MATH 1
 #else
 #define EBB__VEC_MATH(fn, F, T, scalar) \
@@ -366,6 +371,7 @@ typedef __m256d ebb__mf64;
         memcpy(&x, a, sizeof x); \
         return x; \
     }
+#define EBB__VEC_MATH_FASTER(fn, scalar) EBB__VEC_MATH(fn, f64, double, scalar)
 #define EBB__VECTOR_MATH 0
 #endif
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_WANTED 4
 
@@ -148,38 +149,29 @@ OBJECTIVE(logsumexp, logsumexp_setup, "{function,gradient}/{1e3,1e4,1e6}")
 
 /* ---- an LSTM of characters whose gates are elementwise: l layers of b units over c characters ---- */
 
-enum { WEIGHTS, EXTRA, STATE, SEQUENCE, MAX_LAYERS = 4 };
-
-static ebb_tensor *gate(ebb_tensor *(*f)(ebb_tensor *), ebb_tensor *x, const ebb_list *w, const ebb_list *b, int i) {
-    return f(ebb_addcmul(b->t[i], x, w->t[i]));
-}
+enum { WEIGHTS, EXTRA, STATE, SEQUENCE, ORDER, MAX_LAYERS = 4 };
 
 static ebb_tensor *lstm(bench_job *job) {
     const int64_t layers = ebb_tensor_size(job->t[STATE], 0) / 2;
-    ebb_list rows = ebb_unbind(job->t[WEIGHTS]), extra = ebb_unbind(job->t[EXTRA]), state = ebb_unbind(job->t[STATE]);
-    ebb_list sequence = ebb_unbind(job->t[SEQUENCE]), w[MAX_LAYERS], b[MAX_LAYERS];
-    ebb_tensor *h[MAX_LAYERS], *c[MAX_LAYERS], *total = ebb_scalar(0, .dtype = EBB_F64);
-    for (int64_t i = 0; i < layers; i++) {
-        w[i] = ebb_unbind(rows.t[2 * i]);
-        b[i] = ebb_unbind(rows.t[2 * i + 1]);
-        h[i] = state.t[2 * i];
-        c[i] = state.t[2 * i + 1];
-    }
-    for (int64_t t = 0; t + 1 < sequence.n; t++) {
-        ebb_tensor *x = ebb_mul(sequence.t[t], extra.t[0]);
+    ebb_list extra = ebb_unbind(job->t[EXTRA]), state = ebb_unbind(job->t[STATE]);
+    ebb_tensor *targets = ebb_slice(job->t[SEQUENCE], 0, 1, EBB_END), *y;
+    ebb_list sequence = ebb_unbind(ebb_mul(ebb_slice(job->t[SEQUENCE], 0, 0, -1), extra.t[0]));
+    /* forget, input, output and change as the cell has them: input, forget, change, output */
+    ebb_list rows = ebb_unbind(ebb_flatten(ebb_index_select(job->t[WEIGHTS], job->t[ORDER], 1), 1, 2));
+    ebb_tensor *h[MAX_LAYERS], *c[MAX_LAYERS], **last = ebb_list_room(sequence.n);
+    if (!last || rows.n != 2 * layers || state.n != 2 * layers) return NULL;
+    for (int64_t i = 0; i < layers; i++) h[i] = state.t[2 * i], c[i] = state.t[2 * i + 1];
+    for (int64_t t = 0; t < sequence.n; t++) {
+        ebb_tensor *x = sequence.t[t];
         for (int64_t i = 0; i < layers; i++) {
-            ebb_tensor *forget = gate((ebb_sigmoid), x, &w[i], &b[i], 0),
-                       *in = gate((ebb_sigmoid), h[i], &w[i], &b[i], 1);
-            ebb_tensor *out = gate((ebb_sigmoid), x, &w[i], &b[i], 2),
-                       *change = gate((ebb_tanh), h[i], &w[i], &b[i], 3);
-            c[i] = ebb_addcmul(ebb_mul(c[i], forget), in, change);
-            x = h[i] = ebb_mul(out, ebb_tanh(c[i]));
+            ebb_tensor *gates = ebb_addcmul(rows.t[2 * i + 1], rows.t[2 * i], ebb_cat(EBB_LIST(h[i], x, h[i], x), 0));
+            x = h[i] = ebb_lstm_recurrence(gates, c[i], .ret_cells = &c[i]);
         }
-        ebb_tensor *y = ebb_addcmul(extra.t[2], x, extra.t[1]);
-        y = ebb_sub(y, ebb_log(ebb_add(ebb_sum(ebb_exp(y)), 2.0)));
-        total = ebb_add(total, ebb_dot(sequence.t[t + 1], y));
+        last[t] = x;
     }
-    return ebb_div(total, -(double)((sequence.n - 1) * ebb_tensor_size(job->t[SEQUENCE], 1)));
+    y = ebb_add(ebb_mul(ebb_stack(((ebb_list){sequence.n, last}), 0), extra.t[1]), extra.t[2]);
+    y = ebb_sub(y, ebb_log(ebb_add(ebb_sum(ebb_exp(y), .dim = EBB_DIMS(1), .keepdim = true), 2.0)));
+    return ebb_div(ebb_sum(ebb_mul(targets, y)), -(double)ebb_tensor_numel(targets));
 }
 
 static void lstm_setup(bench_job *job) { /* l, b, c */
@@ -192,6 +184,8 @@ static void lstm_setup(bench_job *job) { /* l, b, c */
     (void)bench_input(job, "extra", EBB_F64, EBB_DIMS(3, s[1]), 1.0);
     (void)bench_input(job, "state", EBB_F64, EBB_DIMS(2 * s[0], s[1]), 1.0);
     (void)bench_input(job, "sequence", EBB_F64, EBB_DIMS(s[2], s[1]), 1.0);
+    ebb_tensor *order = bench_input_indices(job, "", 4, EBB_DIMS(4));
+    memcpy(ebb_tensor_data(order), (const int64_t[]){1, 0, 3, 2}, 4 * sizeof(int64_t));
     prepare(job, lstm, 2);
 }
 

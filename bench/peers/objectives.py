@@ -122,24 +122,25 @@ def lstm(side, mode, size):
         import torch
 
         def function(main, extra, state, sequence):
-            rows, (e0, e1, e2), state, sequence = main.unbind(), extra.unbind(), state.unbind(), sequence.unbind()
+            rows, (e0, e1, e2), state = main.unbind(), extra.unbind(), state.unbind()
+            inputs = (sequence[:-1] * e0).unbind()
             w, bias = [r.unbind() for r in rows[::2]], [r.unbind() for r in rows[1::2]]
-            hs, cs, total = list(state[::2]), list(state[1::2]), 0.0
+            hs, cs, last = list(state[::2]), list(state[1::2]), []
 
             def gate(f, x, i, j):
                 return f(torch.addcmul(bias[i][j], x, w[i][j]))
 
             for t in range(c - 1):
-                x = sequence[t] * e0
+                x = inputs[t]
                 for i in range(layers):
                     forget, into = gate(torch.sigmoid, x, i, 0), gate(torch.sigmoid, hs[i], i, 1)
                     out, change = gate(torch.sigmoid, x, i, 2), gate(torch.tanh, hs[i], i, 3)
                     cs[i] = torch.addcmul(cs[i] * forget, into, change)
                     x = hs[i] = out * torch.tanh(cs[i])
-                y = torch.addcmul(e2, x, e1)
-                y = y - torch.log(torch.exp(y).sum() + 2)
-                total = total + torch.dot(sequence[t + 1], y)
-            return -total / ((c - 1) * b)
+                last.append(x)
+            y = torch.stack(last) * e1 + e2
+            y = y - torch.log(torch.exp(y).sum(1, keepdim=True) + 2)
+            return -(sequence[1:] * y).sum() / ((c - 1) * b)
 
     else:
         jax, jnp = side.jax, side.jax.numpy
@@ -147,10 +148,8 @@ def lstm(side, mode, size):
         def function(main, extra, state, sequence):
             w, bias = main[::2], main[1::2]
 
-            def step(carry, now):
-                hs, cs, total = carry
-                x, target = now
-                x = x * extra[0]
+            def step(carry, x):
+                hs, cs = carry
                 h_new, c_new = [], []
                 for i in range(layers):
                     forget, into = jax.nn.sigmoid(x * w[i, 0] + bias[i, 0]), jax.nn.sigmoid(hs[i] * w[i, 1] + bias[i, 1])
@@ -158,12 +157,11 @@ def lstm(side, mode, size):
                     c_new.append(cs[i] * forget + into * change)
                     x = out * jnp.tanh(c_new[-1])
                     h_new.append(x)
-                y = x * extra[1] + extra[2]
-                y = y - jnp.log(jnp.exp(y).sum() + 2)
-                return (jnp.stack(h_new), jnp.stack(c_new), total + (target * y).sum()), None
+                return (jnp.stack(h_new), jnp.stack(c_new)), x
 
-            carry = (state[::2], state[1::2], jnp.float64(0))
-            total = jax.lax.scan(step, carry, (sequence[:-1], sequence[1:]))[0][2]
-            return -total / ((c - 1) * b)
+            last = jax.lax.scan(step, (state[::2], state[1::2]), sequence[:-1] * extra[0])[1]
+            y = last * extra[1] + extra[2]
+            y = y - jnp.log(jnp.exp(y).sum(1, keepdims=True) + 2)
+            return -(sequence[1:] * y).sum() / ((c - 1) * b)
 
     return _work(side, mode, function, wanted, rest)

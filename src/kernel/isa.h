@@ -41,9 +41,10 @@ typedef struct ebb__norm_runs {
     void (*weigh)(int64_t n, const void *g, const void *x, double mean, double scale, void *dw, void *db);
 } ebb__norm_runs;
 
-/* n units of one row of an LSTM; i, f, g and o are gate[0] to gate[3]. See ebb__lstm_forward and ebb__lstm_backward. */
+/* n units of one row of an LSTM; i, f, g and o are gate[0] to gate[3], and before they are activated sum[0] to sum[3],
+ * which may lie in the same places. See ebb__lstm_forward and ebb__lstm_backward. */
 typedef struct ebb__lstm_units {
-    void (*forward)(int64_t n, void *const gate[4], const void *c_before, void *c, void *h);
+    void (*forward)(int64_t n, const void *const sum[4], const void *c_before, void *const gate[4], void *c, void *h);
     /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh, dc_more
      * to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
     void (*backward)(int64_t n, const void *const gate[4], const void *c_before, const void *c, const void *dh,

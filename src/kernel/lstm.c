@@ -89,15 +89,22 @@ static void forward_chunks(void *context, int64_t chunk, int64_t last) {
     for (; chunk < last; chunk++) {
         const int64_t row = chunk * l->rows, rows = rows_of(l, chunk);
         for (int64_t t = 0, at = row * units; t < l->shape.steps; t++, at += step) {
-            memcpy(into(l, l->activations, 4 * at), into(l, l->gates, 4 * at), (size_t)(4 * rows * units * l->size));
-            if (l->shape.weight)
+            const char *sums = l->gates;
+            if (l->shape.weight) {
+                sums = l->activations; /* which are gathered there, and activated in place */
+                memcpy(into(l, sums, 4 * at), into(l, l->gates, 4 * at), (size_t)(4 * rows * units * l->size));
                 product(l, chunk, rows, t ? into(l, l->output, at - step) : into(l, l->hx, row * units), true,
-                        into(l, l->activations, 4 * at));
+                        into(l, sums, 4 * at));
+            }
             for (int64_t r = at; r < at + rows * units; r += units) {
+                const void *sum[4];
                 void *gate[4];
-                for (int i = 0; i < 4; i++) gate[i] = into(l, l->activations, 4 * r + i * units);
-                ebb__isa.lstm[l->shape.dtype].forward(units, gate, t ? into(l, l->cells, r - step) : into(l, l->cx, r),
-                                                      into(l, l->cells, r), into(l, l->output, r));
+                for (int i = 0; i < 4; i++) {
+                    sum[i] = into(l, sums, 4 * r + i * units);
+                    gate[i] = into(l, l->activations, 4 * r + i * units);
+                }
+                ebb__isa.lstm[l->shape.dtype].forward(units, sum, t ? into(l, l->cells, r - step) : into(l, l->cx, r),
+                                                      gate, into(l, l->cells, r), into(l, l->output, r));
             }
         }
     }

@@ -12,18 +12,19 @@ typedef double T_f64;
 
 #define DEFINE_LSTM(F, T) \
     static EBB__INLINE ebb__v##F sigmoid_##F(ebb__v##F x) { return 1 / (1 + ebb__exp_##F(-x)); } \
-    static void forward_##F(int64_t n, void *const gate[4], const void *c_before_, void *c_, void *h_) { \
+    static void forward_##F(int64_t n, const void *const sum[4], const void *c_before_, void *const gate[4], void *c_, \
+                            void *h_) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T) }; \
-        T *i = gate[INPUT], *f = gate[FORGET], *g = gate[CHANGE], *o = gate[OUTPUT], *c = c_, *h = h_; \
-        const T *c_before = c_before_; \
+        const T *i = sum[INPUT], *f = sum[FORGET], *g = sum[CHANGE], *o = sum[OUTPUT], *c_before = c_before_; \
+        T *c = c_, *h = h_; \
         for (int64_t at = 0; at < n; at += W) { \
             const ebb__v##F in = sigmoid_##F(LOAD(F, i)), forget = sigmoid_##F(LOAD(F, f)); \
             const ebb__v##F change = ebb__tanh_##F(LOAD(F, g)), out = sigmoid_##F(LOAD(F, o)); \
             const ebb__v##F cell = ebb__fma_##F(forget, LOAD(F, c_before), in * change); \
-            STORE(F, i, in); \
-            STORE(F, f, forget); \
-            STORE(F, g, change); \
-            STORE(F, o, out); \
+            STORE(F, (T *)gate[INPUT], in); \
+            STORE(F, (T *)gate[FORGET], forget); \
+            STORE(F, (T *)gate[CHANGE], change); \
+            STORE(F, (T *)gate[OUTPUT], out); \
             STORE(F, c, cell); \
             STORE(F, h, out *ebb__tanh_##F(cell)); \
         } \

@@ -257,7 +257,8 @@ static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_close(j);
 }
 
-static void write_check(struct ebb__json *j, const struct ebb__report *r) {
+static void write_check(const struct ebb__json_view *v, const struct ebb__report *r) {
+    struct ebb__json *j = v->j;
     bool ok;
     double worst = ebb__report_worst(r, &ok);
     if (!r->checked) return;
@@ -265,6 +266,9 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_bool(j, "ok", ok);
     ebb__json_value(j, "worst", worst);
     ebb__json_value(j, "tolerance", r->tolerance);
+    const char *bad[2];
+    for (int lang = 0; lang < 2; lang++) bad[lang] = ebb__report_not_finite(v->arena, r, (enum ebb_language)lang);
+    if (bad[0][0]) ebb__json_say(v, "not_finite", bad[EBB_ENGLISH], bad[EBB_CHINESE]);
     ebb__json_close(j);
 }
 
@@ -331,7 +335,7 @@ ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__js
     ebb__json_close(j);
     write_steps(v, r);
     write_gradients(j, r);
-    write_check(j, r);
+    write_check(v, r);
     write_hessian(j, r);
     write_tangents(j, r);
     ebb__json_close(j);

@@ -365,6 +365,9 @@ static void tell_gradients(struct writer *w) {
     OUT(w, "\n");
     text(w, ebb__report_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n\n");
+    const char *bad = ebb__report_not_finite(&w->arena, w->r, w->view->lang);
+    if (bad[0]) text(w, bad);
+    if (bad[0]) OUT(w, "\n\n");
     text(w, w->r->saved_bytes ? SAY(w, EBB__SAY_SAVED, integer(w, w->r->saved_bytes)) : SAY(w, EBB__SAY_SAVED_NOTHING));
     OUT(w, "\n");
 }

@@ -307,6 +307,8 @@ static void tell_check(struct teller *t) {
     (void)fputc('\n', t->to);
     if (!t->r->checked) remark(t, verdict);
     else (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad, verdict, t->plain);
+    const char *bad = ebb__report_not_finite(&t->arena, t->r, t->view->lang);
+    if (bad[0]) remark(t, bad);
     if (t->r->saved_bytes) remark(t, SAY(t, EBB__SAY_SAVED, integer(t, t->r->saved_bytes)));
     else remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }

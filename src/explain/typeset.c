@@ -107,6 +107,7 @@ static int32_t through(const struct ebb__typeset *t, int32_t id) { return ebb__t
 /* Which side of a condition was evaluated. */
 static bool is_true(const struct ebb__typeset *t, int32_t condition) {
     const struct ebb__value *v = worth(t, condition);
+    if (v->kind == EBB__V_TENSOR) return ebb_tensor_numel(v->as.t) == 1 && (ebb_item)(v->as.t) != 0;
     return v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0 : v->kind == EBB__V_LIST && v->n > 0;
 }
 

@@ -65,14 +65,16 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression has no value.",
                                 "没有检验：在这一点附近，表达式没有值。"},
     [EBB__SAY_VALUE_NOT_FINITE] =
-        {"{1} = {2} is not finite: {3}. There the operation leaves its domain or meets a pole; nan is no number, inf is "
+        {"{1} = {2} is not finite: {3}. There the operation leaves its domain or meets a pole; nan "
+         "is no number, inf is "
          "without bound, and what is computed from them is seldom finite.",
          "{1} = {2} 不是有限数：{3}。运算在此处超出定义域，或遇到极点；nan 不是数，inf 没有界，由它们算出的结果多半也不是有限数。"},
-    [EBB__SAY_SLOPE_NOT_FINITE] =
-        {"The gradient {1} is not finite, although what comes in is: {2}. There the slope is infinite, or there is none.",
-         "传入的梯度有限，而 {1} 不是有限数：{2}。此处的斜率为无穷大，或不存在。"},
+    [EBB__SAY_SLOPE_NOT_FINITE] = {"The gradient {1} is not finite, although what comes in is: {2}. There the slope is "
+                                   "infinite, or there is none.",
+                                   "传入的梯度有限，而 {1} 不是有限数：{2}。此处的斜率为无穷大，或不存在。"},
     [EBB__SAY_CHECK_NOT_FINITE] =
-        {"Finite differences compare both sides of the point. Where the value or the slope is nan or inf they reach over "
+        {"Finite differences compare both sides of the point. Where the value or the slope is nan "
+         "or inf they reach over "
          "it, so that they say nothing about the rule, and a gradient that is finite is only what the formula gives.",
          "有限差分比较该点的两侧。在值或斜率为 nan 或 inf 处，差分跨过了这一点，不能说明规则的对错；有限的梯度也只是公式给出的数。"},
     [EBB__SAY_AT] = {"{1} at [{2}]", "[{2}] 处为 {1}"},
@@ -141,7 +143,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
         {"A dimension of size 1 becomes longer with stride 0: the same element is read again and again.",
          "大小为 1 的维变长，步长为 0：同一个元素被反复读取。"},
     [EBB__SAY_EXPAND_FRONT] =
-        {"The new dimensions in front, and those of size 1 that become longer, have stride 0: the same elements are read "
+        {"The new dimensions in front, and those of size 1 that become longer, have stride 0: the "
+         "same elements are read "
          "again and again.",
          "前面新增的维，以及变长的大小为 1 的维，步长都为 0：同样的元素被反复读取。"},
     [EBB__SAY_CONTIGUOUS_SAME] = {"It was contiguous: the same tensor comes back.", "本来就是连续的：原样返回。"},
@@ -166,10 +169,10 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "stands before "
          "is broadcast.",
          "左边的行配右边的列：左边的最后一维须等于右边的倒数第二维；更前面的维按广播处理。"},
-    [EBB__SAY_MATMUL_VECTOR] =
-        {"A vector counts as a row on the left and as a column on the right, and that dimension goes again. Its size must "
-         "be the one that it is multiplied with.",
-         "左边的向量当作行，右边的当作列，乘完后该维去掉。向量的大小须等于与之相乘的那一维。"},
+    [EBB__SAY_MATMUL_VECTOR] = {"A vector counts as a row on the left and as a column on the right, and that dimension "
+                                "goes again. Its size must "
+                                "be the one that it is multiplied with.",
+                                "左边的向量当作行，右边的当作列，乘完后该维去掉。向量的大小须等于与之相乘的那一维。"},
     [EBB__SAY_REDUCE] = {"The dimensions that are reduced go; keepdim=True would keep them with size 1.",
                          "被归约的维消失；若写 keepdim=True，则保留，大小为 1。"},
     [EBB__SAY_REDUCE_KEEP] =

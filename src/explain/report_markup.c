@@ -317,6 +317,9 @@ static void tell_backward(struct writer *w) {
             OUT(w, "\n\n");
         }
     }
+    const char *signs = ebb__report_signs(&w->arena, w->r, w->view->lang);
+    text(w, signs);
+    OUT(w, "%s", signs[0] ? "\n" : "");
 }
 
 /* The differences, and how far from them the gradient is. */
@@ -393,6 +396,8 @@ static void tell_hessian(struct writer *w) {
         display(w, symbol, NULL, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
         ebb_scope_close(&scope);
     }
+    if (w->r->n_hessian > 1) text(w, SAY(w, EBB__SAY_HESSIAN_BLOCKS));
+    if (w->r->n_hessian > 1) OUT(w, "\n\n");
     if (w->r->n_hessian)
         text(w, SAY(w, w->r->hessian_worst <= 10 * w->r->tolerance ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD,
                     PRINT(w, "%.1e", w->r->hessian_worst)));

@@ -2,6 +2,7 @@
 #include "explain/report_view.h"
 #include "explain/words.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -28,6 +29,45 @@ const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r,
 const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
     return ebb__phrase_of(a, lang, r->integers ? EBB__SAY_SETTING_INTEGERS : EBB__SAY_SETTING, ebb_dtype_name(r->dtype),
                           ebb__arena_print(a, "%llu", (unsigned long long)r->seed));
+}
+
+/* ---- what signs mean ---- */
+
+static const struct {
+    const char *sign;
+    enum ebb__phrase meaning;
+} signs[] = {{"⊙", EBB__SAY_SIGN_ELEMENTS},
+             {"1(", EBB__SAY_SIGN_TRUE},
+             {"Σ", EBB__SAY_SIGN_DIMS},
+             {"keepdim", EBB__SAY_SIGN_DIMS},
+             {"←", EBB__SAY_SIGN_PUT}};
+enum { SIGNS = sizeof signs / sizeof *signs };
+
+/* Whether a text has a sign, which is no part of a name, as in expm1(x). */
+static bool has_sign(const char *text, const char *sign) {
+    for (const char *at = text; at && (at = strstr(at, sign)); at += strlen(sign))
+        if (at == text || !isalnum((unsigned char)at[-1])) return true;
+    return false;
+}
+
+const char *ebb__report_signs(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    bool used[EBB__N_PHRASES] = {false};
+    const char *text = "";
+    for (int64_t i = 0; i < r->n_steps; i++)
+        for (int64_t k = 0; k < r->steps[i].n; k++) {
+            const struct ebb__report_give *g = &r->steps[i].gives[k];
+            for (int s = 0; s < SIGNS; s++)
+                if (has_sign(g->formula.in[EBB__UNICODE], signs[s].sign) ||
+                    has_sign(g->definitions.in[EBB__UNICODE], signs[s].sign))
+                    used[signs[s].meaning] = true;
+        }
+    for (int s = 0; s < SIGNS && text; s++) {
+        if (!used[signs[s].meaning]) continue;
+        used[signs[s].meaning] = false;
+        text = ebb__arena_print(a, "%s%s%s", text, text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SEMICOLON) : "",
+                                ebb__phrase_of(a, lang, signs[s].meaning));
+    }
+    return text && text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SIGNS, text) : "";
 }
 
 /* ---- what is not finite ---- */

@@ -26,6 +26,13 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
                            "反向传播：从 {1} = 1 出发，按引擎的次序回到各个变量"},
     [EBB__SAY_BACKWARD_SUM] = {"Backward: {2} has several elements, so their sum is differentiated: {1} is all ones",
                                "反向传播：{2} 有多个元素，故对它们的和求导，上游梯度 {1} 全为 1"},
+    [EBB__SAY_SIGNS] = {"Signs: {1}.", "符号：{1}。"},
+    [EBB__SAY_SIGN_ELEMENTS] = {"⊙ multiplies element by element", "⊙ 逐元素相乘"},
+    [EBB__SAY_SIGN_TRUE] = {"1(c) is 1 where c holds and 0 elsewhere", "1(c) 在 c 成立处为 1，别处为 0"},
+    [EBB__SAY_SIGN_DIMS] = {"Σ and mean name dimensions below them; with keepdim these stay, of size 1",
+                            "Σ 与 mean 的下标是所沿的维；有 keepdim 时该维保留，大小为 1"},
+    [EBB__SAY_SIGN_PUT] = {"zeros[…] ← g is zeros with g put into that place",
+                           "zeros[…] ← g 是在该处放入 g 的全零张量"},
     [EBB__SAY_GRADIENTS] = {"Gradients", "梯度"},
     [EBB__SAY_HEAD_NAME] = {"name", "名称"},
     [EBB__SAY_HEAD_TEXT] = {"computed as", "算式"},
@@ -88,6 +95,9 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_LEFT_OUT_STEPS] = {"… {1} {1:step is|steps are} left out here", "…… 此处略去 {1} 步"},
     [EBB__SAY_LEFT_OUT_VARIABLES] = {"… {1} {1:variable is|variables are} left out here", "…… 此处略去 {1} 个变量"},
     [EBB__SAY_HESSIAN] = {"Second derivatives (the Hessian)", "二阶导数（Hessian 矩阵）"},
+    [EBB__SAY_HESSIAN_BLOCKS] =
+        {"Rows and columns are the elements of the variables, counted row by row; the rest follows by symmetry.",
+         "行与列是变量的元素，逐行计数；其余由对称性得出。"},
     [EBB__SAY_HESSIAN_OK] =
         {"They agree with finite differences of the gradients: relative differences are at most {1}.",
          "与梯度的有限差分一致：相对误差至多 {1}。"},
@@ -96,8 +106,9 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "与梯度的有限差分并不都一致：相对误差达到 {1}。"},
     [EBB__SAY_HESSIAN_LARGE] = {"The variables have {1} elements together; second derivatives are shown for up to {2}.",
                                 "变量共有 {1} 个元素；二阶导数至多对 {2} 个元素给出。"},
-    [EBB__SAY_TANGENTS] = {"Forward mode: what each value changes by when one variable moves at rate 1",
-                           "前向模式：某个变量以速率 1 变化时，各个值的变化率"},
+    [EBB__SAY_TANGENTS] =
+        {"Forward mode: how each value changes when one variable moves, each of its elements at rate 1",
+         "前向模式：某个变量的每个元素都以速率 1 变化时，各个值的变化率"},
     [EBB__SAY_TANGENTS_OK] =
         {"The tangents of {1} are the sums of the gradients' elements, as they must be: they differ by {2} at most.",
          "{1} 的每个切向量都等于相应变量的梯度元素之和，理应如此：相差至多 {2}。"},

@@ -138,7 +138,15 @@ static void node_saved(struct ebb__json *j, const struct ebb__report *r, const s
     ebb__json_close(j);
 }
 
-static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t id) {
+/* Of which composition an operation is a part: the operator, and the same in words. */
+static void write_part(const struct ebb__json_view *v, const struct ebb__report_node *n) {
+    if (!n->part_of) return;
+    ebb__json_text(v->j, "part_of", ebb__op_called(n->part_of));
+    ebb__json_say(v, "part", ebb__report_part(v->arena, n, EBB_ENGLISH), ebb__report_part(v->arena, n, EBB_CHINESE));
+}
+
+static void write_node(const struct ebb__json_view *v, const struct ebb__report *r, int64_t id) {
+    struct ebb__json *j = v->j;
     static const char *const kinds[] = {"variable", "constant", "operation"};
     const struct ebb__report_node *n = &r->nodes[id];
     ebb__json_open(j, NULL, '{');
@@ -149,7 +157,7 @@ static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t
     if (n->kind == EBB__OPERATION) {
         ebb__json_text(j, "op", n->op->name);
         ebb__json_text(j, "node", ebb_node_name(n->node));
-        if (n->part_of) ebb__json_text(j, "part_of", ebb__op_called(n->part_of));
+        write_part(v, n);
         if (n->op->doc) ebb__json_text(j, "doc", n->op->doc);
         if (n->op->family) ebb__json_text(j, "family", n->op->family);
         shown(j, "text", "text_latex", &n->text);
@@ -327,7 +335,7 @@ ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__js
     ebb__json_close(j);
     ebb__json_int(j, "saved_bytes", r->saved_bytes);
     ebb__json_open(j, "nodes", '[');
-    for (int64_t i = 0; i < r->n_nodes; i++) write_node(j, r, i);
+    for (int64_t i = 0; i < r->n_nodes; i++) write_node(v, r, i);
     ebb__json_close(j);
     write_edges(j, r);
     ebb__json_open(j, "forward", '(');

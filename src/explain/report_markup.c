@@ -84,7 +84,7 @@ static const char *latex_shape(struct writer *w, ebb_dims d) {
     return shown;
 }
 
-/* A matrix of what is small, a shape of what is not. `small`: in a line of text, or a table. */
+/* A matrix of what is small; of what is not, that it is a tensor of a shape. `small`: in a line of text, or a table. */
 static void value(struct writer *w, ebb_tensor *t, bool small) {
     enum { ROWS = 6, COLUMNS = 8 };
     ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0};
@@ -92,7 +92,7 @@ static void value(struct writer *w, ebb_tensor *t, bool small) {
     double data[ROWS * COLUMNS];
     if (!t || d.n > 2 || columns > COLUMNS || rows > ROWS || columns == 0 || rows == 0 ||
         (ebb_tensor_read)(t, EBB_F64, data)) {
-        if (t) OUT(w, "[%s]", latex_shape(w, d));
+        if (t) OUT(w, "\\text{%s}_{%s}", SAY(w, EBB__SAY_TENSOR), latex_shape(w, d)); /* of no value */
         else OUT(w, "\\text{%s}", SAY(w, EBB__SAY_NOT_KEPT));
         return;
     }

@@ -36,11 +36,8 @@ const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *
 static const struct {
     const char *sign;
     enum ebb__phrase meaning;
-} signs[] = {{"⊙", EBB__SAY_SIGN_ELEMENTS},
-             {"1(", EBB__SAY_SIGN_TRUE},
-             {"Σ", EBB__SAY_SIGN_DIMS},
-             {"keepdim", EBB__SAY_SIGN_DIMS},
-             {"←", EBB__SAY_SIGN_PUT}};
+} signs[] = {{"⊙", EBB__SAY_SIGN_ELEMENTS},   {"1(", EBB__SAY_SIGN_TRUE}, {"Σ", EBB__SAY_SIGN_DIMS},
+             {"keepdim", EBB__SAY_SIGN_DIMS}, {"←", EBB__SAY_SIGN_PUT},   {"sum_to_size", EBB__SAY_SIGN_SIZE}};
 enum { SIGNS = sizeof signs / sizeof *signs };
 
 /* Whether a text has a sign, which is no part of a name, as in expm1(x). */
@@ -67,6 +64,9 @@ const char *ebb__report_signs(struct ebb__arena *a, const struct ebb__report *r,
         text = ebb__arena_print(a, "%s%s%s", text, text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SEMICOLON) : "",
                                 ebb__phrase_of(a, lang, signs[s].meaning));
     }
+    if (r->second && text)
+        text = ebb__arena_print(a, "%s%s%s", text, text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SEMICOLON) : "",
+                                ebb__phrase_of(a, lang, EBB__SAY_SIGN_SECOND, r->second, r->second_of));
     return text && text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SIGNS, text) : "";
 }
 
@@ -140,7 +140,8 @@ const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_
 
 const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
     if (!n->part_of) return NULL;
-    return ebb__phrase_of(a, lang, ebb__is_view(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART, ebb__op_called(n->part_of));
+    return ebb__phrase_of(a, lang, ebb__only_reshapes(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART,
+                          ebb__op_called(n->part_of));
 }
 
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {

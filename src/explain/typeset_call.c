@@ -134,7 +134,7 @@ static void put_reduction(struct ebb__typeset *t, int32_t id, const char *sign, 
     }
     if (latex(t) && dims.n) PUT(t, "}");
     open_bracket(t);
-    ebb__typeset(t, kid(t, a, 1), 0);
+    ebb__typeset_truth(t, kid(t, a, 1));
     if (ndim > 0 && result->kind == EBB__V_TENSOR && ebb_tensor_ndim(result->as.t) == ndim)
         PUT(t, latex(t) ? ", \\text{keepdim}" : ", keepdim");
     close_bracket(t);

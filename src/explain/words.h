@@ -14,8 +14,10 @@ enum ebb__phrase {
     EBB__SAY_BRACKETS,
     /* values */
     EBB__SAY_NOT_KEPT,
+    EBB__SAY_TENSOR,
     EBB__SAY_EMPTY,
     EBB__SAY_SUMMARY,
+    EBB__SAY_SUMMARY_SAME,
     EBB__SAY_SUMMARY_BAD,
     EBB__SAY_NOT_FINITE_VALUES,
     /* the report */
@@ -33,6 +35,8 @@ enum ebb__phrase {
     EBB__SAY_SIGN_TRUE,
     EBB__SAY_SIGN_DIMS,
     EBB__SAY_SIGN_PUT,
+    EBB__SAY_SIGN_SIZE,
+    EBB__SAY_SIGN_SECOND,
     EBB__SAY_GRADIENTS,
     EBB__SAY_HEAD_NAME,
     EBB__SAY_HEAD_TEXT,

@@ -60,7 +60,7 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_NEXT_PATH] = {"the {1} of {2}, together {3} = {4}", "共 {2} 条中的第 {1} 条，累加得 {3} = {4}"},
     [EBB__SAY_TOGETHER] = {"the {1} of {2}, together:", "共 {2} 条中的第 {1} 条，累加得："},
     [EBB__SAY_COMPLETE] = {"{1}.grad += {2}", "{1}.grad += {2}"},
-    [EBB__SAY_COMPLETE_PATHS] = {"{1}.grad += {2}, all {3} paths added", "{1}.grad += {2}，{3} 条路径已全部累加"},
+    [EBB__SAY_COMPLETE_PATHS] = {"{1}.grad += {2}, the sum of {3} paths", "{1}.grad += {2}，{3} 条路径已全部累加"},
     [EBB__SAY_NO_GRADIENT] = {"no gradient reaches it", "没有梯度到达"},
     [EBB__SAY_CHECK_OK] =
         {"The gradients agree with central finite differences in float64: relative differences are at most {1} "
@@ -90,7 +90,7 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "it, so that they say nothing about the rule, and a gradient that is finite is only what the formula gives.",
          "有限差分比较该点的两侧。在值或斜率为 nan 或 inf 处，差分跨过了这一点，不能说明规则的对错；有限的梯度也只是公式给出的数。"},
     [EBB__SAY_AT] = {"{1} at [{2}]", "[{2}] 处为 {1}"},
-    [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
+    [EBB__SAY_SAVED] = {"For backward the graph holds {1} {1:byte|bytes} beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
                                 "除变量之外，计算图没有为反向传播保存任何东西。"},
@@ -131,8 +131,8 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_DIMS_NOT_CONTIGUOUS] = {"not contiguous", "不连续"},
     [EBB__SAY_DIMS_STORAGE] = {"storage", "存储"},
     [EBB__SAY_DIMS_READS] = {"element", "元素"},
-    [EBB__SAY_DIMS_MORE] = {"… the strip goes on to element {1}", "…… 一直到第 {1} 个元素"},
-    [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储的第 {3} 个位置"},
+    [EBB__SAY_DIMS_MORE] = {"… the strip goes on to element {1}", "…… 一直到下标 {1}"},
+    [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储中下标 {3} 处"},
     [EBB__SAY_DIMS_BACKWARD] = {"backward", "反向"},
     [EBB__SAY_DIMS_FAILS] = {"This fails: {1}", "此处出错：{1}"},
     [EBB__SAY_DIMS_NOTHING] = {"No operator is called: there are no dimensions to show.",

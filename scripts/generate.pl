@@ -274,7 +274,7 @@ argument, in C where its `ret_` option says where it goes; one with empty bracke
 the first that takes its kind, and the lists of a list go to one each.
 
 Gradients, and what compositions are made of, are [expressions](expressions.md), and tested to be what is computed: g is the upstream gradient, y the result, `restore` puts
-dimensions back that were reduced; what was broadcast is summed back, dtypes are converted back. Those in quotes are words. The name after
+dimensions back that were reduced, `products_of_others` is of all other elements along a dimension; what was broadcast is summed back, dtypes are converted back. Those in quotes are words. The name after
 PyTorch's counterpart is that of the node in the graph.
 
 END

@@ -15,12 +15,54 @@ static ebb_status dims(const char *text, ebb_explain_options o) {
 
 EBB_TEST(an_expression_call_by_call) {
     CHECK(!DIMS("arange(24).view(2,3,4).permute(2,0,1)"));
-    CHECK_OUTPUT("     before  x  shape (2×3×4)  strides (12, 4, 1)  offset 0  contiguous\n"
+    CHECK_OUTPUT("     before  x  shape (2×3×4)  strides (12, 4, 1)  offset 0  contiguous      the y of step 2\n"
                  "     after   y  shape (4×2×3)  strides (1, 12, 4)  offset 0  not contiguous\n"
                  "     y: shares the storage of x\n");
     CHECK_OUTPUT("     element y   0   6  12  18   1   7  13");
     CHECK_OUTPUT("y[i, j, k] lies at i + 12·j + 4·k of the storage");
     CHECK_OUTPUT("dL/dx = permute(dL/dy, (1, 2, 0))");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+#define VALUE(text) .values = (const char *const[]){text}, .n_values = 1
+
+EBB_TEST(sentences_are_true_of_the_shapes) {
+    CHECK(!DIMS("x.squeeze()", VALUE("x=randn(2,3)")));
+    CHECK_OUTPUT("Nothing changes: shape, strides and offset are as they were.", "the gradient as it is",
+                 "dL/dx = dL/dy\n");
+    CHECK(!strstr(output, "size 1"));
+    CHECK(!DIMS("x.expand(2, 3).view(2, 3)[:]", VALUE("x=randn(2,3)")));
+    CHECK(!strstr(output, "stride 0") && !strstr(output, "sum_to_size") && !strstr(output, "other dimensions"));
+    CHECK_OUTPUT("before  w  shape (2×3)  strides (3, 1)  offset 0  contiguous  the y of step 1");
+    CHECK(!DIMS("x.expand(2, 3)", VALUE("x=randn(3)")));
+    CHECK_OUTPUT("The new dimensions in front");
+    CHECK(!DIMS("x.expand(3, 2)", VALUE("x=randn(3,1)")));
+    CHECK_OUTPUT("A dimension of size 1 becomes longer");
+    CHECK(!DIMS("x.sum(1)", VALUE("x=randn(2,3)")));
+    CHECK_OUTPUT("The dimensions that are reduced go",
+                 "dL/dx = expand(unsqueeze(dL/dy, 1), (2, 3))   (2) → (2×1) → (2×3)");
+    CHECK(!DIMS("x.sum(1, True)", VALUE("x=randn(2,3)")));
+    CHECK_OUTPUT("stay with size 1 (keepdim)", "dL/dx = expand(dL/dy, (2, 3))");
+    CHECK(!DIMS("x @ ones(3)", VALUE("x=randn(2,3)")));
+    CHECK_OUTPUT("A vector counts as a row on the left");
+    CHECK(!DIMS("ones(1) + 1"));
+    CHECK_OUTPUT("a new storage of 1 element\n");
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(gradients_of_parts) {
+    CHECK(!DIMS("x[1:, ::2]", VALUE("x=randn(3,4)")));
+    CHECK_OUTPUT("dL/dx = zeros(3, 4)[1:, ::2] ← dL/dy   (2×2) → (3×4)");
+    CHECK(!DIMS("x[[2, 2, 0]]", VALUE("x=randn(3)")));
+    CHECK_OUTPUT("what was read twice gets both", "dL/dx = zeros(3)[[2, 2, 0]] += dL/dy");
+    CHECK(!DIMS("split(x, [2, 3], 1)", VALUE("x=randn(2,5)")));
+    CHECK_OUTPUT("dL/dx = cat([dL/dy[0], dL/dy[1]], 1)");
+    CHECK(!DIMS("unbind(x)", VALUE("x=randn(2,5)")));
+    CHECK_OUTPUT("dL/dx = stack([dL/dy[0], dL/dy[1]], 0)");
+    CHECK(!DIMS("x[1:, ::2]", VALUE("x=randn(3,4)"), .format = EBB_EXPLAIN_JSON));
+    CHECK_OUTPUT("\\mathbf{0}_{(3, 4)}[1{:}, {:}{:}2] \\\\leftarrow");
     CHECK_OK();
     CHECK_NO_LEAK();
 }

@@ -280,6 +280,61 @@ EBB_TEST(dimensions_that_a_gradient_gets_back_are_written) {
     CHECK_NO_LEAK();
 }
 
+EBB_TEST(products_with_zeros_have_their_true_formula) {
+    CHECK(!TEXT("prod(x, 1).sum()", VALUES("x=[[1, 2], [4, 3]]")));
+    CHECK_OUTPUT("unsqueeze(dL/dt1 ⊙ t1, 1) / x");
+    CHECK(!TEXT("prod(x, 1).sum()", VALUES("x=[[1, 0], [4, 3]]")));
+    CHECK_OUTPUT("unsqueeze(dL/dt1, 1) ⊙ products_of_others(x, 1)", "The gradients agree");
+    CHECK(!TEXT("prod(x)", VALUES("x=[[0, 0], [4, 3]]")));
+    CHECK_OUTPUT("dL/dL · products_of_others(x)", "The gradients agree");
+    CHECK(!TEXT("cumprod(x, 0).sum()", VALUES("x=[2, 0, 4]")));
+    CHECK_OUTPUT("products_before(x, 0) ⊙ linear_recurrence(dL/dt1, x, 0, True)", "The gradients agree");
+    EBB_SCOPE {
+        double data[] = {2, 0, 4, 5}, before[] = {1, 2, 0, 0}, others[] = {0, 40, 0, 0};
+        ebb_tensor *x = ebb_from_data(data, EBB_F64, EBB_DIMS(4));
+        ebb_tensor *b = ebb_eval("products_before(x, 0)", EBB_ARGS(EBB_ARG("x", x)));
+        ebb_tensor *o = ebb_eval("products_of_others(x, -1)", EBB_ARGS(EBB_ARG("x", x)));
+        CHECK(b && o && ebb_item(ebb_sum(ebb_abs(ebb_sub(b, ebb_from_data(before, EBB_F64, EBB_DIMS(4)))))) == 0);
+        CHECK(ebb_item(ebb_sum(ebb_abs(ebb_sub(o, ebb_from_data(others, EBB_F64, EBB_DIMS(4)))))) == 0);
+        CHECK(!ebb_eval("products_of_others(x, 1)", EBB_ARGS(EBB_ARG("x", x))));
+        CHECK_ERROR(EBB_ERR_ARGUMENT, "expected a dimension of the tensor");
+    }
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(what_is_not_finite_is_told) {
+    CHECK(!TEXT("L = sum(log(x))", VALUES("x=[-1, 2]")));
+    CHECK_OUTPUT("t1 = log(x) is not finite: nan at [0].", "only what the formula gives");
+    CHECK(!TEXT("1 / x", VALUES("x=0")));
+    CHECK_OUTPUT("L = 1 / x is not finite: inf.", "The gradient dL/dx is not finite, although what comes in is: -inf.");
+    CHECK(!TEXT("sqrt(x)", VALUES("x=0"), .lang = EBB_CHINESE));
+    CHECK_OUTPUT("传入的梯度有限，而 dL/dx 不是有限数：inf。");
+    CHECK(!strstr(output, "定义域"));
+    CHECK(!EXPLAIN("sqrt(x)", VALUES("x=0")));
+    CHECK_OUTPUT("\"not_finite\": \"The gradient dL/dx");
+    CHECK(!TEXT("log(x)", VALUES("x=1")));
+    CHECK(!strstr(output, "not finite"));
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
+EBB_TEST(integers_stay_where_they_are_needed) {
+    CHECK(!TEXT("sum(x[:, i] * y)", VALUES("x=[[1, 2, 3]]", "i=[0, 2]", "y=2")));
+    CHECK_OUTPUT("computed in float64, also where integers were given; seed 0",
+                 "constant: int64 cannot be differentiated by", "index_put(zeros(1, 3), [:, i], ", "x.grad += dL/dx",
+                 "y.grad += dL/dy", "The gradients agree");
+    CHECK(!TEXT("cross_entropy(x, t)", VALUES("x=randn(2,3)", "t=[0, 2]")));
+    CHECK_OUTPUT("The gradients agree", "computed in float64, seed 0");
+    CHECK(!TEXT("x * y", VALUES("x=2", "y=3")));
+    CHECK(!strstr(output, "constant"));
+    (void)TEXT("x ^ 2", VALUES("x=2"));
+    CHECK_ERROR(EBB_ERR_FORMAT, "column 3: ^ is the exclusive or of integers; for a power write **");
+    (void)TEXT("x @ w", VALUES("x=[1, 2]", "w=[1, 2, 3]")); /* no dtype would help */
+    CHECK_ERROR(EBB_ERR_SHAPE, "inner dimensions");
+    CHECK_NO_LEAK();
+}
+
 EBB_TEST(what_a_composition_adds_is_left_out_or_marked) {
     CHECK(!TEXT("L = sum(a @ b)", VALUES("a=randn(2,3,4)", "b=randn(2,4,2)")));
     CHECK_OUTPUT("Forward: 2 operations", "t1    = a · b", "a.grad += dL/da", "dL/da  = dL/dt1 · bᵀ",
@@ -414,6 +469,21 @@ EBB_TEST(errors) {
     CHECK_ERROR(EBB_ERR_NAME, "has no wieght; did you mean weight?");
     (void)EXPLAIN("x * 2", VALUES("x=[1, [2]]"));
     CHECK_ERROR(EBB_ERR_SHAPE, "the value of x: column 5: expected a number, as those before it, not a list");
+    (void)EXPLAIN("x * y", VALUES("x=1", "x=2", "y=1"));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "x is given twice");
+    (void)EXPLAIN("x = 3; x * y", VALUES("x=1", "y=1"));
+    CHECK_ERROR(EBB_ERR_NAME, "column 1: x is given a value, and gets another one here before it is read");
+    CHECK(!EXPLAIN("x = x * 3; x * y", VALUES("x=1", "y=1")));
+    (void)EXPLAIN(" ; ", VALUES("x=1"));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "the expression is empty; write one");
+    (void)EXPLAIN("x", VALUES("x="));
+    CHECK_ERROR(EBB_ERR_FORMAT, "the value of x: nothing stands after the =");
+    (void)EXPLAIN("x", VALUES("=3"));
+    CHECK_ERROR(EBB_ERR_FORMAT, "before the = of \"=3\" there is no name");
+    (void)EXPLAIN("x", VALUES("x='a'"));
+    CHECK_ERROR(EBB_ERR_ARGUMENT, "the value of x: column 1: expected a number, a list of numbers or a tensor");
+    (void)EXPLAIN("x", VALUES("x=@READM.md"));
+    CHECK_ERROR(EBB_ERR_IO, "the value of x: column 2: there is no file READM.md; did you mean README.md?");
     (void)EXPLAIN("x * 2", VALUES("x=1 +"));
     CHECK_ERROR(EBB_ERR_FORMAT, "the value of x: column");
     (void)EXPLAIN("x * 2", VALUES("3"));

@@ -9,7 +9,7 @@ EBB_TEST(explain_an_expression) {
     CHECK_OUTPUT("The gradients agree with central finite differences in float64");
     CHECK(ebb("explain 'z = x*y + sin(x)' x=2 y=3 --lang=zh --grad-of x --order 2 --forward-mode --dtype float32") ==
           0);
-    CHECK_OUTPUT("以 float32 计算，随机种子 0");
+    CHECK_OUTPUT("以 float32 计算，给出的整数也先转换；随机种子 0");
     CHECK_OUTPUT("d²z/dx²");
     CHECK(ebb("explain 'sum(x)' x='randn(3)' --seed 7 --format json") == 0);
     CHECK_OUTPUT("\"seed\": 7");
@@ -37,6 +37,14 @@ EBB_TEST(errors_point_at_their_place) {
     CHECK_OUTPUT("an expression is missing");
     CHECK(ebb("explain x x=1 --formt json") == 2);
     CHECK_OUTPUT("did you mean \"--format\"?");
+    CHECK(ebb("explain x x=1 --formt json --lang zh") == 2);
+    CHECK_OUTPUT("ebb explain: 没有这个选项 \"--formt\"；是不是 \"--format\"？\n请看 \"ebb explain --help\"。\n");
+    CHECK(ebb("explain x x=1 --order 7 --lang=zh") == 2);
+    CHECK_OUTPUT("ebb explain: --order 须为从 1 到 2 的整数，不能是 \"7\"");
+    CHECK(ebb("explain --lang zh") == 2);
+    CHECK_OUTPUT("ebb explain: 缺少表达式");
+    CHECK(ebb("explain 'a @ b' a='randn(2,3)' b='randn(4)' --lang zh") == 1);
+    CHECK_OUTPUT("ebb explain: 第 3 列：matmul：形状不相容。\n    库的原文：inner dimensions of [2, 3] and [4] differ");
     CHECK(ebb("explain --help") == 0);
     CHECK_OUTPUT("--forward-mode");
 }

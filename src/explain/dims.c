@@ -65,6 +65,11 @@ static bool same_shape(ebb_dims a, ebb_dims b) {
     return a.n == b.n && memcmp(a.d, b.d, (size_t)a.n * sizeof *a.d) == 0;
 }
 
+static bool same_tensor(const ebb_tensor *a, const ebb_tensor *b) {
+    return ebb_tensor_data(a) == ebb_tensor_data(b) && same_shape(ebb_tensor_shape(a), ebb_tensor_shape(b)) &&
+           same_shape(ebb_tensor_strides(a), ebb_tensor_strides(b));
+}
+
 static bool is_broadcast(const struct ebb__dims_step *s) {
     const struct ebb_op *op = ebb_op_find(s->op);
     if (!op || !op->loops || s->n_in < 2 || s->n_out != 1) return false;
@@ -74,6 +79,22 @@ static bool is_broadcast(const struct ebb__dims_step *s) {
     return false;
 }
 
+/* Where a sentence depends on the shapes. */
+static void refine(struct ebb__dims_step *s) {
+    if (!s->n_in || !s->n_out || s->what == EBB__N_PHRASES) return;
+    const ebb_tensor *x = s->in[0].t, *y = s->out[0].t;
+    int from = ebb_tensor_ndim(x), to = ebb_tensor_ndim(y);
+    bool same = s->n_out == 1 && s->shares && same_tensor(x, y);
+    if (s->what == EBB__SAY_EXPAND && to > from) s->what = EBB__SAY_EXPAND_FRONT;
+    if (s->what == EBB__SAY_REDUCE && to == from && from > 0) s->what = EBB__SAY_REDUCE_KEEP;
+    for (int64_t i = 0; i < s->n_in && s->what == EBB__SAY_MATMUL; i++)
+        if (ebb_tensor_ndim(s->in[i].t) == 1) s->what = EBB__SAY_MATMUL_VECTOR;
+    if (s->what == EBB__SAY_INDEX_COPY) s->back = EBB__SAY_BACK_INDEX;
+    if (!same || s->what == EBB__SAY_CONTIGUOUS_SAME) return;
+    s->what = EBB__SAY_NO_CHANGE;
+    s->back = EBB__SAY_BACK_SAME;
+}
+
 static void say(struct ebb__dims_step *s) {
     s->what = s->back = EBB__N_PHRASES;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -81,6 +102,7 @@ static void say(struct ebb__dims_step *s) {
         s->what = s->shares ? known[i].shared : known[i].copied;
         s->back = known[i].back;
     }
+    refine(s);
     if (is_broadcast(s)) {
         s->what = EBB__SAY_BROADCAST;
         s->back = EBB__SAY_BACK_BROADCAST;
@@ -127,11 +149,6 @@ static const char *name_in(const struct gathering *g, int32_t id) {
     return ebb__arena_copy(&g->r->arena, name, strlen(name));
 }
 
-static bool same_tensor(const ebb_tensor *a, const ebb_tensor *b) {
-    return ebb_tensor_data(a) == ebb_tensor_data(b) && same_shape(ebb_tensor_shape(a), ebb_tensor_shape(b)) &&
-           same_shape(ebb_tensor_strides(a), ebb_tensor_strides(b));
-}
-
 /* A name that neither the expression nor an input has. */
 static const char *free_name(const struct gathering *g, const struct ebb__dims_step *s, const char *const *names) {
     for (; names[1]; names++) {
@@ -142,14 +159,27 @@ static const char *free_name(const struct gathering *g, const struct ebb__dims_s
     return names[0];
 }
 
+/* Which earlier step's result a tensor is: names are given for each call by itself. */
+static void find_source(const struct ebb__dims_report *r, struct ebb__dims_tensor *x) {
+    for (int64_t i = r->n; i-- > 0 && !x->from;)
+        for (int64_t k = 0; k < r->steps[i].n_out && !x->from; k++)
+            if (same_tensor(r->steps[i].out[k].t, x->t)) {
+                x->from = i + 1;
+                x->from_name = r->steps[i].out[k].name;
+            }
+}
+
 /* What a tensor is called in the call by itself. */
 static const char *input_name(struct gathering *g, struct ebb__dims_step *s, int32_t id, ebb_tensor *t) {
     static const char *const letters[] = {"x", "w", "u", "v", "a", "b", "c", "d", NULL};
     const char *name = name_in(g, id);
     for (int64_t i = 0; i < s->n_in; i++)
         if (name ? strcmp(s->in[i].name, name) == 0 : same_tensor(s->in[i].t, t)) return s->in[i].name;
+    bool own = name != NULL;
     if (!name) name = free_name(g, s, letters);
-    if (!take(g, &s->in[s->n_in++], t, name)) g->failed = true;
+    struct ebb__dims_tensor *in = &s->in[s->n_in++];
+    if (!take(g, in, t, name)) g->failed = true;
+    if (!own && !g->failed) find_source(g->r, in);
     return name;
 }
 
@@ -276,15 +306,21 @@ static const char *copy(struct ebb__dims_report *r, const char *text) {
     return text ? ebb__arena_copy(&r->arena, text, strlen(text)) : NULL;
 }
 
-/* What the one rule beside that of the sum gives. Where there are several, words have to do. */
-static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *s, const struct ebb__report *report) {
+/* The rule of the call, which is the first statement, where that is one node. Where there are several, words do. */
+static const struct ebb__report_step *rule_of(const struct ebb__report *report, int32_t end) {
     const struct ebb__report_step *rule = NULL;
     for (int64_t i = 0; i < report->n_steps; i++) {
-        const struct ebb__report_step *step = &report->steps[i];
-        if (report->nodes[step->node].kind != EBB__OPERATION || step->node == report->root) continue;
-        if (rule) return EBB_OK;
-        rule = step;
+        const struct ebb__report_node *n = &report->nodes[report->steps[i].node];
+        if (n->kind != EBB__OPERATION || n->place.end > end) continue;
+        if (rule) return NULL;
+        rule = &report->steps[i];
     }
+    return rule;
+}
+
+static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *s, const struct ebb__report *report,
+                             int32_t end) {
+    const struct ebb__report_step *rule = rule_of(report, end);
     if (!rule || !(s->gives = ebb__arena_get(&r->arena, (size_t)rule->n * sizeof *s->gives))) return ebb_error_status();
     for (int64_t i = 0; i < rule->n; i++) {
         const struct ebb__report_give *g = &rule->gives[i];
@@ -304,19 +340,59 @@ static ebb_status take_gives(struct ebb__dims_report *r, struct ebb__dims_step *
     return ebb_error_status();
 }
 
+/* A subscript, however many views and copies it is made of: "zeros(4, 4)[1:, ::2] ← dL/dy"; of a copy, whose indices
+ * may meet, it is added. */
+static ebb_status give_subscript(struct ebb__dims_report *r, struct ebb__dims_step *s) {
+    struct ebb__arena *a = &r->arena;
+    const char *x = s->in[0].name, *y = s->out[0].name, *index = s->local + strlen(x);
+    struct ebb__text zeros = {0}, latex_index = {0};
+    if (strncmp(s->local, x, strlen(x)) != 0 || *index != '[') return EBB_OK;
+    struct ebb__dims_give *g = s->gives = ebb__arena_get(a, sizeof *s->gives);
+    if (!g) return ebb_error_status();
+    ebb__typeset_dims(&zeros, ebb_tensor_shape(s->in[0].t));
+    for (const char *c = index; *c; c++) ebb__text_put(&latex_index, *c == ':' ? "{:}" : "%c", *c);
+    const char *latex_x = ebb__latex_name(a, x), *latex_y = ebb__latex_name(a, y);
+    g->name = x;
+    g->shape = g->to = ebb_tensor_shape(s->in[0].t);
+    g->symbol.in[EBB__UNICODE] = ebb__arena_print(a, "dL/d%s", x);
+    g->shapes = ebb__arena_print(a, "%s → %s", ebb__report_shape(a, ebb_tensor_shape(s->out[0].t)),
+                                 ebb__report_shape(a, g->shape));
+    g->formula.in[EBB__UNICODE] =
+        ebb__arena_print(a, "zeros%s%s %s dL/d%s", ebb__text_of(&zeros), index, s->shares ? "←" : "+=", y);
+    if (latex_x && latex_y) {
+        g->symbol.in[EBB__LATEX] = ebb__arena_print(a, "\\frac{\\partial L}{\\partial %s}", latex_x);
+        g->formula.in[EBB__LATEX] =
+            ebb__arena_print(a, "\\mathbf{0}_{%s}%s %s \\frac{\\partial L}{\\partial %s}", ebb__text_of(&zeros),
+                             ebb__text_of(&latex_index), s->shares ? "\\leftarrow" : "\\mathrel{+}=", latex_y);
+    }
+    ebb__text_free(&zeros);
+    ebb__text_free(&latex_index);
+    s->n_gives = ebb_error() ? 0 : 1;
+    return ebb_error_status();
+}
+
+/* The call by itself, and the sum of all elements of what it gives: "y = split(x, 2); L = sum(y[0]) + sum(y[1])". */
+static const char *with_sum(struct ebb__dims_report *r, const struct ebb__dims_step *s) {
+    const char *name = s->out[0].name;
+    const char *text = ebb__arena_print(&r->arena, "%.*s = %s; L = ", (int)strcspn(name, "[."), name, s->local);
+    for (int64_t k = 0; k < s->n_out && text; k++)
+        text = ebb__arena_print(&r->arena, "%s%ssum(%s)", text, k ? " + " : "", s->out[k].name);
+    return text;
+}
+
 /* Floating copies of a step's inputs, explained in place of them. */
 static ebb_status explain_step(struct ebb__dims_report *r, struct ebb__dims_step *s, ebb_arg *args) {
     struct ebb__expression e;
     struct ebb__trace trace = {0};
     struct ebb__report report = {0};
-    const char *text = ebb__arena_print(&r->arena, "%s = %s; L = sum(%s)", s->out[0].name, s->local, s->out[0].name);
+    const char *text = with_sum(r, s);
     for (int64_t i = 0; i < s->n_in; i++)
         args[i] = ebb__arg_tensor(s->in[i].name, ebb_clone(ebb_to(s->in[i].t, EBB_F64)));
     const ebb_explain_options o = {.variables = {s->n_in, args}};
     ebb_status status = text ? ebb__expression_begin(&e, text, &o) : ebb_error_status();
     if (text && !status) status = ebb__expression_choose(&e, NULL);
     if (text && !status) status = ebb__expression_report(&report, &e, &trace, &o, false);
-    if (!status) status = take_gives(r, s, &report);
+    if (!status) status = take_gives(r, s, &report, e.program.statements[0].place.end);
     ebb__report_free(&report);
     ebb__trace_free(&trace);
     if (text) ebb__expression_end(&e);
@@ -324,9 +400,14 @@ static ebb_status explain_step(struct ebb__dims_report *r, struct ebb__dims_step
 }
 
 static ebb_status derivatives(struct ebb__dims_report *r) {
+    enum { MOST_OUT = 16 };
     for (int64_t i = 0; i < r->n; i++) {
         struct ebb__dims_step *s = &r->steps[i];
-        if (s->back == EBB__N_PHRASES || s->n_out != 1 || s->n_in == 0) continue;
+        if (s->back == EBB__N_PHRASES || s->n_out == 0 || s->n_out > MOST_OUT || s->n_in == 0) continue;
+        if (strcmp(s->op, "getitem") == 0) {
+            if (give_subscript(r, s)) return ebb_error_status();
+            continue;
+        }
         ebb_arg *args = ebb__arena_get(&r->arena, (size_t)s->n_in * sizeof *args);
         if (!args) return ebb_error_status();
         ebb_scope scope = ebb_scope_open();

@@ -11,6 +11,8 @@ struct ebb__dims_tensor {
     ebb_tensor *t;    /* kept, without history */
     ebb_tensor *then; /* a copy of what is not large, as it was before later writes in place; else t */
     int32_t storage;
+    int64_t from;          /* of an input that has no name of its own: the step, from 1, whose result it is; 0: none */
+    const char *from_name; /* and what that is called there */
 };
 
 /* How the gradient of one input comes about. */
@@ -43,6 +45,10 @@ struct ebb__dims_step {
     struct ebb__dims_give *gives;
     int64_t n_gives;
 };
+
+static inline bool ebb__dims_is_matmul(const struct ebb__dims_step *s) {
+    return s->what == EBB__SAY_MATMUL || s->what == EBB__SAY_MATMUL_VECTOR;
+}
 
 /* Elements of a tensor, told apart by where they lie. */
 struct ebb__dims_storage {

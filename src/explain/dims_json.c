@@ -22,6 +22,12 @@ static void write_tensor(const struct ebb__json_view *v, const struct ebb__dims_
     ebb__json_int(j, "offset", ebb_tensor_storage_offset(x->t));
     ebb__json_bool(j, "contiguous", contiguous);
     if (!contiguous) SAY(v, "why_not_contiguous", ebb__dims_why_not_contiguous, x);
+    if (x->from) {
+        ebb__json_open(j, "from", '{');
+        ebb__json_int(j, "step", x->from);
+        ebb__json_text(j, "name", x->from_name);
+        ebb__json_close(j);
+    }
     ebb__json_int(j, "storage", x->storage);
     ebb__json_int(j, "storage_elements", r->storages[x->storage].elements);
     ebb__json_text(j, "address", ebb__dims_address(v->arena, x->t));

@@ -105,7 +105,7 @@ static const struct ebb__dims_tensor *factor(const struct ebb__dims_step *s, int
 }
 
 const char *ebb__dims_alignment(struct ebb__arena *a, const struct ebb__dims_step *s) {
-    bool matrices = s->what == EBB__SAY_MATMUL, broadcast = s->what == EBB__SAY_BROADCAST;
+    bool matrices = ebb__dims_is_matmul(s), broadcast = s->what == EBB__SAY_BROADCAST;
     if ((!matrices && !broadcast) || s->n_out != 1 || !s->n_in) return NULL;
     int64_t n_in = matrices ? 2 : s->n_in;
     int width = matrices ? 2 : 1;

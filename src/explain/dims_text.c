@@ -43,6 +43,7 @@ static void tensor_row(struct teller *t, struct ebb__table *table, const char *l
     ebb__table_add(table,
                    PRINT(t, "%s %lld", SAY(t, EBB__SAY_DIMS_OFFSET), (long long)ebb_tensor_storage_offset(x->t)));
     ebb__table_add(table, SAY(t, contiguous ? EBB__SAY_DIMS_CONTIGUOUS : EBB__SAY_DIMS_NOT_CONTIGUOUS));
+    ebb__table_add(table, x->from ? SAY(t, EBB__SAY_DIMS_FROM, x->from_name, integer(t, x->from)) : "");
 }
 
 /* Which elements lie in the first cells of the storage. */
@@ -142,8 +143,8 @@ static void tell_backward(struct teller *t, const struct ebb__dims_step *s) {
 
 /* Whether it is of interest where the elements lie: what is computed lies in order. */
 static bool shows_places(const struct ebb__dims_step *s) {
-    bool computed = s->what == EBB__SAY_BROADCAST || s->what == EBB__SAY_MATMUL || s->what == EBB__SAY_REDUCE ||
-                    s->what == EBB__N_PHRASES;
+    bool computed = s->what == EBB__SAY_BROADCAST || ebb__dims_is_matmul(s) || s->what == EBB__SAY_REDUCE ||
+                    s->what == EBB__SAY_REDUCE_KEEP || s->what == EBB__N_PHRASES;
     return s->shares || s->n_in == 0 || !computed;
 }
 
@@ -159,7 +160,7 @@ static void tell_places(struct teller *t, const struct ebb__dims_step *s) {
 }
 
 static void tell_step(struct teller *t, const struct ebb__dims_step *s, int64_t number) {
-    struct ebb__table table = {.columns = 6};
+    struct ebb__table table = {.columns = 7};
     (void)fprintf(t->to, "\n  %lld  %s%s%s\n", (long long)number, t->bold, s->source, t->plain);
     for (int64_t i = 0; i < s->n_in; i++) tensor_row(t, &table, SAY(t, EBB__SAY_DIMS_BEFORE), &s->in[i]);
     for (int64_t i = 0; i < s->n_out; i++) tensor_row(t, &table, SAY(t, EBB__SAY_DIMS_AFTER), &s->out[i]);

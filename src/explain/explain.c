@@ -45,14 +45,27 @@ static int64_t output_of(const struct ebb__trace *trace, const ebb_tensor *t) {
     return 0;
 }
 
-static void assigned(void *context, int32_t root, const char *name, const struct ebb__value *value) {
-    struct naming *n = context;
-    (void)root;
-    if (value->kind != EBB__V_TENSOR) return;
-    const ebb_tensor *t = value->as.t;
+static void name_tensor(struct naming *n, const ebb_tensor *t, const char *name) {
     const ebb_node *node = ebb_tensor_grad_fn(t);
     if (node || !ebb_tensor_requires_grad(t))
         give_name(n, node ? (const void *)node : t, node ? output_of(n->trace, t) : 0, name);
+}
+
+/* What is in a list is called as it is reached: y[0], y.values. */
+static void assigned(void *context, int32_t root, const char *name, const struct ebb__value *value) {
+    struct naming *n = context;
+    (void)root;
+    if (value->kind == EBB__V_TENSOR) name_tensor(n, value->as.t, name);
+    if (value->kind != EBB__V_LIST && value->kind != EBB__V_RESULTS) return;
+    for (int64_t i = 0; i < value->n && !n->failed; i++) {
+        if (value->as.list[i].kind != EBB__V_TENSOR) continue;
+        const ebb_node *node = ebb_tensor_grad_fn(value->as.list[i].as.t);
+        if (!node || name_of(n, node, output_of(n->trace, value->as.list[i].as.t), NULL)) continue;
+        const char *part = value->names ? ebb__arena_print(&n->arena, "%s.%s", name, value->names[i])
+                                        : ebb__arena_print(&n->arena, "%s[%lld]", name, (long long)i);
+        if (part) name_tensor(n, value->as.list[i].as.t, part);
+        else n->failed = true;
+    }
 }
 
 /* What is computed from constants alone is called as it is written, when that is short. */

@@ -6,15 +6,16 @@
 static const struct {
     const char *name, *sign;
 } signs[] = {
-    /* four that are no letters at the end */
-    {"alpha", "α"}, {"beta", "β"},   {"gamma", "γ"}, {"delta", "δ"}, {"epsilon", "ε"}, {"zeta", "ζ"},
-    {"eta", "η"},   {"theta", "θ"},  {"iota", "ι"},  {"kappa", "κ"}, {"lambda", "λ"},  {"mu", "μ"},
-    {"nu", "ν"},    {"xi", "ξ"},     {"pi", "π"},    {"rho", "ρ"},   {"sigma", "σ"},   {"tau", "τ"},
-    {"phi", "φ"},   {"chi", "χ"},    {"psi", "ψ"},   {"omega", "ω"}, {"Gamma", "Γ"},   {"Delta", "Δ"},
-    {"Theta", "Θ"}, {"Lambda", "Λ"}, {"Xi", "Ξ"},    {"Pi", "Π"},    {"Sigma", "Σ"},   {"Phi", "Φ"},
-    {"Psi", "Ψ"},   {"Omega", "Ω"},  {"to", "→"},    {"times", "×"}, {"odot", "⊙"},    {"cdot", "·"},
+    /* five that are no letters at the end */
+    {"alpha", "α"},     {"beta", "β"},   {"gamma", "γ"}, {"delta", "δ"}, {"epsilon", "ε"}, {"zeta", "ζ"},
+    {"eta", "η"},       {"theta", "θ"},  {"iota", "ι"},  {"kappa", "κ"}, {"lambda", "λ"},  {"mu", "μ"},
+    {"nu", "ν"},        {"xi", "ξ"},     {"pi", "π"},    {"rho", "ρ"},   {"sigma", "σ"},   {"tau", "τ"},
+    {"phi", "φ"},       {"chi", "χ"},    {"psi", "ψ"},   {"omega", "ω"}, {"Gamma", "Γ"},   {"Delta", "Δ"},
+    {"Theta", "Θ"},     {"Lambda", "Λ"}, {"Xi", "Ξ"},    {"Pi", "Π"},    {"Sigma", "Σ"},   {"Phi", "Φ"},
+    {"Psi", "Ψ"},       {"Omega", "Ω"},  {"to", "→"},    {"times", "×"}, {"odot", "⊙"},    {"cdot", "·"},
+    {"leftarrow", "←"},
 };
-enum { SIGNS = sizeof signs / sizeof *signs, LETTERS = SIGNS - 4 };
+enum { SIGNS = sizeof signs / sizeof *signs, LETTERS = SIGNS - 5 };
 
 const char *ebb__latex_sign(const char *text, size_t *ret_n) {
     for (size_t i = 0; i < SIGNS; i++)

@@ -364,11 +364,11 @@ static void mark_parts(struct ebb__report *r) {
             const struct ebb__report_node *other = &r->nodes[r->forward[end]];
             if (other->part_of != n->part_of || (end > first && !(n->part_of && same_line(n->node, other->node))))
                 break;
-            computing += !ebb__is_view(other->op);
+            computing += !ebb__only_reshapes(other->op);
         }
         for (int64_t i = first; i < end; i++) {
             struct ebb__report_node *part = &r->nodes[r->forward[i]];
-            if (end - first == 1 || (computing == 1 && !ebb__is_view(part->op))) part->part_of = NULL;
+            if (end - first == 1 || (computing == 1 && !ebb__only_reshapes(part->op))) part->part_of = NULL;
         }
     }
 }

@@ -128,8 +128,9 @@ struct ebb__report {
     struct ebb__report_node *nodes;
     int64_t n_nodes, n_calls;
     int32_t root, root_output;
-    bool summed_root; /* it has several elements: what is differentiated is their sum */
-    int32_t *forward; /* operations in the order of recording */
+    bool summed_root;               /* it has several elements: what is differentiated is their sum */
+    const char *second, *second_of; /* a name that was given again, as it is shown and as it was; NULL: none was */
+    int32_t *forward;               /* operations in the order of recording */
     int64_t n_forward;
     struct ebb__report_step *steps;
     int64_t n_steps, steps_room;
@@ -169,8 +170,10 @@ void ebb__report_free(struct ebb__report *r);
 /* What an operator is called as: overloads as what they are overloads of. */
 static inline const char *ebb__op_called(const struct ebb_op *op) { return op->overload ? op->overload : op->name; }
 
-/* Whether it changes nothing but shape, strides and offset. */
-static inline bool ebb__is_view(const struct ebb_op *op) { return op->view || strcmp(op->name, "unsafe_view") == 0; }
+/* Whether it gives the same elements in another shape, by a view or by a copy. */
+static inline bool ebb__only_reshapes(const struct ebb_op *op) {
+    return op->view || strcmp(op->name, "unsafe_view") == 0 || strcmp(op->name, "clone") == 0;
+}
 
 /* The larger of two differences, NaN where one is. */
 static inline double ebb__worse(double a, double b) { return !(a >= b) && a == a ? b : a; }

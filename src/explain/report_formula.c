@@ -19,15 +19,51 @@ static void add(struct symbols *s, const char *name, const struct ebb__shown *sh
 
 static bool is_list(enum ebb_input_kind kind) { return kind == EBB_INPUT_LIST || kind == EBB_INPUT_OPTIONAL_LIST; }
 
+/* A list being written, "[a, b, …, z]": of a long one the middle is left out. */
+static void put_entry(struct ebb__report *r, struct ebb__shown *list, const struct ebb__shown *name, int64_t i,
+                      int64_t n) {
+    enum { MOST = 8 };
+    bool left_out = n > MOST && i == MOST - 2;
+    if (n > MOST && i >= MOST - 1 && i < n - 1) return;
+    for (int script = 0; script < EBB__N_SCRIPTS && list->in[script]; script++)
+        list->in[script] = ebb__arena_print(&r->arena, "%s%s%s%s", i ? list->in[script] : "[", i ? ", " : "",
+                                            left_out ? script == EBB__LATEX ? "\\ldots" : "…" : name->in[script],
+                                            i + 1 == n ? "]" : "");
+}
+
+/* The entries of a list of inputs from the `first` on; what is absent stands for a whole dimension, as in x[:, i]. */
+static struct ebb__shown entries_of(struct ebb__report *r, const struct ebb__report_node *n, int64_t first) {
+    static const struct ebb__shown all = {{":", "{:}"}};
+    struct ebb__shown shown = {{"", ""}};
+    int64_t entry, end = first;
+    int list = ebb__formula_declared(n->op, n->n_in, first, &entry);
+    while (end < n->n_in && ebb__formula_declared(n->op, n->n_in, end, &entry) == list) end++;
+    for (int64_t i = first; i < end; i++)
+        put_entry(r, &shown, n->in[i].node < 0 ? &all : &ebb__report_of(r, n->in[i].node, n->in[i].output)->name,
+                  i - first, end - first);
+    return shown;
+}
+
 static void symbols_of(struct ebb__report *r, const struct ebb__report_step *step, struct symbols *s) {
     const struct ebb__report_node *n = &r->nodes[step->node];
     int64_t entry;
     for (int64_t i = 0; i < n->n_in; i++) {
         int declared = ebb__formula_declared(n->op, n->n_in, i, &entry);
-        if (n->in[i].node >= 0 && !is_list(n->op->in[declared].kind))
-            add(s, n->in[i].role, &ebb__report_of(r, n->in[i].node, n->in[i].output)->name);
+        if (is_list(n->op->in[declared].kind)) {
+            const struct ebb__shown list = entries_of(r, n, i);
+            if (entry == 0 && list.in[EBB__UNICODE] && list.in[EBB__LATEX]) add(s, n->in[i].role, &list);
+        } else if (n->in[i].node >= 0) add(s, n->in[i].role, &ebb__report_of(r, n->in[i].node, n->in[i].output)->name);
     }
-    if (n->op->n_out == EBB_OUT_LIST) return;
+    if (n->op->n_out == EBB_OUT_LIST) {
+        static const struct ebb__shown zero = {{"0", "0"}};
+        struct ebb__shown y = {{"", ""}}, g = {{"", ""}};
+        for (int64_t k = 0; k < n->n_out; k++) put_entry(r, &y, &n->out[k].name, k, n->n_out);
+        for (int64_t k = 0; k < n->n_out; k++)
+            put_entry(r, &g, step->upstream[k] ? &step->symbol[k] : &zero, k, n->n_out);
+        if (y.in[EBB__UNICODE] && y.in[EBB__LATEX]) add(s, "y", &y);
+        if (g.in[EBB__UNICODE] && g.in[EBB__LATEX]) add(s, "g", &g);
+        return;
+    }
     add(s, "y", &n->out[0].name);
     add(s, "g", &step->symbol[0]);
     for (int64_t k = 0; k < n->n_out && k < EBB_OP_MAX_OUT; k++) {

@@ -141,7 +141,15 @@ static void node_saved(struct ebb__json *j, const struct ebb__report *r, const s
     ebb__json_close(j);
 }
 
-static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t id) {
+/* Of which composition an operation is a part: the operator, and the same in words. */
+static void write_part(const struct ebb__json_view *v, const struct ebb__report_node *n) {
+    if (!n->part_of) return;
+    ebb__json_text(v->j, "part_of", ebb__op_called(n->part_of));
+    ebb__json_say(v, "part", ebb__report_part(v->arena, n, EBB_ENGLISH), ebb__report_part(v->arena, n, EBB_CHINESE));
+}
+
+static void write_node(const struct ebb__json_view *v, const struct ebb__report *r, int64_t id) {
+    struct ebb__json *j = v->j;
     static const char *const kinds[] = {"variable", "constant", "operation"};
     const struct ebb__report_node *n = &r->nodes[id];
     ebb__json_open(j, NULL, '{');
@@ -152,7 +160,7 @@ static void write_node(struct ebb__json *j, const struct ebb__report *r, int64_t
     if (n->kind == EBB__OPERATION) {
         ebb__json_text(j, "op", n->op->name);
         ebb__json_text(j, "node", ebb_node_name(n->node));
-        if (n->part_of) ebb__json_text(j, "part_of", ebb__op_called(n->part_of));
+        write_part(v, n);
         if (n->op->doc) ebb__json_text(j, "doc", n->op->doc);
         if (n->op->family) ebb__json_text(j, "family", n->op->family);
         shown(j, "text", "text_latex", &n->text);
@@ -260,7 +268,8 @@ static void write_gradients(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_close(j);
 }
 
-static void write_check(struct ebb__json *j, const struct ebb__report *r) {
+static void write_check(const struct ebb__json_view *v, const struct ebb__report *r) {
+    struct ebb__json *j = v->j;
     bool ok;
     double worst = ebb__report_worst(r, &ok);
     if (!r->checked) return;
@@ -268,6 +277,9 @@ static void write_check(struct ebb__json *j, const struct ebb__report *r) {
     ebb__json_bool(j, "ok", ok);
     ebb__json_value(j, "worst", worst);
     ebb__json_value(j, "tolerance", r->tolerance);
+    const char *bad[2];
+    for (int lang = 0; lang < 2; lang++) bad[lang] = ebb__report_not_finite(v->arena, r, (enum ebb_language)lang);
+    if (bad[0][0]) ebb__json_say(v, "not_finite", bad[EBB_ENGLISH], bad[EBB_CHINESE]);
     ebb__json_close(j);
 }
 
@@ -334,7 +346,7 @@ ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__js
     ebb__json_close(j);
     ebb__json_int(j, "saved_bytes", r->saved_bytes);
     ebb__json_open(j, "nodes", '[');
-    for (int64_t i = 0; i < r->n_nodes; i++) write_node(j, r, i);
+    for (int64_t i = 0; i < r->n_nodes; i++) write_node(v, r, i);
     ebb__json_close(j);
     write_edges(j, r);
     ebb__json_open(j, "forward", '(');
@@ -342,7 +354,7 @@ ebb_status ebb__report_json_in(const struct ebb__report *r, const struct ebb__js
     ebb__json_close(j);
     write_steps(v, r);
     write_gradients(j, r);
-    write_check(j, r);
+    write_check(v, r);
     write_hessian(j, r);
     write_tangents(j, r);
     ebb__json_close(j);

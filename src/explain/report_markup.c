@@ -84,7 +84,7 @@ static const char *latex_shape(struct writer *w, ebb_dims d) {
     return shown;
 }
 
-/* A matrix of what is small, a shape of what is not. `small`: in a line of text, or a table. */
+/* A matrix of what is small; of what is not, that it is a tensor of a shape. `small`: in a line of text, or a table. */
 static void value(struct writer *w, ebb_tensor *t, bool small) {
     enum { ROWS = 6, COLUMNS = 8 };
     ebb_dims d = t ? ebb_tensor_shape(t) : (ebb_dims){0};
@@ -92,7 +92,7 @@ static void value(struct writer *w, ebb_tensor *t, bool small) {
     double data[ROWS * COLUMNS];
     if (!t || d.n > 2 || columns > COLUMNS || rows > ROWS || columns == 0 || rows == 0 ||
         (ebb_tensor_read)(t, EBB_F64, data)) {
-        if (t) OUT(w, "[%s]", latex_shape(w, d));
+        if (t) OUT(w, "\\text{%s}_{%s}", SAY(w, EBB__SAY_TENSOR), latex_shape(w, d)); /* of no value */
         else OUT(w, "\\text{%s}", SAY(w, EBB__SAY_NOT_KEPT));
         return;
     }
@@ -317,6 +317,9 @@ static void tell_backward(struct writer *w) {
             OUT(w, "\n\n");
         }
     }
+    const char *signs = ebb__report_signs(&w->arena, w->r, w->view->lang);
+    text(w, signs);
+    OUT(w, "%s", signs[0] ? "\n" : "");
 }
 
 /* The differences, and how far from them the gradient is. */
@@ -365,6 +368,9 @@ static void tell_gradients(struct writer *w) {
     OUT(w, "\n");
     text(w, ebb__report_verdict(&w->arena, w->r, w->view->lang, &ok));
     OUT(w, "\n\n");
+    const char *bad = ebb__report_not_finite(&w->arena, w->r, w->view->lang);
+    if (bad[0]) text(w, bad);
+    if (bad[0]) OUT(w, "\n\n");
     text(w, w->r->saved_bytes ? SAY(w, EBB__SAY_SAVED, integer(w, w->r->saved_bytes)) : SAY(w, EBB__SAY_SAVED_NOTHING));
     OUT(w, "\n");
 }
@@ -390,6 +396,8 @@ static void tell_hessian(struct writer *w) {
         display(w, symbol, NULL, ebb_reshape(h->value, EBB_DIMS(rows, columns)), false);
         ebb_scope_close(&scope);
     }
+    if (w->r->n_hessian > 1) text(w, SAY(w, EBB__SAY_HESSIAN_BLOCKS));
+    if (w->r->n_hessian > 1) OUT(w, "\n\n");
     if (w->r->n_hessian)
         text(w, SAY(w, w->r->hessian_worst <= 10 * w->r->tolerance ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD,
                     PRINT(w, "%.1e", w->r->hessian_worst)));

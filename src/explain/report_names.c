@@ -60,9 +60,12 @@ static bool is_taken(const struct ebb__report *r, const char *name) {
 static void set_name(struct ebb__report *r, struct ebb__report_output *o, const char *name, int64_t before) {
     struct ebb__arena *a = &r->arena;
     const char *latex = ebb__latex_name(a, name);
+    bool second = before == 1 && !r->second;
+    if (second) r->second_of = name;
     o->name.in[EBB__UNICODE] = before ? ebb__arena_print(a, "%s%s", name, small_number(a, before + 1, false)) : name;
     o->name.in[EBB__LATEX] =
         before && latex ? ebb__arena_print(a, "{%s}^{(%lld)}", latex, (long long)before + 1) : latex;
+    if (second) r->second = o->name.in[EBB__UNICODE];
 }
 
 /* A number is written out. */

@@ -254,9 +254,10 @@ static void tell_backward(struct teller *t) {
     }
     heading(t, t->r->summed_root ? SAY(t, EBB__SAY_BACKWARD_SUM, start, name) : SAY(t, EBB__SAY_BACKWARD, start));
     for (int64_t i = 0; i < first; i++) tell_step(t, i);
-    if (!last) return;
-    left_out(t, EBB__SAY_LEFT_OUT_STEPS, n - first - last);
+    if (last) left_out(t, EBB__SAY_LEFT_OUT_STEPS, n - first - last);
     for (int64_t i = n - last; i < n; i++) tell_step(t, i);
+    const char *signs = ebb__report_signs(&t->arena, t->r, t->view->lang);
+    if (signs[0]) (void)fprintf(t->to, "  %s%s%s\n", t->dim, signs, t->plain);
 }
 
 /* ---- gradients ---- */
@@ -307,6 +308,8 @@ static void tell_check(struct teller *t) {
     (void)fputc('\n', t->to);
     if (!t->r->checked) remark(t, verdict);
     else (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad, verdict, t->plain);
+    const char *bad = ebb__report_not_finite(&t->arena, t->r, t->view->lang);
+    if (bad[0]) remark(t, bad);
     if (t->r->saved_bytes) remark(t, SAY(t, EBB__SAY_SAVED, integer(t, t->r->saved_bytes)));
     else remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_SAVED_NOTHING));
 }
@@ -338,8 +341,10 @@ static void tell_hessian(struct teller *t) {
         ebb_scope_close(&scope);
     }
     print_table(t, &table);
+    (void)fputc('\n', t->to);
+    if (t->r->n_hessian > 1) remark(t, ebb__phrase_of(&t->arena, t->view->lang, EBB__SAY_HESSIAN_BLOCKS));
     bool ok = t->r->hessian_worst <= 10 * t->r->tolerance;
-    (void)fprintf(t->to, "\n%s%s%s\n", ok ? t->good : t->bad,
+    (void)fprintf(t->to, "%s%s%s\n", ok ? t->good : t->bad,
                   SAY(t, ok ? EBB__SAY_HESSIAN_OK : EBB__SAY_HESSIAN_BAD, PRINT(t, "%.1e", t->r->hessian_worst)),
                   t->plain);
 }

@@ -2,6 +2,8 @@
 #include "explain/report_view.h"
 #include "explain/words.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 enum { LIMIT = 60 }; /* operations that a text shows when nobody says how many */
@@ -29,6 +31,106 @@ const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *
                           ebb__arena_print(a, "%llu", (unsigned long long)r->seed));
 }
 
+/* ---- what signs mean ---- */
+
+static const struct {
+    const char *sign;
+    enum ebb__phrase meaning;
+} signs[] = {{"⊙", EBB__SAY_SIGN_ELEMENTS},   {"1(", EBB__SAY_SIGN_TRUE}, {"Σ", EBB__SAY_SIGN_DIMS},
+             {"keepdim", EBB__SAY_SIGN_DIMS}, {"←", EBB__SAY_SIGN_PUT},   {"sum_to_size", EBB__SAY_SIGN_SIZE}};
+enum { SIGNS = sizeof signs / sizeof *signs };
+
+/* Whether a text has a sign, which is no part of a name, as in expm1(x). */
+static bool has_sign(const char *text, const char *sign) {
+    for (const char *at = text; at && (at = strstr(at, sign)); at += strlen(sign))
+        if (at == text || !isalnum((unsigned char)at[-1])) return true;
+    return false;
+}
+
+const char *ebb__report_signs(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    bool used[EBB__N_PHRASES] = {false};
+    const char *text = "";
+    for (int64_t i = 0; i < r->n_steps; i++)
+        for (int64_t k = 0; k < r->steps[i].n; k++) {
+            const struct ebb__report_give *g = &r->steps[i].gives[k];
+            for (int s = 0; s < SIGNS; s++)
+                if (has_sign(g->formula.in[EBB__UNICODE], signs[s].sign) ||
+                    has_sign(g->definitions.in[EBB__UNICODE], signs[s].sign))
+                    used[signs[s].meaning] = true;
+        }
+    for (int s = 0; s < SIGNS && text; s++) {
+        if (!used[signs[s].meaning]) continue;
+        used[signs[s].meaning] = false;
+        text = ebb__arena_print(a, "%s%s%s", text, text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SEMICOLON) : "",
+                                ebb__phrase_of(a, lang, signs[s].meaning));
+    }
+    if (r->second && text)
+        text = ebb__arena_print(a, "%s%s%s", text, text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SEMICOLON) : "",
+                                ebb__phrase_of(a, lang, EBB__SAY_SIGN_SECOND, r->second, r->second_of));
+    return text && text[0] ? ebb__phrase_of(a, lang, EBB__SAY_SIGNS, text) : "";
+}
+
+/* ---- what is not finite ---- */
+
+/* "nan at [0, 1]", of the first element that is not finite; NULL when all are, or are not known. */
+static const char *not_finite(struct ebb__arena *a, enum ebb_language lang, ebb_tensor *t) {
+    int64_t n = t && ebb_dtype_is_floating(ebb_tensor_dtype(t)) ? ebb_tensor_numel(t) : 0, at = 0;
+    double *data = n ? ebb_alloc((size_t)n * sizeof *data) : NULL;
+    const char *number = NULL, *index = "";
+    if (data && !(ebb_tensor_read)(t, EBB_F64, data)) {
+        while (at < n && isfinite(data[at])) at++;
+        if (at < n) number = isnan(data[at]) ? "nan" : data[at] < 0 ? "-inf" : "inf";
+    }
+    ebb_free(data, (size_t)n * sizeof *data);
+    ebb_dims shape = t ? ebb_tensor_shape(t) : (ebb_dims){0};
+    for (int d = shape.n - 1; d >= 0 && number && index; at /= shape.d[d], d--)
+        index = ebb__arena_print(a, "%lld%s%s", (long long)(at % shape.d[d]), index[0] ? ", " : "", index);
+    return !number || !shape.n ? number : ebb__phrase_of(a, lang, EBB__SAY_AT, number, index);
+}
+
+/* The first operation whose result is not finite although what it takes is. */
+static const char *bad_value(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    for (int64_t i = 0; i < r->n_forward; i++) {
+        const struct ebb__report_node *n = &r->nodes[r->forward[i]];
+        bool before = false;
+        for (int64_t k = 0; k < n->n_in && !before; k++)
+            before =
+                n->in[k].node >= 0 && not_finite(a, lang, ebb__report_of(r, n->in[k].node, n->in[k].output)->value);
+        for (int64_t k = 0; k < n->n_out && !before; k++) {
+            const char *what = not_finite(a, lang, n->out[k].value);
+            if (what)
+                return ebb__phrase_of(a, lang, EBB__SAY_VALUE_NOT_FINITE, n->out[k].name.in[EBB__UNICODE],
+                                      n->text.in[EBB__UNICODE], what);
+        }
+    }
+    return NULL;
+}
+
+/* The first gradient that is not although its rule's upstream gradients are. */
+static const char *bad_slope(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    for (int64_t i = 0; i < r->n_steps; i++) {
+        const struct ebb__report_step *s = &r->steps[i];
+        bool before = false;
+        for (int64_t k = 0; k < r->nodes[s->node].n_out && !before; k++)
+            before = not_finite(a, lang, s->upstream[k]) != NULL;
+        for (int64_t k = 0; k < s->n && !before; k++) {
+            const char *what = not_finite(a, lang, s->gives[k].value);
+            if (what)
+                return ebb__phrase_of(a, lang, EBB__SAY_SLOPE_NOT_FINITE, s->gives[k].symbol.in[EBB__UNICODE], what);
+        }
+    }
+    return NULL;
+}
+
+const char *ebb__report_not_finite(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
+    const char *sentences[] = {bad_value(a, r, lang), bad_slope(a, r, lang), NULL}, *text = "";
+    if (!sentences[0] && !sentences[1]) return "";
+    if (r->checked) sentences[2] = ebb__phrase_of(a, lang, EBB__SAY_CHECK_NOT_FINITE);
+    for (int i = 0; i < 3 && text; i++)
+        if (sentences[i]) text = ebb__arena_print(a, "%s%s%s", text, text[0] ? "\n" : "", sentences[i]);
+    return text ? text : "";
+}
+
 const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
     ebb_dtype dtype = n->out[0].dtype;
     if (n->kind != EBB__CONSTANT) return "";
@@ -38,7 +140,8 @@ const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_
 
 const char *ebb__report_part(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang) {
     if (!n->part_of) return NULL;
-    return ebb__phrase_of(a, lang, ebb__is_view(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART, ebb__op_called(n->part_of));
+    return ebb__phrase_of(a, lang, ebb__only_reshapes(n->op) ? EBB__SAY_INSERTED : EBB__SAY_PART,
+                          ebb__op_called(n->part_of));
 }
 
 double ebb__report_worst(const struct ebb__report *r, bool *ret_ok) {

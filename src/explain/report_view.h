@@ -31,6 +31,11 @@ ebb_status ebb__report_write(const struct ebb__report *r, const ebb_explain_opti
 const char *ebb__report_title(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
 /* How it was computed: dtype and seed; in the arena. */
 const char *ebb__report_setting(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
+/* What the signs mean that the formulas have, "" when there are none; in the arena. */
+const char *ebb__report_signs(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
+/* What is said where values or gradients are nan or inf: where that begins, and what the check is worth, a line each;
+ * "" where all are finite. In the arena. */
+const char *ebb__report_not_finite(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang);
 /* What is said of a constant, "" of others; in the arena. */
 const char *ebb__report_constant(struct ebb__arena *a, const struct ebb__report_node *n, enum ebb_language lang);
 /* "inserted by matmul": what an operation is to the composition that it is a part of; NULL when it is none. */

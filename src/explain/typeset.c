@@ -107,6 +107,7 @@ static int32_t through(const struct ebb__typeset *t, int32_t id) { return ebb__t
 /* Which side of a condition was evaluated. */
 static bool is_true(const struct ebb__typeset *t, int32_t condition) {
     const struct ebb__value *v = worth(t, condition);
+    if (v->kind == EBB__V_TENSOR) return ebb_tensor_numel(v->as.t) == 1 && (ebb_item)(v->as.t) != 0;
     return v->kind == EBB__V_BOOL || v->kind == EBB__V_INT ? v->as.i != 0 : v->kind == EBB__V_LIST && v->n > 0;
 }
 
@@ -505,6 +506,14 @@ void ebb__typeset(struct ebb__typeset *t, int32_t id, int level) {
     t->depth--;
 }
 
+/* What is counted with: of a comparison 1 where it holds. */
+void ebb__typeset_truth(struct ebb__typeset *t, int32_t id) {
+    bool truth = node(t, id)->kind == EBB__AST_COMPARE;
+    if (truth) PUT(t, latex(t) ? "\\mathbf{1}\\left(" : "1(");
+    ebb__typeset(t, id, 0);
+    if (truth) PUT(t, latex(t) ? "\\right)" : ")");
+}
+
 /* ---- programs ---- */
 
 /* Whether a name stands in what is written of a tree. */
@@ -562,9 +571,6 @@ void ebb__typeset_definitions(struct ebb__typeset *t) {
             put_name(t, p->names[p->kids[s->targets + n]]);
         }
         PUT(t, " = ");
-        bool truth = node(t, s->root)->kind == EBB__AST_COMPARE; /* 1 where it holds: it is counted with */
-        if (truth) PUT(t, latex(t) ? "\\mathbf{1}\\left(" : "1(");
-        ebb__typeset(t, s->root, 0);
-        if (truth) PUT(t, latex(t) ? "\\right)" : ")");
+        ebb__typeset_truth(t, s->root);
     }
 }

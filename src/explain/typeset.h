@@ -26,8 +26,8 @@ struct ebb__typeset {
 /* Write a tree's node, in brackets when it binds less closely than `level` (of enum ebb__operator's table). */
 void ebb__typeset(struct ebb__typeset *t, int32_t id, int level);
 
-/* What a node is written as, where nothing but bookkeeping of dimensions is done: what it is done to. Dimensions of size
- * 1 that it adds in front are left to broadcasting against `rank` dimensions; others are not. */
+/* What a node is written as, where nothing but bookkeeping of dimensions is done: what it is done to. Dimensions of
+ * size 1 that it adds in front are left to broadcasting against `rank` dimensions; others are not. */
 int32_t ebb__typeset_through(const struct ebb__run *run, int32_t id, int rank);
 
 /* Whether a node is one that may add dimensions of size 1: restore(x, …), x[..., None]. And the dimensions of what is

@@ -134,7 +134,7 @@ static void put_reduction(struct ebb__typeset *t, int32_t id, const char *sign, 
     }
     if (latex(t) && dims.n) PUT(t, "}");
     open_bracket(t);
-    ebb__typeset(t, kid(t, a, 1), 0);
+    ebb__typeset_truth(t, kid(t, a, 1));
     if (ndim > 0 && result->kind == EBB__V_TENSOR && ebb_tensor_ndim(result->as.t) == ndim)
         PUT(t, latex(t) ? ", \\text{keepdim}" : ", keepdim");
     close_bracket(t);
@@ -238,6 +238,15 @@ static void put_between(struct ebb__typeset *t, const char *left, int32_t id, co
     PUT(t, "%s", right);
 }
 
+/* What gives a tensor a shape that it has already. */
+static bool is_same_shape(const struct ebb__typeset *t, int32_t id, const struct ebb__ast *a) {
+    if (!is_called(t, id, "reshape") && !is_called(t, id, "sum_to_size")) return false;
+    const struct ebb__value *of = a->n > 1 ? worth(t, kid(t, a, 1)) : NULL, *result = worth(t, id);
+    if (!of || of->kind != EBB__V_TENSOR || result->kind != EBB__V_TENSOR) return false;
+    ebb_dims from = ebb_tensor_shape(of->as.t), to = ebb_tensor_shape(result->as.t);
+    return from.n == to.n && memcmp(from.d, to.d, (size_t)to.n * sizeof *to.d) == 0;
+}
+
 void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast *a, int level) {
     int32_t first = a->n > 1 ? kid(t, a, 1) : -1;
     if (is_called(t, id, "where") && a->n == 4) put_where(t, a, level);
@@ -256,7 +265,8 @@ void ebb__typeset_call(struct ebb__typeset *t, int32_t id, const struct ebb__ast
         PUT(t, latex(t) ? " \\, " : " · ");
         ebb__typeset_transposed(t, kid(t, a, 2));
         if (level > PRODUCT) close_bracket(t);
-    } else if (is_called(t, id, "expand") && a->n == 3) put_expand(t, a, level);
+    } else if (is_same_shape(t, id, a)) ebb__typeset(t, first, level);
+    else if (is_called(t, id, "expand") && a->n == 3) put_expand(t, a, level);
     else if (ebb__typeset_adds(t->run, id)) ebb__typeset_added(t, id);
     else if (is_called(t, id, "zeros_like") && first >= 0) put_zeros(t, first);
     else if (is_called(t, id, "part_of") && a->n == 5 && put_part_of(t, a)) return;

@@ -38,6 +38,7 @@ bool ebb__typeset_is_scalar(const struct ebb__typeset *t, int32_t id);
 bool ebb__typeset_constant(struct ebb__typeset *t, int32_t id, int level); /* false when it is none */
 bool ebb__typeset_comparison(struct ebb__typeset *t, const struct ebb__ast *a, bool negated);
 void ebb__typeset_small(struct ebb__typeset *t, int64_t value, bool above);
+void ebb__typeset_truth(struct ebb__typeset *t, int32_t id);
 void ebb__typeset_transposed(struct ebb__typeset *t, int32_t id);
 
 /* typeset_call.c */

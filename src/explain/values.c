@@ -63,6 +63,8 @@ static const char *summary(struct ebb__arena *a, enum ebb_language lang, const d
     }
     const char *count = ebb__arena_print(a, "%lld", (long long)n),
                *bad = ebb__arena_print(a, "%lld", (long long)(n - finite));
+    if (finite == n && least == most)
+        return ebb__phrase_of(a, lang, EBB__SAY_SUMMARY_SAME, count, ebb__number_text(a, least));
     if (!finite) return ebb__phrase_of(a, lang, EBB__SAY_NOT_FINITE_VALUES, count);
     const char *text = ebb__phrase_of(a, lang, EBB__SAY_SUMMARY, count, ebb__number_text(a, least),
                                       ebb__number_text(a, most), ebb__number_text(a, sum / (double)finite));

@@ -9,8 +9,10 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_SEMICOLON] = {"; ", "；"},
     [EBB__SAY_BRACKETS] = {"({1})", "（{1}）"},
     [EBB__SAY_NOT_KEPT] = {"not kept", "未保留"},
+    [EBB__SAY_TENSOR] = {"tensor", "张量"},
     [EBB__SAY_EMPTY] = {"no elements", "没有元素"},
     [EBB__SAY_SUMMARY] = {"{1} values from {2} to {3}, mean {4}", "{1} 个元素，从 {2} 到 {3}，均值 {4}"},
+    [EBB__SAY_SUMMARY_SAME] = {"{1} values, all {2}", "{1} 个元素，都是 {2}"},
     [EBB__SAY_SUMMARY_BAD] = {"{1}; {2} {2:is|are} not finite", "{1}；其中 {2} 个不是有限数"},
     [EBB__SAY_NOT_FINITE_VALUES] = {"{1} values, none of them finite", "{1} 个元素，都不是有限数"},
     [EBB__SAY_OF_GRAPH] = {"The graph of {1}", "{1} 的计算图"},
@@ -26,6 +28,16 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
                            "反向传播：从 {1} = 1 出发，按引擎的次序回到各个变量"},
     [EBB__SAY_BACKWARD_SUM] = {"Backward: {2} has several elements, so their sum is differentiated: {1} is all ones",
                                "反向传播：{2} 有多个元素，故对它们的和求导，上游梯度 {1} 全为 1"},
+    [EBB__SAY_SIGNS] = {"Signs: {1}.", "符号：{1}。"},
+    [EBB__SAY_SIGN_ELEMENTS] = {"⊙ multiplies element by element", "⊙ 逐元素相乘"},
+    [EBB__SAY_SIGN_TRUE] = {"1(c) is 1 where c holds and 0 elsewhere", "1(c) 在 c 成立处为 1，别处为 0"},
+    [EBB__SAY_SIGN_DIMS] = {"Σ and mean name dimensions below them; with keepdim these stay, of size 1",
+                            "Σ 与 mean 的下标是所沿的维；有 keepdim 时该维保留，大小为 1"},
+    [EBB__SAY_SIGN_PUT] = {"zeros[…] ← g is zeros with g put into that place",
+                           "zeros[…] ← g 是在该处放入 g 的全零张量"},
+    [EBB__SAY_SIGN_SIZE] = {"sum_to_size(g, shape) sums g over what was broadcast",
+                            "sum_to_size(g, 形状) 对 g 沿广播过的维求和"},
+    [EBB__SAY_SIGN_SECOND] = {"{1} is the second value of the name {2}", "{1} 是第二个名为 {2} 的值"},
     [EBB__SAY_GRADIENTS] = {"Gradients", "梯度"},
     [EBB__SAY_HEAD_NAME] = {"name", "名称"},
     [EBB__SAY_HEAD_TEXT] = {"computed as", "算式"},
@@ -48,7 +60,7 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_NEXT_PATH] = {"the {1} of {2}, together {3} = {4}", "共 {2} 条中的第 {1} 条，累加得 {3} = {4}"},
     [EBB__SAY_TOGETHER] = {"the {1} of {2}, together:", "共 {2} 条中的第 {1} 条，累加得："},
     [EBB__SAY_COMPLETE] = {"{1}.grad += {2}", "{1}.grad += {2}"},
-    [EBB__SAY_COMPLETE_PATHS] = {"{1}.grad += {2}, all {3} paths added", "{1}.grad += {2}，{3} 条路径已全部累加"},
+    [EBB__SAY_COMPLETE_PATHS] = {"{1}.grad += {2}, the sum of {3} paths", "{1}.grad += {2}，{3} 条路径已全部累加"},
     [EBB__SAY_NO_GRADIENT] = {"no gradient reaches it", "没有梯度到达"},
     [EBB__SAY_CHECK_OK] =
         {"The gradients agree with central finite differences in float64: relative differences are at most {1} "
@@ -64,7 +76,21 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "只有计算图而没有函数，无法用有限差分检验梯度。"},
     [EBB__SAY_CHECK_NOWHERE] = {"There is no check: beside this point the expression has no value.",
                                 "没有检验：在这一点附近，表达式没有值。"},
-    [EBB__SAY_SAVED] = {"For backward the graph holds {1} bytes beyond the variables.",
+    [EBB__SAY_VALUE_NOT_FINITE] =
+        {"{1} = {2} is not finite: {3}. There the operation leaves its domain or meets a pole; nan "
+         "is no number, inf is "
+         "without bound, and what is computed from them is seldom finite.",
+         "{1} = {2} 不是有限数：{3}。运算在此处超出定义域，或遇到极点；nan 不是数，inf 没有界，由它们算出的结果多半也不是有限数。"},
+    [EBB__SAY_SLOPE_NOT_FINITE] = {"The gradient {1} is not finite, although what comes in is: {2}. There the slope is "
+                                   "infinite, or there is none.",
+                                   "传入的梯度有限，而 {1} 不是有限数：{2}。此处的斜率为无穷大，或不存在。"},
+    [EBB__SAY_CHECK_NOT_FINITE] =
+        {"Finite differences compare both sides of the point. Where the value or the slope is nan "
+         "or inf they reach over "
+         "it, so that they say nothing about the rule, and a gradient that is finite is only what the formula gives.",
+         "有限差分比较该点的两侧。在值或斜率为 nan 或 inf 处，差分跨过了这一点，不能说明规则的对错；有限的梯度也只是公式给出的数。"},
+    [EBB__SAY_AT] = {"{1} at [{2}]", "[{2}] 处为 {1}"},
+    [EBB__SAY_SAVED] = {"For backward the graph holds {1} {1:byte|bytes} beyond the variables.",
                         "除变量之外，计算图为反向传播保存了 {1} 字节。"},
     [EBB__SAY_SAVED_NOTHING] = {"For backward the graph holds nothing beyond the variables.",
                                 "除变量之外，计算图没有为反向传播保存任何东西。"},
@@ -74,6 +100,9 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_LEFT_OUT_STEPS] = {"… {1} {1:step is|steps are} left out here", "…… 此处略去 {1} 步"},
     [EBB__SAY_LEFT_OUT_VARIABLES] = {"… {1} {1:variable is|variables are} left out here", "…… 此处略去 {1} 个变量"},
     [EBB__SAY_HESSIAN] = {"Second derivatives (the Hessian)", "二阶导数（Hessian 矩阵）"},
+    [EBB__SAY_HESSIAN_BLOCKS] =
+        {"Rows and columns are the elements of the variables, counted row by row; the rest follows by symmetry.",
+         "行与列是变量的元素，逐行计数；其余由对称性得出。"},
     [EBB__SAY_HESSIAN_OK] =
         {"They agree with finite differences of the gradients: relative differences are at most {1}.",
          "与梯度的有限差分一致：相对误差至多 {1}。"},
@@ -82,8 +111,9 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "与梯度的有限差分并不都一致：相对误差达到 {1}。"},
     [EBB__SAY_HESSIAN_LARGE] = {"The variables have {1} elements together; second derivatives are shown for up to {2}.",
                                 "变量共有 {1} 个元素；二阶导数至多对 {2} 个元素给出。"},
-    [EBB__SAY_TANGENTS] = {"Forward mode: what each value changes by when one variable moves at rate 1",
-                           "前向模式：某个变量以速率 1 变化时，各个值的变化率"},
+    [EBB__SAY_TANGENTS] =
+        {"Forward mode: how each value changes when one variable moves, each of its elements at rate 1",
+         "前向模式：某个变量的每个元素都以速率 1 变化时，各个值的变化率"},
     [EBB__SAY_TANGENTS_OK] =
         {"The tangents of {1} are the sums of the gradients' elements, as they must be: they differ by {2} at most.",
          "{1} 的每个切向量都等于相应变量的梯度元素之和，理应如此：相差至多 {2}。"},
@@ -93,6 +123,7 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_DIMS_SHARES] = {"{1}: shares the storage of {2}", "{1}：与 {2} 共享存储"},
     [EBB__SAY_DIMS_BEFORE] = {"before", "之前"},
     [EBB__SAY_DIMS_AFTER] = {"after", "之后"},
+    [EBB__SAY_DIMS_FROM] = {"the {1} of step {2}", "即第 {2} 步的 {1}"},
     [EBB__SAY_DIMS_SHAPE] = {"shape", "形状"},
     [EBB__SAY_DIMS_STRIDES] = {"strides", "步长"},
     [EBB__SAY_DIMS_OFFSET] = {"offset", "偏移"},
@@ -100,12 +131,14 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_DIMS_NOT_CONTIGUOUS] = {"not contiguous", "不连续"},
     [EBB__SAY_DIMS_STORAGE] = {"storage", "存储"},
     [EBB__SAY_DIMS_READS] = {"element", "元素"},
-    [EBB__SAY_DIMS_MORE] = {"… the strip goes on to element {1}", "…… 一直到第 {1} 个元素"},
-    [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储的第 {3} 个位置"},
+    [EBB__SAY_DIMS_MORE] = {"… the strip goes on to element {1}", "…… 一直到下标 {1}"},
+    [EBB__SAY_DIMS_ADDRESS] = {"{1}[{2}] lies at {3} of the storage", "{1}[{2}] 位于存储中下标 {3} 处"},
     [EBB__SAY_DIMS_BACKWARD] = {"backward", "反向"},
     [EBB__SAY_DIMS_FAILS] = {"This fails: {1}", "此处出错：{1}"},
     [EBB__SAY_DIMS_NOTHING] = {"No operator is called: there are no dimensions to show.",
                                "没有调用任何算子，也就没有维度可看。"},
+    [EBB__SAY_NO_CHANGE] = {"Nothing changes: shape, strides and offset are as they were.",
+                            "什么也没有改变：形状、步长和偏移都和原来一样。"},
     [EBB__SAY_VIEW] =
         {"The same elements in the same order, counted in other dimensions: only shape and strides are new.",
          "同样的元素，同样的次序，换一种维度来数：只有形状和步长是新的。"},
@@ -125,6 +158,11 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_EXPAND] =
         {"A dimension of size 1 becomes longer with stride 0: the same element is read again and again.",
          "大小为 1 的维变长，步长为 0：同一个元素被反复读取。"},
+    [EBB__SAY_EXPAND_FRONT] =
+        {"The new dimensions in front, and those of size 1 that become longer, have stride 0: the "
+         "same elements are read "
+         "again and again.",
+         "前面新增的维，以及变长的大小为 1 的维，步长都为 0：同样的元素被反复读取。"},
     [EBB__SAY_CONTIGUOUS_SAME] = {"It was contiguous: the same tensor comes back.", "本来就是连续的：原样返回。"},
     [EBB__SAY_CONTIGUOUS_COPY] = {"The elements are copied into the order in which they are counted.",
                                   "元素按计数的次序拷贝到新的存储里。"},
@@ -147,8 +185,16 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "stands before "
          "is broadcast.",
          "左边的行配右边的列：左边的最后一维须等于右边的倒数第二维；更前面的维按广播处理。"},
-    [EBB__SAY_REDUCE] = {"The dimensions that are reduced go, or become 1 with keepdim.",
-                         "被归约的维消失；若 keepdim 则变为 1。"},
+    [EBB__SAY_MATMUL_VECTOR] = {"A vector counts as a row on the left and as a column on the right, and that dimension "
+                                "goes again. Its size must "
+                                "be the one that it is multiplied with.",
+                                "左边的向量当作行，右边的当作列，乘完后该维去掉。向量的大小须等于与之相乘的那一维。"},
+    [EBB__SAY_REDUCE] = {"The dimensions that are reduced go; keepdim=True would keep them with size 1.",
+                         "被归约的维消失；若写 keepdim=True，则保留，大小为 1。"},
+    [EBB__SAY_REDUCE_KEEP] =
+        {"The dimensions that are reduced stay with size 1 (keepdim), so that the result broadcasts "
+         "against what was reduced.",
+         "被归约的维保留下来，大小为 1（keepdim），结果可与原张量广播。"},
     [EBB__SAY_VIEW_FAILS] = {"No strides describe the new shape in the old storage; view may not copy, reshape would.",
                              "旧的存储里，没有任何步长能描述新形状；view 不能拷贝，reshape 则会拷贝。"},
     [EBB__SAY_WHY_NO_VIEW] =
@@ -167,6 +213,10 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
     [EBB__SAY_BACK_SAME] = {"the gradient as it is", "梯度原样传回"},
     [EBB__SAY_BACK_SLICE] = {"the gradient is scattered into zeros: what was not read gets none",
                              "梯度散布到全零张量里：没有读到的元素梯度为零"},
+    [EBB__SAY_BACK_INDEX] =
+        {"the gradient is added into zeros where it was read: what was read twice gets both, what was "
+         "not read none",
+         "梯度加到全零张量中读取过的位置：读两次的得到两份之和，没有读到的为零"},
     [EBB__SAY_BACK_CAT] = {"each part gets its slice of the gradient", "每一部分得到梯度中属于自己的那一段"},
     [EBB__SAY_BACK_SPLIT] = {"the gradients of the parts are put together again, those of unused parts are zero",
                              "各部分的梯度重新拼接起来，未用到的部分为零"},

@@ -1,5 +1,6 @@
 /* Functions that formulas of gradients are written with: broadcasting, reductions, joins and convolutions undone. */
 #include "expr/value.h"
+#include <ebb/ops.h>
 
 static const struct ebb__value unset = {.kind = EBB__UNSET};
 
@@ -94,10 +95,60 @@ static struct ebb__value convolution_input(struct ebb__run *r, int32_t id, const
     return v;
 }
 
+/* The products of all elements before each along a dimension, 1 for the first. */
+static ebb_tensor *before(ebb_tensor *t, int64_t dim) {
+    ebb_dims first = ebb_tensor_shape(t);
+    int64_t n = first.n ? first.d[dim] : 0;
+    if (n == 0) return first.n ? t : ebb_ones_like(t);
+    first.d[dim] = 1;
+    return ebb_cat(
+        EBB_LIST(ebb_ones(first, .dtype = ebb_tensor_dtype(t)), ebb_narrow(ebb_cumprod(t, dim), dim, 0, n - 1)), dim);
+}
+
+/* The dimension that an argument says; false after an error. */
+static bool dim_of(struct ebb__run *r, const struct ebb__argument *arg, int ndim, int64_t *ret_dim) {
+    ebb_dims dims = {0};
+    bool fits = ebb__value_as_ints(&arg->value, &dims) && dims.n == 1;
+    *ret_dim = fits ? dims.d[0] < 0 ? dims.d[0] + ndim : dims.d[0] : -1;
+    fits = fits && *ret_dim >= 0 && (*ret_dim < ndim || (ndim == 0 && *ret_dim == 0));
+    if (!fits) (void)ebb__wrong_argument(r, arg, "a dimension of the tensor");
+    return fits;
+}
+
+static struct ebb__value result(struct ebb__run *r, int32_t id, ebb_tensor *t) {
+    if (!t && ebb_error()) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place);
+    return ebb__value_tensor(t);
+}
+
+/* products_before(t, dim): of the elements before each, as cumprod has them with each itself. */
+static struct ebb__value products_before(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n) {
+    ebb_tensor *t = tensor_of(args);
+    int64_t dim;
+    (void)n;
+    return dim_of(r, &args[1], ebb_tensor_ndim(t), &dim) ? result(r, id, before(t, dim)) : unset;
+}
+
+/* products_of_others(t, dim): for each element the product of all others along dim, or, without one, of all. */
+static struct ebb__value products_of_others(struct ebb__run *r, int32_t id, const struct ebb__argument *args,
+                                            int64_t n) {
+    ebb_tensor *t = tensor_of(args);
+    ebb_dims shape = ebb_tensor_shape(t);
+    int64_t dim = 0;
+    bool whole = n == 1;
+    if (!whole && !dim_of(r, &args[1], shape.n, &dim)) return unset;
+    if (whole) t = ebb_reshape(t, EBB_DIMS(-1));
+    ebb_dims along = EBB_DIMS(dim);
+    ebb_tensor *others = ebb_tensor_ndim(t) ? ebb_mul(before(t, dim), ebb_flip(before(ebb_flip(t, along), dim), along))
+                                            : ebb_ones_like(t);
+    return result(r, id, whole ? ebb_reshape(others, shape) : others);
+}
+
 const struct ebb__builtin ebb__formula_builtins[] = {
     {"sum_to_size", 2, 2, true, sum_to_size},
     {"restore", 4, 4, true, restore},
     {"part_of", 4, 4, true, part_of},
     {"convolution_input", 8, 8, true, convolution_input},
+    {"products_before", 2, 2, true, products_before},
+    {"products_of_others", 1, 2, true, products_of_others},
     {NULL, 0, 0, false, NULL},
 };

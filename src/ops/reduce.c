@@ -274,7 +274,9 @@ const struct ebb_op ebb_op_prod = {
     .vjp = prod_vjp,
     .batch = ebb_batch_dims,
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"restore(g * y, self, dim, keepdim) / self # without the division where self is 0"},
+    .formula = {"restore(g * y, self, dim, keepdim) / self if all(y != 0) else "
+                "restore(g, self, dim, keepdim) * (products_of_others(self, dim[0]) if dim "
+                "else products_of_others(self))"},
     .samples =
         EBB_SAMPLES("(3,4)", "(3,4) dim=1", "(2,3,4) dim=-2 keepdim=true", "(2,0,3) dim=1", "(0,3)", "()", "() dim=0",
                     "i5(3,4)", "i2(2,3) dim=0 dtype=float64", "b(2,3) dim=0", "! (3,4) dim=2", "! (3,4) dim=(0,1)"),

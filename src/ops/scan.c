@@ -96,7 +96,8 @@ CUMULATIVE(
     .doc = "Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also "
            "where factors are 0.",
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = {"flip(cumsum(flip(g * y, dim), dim), dim) / self # without the division where self is 0"})
+    .formula = {"flip(cumsum(flip(g * y, dim), dim), dim) / self if all(self != 0) else "
+                "products_before(self, dim) * linear_recurrence(g, self, dim, True)"})
 CUMULATIVE(logcumsumexp, "Tensor self, dim dim -> Tensor", .dtypes = EBB_FLOATING, .node = "LogcumsumexpBackward0",
            .doc = "log(cumsum(exp(self))) along dim, without overflow.", .saves = {EBB_IN(0) | EBB_OUT(0)},
            .formula = {"exp(self) * flip(cumsum(flip(g * exp(-y), dim), dim), dim)"},

@@ -1,6 +1,6 @@
 /* What the language, the explanations and the program say when something is wrong, in English and Chinese. Texts are
- * written in English where they are said, and are the keys of one table (said_zh.c), as with gettext: a format stands for the
- * same format in Chinese, where arguments that change places are numbered (%2$s). */
+ * written in English where they are said, and are the keys of one table (said_zh.c), as with gettext: a format stands
+ * for the same format in Chinese, where arguments that change places are numbered (%2$s). */
 #ifndef EBB_TOOL_SAID_H
 #define EBB_TOOL_SAID_H
 

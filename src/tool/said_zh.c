@@ -52,7 +52,8 @@ const char *const ebb__said_zh[][2] = {
     {"explain: the expression is empty; write one, as x*y + sin(x)",
      "explain: 表达式是空的；请写一个，如 x*y + sin(x)"},
     {"explain: the tensor is NULL", "explain: 张量是 NULL"},
-    {"explain: nothing was recorded: the result does not require gradients and was not computed from anything that does",
+    {"explain: nothing was recorded: the result does not require gradients and was not computed "
+     "from anything that does",
      "explain: 没有任何记录：结果不需要梯度，也不是由需要梯度的张量算出的"},
     {"explain: no temporary file: %s", "explain: 无法建立临时文件：%s"},
     {"explain: there is no format of number %d", "explain: 没有编号为 %d 的格式"},

@@ -309,7 +309,7 @@
     const n = report().nodes[id], w = say(), list = make('dl');
     const add = (name, ...value) => list.append(make('dt', {}, name), make('dd', {}, ...value));
     add(w.kind[n.kind], make('span', { class: 'formula' }, named(n)));
-    if (n.op) add(w.operator, `${n.op}${n.attributes ? ` (${n.attributes})` : ''}, ${n.node}`, n.doc ? make('div', { class: 'about', lang: 'en' }, n.doc) : null);
+    if (n.op) add(w.operator, `${n.op}${n.attributes ? ` (${n.attributes})` : ''}, ${n.node}${n.part ? `, ${Ebb.both(n.part)}` : ''}`, n.doc ? make('div', { class: 'about', lang: 'en' }, n.doc) : null);
     n.outputs.forEach(o => {
       if (n.outputs.length > 1) add(o.role || '', o.name);
       add(w.shape, `${shapeOf(o)}, ${o.dtype}`);

@@ -190,10 +190,14 @@ for my $language (qw(en zh)) { # without the pages of sources, which would hide 
 my (%ids, @html, @problems);
 find({no_chdir => 1, wanted => sub { push @html, $File::Find::name if /\.html$/ }}, $site);
 my %html;
+# Who searches in Chinese writes a sentence without spaces, which stands so on no page: pairs of its characters are looked for too.
+my $asked = q{<script>var __search={transform:function(q){return q.replace(/["*+:^~-]/g," ").replace(/[\u3400-\u9fff]{4,}/g,function(run){return run+run.replace(/.(?=(.))/g,function(c,d){return " "+c+d}).slice(0,-1)}).trim()}}</script>};
 for my $page (@html) {
     my $text = slurp($page);
+    $text =~ s{(?=<script src="[^"]*/bundle\.)}{$asked} if $page =~ m{^\Q$site\E/zh/};
     my $up = abs2rel($site, dirname($page)) . '/';
-    spew($page, $text) if $text =~ s/\Q$root\E/$up/g;
+    $text =~ s/\Q$root\E/$up/g;
+    spew($page, $text);
     $html{$page} = $text;
 }
 for my $page (keys %html) { $ids{$page}{$_} = 1 for $html{$page} =~ /\b(?:id|name)="?([^\s">]+)/g }

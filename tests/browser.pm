@@ -15,7 +15,7 @@ my $json = JSON::PP->new->utf8->allow_nonref;
 sub found { return grep { -x } map { my $name = $_; map { "$_/$name" } split /:/, $ENV{PATH} } qw(chromium chromium-browser google-chrome) }
 
 sub new {
-    my ($class) = @_;
+    my ($class, @options) = @_;
     my ($program) = found();
     my $self = bless { n => 0, rest => '', profile => File::Temp->newdir() }, $class;
     pipe(my $from_us, $self->{to}) && pipe($self->{from}, my $to_us) or die "pipe: $!\n";
@@ -25,7 +25,7 @@ sub new {
         POSIX::dup2($ends[0], 3);
         POSIX::dup2($ends[1], 4);
         CORE::open $_, '>', '/dev/null' for *STDOUT, *STDERR;
-        exec $program, qw(--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --remote-debugging-pipe), "--user-data-dir=$self->{profile}", 'about:blank' or POSIX::_exit(1);
+        exec $program, qw(--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --remote-debugging-pipe), "--user-data-dir=$self->{profile}", @options, 'about:blank' or POSIX::_exit(1);
     }
     close $_ for $from_us, $to_us;
     binmode $_, ':raw' for $self->{to}, $self->{from};
@@ -94,10 +94,10 @@ sub open {
     return $self;
 }
 
-# Wait until an expression is true, half a minute at most; tells whether it came true.
+# Wait until an expression is true, half a minute unless given in twentieths of a second; tells whether it came true.
 sub wait {
-    my ($self, $expression) = @_;
-    for (1 .. 600) {
+    my ($self, $expression, $times) = @_;
+    for (1 .. $times // 600) {
         return 1 if eval { $self->ask("!!($expression)") };
         select undef, undef, undef, 0.05;
     }

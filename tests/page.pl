@@ -208,6 +208,16 @@ for (@said) {
 }
 check($told == keys %complete && !@wrong, "$told steps tell a gradient that is the engine's" . (@wrong ? ", but not: @wrong" : ''));
 
+# Where paths join: each one's share at its edge, and that both have come; what a mask holds back is crossed.
+written('joins.html', $ebb, 'explain', @{ $graphs[0] }[1 .. $#{ $graphs[0] }], '--format', 'html');
+opened("file://$folder/joins.html#step=end");
+my $joins = $browser->ask('["#stage .addend text", "#stage .joins:not(.part) text"].map(q => [...document.querySelectorAll(q)].map(t => t.textContent).sort())');
+check(same($joins->[0], ['-0.4161', '3']) && same($joins->[1], ["\x{3a3} 2/2"]), "paths that join: @{ $joins->[0] }, @{ $joins->[1] }");
+opened("file://$folder/page.html#step=end");
+my ($relu) = grep { $_->{mask} } @{ $network->{nodes} };
+my $held = grep { !$_ } @{ $relu->{mask}{data} };
+check($held && $browser->ask("document.querySelectorAll('#n$relu->{id} .off').length") == 2 * $held, "a mask: $held of " . @{ $relu->{mask}{data} } . ' are crossed, in the value and in the gradient');
+
 # What a screen reader is told: the tree of roles and names.
 sub tree { # [role, name, properties] of all that is not hidden
     my $nodes = $browser->call('Accessibility.getFullAXTree')->{nodes};

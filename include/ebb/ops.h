@@ -4376,8 +4376,8 @@ typedef struct ebb_prod_options {
 /* The product over dim, a list of one dimension, or over all. Integers and bool give int64; dtype casts first. The
  * product of nothing is 1. The gradient is exact also where factors are 0.
  *     prod(Tensor self, dims dim=all, bool keepdim=false, dtype dtype=none) -> Tensor
- * Gradient (ProdBackward0) of self: restore(g * y, self, dim, keepdim) / self # without the division where self is
- * 0.
+ * Gradient (ProdBackward0) of self: restore(g * y, self, dim, keepdim) / self if all(y != 0) else restore(g, self,
+ * dim, keepdim) * (products_of_others(self, dim[0]) if dim else products_of_others(self)).
  * Under autocast in float32. torch.prod */
 EBB_API ebb_tensor *ebb_prod(ebb_tensor *self, ebb_prod_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -4821,8 +4821,8 @@ typedef struct ebb_cumprod_options {
 /* Running products along dim. Integers and bool give int64; dtype casts first. The gradient is exact also where
  * factors are 0.
  *     cumprod(Tensor self, dim dim, dtype dtype=none) -> Tensor
- * Gradient (CumprodBackward0) of self: flip(cumsum(flip(g * y, dim), dim), dim) / self # without the division where
- * self is 0.
+ * Gradient (CumprodBackward0) of self: flip(cumsum(flip(g * y, dim), dim), dim) / self if all(self != 0) else
+ * products_before(self, dim) * linear_recurrence(g, self, dim, True).
  * In place: ebb_cumprod_. torch.cumprod */
 EBB_API ebb_tensor *ebb_cumprod(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);
 EBB_API ebb_tensor *ebb_cumprod_(ebb_tensor *self, int64_t dim, ebb_cumprod_options options EBB_DEFAULT);

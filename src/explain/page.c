@@ -135,7 +135,7 @@ static ebb_status draw(struct ebb__json *j, const struct ebb__report *r) {
     ebb_status status = in && out ? EBB_OK : no_file();
     if (!status) {
         (void)fputs(
-            "digraph { graph [rankdir=TB, nodesep=0.35, ranksep=0.45, bgcolor=transparent, fontname=\"Arial\"];\n"
+            "digraph { graph [rankdir=TB, nodesep=0.5, ranksep=0.45, bgcolor=transparent, fontname=\"Arial\"];\n"
             "node [shape=box, fontname=\"Arial\", fontsize=13, margin=\"0.16,0.09\"]; edge [arrowsize=0.7];\n",
             in);
         for (int64_t i = 0; i < r->n_nodes; i++)

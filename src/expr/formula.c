@@ -116,7 +116,7 @@ static bool dim_of(struct ebb__run *r, const struct ebb__argument *arg, int ndim
 }
 
 static struct ebb__value result(struct ebb__run *r, int32_t id, ebb_tensor *t) {
-    if (!t && ebb_error()) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place);
+    if (!t && ebb_error()) (void)ebb__fail_here(r->program->text, ebb__ast_of(r, id)->place, NULL);
     return ebb__value_tensor(t);
 }
 

@@ -5,7 +5,7 @@
   const WORDS = {
     en: {
       keys: 'Keys: <kbd>←</kbd> <kbd>→</kbd> step, <kbd>Space</kbd> play, <kbd>Home</kbd> <kbd>End</kbd>; <kbd>Tab</kbd> to a tensor or a storage, arrows from cell to cell in it.',
-      before: 'before', after: 'after', name: 'tensor', shape: 'shape', strides: 'strides', offset: 'offset', contiguous: 'contiguous', yes: 'yes', no: 'no', storage: 'storage', call: 'call', calls: 'The calls',
+      comma: ', ', before: 'before', after: 'after', name: 'tensor', shape: 'shape', strides: 'strides', offset: 'offset', contiguous: 'contiguous', yes: 'yes', no: 'no', storage: 'storage', call: 'call', calls: 'The calls',
       shared: 'shared', created: 'new', backward: 'The way back', nowhere: 'It takes no tensor: nothing goes further back.', elsewhere: 'ebb explain shows the rule of this operator.', nothing: 'No operator is called: there are no dimensions to show.', fails: 'This fails.',
       sharing: (y, x, many) => `${y} ${many ? 'share' : 'shares'} the storage of ${x}: nothing is copied.`, copying: (y, n, many) => `${y} ${many ? 'have' : 'has'} a new storage of ${n} elements.`,
       strip: (k, n, names) => `storage ${k}: ${n} elements` + (names ? `, read by ${names}` : ''), more: n => `… ${n} more …`,
@@ -17,7 +17,7 @@
       legend: 'One colour is one place in a storage. Cells with a dashed edge are not read; ×n: read n times.' },
     zh: {
       keys: '按键：<kbd>←</kbd> <kbd>→</kbd> 单步，<kbd>空格</kbd> 播放，<kbd>Home</kbd> <kbd>End</kbd>；<kbd>Tab</kbd> 移到张量或存储，再用方向键逐格移动。',
-      before: '之前', after: '之后', name: '张量', shape: '形状', strides: '步长', offset: '偏移', contiguous: '连续', yes: '是', no: '否', storage: '存储', call: '调用', calls: '各次调用',
+      comma: '，', before: '之前', after: '之后', name: '张量', shape: '形状', strides: '步长', offset: '偏移', contiguous: '连续', yes: '是', no: '否', storage: '存储', call: '调用', calls: '各次调用',
       shared: '共享', created: '新的', backward: '反向', nowhere: '它不取用任何张量：梯度到此为止。', elsewhere: '这个算子的规则由 ebb explain 给出。', nothing: '没有调用任何算子，也就没有维度可看。', fails: '此处出错。',
       sharing: (y, x) => `${y} 与 ${x} 共享存储：没有拷贝。`, copying: (y, n) => `${y} 有新的存储，共 ${n} 个元素。`,
       strip: (k, n, names) => `存储 ${k}：${n} 个元素` + (names ? `，由 ${names} 读取` : ''), more: n => `…… 还有 ${n} 个 ……`,
@@ -114,7 +114,7 @@
   function tensor(s, role) {
     const { t, elements } = s, n = count(t), w = say();
     const about = n === 0 ? w.empty : n > elements.length ? w.window(grouped(n), elements.length) : '';
-    return make('figure', { class: 'tensor', 'data-role': role }, make('figcaption', {}, make('b', {}, t.name), ` ${w[role]}, ${shapeOf(t)}${about ? ': ' + about : ''}`), make('div', { class: 'slices' }, matrices(s)));
+    return make('figure', { class: 'tensor', 'data-role': role }, make('figcaption', {}, make('b', {}, t.name), ` ${w[role]}${w.comma}${shapeOf(t)}${about ? w.is + about : ''}`), make('div', { class: 'slices' }, matrices(s)));
   }
 
   /* The cells of a storage: all, or of a large one those near the elements that are shown. */

@@ -5,31 +5,31 @@
   const WORDS = {
     en: {
       start: 'Nothing is computed yet. Each machine takes values and hands its product on; Play sends them through.',
-      saves: 'It keeps for the way back:', nothing: 'It keeps nothing for the way back.', upstream: 'What comes back from above:',
-      gives: 'It hands back:', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
-      sofar: 'together so far', with: 'with', complete: n => (n > 1 ? `All ${n} paths have come: the gradient is complete` : 'The gradient is complete') + ' and goes to ', details: 'Node', graph: 'The graph: up and down go from node to node, Enter to the step of one', choose: 'Point at a node, or move to one with the keys.',
+      shapes: 'shapes: ', saves: 'It keeps for the way back: ', nothing: 'It keeps nothing for the way back.', upstream: 'What comes back from above: ',
+      gives: 'It hands back: ', adds: (k, n) => `the ${k}${k === 1 ? 'st' : k === 2 ? 'nd' : k === 3 ? 'rd' : 'th'} of ${n} paths that are added here`,
+      sofar: 'together so far', with: 'with', complete: n => (n > 1 ? `${n === 2 ? 'Both' : `All ${n}`} paths have come: the gradient is complete` : 'The gradient is complete') + ' and goes to ', details: 'Node', graph: 'The graph: up and down go from node to node, Enter to the step of one', choose: 'Point at a node, or move to one with the keys.',
       gradients: 'Gradients', gradient: 'gradient', value: 'value', differences: 'finite differences', differ: 'differ by', shape: 'shape',
       hessian: 'Second derivatives (the Hessian)', hessianok: x => `They agree with finite differences of the gradients: they differ by at most ${x}.`, hessianbad: x => `They do not all agree with finite differences of the gradients: they differ by up to ${x}.`,
       hessianlarge: (n, m) => `The variables have ${n} elements together; second derivatives are shown for up to ${m}.`,
       tangents: 'Forward mode', moves: x => `as ${x} moves`, rate: 'At what rate each value moves when one variable does, at rate 1 in every element: known as soon as the value is.', onlyfirst: (n, m) => `The first ${n} of ${m} variables.`,
-      sum: 'sum of the elements', expected: 'sum of the gradient\'s elements', tangent: 'Forward mode:', moved: (x, v) => `as ${x} moves, ${v}`,
+      and: '; ', sum: 'sum of the elements', expected: 'sum of the gradient\'s elements', tangent: 'Forward mode: ', moved: (x, v, y) => `${y} moves at ${v} as ${x} does`,
       formula: 'formula', saved: 'saved', bytes: 'bytes', source: 'source', operator: 'operator', kind: { variable: 'variable', constant: 'constant', operation: 'operation' },
       mask: 'mask: where the derivative is 1', heldall: b => b ? `For backward the graph holds ${b} bytes beyond the variables.` : 'For backward the graph holds nothing beyond the variables.',
-      shared: 'costs nothing more', keys: 'Keys: <kbd>←</kbd> <kbd>→</kbd> step, <kbd>Space</kbd> play, <kbd>Home</kbd> <kbd>End</kbd>, <kbd>Tab</kbd> to the graph, <kbd>↑</kbd> <kbd>↓</kbd> from node to node, <kbd>Enter</kbd> to its step.',
+      shared: ' (costs nothing more)', keys: 'Keys: <kbd>←</kbd> <kbd>→</kbd> step, <kbd>Space</kbd> play, <kbd>Home</kbd> <kbd>End</kbd>, <kbd>Tab</kbd> to the graph, <kbd>↑</kbd> <kbd>↓</kbd> from node to node, <kbd>Enter</kbd> to its step.',
       large: (n, m) => `${n} nodes: the tape is shown, ${m} around the step.`, summed: 'It has several elements: what is differentiated is their sum.',
       legend: { leaf: 'variable', root: 'result', go: 'value', back: 'gradient', plus: 'positive', minus: 'negative', off: 'held back by the mask: derivative 0', joins: 'paths that have come and are added' } },
     zh: {
       start: '还什么都没有算。每台机器取走原料，把产品传下去；按“播放”让数据流过去。',
-      saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
+      shapes: '形状：', saves: '为反向保存：', nothing: '反向不需要它保存任何东西。', upstream: '上游传回的梯度：',
       gives: '它往回传：', adds: (k, n) => `在此相加的 ${n} 条路径中的第 ${k} 条`, sofar: '目前之和', with: '其中', complete: n => (n > 1 ? `${n} 条路径都到了：` : '') + '梯度已完整，写入 ',
       details: '节点', graph: '计算图：上下键逐个移动节点，回车键跳到该节点的一步', choose: '指向一个节点，或用按键移到节点上。', gradients: '梯度', gradient: '梯度', value: '值', differences: '有限差分', differ: '相差',
       hessian: '二阶导数（Hessian 矩阵）', hessianok: x => `与梯度的有限差分一致：相差至多 ${x}。`, hessianbad: x => `与梯度的有限差分并不都一致：相差达到 ${x}。`,
       hessianlarge: (n, m) => `变量共有 ${n} 个元素；二阶导数至多对 ${m} 个元素给出。`,
       tangents: '前向模式', moves: x => `${x} 变化时`, rate: '某个变量的每个元素都以速率 1 变化时，各个值的变化率：值一算出，它就随之得到。', onlyfirst: (n, m) => `${m} 个变量中的前 ${n} 个。`,
-      sum: '各元素之和', expected: '梯度各元素之和', tangent: '前向模式：', moved: (x, v) => `${x} 变化时为 ${v}`,
+      and: '；', sum: '各元素之和', expected: '梯度各元素之和', tangent: '前向模式：', moved: (x, v, y) => `${x} 变化时，${y} 的变化率为 ${v}`,
       shape: '形状', formula: '公式', saved: '保存', bytes: '字节', source: '位置', operator: '算子', kind: { variable: '变量', constant: '常量', operation: '运算' },
       mask: '掩码：导数为 1 之处', heldall: b => b ? `除变量外，计算图为反向保存了 ${b} 字节。` : '除变量外，计算图没有为反向保存任何东西。',
-      shared: '不另占内存', keys: '按键：<kbd>←</kbd> <kbd>→</kbd> 单步，<kbd>空格</kbd> 播放，<kbd>Home</kbd> <kbd>End</kbd>，<kbd>Tab</kbd> 移到计算图，<kbd>↑</kbd> <kbd>↓</kbd> 逐个移动节点，<kbd>Enter</kbd> 跳到它的一步。',
+      shared: '（不另占内存）', keys: '按键：<kbd>←</kbd> <kbd>→</kbd> 单步，<kbd>空格</kbd> 播放，<kbd>Home</kbd> <kbd>End</kbd>，<kbd>Tab</kbd> 移到计算图，<kbd>↑</kbd> <kbd>↓</kbd> 逐个移动节点，<kbd>Enter</kbd> 跳到它的一步。',
       large: (n, m) => `共 ${n} 个节点：显示当前步骤附近的 ${m} 个。`, summed: '它有多个元素：求导的是它们的和。',
       legend: { leaf: '变量', root: '结果', go: '值', back: '梯度', plus: '正', minus: '负', off: '被掩码挡住：导数为 0', joins: '已到达并相加的路径' } }
   };
@@ -161,28 +161,38 @@
     if (focused !== false) (shapes[focused] || shapes[now]).focus({ preventScroll: true });
   }
 
-  /* Tensors in a node: squares in the place of its texts, the value's before the gradient's; those that a mask holds back are crossed. */
-  function squares(g, node, value, grad) {
+  const many = v => v && count(v) > 1 && (v.data || v.grid);
+  /* A tensor as framed squares with their top left at (x, y); those that a mask holds back are crossed. */
+  function squares(cls, grid, x, y, [across, down], mask) {
+    const largest = most(grid), h = draw('g', { class: `squares ${cls}` });
+    h.append(draw('rect', { class: 'frame', x: x - 1.5, y: y - 1.5, width: across * grid.columns + 3, height: down * grid.rows + 3, rx: 2 }));
+    for (let i = 0; i < grid.rows; i++)
+      for (let j = 0; j < grid.columns; j++) {
+        const k = i * grid.columns + j, c = grid.data[k], x0 = x + j * across, y0 = y + i * down, at = (u, v) => `${x0 + u * across},${y0 + v * down}`;
+        h.append(draw('rect', { class: Number.isFinite(Number(c)) ? 'square' : 'square odd', x: x0 + across * .05, y: y0 + down * .05, width: across * .9, height: down * .9,
+          style: `fill:rgba(var(${c < 0 ? '--cell-minus' : '--cell'}),${(.08 + Math.abs(c) / largest * .87 || .08).toFixed(2)})` }));
+        if (mask && !mask[k]) h.append(draw('path', { class: 'off', d: `M${at(.15, .15)}L${at(.85, .85)}M${at(.85, .15)}L${at(.15, .85)}` }));
+      }
+    return h;
+  }
+
+  const cell = (grid, width, height, largest) => { /* squares, but bars of what is much wider than high, or higher than wide */
+    const across = Math.min(largest, width / grid.columns), down = Math.min(largest, height / grid.rows);
+    return [Math.min(across, 4 * down), Math.min(down, 14 * across)].map(x => Math.max(across, down) > 2 * Math.min(across, down) ? x : Math.min(across, down));
+  };
+
+  /* What a node shows: texts, or squares in their place, the value's before the gradient's. */
+  function fill(g, node, value, grad) {
     g.querySelectorAll('g.squares').forEach(old => old.remove());
-    const many = v => v && count(v) > 1 && (v.data || v.grid), GAP = 12, mask = report().nodes[node].mask, inRow = !Ebb.item.svg;
-    const box = g.querySelector('path, polygon, rect').getBBox(), above = inRow ? 0 : Number(g.querySelector('text').getAttribute('y')) + 6, room = inRow ? 22 : box.y + box.height - 6 - above;
-    const list = [['value', value], ['gradient', grad]].filter(([, v]) => many(v)).map(([role, v]) => ({ role, v, grid: gridOf(v) }));
-    list.forEach(l => { l.size = Math.min(12, inRow ? 50 / l.grid.columns : (box.width - GAP - 20) / 2 / l.grid.columns, room / l.grid.rows); l.width = l.size * l.grid.columns; });
-    const texts = ['value', 'gradient'].map(role => label(node, role)), whole = list.reduce((sum, l) => sum + l.width, GAP * (list.length - 1));
-    let x = inRow ? 0 : Number(g.dataset.middle) - whole / 2;
+    const GAP = 12, mask = report().nodes[node].mask, inRow = !Ebb.item.svg, box = g.querySelector('path, polygon, rect').getBBox(), texts = ['value', 'gradient'].map(role => label(node, role));
+    const above = inRow ? 0 : Number(g.querySelector('text').getAttribute('y')) + 6, room = inRow ? 22 : box.y + box.height - 6 - above;
+    const list = [['value', value], ['gradient', grad]].filter(([, v]) => many(v)).map(([role, v]) => ({ role, grid: gridOf(v) }));
+    list.forEach(l => { l.size = cell(l.grid, inRow ? 50 : (box.width - GAP - 20) / 2, room, 12); l.width = l.size[0] * l.grid.columns; });
+    let x = Number(g.dataset.middle) - list.reduce((sum, l) => sum + l.width, GAP * (list.length - 1)) / 2;
     for (const { role, grid, size, width } of list) {
-      const text = texts[role === 'value' ? 0 : 1], largest = most(grid), h = draw('g', { class: `squares ${role}` });
-      const middle = inRow ? Number(text.getAttribute('y')) - 4 : above + room / 2, y = middle - size * grid.rows / 2;
+      const text = texts[role === 'value' ? 0 : 1], middle = inRow ? Number(text.getAttribute('y')) - 4 : above + room / 2;
       if (inRow) x = Number(text.getAttribute('x')) - width;
-      h.append(draw('rect', { class: 'frame', x: x - 1.5, y: y - 1.5, width: width + 3, height: size * grid.rows + 3, rx: 2 }));
-      for (let i = 0; i < grid.rows; i++)
-        for (let j = 0; j < grid.columns; j++) {
-          const k = i * grid.columns + j, c = grid.data[k], x0 = x + j * size, y0 = y + i * size;
-          h.append(draw('rect', { class: Number.isFinite(Number(c)) ? 'square' : 'square odd', x: x0 + size * .05, y: y0 + size * .05, width: size * .9, height: size * .9,
-            style: `fill:rgba(var(${c < 0 ? '--cell-minus' : '--cell'}),${(.08 + Math.abs(c) / largest * .87 || .08).toFixed(2)})` }));
-          if (mask && mask.data && !mask.data[k]) h.append(draw('path', { class: 'off', d: `M${x0 + size * .15},${y0 + size * .15}L${x0 + size * .85},${y0 + size * .85}M${x0 + size * .85},${y0 + size * .15}L${x0 + size * .15},${y0 + size * .85}` }));
-        }
-      g.append(h);
+      g.append(squares(role, grid, x, middle - size[1] * grid.rows / 2, size, mask && mask.data));
       x += width + GAP;
     }
     texts[0].textContent = value && !many(value) ? short(value) : '';
@@ -198,18 +208,18 @@
   function joined(g, k, n) { /* "Σ 2/3": how many of the paths that join here have come */
     g.querySelectorAll('g.joins').forEach(old => old.remove());
     if (!k || n < 2) return;
-    const box = g.querySelector('path, polygon, rect').getBBox(), text = `Σ ${k}/${n}`;
-    g.append(pill(k === n ? 'joins' : 'joins part', box.x + box.width - 3 * text.length - (Ebb.item.svg ? 2 : 96), box.y + (Ebb.item.svg ? 0 : box.height / 2), text));
+    const box = g.querySelector('path, polygon, rect').getBBox(), right = box.x + box.width;
+    g.append(pill(k === n ? 'joins' : 'joins part', Ebb.item.svg ? right + 10 : right - 100, box.y + (Ebb.item.svg ? 6 : box.height / 2), `Σ ${k}/${n}`));
   }
-  /* What comes along each path that is added to others, beside its edge: a number, or squares. */
+  /* What comes along each path that is added to others, on its edge. */
   function parts(list) {
     $('stage').querySelectorAll('g.addend').forEach(old => old.remove());
     if (!Ebb.item.svg) return;
     for (const [id, v] of list) {
       const path = edges[id] && edges[id].querySelector('path');
-      if (!path || count(v) !== 1 || !v.data) continue;
-      const at = path.getPointAtLength(path.getTotalLength() * .5);
-      edges[id].parentNode.append(pill('addend', at.x, at.y, digits(v.data[0], 4)));
+      if (!path || !count(v)) continue;
+      const at = path.getPointAtLength(path.getTotalLength() * .5), grid = many(v) && gridOf(v), size = grid && cell(grid, 24, 20, 7);
+      edges[id].parentNode.append(grid ? squares('gradient addend', grid, at.x - size[0] * grid.columns / 2, at.y - size[1] * grid.rows / 2, size) : pill('addend', at.x, at.y, digits(v.data[0], 4)));
     }
   }
 
@@ -223,7 +233,7 @@
       g.classList.toggle('waits', !known);
       g.classList.toggle('now', Number(id) === now);
       if (Number(id) === now) g.setAttribute('aria-current', 'step'); else g.removeAttribute('aria-current');
-      squares(g, id, known && o.value, grad);
+      fill(g, id, known && o.value, grad);
       joined(g, p.arrived[key], o.uses);
       g.setAttribute('aria-label', named(r.nodes[id]) + (known && o.value ? say().is + short(o.value) : '') + (grad ? `; ${say().gradient} ${short(grad)}` : ''));
     }
@@ -284,9 +294,9 @@
     if (s.forward !== undefined) {
       const n = r.nodes[s.forward], saved = n.saved || [];
       box.append(make('b', {}, `${n.name} = ${n.text}`), ...equals(n.outputs[0].value), make('br'),
-        saved.length ? `${w.saves} ${saved.map(x => x.name).join(', ')}` : w.nothing);
+        saved.length ? `${w.saves}${saved.map(x => x.name).join(', ')}` : w.nothing);
       const moved = (r.tangents || []).map(t => [t, tangentOf(t, n.id)]).filter(([, v]) => v);
-      if (moved.length) box.append(make('br'), `${w.tangent} `, moved.map(([t, v]) => w.moved(output(t.node).name, short(v))).join('; '));
+      if (moved.length) box.append(make('br'), w.tangent, moved.map(([t, v]) => w.moved(output(t.node).name, short(v), n.name)).join(w.and));
       return;
     }
     const b = s.back, n = r.nodes[b.node];
@@ -295,11 +305,11 @@
       return;
     }
     box.append(make('b', {}, `${n.name} = ${n.text}`), ` (${n.node})`, make('br'));
-    (b.upstream || []).forEach(u => box.append(`${w.upstream} `, make('b', {}, u.symbol), ...equals(u.value), make('br')));
+    (b.upstream || []).forEach(u => box.append(w.upstream, make('b', {}, u.symbol), ...equals(u.value), make('br')));
     (b.gives || []).forEach(g => {
-      box.append(`${w.gives} `, make('b', {}, `${g.symbol} = ${g.formula || Ebb.both(g.words)}`), ...equals(g.value));
+      box.append(w.gives, make('b', {}, `${g.symbol} = ${g.formula || Ebb.both(g.words)}`), ...equals(g.value));
       if (g.definitions) box.append(` (${w.with} `, make('b', {}, g.definitions), ')');
-      if (g.shapes) box.append(` ${g.shapes}`);
+      if (g.shapes) box.append(make('span', { class: 'shapes' }, w.shapes + g.shapes));
       if (g.of > 1) box.append(` — ${w.adds(g.arrival, g.of)}` + (g.total ? `, ${w.sofar} ${short(g.total)}` : ''));
       box.append(make('br'));
     });
@@ -319,7 +329,7 @@
     if (n.mask) add(w.mask, heat(n.mask));
     const step = report().backward.find(s => s.node === id && s.gives && s.gives.length);
     if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || Ebb.both(g.words)}${g.definitions ? `, ${w.with} ${g.definitions}` : ''}`)));
-    if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? ` (${w.shared})` : ''}`)));
+    if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? w.shared : ''}`)));
     if (n.source && n.source.file) add(w.source, `${n.source.file}:${n.source.line}`);
     else if (n.source && report().expression) add(w.source, make('code', {}, part(report().expression, n.source)));
     $('details').replaceChildren(list);

@@ -137,7 +137,9 @@ EBB_API ebb_sequence *ebb_sequence_release(ebb_sequence *sequence);
  * pass. */
 typedef struct ebb_saved_hooks {
     /* Called when an operator saves t, which is borrowed; returns what the graph is to hold, any pointer. t is an input
-     * of the operator as it is, or an output without its history; it may be kept (ebb_keep) but not written. */
+     * of the operator as it is, or an output without its history; it may be kept (ebb_keep) but not written. An input
+     * that is written in place later, with what was computed from it, would so be kept by its own history, as in
+     * PyTorch: of those keep ebb_detach(t). */
     void *(*pack)(ebb_tensor *t, void *context);
     /* Called each time a rule needs the tensor: a tensor of its shape and dtype, and of its values. The graph gives it
      * the history of the one that was saved. */

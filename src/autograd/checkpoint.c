@@ -351,7 +351,7 @@ static ebb_outputs call_first(ebb_function function, void *context, ebb_list inp
 ebb_outputs(ebb_checkpoint)(ebb_function function, void *context, ebb_list inputs, ebb_checkpoint_options options) {
     ebb_outputs out = {0};
     ebb_status status = check_inputs(function, inputs);
-    if (status || ebb__thread.levels) {
+    if (status || ebb__thread.levels || ebb__thread.no_grad) { /* nothing to be computed again, as in PyTorch */
         if (!status) out = call_first(function, context, inputs, NULL);
         if (options.release) options.release(context);
         return out;

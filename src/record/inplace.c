@@ -140,10 +140,15 @@ static ebb_status copy_parts(const struct ebb_op *op, ebb_tensor *const *in, int
     return status;
 }
 
-/* Whether a rule will read self as it was before it is written. */
+/* Whether a rule will read self as it was before it is written; for hooks on saved tensors what shares its elements, too,
+ * which is saved only when it has been overwritten. */
 static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     bool needed;
-    return !ebb__thread.no_grad && ebb__is_recorded(op) && (ebb__record_saves(op, in, n, &needed) & EBB_IN(0));
+    if (ebb__thread.no_grad || !ebb__is_recorded(op)) return false;
+    uint32_t set = ebb__record_saves(op, in, n, &needed);
+    bool shared = false;
+    for (int64_t i = 1; i < n && ebb__thread.saved_hooks; i++) shared |= in[i] && in[i]->storage == in[0]->storage;
+    return set & EBB_IN(0) || (shared && set);
 }
 
 static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, int64_t n, const void *attrs) {
@@ -184,9 +189,10 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
     if (!status && !batch && reads_old_self(op, in, n)) { /* PyTorch keeps a copy, too */
         old = saved[0] = ebb__cast(self, (ebb_dtype)self->dtype);
         if (!old) status = ebb_error_status();
+        for (int64_t i = 1; i < n && ebb__thread.saved_hooks; i++)
+            if (in[i] && in[i]->storage == self->storage) saved[i] = from[i] == in[i] ? old : from[i];
     }
     if (!status) status = batch ? ebb__batch_copy_into(batch, op, self, in[1]) : compute_into(self, op, from, n, attrs);
-    for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     if (!status) {
         ebb__written(self, op->name, true);
         status = ebb__record(op, in, saved, n, attrs, &self, 1);
@@ -196,6 +202,7 @@ static ebb_tensor *call_inplace(const struct ebb_op *op, ebb_tensor *const *in, 
         if (!status && name[0]) status = ebb__node_set_name(self->grad_fn, self->output_nr, name);
         if (!status && apart) status = ebb__forward_into(self, apart, batch);
     }
+    for (int64_t i = 0; i < n && i < EBB__ROW; i++) ebb__unref(from[i]);
     ebb__unref(old);
     ebb__unref(apart);
     if (!status) return self;

@@ -140,8 +140,8 @@ static ebb_status copy_parts(const struct ebb_op *op, ebb_tensor *const *in, int
     return status;
 }
 
-/* Whether a rule will read self as it was before it is written; for hooks on saved tensors what shares its elements, too,
- * which is saved only when it has been overwritten. */
+/* Whether a rule will read self as it was before it is written; for hooks on saved tensors what shares its elements,
+ * too, which is saved only when it has been overwritten. */
 static bool reads_old_self(const struct ebb_op *op, ebb_tensor *const *in, int64_t n) {
     bool needed;
     if (ebb__thread.no_grad || !ebb__is_recorded(op)) return false;

@@ -241,6 +241,36 @@ EBB_TEST(default_dtype_and_grad_mode_are_those_of_the_call) {
     }
 }
 
+static int packs;
+static void *counts_pack(ebb_tensor *t, void *context) {
+    (void)context;
+    packs++;
+    return ebb_keep(t);
+}
+static ebb_tensor *counts_unpack(void *packed, void *context) {
+    (void)context;
+    return packed;
+}
+static void counts_release(void *packed, void *context) {
+    (void)context;
+    ebb_drop(packed);
+}
+
+/* Inputs are packed by the hooks around it, but not where they will not be needed. */
+EBB_TEST(a_plain_call_where_nothing_is_recorded) {
+    const ebb_saved_hooks counts = {.pack = counts_pack, .unpack = counts_unpack, .release = counts_release};
+    EBB_SCOPE {
+        ebb_tensor *x = parameter(3, 0);
+        packs = 0;
+        EBB_SAVED_HOOKS(counts) {
+            EBB_NO_GRAD CHECK(!ebb_tensor_requires_grad(ebb_checkpoint(typed, NULL, EBB_LIST(x)).t[0]) && packs == 0);
+            ebb_tensor *y = ebb_checkpoint(typed, NULL, EBB_LIST(x)).t[0];
+            CHECK(packs == 1 && !ebb_backward(ebb_sum(y)));
+            CHECK(same(ebb_tensor_grad(x), y));
+        }
+    }
+}
+
 /* ---- nested, to any order, hooks, forward mode ---- */
 
 struct nested {

@@ -190,10 +190,19 @@ EBB_TEST(what_is_overwritten) {
         EBB_SAVED_HOOKS(copies(&c)) ebb_mul_(u, w); /* the old value of u is packed */
         CHECK(ebb_backward(ebb_sum(u)) == EBB_OK);
         CHECK_VALUES(ebb_tensor_grad(w), 0, 4, 4);
-        ebb_tensor *own = ebb_mul(x, 2.0); /* what the call itself overwrites is lost with or without hooks */
-        EBB_SAVED_HOOKS(copies(&c)) ebb_mul_(own, own);
-        CHECK(ebb_backward(ebb_sum(own)) == EBB_ERR_VERSION);
+        ebb_set_grad(x, NULL);
+        ebb_tensor *own = ebb_mul(x, 2.0); /* and so is what the call itself overwrites, by whatever view */
+        EBB_SAVED_HOOKS(copies(&c)) {
+            ebb_mul_(own, own);
+            ebb_mul_(own, ebb_select(own, 0, 1));
+        }
+        CHECK(ebb_backward(ebb_sum(own), .create_graph = true) == EBB_OK);
+        CHECK_VALUES(ebb_tensor_grad(x), 0, 2 * (2 * 4 * 16), 2 * (2 * 16 * 4 + 4 * 64)); /* (a b)^2 + b^4, a = b = 4 */
+        own = ebb_mul(x, 2.0);
+        EBB_NO_SAVED_HOOKS("no hooks") ebb_mul_(own, own);
+        CHECK(ebb_backward(ebb_sum(own)) == EBB_ERR_VERSION); /* without hooks it is lost */
         CHECK_ERROR(EBB_ERR_VERSION, "MulBackward0");
+        ebb_set_grad(x, NULL);
     }
     CHECK(c.packed == c.released);
 }

@@ -31,7 +31,7 @@ typedef struct ebb_checkpoint_options {
  *   `release` (where that is given) or as long as the graph.
  * - Called again, it sees inputs without history, and the grad mode, default dtype and random generator of the first
  *   call; what is open around backward (forward mode, hooks) does not reach it. Inside an open level of forward mode
- *   nothing is dropped.
+ *   nothing is dropped, and where nothing is recorded (EBB_NO_GRAD) it is a plain call.
  * - It is called again once a pass, and left as soon as the last tensor that it saved is there: operators return NULL
  *   from then on, as after an error. One that needs to run to its end asks for no_early_stop.
  * - Checkpoints nest; a nested one keeps its inputs as the outer one keeps what it saves. Any order of derivatives,

@@ -34,7 +34,6 @@ struct input {
 /* The state of the thread that the function sees, each time. */
 struct state {
     ebb_rng_state rng;
-    bool no_grad;
     uint8_t default_dtype;
     uint32_t autocast;
 };
@@ -98,7 +97,7 @@ static struct frame *frame_new(ebb_function function, void *context, ebb_list in
     f->function = function;
     f->context = context;
     f->options = *options;
-    f->state = (struct state){th->rng, th->no_grad, th->default_dtype, ebb__autocast_mode()};
+    f->state = (struct state){th->rng, th->default_dtype, ebb__autocast_mode()};
     f->file = th->file;
     f->line = th->line;
     f->n_in = inputs.n;
@@ -257,7 +256,7 @@ static ebb_status call_again(struct ebb__recomputed *r) {
     ebb_outputs out = {0};
     ebb_status status = inputs_again(f, in);
     struct ebb__thread *th = &ebb__thread;
-    th->no_grad = f->state.no_grad;
+    th->no_grad = false; /* as at the first call, which would have kept nothing else */
     th->default_dtype = f->state.default_dtype;
     if (!f->options.no_rng) th->rng = f->state.rng;
     if (!status) {
@@ -277,8 +276,8 @@ static struct ebb__recomputed *recompute(struct frame *f) {
     if (!r) return NULL;
     r->frame = f;
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    struct state before = {.rng = th->rng, .no_grad = th->no_grad, .default_dtype = th->default_dtype};
-    bool failing = ebb__failing();
+    struct state before = {.rng = th->rng, .default_dtype = th->default_dtype};
+    bool no_grad = th->no_grad, failing = ebb__failing();
     r->failures = th->failures;
     ebb_scope scope = ebb_scope_open();
     ebb_mode autocast = ebb__autocast_set(f->state.autocast);
@@ -286,7 +285,7 @@ static struct ebb__recomputed *recompute(struct frame *f) {
     ebb_autocast_close(&autocast);
     ebb_scope_close(&scope);
     if (!f->options.no_rng) th->rng = before.rng;
-    th->no_grad = before.no_grad;
+    th->no_grad = no_grad;
     th->default_dtype = before.default_dtype;
     if (r->stopped) { /* what was reported since is of our making */
         status = EBB_OK;
@@ -351,7 +350,7 @@ static ebb_outputs call_first(ebb_function function, void *context, ebb_list inp
 ebb_outputs(ebb_checkpoint)(ebb_function function, void *context, ebb_list inputs, ebb_checkpoint_options options) {
     ebb_outputs out = {0};
     ebb_status status = check_inputs(function, inputs);
-    if (status || ebb__thread.levels || ebb__thread.no_grad) { /* nothing to be computed again, as in PyTorch */
+    if (status || ebb__thread.levels || ebb__thread.no_grad) { /* with nothing to be computed again, as in PyTorch */
         if (!status) out = call_first(function, context, inputs, NULL);
         if (options.release) options.release(context);
         return out;

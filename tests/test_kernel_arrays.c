@@ -462,6 +462,10 @@ EBB_TEST(large_products) {
 EBB_TEST(products_of_many_blocks) {
     EACH_PRODUCT_ISA(isa)
     if (isa > 1) check_gemm(EBB_BF16, 1, 270, 2100, 1100, isa == 2 ? 0 : 3, 1);
+    EACH_ISA(isa) {
+        check_gemm(EBB_F64, 1, 200, 530, 260, isa, 1);
+        check_gemm(EBB_F32, 1, 390, 1050, 260, isa + 1, 0);
+    }
 }
 
 static void square_of(float *x, ebb_dtype dtype, double *ret_value) {

@@ -187,34 +187,37 @@ DEFINE_PACK(f64, double)
             if (!exact) trim_##F(rows, width, part, accumulate, c, ldc); \
         } \
     } \
-    /* A few hundred rows of c. */ \
-    static void rows_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
+    /* All columns of b that there is space for are packed once for all rows; of these some hundred at a time are \
+     * packed, and read by one panel of b after the other. Without space panels of b are, one at a time. */ \
+    static void part_##F(int64_t m, int64_t n, int64_t k, const T *a, int64_t a_rs, int64_t a_cs, const T *b, \
                          int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
-        enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W }; \
+        enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W, ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \
         _Alignas(64) T panel[KC * NR]; \
         const bool packed_before = b_rs == EBB__GEMM_PACKED; \
         if (packed_before) b_rs = NR, b_cs = k; \
         const bool direct = packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
         const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
-        T *packed = space ? space + EBB__GEMM_ROWS(sizeof(T)) * KC + W : panel; \
+        T *packed = space ? space + ROWS * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \
             const int64_t kc = k - p < KC ? k - p : KC; \
-            const T *a_block = a + p * a_cs; \
-            int64_t rs = a_rs, cs = a_cs, next = MR * a_rs; \
-            if (space) { \
-                pack_a_##F(kc, m, a_block, a_rs, a_cs, space); \
-                a_block = space; \
-                rs = 1, cs = MR, next = MR * kc; \
-            } \
             for (int64_t first = 0; first < n; first += columns) { \
                 const int64_t end = n - first < columns ? n : first + columns; \
                 const T *b_block = b + p * b_rs + first * b_cs; \
                 const bool in_place = packed_before || (direct && (end - first == NR || end - first == W)); \
-                if (!in_place) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
                 const int64_t ldb = in_place ? b_rs : end - first > W ? NR : W; \
-                for (int64_t j = first; j < end; j += NR) { \
-                    panel_##F(m, kc, a_block, rs, cs, next, in_place ? b_block : packed + (j - first) * kc, ldb, \
-                              accumulate, c + j, ldc, end - j < NR ? (int)(end - j) : NR); \
+                if (!in_place) pack_b_##F(kc, end - first, b_block, b_rs, b_cs, packed); \
+                for (int64_t i = 0; i < m; i += ROWS) { \
+                    const int64_t rows = m - i < ROWS ? m - i : ROWS; \
+                    const T *a_block = a + i * a_rs + p * a_cs; \
+                    int64_t rs = a_rs, cs = a_cs, next = MR * a_rs; \
+                    if (space) { \
+                        if (first == 0 || m > ROWS) pack_a_##F(kc, rows, a_block, a_rs, a_cs, space); \
+                        a_block = space; \
+                        rs = 1, cs = MR, next = MR * kc; \
+                    } \
+                    for (int64_t j = first; j < end; j += NR) \
+                        panel_##F(rows, kc, a_block, rs, cs, next, in_place ? b_block : packed + (j - first) * kc, \
+                                  ldb, accumulate, c + i * ldc + j, ldc, end - j < NR ? (int)(end - j) : NR); \
                 } \
             } \
         } \
@@ -225,11 +228,11 @@ DEFINE_PACK(f64, double)
     } \
     static void gemm_##F(int64_t m, int64_t n, int64_t k, const void *a_, int64_t a_rs, int64_t a_cs, const void *b, \
                          int64_t b_rs, int64_t b_cs, bool accumulate, void *c_, int64_t ldc, void *space) { \
-        enum { ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \
         const T *a = a_; \
         T *c = c_; \
-        for (int64_t i = 0; i < m; i += ROWS) \
-            rows_##F(m - i < ROWS ? m - i : ROWS, n, k, a + i * a_rs, a_rs, a_cs, b, b_rs, b_cs, accumulate, \
+        const int64_t step = space ? m : EBB__GEMM_ROWS(sizeof(T)); \
+        for (int64_t i = 0; i < m; i += step) \
+            part_##F(m - i < step ? m - i : step, n, k, a + i * a_rs, a_rs, a_cs, b, b_rs, b_cs, accumulate, \
                      c + i * ldc, ldc, space); \
     }
 

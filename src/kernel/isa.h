@@ -53,14 +53,14 @@ typedef struct ebb__lstm_units {
 } ebb__lstm_units;
 
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
- * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a, which pays when n is large. In each
- * of a and b one stride is 1; but b may have been packed, for many products with it: then b_rs is EBB__GEMM_PACKED and
+ * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large. In
+ * each of a and b one stride is 1; but b may have been packed, for many products with it: then b_rs is EBB__GEMM_PACKED and
  * b_cs is not read. gemm_pack writes that, ebb__gemm_packed(n, k, ...) bytes. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
-#define EBB__GEMM_ROWS(size) (1536 / (int)(size)) /* packed at once: multiples of every tile's */
-#define EBB__GEMM_COLUMNS(size) (1024 / (int)(size))
-#define EBB__GEMM_SPACE ((1536 + 1024) * EBB__GEMM_DEPTH + 128)
+#define EBB__GEMM_ROWS(size) (1536 / (int)(size))    /* packed at once: multiples of every tile's */
+#define EBB__GEMM_COLUMNS(size) (4096 / (int)(size)) /* of b */
+#define EBB__GEMM_SPACE ((1536 + 4096) * EBB__GEMM_DEPTH + 128)
 /* Of bfloat16, where the CPU multiplies it (gemm_bf16.isa.c): any strides, and always with space: for a block of ROWS
  * of a and for COLUMNS of b, DEPTH of k at a time, in whole register tiles; and, while there is more of k to come, for
  * the sums of BLOCKS such blocks. */

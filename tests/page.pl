@@ -149,8 +149,8 @@ sub flat { my ($v) = @_; return ref $v ? map { flat($_) } @$v : $v }
 
 my @second = (
     ['two scalars', 'z = x*y + sin(x)', 'x=2', 'y=3'],
-    ['a layer', 'L = sum((relu(X @ W + b))**2)', 'X=randn(4,3)', 'W=randn(3,2)', 'b=randn(2)'],
     ['blocks of many elements', 'L = sum((x @ W)**3)', 'x=randn(9)', 'W=randn(9,9)'],
+    ['a layer', 'L = sum((relu(X @ W + b))**2)', 'X=randn(4,3)', 'W=randn(3,2)', 'b=randn(2)'],
 );
 for my $graph (@second) {
     my ($name, @what) = @$graph;
@@ -184,8 +184,8 @@ for my $graph (@second) {
     check(@$feet == 3 && !grep({ !near($feet->[0][$_], $report->{tangents}[$_]{sum}, 5) || !near($feet->[1][$_], $report->{tangents}[$_]{expected}, 5) || $feet->[2][$_] !~ /✓/ } 0 .. $#{ $report->{tangents} }),
         "$name: the tangents' sums are the gradients'");
 }
-written('second.html', $ebb, 'explain', 'L = sum(sin(x)*W)', 'x=randn(50)', 'W=randn(4,50)', '--order', '2', '--format', 'html');
-opened("file://$folder/second.html");
+written('many.html', $ebb, 'explain', 'L = sum(sin(x)*W)', 'x=randn(50)', 'W=randn(4,50)', '--order', '2', '--format', 'html');
+opened("file://$folder/many.html");
 check($browser->ask('document.getElementById("second").textContent') =~ /250.*128/, 'of too many elements no second derivatives: it says so');
 
 # ---- what a step says, and to whom ----
@@ -382,5 +382,20 @@ for my $step (1, 'end') {
     my $dom = opened("file://$folder/long.html#step=$step");
     my $nodes = $browser->ask('Ebb.item.report.nodes.length');
     check($nodes > 5000 && $dom =~ /data-ready="1"/ && ($step eq 'end' ? $dom =~ /data-end="1"/ : $dom =~ /data-step="$step"/), "$nodes nodes: opens at step $step");
+}
+# ---- pictures, for eyes ----
+
+if (defined $pictures) {
+    mkdir $pictures;
+    my @phone = (width => 390, height => 844, phone => 1);
+    for my $picture (
+        ['forward', 'page', 'step=7'], ['backward', 'page', 'step=18'], ['dark', 'page', 'step=end&theme=dark'], ['phone', 'page', 'step=18', @phone], ['chinese', 'page', 'step=18&lang=zh'],
+        ['joins', 'joins', 'step=end'], ['chapter', 'chapter', 'item=1&step=7'], ['second', 'second', 'step=end'], ['second-phone', 'second', 'step=end', @phone],
+        ['dims', 'dims', 'step=end'], ['dims-fails', 'fails', 'step=end'], ['dims-phone', 'fails', 'step=end&theme=dark', @phone], ['companion', 'companion', 'item=6&step=end'], ['long', 'long', 'step=end'],
+    ) {
+        my ($name, $page, $part, %how) = @$picture;
+        opened("file://$folder/$page.html#$part", still => 1, %how);
+        $browser->picture("$pictures/$name.png");
+    }
 }
 exit $bad;

@@ -218,6 +218,12 @@ my ($relu) = grep { $_->{mask} } @{ $network->{nodes} };
 my $held = grep { !$_ } @{ $relu->{mask}{data} };
 check($held && $browser->ask("document.querySelectorAll('#n$relu->{id} .off').length") == 2 * $held, "a mask: $held of " . @{ $relu->{mask}{data} } . ' are crossed, in the value and in the gradient');
 
+# A node tells its value and gradient as soon as there are any, and no sooner.
+my $terms = sub { opened("file://$folder/joins.html#step=$_[0]&node=$_[1]"); return [map { s/^\s+|\s+$//gr } @{ $browser->ask('(l => [...l.children].map(c => c.textContent))(document.querySelector("#details dl"))') }] };
+my ($sum) = map { $_->{id} } grep { $_->{text} && $_->{name} eq 'z' } @{ decode_json(written('joins.json', $ebb, 'explain', @{ $graphs[0] }[1 .. $#{ $graphs[0] }], '--format', 'json'))->{nodes} };
+my %details = map { my $step = $_; $step => { @{ $terms->($step, $sum) } } } 1, 3, 4;
+check(!exists $details{1}{value} && ($details{3}{value} // '') eq '6.9093' && !exists $details{3}{gradient} && ($details{4}{gradient} // '') eq '1', 'a node tells what is known at the step');
+
 # What a screen reader is told: the tree of roles and names.
 sub tree { # [role, name, properties] of all that is not hidden
     my $nodes = $browser->call('Accessibility.getFullAXTree')->{nodes};

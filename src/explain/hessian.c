@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST = EBB__HESSIAN_MOST }; /* variables */
+enum { MOST = 16 }; /* variables */
 
 /* The expression as a function of the variables that are differentiated by, others as they are. */
 struct function {

@@ -261,9 +261,8 @@
     const ins = seen.filter(s => !s.out), outs = seen.filter(s => s.out), storages = [...new Set(seen.filter(s => count(s.t)).map(s => s.t.storage))];
     const readersOf = k => [outs, ins].map(list => list.filter(s => s.t.storage === k)).find(list => list.length);
     rankPlaces(storages);
-    stage.append(facts(step), make('div', { class: 'tensors' }, ins.map(s => tensor(s, 'before')), outs.map(s => tensor(s, 'after'))),
+    stage.append(facts(step), step.alignment ? make('pre', { id: 'alignment' }, step.alignment) : '', make('div', { class: 'tensors' }, ins.map(s => tensor(s, 'before')), outs.map(s => tensor(s, 'after'))),
       make('p', { id: 'readout' }), make('div', { class: 'storages' }, storages.map(k => strip(k, readersOf(k)))), make('p', { class: 'about' }, w.legend));
-    if (step.alignment) stage.append(make('pre', { id: 'alignment' }, step.alignment));
     stage.querySelectorAll('figure').forEach(f => { const c = f.querySelector('.cell'); if (c) c.tabIndex = 0; });
     rest();
     if (animate) sweep();

@@ -35,6 +35,7 @@
   };
   const SVG = 'http://www.w3.org/2000/svg', NEAR = 24, LEAST = 1, MOST = 1.5;
   let chosen = -1, shown = -1; /* the node the reader chose, at this step */
+  let state = null; /* what is known after the step */
   const draw = (tag, attributes, text) => {
     const e = document.createElementNS(SVG, tag);
     for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
@@ -227,7 +228,7 @@
   function show(animate) {
     const r = report(), s = steps(), now = s ? s.forward !== undefined ? s.forward : s.back.node : -1;
     if (!Ebb.item.svg) tape(now < 0 ? r.forward[0] : now);
-    const p = position();
+    const p = state = position();
     for (const [id, g] of Object.entries(shapes)) {
       const o = output(id), key = `${id}.0`, known = p.known.has(Number(id)), grad = p.total[key];
       g.classList.toggle('waits', !known);
@@ -295,7 +296,7 @@
       const n = r.nodes[s.forward], saved = n.saved || [];
       box.append(make('b', {}, `${n.name} = ${n.text}`), ...equals(n.outputs[0].value), make('br'),
         saved.length ? `${w.saves}${saved.map(x => x.name).join(', ')}` : w.nothing);
-      const moved = (r.tangents || []).map(t => [t, tangentOf(t, n.id)]).filter(([, v]) => v);
+      const moved = (r.tangents || []).map(t => [t, tangentOf(t, n.id)]).filter(([, v]) => v && Ebb.few(v)); /* larger ones are in the table */
       if (moved.length) box.append(make('br'), w.tangent, moved.map(([t, v]) => w.moved(output(t.node).name, short(v), n.name)).join(w.and));
       return;
     }
@@ -320,13 +321,13 @@
     const add = (name, ...value) => list.append(make('dt', {}, name), make('dd', {}, ...value));
     add(w.kind[n.kind], make('span', { class: 'formula' }, named(n)));
     if (n.op) add(w.operator, `${n.op}${n.attributes ? ` (${n.attributes})` : ''}, ${n.node}${n.part ? `, ${Ebb.both(n.part)}` : ''}`, n.doc ? make('div', { class: 'about', lang: 'en' }, n.doc) : null);
-    n.outputs.forEach(o => {
+    n.outputs.forEach((o, k) => {
       if (n.outputs.length > 1) add(o.role || '', o.name);
       add(w.shape, `${shapeOf(o)}, ${o.dtype}`);
-      if (o.value) add(w.value, heat(o.value));
-      if (o.gradient && Ebb.at > report().forward.length) add(w.gradient, heat(o.gradient));
+      if (o.value && state.known.has(id)) add(w.value, heat(o.value));
+      if (state.total[`${id}.${k}`]) add(w.gradient, heat(state.total[`${id}.${k}`]));
     });
-    if (n.mask) add(w.mask, heat(n.mask));
+    if (n.mask && state.known.has(id)) add(w.mask, heat(n.mask));
     const step = report().backward.find(s => s.node === id && s.gives && s.gives.length);
     if (step) add(w.formula, step.gives.map(g => make('div', { class: 'formula' }, `${g.symbol} = ${g.formula || Ebb.both(g.words)}${g.definitions ? `, ${w.with} ${g.definitions}` : ''}`)));
     if (n.saved && n.saved.length) add(w.saved, n.saved.map(s => make('div', {}, `${s.name}, ${s.bytes} ${w.bytes}${s.shared ? w.shared : ''}`)));

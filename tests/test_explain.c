@@ -275,7 +275,13 @@ EBB_TEST(dimensions_that_a_gradient_gets_back_are_written) {
     CHECK_OUTPUT("\\operatorname{expand}\\left(\\operatorname{unsqueeze}\\left(\\frac{\\partial L}{\\partial z}, "
                  "1\\right), (2, 3)\\right)");
     CHECK(!TEXT("solve(a, b).sum()", VALUES("a=[[2, 1], [1, 3]]", "b=[1, 2]"))); /* b is the user's */
-    CHECK_OUTPUT("= -unsqueeze(b′, 1) ⊙ t1.output", "with b′ = solve(aᵀ, dL/dt1.output, True)");
+    CHECK_OUTPUT("= -unsqueeze(b′, 1) ⊙ t1.output", "with b′ = solve(aᵀ, dL/dt1.output)\n");
+    CHECK(!TEXT("conv2d(x, w).sum()", VALUES("x=randn(1,1,3,3)", "w=randn(1,1,2,2)")));
+    CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 1, 3, 3)) ");
+    CHECK(!TEXT("conv2d(x, w, groups=2).sum()", VALUES("x=randn(1,2,3,3)", "w=randn(2,1,2,2)")));
+    CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 2, 3, 3), groups=2)");
+    CHECK(!TEXT("norm(x)", VALUES("x=[3, 4]")));
+    CHECK_OUTPUT("() · (2) → (2), the shape of x ✓");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -288,7 +294,7 @@ EBB_TEST(products_with_zeros_have_their_true_formula) {
     CHECK(!TEXT("prod(x)", VALUES("x=[[0, 0], [4, 3]]")));
     CHECK_OUTPUT("dL/dL · products_of_others(x)", "The gradients agree");
     CHECK(!TEXT("cumprod(x, 0).sum()", VALUES("x=[2, 0, 4]")));
-    CHECK_OUTPUT("products_before(x, 0) ⊙ linear_recurrence(dL/dt1, x, 0, True)", "The gradients agree");
+    CHECK_OUTPUT("products_before(x, 0) ⊙ linear_recurrence(dL/dt1, x, 0, reverse=True)", "The gradients agree");
     EBB_SCOPE {
         double data[] = {2, 0, 4, 5}, before[] = {1, 2, 0, 0}, others[] = {0, 40, 0, 0};
         ebb_tensor *x = ebb_from_data(data, EBB_F64, EBB_DIMS(4));

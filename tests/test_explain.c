@@ -59,6 +59,31 @@ EBB_TEST(watches_see_what_is_recorded) {
     CHECK_NO_LEAK();
 }
 
+static void see_parts(ebb_node *node, ebb_list in, ebb_list out, void *context) {
+    struct seen *s = context;
+    const struct ebb_op *whole = ebb_watch_parts_of();
+    (void)in;
+    (void)out;
+    CHECK((whole != NULL) == (strcmp(ebb_node_name(node), "SinBackward0") != 0));
+    if (whole && s->calls < 8) s->names[s->calls++] = whole->name;
+}
+
+EBB_TEST(watches_know_of_what_something_is_a_part) {
+    struct seen seen = {0};
+    ebb_watch watch;
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_requires_grad_(ebb_ones(EBB_DIMS(2, 3, 4)), true), *w = ebb_ones(EBB_DIMS(5, 4));
+        ebb_watch_open(&watch, see_parts, &seen);
+        (void)ebb_linear(ebb_sin(a), w); /* the outermost, of matmul inside of linear */
+        (void)ebb_sin(a);
+        ebb_watch_close(&watch);
+    }
+    CHECK(seen.calls >= 3 && strcmp(seen.names[0], "linear") == 0 && strcmp(seen.names[2], "linear") == 0);
+    CHECK(!ebb_watch_parts_of());
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
 /* ---- reports ---- */
 
 EBB_TEST(the_two_examples_of_the_chapter) {

@@ -376,6 +376,8 @@ EBB_TEST(what_a_composition_adds_is_left_out_or_marked) {
                  "as they must be");
     CHECK(!TEXT("y = a.view(2,3).expand(2, 3) * 2; y.sum()", VALUES("a=randn(2,3)"))); /* the user's own stay */
     CHECK_OUTPUT("view(a, size=(2, 3))", "expand(t1, size=(2, 3))");
+    CHECK(!TEXT("x.detach() * x", VALUES("x=2"))); /* no view of the value that was given */
+    CHECK_OUTPUT("L     = c1 · x");
     static const enum ebb_explain_format formats[] = {EBB_EXPLAIN_TEXT, EBB_EXPLAIN_MARKDOWN, EBB_EXPLAIN_LATEX,
                                                       EBB_EXPLAIN_DOT};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {

@@ -59,6 +59,31 @@ EBB_TEST(watches_see_what_is_recorded) {
     CHECK_NO_LEAK();
 }
 
+static void see_parts(ebb_node *node, ebb_list in, ebb_list out, void *context) {
+    struct seen *s = context;
+    const struct ebb_op *whole = ebb_watch_parts_of();
+    (void)in;
+    (void)out;
+    CHECK((whole != NULL) == (strcmp(ebb_node_name(node), "SinBackward0") != 0));
+    if (whole && s->calls < 8) s->names[s->calls++] = whole->name;
+}
+
+EBB_TEST(watches_know_of_what_something_is_a_part) {
+    struct seen seen = {0};
+    ebb_watch watch;
+    EBB_SCOPE {
+        ebb_tensor *a = ebb_requires_grad_(ebb_ones(EBB_DIMS(2, 3, 4)), true), *w = ebb_ones(EBB_DIMS(5, 4));
+        ebb_watch_open(&watch, see_parts, &seen);
+        (void)ebb_linear(ebb_sin(a), w); /* the outermost, of matmul inside of linear */
+        (void)ebb_sin(a);
+        ebb_watch_close(&watch);
+    }
+    CHECK(seen.calls >= 3 && strcmp(seen.names[0], "linear") == 0 && strcmp(seen.names[2], "linear") == 0);
+    CHECK(!ebb_watch_parts_of());
+    CHECK_OK();
+    CHECK_NO_LEAK();
+}
+
 /* ---- reports ---- */
 
 EBB_TEST(the_two_examples_of_the_chapter) {
@@ -228,6 +253,12 @@ EBB_TEST(whole_outputs) {
         {"batch.zh.txt",
          "A = x @ x.mT; sum(A * exp(-A), dim=(1, 2))",
          {.limit = 0, VALUES("x=randn(2,2,3)"), .lang = EBB_CHINESE}},
+        {"reduce.txt",
+         "z = sum(x, 1); z = z - z.mean(); L = prod(z) + x[i, 0].sum()",
+         {.limit = 0, VALUES("x=[[1, 2, 3], [4, 5, 6], [7, 8, 0]]", "i=[2, 0]")}},
+        {"batch.md",
+         "A = a @ b; L = sum(softmax(A, -1) * A)",
+         {.limit = 0, VALUES("a=randn(2,3,4)", "b=randn(4,2)"), .format = EBB_EXPLAIN_MARKDOWN, .order = 2}},
         {"norm.txt",
          "v = (x**2).mean(1, keepdim=True); L = sum(w * (x / sqrt(v + 1e-5) * g))",
          {.limit = 0, VALUES("x=randn(2,3)", "g=[1, 2, 0.5]", "w=randn(2,3)"), .grad_of = "x, g"}},
@@ -275,7 +306,13 @@ EBB_TEST(dimensions_that_a_gradient_gets_back_are_written) {
     CHECK_OUTPUT("\\operatorname{expand}\\left(\\operatorname{unsqueeze}\\left(\\frac{\\partial L}{\\partial z}, "
                  "1\\right), (2, 3)\\right)");
     CHECK(!TEXT("solve(a, b).sum()", VALUES("a=[[2, 1], [1, 3]]", "b=[1, 2]"))); /* b is the user's */
-    CHECK_OUTPUT("= -unsqueeze(b′, 1) ⊙ t1.output", "with b′ = solve(aᵀ, dL/dt1.output, True)");
+    CHECK_OUTPUT("= -unsqueeze(b′, 1) ⊙ t1.output", "with b′ = solve(aᵀ, dL/dt1.output)\n");
+    CHECK(!TEXT("conv2d(x, w).sum()", VALUES("x=randn(1,1,3,3)", "w=randn(1,1,2,2)")));
+    CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 1, 3, 3)) ");
+    CHECK(!TEXT("conv2d(x, w, groups=2).sum()", VALUES("x=randn(1,2,3,3)", "w=randn(2,1,2,2)")));
+    CHECK_OUTPUT("dL/dx  = convolution_input(dL/dt1, w, (1, 2, 3, 3), groups=2)");
+    CHECK(!TEXT("norm(x)", VALUES("x=[3, 4]")));
+    CHECK_OUTPUT("() · (2) → (2), the shape of x ✓");
     CHECK_OK();
     CHECK_NO_LEAK();
 }
@@ -288,7 +325,7 @@ EBB_TEST(products_with_zeros_have_their_true_formula) {
     CHECK(!TEXT("prod(x)", VALUES("x=[[0, 0], [4, 3]]")));
     CHECK_OUTPUT("dL/dL · products_of_others(x)", "The gradients agree");
     CHECK(!TEXT("cumprod(x, 0).sum()", VALUES("x=[2, 0, 4]")));
-    CHECK_OUTPUT("products_before(x, 0) ⊙ linear_recurrence(dL/dt1, x, 0, True)", "The gradients agree");
+    CHECK_OUTPUT("products_before(x, 0) ⊙ linear_recurrence(dL/dt1, x, 0, reverse=True)", "The gradients agree");
     EBB_SCOPE {
         double data[] = {2, 0, 4, 5}, before[] = {1, 2, 0, 0}, others[] = {0, 40, 0, 0};
         ebb_tensor *x = ebb_from_data(data, EBB_F64, EBB_DIMS(4));
@@ -345,6 +382,8 @@ EBB_TEST(what_a_composition_adds_is_left_out_or_marked) {
                  "as they must be");
     CHECK(!TEXT("y = a.view(2,3).expand(2, 3) * 2; y.sum()", VALUES("a=randn(2,3)"))); /* the user's own stay */
     CHECK_OUTPUT("view(a, size=(2, 3))", "expand(t1, size=(2, 3))");
+    CHECK(!TEXT("x.detach() * x", VALUES("x=2"))); /* no view of the value that was given */
+    CHECK_OUTPUT("L     = c1 · x");
     static const enum ebb_explain_format formats[] = {EBB_EXPLAIN_TEXT, EBB_EXPLAIN_MARKDOWN, EBB_EXPLAIN_LATEX,
                                                       EBB_EXPLAIN_DOT};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {

@@ -1,5 +1,6 @@
-/* A thousand random expressions of the language: parsed, explained in text and JSON, and their gradients compared with
- * finite differences. They are made from a table: a shape, and how it may be written with parts of other shapes. */
+/* A thousand random expressions of the language: parsed, explained in text and JSON, also their dimensions, and their
+ * gradients compared with finite differences. They are made from a table: a shape, and how it may be written with parts
+ * of other shapes. */
 #include "explain/expression.h"
 #include "explain/report_view.h"
 #include "tests/check.h"
@@ -191,7 +192,23 @@ static int64_t used(const char *text, const char **ret_values) {
     return n;
 }
 
-static struct counts { int64_t explained, nodes, elements; } counts;
+static struct counts { int64_t explained, nodes, elements, dims; } counts;
+
+/* What happens to dimensions in it, in one format and language after the other. */
+static bool explain_dims(const char *text, FILE *nowhere, int i) {
+    const char *given[N_VARIABLES];
+    const ebb_explain_options o = {.values = given,
+                                   .n_values = used(text, given),
+                                   .to = nowhere,
+                                   .seed = 3,
+                                   .lang = (enum ebb_language)(i & 1),
+                                   .format = i & 2 ? EBB_EXPLAIN_JSON : EBB_EXPLAIN_TEXT};
+    bool ok = !(ebb_explain_dims)(text, o);
+    if (!ok) print_error("dims of %s: %s\n", text, ebb_error()->message);
+    ebb_clear_error();
+    counts.dims += ok;
+    return ok;
+}
 
 static bool explain(const char *text, FILE *nowhere) {
     const char *given[N_VARIABLES];
@@ -234,11 +251,13 @@ EBB_TEST(a_thousand_random_expressions) {
     for (int i = 0; i < EXPRESSIONS; i += CHECK_STEP(10)) {
         make_program(&m);
         wrong += !explain(m.text, nowhere);
+        wrong += !explain_dims(m.text, nowhere, i);
     }
     (void)ebb_set_default_dtype(EBB_F32);
     (void)fclose(nowhere);
-    print_message("%lld expressions, %lld nodes, %lld elements compared with finite differences\n",
-                  (long long)counts.explained, (long long)counts.nodes, (long long)counts.elements);
+    print_message("%lld expressions, %lld nodes, %lld elements compared with finite differences; dimensions of %lld\n",
+                  (long long)counts.explained, (long long)counts.nodes, (long long)counts.elements,
+                  (long long)counts.dims);
     CHECK(wrong == 0);
     CHECK_OK();
     CHECK_NO_LEAK();

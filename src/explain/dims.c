@@ -371,6 +371,42 @@ static ebb_status give_subscript(struct ebb__dims_report *r, struct ebb__dims_st
     return ebb_error_status();
 }
 
+/* One side of a product of batches of matrices, which several operations make: "dL/dy · wᵀ", summed over what was
+ * broadcast. */
+static void give_factor(struct ebb__dims_report *r, struct ebb__dims_step *s, const struct ebb__dims_tensor *to,
+                        const struct ebb__dims_tensor *other, bool left) {
+    struct ebb__arena *a = &r->arena;
+    struct ebb__dims_give *g = &s->gives[s->n_gives];
+    const char *y = s->out[0].name, *latex_y = ebb__latex_name(a, y), *latex_to = ebb__latex_name(a, to->name),
+               *latex_other = ebb__latex_name(a, other->name);
+    ebb_dims whole = ebb_tensor_shape(s->out[0].t), own = ebb_tensor_shape(to->t);
+    if (!latex_y || !latex_to || !latex_other) return;
+    *g = (struct ebb__dims_give){.name = to->name, .shape = whole, .to = own, .again = s->n_gives && to == other};
+    for (int d = 1; d <= 2; d++) g->shape.d[whole.n - d] = own.d[own.n - d];
+    for (int d = 0; d < whole.n - 2; d++) {
+        int k = d - (whole.n - own.n);
+        if (k < 0 || own.d[k] != whole.d[d]) g->summed.d[g->summed.n++] = d;
+    }
+    g->symbol.in[EBB__UNICODE] = ebb__arena_print(a, "dL/d%s", to->name);
+    g->symbol.in[EBB__LATEX] = ebb__arena_print(a, "\\frac{\\partial L}{\\partial %s}", latex_to);
+    g->formula.in[EBB__UNICODE] = left ? ebb__arena_print(a, "dL/d%s · %sᵀ", y, other->name)
+                                       : ebb__arena_print(a, "%sᵀ · dL/d%s", other->name, y);
+    g->formula.in[EBB__LATEX] =
+        left ? ebb__arena_print(a, "\\frac{\\partial L}{\\partial %s} \\, %s^{\\top}", latex_y, latex_other)
+             : ebb__arena_print(a, "%s^{\\top} \\, \\frac{\\partial L}{\\partial %s}", latex_other, latex_y);
+    s->n_gives++;
+}
+
+static ebb_status give_product(struct ebb__dims_report *r, struct ebb__dims_step *s) {
+    const struct ebb__dims_tensor *x = &s->in[0], *w = &s->in[s->n_in - 1];
+    if (s->n_gives || s->n_in > 2 || ebb_tensor_ndim(x->t) < 2 || ebb_tensor_ndim(w->t) < 2) return EBB_OK;
+    if (!(s->gives = ebb__arena_get(&r->arena, 2 * sizeof *s->gives))) return ebb_error_status();
+    give_factor(r, s, x, w, true);
+    give_factor(r, s, w, x, false);
+    if (ebb_error()) s->n_gives = 0;
+    return ebb_error_status();
+}
+
 /* The call by itself, and the sum of all elements of what it gives: "y = split(x, 2); L = sum(y[0]) + sum(y[1])". */
 static const char *with_sum(struct ebb__dims_report *r, const struct ebb__dims_step *s) {
     const char *name = s->out[0].name;
@@ -412,6 +448,7 @@ static ebb_status derivatives(struct ebb__dims_report *r) {
         if (!args) return ebb_error_status();
         ebb_scope scope = ebb_scope_open();
         if (explain_step(r, s, args) && ebb_error_status() != EBB_ERR_MEMORY) ebb_clear_error(); /* then without */
+        if (strcmp(s->op, "matmul") == 0 && !ebb_error()) (void)give_product(r, s);
         ebb_scope_close(&scope);
         if (ebb_error()) return ebb_error_status();
     }

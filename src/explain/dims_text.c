@@ -12,6 +12,7 @@ struct teller {
     const struct ebb__dims_report *r;
     FILE *to;
     enum ebb_language lang;
+    bool lesson; /* only the last call is shown */
     struct ebb__arena arena;
     const char *bold, *dim, *good, *bad, *plain;
 };
@@ -43,7 +44,7 @@ static void tensor_row(struct teller *t, struct ebb__table *table, const char *l
     ebb__table_add(table,
                    PRINT(t, "%s %lld", SAY(t, EBB__SAY_DIMS_OFFSET), (long long)ebb_tensor_storage_offset(x->t)));
     ebb__table_add(table, SAY(t, contiguous ? EBB__SAY_DIMS_CONTIGUOUS : EBB__SAY_DIMS_NOT_CONTIGUOUS));
-    ebb__table_add(table, x->from ? SAY(t, EBB__SAY_DIMS_FROM, x->from_name, integer(t, x->from)) : "");
+    ebb__table_add(table, x->from && !t->lesson ? SAY(t, EBB__SAY_DIMS_FROM, x->from_name, integer(t, x->from)) : "");
 }
 
 /* Which elements lie in the first cells of the storage. */
@@ -191,7 +192,7 @@ static void tell_failure(struct teller *t) {
 }
 
 void ebb__dims_text(const struct ebb__dims_report *r, bool lesson, FILE *to, enum ebb_language lang) {
-    struct teller t = {.r = r, .to = to, .lang = lang};
+    struct teller t = {.r = r, .to = to, .lang = lang, .lesson = lesson};
     const char **styles[] = {&t.bold, &t.dim, &t.good, &t.bad, &t.plain};
     static const enum ebb__style which[] = {EBB__BOLD, EBB__DIM, EBB__GOOD, EBB__BAD, EBB__PLAIN};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) *styles[i] = ebb__style(to, which[i]);

@@ -213,12 +213,13 @@ static bool add_constant(struct building *b, ebb_tensor *t, int32_t *ret_id) {
     return n->out[0].value && ebb__addresses_set(&b->constants, t, r->n_nodes++);
 }
 
-/* The variable that a tensor is a view of in its own shape; else the tensor. */
+/* The constant among the values given that a tensor is a view of in its own shape; else the tensor. */
 static ebb_tensor *whole_of(const struct building *b, ebb_tensor *given) {
     for (int64_t i = 0; i < b->source->order.n; i++) {
         ebb_tensor *t = b->source->order.t[i];
-        if (t && ebb_tensor_data(t) == ebb_tensor_data(given) && ebb_tensor_dtype(t) == ebb_tensor_dtype(given) &&
-            ebb_tensor_numel(t) > 0 && same_shape(ebb_tensor_shape(t), ebb_tensor_shape(given)) &&
+        if (t && !ebb_tensor_requires_grad(t) && ebb_tensor_data(t) == ebb_tensor_data(given) &&
+            ebb_tensor_dtype(t) == ebb_tensor_dtype(given) && ebb_tensor_numel(t) > 0 &&
+            same_shape(ebb_tensor_shape(t), ebb_tensor_shape(given)) &&
             same_shape(ebb_tensor_strides(t), ebb_tensor_strides(given)))
             return t;
     }

@@ -112,7 +112,10 @@ static void put_shapes(struct shapes *s, int32_t id, int depth) {
         int rank = s->rank;
         if (matrices) s->rank = 0;
         put_shapes(s, kid(s, a, 0), depth + 1);
-        ebb__text_put(&s->out, elements ? " ⊙ " : " · ");
+        bool numbers = false;
+        for (int i = 0; i < 2; i++)
+            numbers = numbers || ebb_tensor_ndim(tensor(s, ebb__typeset_through(s->run, kid(s, a, i), s->rank))) == 0;
+        ebb__text_put(&s->out, elements && !numbers ? " ⊙ " : " · ");
         put_shapes(s, kid(s, a, 1), depth + 1);
         s->rank = rank;
         return;

@@ -92,13 +92,13 @@ static const char *not_finite(struct ebb__arena *a, enum ebb_language lang, ebb_
 static const char *bad_value(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
     for (int64_t i = 0; i < r->n_forward; i++) {
         const struct ebb__report_node *n = &r->nodes[r->forward[i]];
-        bool before = false;
-        for (int64_t k = 0; k < n->n_in && !before; k++)
-            before =
-                n->in[k].node >= 0 && not_finite(a, lang, ebb__report_of(r, n->in[k].node, n->in[k].output)->value);
-        for (int64_t k = 0; k < n->n_out && !before; k++) {
+        for (int64_t k = 0; k < n->n_out; k++) {
             const char *what = not_finite(a, lang, n->out[k].value);
-            if (what)
+            bool before = false;
+            for (int64_t in = 0; in < n->n_in && what && !before; in++)
+                before = n->in[in].node >= 0 &&
+                         not_finite(a, lang, ebb__report_of(r, n->in[in].node, n->in[in].output)->value);
+            if (what && !before)
                 return ebb__phrase_of(a, lang, EBB__SAY_VALUE_NOT_FINITE, n->out[k].name.in[EBB__UNICODE],
                                       n->text.in[EBB__UNICODE], what);
         }
@@ -110,12 +110,12 @@ static const char *bad_value(struct ebb__arena *a, const struct ebb__report *r, 
 static const char *bad_slope(struct ebb__arena *a, const struct ebb__report *r, enum ebb_language lang) {
     for (int64_t i = 0; i < r->n_steps; i++) {
         const struct ebb__report_step *s = &r->steps[i];
-        bool before = false;
-        for (int64_t k = 0; k < r->nodes[s->node].n_out && !before; k++)
-            before = not_finite(a, lang, s->upstream[k]) != NULL;
-        for (int64_t k = 0; k < s->n && !before; k++) {
+        for (int64_t k = 0; k < s->n; k++) {
             const char *what = not_finite(a, lang, s->gives[k].value);
-            if (what)
+            bool before = false;
+            for (int64_t out = 0; out < r->nodes[s->node].n_out && what && !before; out++)
+                before = not_finite(a, lang, s->upstream[out]) != NULL;
+            if (what && !before)
                 return ebb__phrase_of(a, lang, EBB__SAY_SLOPE_NOT_FINITE, s->gives[k].symbol.in[EBB__UNICODE], what);
         }
     }

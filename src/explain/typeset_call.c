@@ -1,6 +1,8 @@
 /* Typesetting of calls: functions with signs of their own, sums, masks, parts of tensors. */
 #include "explain/typeset_private.h"
 
+#include <stdlib.h>
+
 /* where(c, a, 0) is a · 1(c). */
 static void put_where(struct ebb__typeset *t, const struct ebb__ast *a, int level) {
     int32_t condition = kid(t, a, 1), yes = kid(t, a, 2), no = kid(t, a, 3);
@@ -64,18 +66,73 @@ static void put_function(struct ebb__typeset *t, const char *name) {
     PUT(t, "}");
 }
 
-/* f(x, …): of a method its object first. */
+/* The next of "self, dim=all, keepdim=false": its name, and its default, which has no length where there is none. */
+static bool next_param(const char **at, struct ebb__text *name, const char **ret_default, size_t *ret_n) {
+    *at += strspn(*at, ", ");
+    size_t all = strcspn(*at, ","), n = strcspn(*at, ",=");
+    if (!all) return false;
+    ebb__text_cut(name, 0);
+    ebb__text_add(name, *at, n);
+    *ret_default = *at + n + (n < all);
+    *ret_n = all - n - (n < all);
+    *at += all;
+    return true;
+}
+
+static bool is_word(const char *text, size_t n, const char *word) {
+    return strlen(word) == n && memcmp(text, word, n) == 0;
+}
+
+/* Whether a value is what it would be without being given. */
+static bool is_default(const struct ebb__value *v, const char *otherwise, size_t n) {
+    switch (v->kind) {
+    case EBB__V_NONE: return true;
+    case EBB__V_BOOL: return is_word(otherwise, n, v->as.i ? "true" : "false");
+    case EBB__V_STRING: return is_word(otherwise, n, v->as.s);
+    case EBB__V_LIST: return v->n == 0 && n > 0;
+    case EBB__V_INT:
+    case EBB__V_FLOAT: {
+        char *end;
+        double value = n ? strtod(otherwise, &end) : 0;
+        return n && end == otherwise + n && value == ebb__value_float(v);
+    }
+    default: return false;
+    }
+}
+
+/* f(x, …): of a method its object first. Arguments that are as they would be without being given are left out; those
+ * behind them, and True and False, have their names. */
 static void put_call(struct ebb__typeset *t, const struct ebb__ast *a) {
     const struct ebb__ast *c = node(t, kid(t, a, 0));
-    bool method = c->kind == EBB__AST_ATTR && worth(t, kid(t, c, 0))->kind != EBB__V_MODULE;
-    put_function(t, ebb__ast_name(program(t), c));
+    bool method = c->kind == EBB__AST_ATTR && worth(t, kid(t, c, 0))->kind != EBB__V_MODULE, named = false, known;
+    const char *called = ebb__ast_name(program(t), c), *otherwise = "";
+    char list[320];
+    const char *params = method ? NULL : ebb__call_params(called, list, sizeof list);
+    struct ebb__text name = {0};
+    size_t n = 0;
+    int put = 0;
+    put_function(t, called);
     open_bracket(t);
     if (method) ebb__typeset(t, kid(t, c, 0), 0);
+    put = method;
     for (int32_t i = 1; i < a->n; i++) {
-        if (i > 1 || method) PUT(t, ", ");
+        const struct ebb__value *v = worth(t, kid(t, a, i));
+        bool keyword = node(t, kid(t, a, i))->kind == EBB__AST_KEYWORD;
+        known = params && !keyword && next_param(&params, &name, &otherwise, &n);
+        bool plain = ebb__value_is_number(v) && v->kind != EBB__V_BOOL && !named; /* a dimension is of interest */
+        if (known && !plain && is_default(v, otherwise, n)) {
+            named = true;
+            continue;
+        }
+        if (put++) PUT(t, ", ");
+        if (known && (named || v->kind == EBB__V_BOOL)) PUT(t, latex(t) ? "\\text{" : "");
+        if (known && (named || v->kind == EBB__V_BOOL))
+            for (const char *l = ebb__text_of(&name); *l; l++) PUT(t, latex(t) && *l == '_' ? "\\_" : "%c", *l);
+        if (known && (named || v->kind == EBB__V_BOOL)) PUT(t, latex(t) ? "}=" : "=");
         ebb__typeset(t, kid(t, a, i), 0);
     }
     close_bracket(t);
+    ebb__text_free(&name);
 }
 
 /* Which dimensions a node adds: those that a reduction took away, or where None stands. False when a size says so. */

@@ -68,8 +68,10 @@ static const char *const phrases[EBB__N_PHRASES][2] = {
          "梯度与 float64 中心差分一致：相对误差至多 {1}，允许 {2}。"},
     [EBB__SAY_CHECK_BAD] =
         {"The gradients do NOT all agree with central finite differences: relative differences reach {1} "
-         "(allowed: {2}). At a kink, as of relu at 0, and at a jump or a pole, differences say little.",
-         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处）、跳跃处或极点，差分说明不了什么。"},
+         "(allowed: {2}). At a kink, as of relu at 0, and at a jump or a pole, differences say little; and they follow "
+         "what is detached, which gradients do not.",
+         "梯度与中心差分并不都一致：相对误差达到 {1}，允许 {2}。在不可导的点（如 relu 的 0 处）、跳跃处或极点，差分说明不了什么；"
+         "此外，差分会经过 detach 的部分，梯度则不会。"},
     [EBB__SAY_CHECK_SOME] = {"Differences were taken for {1} of {2} elements.", "对 {2} 个元素中的 {1} 个取了差分。"},
     [EBB__SAY_CHECK_NONE] =
         {"Gradients of a graph are not checked against finite differences: that needs the function.",

@@ -276,19 +276,19 @@ static struct ebb__value range(struct ebb__run *r, int32_t id, const struct ebb_
 }
 
 static const struct ebb__builtin builtins[] = {
-    {"tensor", 1, 3, false, make_tensor},
-    {"len", 1, 1, false, length},
-    {"size", 1, 2, true, size},
-    {"stride", 1, 2, true, stride},
-    {"dim", 1, 1, true, ndim},
-    {"numel", 1, 1, true, numel},
-    {"nelement", 1, 1, true, numel},
-    {"storage_offset", 1, 1, true, offset},
-    {"item", 1, 1, true, item},
-    {"is_contiguous", 1, 1, true, is_contiguous},
-    {"detach", 1, 1, true, detach},
-    {"requires_grad_", 1, 2, true, requires_grad},
-    {"range", 1, 2, false, range},
+    {"tensor", 1, 3, false, make_tensor, NULL},
+    {"len", 1, 1, false, length, NULL},
+    {"size", 1, 2, true, size, NULL},
+    {"stride", 1, 2, true, stride, NULL},
+    {"dim", 1, 1, true, ndim, NULL},
+    {"numel", 1, 1, true, numel, NULL},
+    {"nelement", 1, 1, true, numel, NULL},
+    {"storage_offset", 1, 1, true, offset, NULL},
+    {"item", 1, 1, true, item, NULL},
+    {"is_contiguous", 1, 1, true, is_contiguous, NULL},
+    {"detach", 1, 1, true, detach, NULL},
+    {"requires_grad_", 1, 2, true, requires_grad, NULL},
+    {"range", 1, 2, false, range, NULL},
 };
 
 static const struct ebb__builtin *find(const char *name) {

@@ -345,6 +345,16 @@ static const char *list_params(const struct params *p, char *text, size_t size) 
     return text;
 }
 
+const char *ebb__call_params(const char *called, char *text, size_t size) {
+    const struct ebb_op *op = ebb_op_find(called);
+    struct params p;
+    for (const struct ebb__builtin *b = ebb__formula_builtins; b->name; b++)
+        if (strcmp(b->name, called) == 0) return b->params;
+    if (!op) return NULL;
+    params_of(op, &p);
+    return list_params(&p, text, size);
+}
+
 static bool unknown_name(const struct binding *b, const struct ebb__argument *arg) {
     const char *names[MAX_PARAMS];
     char list[320];

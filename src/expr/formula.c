@@ -144,11 +144,12 @@ static struct ebb__value products_of_others(struct ebb__run *r, int32_t id, cons
 }
 
 const struct ebb__builtin ebb__formula_builtins[] = {
-    {"sum_to_size", 2, 2, true, sum_to_size},
-    {"restore", 4, 4, true, restore},
-    {"part_of", 4, 4, true, part_of},
-    {"convolution_input", 8, 8, true, convolution_input},
-    {"products_before", 2, 2, true, products_before},
-    {"products_of_others", 1, 2, true, products_of_others},
-    {NULL, 0, 0, false, NULL},
+    {"sum_to_size", 2, 2, true, sum_to_size, NULL},
+    {"restore", 4, 4, true, restore, NULL},
+    {"part_of", 4, 4, true, part_of, NULL},
+    {"convolution_input", 8, 8, true, convolution_input,
+     "g, weight, shape, stride=1, padding=0, dilation=1, transposed=false, groups=1"},
+    {"products_before", 2, 2, true, products_before, NULL},
+    {"products_of_others", 1, 2, true, products_of_others, NULL},
+    {NULL, 0, 0, false, NULL, NULL},
 };

@@ -112,6 +112,9 @@ struct ebb__argument {
 int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]);
 struct ebb__value ebb__do_call(struct ebb__run *r, int32_t id, const char *called, const struct ebb__argument *args,
                                int64_t n);
+/* What a function takes, in order and with defaults: "self, dim=all, keepdim=false"; NULL when it is none, or not
+ * known. */
+const char *ebb__call_params(const char *called, char *text, size_t size);
 struct ebb__value ebb__do_attribute(struct ebb__run *r, int32_t id, const struct ebb__value *of, const char *name);
 
 /* A function that is no operator. Its arguments have been counted; UNSET and an error on failure. */
@@ -120,6 +123,7 @@ struct ebb__builtin {
     int least, most; /* arguments, with the object of a method */
     bool tensor;     /* the first one is a tensor */
     struct ebb__value (*function)(struct ebb__run *r, int32_t id, const struct ebb__argument *args, int64_t n);
+    const char *params; /* "g, weight, stride=1": what it takes, in order; NULL where nobody needs to know */
 };
 /* Those that formulas of gradients are written with (formula.c); a NULL name is behind the last. */
 extern const struct ebb__builtin ebb__formula_builtins[];

@@ -1,4 +1,5 @@
-/* Fuzzing explanations: whatever the expression, a report in every format or an error, and nothing leaks. */
+/* Fuzzing explanations, of gradients and of dimensions: whatever the expression, a report in every format or an error,
+ * and nothing leaks. */
 #include "tests/fuzz/fuzz.h"
 #include <ebb/ebb.h>
 #include <ebb/explain.h>
@@ -36,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     o.order = data[0] & 16 ? 2 : 1;
     o.forward_mode = data[0] & 32;
     o.lang = data[0] & 64 ? EBB_CHINESE : EBB_ENGLISH;
-    ebb_status status = (ebb_explain_expression)(text, o);
+    if (data[0] & 128) o.format = data[0] & 1 ? EBB_EXPLAIN_JSON : EBB_EXPLAIN_TEXT; /* which dimensions have */
+    ebb_status status = data[0] & 128 ? (ebb_explain_dims)(text, o) : (ebb_explain_expression)(text, o);
     FUZZ_EXPECT((status != EBB_OK) == (ebb_error() != NULL));
     FUZZ_EXPECT(!ebb_error() || ebb_error()->message[0]);
     ebb_clear_error();

@@ -137,6 +137,28 @@ EBB_API ebb_tensor *ebb_gelu_(ebb_tensor *self, ebb_gelu_options options EBB_DEF
 #define ebb__gelu__(self, ...) ebb_gelu_(EBB_AT(self), (ebb_gelu_options){__VA_ARGS__})
 #endif
 
+typedef struct ebb_gelu_backward_options {
+    int approximate; /* none, tanh */
+    int ebb__at;
+} ebb_gelu_backward_options;
+
+/* The gradient of gelu: grad_output times its derivative at self.
+ *     gelu_backward(Tensor grad_output, Tensor self, enum(none|tanh) approximate=none) -> Tensor
+ * Gradient (GeluBackwardBackward0) of grad_output: t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); g * ((1 +
+ * erf(self / sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == 'none' else g * ((1 + t) / 2
+ * + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2)); of self: t = tanh(sqrt(2 / pi) * (self +
+ * 0.044715 * self**3)); d = sqrt(2 / pi) * (1 + 0.134145 * self**2); g * grad_output * (2 - self**2) * exp(-self**2
+ * / 2) / sqrt(2 * pi) if approximate == 'none' else g * grad_output * (1 - t**2) * (d + self * (sqrt(2 / pi) *
+ * 0.134145 * self - t * d**2)).
+ * Inputs are promoted to a common dtype. Floating point only. torch.ops.aten.gelu_backward */
+EBB_API ebb_tensor *ebb_gelu_backward(ebb_tensor *grad_output, ebb_tensor *self, ebb_gelu_backward_options options EBB_DEFAULT);
+#ifdef __cplusplus
+#define ebb_gelu_backward(...) ((void)EBB_HERE, ebb_gelu_backward(__VA_ARGS__))
+#else
+#define ebb_gelu_backward(...) ebb__gelu_backward_(__VA_ARGS__, .ebb__at = EBB_HERE)
+#define ebb__gelu_backward_(grad_output, self, ...) ebb_gelu_backward(EBB_AT(grad_output), EBB_AT(self), (ebb_gelu_backward_options){__VA_ARGS__})
+#endif
+
 /* self * tanh(softplus(self)).
  *     mish(Tensor self) -> Tensor
  * Gradient (MishBackward0) of self: t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2)).

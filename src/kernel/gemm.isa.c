@@ -193,8 +193,7 @@ DEFINE_PACK(f64, double)
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W }; \
         _Alignas(64) T panel[KC * NR]; \
         const bool packed_before = b_rs == NR && b_cs == k; \
-        const bool direct = \
-            packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
+        const bool direct = packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
         const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \
         T *packed = space ? space + EBB__GEMM_ROWS(sizeof(T)) * KC + W : panel; \
         for (int64_t p = 0; p < k; p += KC, accumulate = true) { \

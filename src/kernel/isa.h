@@ -44,8 +44,8 @@ typedef struct ebb__norm_runs {
  * which may lie in the same places. See ebb__lstm_forward and ebb__lstm_backward. */
 typedef struct ebb__lstm_units {
     void (*forward)(int64_t n, const void *const sum[4], const void *c_before, void *const gate[4], void *c, void *h);
-    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh, dc_more
-     * to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
+    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh,
+     * dc_more to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
     void (*backward)(int64_t n, const void *const gate[4], const void *c_before, const void *c, const void *dh,
                      const void *dh_more, const void *dc_more, const void *const *of_gate, void *dc,
                      void *const dgate[4]);

@@ -17,7 +17,7 @@ struct lstm {
     const struct ebb__lstm_backward *b; /* NULL: forward */
     const char *gates, *cx, *hx;
     char *output, *cells, *activations;
-    int64_t size, rows;              /* bytes of an element; rows of a chunk */
+    int64_t size, rows;                /* bytes of an element; rows of a chunk */
     int64_t inner, outer, row, column; /* of the weight as right operand (inner, outer), and its strides */
     char *packed, *space;
     size_t packed_bytes, space_bytes; /* space is for each chunk */

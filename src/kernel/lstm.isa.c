@@ -29,7 +29,7 @@ typedef double T_f64;
             STORE(F, (T *)gate[CHANGE], change); \
             STORE(F, (T *)gate[OUTPUT], out); \
             STORE(F, c, cell); \
-            STORE(F, h, out * ebb__tanh_##F(cell)); \
+            STORE(F, h, out *ebb__tanh_##F(cell)); \
         } \
     } \
     static void backward_##F(int64_t n, const void *const gate[4], const void *c_before_, const void *c_, \
@@ -42,8 +42,7 @@ typedef double T_f64;
         for (int64_t at = 0; at < n; at += W) { \
             const ebb__v##F in = LOAD(F, i), forget = LOAD(F, f), change = LOAD(F, g), out = LOAD(F, o); \
             const ebb__v##F shown = ebb__tanh_##F(LOAD(F, c)), of_h = LOAD_IF(F, dh_) + LOAD_IF(F, dh_more); \
-            const ebb__v##F of_c = \
-                LOAD(F, dc) + LOAD_IF(F, dc_more) + of_h * out * (1 - shown * shown); \
+            const ebb__v##F of_c = LOAD(F, dc) + LOAD_IF(F, dc_more) + of_h * out * (1 - shown * shown); \
             ebb__v##F of_in = of_c * change, of_forget = of_c * LOAD(F, c_before), of_change = of_c * in; \
             ebb__v##F of_out = of_h * shown; \
             if (of_gate) { \
@@ -52,11 +51,11 @@ typedef double T_f64;
                 of_change += LOAD(F, (const T *)of_gate[CHANGE]); \
                 of_out += LOAD(F, (const T *)of_gate[OUTPUT]); \
             } \
-            STORE(F, di, of_in * in * (1 - in)); \
-            STORE(F, df, of_forget * forget * (1 - forget)); \
-            STORE(F, dg, of_change * (1 - change * change)); \
-            STORE(F, d_o, of_out * out * (1 - out)); \
-            STORE(F, dc, of_c * forget); \
+            STORE(F, di, of_in *in *(1 - in)); \
+            STORE(F, df, of_forget *forget *(1 - forget)); \
+            STORE(F, dg, of_change *(1 - change * change)); \
+            STORE(F, d_o, of_out *out *(1 - out)); \
+            STORE(F, dc, of_c *forget); \
         } \
     }
 DEFINE_LSTM(f32, float)

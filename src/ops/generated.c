@@ -150,6 +150,7 @@ extern const struct ebb_op ebb_op_gather;
 extern const struct ebb_op ebb_op_gaussian_nll_loss;
 extern const struct ebb_op ebb_op_ge;
 extern const struct ebb_op ebb_op_gelu;
+extern const struct ebb_op ebb_op_gelu_backward;
 extern const struct ebb_op ebb_op_geometric;
 extern const struct ebb_op ebb_op_glu;
 extern const struct ebb_op ebb_op_group_norm;
@@ -561,6 +562,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_gaussian_nll_loss,
     &ebb_op_ge,
     &ebb_op_gelu,
+    &ebb_op_gelu_backward,
     &ebb_op_geometric,
     &ebb_op_glu,
     &ebb_op_group_norm,
@@ -822,7 +824,7 @@ const struct ebb_op *const ebb__op_table[] = {
     &ebb_op_zeros_like,
     NULL,
 };
-const int ebb__op_table_size = 407;
+const int ebb__op_table_size = 408;
 
 const struct ebb_attr ebb__attr_table_adaptive_avg_pool1d[] = {
     {"output_size", EBB_ATTR_SHAPE, offsetof(struct ebb__attrs_adaptive_avg_pool1d, output_size), true, NULL, {0, 0, EBB_DTYPE_NONE, false}, NULL, NULL},
@@ -1337,6 +1339,10 @@ const struct ebb_attr ebb__attr_table_gaussian_nll_loss[] = {
 
 const struct ebb_attr ebb__attr_table_gelu[] = {
     {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu, approximate), false, "none,tanh", {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
+};
+
+const struct ebb_attr ebb__attr_table_gelu_backward[] = {
+    {"approximate", EBB_ATTR_ENUM, offsetof(struct ebb__attrs_gelu_backward, approximate), false, "none,tanh", {0, 0, EBB_DTYPE_NONE, false}, "none", NULL},
 };
 
 const struct ebb_attr ebb__attr_table_geometric[] = {
@@ -3381,6 +3387,12 @@ ebb_tensor *(ebb_gelu_)(ebb_tensor *self, ebb_gelu_options options) {
     const struct ebb__attrs_gelu attrs = {.approximate = options.approximate};
     ebb_tensor *const in[] = {self};
     return ebb_call_op_inplace(&ebb_op_gelu, in, 1, &attrs);
+}
+
+ebb_tensor *(ebb_gelu_backward)(ebb_tensor *grad_output, ebb_tensor *self, ebb_gelu_backward_options options) {
+    const struct ebb__attrs_gelu_backward attrs = {.approximate = options.approximate};
+    ebb_tensor *const in[] = {grad_output, self};
+    return ebb_call_op1(&ebb_op_gelu_backward, in, 2, &attrs);
 }
 
 ebb_tensor *(ebb_geometric)(ebb_tensor *self, double p) {

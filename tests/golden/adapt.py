@@ -21,6 +21,8 @@ def as_ebb(name, named, fails):
         named["output_size"] = [-1 if n is None else n for n in named["output_size"]]
     if name == "embedding" and named.get("max_norm") is None:
         named.pop("norm_type", None)
+    if name == "lstm_cell":
+        named = {"input": named.pop("input"), "hx": named["hx"][0], "cx": named.pop("hx")[1]} | named
     check_arguments(name, named, fails)
     result = {}
     for argument, value in named.items():

@@ -2936,10 +2936,10 @@ typedef struct ebb_lstm_recurrence_options {
  * cells all c, activations have the four gates behind their functions, which backward reads.
  *     lstm_recurrence(Tensor gates, Tensor cx, Tensor? hx, Tensor? w_hh) -> Tensor output, Tensor cells, Tensor
  *     activations
- * Gradient (ThnnFusedLstmCellBackward0) of gates: 'the last step first: di = dc * g * i * (1 - i), df = dc *
- * c_before * f * (1 - f), dg = dc * i * (1 - g**2), do = dh * tanh(c) * o * (1 - o)'; of cx: 'dc * f, dc = dc_after
- * * f_after + dh * o * (1 - tanh(c)**2)'; of hx: 'dh = g_output + d_after @ w_hh, d_after = (di, df, dg, do) of the
- * step after'; of w_hh: 'the sum of d^T @ h_before over all steps'.
+ * Gradient (ThnnFusedLstmCellBackward0) of gates: '(dc * z * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 -
+ * z**2), dh * tanh(c) * o * (1 - o)) of each step, the last one first, for activations (i, f, z, o)'; of cx: 'dc * f
+ * of the first step, dc = dc_after * f_after + dh * o * (1 - tanh(c)**2)'; of hx: 'd_gates @ w_hh of the first step;
+ * dh of a step has the same of the step after'; of w_hh: 'the sum of d_gates^T @ h_before over all steps'.
  * Inputs are promoted to a common dtype. Floating point only. torch.lstm */
 EBB_API ebb_tensor *ebb_lstm_recurrence(ebb_tensor *gates, ebb_tensor *cx, ebb_lstm_recurrence_options options EBB_DEFAULT);
 #ifdef __cplusplus

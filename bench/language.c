@@ -48,7 +48,8 @@ ebb_tensor *model_lstm(bench_model *m) {
     ebb_tensor *b_ih = model_parameter(m, "lstm.bias_ih", 0, EBB_DIMS(4 * width), scale, 0);
     ebb_tensor *b_hh = model_parameter(m, "lstm.bias_hh", 0, EBB_DIMS(4 * width), scale, 0);
     ebb_tensor *zero = ebb_zeros(EBB_DIMS(batch, width));
-    ebb_tensor *all = ebb_lstm_layer(ebb_embedding(tokens, embedding), zero, zero, w_ih, w_hh, .b_ih = b_ih, .b_hh = b_hh);
+    ebb_tensor *all =
+        ebb_lstm_layer(ebb_embedding(tokens, embedding), zero, zero, w_ih, w_hh, .b_ih = b_ih, .b_hh = b_hh);
     model_count(m, 2.0 * (double)(2 * time * batch * width * 4 * width), true);
     all = ebb_reshape(all, EBB_DIMS(time * batch, width));
     return ebb_cross_entropy(model_linear(m, all, "head", 0, VOCABULARY), targets);

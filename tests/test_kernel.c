@@ -75,6 +75,7 @@ WHOLE(add_scaled, a)
 REAL(threshold_backward, b <= 0 ? 0 : a)
 REAL(sigmoid_backward, a *(1 - b) * b)
 REAL(tanh_backward, a *(1 - b * b))
+REAL(gelu_backward, a *((1 + erfl(b * 0.70710678118654752440L)) / 2 + b * expl(-b * b / 2) * 0.39894228040143267794L))
 REAL(eq, a == b)
 WHOLE(eq, a == b)
 REAL(ne, a != b)
@@ -100,6 +101,17 @@ static real size_gelu(real a, real b) {
     return fabsl(a) / 2;
 }
 static real size_tanh_backward(real a, real b) { return fabsl(a) * (1 + b * b); }
+static real size_gelu_backward(real a, real b) {
+    return fabsl(a) * (1 + fabsl(b) * (1 + b * b) * expl(-b * b / 2)); /* b^2 rounded, in the exponent */
+}
+/* Where tanh(u) is not 1 yet, 1 - tanh(u)^2 has its rounding. */
+static real size_gelu_tanh_backward(real a, real b) {
+    return fabsl(a) * (1 + (fabsl(b) < 9 ? fabsl(b) * (1 + b * b / 8) : 0));
+}
+static real real_gelu_tanh_backward(real a, real b) {
+    const real t = tanhl(0.79788456080286535588L * b * (1 + 0.044715L * b * b));
+    return a * ((1 + t) / 2 + b * (1 - t * t) / 2 * 0.79788456080286535588L * (1 + 0.134145L * b * b));
+}
 static real size_sigmoid_backward(real a, real b) { return fabsl(a) * (1 + fabsl(b)) * (1 + fabsl(b)); }
 
 enum { FLOATS = 1, INTS = 2, BOOL = 4, NUMBERS = FLOATS | INTS, ALL = NUMBERS | BOOL };
@@ -149,6 +161,8 @@ static const struct entry {
     FLOAT(threshold_backward, 2, 0, NULL),
     FLOAT(sigmoid_backward, 2, 2, size_sigmoid_backward),
     FLOAT(tanh_backward, 2, 2, size_tanh_backward),
+    FLOAT(gelu_backward, 2, 4, size_gelu_backward),
+    FLOAT(gelu_tanh_backward, 2, 4, size_gelu_tanh_backward),
     TEST(eq, 2),
     TEST(ne, 2),
     TEST(lt, 2),

@@ -156,6 +156,32 @@ EBB_TEST(options) {
     SAME(ebb_polygamma(2, F64(1.5, -0.5)), -0.8287966442343201, -0.82879664423432);
 }
 
+/* gelu's derivatives of first to third order, where they are simple, and where they are 0 or 1 but what they are made
+ * of overflows. */
+EBB_TEST(gelu_derivatives) {
+    static const double want[2][3][2] = {{{-0.12597868507653925, 0.9766141011336599},
+                                          {0.05312426353482025, 0.47150343938380956},
+                                          {0.5146198819195654, -0.7672079142821323}},
+                                         {{-0.12587806978401672, 0.976357218656104},
+                                          {0.054581537701671, 0.4708629268446337},
+                                          {0.5111744747217669, -0.7662623355087339}}};
+    for (int approximate = 0; approximate < 2; approximate++) {
+        for (ebb_dtype dtype = EBB_F32; dtype <= EBB_F64; dtype++) {
+            ebb_tensor *x = ebb_to(F64(-1.3, 0.7, -1e30, -50, 50, 1e30, NAN, INFINITY, -INFINITY), dtype), *y;
+            CHECK(x = ebb_requires_grad_(ebb_detach(x), true));
+            y = ebb_gelu(x, .approximate = approximate);
+            for (int order = 0; order < 3; order++) {
+                CHECK(!ebb_grad(EBB_LIST(ebb_sum(y)), EBB_LIST(x), &y, .create_graph = true));
+                ebb_tensor *d = ebb_to(ebb_detach(y), EBB_F64);
+                const double eps = dtype == EBB_F32 ? 1e-6 : 1e-14, far = order == 0;
+                for (int i = 0; i < 2; i++) CHECK(fabs(at(d, i) - want[approximate][order][i]) < eps);
+                CHECK(at(d, 2) == 0 && at(d, 3) == 0 && at(d, 4) == far && at(d, 5) == far && isnan(at(d, 6)));
+                CHECK(order == 2 || (isnan(at(d, 7)) && isnan(at(d, 8)))); /* as in PyTorch */
+            }
+        }
+    }
+}
+
 EBB_TEST(bounds) {
     ebb_tensor *x = ebb_requires_grad_(F64(-2, 0.5, 3, NAN), true), *g;
     ebb_tensor *y = ebb_clamp(x, .min = EBB_NUM(-2), .max = EBB_NUM(1));

@@ -193,7 +193,7 @@ DEFINE_PACK(f64, double)
                          int64_t b_rs, int64_t b_cs, bool accumulate, T *c, int64_t ldc, T *space) { \
         enum { W = sizeof(ebb__v##F) / sizeof(T), NR = 2 * W, ROWS = EBB__GEMM_ROWS(sizeof(T)) }; \
         _Alignas(64) T panel[KC * NR]; \
-        const bool packed_before = b_rs == EBB__GEMM_PACKED; \
+        const bool packed_before = b_cs == EBB__GEMM_PACKED; \
         if (packed_before) b_rs = NR, b_cs = k; \
         const bool direct = packed_before || (b_cs == 1 && (b_rs == NR || m <= (space ? 2 * MR : DIRECT_M))); \
         const int64_t columns = direct || !space ? NR : EBB__GEMM_COLUMNS(sizeof(T)); \

@@ -45,8 +45,8 @@ typedef struct ebb__norm_runs {
  * which may lie in the same places. See ebb__lstm_forward and ebb__lstm_backward. */
 typedef struct ebb__lstm_units {
     void (*forward)(int64_t n, const void *const sum[4], const void *c_before, void *const gate[4], void *c, void *h);
-    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh, dc_more
-     * to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
+    /* dc becomes the gradient of c_before. The optional ones, NULL where there are none, are added: dh_more to dh,
+     * dc_more to dc, and of_gate, gradients of the activated gates. dgate are those of the gates' sums. */
     void (*backward)(int64_t n, const void *const gate[4], const void *c_before, const void *c, const void *dh,
                      const void *dh_more, const void *dc_more, const void *const *of_gate, void *dc,
                      void *const dgate[4]);
@@ -54,8 +54,8 @@ typedef struct ebb__lstm_units {
 
 /* Products in the calling thread; see ebb__gemm. k >= 1. gemv: y = A x, x contiguous, A with a unit stride or k = 1.
  * `space`, EBB__GEMM_SPACE bytes or NULL, is where gemm of floating dtypes packs a and b, which pays when n is large. In
- * each of a and b one stride is 1; but b may have been packed, for many products with it: then b_rs is EBB__GEMM_PACKED and
- * b_cs is not read. gemm_pack writes that, ebb__gemm_packed(n, k, ...) bytes. */
+ * each of a and b one stride is 1. A b that is multiplied by often may be what gemm_pack has written, ebb__gemm_packed(n, k,
+ * size) bytes: then b_cs is EBB__GEMM_PACKED. */
 #define EBB__GEMM_PACKED INT64_MIN
 #define EBB__GEMM_DEPTH 256
 #define EBB__GEMM_ROWS(size) (1536 / (int)(size))    /* packed at once: multiples of every tile's */

@@ -70,6 +70,8 @@ extern ebb__loop_table ebb__loops_nonfinite;
 /* Backward, floating only; p[1] is the upstream gradient g, p[2] forward's output y. threshold (relu): y > 0 or NaN ? g
  * : 0; sigmoid: g * (1 - y) * y; tanh: g * (1 - y * y). */
 extern ebb__loop_table ebb__loops_threshold_backward, ebb__loops_sigmoid_backward, ebb__loops_tanh_backward;
+/* The same, but p[2] is forward's input: g times the derivative of gelu, and of its approximation by tanh. */
+extern ebb__loop_table ebb__loops_gelu_backward, ebb__loops_gelu_tanh_backward;
 
 /* ---- the same of seldom used functions (pointwise.c), compiled once ----
  * Parameters are ebb_setting (settings), double or int64_t, in the order given. */
@@ -255,16 +257,16 @@ struct ebb__attention_backward {
 void ebb__attention_backward(const struct ebb__attention *a, const struct ebb__attention_backward *b);
 
 /* ---- long short-term memory (lstm.c) ----
- * Contiguous f32 or f64: gates (steps, batch, 4 units) are the sums of the input, forget, change and output gates, but for
- * the part of the states before; weight (4 units, units) is what that is multiplied by. Without a weight gates are
+ * Contiguous f32 or f64: gates (steps, batch, 4 units) are the sums of the input, forget, change and output gates, but
+ * for the part of the states before; weight (4 units, units) is what that is multiplied by. Without a weight gates are
  * complete. cx and hx (batch, units) are cell and state before the first step, hx with a weight only. */
 struct ebb__lstm {
     ebb_dtype dtype;
     int64_t steps, batch, units;
     const void *weight;
 };
-/* activations (steps, batch, 4 units): sigmoid(i), sigmoid(f), tanh(g), sigmoid(o); cells: f * before + i * g; output: o
- * * tanh(cells). */
+/* activations (steps, batch, 4 units): sigmoid(i), sigmoid(f), tanh(g), sigmoid(o); cells: f * before + i * g; output:
+ * o * tanh(cells). */
 ebb_status ebb__lstm_forward(const struct ebb__lstm *shape, const void *gates, const void *cx, const void *hx,
                              void *output, void *cells, void *activations);
 /* The gradients of gates, cx and hx (with a weight) from those of the results, each of which may be NULL. */

@@ -22,6 +22,18 @@ EBB__VEC_MATH(erf, f64, double, erf)
     static EBB__INLINE ebb__v##F ebb__silu_##F(ebb__v##F x) { return x / (1 + ebb__exp_##F(-x)); } \
     static EBB__INLINE ebb__v##F ebb__gelu_tanh_##F(ebb__v##F x) { \
         return (T)0.5 * x * (1 + ebb__tanh_##F((T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x))); \
+    } \
+    /* The derivative. From 22 on tanh is 1, but what it is multiplied by would overflow; of infinity it is NaN, as in \
+     * PyTorch. */ \
+    static EBB__INLINE ebb__v##F ebb__gelu_tanh_slope_##F(ebb__v##F x) { \
+        const ebb__v##F far = ebb__splat_##F(22), z = ebb__max_##F(-far, ebb__min_##F(far, x)), square = z * z; \
+        const ebb__v##F t = ebb__tanh_##F((T)0.79788456080286535588 * z * (1 + (T)0.044715 * square)); \
+        const ebb__v##F du = (T)0.79788456080286535588 * (1 + (T)0.134145 * square); \
+        return (T)0.5 * (1 + t + z * (1 - t * t) * du) + 0 * x; \
+    } \
+    static EBB__INLINE ebb__v##F ebb__gelu_slope_##F(ebb__v##F x) { \
+        const ebb__v##F p = (T)0.5 + (T)0.5 * ebb__erf_##F((T)0.70710678118654752440 * x); \
+        return p + x * ((T)0.39894228040143267794 * ebb__exp_##F((T)-0.5 * x * x)); \
     }
 DEFINE_ACTIVATIONS(f32, float)
 DEFINE_ACTIVATIONS(f64, double)
@@ -107,6 +119,25 @@ DEFINE_BOTH(silu)
 DEFINE_BOTH(gelu)
 DEFINE_BOTH(gelu_tanh)
 
+/* p[1] times the derivative at p[2]. */
+#define DEFINE_GRADIENT(fn, slope, F, T) \
+    static void fn##_##F(int64_t n, char *const *p, const int64_t *stride, const void *param) { \
+        enum { W = sizeof(ebb__v##F) / sizeof(T), S = sizeof(T) }; \
+        const T *g = (const T *)p[1], *x = (const T *)p[2]; \
+        T *y = (T *)p[0]; \
+        if (n > 1 && (stride[0] != S || stride[1] != S || stride[2] != S)) { \
+            ebb__strided(n, p, stride, param, fn##_##F, EBB__SIZES(S, S, S, 0)); \
+            return; \
+        } \
+        for (int64_t i = 0; i < n; i += W) \
+            ebb__store_part_##F( \
+                y + i, n - i, ebb__load_part_##F(g + i, n - i, 1) * slope##_##F(ebb__load_part_##F(x + i, n - i, 1))); \
+    }
+DEFINE_GRADIENT(gelu_backward, ebb__gelu_slope, f32, float)
+DEFINE_GRADIENT(gelu_backward, ebb__gelu_slope, f64, double)
+DEFINE_GRADIENT(gelu_tanh_backward, ebb__gelu_tanh_slope, f32, float)
+DEFINE_GRADIENT(gelu_tanh_backward, ebb__gelu_tanh_slope, f64, double)
+
 /* ---- pow: exponents 2, 3, 1/2 and -1/2 as PyTorch computes them; where exponents differ, -inf to the power of 1/2 is
  * inf and -0 to it is 0, not NaN and -0 as the roots are ---- */
 #define DEFINE_POW(F, T, dtype) \
@@ -177,6 +208,8 @@ EBB__BINARY(pow_i64, int64_t, int64_t, integer_power(a, b))
     X(silu, FLOATS) \
     X(gelu, FLOATS) \
     X(gelu_tanh, FLOATS) \
+    X(gelu_backward, FLOATS) \
+    X(gelu_tanh_backward, FLOATS) \
     X(pow, NUMBERS)
 /* clang-format on */
 EBB__TABLES_INIT(transcendental)

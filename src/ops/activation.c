@@ -2,7 +2,6 @@
 #define EBB_FAMILY "Activations"
 #include "ops/create.h"
 
-#define SQRT_HALF 0.70710678118654752440
 #define SQRT_2_BY_PI 0.79788456080286535588
 
 static void leaky_relu_vjp(struct ebb_vjp_call *v) {
@@ -41,34 +40,53 @@ static void silu_vjp(struct ebb_vjp_call *v) {
     ebb_vjp_give(v, 0, ebb_mul(v->grad[0], ebb_mul(s, ebb_add(ebb_mul(x, ebb_sub(1, s)), 1))));
 }
 
-/* y = x P(x): the derivative is P + x P', with P the normal distribution. */
-static ebb_tensor *gelu_slope(ebb_tensor *x) {
-    ebb_tensor *p = ebb_mul(ebb_add(ebb_erf(ebb_mul(x, SQRT_HALF)), 1), 0.5);
-    ebb_tensor *density = ebb_mul(ebb_exp(ebb_mul(ebb_square(x), -0.5)), SQRT_2_BY_PI / 2);
-    return ebb_add(p, ebb_mul(x, density));
-}
+/* One loop for each way of approximation. */
+#define GELU_LOOPS(op) \
+    static void op##_f32(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
+        bool approximate = ((const struct ebb__attrs_##op *)attrs)->approximate; \
+        (approximate ? TANH_##op : ebb__loops_##op)[EBB_F32](n, p, stride, NULL); \
+    } \
+    static void op##_f64(int64_t n, char *const *p, const int64_t *stride, const void *attrs) { \
+        bool approximate = ((const struct ebb__attrs_##op *)attrs)->approximate; \
+        (approximate ? TANH_##op : ebb__loops_##op)[EBB_F64](n, p, stride, NULL); \
+    } \
+    static const ebb_loop op##_loops[EBB_DTYPE_COUNT] = {[EBB_F32] = op##_f32, [EBB_F64] = op##_f64};
+#define TANH_gelu ebb__loops_gelu_tanh
+#define TANH_gelu_backward ebb__loops_gelu_tanh_backward
+GELU_LOOPS(gelu)
+GELU_LOOPS(gelu_backward)
 
-/* The same with P = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3). */
-static ebb_tensor *gelu_tanh_slope(ebb_tensor *x) {
-    ebb_tensor *square = ebb_square(x);
-    ebb_tensor *t = ebb_tanh(ebb_mul(ebb_mul(x, ebb_add(ebb_mul(square, 0.044715), 1)), SQRT_2_BY_PI));
-    ebb_tensor *du = ebb_mul(ebb_add(ebb_mul(square, 3 * 0.044715), 1), SQRT_2_BY_PI);
-    ebb_tensor *p = ebb_mul(ebb_add(t, 1), 0.5);
-    return ebb_add(p, ebb_mul(ebb_mul(ebb_mul(x, 0.5), ebb_sub(1, ebb_square(t))), du));
-}
 static void gelu_vjp(struct ebb_vjp_call *v) {
     const struct ebb__attrs_gelu *a = v->attrs;
-    ebb_vjp_give(v, 0, ebb_mul(v->grad[0], a->approximate ? gelu_tanh_slope(v->in[0]) : gelu_slope(v->in[0])));
+    ebb_vjp_give(v, 0, ebb_gelu_backward(v->grad[0], v->in[0], .approximate = a->approximate));
 }
-static void gelu_f32(int64_t n, char *const *p, const int64_t *stride, const void *attrs) {
-    bool approximate = ((const struct ebb__attrs_gelu *)attrs)->approximate;
-    (approximate ? ebb__loops_gelu_tanh : ebb__loops_gelu)[EBB_F32](n, p, stride, NULL);
+
+/* y = x P(x) with the normal distribution P and its density p: y'' = 2 p - x^2 p. What is squared is kept where the
+ * density is not 0 yet, so that 0 times infinity comes up in no derivative. */
+static ebb_tensor *gelu_curvature(ebb_tensor *x) {
+    ebb_tensor *z = ebb_clamp(x, .min = EBB_NUM(-40), .max = EBB_NUM(40));
+    ebb_tensor *density = ebb_mul(ebb_exp(ebb_mul(ebb_square(z), -0.5)), SQRT_2_BY_PI / 2);
+    return ebb_sub(ebb_mul(density, 2), ebb_mul(ebb_mul(z, density), x));
 }
-static void gelu_f64(int64_t n, char *const *p, const int64_t *stride, const void *attrs) {
-    bool approximate = ((const struct ebb__attrs_gelu *)attrs)->approximate;
-    (approximate ? ebb__loops_gelu_tanh : ebb__loops_gelu)[EBB_F64](n, p, stride, NULL);
+
+/* The same with P = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3): y'' = s u' + x s (u'' / 2 - tanh(u) u'^2),
+ * s = 1 - tanh(u)^2, which is 0 from 22 on. */
+static ebb_tensor *gelu_tanh_curvature(ebb_tensor *x) {
+    ebb_tensor *z = ebb_clamp(x, .min = EBB_NUM(-22), .max = EBB_NUM(22)), *square = ebb_square(z);
+    ebb_tensor *t = ebb_tanh(ebb_mul(ebb_mul(z, ebb_add(ebb_mul(square, 0.044715), 1)), SQRT_2_BY_PI));
+    ebb_tensor *du = ebb_mul(ebb_add(ebb_mul(square, 3 * 0.044715), 1), SQRT_2_BY_PI);
+    ebb_tensor *s = ebb_sub(1, ebb_square(t));
+    ebb_tensor *inner = ebb_sub(ebb_mul(z, 3 * 0.044715 * SQRT_2_BY_PI), ebb_mul(t, ebb_square(du)));
+    return ebb_add(ebb_mul(s, du), ebb_mul(ebb_mul(s, inner), x));
 }
-static const ebb_loop gelu_loops[EBB_DTYPE_COUNT] = {[EBB_F32] = gelu_f32, [EBB_F64] = gelu_f64};
+
+static void gelu_backward_vjp(struct ebb_vjp_call *v) {
+    const struct ebb__attrs_gelu_backward *a = v->attrs;
+    ebb_tensor *g = v->grad[0], *grad = v->in[0], *x = v->in[1];
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_gelu_backward(g, x, .approximate = a->approximate));
+    if (!v->needs[1]) return;
+    ebb_vjp_give(v, 1, ebb_mul(ebb_mul(g, grad), a->approximate ? gelu_tanh_curvature(x) : gelu_curvature(x)));
+}
 
 static void mish_vjp(struct ebb_vjp_call *v) {
     ebb_tensor *x = v->in[0], *t = ebb_tanh(ebb_softplus(x)), *s = ebb_sigmoid(x);
@@ -233,6 +251,26 @@ ACTIVATION(
                 "g * ((1 + erf(self / sqrt(2))) / 2 + self * exp(-self**2 / 2) / sqrt(2 * pi)) if approximate == "
                 "'none' else g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))"},
     .samples = EBB_SAMPLES(SHAPES, "(3,4) approximate=tanh", "() approximate=tanh", "! i5(4)"))
+#define DENSITY "exp(-self**2 / 2) / sqrt(2 * pi)"
+const struct ebb_op ebb_op_gelu_backward = {
+    EBB_SIGNATURE(gelu_backward, "Tensor grad_output, Tensor self, enum(none|tanh) approximate=none -> Tensor"),
+    .torch = "torch.ops.aten.gelu_backward",
+    .node = "GeluBackwardBackward0",
+    .doc = "The gradient of gelu: grad_output times its derivative at self.",
+    .promote = EBB_PROMOTE_COMMON,
+    .dtypes = EBB_FLOATING,
+    .loops = gelu_backward_loops,
+    .vjp = gelu_backward_vjp,
+    .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
+    .formula = {"t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); "
+                "g * ((1 + erf(self / sqrt(2))) / 2 + self * " DENSITY ") if approximate == 'none' else "
+                "g * ((1 + t) / 2 + self * (1 - t**2) / 2 * sqrt(2 / pi) * (1 + 0.134145 * self**2))",
+                "t = tanh(sqrt(2 / pi) * (self + 0.044715 * self**3)); d = sqrt(2 / pi) * (1 + 0.134145 * self**2); "
+                "g * grad_output * (2 - self**2) * " DENSITY " if approximate == 'none' else "
+                "g * grad_output * (1 - t**2) * (d + self * (sqrt(2 / pi) * 0.134145 * self - t * d**2))"},
+    .samples = EBB_SAMPLES("(3,4) (3,4)", "() ()", "(0,3) (0,3)", "(3,4) (3,4) approximate=tanh",
+                           "() () approximate=tanh", "! (3) (4)", "! i5(3) i5(3)"),
+};
 ACTIVATION(mish, ONE, SAMPLES, LOOP(mish), .node = "MishBackward0", .doc = "self * tanh(softplus(self)).",
            .formula = {"t = tanh(softplus(self)); g * (t + self * sigmoid(self) * (1 - t**2))"})
 ACTIVATION(softplus, "Tensor self, float? beta=1, float? threshold=20 -> Tensor", LOOP(softplus),

@@ -1,9 +1,9 @@
-/* Rules of backward operators by way of the same computed with public operators: each derivative of theirs is then one of
- * what they are made of, and they are fast where nobody asks. */
+/* Rules of backward operators by way of the same computed with public operators: each derivative of theirs is then one
+ * of what they are made of, and they are fast where nobody asks. */
 #include "ops/composed.h"
 
-/* Each input is taken as a tensor of its own, since one may stand in several places; in forward mode they do not require
- * gradients by themselves. */
+/* Each input is taken as a tensor of its own, since one may stand in several places; in forward mode they do not
+ * require gradients by themselves. */
 static ebb_status differentiate(struct ebb_vjp_call *v, ebb__composition compose, bool create_graph,
                                 ebb_tensor **ret_grads) {
     ebb_tensor *x[EBB_OP_MAX_IN], *y[EBB_OP_MAX_OUT] = {NULL}, *out[EBB_OP_MAX_OUT], *h[EBB_OP_MAX_OUT];

@@ -71,6 +71,19 @@ extern const struct ebb_attr ebb__attr_table_gelu[1];
     .attrs = ebb__attr_table_gelu, .n_attrs = 1, \
     .attrs_size = sizeof(struct ebb__attrs_gelu)
 
+struct ebb__attrs_gelu_backward {
+    int approximate;
+};
+extern const struct ebb_attr ebb__attr_table_gelu_backward[1];
+#define EBB__SIG_gelu_backward \
+    .name = "gelu_backward", \
+    .signature = "Tensor grad_output, Tensor self, enum(none|tanh) approximate=none -> Tensor", \
+    .in = EBB_INPUTS({"grad_output", EBB_INPUT_TENSOR}, {"self", EBB_INPUT_TENSOR}), \
+    .n_in = 2, \
+    .n_out = 1, \
+    .attrs = ebb__attr_table_gelu_backward, .n_attrs = 1, \
+    .attrs_size = sizeof(struct ebb__attrs_gelu_backward)
+
 #define EBB__SIG_mish \
     .name = "mish", \
     .signature = "Tensor self -> Tensor", \

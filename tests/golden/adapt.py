@@ -19,6 +19,8 @@ def as_ebb(name, named, fails):
         named["correction"] = int(named.pop("unbiased"))
     if name == "embedding" and named.get("max_norm") is None:
         named.pop("norm_type", None)
+    if name == "lstm_cell":
+        named = {"input": named.pop("input"), "hx": named["hx"][0], "cx": named.pop("hx")[1]} | named
     check_arguments(name, named, fails)
     result = {}
     for argument, value in named.items():

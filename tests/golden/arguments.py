@@ -417,6 +417,20 @@ def gelus():
         yield lambda a=approximate, s=shape: F.gelu(rand(*s, low=-6, high=6, dtype=torch.float32), approximate=a)
 
 
+def lstm_cells():
+    for shape, biases in itertools.product(((3, 4, 5), (1, 2, 1), (0, 3, 2)), (True, False)):
+        batch, inputs, units = shape
+
+        def cell(dtype=torch.float64):
+            weights = [rand(4 * units, inputs, dtype=dtype), rand(4 * units, units, dtype=dtype)]
+            weights += [rand(4 * units, dtype=dtype) for _ in range(2 * biases)]
+            state = [rand(batch, units, dtype=dtype) for _ in range(2)]
+            return torch.lstm_cell(rand(batch, inputs, dtype=dtype), state, *weights)
+
+        yield cell
+        yield lambda cell=cell: cell(torch.float32)
+
+
 def leaky_relu():
     for slope, shape in itertools.product((0.2, 0.0, 1.0, 3, -0.5), ((9,), (2, 3))):
         yield lambda a=slope, s=shape: F.leaky_relu(rand(*s), a)
@@ -535,7 +549,7 @@ def triangle(name):
 def of(name):
     simple = {"scaled_dot_product_attention": attention, "fold": folds, "conv_transpose3d": transposed_convolution, "ctc_loss": ctc,
               "multilabel_soft_margin_loss": multilabel_soft_margin, "embedding": embedding, "one_hot": one_hot, "bincount": bincount,
-              "slice": slices, "isin": contained, "unique": distinct, "gelu": gelus, "leaky_relu": leaky_relu, "hardswish": hardswish,
+              "slice": slices, "isin": contained, "unique": distinct, "gelu": gelus, "lstm_cell": lstm_cells, "leaky_relu": leaky_relu, "hardswish": hardswish,
               "broadcast_to": broadcast_to, "im2col": lambda: [lambda: F.unfold(rand(), 2), lambda: F.unfold(rand(1, 2, 3, 4), (2, 3), padding=1)],
               "logcumsumexp": logcumsumexp, "msort": msort, "randint": randint, "randperm": randperm, "bernoulli": bernoulli}
     if name in simple:

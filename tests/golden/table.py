@@ -38,7 +38,7 @@ FAMILIES = {
         adaptive_max_pool2d adaptive_max_pool3d batch_norm layer_norm group_norm instance_norm rms_norm normalize
         local_response_norm dropout alpha_dropout interpolate pixel_shuffle pixel_unshuffle channel_shuffle im2col fold
         cosine_similarity pairwise_distance cdist pdist scaled_dot_product_attention grid_sample affine_grid lp_pool1d
-        lp_pool2d""",
+        lp_pool2d lstm_cell""",
     "loss": """mse_loss l1_loss smooth_l1_loss huber_loss nll_loss cross_entropy binary_cross_entropy
         binary_cross_entropy_with_logits kl_div cosine_embedding_loss triplet_margin_loss hinge_embedding_loss
         margin_ranking_loss soft_margin_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss

@@ -157,8 +157,8 @@ enum ebb_attr_kind {
 struct ebb_attr {
     const char *name;
     enum ebb_attr_kind kind;
-    uint16_t offset; /* in the operator's attribute struct */
-    bool required;   /* positional in C; otherwise an option whose zero is PyTorch's default */
+    uint16_t offset;      /* in the operator's attribute struct */
+    bool required;        /* positional in C; otherwise an option whose zero is PyTorch's default */
     const char *values;   /* of an enum; "none" of a shape whose entries may be none by name, which is -1 */
     ebb_setting fallback; /* of a setting that is not given */
     /* What it is when it is not given, as a person reads it: "all", "0.01". Of a required one: what calls by name take,

@@ -762,7 +762,7 @@ EBB_API ebb_tensor *ebb_hypot_(ebb_tensor *self, ebb_tensor *other);
 
 /* The size of self with the sign of other.
  *     copysign(Number self, Number other) -> Tensor
- * Gradient (CopysignBackward0) of self: g * sign(self) * sign(other); of other: 0.
+ * Gradient (CopysignBackward0) of self: g * where(isnan(self), nan, sign(self)) * sign(other); of other: 0.
  * Integers and bool become the default dtype. In place: ebb_copysign_. torch.copysign */
 EBB_API ebb_tensor *ebb_copysign(ebb_tensor *self, ebb_tensor *other);
 EBB_API ebb_tensor *ebb_copysign_(ebb_tensor *self, ebb_tensor *other);

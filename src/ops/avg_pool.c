@@ -196,11 +196,10 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
 #define ADAPTIVE(name_, image, node_, autocast_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape(none) output_size -> Tensor"), \
-        .doc = \
-            "Averages of input (N, C, " image "), or (C, " image \
-            "), over windows such that the result has output_size: output i is the mean of the inputs from " \
-            "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1, or " \
-            "none by name, for the size of the input.", \
+        .doc = "Averages of input (N, C, " image "), or (C, " image \
+               "), over windows such that the result has output_size: output i is the mean of the inputs from " \
+               "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1, or " \
+               "none by name, for the size of the input.", \
         .batch = ebb_batch_fold, \
         .torch = "torch.nn.functional." #name_, \
         .node = node_, \
@@ -231,9 +230,9 @@ static const char *adaptive_avg_pool3d_variant(const void *attrs, ebb_tensor *co
 }
 
 ADAPTIVE(adaptive_avg_pool2d, "H, W", "AdaptiveAvgPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
-         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(1,2,3,4) output_size=1", "(0,2,3,4) output_size=2",
-         "(1,0,3,4) output_size=2", "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2", "! (3,3) output_size=2",
-         "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
+         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(1,2,3,4) output_size=1",
+         "(0,2,3,4) output_size=2", "(1,0,3,4) output_size=2", "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2",
+         "! (3,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
 ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,none,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=-2")
 

@@ -124,8 +124,9 @@ static void hypot_vjp(struct ebb_vjp_call *v) {
 }
 
 static void copysign_vjp(struct ebb_vjp_call *v) {
-    ebb_tensor *g = v->grad[0];
-    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(ebb_sign(v->in[0]), ebb_copysign(1, v->in[1]))));
+    ebb_tensor *g = v->grad[0], *x = v->in[0];
+    ebb_tensor *sign = v->needs[0] ? ebb_where(ebb_isnan(x), (double)NAN, ebb_sign(x)) : NULL;
+    if (v->needs[0]) ebb_vjp_give(v, 0, ebb_mul(g, ebb_mul(sign, ebb_copysign(1, v->in[1]))));
     if (v->needs[1]) ebb_vjp_give(v, 1, ebb_zero(g));
 }
 
@@ -198,7 +199,7 @@ BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node
        .formula = {"g * self / y", "g * other / y"}, .domain = {0.3, 3})
 BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
        .node_variant = copysign_node, .doc = "The size of self with the sign of other.", .saves = {BOTH, 0},
-       .formula = {"g * sign(self) * sign(other)", "0"})
+       .formula = {"g * where(isnan(self), nan, sign(self)) * sign(other)", "0"})
 BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
           .doc = "The greater of self and other; NaN only where both are.", .saves = {BOTH, BOTH},
           .formula = {"where(self >= other, g, 0)", "where(other > self, g, 0)"})

@@ -170,7 +170,8 @@ MAX_POOL(max_pool3d, 3, "D, H, W", "MaxPool3DWithIndicesBackward0", F32, EBB_NUM
 ADAPTIVE(adaptive_max_pool1d, 1, "L", "AdaptiveMaxPool1DBackward0", NONE, "(2,3,5) output_size=3",
          "(3,5) output_size=1", "! (2,0,5) output_size=3", "! (5) output_size=2")
 ADAPTIVE(adaptive_max_pool2d, 2, "H, W", "AdaptiveMaxPool2DBackward0", NONE, "(2,3,5,4) output_size=(2,3)",
-         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(0,2,3,4) output_size=2", "(1,2,3,3) output_size=0",
-         "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)", "! i5(1,2,3,3) output_size=2")
+         "(2,4,4) output_size=3", "(1,2,3,3) output_size=(5,none)", "(0,2,3,4) output_size=2",
+         "(1,2,3,3) output_size=0", "! (1,2,0,3) output_size=2", "! (1,2,3,3) output_size=(1,2,3)",
+         "! i5(1,2,3,3) output_size=2")
 ADAPTIVE(adaptive_max_pool3d, 3, "D, H, W", "AdaptiveMaxPool3DBackward0", F32, "(1,2,4,3,5) output_size=(2,none,3)",
          "(2,3,3,3) output_size=2", "! (1,2,3,3) output_size=()")

@@ -53,7 +53,7 @@ static bool check_sample(const struct ebb_op *op, const char *text) {
             for (int64_t i = 0; i < sample.n_in; i++) {
                 ebb_tensor *t = sample.in[i];
                 int64_t entry;
-                if (!op->formula[ebb__formula_declared(op, sample.n_in, i, &entry)]) continue;
+                if (!ebb_op_text(op).formula[ebb__formula_declared(op, sample.n_in, i, &entry)]) continue;
                 if (!t || ebb_tensor_is_number(t) || !ebb_dtype_is_floating(ebb_tensor_dtype(t))) continue;
                 (void)ebb_name(ebb_requires_grad_(t, true), names[i % 8]);
             }
@@ -79,7 +79,7 @@ EBB_TEST(reports_in_chinese_have_no_english) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
         if (op->no_derivative && !op->vjp) continue;
-        for (int s = 0; op->samples && op->samples[s] && s < 3; s++) wrong += !check_sample(op, op->samples[s]);
+        for (int s = 0; ebb_op_text(op).samples && ebb_op_text(op).samples[s] && s < 3; s++) wrong += !check_sample(op, ebb_op_text(op).samples[s]);
     }
     print_message("%d reports\n", reports);
     CHECK(wrong == 0);

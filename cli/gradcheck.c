@@ -74,7 +74,7 @@ static int declared(const struct ebb_sample *s, int64_t i) {
 static int leaves(const struct ebb_sample *s, ebb_tensor **ret_in, int64_t *ret_elements) {
     bool formulas = s->op->vjp != NULL;
     int n = 0;
-    const struct ebb_op_text written = ebb_op_text(s->op);
+    const struct ebb_op_texts written = ebb_op_text(s->op);
     for (int i = 0; i < s->op->n_in; i++) formulas = formulas || written.formula[i];
     *ret_elements = 0;
     for (int64_t i = 0; i < s->n_in; i++) {

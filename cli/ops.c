@@ -111,7 +111,7 @@ static void print_formula(const char *formula) {
     }
 }
 
-static void print_arguments(const struct ebb_op *op, const struct ebb_op_text *written) {
+static void print_arguments(const struct ebb_op *op, const struct ebb_op_texts *written) {
     if (op->n_in) (void)printf("\n    Inputs\n");
     for (int i = 0; i < op->n_in; i++) {
         const char *formula = written->formula[i];
@@ -127,13 +127,13 @@ static void print_arguments(const struct ebb_op *op, const struct ebb_op_text *w
     }
     if (op->n_out > 1) (void)printf("\n    Outputs\n");
     for (int i = 0; i < op->n_out && op->n_out > 1; i++) {
-        const char *by = op->asked[i], *when = !by ? "" : *by ? "given by name with " : "kept for the gradient";
-        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i], when, by ? by : "");
+        const char *by = op->out[i].asked, *when = !by ? "" : *by ? "given by name with " : "kept for the gradient";
+        (void)printf(by ? "      %-18s%s%s\n" : "      %s\n", op->out[i].name, when, by ? by : "");
     }
 }
 
 static void print_operator(const struct ebb_op *op) {
-    const struct ebb_op_text written = ebb_op_text(op);
+    const struct ebb_op_texts written = ebb_op_text(op);
     char name[80];
     print_signature(op);
     print_filled(written.doc, 4);
@@ -159,7 +159,7 @@ static void print_operator(const struct ebb_op *op) {
 
 /* ---- JSON ---- */
 
-static void json_arguments(struct ebb__json *j, const struct ebb_op *op, const struct ebb_op_text *written) {
+static void json_arguments(struct ebb__json *j, const struct ebb_op *op, const struct ebb_op_texts *written) {
     ebb__json_open(j, "inputs", '[');
     for (int i = 0; i < op->n_in; i++) {
         ebb__json_open(j, NULL, '{');
@@ -184,11 +184,16 @@ static void json_arguments(struct ebb__json *j, const struct ebb_op *op, const s
 }
 
 static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
-    const struct ebb_op_text written = ebb_op_text(op);
-    const char *const texts[][2] = {
-        {"name", op->name},    {"family", family_of(op)}, {"signature", op->signature},  {"doc", written.doc},
-        {"torch", written.torch},  {"node", op->node},        {"overload_of", op->overload}, {"derivative", derivative(op)},
-        {"formula", written.parts}};
+    const struct ebb_op_texts written = ebb_op_text(op);
+    const char *const texts[][2] = {{"name", op->name},
+                                    {"family", family_of(op)},
+                                    {"signature", op->signature},
+                                    {"doc", written.doc},
+                                    {"torch", written.torch},
+                                    {"node", op->node},
+                                    {"overload_of", op->overload},
+                                    {"derivative", derivative(op)},
+                                    {"formula", written.parts}};
     ebb__json_open(j, NULL, '{');
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i][1] && texts[i][1][0]) ebb__json_text(j, texts[i][0], texts[i][1]);
@@ -196,7 +201,7 @@ static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
     ebb__json_bool(j, "view", op->view);
     json_arguments(j, op, &written);
     ebb__json_open(j, "outputs", '(');
-    for (int i = 0; i < op->n_out; i++) ebb__json_text(j, NULL, op->out[i] ? op->out[i] : "");
+    for (int i = 0; i < op->n_out; i++) ebb__json_text(j, NULL, op->out ? op->out[i].name : "");
     if (op->n_out == EBB_OUT_LIST) ebb__json_text(j, NULL, "...");
     ebb__json_close(j);
     ebb__json_open(j, "samples", '[');

@@ -40,6 +40,7 @@ sub entries { # the string literals of an initializer, neighbours joined, design
     my @found;
     for my $part (split_top($text =~ /^\{(.*)\}$/s ? $1 : $text)) {
         my $joined = $part =~ /"/ ? join('', $part =~ /"((?:\\.|[^"\\])*)"/g) =~ s/\\(.)/$1/gr : undef;
+        die "the place $1 in a list of texts is no number\n" if $part =~ /^\[(?!\d)(.*?)\]/;
         $found[$part =~ /^\[(\d+)\]/ ? $1 : scalar @found] = $joined;
     }
     return @found;

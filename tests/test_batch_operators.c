@@ -226,11 +226,12 @@ static void check_batched(struct subject *s, ebb_tensor *(*in)[MAX_IN], const bo
 /* Inputs that have a derivative: floating-point ones of an operator that has a rule or parts. */
 static void choose(struct subject *s, ebb_tensor *const *in) {
     const struct ebb_op *op = s->op;
+    const struct ebb_op_texts written = ebb_op_text(op);
     bool any = !op->no_derivative && (op->vjp || op->compose || op->compose_list), formulas = op->vjp != NULL;
-    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || ebb_op_text(op).formula[i];
+    for (int i = 0; i < EBB_OP_MAX_IN; i++) formulas = formulas || written.formula[i];
     for (int64_t i = 0; i < s->n_in; i++) {
         bool floating = in[i] && ebb_dtype_is_floating(ebb_tensor_dtype(in[i])) && !ebb_tensor_is_number(in[i]);
-        s->wanted[i] = any && floating && (!formulas || ebb_op_text(op).formula[ebb__op_input(op, s->n_in, i)]);
+        s->wanted[i] = any && floating && (!formulas || written.formula[ebb__op_input(op, s->n_in, i)]);
         if (s->wanted[i] && s->argnums.n < EBB_MAX_NDIM) s->argnums.d[s->argnums.n++] = i;
     }
 }
@@ -263,9 +264,9 @@ static void check_sample(const struct ebb_op *op, const char *text) {
 /* The first sample of an operator, all inputs batched, with each allocation failing: an error, and nothing worse. */
 static void fail_allocations(const struct ebb_op *op, ebb_function f) {
     struct ebb_sample sample;
-    if (!ebb_op_text(op).samples || ebb_op_text(op).samples[0][0] == '!' || ebb_sample_make(op, ebb_op_text(op).samples[0], EBB_F64, 1, &sample)) return;
-    struct subject s = {
-        .op = op, .text = ebb_op_text(op).samples[0], .what = "failing", .attrs = sample.attrs, .n_in = sample.n_in};
+    const char *const *samples = ebb_op_text(op).samples;
+    if (!samples || samples[0][0] == '!' || ebb_sample_make(op, samples[0], EBB_F64, 1, &sample)) return;
+    struct subject s = {.op = op, .text = samples[0], .what = "failing", .attrs = sample.attrs, .n_in = sample.n_in};
     bool any = false;
     EBB_SCOPE {
         ebb_tensor *in[MAX_IN];

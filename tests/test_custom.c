@@ -41,8 +41,9 @@ static void two_vjp(struct ebb_vjp_call *v) {
 }
 
 #define TWO \
-    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}), .n_in = 2, .out = {"product", "sum"}, \
-    .n_out = 2, .forward = two_forward, .vjp = two_vjp, .saves = {EBB_IN(1), EBB_IN(0)}, ON_DOUBLES
+    .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}, {"y", EBB_INPUT_TENSOR}), .n_in = 2, \
+    .out = EBB_OUTPUTS({.name = "product"}, {.name = "sum"}), .n_out = 2, .forward = two_forward, .vjp = two_vjp, \
+    .saves = {EBB_IN(1), EBB_IN(0)}, ON_DOUBLES
 
 static const struct ebb_op two = {.name = "two", .node = "TwoBackward", TWO};
 static const struct ebb_op two_undefined = {.name = "two", .node = "TwoBackward", TWO, .undefined_grads = true};
@@ -132,7 +133,7 @@ static const struct ebb_op extra = {.name = "extra",
                                     .node = "ExtraBackward",
                                     .in = EBB_INPUTS({"x", EBB_INPUT_TENSOR}),
                                     .n_in = 1,
-                                    .out = {"y", "e"},
+                                    .out = EBB_OUTPUTS({.name = "y"}, {.name = "e"}),
                                     .n_out = 2,
                                     .forward = extra_forward,
                                     .vjp = extra_vjp,

@@ -244,7 +244,8 @@ EBB_TEST(parts_of_operators_are_not_named) {
     int errors = 0;
     for (int k = 0; k < ebb_op_count(); k++) {
         const struct ebb_op *op = ebb_op_get(k);
-        for (const char *const *text = ebb_op_text(op).samples; text && *text && (op->compose || op->compose_list); text++) {
+        for (const char *const *text = ebb_op_text(op).samples; text && *text && (op->compose || op->compose_list);
+             text++) {
             struct ebb_sample sample;
             if (ebb_sample_make(op, *text, EBB_F64, 1, &sample) == EBB_OK) errors += call_wrongly(op, *text, &sample);
             ebb_clear_error();

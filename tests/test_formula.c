@@ -57,7 +57,8 @@ static int64_t leaves(struct checked *c, ebb_tensor **leaf) {
     for (int64_t i = 0; i < c->sample.n_in; i++) {
         ebb_tensor *t = c->in[i] = c->sample.in[i];
         int64_t entry;
-        const char *formula = ebb_op_text(c->sample.op).formula[ebb__formula_declared(c->sample.op, c->sample.n_in, i, &entry)];
+        const char *formula =
+            ebb_op_text(c->sample.op).formula[ebb__formula_declared(c->sample.op, c->sample.n_in, i, &entry)];
         if (!t || ebb_tensor_is_number(t) || !ebb_dtype_is_floating(ebb_tensor_dtype(t)) || !formula) continue;
         leaf[n++] = ebb_requires_grad_(t, true);
     }
@@ -192,16 +193,17 @@ EBB_TEST(compositions_are_what_their_formulas_say) {
     int formulas = 0, words = 0, calls = 0, wrong = 0;
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
-        if (!ebb_op_text(op).parts) continue;
+        const struct ebb_op_texts written = ebb_op_text(op);
+        if (!written.parts) continue;
         formulas++;
-        words += ebb__formula_is_words(ebb_op_text(op).parts);
-        if (ebb__formula_is_words(ebb_op_text(op).parts)) continue;
-        for (int k = 0; ebb_op_text(op).samples && ebb_op_text(op).samples[k]; k++) EBB_SCOPE {
+        words += ebb__formula_is_words(written.parts);
+        if (ebb__formula_is_words(written.parts)) continue;
+        for (int k = 0; written.samples && written.samples[k]; k++) EBB_SCOPE {
                 struct ebb_sample s;
-                CHECK(!ebb_sample_make(op, ebb_op_text(op).samples[k], EBB_F64, 1, &s));
-                if (!s.must_fail && !is_exception(op->name, ebb_op_text(op).samples[k])) {
+                CHECK(!ebb_sample_make(op, written.samples[k], EBB_F64, 1, &s));
+                if (!s.must_fail && !is_exception(op->name, written.samples[k])) {
                     const char *what = compare_parts(op, &s);
-                    if (what) complain(op, ebb_op_text(op).samples[k], ebb_op_text(op).parts, what);
+                    if (what) complain(op, written.samples[k], written.parts, what);
                     wrong += what != NULL;
                     calls++;
                 }
@@ -220,20 +222,22 @@ EBB_TEST(compositions_are_what_their_formulas_say) {
 EBB_TEST(every_operator_has_a_formula) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
-        bool found = ebb_op_text(op).parts || op->n_in == 0 || (op->no_derivative && !op->vjp);
-        for (int k = 0; k < op->n_in; k++) found = found || (ebb_op_text(op).formula[k] && ebb_op_text(op).formula[k][0]);
+        const struct ebb_op_texts written = ebb_op_text(op);
+        bool found = written.parts || op->n_in == 0 || (op->no_derivative && !op->vjp);
+        for (int k = 0; k < op->n_in; k++) found = found || (written.formula[k] && written.formula[k][0]);
         if (!found) complain(op, "", "", "there is no formula");
         CHECK(found);
-        CHECK(!ebb_op_text(op).parts || (!op->vjp && (op->compose || op->compose_list)));
+        CHECK(!written.parts || (!op->vjp && (op->compose || op->compose_list)));
     }
 }
 
 EBB_TEST(every_formula_is_of_the_language) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
+        const struct ebb_op_texts written = ebb_op_text(op);
         for (int k = 0; k <= EBB_OP_MAX_IN; k++) {
             struct ebb__program p;
-            const char *formula = k < EBB_OP_MAX_IN ? ebb_op_text(op).formula[k] : ebb_op_text(op).parts;
+            const char *formula = k < EBB_OP_MAX_IN ? written.formula[k] : written.parts;
             if (!formula || !formula[0]) continue;
             if (ebb__program_parse(&p, formula)) complain(op, "", formula, "is not parsed");
             CHECK(p.n_statements > 0);
@@ -246,13 +250,14 @@ EBB_TEST(every_formula_is_what_the_rule_computes) {
     int wrong = 0;
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
+        const struct ebb_op_texts written = ebb_op_text(op);
         for (int k = 0; k < EBB_OP_MAX_IN; k++) {
-            if (!ebb_op_text(op).formula[k] || !ebb_op_text(op).formula[k][0]) continue;
+            if (!written.formula[k] || !written.formula[k][0]) continue;
             counts.formulas++;
-            counts.words += ebb__formula_is_words(ebb_op_text(op).formula[k]);
+            counts.words += ebb__formula_is_words(written.formula[k]);
         }
         if (op->no_derivative && !op->vjp) continue;
-        for (int s = 0; ebb_op_text(op).samples && ebb_op_text(op).samples[s]; s++) wrong += !check_sample(op, ebb_op_text(op).samples[s]);
+        for (int s = 0; written.samples && written.samples[s]; s++) wrong += !check_sample(op, written.samples[s]);
     }
     print_message("%d formulas, of them %d words; %d comparisons with gradients\n", counts.formulas, counts.words,
                   counts.compared);

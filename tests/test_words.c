@@ -79,7 +79,8 @@ EBB_TEST(reports_in_chinese_have_no_english) {
     for (int i = 0; i < ebb_op_count(); i++) {
         const struct ebb_op *op = ebb_op_get(i);
         if (op->no_derivative && !op->vjp) continue;
-        for (int s = 0; ebb_op_text(op).samples && ebb_op_text(op).samples[s] && s < 3; s++) wrong += !check_sample(op, ebb_op_text(op).samples[s]);
+        const char *const *samples = ebb_op_text(op).samples;
+        for (int s = 0; samples && samples[s] && s < 3; s++) wrong += !check_sample(op, samples[s]);
     }
     print_message("%d reports\n", reports);
     CHECK(wrong == 0);
@@ -92,7 +93,7 @@ EBB_TEST(every_formula_of_words_has_its_chinese) {
     for (int i = 0; i < ebb_op_count(); i++)
         for (int k = 0; k < EBB_OP_MAX_IN; k++) {
             char words[512];
-            const char *formula = ebb_op_get(i)->formula[k];
+            const char *formula = ebb_op_text(ebb_op_get(i)).formula[k];
             if (!formula || (formula[0] != '\'' && formula[0] != '"')) continue;
             (void)snprintf(words, sizeof words, "%.*s", (int)strlen(formula) - 2, formula + 1);
             if (!ebb__formula_words_known(words)) print_error("%s: %s\n", ebb_op_get(i)->name, words);

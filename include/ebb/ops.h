@@ -636,10 +636,10 @@ typedef struct ebb_batch_norm_options {
  *     save_invstd[]
  * Gradient (NativeBatchNormBackward0) of input: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2,
  * input.ndim); r = reshape(save_invstd, s); n = (input - reshape(save_mean, s)) * r; u = g if weight == None else g
- * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of
- * running_mean: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s);
- * sum(g * (input - reshape(save_mean, s)) * r, d); of running_var: s = [1, -1] + [1] * (input.ndim - 2); d = [0] +
- * range(2, input.ndim); r = reshape(save_invstd, s); sum(g, d).
+ * * reshape(weight, s); r * (u - mean(u, d, True) - n * mean(u * n, d, True)) if training else u * r; of weight: s =
+ * [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r = reshape(save_invstd, s); sum(g * (input -
+ * reshape(save_mean, s)) * r, d); of bias: s = [1, -1] + [1] * (input.ndim - 2); d = [0] + range(2, input.ndim); r =
+ * reshape(save_invstd, s); sum(g, d).
  * Floating point only. torch.nn.functional.batch_norm */
 EBB_API ebb_tensor *ebb_batch_norm(ebb_tensor *input, ebb_batch_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus
@@ -665,8 +665,7 @@ typedef struct ebb_instance_norm_options {
  * parts.
  *     instance_norm(Tensor input, Tensor? running_mean, Tensor? running_var, Tensor? weight, Tensor? bias, bool?
  *     use_input_stats=true, float? momentum=0.1, float? eps=1e-5) -> Tensor
- * Gradient of input: 'as that of batch_norm, for each batch'; of running_mean: 'sum(g * n)'; of running_var:
- * 'sum(g)'.
+ * Gradient of input: 'as that of batch_norm, for each batch'; of weight: 'sum(g * n)'; of bias: 'sum(g)'.
  * torch.nn.functional.instance_norm */
 EBB_API ebb_tensor *ebb_instance_norm(ebb_tensor *input, ebb_instance_norm_options options EBB_DEFAULT);
 #ifdef __cplusplus

@@ -130,7 +130,7 @@ static void add_outputs(struct names *names, const struct ebb__formula_call *c) 
     add(names, tensor("g", c->grad[0]));
     add(names, tensor("y", c->out[0]));
     for (int64_t k = 0; k < c->n_out && k < EBB_OP_MAX_OUT; k++) {
-        const char *name = c->op->out[k];
+        const char *name = ebb_op_output_name(c->op, k);
         if (!name || !name[0]) continue;
         add(names, tensor(name, c->out[k]));
         add(names, tensor(ebb__arena_print(names->arena, "g_%s", name), c->grad[k]));

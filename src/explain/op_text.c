@@ -8,15 +8,15 @@ static int by_name(const void *name, const void *entry) {
     return strcmp(name, ((const struct ebb__op_text *)entry)->name);
 }
 
-struct ebb_op_text ebb_op_text(const struct ebb_op *op) {
-    struct ebb_op_text text = {.doc = NULL};
+struct ebb_op_texts ebb_op_text(const struct ebb_op *op) {
+    struct ebb_op_texts text = {.doc = NULL};
     if (!op) return text;
     if (ebb_op_find(op->name) == op) {
         const struct ebb__op_text *found =
             bsearch(op->name, ebb__op_texts, (size_t)ebb__op_texts_n, sizeof *ebb__op_texts, by_name);
         return found ? found->text : text;
     }
-    text = (struct ebb_op_text){.doc = op->doc, .torch = op->torch, .parts = op->parts, .samples = op->samples};
-    memcpy(text.formula, op->formula, sizeof text.formula);
+    text = (struct ebb_op_texts){.doc = op->doc, .torch = op->torch, .parts = op->parts, .samples = op->samples};
+    if (op->formula) memcpy(text.formula, op->formula, sizeof text.formula);
     return text;
 }

@@ -6,7 +6,7 @@
 
 struct ebb__op_text {
     const char *name;
-    struct ebb_op_text text;
+    struct ebb_op_texts text;
 };
 extern const struct ebb__op_text ebb__op_texts[]; /* sorted by name */
 extern const int ebb__op_texts_n;

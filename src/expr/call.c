@@ -429,17 +429,17 @@ static bool complete(const struct binding *b) {
 /* ---- the call ---- */
 
 static bool is_asked(const struct ebb_op *op, int output, ebb_args args) {
-    bool asked = !op->asked[output];
+    const char *by = op->out ? op->out[output].asked : NULL;
+    bool asked = !by;
     for (int64_t i = 0; !asked && i < args.n; i++)
-        asked = strcmp(args.arg[i].name, op->asked[output]) == 0 && args.arg[i].kind == EBB_VALUE_BOOL &&
-                args.arg[i].value.i;
+        asked = strcmp(args.arg[i].name, by) == 0 && args.arg[i].kind == EBB_VALUE_BOOL && args.arg[i].value.i;
     return asked;
 }
 
 int ebb__result_names(const struct ebb_op *op, ebb_args args, const char *ret_names[EBB_OP_MAX_OUT]) {
     int n = 0;
     for (int k = 0; k < op->n_out && op->n_out > 1; k++)
-        if (is_asked(op, k, args)) ret_names[n++] = op->out[k];
+        if (is_asked(op, k, args)) ret_names[n++] = ebb_op_output_name(op, k);
     return n;
 }
 

@@ -31,12 +31,12 @@ static void tanh_backward_vjp(struct ebb_vjp_call *v) {
 
 BACKWARD(threshold_backward, .node = "ThresholdBackwardBackward0",
          .doc = EBB_TEXT("The gradient of relu: grad_output where output, relu's result, is above 0 or NaN, else 0."),
-         .saves = {EBB_IN(1), 0}, .formula = EBB_FORMULA("where(output > 0, g, 0)", "0"))
+         .saves = {EBB_IN(1), 0}, .formula = EBB_FORMULAS("where(output > 0, g, 0)", "0"))
 BACKWARD(sigmoid_backward, .node = "SigmoidBackwardBackward0",
          .doc = EBB_TEXT("The gradient of sigmoid: grad_output * (1 - output) * output, with sigmoid's result."),
          .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-         .formula = EBB_FORMULA("g * (1 - output) * output", "g * grad_output * (1 - 2 * output)"))
+         .formula = EBB_FORMULAS("g * (1 - output) * output", "g * grad_output * (1 - 2 * output)"))
 BACKWARD(tanh_backward, .node = "TanhBackwardBackward0",
          .doc = EBB_TEXT("The gradient of tanh: grad_output * (1 - output * output), with tanh's result."),
          .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)},
-         .formula = EBB_FORMULA("g * (1 - output * output)", "-2 * g * grad_output * output"))
+         .formula = EBB_FORMULAS("g * (1 - output * output)", "-2 * g * grad_output * output"))

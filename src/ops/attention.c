@@ -157,8 +157,8 @@ static void flash_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_flash_attention = {
     EBB_SIGNATURE(flash_attention,
                   "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, " HOW "Tensor output, Tensor logsumexp"),
-    .doc =
-        EBB_TEXT("scaled_dot_product_attention in blocks, without the matrix of scores in memory, forward or backward (Dao et al. "
+    .doc = EBB_TEXT(
+        "scaled_dot_product_attention in blocks, without the matrix of scores in memory, forward or backward (Dao et al. "
         "2022). query (..., L, E), key (..., S, E) and value (..., S, V) have the same leading dimensions; attn_mask is of "
         "their dtype, is added to the scores; only its own gradient needs their matrix. logsumexp (..., L) are the logarithms of the sums that "
         "softmax divides by."),
@@ -172,8 +172,8 @@ const struct ebb_op ebb_op_flash_attention = {
     .vjp = flash_vjp,
     .batch = flash_batch,
     .saves = {ALL, ALL, ALL, ALL},
-    .formula = EBB_FORMULA("'d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)'",
-                "'d^T @ query * scale'", "'p^T @ g'", "'d, whole, and summed'"),
+    .formula = EBB_FORMULAS("'d @ key * scale, d = p * (g @ value^T - sum(g * output)), p = exp(scores - logsumexp)'",
+                            "'d^T @ query * scale'", "'p^T @ g'", "'d, whole, and summed'"),
     .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
                            "(2,2,3,2) (2,2,3,2) (2,2,3,2) (3,3) scale=0.3", "(2,2,3,2) (2,2,2,2) (2,2,2,2) (2,1,3,2)",
                            "(0,3,4) (0,3,4) (0,3,4)", "(40,3) (140,3) (140,2) (140)", "! (2,3,4) (2,5,3) (2,5,2)",
@@ -293,8 +293,8 @@ const struct ebb_op ebb_op_flash_attention_backward = {
     .vjp = backward_vjp,
     .batch = backward_batch,
     .saves = {B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL, B_ALL},
-    .formula = EBB_FORMULA("'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'", "'likewise'",
-                "'likewise'", "'likewise'", "'likewise'"),
+    .formula = EBB_FORMULAS("'that of the same in matrix products'", "'likewise'", "'likewise'", "'likewise'",
+                            "'likewise'", "'likewise'", "'likewise'", "'likewise'"),
     .samples = EBB_SAMPLES(
         "(2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,3)", "(3,2) (3,2) (3,2) (3,2) (3,2) (3) (3) is_causal=true",
         "(3,2) (3,2) (3,2) (3,2) (3,2) (3) none (3,3) scale=0.3", "! (2,3,2) (2,3,4) (2,2,4) (2,2,2) (2,3,2) (2,2)",
@@ -381,8 +381,8 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
         scaled_dot_product_attention,
         "Tensor query, Tensor key, Tensor value, Tensor? attn_mask, float dropout_p=0, bool is_causal=false, float? "
         "scale=none, bool enable_gqa=false -> Tensor"),
-    .doc =
-        EBB_TEXT("softmax(query @ key^T * scale + mask) @ value for query (..., L, E), key (..., S, E) and value (..., S, V), whose "
+    .doc = EBB_TEXT(
+        "softmax(query @ key^T * scale + mask) @ value for query (..., L, E), key (..., S, E) and value (..., S, V), whose "
         "leading dimensions broadcast; scale is 1 / sqrt(E) when it is not given (Vaswani et al. 2017). attn_mask "
         "broadcasts to (..., L, S): a bool one says which keys a query sees, another is added to the scores; with "
         "is_causal query i sees the keys up to i. A query that sees none gives 0. dropout_p drops weights. With enable_gqa "
@@ -391,7 +391,8 @@ const struct ebb_op ebb_op_scaled_dot_product_attention = {
     .torch = EBB_TEXT("torch.nn.functional.scaled_dot_product_attention"),
     .autocast = EBB_AUTOCAST_LOW,
     .compose = attention_compose,
-    .parts = EBB_TEXT("'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'"),
+    .parts =
+        EBB_TEXT("'flash_attention: softmax(query @ key.mT * scale + attn_mask) @ value; with dropout_p these parts'"),
     .samples = EBB_SAMPLES("(2,3,4) (2,5,4) (2,5,2)", "(3,4) (3,4) (3,4) is_causal=true",
                            "(2,2,3,2) (2,2,3,2) (2,2,3,2) b(3,3) scale=0.3", "(3,4) (3,4) (3,4) (3,3) is_causal=true",
                            "(2,4,3,2) (2,2,3,2) (2,2,3,2) enable_gqa=true", "(2,2,3,2) (1,2,2,2) (2,1,2,2)",

@@ -154,7 +154,7 @@ static ebb_tensor *adaptive_avg_pool1d(struct ebb_forward *f) {
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = EBB_FORMULA(#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"), \
+        .formula = EBB_FORMULAS(#name_ "_backward(g, input.shape, " AVERAGE_WINDOW ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE(avg_pool2d, "H, W", "AvgPool2DBackward0", NONE, "(2,3,4,5) kernel_size=2",
@@ -183,7 +183,7 @@ AVERAGE(avg_pool3d, "D, H, W", "AvgPool3DBackward0", F32, "(1,2,4,3,5) kernel_si
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = EBB_FORMULA(#name_ "(g, " AVERAGE_WINDOW ")"), \
+        .formula = EBB_FORMULAS(#name_ "(g, " AVERAGE_WINDOW ")"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 AVERAGE_BACKWARD(avg_pool2d, "AvgPool2DBackwardBackward0", "(2,3,2,2) input_size=(2,3,4,5) kernel_size=2",
@@ -196,10 +196,11 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
 #define ADAPTIVE(name_, image, node_, autocast_, ...) \
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, shape(none) output_size -> Tensor"), \
-        .doc = EBB_TEXT("Averages of input (N, C, " image "), or (C, " image \
-               "), over windows such that the result has output_size: output i is the mean of the inputs from " \
-               "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1, or " \
-               "none by name, for the size of the input."), \
+        .doc = EBB_TEXT( \
+            "Averages of input (N, C, " image "), or (C, " image \
+            "), over windows such that the result has output_size: output i is the mean of the inputs from " \
+            "floor(i * in / out) to ceil((i + 1) * in / out). One number stands for all dimensions, and -1, or " \
+            "none by name, for the size of the input."), \
         .batch = ebb_batch_fold, \
         .torch = EBB_TEXT("torch.nn.functional." #name_), \
         .node = node_, \
@@ -210,7 +211,7 @@ AVERAGE_BACKWARD(avg_pool3d, "AvgPool3DBackwardBackward0", "(1,2,2,1,2) input_si
         .infer = name_##_infer, \
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
-        .formula = EBB_FORMULA(#name_ "_backward(g, input.shape, output_size)"), \
+        .formula = EBB_FORMULAS(#name_ "_backward(g, input.shape, output_size)"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 
@@ -248,7 +249,7 @@ ADAPTIVE(adaptive_avg_pool3d, "D, H, W", "AdaptiveAvgPool3DBackward0", F32, "(1,
         .infer = name_##_backward_infer, \
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
-        .formula = EBB_FORMULA(#name_ "(g, output_size)"), \
+        .formula = EBB_FORMULAS(#name_ "(g, output_size)"), \
         .samples = EBB_SAMPLES(__VA_ARGS__), \
     };
 ADAPTIVE_BACKWARD(adaptive_avg_pool2d, "AdaptiveAvgPool2DBackwardBackward0",
@@ -264,8 +265,8 @@ const struct ebb_op ebb_op_avg_pool1d = {
     .doc = EBB_TEXT(AVERAGE_DOC("L") "it is avg_pool2d of one row."),
     .torch = EBB_TEXT("torch.nn.functional.avg_pool1d"),
     .compose = avg_pool1d,
-    .parts =
-        EBB_TEXT("avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)"),
+    .parts = EBB_TEXT(
+        "avg_pool2d(unsqueeze(input, -2), [1] + kernel_size, [1] + (stride or kernel_size), [0] + padding, ceil_mode, count_include_pad).squeeze(-2)"),
     .samples =
         EBB_SAMPLES("(2,3,6) kernel_size=2", "(3,7) kernel_size=3 stride=2 padding=1 count_include_pad=false",
                     "(1,2,6) kernel_size=4 ceil_mode=true stride=3", "(0,3,6) kernel_size=2", "! (2,3,4) kernel_size=5",
@@ -275,7 +276,7 @@ const struct ebb_op ebb_op_avg_pool1d = {
 const struct ebb_op ebb_op_adaptive_avg_pool1d = {
     EBB_SIGNATURE(adaptive_avg_pool1d, "Tensor input, shape(none) output_size -> Tensor"),
     .doc = EBB_TEXT("Averages of input (N, C, L), or (C, L), over windows such that the result has output_size: "
-           "adaptive_avg_pool2d of one row."),
+                    "adaptive_avg_pool2d of one row."),
     .torch = EBB_TEXT("torch.nn.functional.adaptive_avg_pool1d"),
     .compose = adaptive_avg_pool1d,
     .parts = EBB_TEXT("adaptive_avg_pool2d(unsqueeze(input, -2), [1] + output_size).squeeze(-2)"),

@@ -166,46 +166,49 @@ static const char *pow_node(const void *attrs, ebb_tensor *const *in) {
 #define BINARY(op, second, ...) BINARY_OF(true, op, second, __VA_ARGS__)
 #define BOTH (EBB_IN(0) | EBB_IN(1))
 
-BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0", .doc = EBB_TEXT("self + other; of bools, or."),
-       .formula = EBB_FORMULA("g", "g"))
+BINARY(add, other, .promote = EBB_PROMOTE_COMMON, .node = "AddBackward0",
+       .doc = EBB_TEXT("self + other; of bools, or."), .formula = EBB_FORMULAS("g", "g"))
 BINARY(sub, other, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
-       .node_variant = sub_node, .doc = EBB_TEXT("self - other."), .formula = EBB_FORMULA("g", "-g"))
-BINARY(mul, other, .promote = EBB_PROMOTE_COMMON, .node = "MulBackward0", .doc = EBB_TEXT("self * other; of bools, and."),
-       .saves = {EBB_IN(1), EBB_IN(0)}, .formula = EBB_FORMULA("g * other", "g * self"))
+       .node_variant = sub_node, .doc = EBB_TEXT("self - other."), .formula = EBB_FORMULAS("g", "-g"))
+BINARY(mul, other, .promote = EBB_PROMOTE_COMMON, .node = "MulBackward0",
+       .doc = EBB_TEXT("self * other; of bools, and."), .saves = {EBB_IN(1), EBB_IN(0)},
+       .formula = EBB_FORMULAS("g * other", "g * self"))
 BINARY(div, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "DivBackward0",
        .doc = EBB_TEXT("self / other, true division also of integers."), .saves = {EBB_IN(1), BOTH},
-       .formula = EBB_FORMULA("g / other", "-g * (self / other) / other"), .domain = {0.2, 3})
+       .formula = EBB_FORMULAS("g / other", "-g * (self / other) / other"), .domain = {0.2, 3})
 BINARY(pow, exponent, .promote = EBB_PROMOTE_COMMON, .dtypes = EBB_NUMERIC, .node = "PowBackward0",
        .node_variant = pow_node, .check = check_exponent,
-       .doc = EBB_TEXT("self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a "
-              "negative number is an error."),
+       .doc = EBB_TEXT(
+           "self to the power of exponent. Of integers, a negative exponent gives 0, except for bases 1 and -1; a "
+           "negative number is an error."),
        .saves = {BOTH, BOTH | EBB_OUT(0)},
-       .formula = EBB_FORMULA("where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
-                   "where(self == 0 and exponent >= 0, 0, g * y * log(self))"),
+       .formula = EBB_FORMULAS("where(exponent == 0, 0, g * exponent * self**(exponent - 1))",
+                               "where(self == 0 and exponent >= 0, 0, g * y * log(self))"),
        .domain = {0.2, 3})
 BINARY_OF(false, maximum, other, .overload = "max", .promote = EBB_PROMOTE_COMMON, .node = "MaximumBackward0",
           .doc = EBB_TEXT("The greater of self and other; NaN where either is NaN."), .saves = {BOTH, BOTH},
-          .formula = EBB_FORMULA("where(self > other, g, where(self == other, g / 2, 0))",
-                      "where(other > self, g, where(self == other, g / 2, 0))"))
+          .formula = EBB_FORMULAS("where(self > other, g, where(self == other, g / 2, 0))",
+                                  "where(other > self, g, where(self == other, g / 2, 0))"))
 BINARY_OF(false, minimum, other, .overload = "min", .promote = EBB_PROMOTE_COMMON, .node = "MinimumBackward0",
           .doc = EBB_TEXT("The smaller of self and other; NaN where either is NaN."), .saves = {BOTH, BOTH},
-          .formula = EBB_FORMULA("where(self < other, g, where(self == other, g / 2, 0))",
-                      "where(other < self, g, where(self == other, g / 2, 0))"))
+          .formula = EBB_FORMULAS("where(self < other, g, where(self == other, g / 2, 0))",
+                                  "where(other < self, g, where(self == other, g / 2, 0))"))
 BINARY(atan2, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "Atan2Backward0",
        .doc = EBB_TEXT("The angle of the point (other, self), from -pi to pi."), .saves = {BOTH, BOTH},
-       .formula = EBB_FORMULA("g * other / (self**2 + other**2)", "-g * self / (self**2 + other**2)"))
+       .formula = EBB_FORMULAS("g * other / (self**2 + other**2)", "-g * self / (self**2 + other**2)"))
 BINARY(hypot, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "HypotBackward0",
-       .doc = EBB_TEXT("sqrt(self^2 + other^2), without overflow."), .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
-       .formula = EBB_FORMULA("g * self / y", "g * other / y"), .domain = {0.3, 3})
+       .doc = EBB_TEXT("sqrt(self^2 + other^2), without overflow."),
+       .saves = {EBB_IN(0) | EBB_OUT(0), EBB_IN(1) | EBB_OUT(0)},
+       .formula = EBB_FORMULAS("g * self / y", "g * other / y"), .domain = {0.3, 3})
 BINARY(copysign, other, .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .node = "CopysignBackward0",
        .node_variant = copysign_node, .doc = EBB_TEXT("The size of self with the sign of other."), .saves = {BOTH, 0},
-       .formula = EBB_FORMULA("g * where(isnan(self), nan, sign(self)) * sign(other)", "0"))
+       .formula = EBB_FORMULAS("g * where(isnan(self), nan, sign(self)) * sign(other)", "0"))
 BINARY_OF(false, fmax, other, .promote = EBB_PROMOTE_COMMON, .node = "FmaxBackward0",
           .doc = EBB_TEXT("The greater of self and other; NaN only where both are."), .saves = {BOTH, BOTH},
-          .formula = EBB_FORMULA("where(self >= other, g, 0)", "where(other > self, g, 0)"))
+          .formula = EBB_FORMULAS("where(self >= other, g, 0)", "where(other > self, g, 0)"))
 BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackward0",
           .doc = EBB_TEXT("The smaller of self and other; NaN only where both are."), .saves = {BOTH, BOTH},
-          .formula = EBB_FORMULA("where(self <= other, g, 0)", "where(other < self, g, 0)"))
+          .formula = EBB_FORMULAS("where(self <= other, g, 0)", "where(other < self, g, 0)"))
 
 /* Apart from add and sub, which are called so often that they carry no attribute. */
 #define SCALED(op, of, ...) \
@@ -221,10 +224,11 @@ BINARY_OF(false, fmin, other, .promote = EBB_PROMOTE_COMMON, .node = "FminBackwa
                                "(2,3) 1.5 alpha=2", "2 (3) alpha=3", "i5(4) (4) alpha=2", "i5(4) i5(3,4) alpha=-2", \
                                "! (3) (4) alpha=1", "! i5(4) i5(4) alpha=0.5"), \
         __VA_ARGS__};
-SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0", .formula = EBB_FORMULA("g", "g * alpha"),
+SCALED(add_scaled, "add", .loops = ebb__loops_add_scaled, .node = "AddBackward0",
+       .formula = EBB_FORMULAS("g", "g * alpha"),
        .doc = EBB_TEXT("self + alpha * other: PyTorch's add with alpha, of integers a whole number."))
 SCALED(sub_scaled, "sub", .loops = sub_scaled_loops, .dtypes = EBB_NUMERIC, .node = "SubBackward0",
-       .formula = EBB_FORMULA("g", "-g * alpha"),
+       .formula = EBB_FORMULAS("g", "-g * alpha"),
        .doc = EBB_TEXT("self - alpha * other: PyTorch's sub with alpha, of integers a whole number."))
 
 static ebb_tensor *float_power_compose(struct ebb_forward *f) {

@@ -37,20 +37,25 @@ NODE(le, "Le")
 NODE(gt, "Gt")
 NODE(ge, "Ge")
 
-COMPARE(eq, .node = "EqBackward0", .node_variant = eq_node, .formula = EBB_FORMULA("0", "0"), .doc = EBB_TEXT("self == other."))
-COMPARE(ne, .node = "NeBackward0", .node_variant = ne_node, .formula = EBB_FORMULA("0", "0"),
+COMPARE(eq, .node = "EqBackward0", .node_variant = eq_node, .formula = EBB_FORMULAS("0", "0"),
+        .doc = EBB_TEXT("self == other."))
+COMPARE(ne, .node = "NeBackward0", .node_variant = ne_node, .formula = EBB_FORMULAS("0", "0"),
         .doc = EBB_TEXT("self != other; true where either is NaN."))
-COMPARE(lt, .node = "LtBackward0", .node_variant = lt_node, .formula = EBB_FORMULA("0", "0"), .doc = EBB_TEXT("self < other."))
-COMPARE(le, .node = "LeBackward0", .node_variant = le_node, .formula = EBB_FORMULA("0", "0"), .doc = EBB_TEXT("self <= other."))
-COMPARE(gt, .node = "GtBackward0", .node_variant = gt_node, .formula = EBB_FORMULA("0", "0"), .doc = EBB_TEXT("self > other."))
-COMPARE(ge, .node = "GeBackward0", .node_variant = ge_node, .formula = EBB_FORMULA("0", "0"), .doc = EBB_TEXT("self >= other."))
-LOGIC(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = EBB_FORMULA("0", "0"),
+COMPARE(lt, .node = "LtBackward0", .node_variant = lt_node, .formula = EBB_FORMULAS("0", "0"),
+        .doc = EBB_TEXT("self < other."))
+COMPARE(le, .node = "LeBackward0", .node_variant = le_node, .formula = EBB_FORMULAS("0", "0"),
+        .doc = EBB_TEXT("self <= other."))
+COMPARE(gt, .node = "GtBackward0", .node_variant = gt_node, .formula = EBB_FORMULAS("0", "0"),
+        .doc = EBB_TEXT("self > other."))
+COMPARE(ge, .node = "GeBackward0", .node_variant = ge_node, .formula = EBB_FORMULAS("0", "0"),
+        .doc = EBB_TEXT("self >= other."))
+LOGIC(logical_and, PAIR, PAIRS, .node = "LogicalAndBackward0", .formula = EBB_FORMULAS("0", "0"),
       .doc = EBB_TEXT("Whether both are true; what is not 0 is true."))
-LOGIC(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = EBB_FORMULA("0", "0"),
+LOGIC(logical_or, PAIR, PAIRS, .node = "LogicalOrBackward0", .formula = EBB_FORMULAS("0", "0"),
       .doc = EBB_TEXT("Whether either is true; what is not 0 is true."))
-LOGIC(logical_xor, PAIR, PAIRS, .node = "LogicalXorBackward0", .formula = EBB_FORMULA("0", "0"),
+LOGIC(logical_xor, PAIR, PAIRS, .node = "LogicalXorBackward0", .formula = EBB_FORMULAS("0", "0"),
       .doc = EBB_TEXT("Whether one is true and the other is not; what is not 0 is true."))
-LOGIC(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = EBB_FORMULA("0"),
+LOGIC(logical_not, "Tensor self -> Tensor", .node = "LogicalNotBackward0", .formula = EBB_FORMULAS("0"),
       .doc = EBB_TEXT("Whether self is 0, or false."), .samples = EBB_SAMPLES("(3,4)", "()", "(0,3)", "i5(4)", "b(3)"))
 
 #define BITWISE(op, signature_text, ...) \
@@ -90,7 +95,7 @@ BITWISE(bitwise_not, "Tensor self -> Tensor", .doc = EBB_TEXT("The bits that are
 
 SHIFT(bitwise_left_shift,
       .doc = EBB_TEXT("self times 2 to the power of other, without the bits that do not fit; 0 where other is "
-             "negative, or not less than the number of bits."))
+                      "negative, or not less than the number of bits."))
 SHIFT(bitwise_right_shift,
       .doc = EBB_TEXT("self divided by 2 to the power of other, rounded down; where other is negative, or not "
-             "less than the number of bits, 0, or -1 of negative numbers."))
+                      "less than the number of bits, 0, or -1 of negative numbers."))

@@ -72,8 +72,8 @@ static ebb_tensor *layer(const struct ebb_forward *f, struct layer l) {
         EBB_SIGNATURE(name_, \
                       "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, shape dilation=1, " \
                       "int groups=1, enum(listed|valid|same) auto_padding|padding=listed -> Tensor"), \
-        .doc = \
-            EBB_TEXT("The convolution of input (N, C, " image_ "), or (C, " image_ ") without a batch, with weight (out, C / " \
+        .doc = EBB_TEXT( \
+            "The convolution of input (N, C, " image_ "), or (C, " image_ ") without a batch, with weight (out, C / " \
             "groups, " image_ "), plus bias (out). Lists have one number for each of " image_ \
             ", or one for all. PyTorch's padding=\"valid\" and \"same\" are .auto_padding = EBB_PADDING_VALID and " \
             "EBB_PADDING_SAME."), \
@@ -111,8 +111,8 @@ CONV(conv3d, 3, "D, H, W", "(1,2,3,4,3) (2,2,2,2,2) (2)", "(2,3,3,4) (2,2,2,3,2)
     const struct ebb_op ebb_op_##name_ = { \
         EBB_SIGNATURE(name_, "Tensor input, Tensor weight, Tensor? bias, shape stride=1, shape padding=0, " \
                              "shape output_padding=0, int groups=1, shape dilation=1 -> Tensor"), \
-        .doc = \
-            EBB_TEXT("The transposed convolution of input (N, C, " image_ "), or (C, " image_ \
+        .doc = EBB_TEXT( \
+            "The transposed convolution of input (N, C, " image_ "), or (C, " image_ \
             ") without a batch, with weight (C, out / groups, " image_ \
             "), plus bias (out): the adjoint of the convolution with that weight. The result has size (size - 1) * " \
             "stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 along each dimension."), \

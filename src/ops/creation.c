@@ -143,8 +143,8 @@ static ebb_status forward_scalar(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_scalar = {
     EBB_SIGNATURE(scalar, "number value, " NEW),
-    .doc =
-        EBB_TEXT("A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given, also "
+    .doc = EBB_TEXT(
+        "A 0-d tensor of one value: ebb_scalar(2.0, .requires_grad = true). The dtype is the default one where none is given, also "
         "of whole numbers."),
     .torch = EBB_TEXT("torch.tensor"),
     .infer = infer_scalar,
@@ -172,7 +172,8 @@ static ebb_status forward_eye(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_eye = {
     EBB_SIGNATURE(eye, "int n, int? m=none, " NEW),
-    .doc = EBB_TEXT("A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere."),
+    .doc = EBB_TEXT(
+        "A matrix of n rows and m columns (n where m is not given), ones on its diagonal and zeros elsewhere."),
     .torch = EBB_TEXT("torch.eye"),
     .infer = infer_eye,
     .forward = forward_eye,
@@ -241,8 +242,8 @@ static ebb_status forward_arange(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_arange = {
     EBB_SIGNATURE(arange, "number start[=0], number end, number step[=1], " NEW),
-    .doc =
-        EBB_TEXT("start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 "
+    .doc = EBB_TEXT(
+        "start, start + step, ... up to before end: ceil((end - start) / step) elements. Without a dtype it is int64 "
         "where start, end and step are whole numbers, and the default dtype where one is floating: "
         "ebb_arange(0, 3, 1) is 0, 1, 2, and ebb_arange(0.0, 3, 1) is 0., 1., 2."),
     .torch = EBB_TEXT("torch.arange"),

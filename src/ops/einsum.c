@@ -294,8 +294,8 @@ static ebb_tensor *einsum(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_einsum = {
     EBB_SIGNATURE(einsum, "string equation, Tensors tensors|operands -> Tensor"),
-    .doc =
-        EBB_TEXT("Sums of products of the operands' elements, by an equation that names their dimensions, as \"ij,jk->ik\" for the "
+    .doc = EBB_TEXT(
+        "Sums of products of the operands' elements, by an equation that names their dimensions, as \"ij,jk->ik\" for the "
         "matrix product. What is not named behind the arrow is summed over; a letter twice in an operand is its diagonal; "
         "\"...\" stands for dimensions that broadcast. Without an arrow the result has what \"...\" stands for and, in "
         "alphabetical order, capitals first, the letters that occur once. Operands are multiplied from left to right."),

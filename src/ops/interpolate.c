@@ -286,8 +286,8 @@ static const char *upsample_node(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_upsample = {
     EBB_SIGNATURE(upsample, "Tensor input, shape size, " OPTIONS_TEXT),
-    .doc =
-        EBB_TEXT("input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes; "
+    .doc = EBB_TEXT(
+        "input (N, C, ...) of one to three spatial dimensions resampled to size: see interpolate, which gives it the sizes; "
         "scales, where given, one or one for each dimension, decide the positions in place of the ratios of the sizes. "
         "With antialias an output is the mean of all that it covers."),
     .torch = EBB_TEXT("torch.ops.aten.upsample_nearest2d"),
@@ -298,7 +298,7 @@ const struct ebb_op ebb_op_upsample = {
     .forward = upsample_forward,
     .vjp = upsample_vjp,
     .batch = ebb_batch_fold,
-    .formula = EBB_FORMULA("upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"),
+    .formula = EBB_FORMULAS("upsample_backward(g, input.shape, mode, align_corners, antialias, scales)"),
     .samples = EBB_SAMPLES(
         "(1,2,3,4) size=(6,7)", "(2,3,5) size=3", "(1,2,3,3) size=(5,2) mode=nearest-exact",
         "(1,2,2,3,2) size=(3,4,5) mode=linear", "(1,2,4,3) size=(6,6) mode=linear align_corners=true",
@@ -349,7 +349,7 @@ const struct ebb_op ebb_op_upsample_backward = {
     .forward = backward_forward,
     .vjp = backward_vjp,
     .batch = ebb_batch_fold,
-    .formula = EBB_FORMULA("upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"),
+    .formula = EBB_FORMULAS("upsample(g, grad_output.shape[2:], mode, align_corners, antialias, scales)"),
     .samples = EBB_SAMPLES(
         "(1,2,6,7) input_size=(1,2,3,4)", "(1,2,6,6) input_size=(1,2,4,3) mode=linear align_corners=true",
         "(1,2,5,7) input_size=(1,2,4,3) mode=cubic", "(1,2,3,6) input_size=(1,2,7,5) mode=linear antialias=true",
@@ -421,8 +421,8 @@ const struct ebb_op ebb_op_interpolate = {
         "Tensor input, shape size=none, floats scale_factor=none, "
         "enum(nearest|nearest-exact|linear|bilinear|trilinear|bicubic|area) mode=nearest, bool align_corners=false, "
         "bool recompute_scale_factor=false, bool antialias=false -> Tensor"),
-    .doc =
-        EBB_TEXT("input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each dimension "
+    .doc = EBB_TEXT(
+        "input (N, C, ...) of one to three spatial dimensions resampled to size, or by scale_factor, one or one for each dimension "
         "(rounded down). linear, "
         "bilinear and trilinear are one mode, for each number of dimensions its own word; bicubic is for two. Elements are "
         "taken as squares, or with align_corners as points, the first and the last of which stay where they are. A "

@@ -92,8 +92,8 @@ static void det_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_det = {
     EBB_SIGNATURE(det, "Tensor A -> Tensor output, Tensor LU[], Tensor pivots[]"),
-    .doc =
-        EBB_TEXT("Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there "
+    .doc = EBB_TEXT(
+        "Determinants of square matrices. The gradient is right for singular matrices too; the second derivative there "
         "needs distinct singular values. lu_factor's factors of A are kept for the gradient."),
     .torch = EBB_TEXT("torch.linalg.det"),
     .node = "LinalgDetBackward0",
@@ -105,7 +105,7 @@ const struct ebb_op ebb_op_det = {
     .batch = ebb_batch_leading,
     .constant_outs = EBB_OUT(1) | EBB_OUT(2),
     .saves = {EBB_IN(0) | EBB_OUT(0) | EBB_OUT(1) | EBB_OUT(2)},
-    .formula = EBB_FORMULA("(g * y)[..., None, None] * inv(A).mT"),
+    .formula = EBB_FORMULAS("(g * y)[..., None, None] * inv(A).mT"),
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)",
                            "! (2,3)", "! (3)", "! i5(3,3)"),
 };
@@ -118,8 +118,9 @@ static void slogdet_vjp(struct ebb_vjp_call *v) {
 
 const struct ebb_op ebb_op_slogdet = {
     EBB_SIGNATURE(slogdet, "Tensor A -> Tensor sign, Tensor logabsdet, Tensor LU[], Tensor pivots[]"),
-    .doc = EBB_TEXT("Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the "
-           "gradient is not finite. lu_factor's factors of A are kept for the gradient."),
+    .doc = EBB_TEXT(
+        "Signs and logarithms of the absolute values of determinants: 0 and -inf for a singular matrix, where the "
+        "gradient is not finite. lu_factor's factors of A are kept for the gradient."),
     .torch = EBB_TEXT("torch.linalg.slogdet"),
     .node = "LinalgSlogdetBackward0",
     .dtypes = EBB_FLOATING,
@@ -131,7 +132,7 @@ const struct ebb_op ebb_op_slogdet = {
     .batch = ebb_batch_leading,
     .constant_outs = EBB_OUT(2) | EBB_OUT(3),
     .saves = {EBB_IN(0) | EBB_OUT(2) | EBB_OUT(3)},
-    .formula = EBB_FORMULA("g_logabsdet[..., None, None] * inv(A).mT"),
+    .formula = EBB_FORMULAS("g_logabsdet[..., None, None] * inv(A).mT"),
     .samples = EBB_SAMPLES("wc(3,3)", "(4,4)", "(2,3,3)", "(1,1)", "(0,0)", "(2,0,0)", "(0,3,3)", "! (2,3)", "! (3)",
                            "! i5(3,3)"),
 };
@@ -212,7 +213,7 @@ static void inv_vjp(struct ebb_vjp_call *v) {
         .vjp = inv_vjp, \
         .undefined_grads = true, \
         .saves = {EBB_OUT(0)}, \
-        .formula = EBB_FORMULA("-y.mT @ g @ y.mT"), \
+        .formula = EBB_FORMULAS("-y.mT @ g @ y.mT"), \
         .samples = EBB_SAMPLES("wc(3,3)", "wc(4,4)", "wc(2,3,3)", "wc(2,1,2,2)", "(1,1)", "(0,0)", "(2,0,0)", \
                                "(0,3,3)", "! (2,3)", "! (3)", "! i5(3,3)"), \
     }

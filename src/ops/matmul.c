@@ -91,8 +91,8 @@ static ebb_tensor *matmul(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_matmul = {
     EBB_SIGNATURE(matmul, "Tensor self, Tensor other -> Tensor"),
-    .doc =
-        EBB_TEXT("The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
+    .doc = EBB_TEXT(
+        "The matrix product. Two vectors: their dot product, 0-d. A matrix and a vector: a vector, where a vector on the left is a "
         "row and one on the right a column. More dimensions: matrices in the last two, the others broadcast."),
     .torch = EBB_TEXT("torch.matmul"),
     .autocast = EBB_AUTOCAST_LOW,

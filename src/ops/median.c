@@ -70,8 +70,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
 #define DIM(op, of, node_, words) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self, dim dim, bool keepdim=false -> Tensor values, Tensor indices"), \
-        .doc = \
-            EBB_TEXT("The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives " \
+        .doc = EBB_TEXT( \
+            "The median along dim, of two the lower one, and the index (int64) of its first occurrence, which receives " \
             "the gradient. " words), \
         .batch = ebb_batch_dims, \
         .torch = EBB_TEXT("torch." of "(input, dim)"), \
@@ -82,8 +82,8 @@ static void dim_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = dim_vjp, \
         .saves = {EBB_OUT(1)}, \
-        .formula = \
-            EBB_FORMULA("scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"), \
+        .formula = EBB_FORMULAS( \
+            "scatter(zeros_like(self), dim, restore(indices, self, dim, keepdim), restore(g, self, dim, keepdim))"), \
         .samples = EBB_SAMPLES("(3,5) dim=1", "(2,4,3) dim=-2 keepdim=true", "() dim=0", "(0,3) dim=1", \
                                "i5(6,3) dim=0", "! (0,3) dim=0", "! (3) dim=1", "! b(3) dim=0"), \
     };
@@ -122,8 +122,8 @@ static void all_vjp(struct ebb_vjp_call *v) {
 #define ALL(op, node_, words) \
     const struct ebb_op ebb_op_##op = { \
         EBB_SIGNATURE(op, "Tensor self -> Tensor"), \
-        .doc = \
-            EBB_TEXT("The median of all elements, of two the lower one; elements that tie share the gradient evenly. " words), \
+        .doc = EBB_TEXT( \
+            "The median of all elements, of two the lower one; elements that tie share the gradient evenly. " words), \
         .torch = EBB_TEXT("torch." #op), \
         .node = node_, \
         .dtypes = EBB_NUMERIC, \
@@ -132,7 +132,7 @@ static void all_vjp(struct ebb_vjp_call *v) {
         .forward = op##_forward, \
         .vjp = all_vjp, \
         .saves = {EBB_IN(0) | EBB_OUT(0)}, \
-        .formula = EBB_FORMULA("where(self == y, g / sum(self == y), 0)"), \
+        .formula = EBB_FORMULAS("where(self == y, g / sum(self == y), 0)"), \
         .samples = EBB_SAMPLES("(3,5)", "(2,3,4)", "()", "(0)", "i5(7)", "! b(3)"), \
     };
 ALL(median, "MedianBackward0", NAN_WINS)

@@ -87,22 +87,23 @@ static void std_mean_vjp(struct ebb_vjp_call *v) { with_mean_vjp(v, std_grad); }
 #define VARIANCE "sum((self - mean)^2) / max(0, count - correction), over the dimensions listed in dim, or over all"
 
 MOMENT(
-    var, "Tensor", "VarBackward0", .doc = EBB_TEXT("The variance: " VARIANCE ". Of nothing, NaN."), .saves = {EBB_IN(0)},
-    .formula = EBB_FORMULA(
+    var, "Tensor", "VarBackward0", .doc = EBB_TEXT("The variance: " VARIANCE ". Of nothing, NaN."),
+    .saves = {EBB_IN(0)},
+    .formula = EBB_FORMULAS(
         "restore(g, self, dim, keepdim) * 2 * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"))
 MOMENT(
     std, "Tensor", "StdBackward0", .doc = EBB_TEXT("The standard deviation, the root of the variance " VARIANCE "."),
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = EBB_FORMULA(
+    .formula = EBB_FORMULAS(
         "restore(where(y == 0, 0, g / y), self, dim, keepdim) * (self - mean(self, dim, True)) / (self.numel() / y.numel() - correction)"))
 MOMENT(
     var_mean, "Tensor var, Tensor mean", "VarMeanBackward0", .undefined_grads = true,
     .doc = EBB_TEXT("The variance, " VARIANCE ", and the mean, in one reading."), .saves = {EBB_IN(0)},
-    .formula = EBB_FORMULA(
+    .formula = EBB_FORMULAS(
         "n = self.numel() / y.numel(); restore(g_var * 2 / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"))
 MOMENT(
     std_mean, "Tensor std, Tensor mean", "StdMeanBackward0", .undefined_grads = true,
     .doc = EBB_TEXT("The standard deviation, the root of " VARIANCE ", and the mean, in one reading."),
     .saves = {EBB_IN(0) | EBB_OUT(0)},
-    .formula = EBB_FORMULA(
+    .formula = EBB_FORMULAS(
         "n = self.numel() / y.numel(); restore(where(std == 0, 0, g_std / std) / (n - correction), self, dim, keepdim) * (self - mean(self, dim, True)) + restore(g_mean, self, dim, keepdim) / n"))

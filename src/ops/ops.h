@@ -11,9 +11,12 @@
 /* scripts/generate.pl reads the definitions while nothing that is made from them need exist. */
 #define EBB_SIGNATURE(name, text) .generate = {#name, text}, .family = EBB_FAMILY
 #define EBB_TEXT(...) __VA_ARGS__
-#define EBB_FORMULA(...) {__VA_ARGS__}
+#undef EBB_FORMULAS
+#define EBB_FORMULAS(...) \
+    { __VA_ARGS__ }
 #undef EBB_SAMPLES
-#define EBB_SAMPLES(...) {__VA_ARGS__}
+#define EBB_SAMPLES(...) \
+    { __VA_ARGS__ }
 #else
 
 #include "kernel/kernel.h"
@@ -28,7 +31,8 @@
 /* What is written about an operator is not in this library: the generator puts it into ebb-explain (ebb_op_text), since
  * programs that only train have no use for it. */
 #define EBB_TEXT(...) NULL
-#define EBB_FORMULA(...) {NULL}
+#undef EBB_FORMULAS
+#define EBB_FORMULAS(...) NULL
 #undef EBB_SAMPLES
 #define EBB_SAMPLES(...) NULL
 

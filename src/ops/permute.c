@@ -39,7 +39,7 @@ const struct ebb_op ebb_op_transpose = {
     .infer = infer_transpose,
     .vjp = vjp_transpose,
     .batch = ebb_batch_dims,
-    .formula = EBB_FORMULA("transpose(g, dim0, dim1)"),
+    .formula = EBB_FORMULAS("transpose(g, dim0, dim1)"),
     .samples = EBB_SAMPLES("(2,3) dim0=0 dim1=1", "(2,3,4) dim0=-1 dim1=0", "(2,3) dim0=1 dim1=1", "() dim0=0 dim1=-1",
                            "(2,0) dim0=0 dim1=1", "! (2,3) dim0=0 dim1=2"),
 };
@@ -65,7 +65,7 @@ const struct ebb_op ebb_op_t = {
     .infer = infer_t,
     .vjp = vjp_t,
     .batch = batch_t,
-    .formula = EBB_FORMULA("t(g)"),
+    .formula = EBB_FORMULAS("t(g)"),
     .samples = EBB_SAMPLES("(2,3)", "(3)", "()", "(0,3)", "! (2,3,4)"),
 };
 
@@ -95,14 +95,15 @@ static void batch_permute(struct ebb_batch_call *b) {
 
 const struct ebb_op ebb_op_permute = {
     EBB_SIGNATURE(permute, "Tensor self, dims dims -> Tensor"),
-    .doc = EBB_TEXT("A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self."),
+    .doc = EBB_TEXT(
+        "A view with its dimensions in another order: dimension i of the result is dimension dims[i] of self."),
     .torch = EBB_TEXT("torch.permute"),
     .node = "PermuteBackward0",
     .view = true,
     .infer = infer_permute,
     .vjp = vjp_permute,
     .batch = batch_permute,
-    .formula = EBB_FORMULA("permute(g, argsort(dims))"),
+    .formula = EBB_FORMULAS("permute(g, argsort(dims))"),
     .samples = EBB_SAMPLES("(2,3,4) dims=(2,0,1)", "(2,3,4) dims=(-1,-2,-3)", "(2,3) dims=(0,1)", "() dims=()",
                            "(2,0,3) dims=(1,2,0)", "! (2,3) dims=(0)", "! (2,3) dims=(0,0)", "! (2,3) dims=(0,2)"),
 };
@@ -134,7 +135,7 @@ const struct ebb_op ebb_op_movedim = {
     .doc = EBB_TEXT("A view with dimension source[i] moved to place destination[i]; the others keep their order."),
     .torch = EBB_TEXT("torch.movedim"),
     .compose = compose_movedim,
-    .formula = EBB_FORMULA("movedim(g, destination, source)"),
+    .formula = EBB_FORMULAS("movedim(g, destination, source)"),
     .samples = EBB_SAMPLES("(2,3,4) source=(0) destination=(2)", "(2,3,4) source=(-1,0) destination=(0,1)",
                            "(2,3,4) source=(1,2) destination=(0,2)", "(2,3) source=() destination=()",
                            "() source=(0) destination=(-1)", "(2,0,3) source=(2) destination=(0)",

@@ -151,8 +151,8 @@ static ebb_status forward_randint_like(struct ebb_forward *f) {
 const struct ebb_op ebb_op_randint_like = {
     EBB_SIGNATURE(randint_like,
                   "Tensor input, int low[=0], int high, dtype dtype=none, bool requires_grad=false -> Tensor"),
-    .doc =
-        EBB_TEXT("Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those "
+    .doc = EBB_TEXT(
+        "Independent integers, each of low, ..., high - 1 equally likely; shape, and dtype where none is given, are those "
         "of input."),
     .torch = EBB_TEXT("torch.randint_like"),
     .infer = infer_randint_like,
@@ -198,8 +198,8 @@ static const char *node_random(const void *attrs, ebb_tensor *const *in) {
 
 const struct ebb_op ebb_op_random = {
     EBB_SIGNATURE(random, "Tensor self, int from=0, float? to=none -> Tensor"),
-    .doc =
-        EBB_TEXT("Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to the "
+    .doc = EBB_TEXT(
+        "Independent integers, each of from, ..., to - 1 equally likely, in the shape and dtype of self; without `to` up to the "
         "largest that the dtype tells apart from its neighbours: 2^24 for float32."),
     .torch = EBB_TEXT("torch.Tensor.random_"),
     .node = "RandomBackward0",
@@ -211,7 +211,7 @@ const struct ebb_op ebb_op_random = {
     .no_derivative = true,
     .vjp = ebb__zero_vjp,
     .batch = ebb_batch_random,
-    .formula = EBB_FORMULA("0"),
+    .formula = EBB_FORMULAS("0"),
     .samples = EBB_SAMPLES("(2,3) to=9", "() from=-2 to=2", "(3) to=1", "i5(3) from=-3 to=0", "i5(3)", "b(4)", "(0,3)",
                            "! (3) from=1 to=1", "! (3) to=1e300", "! i5(3) from=5 to=2"),
 };
@@ -247,8 +247,8 @@ static ebb_status forward_randperm(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_randperm = {
     EBB_SIGNATURE(randperm, "int n, dtype dtype=int64, bool requires_grad=false -> Tensor"),
-    .doc =
-        EBB_TEXT("The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given."),
+    .doc = EBB_TEXT(
+        "The numbers 0, ..., n - 1 in an order drawn at random, all orders equally likely; int64 where no dtype is given."),
     .torch = EBB_TEXT("torch.randperm"),
     .infer = infer_randperm,
     .forward = forward_randperm,

@@ -53,8 +53,8 @@ const struct ebb_op ebb_op_searchsorted = {
     EBB_SIGNATURE(searchsorted,
                   "Tensor sorted_sequence, Number self, Tensor? sorter, bool out_int32=false, bool right=false, "
                   "enum(none|left|right) side=none -> Tensor"),
-    .doc =
-        EBB_TEXT("For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go: "
+    .doc = EBB_TEXT(
+        "For each value of self the place in sorted_sequence, which rises along its last dimension, where it would go: "
         "before what is equal, or with right (or side right) after it. sorted_sequence is one list, or one for each "
         "line of self; or sorter, as argsort gives it, says how to read it. NaN goes to the end."),
     .torch = EBB_TEXT("torch.searchsorted"),
@@ -81,7 +81,7 @@ static ebb_tensor *bucketize_compose(struct ebb_forward *f) {
 const struct ebb_op ebb_op_bucketize = {
     EBB_SIGNATURE(bucketize, "Number self, Tensor boundaries, bool out_int32=false, bool right=false -> Tensor"),
     .doc = EBB_TEXT("The number of the bucket that each value of self falls into: i where boundaries[i - 1] < value <= "
-           "boundaries[i], or with right boundaries[i - 1] <= value < boundaries[i]."),
+                    "boundaries[i], or with right boundaries[i - 1] <= value < boundaries[i]."),
     .torch = EBB_TEXT("torch.bucketize"),
     .compose = bucketize_compose,
     .no_derivative = true,
@@ -107,8 +107,9 @@ const struct ebb_op ebb_op_isin = {
     EBB_SIGNATURE(
         isin,
         "Number elements|element, Number test_elements|test_element, bool assume_unique=false, bool invert=false -> Tensor"),
-    .doc = EBB_TEXT("Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes "
-           "nothing.)"),
+    .doc = EBB_TEXT(
+        "Whether each element is among test_elements, or with invert whether it is not. (assume_unique changes "
+        "nothing.)"),
     .torch = EBB_TEXT("torch.isin"),
     .compose = isin_compose,
     .no_derivative = true,
@@ -156,8 +157,8 @@ static ebb_tensor *bincount_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_bincount = {
     EBB_SIGNATURE(bincount, "Tensor self, Tensor? weights, int minlength=0 -> Tensor"),
-    .doc =
-        EBB_TEXT("How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if "
+    .doc = EBB_TEXT(
+        "How often each number from 0 on is in self, a list of integers (int64), or the sum of its weights (float32 if "
         "they are, else float64); at least minlength numbers."),
     .torch = EBB_TEXT("torch.bincount"),
     .compose = bincount_compose,
@@ -192,8 +193,9 @@ static ebb_tensor *one_hot_compose(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_one_hot = {
     EBB_SIGNATURE(one_hot, "Tensor self|tensor, int num_classes=-1 -> Tensor"),
-    .doc = EBB_TEXT("For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where "
-           "num_classes is left out."),
+    .doc = EBB_TEXT(
+        "For each element (int64) a line of num_classes zeros with a 1 at its place; as many as are needed where "
+        "num_classes is left out."),
     .torch = EBB_TEXT("torch.nn.functional.one_hot"),
     .compose = one_hot_compose,
     .no_derivative = true,

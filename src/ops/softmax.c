@@ -99,7 +99,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_forward, \
         .vjp = name_##_vjp, \
         .saves = {EBB_OUT(0)}, \
-        .formula = EBB_FORMULA(formula_), \
+        .formula = EBB_FORMULAS(formula_), \
         .samples = EBB_SAMPLES("(3,4) dim=1", "(2,3,4) dim=-2", "() dim=0", "(0,3) dim=1", "(3,0) dim=1", \
                                "i5(2,3) dim=0 dtype=float64", "! (2,3) dim=2", "! i5(3) dim=0"), \
     };
@@ -119,7 +119,7 @@ static void log_softmax_backward_vjp(struct ebb_vjp_call *v) {
         .forward = name_##_backward_forward, \
         .vjp = name_##_backward_vjp, \
         .saves = {EBB_IN(1), EBB_IN(0) | EBB_IN(1)}, \
-        .formula = EBB_FORMULA(of_grad, of_output), \
+        .formula = EBB_FORMULAS(of_grad, of_output), \
         .samples = EBB_SAMPLES("(3,4) (3,4) dim=1", "(2,3,4) (2,3,4) dim=-2", "() () dim=0", "(0,3) (0,3) dim=1", \
                                "! (2,3) (3) dim=0"), \
     };

@@ -32,7 +32,7 @@ static ebb_tensor *join(struct ebb_forward *f, int ndim, bool column, int64_t di
         .doc = EBB_TEXT(text), \
         .torch = EBB_TEXT("torch." #name), \
         .compose = compose_##name, \
-        .formula = EBB_FORMULA("'the part of g'"), \
+        .formula = EBB_FORMULAS("'the part of g'"), \
         .samples = \
             EBB_SAMPLES("[() ()]", "[(2) (2)]", "[(2,3) (2,3)]", "[(2,3,2) (2,3,2)]", "[(0,3) (0,3)]", __VA_ARGS__), \
     };

@@ -45,15 +45,15 @@ static const char *lerp_node(const void *attrs, ebb_tensor *const *in) {
 TERNARY(lerp, "Tensor self, Tensor end, Number weight -> Tensor", .dtypes = EBB_FLOATING, .node = "LerpBackward1",
         .node_variant = lerp_node, .doc = EBB_TEXT("self + weight * (end - self)."),
         .saves = {EBB_IN(2), EBB_IN(2), EBB_IN(0) | EBB_IN(1)},
-        .formula = EBB_FORMULA("g * (1 - weight)", "g * weight", "g * (end - self)"),
+        .formula = EBB_FORMULAS("g * (1 - weight)", "g * weight", "g * (end - self)"),
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) 0.3", "(3) (3) 2", "! i5(3) i5(3) 1"))
 TERNARY(addcmul, SCALED, .dtypes = EBB_NUMERIC, .node = "AddcmulBackward0",
-        .doc = EBB_TEXT("self + value * tensor1 * tensor2; of integers value is truncated."), .saves = {0, EBB_IN(2), EBB_IN(1)},
-        .formula = EBB_FORMULA("g", "g * value * tensor2", "g * value * tensor1"),
+        .doc = EBB_TEXT("self + value * tensor1 * tensor2; of integers value is truncated."),
+        .saves = {0, EBB_IN(2), EBB_IN(1)}, .formula = EBB_FORMULAS("g", "g * value * tensor2", "g * value * tensor1"),
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "i5(3) i5(3) i5(3) value=3"))
-TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0", .doc = EBB_TEXT("self + value * tensor1 / tensor2."),
-        .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
-        .formula = EBB_FORMULA("g", "g * value / tensor2", "-g * value * tensor1 / tensor2**2"), .domain = {0.3, 3},
+TERNARY(addcdiv, SCALED, .dtypes = EBB_FLOATING, .node = "AddcdivBackward0",
+        .doc = EBB_TEXT("self + value * tensor1 / tensor2."), .saves = {0, EBB_IN(2), EBB_IN(1) | EBB_IN(2)},
+        .formula = EBB_FORMULAS("g", "g * value / tensor2", "-g * value * tensor1 / tensor2**2"), .domain = {0.3, 3},
         .samples = EBB_SAMPLES(SHAPES, "(3,4) (4) () value=-2", "(3) (3) (3) value=0", "! i5(3) i5(3) i5(3)"))
 
 /* ---- clamp ---- */
@@ -96,7 +96,8 @@ static const char *clamp_node(const void *attrs, ebb_tensor *const *in) {
 const struct ebb_op ebb_op_clamp = {
     EBB_SIGNATURE(clamp, "Tensor self, Number? min, Number? max -> Tensor"),
     .torch = EBB_TEXT("torch.clamp"),
-    .doc = EBB_TEXT("min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN."),
+    .doc = EBB_TEXT(
+        "min(max(self, min), max), with bounds that are numbers or tensors; either may be absent. NaN stays NaN."),
     .node = "ClampBackward1",
     .node_variant = clamp_node,
     .promote = EBB_PROMOTE_COMMON,
@@ -105,9 +106,9 @@ const struct ebb_op ebb_op_clamp = {
     .vjp = clamp_vjp,
     .batch = ebb_batch_elementwise,
     .saves = {ALL, ALL, ALL},
-    .formula = EBB_FORMULA("where((min == None or min <= self) and (max == None or self <= max), g, 0)",
-                "where(self < min and (max == None or min < max), g, 0)",
-                "where(self > max or (min != None and min > max), g, 0)"),
+    .formula = EBB_FORMULAS("where((min == None or min <= self) and (max == None or self <= max), g, 0)",
+                            "where(self < min and (max == None or min < max), g, 0)",
+                            "where(self > max or (min != None and min > max), g, 0)"),
     .samples = EBB_SAMPLES("(3,4) -0.5 0.5", "(3,4) -1", "() none 1", "(2,3) (3) (2,1)", "(4) (4) 1", "(4) none (3,4)",
                            "(0,3) 0 1", "i5(4) 1 3", "(3) 1 -1", "! (3)", "! (3) (4)"),
 };
@@ -143,10 +144,10 @@ static const char *clamp_max_node(const void *attrs, ebb_tensor *const *in) {
         __VA_ARGS__};
 CLAMP(clamp_min, min, .loops = ebb__loops_maximum, .node = "ClampMinBackward0",
       .doc = EBB_TEXT("max(self, min), with a bound that is a number or a tensor. NaN stays NaN."),
-      .formula = EBB_FORMULA("where(self >= min, g, 0)", "where(self < min, g, 0)"))
+      .formula = EBB_FORMULAS("where(self >= min, g, 0)", "where(self < min, g, 0)"))
 CLAMP(clamp_max, max, .loops = ebb__loops_minimum, .node = "ClampMaxBackward0",
       .doc = EBB_TEXT("min(self, max), with a bound that is a number or a tensor. NaN stays NaN."),
-      .formula = EBB_FORMULA("where(self <= max, g, 0)", "where(self > max, g, 0)"))
+      .formula = EBB_FORMULAS("where(self <= max, g, 0)", "where(self > max, g, 0)"))
 
 /* ---- masked_fill ---- */
 
@@ -194,8 +195,9 @@ static void masked_fill_batch(struct ebb_batch_call *b) {
 const struct ebb_op ebb_op_masked_fill = {
     EBB_SIGNATURE(masked_fill, "Tensor self, Tensor mask, Number value -> Tensor"),
     .torch = EBB_TEXT("torch.masked_fill"),
-    .doc = EBB_TEXT("value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes "
-           "what self's dtype makes of it."),
+    .doc = EBB_TEXT(
+        "value where mask (bool) is true, else self; self and mask broadcast. value has no dimension and becomes "
+        "what self's dtype makes of it."),
     .node = "MaskedFillBackward0",
     .node_variant = fill_node,
     .promote = EBB_PROMOTE_FIRST,
@@ -207,7 +209,7 @@ const struct ebb_op ebb_op_masked_fill = {
     .vjp = fill_vjp,
     .batch = masked_fill_batch,
     .saves = {EBB_IN(1), 0, EBB_IN(1)},
-    .formula = EBB_FORMULA("where(mask, 0, g)", "", "sum(where(mask, g, 0))"),
+    .formula = EBB_FORMULAS("where(mask, 0, g)", "", "sum(where(mask, g, 0))"),
     .samples = EBB_SAMPLES("(3,4) b(3,4) 0.5", "(3,4) b(4) ()", "() b(3) 2", "(0,3) b(3) 1", "i5(4) b(4) 2",
                            "(3,1) b(4) ()", "! (3) (3) 1", "! (3) b(3) (3)", "! (3) b(4) 1"),
 };

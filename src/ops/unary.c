@@ -86,69 +86,81 @@ static const ebb_loop floor_loops[EBB_DTYPE_COUNT] = {
 #define ANY .promote = EBB_PROMOTE_COMMON, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 #define FLOATING .promote = EBB_PROMOTE_FLOAT, .dtypes = EBB_FLOATING, .samples = EBB_SAMPLES(SHAPES, "b(2)")
 
-UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = EBB_TEXT("-self."), .formula = EBB_FORMULA("-g"))
-UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = EBB_TEXT("The absolute value."), .saves = {EBB_IN(0)},
-      .formula = EBB_FORMULA("g * sign(self)"))
-UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = EBB_TEXT("-1, 0 or 1; 0 for NaN."), .formula = EBB_FORMULA("0"))
+UNARY(neg, KEEPING, .node = "NegBackward0", .loops = ebb__loops_neg, .doc = EBB_TEXT("-self."),
+      .formula = EBB_FORMULAS("-g"))
+UNARY(abs, KEEPING, .node = "AbsBackward0", .loops = ebb__loops_abs, .doc = EBB_TEXT("The absolute value."),
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * sign(self)"))
+UNARY(sign, ANY, .node = "SignBackward0", .loops = ebb__loops_sign, .doc = EBB_TEXT("-1, 0 or 1; 0 for NaN."),
+      .formula = EBB_FORMULAS("0"))
 UNARY(floor, KEEPING, .node = "FloorBackward0", .loops = floor_loops,
-      .doc = EBB_TEXT("The greatest integer that is not above self."), .formula = EBB_FORMULA("0"))
+      .doc = EBB_TEXT("The greatest integer that is not above self."), .formula = EBB_FORMULAS("0"))
 UNARY(relu, KEEPING, .node = "ReluBackward0", .loops = ebb__loops_relu, .doc = EBB_TEXT("max(self, 0); NaN stays NaN."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("where(y > 0, g, 0)"))
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("where(y > 0, g, 0)"))
 UNARY(square, .promote = EBB_PROMOTE_NUMERIC, .dtypes = EBB_NUMERIC, .samples = EBB_SAMPLES(SHAPES, "b(2)"),
       .node = "PowBackward0", .loops = ebb__loops_square, .doc = EBB_TEXT("self * self."), .saves = {EBB_IN(0)},
-      .formula = EBB_FORMULA("g * 2 * self"))
-UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp, .doc = EBB_TEXT("The exponential: e to the power of self."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * y"))
-UNARY(log, FLOATING, .node = "LogBackward0", .loops = ebb__loops_log, .doc = EBB_TEXT("The natural logarithm; NaN below 0."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / self"), .domain = {0.1, 4})
-UNARY(sqrt, FLOATING, .node = "SqrtBackward0", .loops = ebb__loops_sqrt, .doc = EBB_TEXT("The square root; NaN below 0."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g / (2 * y)"), .domain = {0.1, 4})
-UNARY(rsqrt, FLOATING, .node = "RsqrtBackward0", .loops = ebb__loops_rsqrt, .doc = EBB_TEXT("1 / sqrt(self); NaN below 0."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("-0.5 * g * y**3"), .domain = {0.1, 4})
+      .formula = EBB_FORMULAS("g * 2 * self"))
+UNARY(exp, FLOATING, .node = "ExpBackward0", .loops = ebb__loops_exp,
+      .doc = EBB_TEXT("The exponential: e to the power of self."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * y"))
+UNARY(log, FLOATING, .node = "LogBackward0", .loops = ebb__loops_log,
+      .doc = EBB_TEXT("The natural logarithm; NaN below 0."), .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g / self"),
+      .domain = {0.1, 4})
+UNARY(sqrt, FLOATING, .node = "SqrtBackward0", .loops = ebb__loops_sqrt,
+      .doc = EBB_TEXT("The square root; NaN below 0."), .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g / (2 * y)"),
+      .domain = {0.1, 4})
+UNARY(rsqrt, FLOATING, .node = "RsqrtBackward0", .loops = ebb__loops_rsqrt,
+      .doc = EBB_TEXT("1 / sqrt(self); NaN below 0."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("-0.5 * g * y**3"), .domain = {0.1, 4})
 UNARY(reciprocal, FLOATING, .node = "ReciprocalBackward0", .loops = ebb__loops_reciprocal, .doc = EBB_TEXT("1 / self."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("-g * y * y"), .domain = {0.2, 4})
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("-g * y * y"), .domain = {0.2, 4})
 UNARY(sin, FLOATING, .node = "SinBackward0", .loops = ebb__loops_sin, .doc = EBB_TEXT("The sine of self, in radians."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g * cos(self)"))
-UNARY(cos, FLOATING, .node = "CosBackward0", .loops = ebb__loops_cos, .doc = EBB_TEXT("The cosine of self, in radians."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("-g * sin(self)"))
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * cos(self)"))
+UNARY(cos, FLOATING, .node = "CosBackward0", .loops = ebb__loops_cos,
+      .doc = EBB_TEXT("The cosine of self, in radians."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("-g * sin(self)"))
 UNARY(tanh, FLOATING, .node = "TanhBackward0", .loops = ebb__loops_tanh, .doc = EBB_TEXT("The hyperbolic tangent."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * (1 - y * y)"))
-UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid, .doc = EBB_TEXT("1 / (1 + exp(-self))."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * (1 - y) * y"))
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * (1 - y * y)"))
+UNARY(sigmoid, FLOATING, .node = "SigmoidBackward0", .loops = ebb__loops_sigmoid,
+      .doc = EBB_TEXT("1 / (1 + exp(-self))."), .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * (1 - y) * y"))
 
 UNARY(exp2, FLOATING, .node = "Exp2Backward0", .loops = ebb__loops_exp2, .doc = EBB_TEXT("2 to the power of self."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * y * log(2)"))
-UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1, .doc = EBB_TEXT("exp(self) - 1, exact also near 0."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * (y + 1)"))
+      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULAS("g * y * log(2)"))
+UNARY(expm1, FLOATING, .node = "Expm1Backward0", .loops = ebb__loops_expm1,
+      .doc = EBB_TEXT("exp(self) - 1, exact also near 0."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * (y + 1)"))
 UNARY(log1p, FLOATING, .node = "Log1PBackward0", .loops = ebb__loops_log1p,
-      .doc = EBB_TEXT("log(1 + self), exact also near 0; NaN below -1."), .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / (self + 1)"),
-      .domain = {-0.8, 3})
-UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2, .doc = EBB_TEXT("The logarithm to base 2; NaN below 0."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / (self * log(2))"), .domain = {0.1, 4})
+      .doc = EBB_TEXT("log(1 + self), exact also near 0; NaN below -1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self + 1)"), .domain = {-0.8, 3})
+UNARY(log2, FLOATING, .node = "Log2Backward0", .loops = ebb__loops_log2,
+      .doc = EBB_TEXT("The logarithm to base 2; NaN below 0."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self * log(2))"), .domain = {0.1, 4})
 UNARY(log10, FLOATING, .node = "Log10Backward0", .loops = ebb__loops_log10,
-      .doc = EBB_TEXT("The logarithm to base 10; NaN below 0."), .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / (self * log(10))"),
-      .domain = {0.1, 4})
-UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan, .doc = EBB_TEXT("The tangent of self, in radians."),
-      .saves = {EBB_OUT(0)}, .formula = EBB_FORMULA("g * (y**2 + 1)"), .domain = {-1.2, 1.2})
+      .doc = EBB_TEXT("The logarithm to base 10; NaN below 0."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self * log(10))"), .domain = {0.1, 4})
+UNARY(tan, FLOATING, .node = "TanBackward0", .loops = ebb__loops_tan,
+      .doc = EBB_TEXT("The tangent of self, in radians."), .saves = {EBB_OUT(0)},
+      .formula = EBB_FORMULAS("g * (y**2 + 1)"), .domain = {-1.2, 1.2})
 UNARY(asin, FLOATING, .node = "AsinBackward0", .loops = ebb__loops_asin,
       .doc = EBB_TEXT("The inverse of sin, in radians; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
-      .formula = EBB_FORMULA("g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
+      .formula = EBB_FORMULAS("g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
 UNARY(acos, FLOATING, .node = "AcosBackward0", .loops = ebb__loops_acos,
       .doc = EBB_TEXT("The inverse of cos, in radians; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
-      .formula = EBB_FORMULA("-g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
-UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan, .doc = EBB_TEXT("The inverse of tan, in radians."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / (self**2 + 1)"))
+      .formula = EBB_FORMULAS("-g / sqrt(1 - self**2)"), .domain = {-0.9, 0.9})
+UNARY(atan, FLOATING, .node = "AtanBackward0", .loops = ebb__loops_atan,
+      .doc = EBB_TEXT("The inverse of tan, in radians."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (self**2 + 1)"))
 UNARY(sinh, FLOATING, .node = "SinhBackward0", .loops = ebb__loops_sinh, .doc = EBB_TEXT("The hyperbolic sine."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g * cosh(self)"))
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * cosh(self)"))
 UNARY(cosh, FLOATING, .node = "CoshBackward0", .loops = ebb__loops_cosh, .doc = EBB_TEXT("The hyperbolic cosine."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g * sinh(self)"))
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g * sinh(self)"))
 UNARY(asinh, FLOATING, .node = "AsinhBackward0", .loops = ebb__loops_asinh, .doc = EBB_TEXT("The inverse of sinh."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / sqrt(self**2 + 1)"))
-UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh, .doc = EBB_TEXT("The inverse of cosh; NaN below 1."),
-      .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / sqrt(self**2 - 1)"), .domain = {1.2, 4})
+      .saves = {EBB_IN(0)}, .formula = EBB_FORMULAS("g / sqrt(self**2 + 1)"))
+UNARY(acosh, FLOATING, .node = "AcoshBackward0", .loops = ebb__loops_acosh,
+      .doc = EBB_TEXT("The inverse of cosh; NaN below 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / sqrt(self**2 - 1)"), .domain = {1.2, 4})
 UNARY(atanh, FLOATING, .node = "AtanhBackward0", .loops = ebb__loops_atanh,
-      .doc = EBB_TEXT("The inverse of tanh; NaN outside of -1 to 1."), .saves = {EBB_IN(0)}, .formula = EBB_FORMULA("g / (1 - self**2)"),
-      .domain = {-0.9, 0.9})
+      .doc = EBB_TEXT("The inverse of tanh; NaN outside of -1 to 1."), .saves = {EBB_IN(0)},
+      .formula = EBB_FORMULAS("g / (1 - self**2)"), .domain = {-0.9, 0.9})
 UNARY(sinc, FLOATING, .node = "SincBackward0", .loops = ebb__loops_sinc,
       .doc = EBB_TEXT("sin(pi * self) / (pi * self), and 1 at 0."), .saves = {EBB_IN(0)},
-      .formula = EBB_FORMULA("where(self == 0, 0, g * (cos(pi * self) - y) / self)"))
+      .formula = EBB_FORMULAS("where(self == 0, 0, g * (cos(pi * self) - y) / self)"))

@@ -171,7 +171,7 @@ static const struct ebb_op take = {
     .infer = infer_part,
     .forward = forward_take,
     .vjp = vjp_take,
-    .formula = EBB_FORMULA("'zeros(self.shape) with g added to the region'"),
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     ON_REGION,
 };
 
@@ -185,7 +185,7 @@ static const struct ebb_op put = {
     .infer = infer_whole,
     .forward = forward_put,
     .vjp = vjp_put,
-    .formula = EBB_FORMULA("'the region of g'"),
+    .formula = EBB_FORMULAS("'the region of g'"),
     ON_REGION,
 };
 
@@ -200,7 +200,7 @@ const struct ebb_op ebb__op_as_strided = {
     .view = true,
     .infer = infer_view,
     .vjp = vjp_take,
-    .formula = EBB_FORMULA("'zeros(self.shape) with g added to the region'"),
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     ON_REGION,
 };
 
@@ -215,7 +215,7 @@ const struct ebb_op ebb__op_copy_slices = {
     .infer = infer_whole,
     .forward = forward_copy_slices,
     .vjp = vjp_copy_slices,
-    .formula = EBB_FORMULA("'g with zeros in the region'", "'the region of g'"),
+    .formula = EBB_FORMULAS("'g with zeros in the region'", "'the region of g'"),
     ON_REGION,
 };
 
@@ -264,13 +264,13 @@ static ebb_tensor *compose_as_strided(struct ebb_forward *f) {
 
 const struct ebb_op ebb_op_as_strided = {
     EBB_SIGNATURE(as_strided, "Tensor self, shape size, shape stride, float? storage_offset=none -> Tensor"),
-    .doc =
-        EBB_TEXT("A view of the storage of self, whatever its own strides are: element i, j, ... lies at storage_offset + i stride[0] + "
+    .doc = EBB_TEXT(
+        "A view of the storage of self, whatever its own strides are: element i, j, ... lies at storage_offset + i stride[0] + "
         "j stride[1] + ..., in elements. storage_offset is that of self where it is not given. Elements may overlap; "
         "their gradients are summed."),
     .torch = EBB_TEXT("torch.as_strided"),
     .compose = compose_as_strided,
-    .formula = EBB_FORMULA("'zeros(self.shape) with g added to the region'"),
+    .formula = EBB_FORMULAS("'zeros(self.shape) with g added to the region'"),
     .samples = EBB_SAMPLES("(3,4) size=(2,2) stride=(4,1)", "(3,4) size=(5,3) stride=(2,1) storage_offset=1",
                            "(6) size=(2,3,2) stride=(1,0,2)", "() size=(2,2) stride=(0,0)",
                            "(3,4) size=() stride=() storage_offset=5", "(3,4) size=(2,0) stride=(100,1)",

@@ -60,11 +60,11 @@ static void print_filled(const char *text, int indent) {
 }
 
 static void print_signature(const struct ebb_op *op) {
-    const char *arrow = strstr(op->signature, "->");
-    int n = arrow ? (int)(arrow - op->signature) : (int)strlen(op->signature);
-    while (n > 0 && op->signature[n - 1] == ' ') n--;
+    const char *signature = ebb_op_text(op).signature, *arrow = strstr(signature, "->");
+    int n = arrow ? (int)(arrow - signature) : (int)strlen(signature);
+    while (n > 0 && signature[n - 1] == ' ') n--;
     (void)printf("%s%s%s(%.*s) %s\n", ebb__style(stdout, EBB__BOLD), op->name, ebb__style(stdout, EBB__PLAIN), n,
-                 op->signature, arrow ? arrow : "");
+                 signature, arrow ? arrow : "");
 }
 
 static void print_families(void) {
@@ -187,7 +187,7 @@ static void json_operator(struct ebb__json *j, const struct ebb_op *op) {
     const struct ebb_op_texts written = ebb_op_text(op);
     const char *const texts[][2] = {{"name", op->name},
                                     {"family", family_of(op)},
-                                    {"signature", op->signature},
+                                    {"signature", written.signature},
                                     {"doc", written.doc},
                                     {"torch", written.torch},
                                     {"node", op->node},

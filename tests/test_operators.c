@@ -523,7 +523,8 @@ static void check_definition(const struct ebb_op *op) {
     now.text = "";
     now.dtype = EBB_DTYPE_NONE;
     if (ebb_op_find(op->name) != op) complain("definition", "is not found by its name");
-    if (!op->signature || !written.doc || !written.torch) complain("definition", "signature, doc or torch is missing");
+    if (!written.signature || !written.doc || !written.torch)
+        complain("definition", "signature, doc or torch is missing");
     if (n < 3) complain("definition", "%d samples, fewer than 3", n);
     if (op->loops && (!zero_d || !empty)) complain("definition", "no sample with a 0-d, or none with an empty tensor");
     if (!op->vjp && !op->compose && !op->compose_list && !op->no_derivative)

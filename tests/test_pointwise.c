@@ -537,7 +537,7 @@ EBB_TEST(the_table_is_complete_and_in_order) {
         CHECK(ebb_op_find(op->name) == op);
         CHECK(i == 0 || strcmp(ebb_op_get(i - 1)->name, op->name) < 0);
         const struct ebb_op_texts written = ebb_op_text(op);
-        CHECK(written.doc && written.torch && op->signature && written.samples);
+        CHECK(written.doc && written.torch && written.signature && written.samples);
         CHECK(op->compose || op->compose_list || op->no_derivative || (op->vjp && op->node));
     }
     CHECK(ebb_op_find("no such operator") == NULL && ebb_op_get(-1) == NULL && ebb_op_get(ebb_op_count()) == NULL);

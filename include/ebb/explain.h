@@ -13,7 +13,7 @@ extern "C" {
 
 /* What is written about an operator, for people and for tests: fields of its definition (opdef.h). */
 struct ebb_op_texts {
-    const char *doc, *torch, *parts;
+    const char *signature, *doc, *torch, *parts;
     const char *formula[EBB_OP_MAX_IN]; /* NULL where an input has none */
     const char *const *samples;         /* NULL after the last, or NULL */
 };

@@ -348,13 +348,13 @@ typedef void (*ebb_loop)(int64_t n, char *const *p, const int64_t *stride, const
 /* The definition. Name, inputs, attributes and outputs of a built-in operator come from EBB_SIGNATURE
  * (src/ops/signatures.h). */
 struct ebb_op {
-    const char *name;      /* PyTorch's */
+    const char *name; /* PyTorch's */
+    /* What is written about it. Of built-in operators the library ebb-explain has signature, doc, torch, formula, parts
+     * and samples, ebb_op_text(op), and here they are NULL. */
     const char *signature; /* "Tensor self, dims dim=all, bool keepdim=false -> Tensor": as a person reads it */
-    /* What it computes, with the formula, in a few sentences. Of built-in operators ebb-explain has this, .torch,
-     * .formula, .parts and .samples: ebb_op_text(op). */
-    const char *doc;
-    const char *torch;  /* its counterpart, "torch.sum" */
-    const char *family; /* Optional: what it is listed under, "Reductions" */
+    const char *doc;       /* what it computes, with the formula, in a few sentences */
+    const char *torch;     /* its counterpart, "torch.sum" */
+    const char *family;    /* Optional: what it is listed under, "Reductions" */
     /* Optional: the name it is an overload of, as PyTorch's max(dim) is of max: a call by that name whose arguments
      * only this one has is a call of this one. */
     const char *overload;

@@ -1,6 +1,7 @@
 /* Calls: which argument is which of an operator's, by place in PyTorch's order or by name, and what it becomes there.
  * Of overloads the first that takes all arguments is called. */
 #include "expr/value.h"
+#include <ebb/explain.h>
 
 #include <string.h>
 
@@ -78,7 +79,8 @@ static void params_of(const struct ebb_op *op, struct params *p) {
         take_param(p, find_param(op, word, n));
         word += n;
     }
-    const char *signature = op->signature ? op->signature : "", *end = strstr(signature, "->");
+    const char *written = ebb_op_text(op).signature, *signature = written ? written : "",
+               *end = strstr(signature, "->");
     for (const char *at = signature; end && at < end;) {
         const char *name = at + strcspn(at, " ");
         name += strspn(name, " ");

@@ -24,7 +24,7 @@
 #include "record/call.h"
 #include <ebb/ebb.h>
 
-/* The fields that a signature stands for: .name, .signature, .in, .out, .attrs and their numbers. Which family of the
+/* The fields that a signature stands for: .name, .in, .out, .attrs and their numbers. Which family of the
  * documentation its operators belong to, a file says before it includes this. */
 #define EBB_SIGNATURE(name, text) EBB__SIG_##name, .family = EBB_FAMILY
 

@@ -1,5 +1,5 @@
 /* What is written about an operator: in the table, of a built-in one; in its definition, of a user's. */
-#include "explain/texts.h"
+#include "expr/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@ struct ebb_op_texts ebb_op_text(const struct ebb_op *op) {
             bsearch(op->name, ebb__op_texts, (size_t)ebb__op_texts_n, sizeof *ebb__op_texts, by_name);
         return found ? found->text : text;
     }
-    text = (struct ebb_op_texts){.doc = op->doc, .torch = op->torch, .parts = op->parts, .samples = op->samples};
+    text = (struct ebb_op_texts){
+        .signature = op->signature, .doc = op->doc, .torch = op->torch, .parts = op->parts, .samples = op->samples};
     if (op->formula) memcpy(text.formula, op->formula, sizeof text.formula);
     return text;
 }

@@ -1,6 +1,6 @@
 /* What is written about the built-in operators: a table that scripts/generate.pl makes from their definitions. */
-#ifndef EBB_EXPLAIN_TEXTS_H
-#define EBB_EXPLAIN_TEXTS_H
+#ifndef EBB_EXPR_TEXTS_H
+#define EBB_EXPR_TEXTS_H
 
 #include <ebb/explain.h>
 

@@ -49,12 +49,12 @@ static void two_vjp(struct ebb_vjp_call *v) {
 static const struct ebb_op two = {.name = "two", .node = "TwoBackward", TWO};
 static const struct ebb_op two_undefined = {.name = "two", .node = "TwoBackward", TWO, .undefined_grads = true};
 
+static const struct ebb_op own = {.name = "softmax", /* of this name there is another */
+                                  .signature = "Tensor x -> Tensor",
+                                  .doc = "Twice x.",
+                                  .formula = EBB_FORMULAS("2 * g"),
+                                  .samples = EBB_SAMPLES("(3)", "()")};
 EBB_TEST(what_is_written_about_operators) {
-    static const struct ebb_op own = {.name = "softmax", /* of this name there is another */
-                                      .signature = "Tensor x -> Tensor",
-                                      .doc = "Twice x.",
-                                      .formula = EBB_FORMULAS("2 * g"),
-                                      .samples = EBB_SAMPLES("(3)", "()")};
     const struct ebb_op *built_in = ebb_op_find("softmax");
     struct ebb_op_texts mine = ebb_op_text(&own), theirs = ebb_op_text(built_in), none = ebb_op_text(NULL);
     CHECK(mine.doc == own.doc && mine.signature == own.signature && mine.samples == own.samples && !mine.torch);
